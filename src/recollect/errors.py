@@ -1,0 +1,56 @@
+"""Every error that Recollect raises.
+
+    RecollectError
+    ├── DataError            (ValueError)    a table, a column or a value cannot be used
+    │   └── LeakError                        test ratings would be seen at prediction
+    ├── SettingError         (ValueError)    a setting, model or data set that does not exist, or a bad value
+    ├── NotFittedError       (RuntimeError)  asked to predict before fit
+    ├── TrainingError        (RuntimeError)  the fit cannot go on: NaN, a snapshot that does not belong
+    ├── CheckpointError      (OSError)       a saved model that is damaged, newer, or not there
+    └── FetchError           (OSError)       a download that failed or has the wrong checksum
+
+Each message says what was found, what was expected, and what to do.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class RecollectError(Exception):
+    """The base of all errors below: catch this to catch them all."""
+
+
+class DataError(RecollectError, ValueError):
+    """A table, a column or a value cannot be used."""
+
+
+class LeakError(DataError):
+    """Test ratings would be seen at prediction."""
+
+
+class SettingError(RecollectError, ValueError):
+    """A setting, model or data set that does not exist, or a value it cannot take."""
+
+
+class NotFittedError(RecollectError, RuntimeError):
+    """A model was asked to predict before it was fitted."""
+
+
+class TrainingError(RecollectError, RuntimeError):
+    """The fit cannot go on."""
+
+
+class CheckpointError(RecollectError, OSError):
+    """A saved model is damaged, newer than this version, or not there."""
+
+
+class FetchError(RecollectError, OSError):
+    """A download failed or has the wrong checksum."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> SettingError:
+    """The error for a name that does not exist: it lists the valid ones and the nearest."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return SettingError(f"There is no {kind} {name!r}.{hint} Known: {', '.join(names)}.")
