@@ -1,0 +1,416 @@
+"""Cut ratings into the part to learn from, the part to choose by, and the part to be judged on.
+
+Every function returns a `Split`, which unpacks as `train, valid, test`. All parts keep the vocabularies of the whole.
+Which rating goes where depends on the ratings and the seed, never on the order of the rows in the file.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from jaxtyping import Int, Int8, Int64
+
+from recollect.data.ratings import Ratings
+from recollect.errors import DataError, SettingError
+
+log = logging.getLogger("recollect")
+
+Share = float | int         # between 0 and 1
+Date = str | int            # "2005-12-01", "2005-12-01T12:00", or seconds since 1970; without a zone it is UTC
+
+TRAIN, VALID, TEST, GIVEN = range(4)
+DROPPED = -1                # codes from here downwards: the reasons why a rating is in no part
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """The parts of some ratings, and how they were cut; `train, valid, test = split` unpacks it.
+
+    `valid` is None if none was asked for. `given` is what may be looked at to predict for users who are not in train
+    (`new_user_split`), else None. `dropped` counts the ratings that are in no part, by reason.
+    """
+
+    train: Ratings
+    valid: Ratings | None
+    test: Ratings
+    how: str
+    seed: int | None = None         # None: nothing was drawn
+    settings: dict[str, Any] = field(default_factory=dict)
+    given: Ratings | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.train, self.valid, self.test))
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{part} {len(ratings):,}" for part, ratings in self.parts.items())
+        return f"Split({self._title()}: {sizes})"
+
+    def __str__(self) -> str:
+        lines = [f"{self._title()} ({', '.join(f'{name}={_plain(value)}' for name, value in self.settings.items())})"]
+        for row in self.table().iter_rows(named=True):
+            cold = [f"{row[f'cold_{what}']:,} {what}" for what in ("users", "items", "ratings") if row[f"cold_{what}"]]
+            lines.append(f"  {row['part']:<6}{row['ratings']:>12,} ratings{row['users']:>10,} users"
+                         f"{row['items']:>10,} items{'   not in train: ' + ', '.join(cold) if cold else ''}")
+        return "\n".join(lines + [f"  left out{count:>10,} ratings: {why}" for why, count in self.dropped.items()])
+
+    def _title(self) -> str:
+        return f"{self.how}{'' if self.seed is None else f', seed {self.seed}'}"
+
+    @property
+    def parts(self) -> dict[str, Ratings]:
+        """The parts that there are, by name."""
+        every = {"train": self.train, "valid": self.valid, "given": self.given, "test": self.test}
+        return {name: part for name, part in every.items() if part is not None}
+
+    def table(self) -> pl.DataFrame:
+        """A row per part: its ratings, users and items, and how many of these train does not have.
+
+        `cold_ratings` are the ratings whose user or item has no rating in train: no model can have learned about them.
+        """
+        has_user, has_item = self.train.count("user") > 0, self.train.count("item") > 0
+        rows = []
+        for name, part in self.parts.items():
+            users, items = part.count("user") > 0, part.count("item") > 0
+            rows.append({
+                "part": name, "ratings": len(part), "users": int(users.sum()), "items": int(items.sum()),
+                "cold_users": int((users & ~has_user).sum()), "cold_items": int((items & ~has_item).sum()),
+                "cold_ratings": int((~has_user[part.user] | ~has_item[part.item]).sum()),
+            })
+        return pl.DataFrame(rows)
+
+
+def random_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.0, seed: int = 0) -> Split:
+    """Draw ratings at random: first `test`, a share of all; then `valid`, a share of what remains (carved from train).
+
+    With test=0.1 and valid=0.05, 4.5% of all ratings are in valid. The seed fixes test whatever valid is.
+
+    Raises: SettingError for an impossible share, DataError if a part would be empty.
+    """
+    _check_shares(test=test, valid=valid)
+    shuffled = _shuffled(ratings, seed)
+    n_test = round(test * len(shuffled))
+    n_valid = round(valid * (len(shuffled) - n_test))
+    part = np.zeros(len(shuffled), np.int8)
+    part[shuffled[:n_test]] = TEST
+    part[shuffled[n_test:n_test + n_valid]] = VALID
+    return _cut(ratings, part, "random split", seed, {"test": test, "valid": valid})
+
+
+def covering_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.1, seed: int = 0) -> Split:
+    """Draw ratings at random so that every user and every item has at least one in train; shares are of all ratings.
+
+    One rating of every user goes to train, then one of every item not yet covered, then others up to train's share;
+    what remains is test and valid. They hold no cold user and no cold item, which makes them easier than a
+    random split's.
+
+    Raises: SettingError for impossible shares, DataError if train is too small to cover all, or a part is empty.
+    Source: the protocol of Kim et al., "Convolutional Matrix Factorization", RecSys 2016.
+    """
+    _check_shares(test=test, valid=valid)
+    if test + valid >= 1:
+        raise SettingError(f"test={test} and valid={valid} add up to {test + valid:g} and leave nothing to train on; "
+                           "make them less than 1 together.")
+    order, n_cover = _cover_first(ratings, _shuffled(ratings, seed))
+    n_test, n_valid = round(test * len(order)), round(valid * len(order))
+    n_train = len(order) - n_test - n_valid
+    _check_cover(n_cover, n_train, len(order))
+    part = np.zeros(len(order), np.int8)
+    part[order[n_train:]] = VALID
+    part[order[n_train + n_valid:]] = TEST
+    return _cut(ratings, part, "covering split", seed, {"test": test, "valid": valid})
+
+
+def time_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.05, test_from: Date | None = None,
+               valid_from: Date | None = None) -> Split:
+    """Cut at two moments, the same for all users: the latest ratings are test, those before them valid.
+
+    `test` is a share of all ratings, `valid` a share of those that remain; a date (`test_from`, `valid_from`: the first
+    moment of the part) takes the place of its share. Ratings at the very moment of a cut all go to the later part, so
+    that part can be larger than its share.
+
+    Raises: SettingError for an impossible share or date, DataError if there are no times or a part would be empty.
+    """
+    _check_shares(**({"test": test} if test_from is None else {}), **({"valid": valid} if valid_from is None else {}))
+    time = _times(ratings, "time_split")
+    start = _latest(time, test) if test_from is None else _seconds(test_from)
+    part = np.where(time >= start, TEST, TRAIN).astype(np.int8)
+    if valid_from is not None or valid:
+        begin = _latest(time[time < start], valid) if valid_from is None else _seconds(valid_from)
+        if begin >= start:
+            raise SettingError(f"valid_from={valid_from!r} is not before the start of test, "
+                               f"{datetime.fromtimestamp(start, UTC):%Y-%m-%d %H:%M:%S}; give an earlier date.")
+        part[(time >= begin) & (time < start)] = VALID
+    settings = {"test": test} if test_from is None else {"test_from": test_from}
+    return _cut(ratings, part, "split by time", None,
+                settings | ({"valid": valid} if valid_from is None else {"valid_from": valid_from}))
+
+
+def window_split(ratings: Ratings, *, train: tuple[str, str], test: tuple[str, str], valid_share: Share = 0.5,
+                 seed: int = 0, drop_unseen: bool = True) -> Split:
+    """Learn from one calendar window and be judged on another, e.g. train=("2005-09-01", "2005-11-30").
+
+    Windows are days in UTC, the last one included. `valid_share` of the second window's ratings, drawn at random, are
+    valid. Ratings there by a user or of an item that train does not have are dropped (and counted), or kept with
+    drop_unseen=False. Ratings outside both windows are in no part.
+
+    Raises: SettingError for an impossible share, date or overlapping windows, DataError without times or for an
+    empty part.
+    Source: the protocol of Kuchaiev and Ginsburg, "Training Deep AutoEncoders for Collaborative Filtering", 2017.
+    """
+    _check_shares(valid_share=valid_share)
+    time = _times(ratings, "window_split")
+    (train_start, train_stop), (test_start, test_stop) = _window(train, "train"), _window(test, "test")
+    if train_stop > test_start and test_stop > train_start:
+        raise SettingError(f"The windows train={train} and test={test} overlap; end one before the other starts.")
+    part = np.full(len(ratings), DROPPED, np.int8)
+    part[(time >= train_start) & (time < train_stop)] = TRAIN
+    part[(time >= test_start) & (time < test_stop)] = TEST
+    if drop_unseen:
+        learned = ratings.where(part == TRAIN)
+        seen = (learned.count("user") > 0)[ratings.user] & (learned.count("item") > 0)[ratings.item]
+        part[(part == TEST) & ~seen] = DROPPED - 1
+    shuffled = _shuffled(ratings, seed)
+    held_out = shuffled[part[shuffled] == TEST]
+    part[held_out[:round(valid_share * len(held_out))]] = VALID
+    return _cut(ratings, part, "windows", seed,
+                {"train": train, "test": test, "valid_share": valid_share, "drop_unseen": drop_unseen},
+                reasons=("outside both windows", "user or item not in train"))
+
+
+def leave_last_split(ratings: Ratings, *, n: int = 1, valid: int = 0, min_train: int = 1) -> Split:
+    """Each user's last `n` ratings by time are test, the `valid` ratings before them valid.
+
+    Users with fewer than n + valid + min_train ratings stay in train whole. Ratings of one moment are ordered by the
+    item's row. Users' last ratings lie at different moments, so train holds ratings younger than some of test:
+    `time_split` does not.
+
+    Raises: SettingError for an impossible count, DataError if there are no times or a part would be empty.
+    """
+    if n < 1 or valid < 0 or min_train < 0:
+        raise SettingError(f"leave_last_split needs n of 1 or more, valid and min_train of 0 or more; found n={n}, "
+                           f"valid={valid}, min_train={min_train}.")
+    order = np.lexsort((ratings.item, _times(ratings, "leave_last_split"), ratings.user))
+    count = ratings.count("user")[ratings.user[order]]
+    from_last = count - 1 - _place_in_group(ratings.user[order])
+    enough = count >= n + valid + min_train
+    part = np.zeros(len(order), np.int8)
+    part[order[enough & (from_last < n + valid)]] = VALID
+    part[order[enough & (from_last < n)]] = TEST
+    return _cut(ratings, part, "each user's last", None, {"n": n, "valid": valid, "min_train": min_train})
+
+
+def k_folds(ratings: Ratings, *, k: int = 5, valid: Share = 0.0, seed: int = 0) -> Iterator[Split]:
+    """k splits, one at a time; each rating is in the test part of exactly one. `valid` is a share of each one's rest.
+
+    Raises: SettingError for k < 2 or an impossible share, DataError for fewer ratings than folds.
+    """
+    _check_shares(valid=valid)
+    if k < 2:
+        raise SettingError(f"k_folds needs k of 2 or more, found {k}; one part for test is random_split.")
+    if len(ratings) < k:
+        raise DataError(f"{len(ratings)} ratings cannot make {k} folds; lower k.")
+    folds = np.array_split(_shuffled(ratings, seed), k)
+
+    def one(j: int) -> Split:
+        rest = np.concatenate(folds[j + 1:] + folds[:j])
+        part = np.zeros(len(ratings), np.int8)
+        part[folds[j]] = TEST
+        part[rest[:round(valid * len(rest))]] = VALID  # from the fold after, so that it differs from split to split
+        return _cut(ratings, part, f"fold {j + 1} of {k}", seed, {"k": k, "valid": valid})
+
+    return map(one, range(k))
+
+
+def density_sweep(ratings: Ratings, *, shares: Sequence[float] = (0.2, 0.4, 0.6, 0.8), seed: int = 0,
+                  covering: bool = True) -> dict[float, Split]:
+    """A split for each share of the ratings to learn from; a smaller train is part of every larger one.
+
+    What remains is halved into valid and test. With covering, every user and item has a rating in every train.
+
+    Raises: SettingError for an impossible share, DataError if the smallest train cannot cover all, or a part is empty.
+    Source: the density experiment of Kim et al., "Convolutional Matrix Factorization", RecSys 2016.
+    """
+    order, n_cover = _shuffled(ratings, seed), 0
+    if covering:
+        order, n_cover = _cover_first(ratings, order)
+    half = np.where((len(order) - np.arange(len(order))) % 2 == 0, VALID, TEST)  # a rating keeps its half in all splits
+    splits = {}
+    for share in shares:
+        _check_shares(train=share)
+        n_train = round(share * len(order))
+        _check_cover(n_cover, n_train, len(order))
+        part = np.zeros(len(order), np.int8)
+        part[order[n_train:]] = half[n_train:]
+        splits[share] = _cut(ratings, part, f"density sweep, {share:g}", seed, {"share": share, "covering": covering})
+    return splits
+
+
+def new_user_split(ratings: Ratings, *, users: Share = 0.1, given: Share = 0.8, min_ratings: int = 5,
+                   valid_users: Share = 0.0, by: Literal["random", "time"] = "random", seed: int = 0) -> Split:
+    """Keep users out of train altogether; of each, some ratings are given at prediction, the rest must be predicted.
+
+    `users` and `valid_users` are shares of the users with at least `min_ratings` ratings, or counts (an int); `given`
+    is a share of each one's ratings, or a count. Each has at least one rating given and one to predict. by="time"
+    gives each one's earliest, by="random" any. `split.given` holds what is given of the users of valid and of test,
+    `split.valid` and `split.test` the rest.
+
+    Raises: SettingError for an impossible share or count, DataError if too few users have enough ratings, or by="time"
+    without times.
+    """
+    if isinstance(given, float):
+        _check_shares(given=given)
+    elif given < 1:
+        raise SettingError(f"given={given} leaves nothing to predict from; give a share like 0.8 or a count from 1.")
+    if by not in ("random", "time"):
+        raise SettingError(f"by={by!r} is not an order of a user's ratings; use 'random' or 'time'.")
+    least = max(min_ratings, 2, given + 1 if isinstance(given, int) else 2)
+    rng = np.random.default_rng(seed)
+    role = _choose_users(ratings, {"users": users, "valid_users": valid_users}, int(least), rng)
+    canonical = ratings.entry("user")
+    entry = canonical[role[ratings.user[canonical]] != TRAIN]
+    user = ratings.user[entry]
+    rank = _times(ratings, "new_user_split(by='time')")[entry] if by == "time" else rng.permutation(len(entry))
+    order = np.lexsort((rank, user))  # equal times: by item row
+    entry, user = entry[order], user[order]
+    count = ratings.count("user")[user]
+    n_given = np.full(len(user), given) if isinstance(given, int) else np.clip(np.rint(given * count), 1, count - 1)
+    part = np.zeros(len(ratings), np.int8)
+    part[entry] = np.where(_place_in_group(user) < n_given, GIVEN, role[user])
+    return _cut(ratings, part, "new users", seed, {"users": users, "given": given, "min_ratings": min_ratings,
+                                                   "valid_users": valid_users, "by": by})
+
+
+def shared_pairs(a: Ratings, b: Ratings) -> int:
+    """How many (user, item) pairs stand in both.
+
+    Raises: DataError if they do not have the same vocabularies.
+    """
+    if a.users != b.users or a.items != b.items:
+        raise DataError(f"{a!r} and {b!r} have different vocabularies, so their pairs cannot be compared; use parts of "
+                        "one split, or read both into one Ratings first.")
+    return len(np.intersect1d(a.pair, b.pair, assume_unique=True))
+
+
+def _cut(ratings: Ratings, part: Int8[np.ndarray, " ratings"], how: str, seed: int | None, settings: dict[str, Any],
+         reasons: Sequence[str] = ()) -> Split:
+    wants_valid = any(value for name, value in settings.items() if name.startswith("valid"))
+    parts = {}
+    for code, name in enumerate(("train", "valid", "test", "given")):
+        mask = part == code
+        if mask.any():
+            parts[code] = ratings.where(mask, name=f"{ratings.name} {name}")
+        elif code in (TRAIN, TEST) or (code == VALID and wants_valid):
+            raise DataError(f"The {name} part of {len(ratings):,} ratings ({how}, {settings}) would be empty; ask "
+                            "for a larger one, or bring more ratings.")
+    dropped = {why: int((part == DROPPED - j).sum()) for j, why in enumerate(reasons)}
+    split = Split(parts[TRAIN], parts.get(VALID), parts[TEST], how, seed, settings, parts.get(GIVEN),
+                  {why: count for why, count in dropped.items() if count})
+    log.info("%s: %r", ratings.name, split)
+    return split
+
+
+def _shuffled(ratings: Ratings, seed: int) -> Int64[np.ndarray, " ratings"]:
+    """The entries in random order; shuffled from the order by user and item, so that the file's order is forgotten."""
+    return np.random.default_rng(seed).permutation(ratings.entry("user"))
+
+
+def _cover_first(ratings: Ratings,
+                 shuffled: Int64[np.ndarray, " ratings"]) -> tuple[Int64[np.ndarray, " ratings"], int]:
+    """The entries with those in front that cover every user and item, and how many these are."""
+    front = np.zeros(len(shuffled), bool)
+    front[_first_of_each(ratings.user[shuffled], ratings.n_users)] = True
+    has_item = np.zeros(ratings.n_items, bool)
+    has_item[ratings.item[shuffled[front]]] = True
+    first = _first_of_each(ratings.item[shuffled], ratings.n_items)
+    front[first[~has_item[ratings.item[shuffled[first]]]]] = True
+    return np.concatenate([shuffled[front], shuffled[~front]]), int(front.sum())
+
+
+def _first_of_each(group: Int[np.ndarray, " entries"], n_groups: int) -> Int64[np.ndarray, " present"]:
+    first = np.full(n_groups, -1)
+    first[group[::-1]] = np.arange(len(group))[::-1]  # of equal indices NumPy keeps the last one written
+    return first[first >= 0]
+
+
+def _place_in_group(group: Int[np.ndarray, " entries"]) -> Int64[np.ndarray, " entries"]:
+    """0, 1, 2, … within each run of equal numbers."""
+    starts = np.concatenate([[True], group[1:] != group[:-1]])[:len(group)]
+    place = np.arange(len(group))
+    return place - np.maximum.accumulate(np.where(starts, place, 0))
+
+
+def _choose_users(ratings: Ratings, wanted: dict[str, Share], least: int,
+                  rng: np.random.Generator) -> Int8[np.ndarray, " users"]:
+    """The part that each user's ratings to predict go to; TRAIN for those who are not held out."""
+    able = rng.permutation(np.flatnonzero(ratings.count("user") >= least))
+    role, taken = np.zeros(ratings.n_users, np.int8), 0
+    for (name, amount), code in zip(wanted.items(), (TEST, VALID), strict=True):
+        if isinstance(amount, float) or amount < 1:
+            _check_shares(**{name: amount})
+        n = round(amount * len(able)) if isinstance(amount, float) else amount
+        if n < 0 or (amount and not n) or taken + n > len(able):
+            raise DataError(f"{name}={amount} asks for {n} users besides {taken}, but {len(able)} users have the "
+                            f"{least} ratings or more that this needs; ask for fewer, or lower min_ratings or given.")
+        role[able[taken:taken + n]] = code
+        taken += n
+    return role
+
+
+def _check_shares(**shares: Share) -> None:
+    for name, share in shares.items():
+        may_be_none = name.startswith("valid")
+        if not 0 <= share < 1 or (share == 0 and not may_be_none):
+            raise SettingError(f"{name}={share} is not a share; give a number above 0 and below 1, such as 0.1"
+                               f"{', or 0 for none' if may_be_none else ''}.")
+
+
+def _check_cover(n_cover: int, n_train: int, n: int) -> None:
+    if n_cover > n_train:
+        raise DataError(f"Covering every user and item takes {n_cover:,} ratings, but train would have {n_train:,} of "
+                        f"{n:,}; leave at least {n_cover / max(n, 1):.1%} for train, or use random_split.")
+
+
+def _times(ratings: Ratings, asked: str) -> Int64[np.ndarray, " ratings"]:
+    if ratings.time is None:
+        raise DataError(f"{asked} needs to know when each rating was given, but {ratings.name!r} has no times; read a "
+                        "file with a timestamp column, or use random_split.")
+    return ratings.time
+
+
+def _latest(time: Int64[np.ndarray, " ratings"], share: Share) -> int:
+    """The moment from which on lies the share of the ratings, or more where several were given at that moment."""
+    n = max(round(share * len(time)), 1)
+    if len(time) <= n:
+        raise DataError(f"{len(time)} ratings are too few to set the latest {share:.0%} apart; ask for another share.")
+    return int(np.partition(time, len(time) - n)[len(time) - n])
+
+
+def _seconds(date: Date, *, end_of_day: bool = False) -> int:
+    if isinstance(date, int):
+        return date
+    try:
+        moment = datetime.fromisoformat(date)
+    except ValueError:
+        raise SettingError(f"{date!r} is not a date; write it like 2005-12-01 (or 2005-12-01T12:00), or in seconds "
+                           "since 1970.") from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return int((moment + timedelta(days=1 if end_of_day else 0)).timestamp())
+
+
+def _window(days: tuple[str, str], name: str) -> tuple[int, int]:
+    """First second of the first day, and first second after the last one."""
+    start, stop = _seconds(days[0]), _seconds(days[1], end_of_day=True)
+    if stop <= start:
+        raise SettingError(f"The window {name}={days} ends before it begins; give (first day, last day).")
+    return start, stop
+
+
+def _plain(value: object) -> str:
+    return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
