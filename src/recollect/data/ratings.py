@@ -93,6 +93,7 @@ class Ratings:
     scale: tuple[float, float] = (1.0, 5.0)
     catalogue: pl.DataFrame | None = field(default=None, repr=False)
     name: str = "ratings"
+    notes: tuple[str, ...] = ()  # what reading did beyond reading, a sentence each
     checked: bool = field(default=False, repr=False)  # set by `where`, whose parts need no second check
 
     def __post_init__(self) -> None:
@@ -228,7 +229,7 @@ def _check(r: Ratings) -> None:
                         f"{r.users.at([r.user[bad]])[0]!r} of item {r.items.at([r.item[bad]])[0]!r}; remove them, or "
                         "leave out the row: an absent pair is unknown.")
     low, high = r.scale
-    if r.value.min() < low or r.value.max() > high:
+    if r.value.min() < np.float32(low) or r.value.max() > np.float32(high):
         raise DataError(f"Ratings run from {r.value.min():g} to {r.value.max():g}, outside the stated scale {low:g} to "
                         f"{high:g}; state the scale that the ratings have.")
     pair = np.sort(r.pair)

@@ -73,16 +73,22 @@ class Vocab:
     def encode(cls, column: pl.Series) -> tuple[Vocab, Int32[np.ndarray, " rows"]]:
         """The vocabulary of a column and the row number of each entry.
 
-        Ids are ordered (numbers by size, text by code point), so that the same ratings in another order get the same
-        row numbers.
+        Ids are ordered (whole numbers by size, text by code point), so that the same ratings in another order, or with
+        their numbers written as text, get the same row numbers. A missing id gets UNKNOWN.
         """
-        if column.dtype.is_float():
-            whole = column.cast(pl.Int64, strict=False)
-            column = whole if (whole.cast(column.dtype) == column).all() and not column.is_nan().any() else as_text(column)
-        distinct = column.drop_nulls().unique().sort()
+        if not column.dtype.is_integer():
+            column = as_text(column)
+        distinct = _in_order(column.drop_nulls().unique())
         table = pl.DataFrame({"id": distinct, "row": np.arange(len(distinct), dtype=np.int32)})
         found = pl.DataFrame({"id": column}).join(table, on="id", how="left", maintain_order="left")["row"]
         return cls(distinct), found.fill_null(UNKNOWN).to_numpy().astype(np.int32, copy=False)
+
+
+def _in_order(ids: pl.Series) -> pl.Series:
+    """Distinct ids, whole numbers by size (as text only if each is written as its number), other text by code point."""
+    if ids.dtype == pl.String and ids.str.contains(r"^(0|-?[1-9]\d{0,17})$").all():
+        return ids.gather(ids.cast(pl.Int64).arg_sort())
+    return ids.sort()
 
 
 def as_text(ids: Iterable[object] | pl.Series) -> pl.Series:

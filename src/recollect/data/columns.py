@@ -1,0 +1,156 @@
+"""Which column of a table is the user, the item, the rating and the time, and how each becomes numbers."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float32, Float64, Int64
+
+from recollect.errors import DataError, SettingError
+
+Where = Callable[[int], str]  # what to call a row in a message: "line 7 of ratings.csv"
+
+# Usual names, as `_plain` writes them, the surest first.
+USUAL = {
+    "user": ("userid", "user", "uid", "reviewerid", "customerid", "memberid", "accountid", "username", "useridx"),
+    "item": ("itemid", "item", "iid", "movieid", "movie", "asin", "parentasin", "productid", "bookid", "isbn", "songid",
+             "trackid", "artistid", "animeid", "gameid", "recipeid", "businessid", "jokeid", "itemidx"),
+    "rating": ("rating", "ratings", "overall", "stars", "score", "rate", "userrating", "bookrating", "value", "label"),
+    "time": ("timestamp", "time", "ts", "unixreviewtime", "unixtime", "ratingtimestamp", "datetime", "date"),
+}
+PLACES = ("user", "item", "rating", "time")  # the order of the columns of a table without a header
+MILLI, MICRO, NANO = 1e11, 1e14, 1e17        # a time above this many seconds must be in a finer unit
+
+
+def pick(columns: Sequence[str], asked: dict[str, str | int | None], *, named: bool) -> dict[str, int]:
+    """The place of each role among the columns: as asked, else by its usual name, else (nothing named) by its order.
+
+    Raises: DataError if a column that was asked for does not exist, or if user, item or rating cannot be found.
+    """
+    found = {role: place for role in PLACES if (place := _place(role, columns, asked[role], named=named)) is not None}
+    missing = [role for role in PLACES[:3] if role not in found]
+    if missing == ["rating"]:
+        raise DataError(f"There is no rating column among {_listed(columns)}. Recollect's models learn from rating values; "
+                        "views, clicks and other feedback without values are not supported yet. If one of the columns "
+                        'holds ratings, name it: rating="…".')
+    if missing:
+        raise DataError(f"No column for {' and '.join(missing)} was found among {_listed(columns)}. Name it: "
+                        + ", ".join(f'{role}="…"' for role in missing) + ".")
+    return found
+
+
+def _place(role: str, columns: Sequence[str], asked: str | int | None, *, named: bool) -> int | None:
+    if isinstance(asked, int):
+        if not 0 <= asked < len(columns):
+            raise DataError(f"{role}={asked}: the table has {len(columns)} columns, numbered 0 to {len(columns) - 1}.")
+        return asked
+    if asked is not None:
+        plain = [_plain(column) for column in columns]
+        if asked in columns or _plain(asked) in plain:
+            return list(columns).index(asked) if asked in columns else plain.index(_plain(asked))
+        near = difflib.get_close_matches(asked.lower(), [c.lower() for c in columns], n=1, cutoff=0.5)
+        hint = f" Did you mean {next(c for c in columns if c.lower() == near[0])!r}?" if near else ""
+        raise DataError(f"There is no column {asked!r} for {role}.{hint} Columns: {_listed(columns)}.")
+    if not named:
+        return PLACES.index(role) if PLACES.index(role) < len(columns) else None
+    plain = [_plain(column) for column in columns]
+    return next((plain.index(name) for name in USUAL[role] if name in plain), None)
+
+
+def is_usual(name: str) -> bool:
+    """Whether this is a usual name of one of the columns."""
+    return any(_plain(name) in names for names in USUAL.values())
+
+
+def _plain(name: str) -> str:
+    """Lower case letters and digits only; a RecBole type (":token", ":float") is left out."""
+    return re.sub(r"[^a-z0-9]", "", name.lower().partition(":")[0])
+
+
+def _listed(columns: Sequence[str]) -> str:
+    return ", ".join(map(repr, columns[:20])) + (", …" if len(columns) > 20 else "")
+
+
+def values(column: pl.Series, where: Where) -> Float32[np.ndarray, " rows"]:
+    """A column as ratings.
+
+    Raises: DataError at the first entry that is missing, not a number, NaN or infinite.
+    """
+    value = column.cast(pl.Float32, strict=False)
+    if column.dtype == pl.String and value.null_count():
+        value = column.str.strip_chars().cast(pl.Float32, strict=False)
+    array = value.to_numpy()
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(f"{where(row)}: {_fault(column[row])}; expected a finite number. Correct it or remove the row: a "
+                        f"pair that is absent counts as unknown. ({int(bad.sum())} such ratings nearby.)")
+    return array
+
+
+def _fault(rating: object) -> str:
+    return "the rating is missing" if rating is None or rating == "" else f"the rating is {rating!r}"
+
+
+def seconds(column: pl.Series) -> Float64[np.ndarray, " rows"]:
+    """A column of times in the unit it came in, or in seconds since 1970 if it holds dates; NaN where unreadable."""
+    if column.dtype.is_temporal():
+        return column.dt.epoch("s").cast(pl.Float64).to_numpy()
+    number = column.cast(pl.Float64, strict=False)
+    if column.dtype == pl.String and number.null_count():
+        number = pl.select(pl.coalesce(number, _iso(column.str.strip_chars()))).to_series()
+    array = number.to_numpy()
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def _iso(text: pl.Series) -> pl.Series:
+    """Seconds since 1970 of ISO 8601 dates and times; without an offset they are UTC; null where not one."""
+    text = text.str.replace(" ", "T", literal=True)
+    forms = ("%+", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
+    times = [text.str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC").dt.epoch("s") for form in forms]
+    dates = text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.epoch("s")
+    return pl.select(pl.coalesce(*times, dates).cast(pl.Float64)).to_series()
+
+
+def unit(time: Int64[np.ndarray, " rows"]) -> tuple[int, str]:
+    """How many of the times' unit make a second, and the unit's name, by the size of a typical one."""
+    size = float(np.median(np.abs(time[:: max(1, len(time) // 10_000)]))) if len(time) else 0.0
+    if size > NANO:
+        return 1_000_000_000, "nanoseconds"
+    if size > MICRO:
+        return 1_000_000, "microseconds"
+    return (1000, "milliseconds") if size > MILLI else (1, "seconds")
+
+
+def infer_scale(value: Float32[np.ndarray, " ratings"]) -> tuple[float, float]:
+    """The lowest and the highest rating that can be given, guessed from those that were.
+
+    The first of these that holds all of them: 1 to 5 in whole steps; 0.5 to 5 in half steps; 1 to 10 in whole steps;
+    0 to 100 in whole steps, if some are above 50; else the lowest and the highest seen.
+
+    Raises: DataError if none of the four fits and all ratings are equal.
+    """
+    low, high = float(value.min()), float(value.max())
+    whole = bool((value == np.rint(value)).all())
+    half = whole or bool((value * 2 == np.rint(value * 2)).all())
+    for fits, scale in ((whole, (1.0, 5.0)), (half, (0.5, 5.0)), (whole, (1.0, 10.0)), (whole and high > 50, (0.0, 100.0))):
+        if fits and scale[0] <= low and high <= scale[1]:
+            return scale
+    if low == high:
+        raise DataError(f"All {len(value):,} ratings are {low:g}, so their scale cannot be seen; state it: "
+                        "scale=(lowest, highest).")
+    return low, high
+
+
+def stated_scale(scale: Sequence[float]) -> tuple[float, float]:
+    """The scale that the caller states.
+
+    Raises: SettingError if it is not a lowest and a higher, finite number.
+    """
+    if len(scale) != 2 or not np.isfinite(scale).all() or not scale[0] < scale[1]:
+        raise SettingError(f"scale={tuple(scale)}: expected the lowest and the highest rating, such as (1, 5).")
+    return float(scale[0]), float(scale[1])

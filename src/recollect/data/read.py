@@ -1,0 +1,271 @@
+"""Tables of ratings become Ratings: files of every usual form, data frames, SciPy matrices, lists.
+
+Columns are found by their usual names or named by the caller. A pair that stands twice keeps its last rating. What was
+done beyond reading (scale inferred, duplicates dropped, times converted) stands in `Ratings.notes` and in the log.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Int32, Int64
+from scipy import sparse
+
+from recollect.data import columns as roles
+from recollect.data.lines import opened, text_file
+from recollect.data.ratings import Ratings
+from recollect.data.vocab import UNKNOWN, Vocab, as_text
+from recollect.errors import DataError
+
+log = logging.getLogger("recollect")
+
+Column = str | int | None  # its name, its place (from 0), or None: found by its usual name
+
+
+def read(path: str | Path, *, user: Column = None, item: Column = None, rating: Column = None, time: Column = None,
+         scale: Sequence[float] | None = None, name: str | None = None, header: bool | None = None,
+         separator: str | None = None) -> Ratings:
+    """The ratings in a file: CSV, TSV, "::" or blanks between fields, JSON lines, RecBole .inter, Parquet; also .gz, .zst.
+
+    Separator and header are found from the first lines, the packing from the first bytes. Columns are found by their
+    usual names (`columns.USUAL`); without a header they stand in the order user, item, rating, time. Times may be
+    seconds, milliseconds, or ISO dates (UTC if they do not say); they become whole seconds. `scale` is the lowest and
+    the highest possible rating; None: inferred (`columns.infer_scale`). In a "::" file an id may hold ":", but not "::".
+
+    Raises: DataError if the file is missing, empty or damaged, a column cannot be found, or an entry cannot be used; it
+    names the line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path} is a folder; expected a file of ratings." if path.is_dir() else
+                        f"There is no file {path} (looked in {path.absolute().parent}); check the path.")
+    asked = {"user": user, "item": item, "rating": rating, "time": time}
+    name = name or path.name.split(".")[0]
+    with opened(path) as stream:
+        if stream.read(4) == b"PAR1":
+            return _read_parquet(path, asked, scale, name=name)
+    file = text_file(path, separator=separator, header=header, asked=[x for x in asked.values() if isinstance(x, str)])
+    named = file.layout.header or file.layout.separator is None
+    wanted = roles.pick(file.layout.columns, asked, named=named)
+    intake = _Intake(scale, time_asked=time is not None)
+    for frame, lines in file.frames(wanted):
+        intake.add(frame, lines)
+    return intake.ratings(name, str(path))
+
+
+def _read_parquet(path: Path, asked: dict[str, Column], scale: Sequence[float] | None, *, name: str) -> Ratings:
+    try:
+        with opened(path) as stream:
+            content = stream.read()
+        names = list(pl.read_parquet_schema(io.BytesIO(content)))
+        wanted = roles.pick(names, asked, named=True)
+        table = pl.read_parquet(io.BytesIO(content), columns=sorted({names[place] for place in wanted.values()}))
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path} is not a readable Parquet file ({error}); make or download it again.") from error
+    return _from_table(table, asked, scale, name=name, source=str(path))
+
+
+def from_frame(table: Any, *, user: Column = None, item: Column = None, rating: Column = None, time: Column = None,
+               scale: Sequence[float] | None = None, name: str = "frame") -> Ratings:
+    """The ratings in a table with named columns: pandas, Polars, DuckDB, PyArrow, or any other that speaks Arrow.
+
+    Columns, times, scale and duplicates are treated as in `read`.
+
+    Raises: DataError if the table is of another kind or empty, a column cannot be found, or an entry cannot be used; it
+    names the row, counted from 0.
+    """
+    asked = {"user": user, "item": item, "rating": rating, "time": time}
+    if isinstance(table, pl.LazyFrame):
+        table = table.collect()
+    if type(table).__module__.partition(".")[0] == "pandas":
+        return _from_table(_from_pandas(table, asked), asked, scale, name=name, source="the table")
+    if not isinstance(table, _ArrowStream):
+        raise DataError(f"A {type(table).__name__} is no table that speaks Arrow; pass a pandas or Polars frame, a DuckDB "
+                        "relation or an Arrow table, or use from_tuples or from_scipy.")
+    return _from_table(pl.DataFrame(table), asked, scale, name=name, source="the table")
+
+
+@runtime_checkable
+class _ArrowStream(Protocol):
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+
+def _from_pandas(table: Any, asked: dict[str, Column]) -> pl.DataFrame:
+    """Only the columns that are needed, each by itself: Arrow refuses a column of mixed types, such as 1 and "a"."""
+    wanted = roles.pick([str(column) for column in table.columns], asked, named=True)
+    series = {role: table.iloc[:, place] for role, place in wanted.items()}
+    return pl.DataFrame({
+        role: as_text(column.to_numpy()) if column.dtype == object and role in ("user", "item") else
+        pl.Series(column.tolist(), strict=False) if column.dtype == object else pl.from_pandas(column)
+        for role, column in series.items()
+    })
+
+
+def _from_table(table: pl.DataFrame, asked: dict[str, Column], scale: Sequence[float] | None, *, name: str,
+                source: str) -> Ratings:
+    wanted = roles.pick(table.columns, asked, named=True)
+    intake = _Intake(scale, time_asked=asked["time"] is not None)
+    intake.add(pl.DataFrame({role: table.to_series(place) for role, place in wanted.items()}),
+               lambda row: f"Row {row} of {source}")
+    return intake.ratings(name, source)
+
+
+def from_tuples(rows: Iterable[Sequence[object]], *, scale: Sequence[float] | None = None, name: str = "list") -> Ratings:
+    """The ratings in (user_id, item_id, rating) or (user_id, item_id, rating, time) tuples.
+
+    Raises: DataError if a tuple has another length or an entry cannot be used.
+    """
+    rows = list(rows)
+    for row, found in enumerate(rows):
+        if len(found) not in (3, 4) or len(found) != len(rows[0]):
+            raise DataError(f"Tuple {row} is {tuple(found)!r}; expected (user, item, rating) or (user, item, rating, time), "
+                            "all of one length.")
+    columns = dict(zip(roles.PLACES, zip(*rows, strict=True), strict=False))
+    table = {role: as_text(column) if role in ("user", "item") else pl.Series(column, strict=False)
+             for role, column in columns.items()}
+    intake = _Intake(scale, time_asked=True)
+    intake.add(pl.DataFrame(table), lambda row: f"Tuple {row}")
+    return intake.ratings(name, "the list")
+
+
+def from_scipy(matrix: Any, *, user_ids: Iterable[object] | None = None, item_ids: Iterable[object] | None = None,
+               scale: Sequence[float] | None = None, name: str = "matrix") -> Ratings:
+    """The ratings in a SciPy sparse matrix, users × items: every stored entry is one, a stored 0 too.
+
+    Ids are the row and column numbers if not given. All rows and columns count, rated or not.
+
+    Raises: DataError if the matrix is dense, ids do not fit its shape, or an entry is not finite.
+    """
+    if not sparse.issparse(matrix):
+        raise DataError(f"A {type(matrix).__name__} is not a SciPy sparse matrix; a dense array cannot tell a rating of 0 "
+                        "from an absent one.")
+    cells = sparse.coo_array(matrix)
+    users, items = (Vocab(range(n) if ids is None else ids) for n, ids in zip(cells.shape, (user_ids, item_ids), strict=True))
+    if (len(users), len(items)) != cells.shape:
+        raise DataError(f"The matrix has {cells.shape[0]} rows and {cells.shape[1]} columns, but there are {len(users)} user "
+                        f"ids and {len(items)} item ids; expected users × items.")
+    value = roles.values(pl.Series(cells.data), lambda entry: f"Entry {entry} of the matrix")
+    user, item = (index.astype(np.int32) for index in cells.coords)
+    return _assemble(user, item, value, None, users, items, scale=scale, name=name, notes=())
+
+
+class _Intake:
+    """Ratings on their way in, a block at a time; keeps row numbers of ids, 20 bytes a rating."""
+
+    def __init__(self, scale: Sequence[float] | None, *, time_asked: bool) -> None:
+        self.scale = None if scale is None else roles.stated_scale(scale)
+        self.time_asked = time_asked
+        self.user: list[tuple[Vocab, np.ndarray]] = []
+        self.item: list[tuple[Vocab, np.ndarray]] = []
+        self.value: list[np.ndarray] = []
+        self.time: list[np.ndarray] = []
+        self.notes: list[str] = []
+
+    def add(self, frame: pl.DataFrame, where: roles.Where) -> None:
+        """Take in the columns user, item, rating and, if present, time; `where` names a row for messages."""
+        if not len(frame):
+            return
+        self.user.append(_encode(frame["user"], "user", where))
+        self.item.append(_encode(frame["item"], "item", where))
+        value = roles.values(frame["rating"], where)
+        if self.scale is not None and not (inside := _inside(value, self.scale)).all():
+            row = int(np.argmin(inside))
+            raise DataError(f"{where(row)}: user {frame['user'][row]!r} rates item {frame['item'][row]!r} with "
+                            f"{value[row]:g}, outside the stated scale {self.scale[0]:g} to {self.scale[1]:g}. Correct the "
+                            "rating, or state the scale that the ratings have.")
+        self.value.append(value)
+        if "time" in frame.columns and not self.notes:
+            self._add_time(frame["time"], where)
+
+    def _add_time(self, column: pl.Series, where: roles.Where) -> None:
+        time = roles.seconds(column)
+        if np.isnan(time).any():
+            row = int(np.isnan(time).argmax())
+            found = f"{where(row)}: the time is {column[row]!r}; expected seconds since 1970 or an ISO date"
+            if self.time_asked:
+                raise DataError(f"{found}. Correct it, or leave out the column of times.")
+            self.time.clear()
+            self.notes.append(f"Times were left out. {found}.")
+            return
+        self.time.append(np.floor(time).astype(np.int64))
+
+    def ratings(self, name: str, source: str) -> Ratings:
+        """All that was taken in."""
+        if not self.value:
+            raise DataError(f"There are no ratings in {source}; expected at least one.")
+        users, user = _join(self.user)
+        items, item = _join(self.item)
+        self.user.clear(), self.item.clear()
+        value, self.value = np.concatenate(self.value), []
+        time, self.time = (np.concatenate(self.time) if self.time else None), []
+        if time is not None:
+            divisor, unit = roles.unit(time)
+            if divisor > 1:
+                time //= divisor
+                self.notes.append(f"Times were in {unit} and are now in seconds.")
+        return _assemble(user, item, value, time, users, items, scale=self.scale, name=name, notes=tuple(self.notes))
+
+
+def _inside(value: np.ndarray, scale: tuple[float, float]) -> Bool[np.ndarray, " rows"]:
+    return (value >= np.float32(scale[0])) & (value <= np.float32(scale[1]))
+
+
+def _encode(column: pl.Series, role: str, where: roles.Where) -> tuple[Vocab, Int32[np.ndarray, " rows"]]:
+    """The distinct ids of a block's column and the number of each entry's.
+
+    Raises: DataError if an id is missing or blank.
+    """
+    vocab, code = Vocab.encode(column)
+    blank = vocab.rows([text for text in vocab.ids if not text.strip()]) if vocab.ids.str.contains(r"^\s*$").any() else []
+    missing = np.isin(code, [UNKNOWN, *blank])
+    if missing.any():
+        raise DataError(f"{where(int(missing.argmax()))}: the {role} id is missing; every rating needs one. Correct or remove "
+                        f"the row. ({int(missing.sum())} such rows nearby.)")
+    return vocab, code
+
+
+def _join(parts: list[tuple[Vocab, np.ndarray]]) -> tuple[Vocab, Int32[np.ndarray, " ratings"]]:
+    """One vocabulary for all blocks. Blanks around ids go; so does ".0" where every id is a whole number."""
+    ids = [vocab.ids.str.strip_chars() for vocab, _ in parts]
+    if all(part.str.contains(r"^-?\d+(\.0+)?$").all() for part in ids):
+        ids = [part.str.replace(r"\.0+$", "") for part in ids]
+    joined, code = Vocab.encode(pl.concat(ids))
+    starts = np.cumsum([0, *map(len, ids)])
+    return joined, np.concatenate([code[start:][part] for start, (_, part) in zip(starts[:-1], parts, strict=True)])
+
+
+def _assemble(user: np.ndarray, item: np.ndarray, value: np.ndarray, time: np.ndarray | None, users: Vocab, items: Vocab, *,
+              scale: Sequence[float] | None, name: str, notes: tuple[str, ...]) -> Ratings:
+    """Ratings of distinct pairs, with their scale, and notes on what was done."""
+    last = _last_of_each(user.astype(np.int64) * len(items) + item, time)
+    if last is not None:
+        notes += (f"{int((~last).sum()):,} ratings of a pair that was rated again were dropped: the last "
+                  f"{'in the table' if time is None else 'by time'} was kept.",)
+        user, item, value, time = user[last], item[last], value[last], None if time is None else time[last]
+    if scale is None:
+        scale = roles.infer_scale(value)
+        notes += (f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.",)
+        if value.min() == value.max():
+            notes += (f"Every rating is {value[0]:g}; if these are clicks or views, they are not ratings.",)
+    for note in notes:
+        log.info("%s: %s", name, note)
+    return Ratings(user, item, value, users, items, time=time, scale=roles.stated_scale(scale), name=name, notes=notes)
+
+
+def _last_of_each(pair: Int64[np.ndarray, " ratings"], time: np.ndarray | None) -> Bool[np.ndarray, " ratings"] | None:
+    """Which ratings are the last of their pair, by time and then by order; None if no pair stands twice."""
+    ordered = np.sort(pair)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(twice):
+        return None
+    rows = np.flatnonzero(np.isin(pair, twice))
+    rows = rows[np.lexsort((rows, rows if time is None else time[rows], pair[rows]))]
+    keep = np.ones(len(pair), dtype=bool)
+    keep[rows[:-1][pair[rows[1:]] == pair[rows[:-1]]]] = False
+    return keep
