@@ -143,7 +143,8 @@ def average_precision_at(k: int, ranked: Bool[ndarray, "users places"],
                          n_relevant: Int[ndarray, " users"]) -> Float[ndarray, " users"]:
     """Mean of the precision at each hit among the first k, over min(k, n_relevant); 0 to 1.
 
-    Its mean over users is MAP@k. NaN for a user with nothing relevant. Others divide by n_relevant, or by the hits; figures differ accordingly.
+    Its mean over users is MAP@k. Some authors divide by n_relevant or by the hits instead, which gives other figures.
+    NaN for a user with nothing relevant.
 
     Raises: DataError if k is smaller than 1 or the lists are shorter than k.
     Source: Manning, Raghavan, Schütze. "Introduction to Information Retrieval", section 8.4, cut at k.
