@@ -1,0 +1,86 @@
+"""Where data sets are kept, and how a missing one gets there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import zipfile
+from pathlib import Path
+
+import pooch
+
+from recollect.errors import FetchError
+from recollect.files import replacing
+
+log = logging.getLogger("recollect")
+
+
+def homes(folder: Path | None = None) -> list[Path]:
+    """The folders in which data are looked for, in this order: `folder` alone if given; else the one that the environment
+    variable RECOLLECT_DATA names, a folder shared/data beside the checkout, and the user's cache.
+    """
+    if folder is not None:
+        return [folder]
+    stated = os.environ.get("RECOLLECT_DATA")
+    beside = Path("..", "shared", "data")
+    return [*([Path(stated)] if stated else []), *([beside] if beside.is_dir() else []), Path(pooch.os_cache("recollect"))]
+
+
+def archive(name: str, address: str, checksum: str | None, *, holds: str, folder: Path | None = None) -> Path:
+    """The folder `name` with the unpacked files of an archive, which is found among the homes or downloaded.
+
+    `holds` is a file that must be in it. A download goes to the first home that can be written to; the checksum
+    ("md5:…") is checked, nothing is left of a download that fails.
+
+    Raises: FetchError if the download fails, its checksum differs, or the archive is damaged.
+    """
+    places = homes(folder)
+    for place in places:
+        if (place / name / holds).is_file():
+            return place / name
+    to = next((place for place in places if _is_writable(place)), places[-1])
+    for place in places:
+        if (place / f"{name}.zip").is_file():
+            return _unpack(place / f"{name}.zip", to / name, holds)
+    return _unpack(download(address, to / f"{name}.zip", checksum), to / name, holds)
+
+
+def _is_writable(folder: Path) -> bool:
+    there = next((parent for parent in (folder, *folder.absolute().parents) if parent.exists()), folder)
+    return there.is_dir() and os.access(there, os.W_OK)
+
+
+def download(address: str, path: Path, checksum: str | None) -> Path:
+    """The file at the address, kept at `path`; a progress bar runs on standard error.
+
+    Raises: FetchError if it cannot be had whole or its checksum differs; then nothing is left at `path`.
+    """
+    pooch.get_logger().setLevel(logging.ERROR)
+    log.info("downloading %s to %s", address, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as fresh:
+            pooch.retrieve(address, checksum, fname=fresh.name, path=fresh.parent,
+                           downloader=pooch.HTTPDownloader(progressbar=True, timeout=30))
+    except (OSError, ValueError) as error:
+        raise FetchError(
+            f"{address} could not be downloaded to {path}: {error}. Run it again to retry; or download it by other means, put it "
+            f"at {path}, and run it again. The data sets planted/… need no network."
+        ) from error
+    return path
+
+
+def _unpack(packed: Path, to: Path, holds: str) -> Path:
+    """Unpack an archive of one folder as the folder `to`, all or nothing."""
+    try:
+        with replacing(to) as fresh, zipfile.ZipFile(packed) as content:
+            content.extractall(fresh)
+            inside = next(path.parent for path in fresh.rglob(holds))
+            if inside != fresh:
+                whole = fresh.with_name("whole")
+                inside.rename(whole)
+                fresh.rename(fresh.with_name("rest"))
+                whole.rename(fresh)
+    except (zipfile.BadZipFile, StopIteration, OSError) as error:
+        raise FetchError(f"{packed} is damaged or holds no {holds} ({error!r}); delete it and run it again.") from error
+    return to
