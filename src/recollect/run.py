@@ -6,6 +6,8 @@ Changing a Run may change how long a fit takes, not what it means (the seed exce
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,3 +33,9 @@ class Run:
     def generator(self) -> torch.Generator:
         """A new source of randomness, the same for the same seed."""
         return torch.Generator().manual_seed(self.seed)
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has held so far, in megabytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1024**2 if sys.platform == "darwin" else 1024)  # bytes there, kilobytes elsewhere

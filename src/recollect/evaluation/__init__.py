@@ -1,0 +1,1 @@
+"""6 · How good is it."""

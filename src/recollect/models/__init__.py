@@ -1,0 +1,1 @@
+"""5 · One file per model; the listing is the catalogue."""

@@ -1,0 +1,1 @@
+"""4 · Help a model may call while it learns."""

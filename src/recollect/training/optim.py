@@ -7,7 +7,7 @@ evaluations it made; and because the history costs as much as the products when 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ FULL_BATCH = ("lbfgs", "rprop")  # steps of these make no sense on a part of the
 
 
 def make(name: str, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float, momentum: float = 0.9,
-         history: int = 5) -> torch.optim.Optimizer:
+         history: int = 5) -> torch.optim.Optimizer | LBFGS:
     """The optimiser of that name. `learning_rate` is Rprop's first step; L-BFGS finds its own and ignores it.
 
     Raises: SettingError if there is none of that name.
@@ -38,85 +38,90 @@ def make(name: str, parameters: Iterable[torch.nn.Parameter], *, learning_rate: 
     raise unknown("optimizer", name, OPTIMIZERS)
 
 
-class LBFGS(torch.optim.Optimizer):
+class LBFGS:
     """Limited-memory BFGS with a strong-Wolfe line search, full batch; one step is one iteration.
 
     The history's vectors are kept in 16 bits, each scaled to its largest entry: they only steer the search, and the
-    line search judges every step in full precision. Memory: 4 + (history + 1) vectors of 32 bits.
+    line search judges every step in full precision. Memory: 5 + history vectors of 32 bits.
 
     Source: Nocedal and Wright, Numerical Optimization, 2nd edition, algorithms 7.4, 7.5, 3.5 and 3.6.
     """
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], *, history: int = 5, evaluations: int = 20) -> None:
-        super().__init__(parameters, {"history": history, "evaluations": evaluations})
-        self._parameters: list[torch.nn.Parameter] = self.param_groups[0]["params"]
-        self.evaluations = 0  # made so far
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], *, history: int = 5, most_evaluations: int = 20) -> None:
+        self._parameters = list(parameters)
+        self._sizes = [p.numel() for p in self._parameters]
+        self._history, self._most = history, most_evaluations
+        self._pairs: list[_Pair] = []
+        self._objective: float | None = None
+        self.evaluations = 0     # made so far
+        self.converged = False   # no step along the steepest descent lowers the objective any more
 
-    @property
-    def converged(self) -> bool:
-        """No step along the steepest descent lowers the objective any more."""
-        return bool(self._memory.get("converged", False))
-
-    @property
-    def _memory(self) -> dict[str, Any]:
-        return self.state[self._parameters[0]]
+    def zero_grad(self) -> None:
+        """Nothing: the gradient of the last evaluation is where the next step starts."""
 
     @torch.no_grad()
-    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
-        """One iteration: a direction, then as many evaluations as the line search needs. Returns the objective."""
-        memory, group = self._memory, self.param_groups[0]
-        if "objective" not in memory:
-            memory.update(objective=self._evaluate(closure), pairs=[], converged=False)
-        if memory["converged"]:
-            return torch.tensor(memory["objective"])
-        pairs: list[_Pair] = [_Pair(*pair) for pair in memory["pairs"]]
+    def step(self, closure: Closure) -> None:
+        """One iteration: a direction, then as many evaluations as the line search needs."""
+        if self.converged:
+            return
+        if self._objective is None or any(p.grad is None for p in self._parameters):
+            self._objective = self._evaluate(closure)
         gradient = self._gradient()
-        direction = _two_loop(pairs, gradient)
+        direction = _two_loop(self._pairs, gradient)
         slope = float(direction @ gradient)
-        if slope > -1e-20 * float(gradient @ gradient) or not pairs:
-            pairs, direction = [], -gradient
-            slope = -float(gradient @ gradient)
-        first = 1.0 if pairs else min(1.0, 1.0 / max(float(gradient.abs().sum()), 1e-30))
-        origin = self._position()
+        if not self._pairs or slope > -1e-12 * float(gradient.norm() * direction.norm()):
+            self._pairs, direction, slope = [], -gradient, -float(gradient @ gradient)
+        origin = [p.detach().clone() for p in self._parameters]
 
         def along(step: float) -> tuple[float, float]:
             self._move(origin, direction, step)
-            value = self._evaluate(closure)
-            return value, float(self._gradient_dot(direction))
+            return self._evaluate(closure), self._slope(direction)
 
-        step, value = _strong_wolfe(along, start=(memory["objective"], slope), first=first, most=group["evaluations"])
-        if step == 0.0:
+        first = 1.0 if self._pairs else min(1.0, 1.0 / max(float(gradient.abs().sum()), 1e-30))
+        step, objective = _strong_wolfe(along, start=(self._objective, slope), first=first, most=self._most)
+        if step == 0.0:  # with a history, forget it and try the steepest descent next; without one, this is the end
+            self.converged, self._pairs = not self._pairs, []
             self._move(origin, direction, 0.0)
-            self._evaluate(closure)
-            memory["converged"], memory["pairs"] = not pairs, []  # with a history: forget it, try steepest descent next
-            return torch.tensor(memory["objective"])
-        memory["objective"] = value
+            self._objective = self._evaluate(closure)
+            return
+        del origin
+        self._objective = objective
         change = self._gradient().sub_(gradient)
+        del gradient
         pair = _Pair.of(direction.mul_(step), change)
         if pair.curvature > 1e-10 * pair.change_square:
-            pairs = [*pairs, pair][-group["history"]:]
-        memory["pairs"] = [pair.parts() for pair in pairs]
-        return torch.tensor(value)
+            self._pairs = [*self._pairs, pair][-self._history:]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a later step depends on, beside the parameters."""
+        return {"pairs": [asdict(pair) for pair in self._pairs], "objective": self._objective,
+                "evaluations": self.evaluations, "converged": self.converged}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state; the gradient is computed anew at the next step."""
+        self._pairs = [_Pair(**pair) for pair in state["pairs"]]
+        self._objective, self.evaluations = state["objective"], state["evaluations"]
+        self.converged = state["converged"]
+        for p in self._parameters:
+            p.grad = None
 
     def _evaluate(self, closure: Closure) -> float:
         self.evaluations += 1
-        self.zero_grad()
+        for p in self._parameters:
+            p.grad = None
         with torch.enable_grad():
             return float(closure())
-
-    def _position(self) -> list[Tensor]:
-        return [p.detach().clone() for p in self._parameters]
 
     def _gradient(self) -> Tensor:
         return torch.cat([p.grad.reshape(-1) for p in self._parameters if p.grad is not None])
 
-    def _gradient_dot(self, direction: Tensor) -> Tensor:
-        parts = direction.split([p.numel() for p in self._parameters])
-        return sum((p.grad.reshape(-1) @ part for p, part in zip(self._parameters, parts, strict=True)
-                    if p.grad is not None), start=direction.new_zeros(()))
+    def _slope(self, direction: Tensor) -> float:
+        parts = direction.split(self._sizes)
+        return sum(float(p.grad.reshape(-1) @ part) for p, part in zip(self._parameters, parts, strict=True)
+                   if p.grad is not None)
 
     def _move(self, origin: list[Tensor], direction: Tensor, step: float) -> None:
-        parts = direction.split([p.numel() for p in self._parameters])
+        parts = direction.split(self._sizes)
         for p, at, part in zip(self._parameters, origin, parts, strict=True):
             p.copy_(at).add_(part.view_as(p), alpha=step)
 
@@ -138,22 +143,19 @@ class _Pair:
         a, b = (max(float(v.abs().max()), 1e-30) for v in (step, change))
         return cls(step.div_(a).half(), a, change.div_(b).half(), b, curvature, square)
 
-    def parts(self) -> tuple[Tensor, float, Tensor, float, float, float]:
-        return self.step, self.step_scale, self.change, self.change_scale, self.curvature, self.change_square
-
 
 def _two_loop(pairs: list[_Pair], gradient: Tensor) -> Tensor:
     q = -gradient
     shares = []
     for pair in reversed(pairs):
-        share = pair.step_scale * float(pair.step.float() @ q) / pair.curvature
-        q.add_(pair.change.float(), alpha=-share * pair.change_scale)
+        share = pair.step_scale * float(pair.step.to(q.dtype) @ q) / pair.curvature
+        q.add_(pair.change.to(q.dtype), alpha=-share * pair.change_scale)
         shares.append(share)
     if pairs:
         q.mul_(pairs[-1].curvature / pairs[-1].change_square)
     for pair, share in zip(pairs, reversed(shares), strict=True):
-        back = pair.change_scale * float(pair.change.float() @ q) / pair.curvature
-        q.add_(pair.step.float(), alpha=(share - back) * pair.step_scale)
+        back = pair.change_scale * float(pair.change.to(q.dtype) @ q) / pair.curvature
+        q.add_(pair.step.to(q.dtype), alpha=(share - back) * pair.step_scale)
     return q
 
 

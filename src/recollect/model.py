@@ -1,0 +1,208 @@
+"""3 · What a model is: a recipe (dataclass fields) that learns a network (`net_`).
+
+    Model        fit, settings, the cold policy, the scale          written once
+    ├── RowModel     a row of the rating matrix in, the row out     AutoRec, …
+    └── PairModel    a user and an item in, a rating out            Bias, …
+
+A model file writes `build(n_users, n_items)`, which returns an `nn.Module`, and `learn(train, valid, run)`, ordinary
+code that trains it. Inside, users and items are row numbers; a row number of -1 is someone never seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int
+from torch import nn
+
+from recollect.data.ratings import Ratings, Rows, Side
+from recollect.errors import DataError, LeakError, NotFittedError, unknown
+from recollect.run import Run
+from recollect.training.watch import History
+
+log = logging.getLogger("recollect")
+
+BLOCK_CELLS = 8_000_000    # numbers of a dense block that is held at once when ranking: 32 MB
+
+
+@dataclass(kw_only=True, eq=False)
+class Model(ABC):
+    """A recipe. Its fields are the hyperparameters; what it has learned is `net_`, from the ratings `given_`."""
+
+    needs: ClassVar[frozenset[str]] = frozenset()   # what the ratings must have: "time", "text"
+    output: ClassVar[Literal["ratings", "scores"]] = "ratings"
+
+    clip: bool = True      # predictions are kept within the rating scale
+    cold: str = "mean"     # whom nobody knows gets the training "mean" or the "middle" of the scale (3 of 1 to 5)
+    refit: bool = False    # after early stopping, fit again on train + validation for the chosen number of epochs
+
+    def __post_init__(self) -> None:
+        if self.cold not in ("mean", "middle"):
+            raise unknown("cold policy", self.cold, ("mean", "middle"))
+        self.check()
+
+    def check(self) -> None:
+        """Refuse settings that cannot work. A model that has such settings overrides this."""
+
+    # --- learning -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        """The network before learning. Randomness comes from torch's generator, which `fit` seeds."""
+
+    @abstractmethod
+    def learn(self, train: Ratings, valid: Ratings | None, run: Run) -> History:
+        """Train `net_`. The validation ratings may only choose when to stop."""
+
+    def fit(self, train: Ratings, valid: Ratings | None = None, run: Run | None = None) -> Model:
+        """Learn from the ratings; returns self, in evaluation mode.
+
+        Raises: DataError if the ratings lack what the model needs or are too few; LeakError if train and valid share
+        pairs; TrainingError if the fit breaks down.
+        """
+        run = run or Run()
+        self._check_data(train, valid)
+        torch.set_num_threads(run.threads)
+        started = time.monotonic()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(run.seed)
+            self.given_ = train
+            self.net_ = self.build(train.n_users, train.n_items).to(run.device)
+            self.history_ = self.learn(train, valid, run)
+        if self.refit and valid is not None:
+            self._fit_again(train.union(valid), run)
+        self.net_.eval()
+        self.seed_, self.seconds_ = run.seed, time.monotonic() - started
+        self._forget()
+        return self
+
+    def _fit_again(self, ratings: Ratings, run: Run) -> None:
+        if not any(f.name == "epochs" for f in dataclasses.fields(self)):
+            again = dataclasses.replace(self, refit=False)
+        else:
+            again = dataclasses.replace(self, refit=False, epochs=self.history_.best_epoch)  # type: ignore[call-arg]
+        folder = run.folder / "refit" if run.folder else None
+        again.fit(ratings, run=dataclasses.replace(run, folder=folder))
+        self.net_, self.given_ = again.net_, again.given_
+
+    def _check_data(self, train: Ratings, valid: Ratings | None) -> None:
+        who = type(self).__name__
+        if "time" in self.needs and train.time is None:
+            raise DataError(f"{who} needs the time of each rating, and these ratings have none.")
+        if not len(train):
+            raise DataError(f"{who} cannot learn from 0 ratings.")
+        for side, what in (("user", "users"), ("item", "items")):
+            n = int((train.count(side) > 0).sum())  # type: ignore[arg-type]
+            if n < 2:
+                raise DataError(f"{who} needs ratings of at least 2 {what}, found {n}: with one there is nobody to "
+                                "compare with.")
+        if valid is not None:
+            if valid.users != train.users or valid.items != train.items:
+                raise DataError("train and valid have different vocabularies; make both with one split.")
+            shared = int(np.isin(valid.pair, train.pair).sum())
+            if shared:
+                raise LeakError(f"valid shares {shared} pairs with train; early stopping would be blind: split again.")
+
+    # --- predicting -----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: Ratings
+              ) -> Float32[np.ndarray, " pairs"]:
+        """Raw predictions for pairs none of which is cold; `given` is what they may be made from."""
+
+    @abstractmethod
+    def scores(self, user: Int[np.ndarray, " users"], given: Ratings) -> Float32[np.ndarray, "users n_items"]:
+        """Raw predictions of every item for a few users that are not cold."""
+
+    @abstractmethod
+    def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
+        """Raw predictions of every item for people the model has never seen: a sparse row of item ratings each."""
+
+    @abstractmethod
+    def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
+        """What the model knows of each user or item, as vectors whose cosine means likeness."""
+
+    def predict(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: Ratings | None = None
+                ) -> Float32[np.ndarray, " pairs"]:
+        """Ratings for pairs of row numbers, in the rating scale; a cold pair (see `is_cold`) gets the cold policy's value.
+
+        `given` is what predictions may be made from, by default what the model was fitted on; people who stand in it
+        and were not there in fitting are folded in.
+        """
+        given = self._given(given)
+        user, item = np.asarray(user, np.int64), np.asarray(item, np.int64)
+        warm = ~self.is_cold(user, item, given=given)
+        out = np.full(len(user), self.cold_value, np.float32)
+        if warm.any():
+            out[warm] = self.pairs(user[warm], item[warm], given)
+        return self.within_scale(out)
+
+    def within_scale(self, raw: np.ndarray) -> np.ndarray:
+        """Raw predictions kept within the rating scale, unless `clip` is off."""
+        return np.clip(raw, *self.given_.scale) if self.clip else raw
+
+    def is_cold(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: Ratings | None = None
+                ) -> Bool[np.ndarray, " pairs"]:
+        """Pairs whose user or item has no rating to predict from."""
+        given = self._given(given)
+        has_user, has_item = given.count("user") > 0, self.given_.count("item") > 0
+        return ~(_at(has_user, user) & _at(has_item, item))
+
+    @property
+    def cold_value(self) -> float:
+        """What a cold pair gets."""
+        return self.given_.mean if self.cold == "mean" else sum(self.given_.scale) / 2
+
+    def _given(self, given: Ratings | None) -> Ratings:
+        if not hasattr(self, "net_"):
+            raise NotFittedError(f"This {type(self).__name__} is not fitted; call fit, or load a saved one.")
+        return self.given_ if given is None else given
+
+    def _forget(self) -> None:
+        """Drop what was worked out from an earlier `net_` or `given_`."""
+
+
+@dataclass(kw_only=True, eq=False)
+class PairModel(Model):
+    """(user, item) → rating. The network's forward takes row numbers."""
+
+    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: Ratings
+              ) -> Float32[np.ndarray, " pairs"]:
+        """See Model. Who stands in `given` and was not there in fitting is folded in."""
+        new = self.given_.count("user")[user] == 0
+        out = np.empty(len(user), np.float32)
+        with torch.no_grad():
+            out[~new] = self.net_(torch.as_tensor(user[~new]), torch.as_tensor(item[~new])).numpy()
+        out[new] = folded_pairs(self, user[new], item[new], given)
+        return out
+
+    def scores(self, user: Int[np.ndarray, " users"], given: Ratings) -> Float32[np.ndarray, "users n_items"]:
+        """See Model."""
+        n_items = self.given_.n_items
+        flat = self.pairs(np.repeat(user, n_items), np.tile(np.arange(n_items), len(user)), given)
+        return flat.reshape(len(user), n_items)
+
+
+def _at(flags: Bool[np.ndarray, " rows"], row: np.ndarray) -> Bool[np.ndarray, " pairs"]:
+    """The flag of each row number; False for -1."""
+    row = np.asarray(row)
+    return np.where(row >= 0, flags[row], False)
+
+
+def folded_pairs(model: Model, user: np.ndarray, item: np.ndarray, given: Ratings) -> np.ndarray:
+    """Predictions for people who were not there in fitting, from the ratings they have in `given`."""
+    out = np.empty(len(user), np.float32)
+    people, where = np.unique(user, return_inverse=True)
+    step = max(1, BLOCK_CELLS // max(1, given.n_items))
+    for first in range(0, len(people), step):
+        here = (where >= first) & (where < first + step)
+        table = model.fold_in(given.by_user.take(people[first:first + step]))
+        out[here] = table[where[here] - first, item[here]]
+    return out

@@ -1,0 +1,176 @@
+"""AutoRec: an autoencoder that completes one row of the rating matrix.
+
+Source: Sedhain, Menon, Sanner, Xie. "AutoRec: Autoencoders Meet Collaborative Filtering." WWW 2015.
+Differs: trained by L-BFGS by default (the paper used resilient propagation, the authors' code either), stopped by the
+validation error; someone new to an item-side network is folded in by a ridge solve, which the paper leaves open.
+The authors' shipped settings threshold the hidden code, which the paper does not say: `binary_code`, off by default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from recollect.data.ratings import Ratings
+from recollect.errors import SettingError
+from recollect.kernels import Block, times_dense
+from recollect.nn import BOUNDS, Binary, ObservedOutput, OntoScale, SparseInput, activation, check_share
+from recollect.rowmodel import RowModel
+from recollect.run import Run
+from recollect.training import loop
+from recollect.training.losses import squared_error
+from recollect.training.watch import History
+
+
+class Network(nn.Module):
+    """h(r) = f(W · g(V r + mu) + b), equation 1; further hidden layers stand between V and W."""
+
+    def __init__(self, n_columns: int, settings: AutoRec, scale: tuple[float, float]) -> None:
+        super().__init__()
+        sizes = settings.layers
+        self.input = SparseInput(n_columns, sizes[0], std=settings.init)
+        self.between = nn.ModuleList(_linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.output = ObservedOutput(sizes[-1], n_columns, std=settings.init)
+        self.g, self.f = activation(settings.hidden_activation), OntoScale(settings.output_activation, scale)
+        self.drop, self.drop_input = nn.Dropout(settings.dropout), settings.input_dropout
+        self.binary = settings.binary_code
+
+    def encode(self, block: Block) -> Tensor:
+        """g(V r + mu), and so on through the further hidden layers: rows × hidden."""
+        if self.training and self.drop_input:
+            value = nn.functional.dropout(block.value, self.drop_input)  # type: ignore[arg-type]
+            first = times_dense(block, self.input.weight, value) + self.input.bias
+        else:
+            first = self.input(block)
+        code = self._code(first)
+        for layer in self.between:
+            code = self._code(layer(code))
+        return code
+
+    def _code(self, x: Tensor) -> Tensor:
+        code = self.g(x)
+        return self.drop(Binary.apply(code) if self.binary else code)
+
+    def decode(self, code: Tensor, at: Block | None = None, columns: Tensor | None = None) -> Tensor:
+        """f(W h + b) at the cells of `at`, or rows × these columns, or rows × all columns."""
+        if columns is not None:
+            return self.f(code @ self.output.weight[columns].t() + self.output.bias[columns])
+        return self.f(self.output(code, at))
+
+    def weights(self) -> list[Tensor]:
+        """The matrices that lambda is on: all but the biases."""
+        return [self.input.weight, *(layer.weight for layer in self.between), self.output.weight]  # type: ignore[list-item]
+
+
+@dataclass(kw_only=True, eq=False)
+class AutoRec(RowModel):
+    """An autoencoder on item rows (I-AutoRec) or user rows (U-AutoRec); squared error over observed cells only."""
+
+    hidden: int | tuple[int, ...] = 500    # k; several sizes make it deep: (500, 250, 500)
+    hidden_activation: str = "sigmoid"     # g
+    output_activation: str = "identity"    # f; a bounded one is stretched onto the rating scale
+    reg: float = 400.0                     # lambda of equation 2, on every weight matrix; the authors' code calls it 100
+    dropout: float = 0.0                   # share of each hidden layer dropped
+    input_dropout: float = 0.0             # share of the input ratings dropped
+    binary_code: bool = False              # hidden units thresholded to 0 or 1, the gradient straight through
+    init: float = 0.01                     # standard deviation of V and W before training
+    optimizer: str = "lbfgs"
+    epochs: int = 300                      # at most; an epoch of L-BFGS is one iteration
+    learning_rate: float = 0.001           # Adam, SGD; Rprop's first step
+    batch_size: int | None = None          # rows; None: all at once
+    history: int = 5                       # pairs that L-BFGS remembers
+    patience: int | None = 4               # looks at the validation error without a gain before stopping
+    look_every: int = 5                    # epochs between looks
+    cold: str = "middle"                   # the paper's 3, on any scale
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Hidden sizes, first to last."""
+        return (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+
+    def check(self) -> None:
+        """Refuse settings that cannot work."""
+        if not self.layers or min(self.layers) < 1:
+            raise SettingError(f"hidden is one or more sizes, each 1 or more; found {self.hidden}.")
+        if self.side not in ("user", "item"):
+            raise SettingError(f"side is \"item\" or \"user\", found {self.side!r}.")
+        if self.reg < 0 or self.init <= 0:
+            raise SettingError(f"reg is 0 or more and init above 0, found reg={self.reg} and init={self.init}.")
+        activation(self.hidden_activation)
+        activation(self.output_activation)
+        check_share("dropout", self.dropout)
+        check_share("input_dropout", self.input_dropout)
+        if self.optimizer == "lbfgs" and (self.dropout or self.input_dropout):
+            raise SettingError("L-BFGS compares the objective between points, and dropout changes it at each look; use "
+                               "optimizer=\"adam\", \"sgd\" or \"rprop\", or no dropout.")
+        if self.center and self.output_activation in BOUNDS:
+            raise SettingError(f"output_activation={self.output_activation!r} gives ratings in the scale, center=True needs "
+                               "differences from a mean; use one of the two.")
+        self.plan().check()
+
+    def plan(self) -> loop.Plan:
+        """The training part of the settings."""
+        return loop.Plan(epochs=self.epochs, optimizer=self.optimizer, learning_rate=self.learning_rate,
+                         history=self.history, batch_size=self.batch_size, patience=self.patience,
+                         look_every=self.look_every)
+
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        """The network before learning; 2 m k + m + k numbers with one hidden layer."""
+        return Network(n_users if self.side == "item" else n_items, self, self.given_.scale)
+
+    def learn(self, train: Ratings, valid: Ratings | None, run: Run) -> History:
+        """Minimise equation 2."""
+        rows, _ = self.inputs(train.rows(self.side))
+        return loop.fit(self.net_, rows, self.loss, run, self.plan(), penalty=self.penalty,
+                        validate=self.validation(train, valid), belongs_to=self.identity(train, valid))
+
+    def loss(self, net: nn.Module, rows: Block) -> tuple[Tensor, int]:
+        """Σ over observed cells of (r − h(r))², and how many cells."""
+        return squared_error(net.decode(net.encode(rows), at=rows), rows.value)  # type: ignore[operator, arg-type]
+
+    def penalty(self, net: nn.Module) -> Tensor:
+        """λ/2 · (‖W‖² + ‖V‖²)."""
+        squares = [w.square().sum() for w in net.weights()]  # type: ignore[operator]
+        return self.reg / 2 * torch.stack(squares).sum()
+
+    def output_weights(self) -> Tensor:
+        """See RowModel."""
+        return self.net_.output.weight  # type: ignore[union-attr, return-value]
+
+    def solve_output(self, code: Tensor, value: Tensor, codes: Tensor) -> Tensor:
+        """See RowModel. w and b minimise Σ (v − f(C w + b))² + λ/2 ‖w − w̄‖² + ρ (b − b̄)²: equation 2 for one more column,
+        drawn towards the mean column (w̄, b̄) instead of 0, with ρ the ratio of the residual's to the b's variance.
+
+        A bounded f is linearised around the last solution (Gauss-Newton, 20 rounds at most).
+        """
+        seen = torch.as_tensor(self.given_.count(self.across) > 0)
+        w, b = self.net_.output.weight[seen].double(), self.net_.output.bias[seen].double()  # type: ignore[union-attr, index]
+        mean_w, mean_b = w.mean(dim=0), b.mean()
+        doubt_b = self.given_.value.var() / max(float(b.var()), 1e-6)
+        prior = torch.cat([torch.full((code.shape[1],), 2 / max(self.reg, 1e-6)), torch.tensor([1 / float(doubt_b)])]).double()
+        design = torch.cat([code, torch.ones(len(code), 1)], dim=1).double()
+        start = torch.cat([mean_w, mean_b[None]])
+        at = start
+        for _ in range(20 if self.output_activation != "identity" else 1):
+            z = (design @ at).requires_grad_()
+            with torch.enable_grad():
+                out = self.net_.f(z)  # type: ignore[operator]
+                (slope,) = torch.autograd.grad(out.sum(), z)
+            a = slope[:, None] * design
+            target = value - out.detach() + slope * (design @ (at - start))
+            step = torch.linalg.solve((a * prior) @ a.t() + torch.eye(len(a), dtype=torch.float64), target)
+            new = start + prior * (a.t() @ step)
+            moved, at = float((new - at).abs().max()), new
+            if moved < 1e-6:
+                break
+        return self.net_.f(codes.double() @ at[:-1] + at[-1]).float()  # type: ignore[operator]
+
+
+def _linear(n_in: int, n_out: int) -> nn.Linear:
+    """A dense layer between two hidden ones, Glorot uniform: 0.01 N(0, 1) would leave nothing to see behind it."""
+    layer = nn.Linear(n_in, n_out)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,89 @@
+"""Bias: the mean, plus what is particular to the user and to the item. The model that every other must beat.
+
+Source: Koren, Bell. "Advances in Collaborative Filtering." Recommender Systems Handbook, 2011, section 3.2.1.
+Differs: the offsets are solved in turn until they settle (the ridge problem's own solution), instead of one pass over
+items and then users.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64
+from torch import Tensor, nn
+
+from recollect.data.ratings import Ratings, Rows, Side
+from recollect.errors import DataError, SettingError
+from recollect.model import PairModel
+from recollect.run import Run
+from recollect.training.watch import History
+
+
+class Offsets(nn.Module):
+    """mu + b_user + b_item."""
+
+    def __init__(self, n_users: int, n_items: int) -> None:
+        super().__init__()
+        self.register_buffer("mu", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("b_user", torch.zeros(n_users, dtype=torch.float64))
+        self.register_buffer("b_item", torch.zeros(n_items, dtype=torch.float64))
+
+    def forward(self, user: Tensor, item: Tensor) -> Tensor:
+        """The rating of each pair."""
+        return (self.mu + self.b_user[user] + self.b_item[item]).float()
+
+
+@dataclass(kw_only=True, eq=False)
+class Bias(PairModel):
+    """mu + b_u + b_i; the offsets minimise Σ (r − mu − b_u − b_i)² + reg_user Σ b_u² + reg_item Σ b_i²."""
+
+    reg_user: float = 5.0   # lambda_3: as many ratings' worth of doubt about a user
+    reg_item: float = 2.5   # lambda_2: the same for an item
+    epochs: int = 20        # turns at most; it stops when nothing moves by more than 1e-6
+
+    def check(self) -> None:
+        """Refuse negative doubts."""
+        if min(self.reg_user, self.reg_item) < 0:
+            raise SettingError(f"reg_user and reg_item are 0 or more, found {self.reg_user} and {self.reg_item}.")
+
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        """Offsets of zero."""
+        return Offsets(n_users, n_items)
+
+    def learn(self, train: Ratings, valid: Ratings | None, run: Run) -> History:
+        """Solve for users and items in turn."""
+        mu = train.mean
+        b_user, b_item = np.zeros(train.n_users), np.zeros(train.n_items)
+        rest = train.value.astype(np.float64) - mu
+        for _ in range(self.epochs):
+            before = b_item
+            b_item = shrunken_mean(train.item, rest - b_user[train.user], train.n_items, self.reg_item)
+            b_user = shrunken_mean(train.user, rest - b_item[train.item], train.n_users, self.reg_user)
+            if np.abs(b_item - before).max() < 1e-6:
+                break
+        self.net_.load_state_dict({"mu": torch.tensor(mu, dtype=torch.float64), "b_user": torch.from_numpy(b_user),
+                                   "b_item": torch.from_numpy(b_item)})
+        return History()
+
+    def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
+        """See Model. Their offset is the shrunken mean of what their ratings leave over."""
+        b_item, mu = self.net_.b_item.numpy(), float(self.net_.mu)  # type: ignore[union-attr, operator, arg-type]
+        rest = rows.value - mu - b_item[rows.column]
+        b_user = shrunken_mean(rows.row, rest, len(rows), self.reg_user)
+        return (mu + b_user[:, None] + b_item[None, :]).astype(np.float32)
+
+    def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
+        """See Model.
+
+        Raises: DataError always: an offset has no direction.
+        """
+        raise DataError("Bias knows one number per user and item and so no likeness; fit a model with vectors, such as "
+                        "autorec.")
+
+
+def shrunken_mean(group: np.ndarray, value: np.ndarray, n_groups: int, reg: float) -> Float64[np.ndarray, " groups"]:
+    """The mean of each group, drawn towards 0 as by `reg` further values of 0; 0 for an empty group."""
+    sums = np.bincount(group, weights=value, minlength=n_groups)
+    return sums / np.maximum(np.bincount(group, minlength=n_groups) + reg, 1e-12)

@@ -1,0 +1,91 @@
+"""Layers that more than one model uses: a sparse first layer, a last layer seen only at observed cells."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recollect.errors import SettingError, unknown
+from recollect.kernels import Block, observed, times_dense
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "selu": nn.SELU,
+}
+BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}  # activations whose output cannot leave an interval
+
+
+def activation(name: str) -> nn.Module:
+    """The activation of that name.
+
+    Raises: SettingError if there is none.
+    """
+    if name not in ACTIVATIONS:
+        raise unknown("activation", name, ACTIVATIONS)
+    return ACTIVATIONS[name]()
+
+
+class SparseInput(nn.Module):
+    """V r + mu for a block of sparse rows r; absent cells count as 0, as in every rating autoencoder's input.
+
+    `weight` is columns × hidden: the axis that sparse cells point into comes first, so one cell reads one run of memory.
+    """
+
+    def __init__(self, n_columns: int, hidden: int, *, std: float = 0.01) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(n_columns, hidden) * std)
+        self.bias = nn.Parameter(torch.randn(hidden) * std / 10)
+
+    def forward(self, block: Block) -> Float[Tensor, "rows hidden"]:
+        """The pre-activation of the first hidden layer."""
+        return times_dense(block, self.weight) + self.bias
+
+
+class ObservedOutput(nn.Module):
+    """W h + b, computed only at the cells asked for, or for every column. `weight` is columns × hidden."""
+
+    def __init__(self, hidden: int, n_columns: int, *, std: float = 0.01) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(n_columns, hidden) * std)
+        self.bias = nn.Parameter(torch.randn(n_columns) * std / 10)
+
+    def forward(self, code: Float[Tensor, "rows hidden"], at: Block | None = None) -> Tensor:
+        """One number per cell of `at`; without `at`, rows × columns: for small blocks only."""
+        if at is None:
+            return code @ self.weight.t() + self.bias
+        return observed(at, code, self.weight) + self.bias.index_select(0, at.column)
+
+
+class OntoScale(nn.Module):
+    """An activation whose bounded output is stretched onto the rating scale; an unbounded one is left as it is."""
+
+    def __init__(self, name: str, scale: tuple[float, float]) -> None:
+        super().__init__()
+        self.activate = activation(name)
+        low, high = BOUNDS.get(name, (0.0, 1.0))
+        self.times = (scale[1] - scale[0]) / (high - low) if name in BOUNDS else 1.0
+        self.plus = scale[0] - self.times * low if name in BOUNDS else 0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activated x, in ratings."""
+        return self.activate(x) * self.times + self.plus
+
+
+class Binary(torch.autograd.Function):
+    """1 where x > 0.5, else 0; the gradient passes straight through."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        """Threshold."""
+        return (x > 0.5).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: object, *grads: Tensor) -> Tensor:
+        """Pass through."""
+        return grads[0]
+
+
+def check_share(name: str, share: float) -> None:
+    """Refuse a share outside [0, 1)."""
+    if not 0 <= share < 1:
+        raise SettingError(f"{name} is the share that is dropped, 0 or more and less than 1; found {share}.")

@@ -1,0 +1,192 @@
+"""RowModel: a row of the rating matrix in, the row completed out; the rows' part of what a model is."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int
+from torch import Tensor
+
+from recollect.data.ratings import Ratings, Rows, Side
+from recollect.kernels import Block
+from recollect.model import Model, folded_pairs
+
+BLOCK_ROWS = 8_192                                     # sparse rows encoded at once when predicting
+Part = tuple[Block, Block, np.ndarray, np.ndarray]     # input, cells asked for, what to add to them, their places
+
+
+@dataclass(kw_only=True, eq=False)
+class RowModel(Model):
+    """A row of the rating matrix → the row completed.
+
+    `side="item"`: a row is an item, its columns the users; `side="user"`: the other way round. The network has
+    `encode(block) → codes` and `decode(codes, at=None, columns=None) → ratings`, at the cells of `at`, or at these columns,
+    or everywhere.
+    """
+
+    side: Side = "item"    # what a row is
+    center: bool = False   # a row's mean is taken off its cells and put back on its predictions
+
+    @property
+    def across(self) -> Side:
+        """What a column is."""
+        return "user" if self.side == "item" else "item"
+
+    def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
+        """The rows as the network sees them, and what is to be added to its output per row."""
+        if not self.center:
+            return rows, np.zeros(len(rows), np.float32)
+        sums = np.bincount(rows.row, weights=rows.value, minlength=len(rows))
+        middle = np.where(rows.counts > 0, sums / np.maximum(rows.counts, 1), self.given_.mean).astype(np.float32)
+        return dataclasses.replace(rows, value=rows.value - middle[rows.row]), middle
+
+    def block(self, rows: Rows) -> Block:
+        """Rows on the network's device."""
+        return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self._device)
+
+    def validation(self, train: Ratings, valid: Ratings | None) -> Callable[[], float] | None:
+        """A function that measures the RMSE on `valid`, predicted from `train`; None without validation ratings.
+
+        Pairs whose user or item is cold count with the value they would get.
+        """
+        if valid is None or not len(valid):
+            return None
+        row, column = self._row_column(valid.user, valid.item)
+        cold = self.is_cold(valid.user, valid.item, given=train)
+        parts = list(self._parts(self._visible(train), row[~cold], column[~cold]))
+        keep = len(parts) == 1
+        if not keep:
+            parts.clear()
+
+        def measure() -> float:
+            predicted = np.full(len(valid), self.cold_value, np.float32)
+            found = parts if keep else self._parts(self._visible(train), row[~cold], column[~cold])
+            predicted[~cold] = self._collect(found, int((~cold).sum()))
+            error = (self.within_scale(predicted) - valid.value).astype(np.float64)
+            return float(np.sqrt(np.mean(error**2)))
+
+        return measure
+
+    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: Ratings
+              ) -> Float32[np.ndarray, " pairs"]:
+        """See Model."""
+        row, column = self._row_column(user, item)
+        new = self._fitted_columns()[column] == 0
+        out = np.empty(len(user), np.float32)
+        out[~new] = self._collect(self._parts(self._visible(given), row[~new], column[~new]), int((~new).sum()))
+        if new.any() and self.side == "item":
+            out[new] = folded_pairs(self, user[new], item[new], given)
+        elif new.any():  # is_cold counts an item as known only if it was there in fitting
+            raise AssertionError("a new item reached the network")
+        return out
+
+    def scores(self, user: Int[np.ndarray, " users"], given: Ratings) -> Float32[np.ndarray, "users n_items"]:
+        """See Model."""
+        with torch.no_grad():
+            if self.side == "user":
+                return self._complete(self._visible(given).take(user))
+            out = np.empty((len(user), self.given_.n_items), np.float32)
+            new = self._fitted_columns()[user] == 0
+            codes, middle = self._codes(given)
+            columns = torch.as_tensor(np.asarray(user[~new], np.int64), device=self._device)
+            out[~new] = (self.net_.decode(codes, columns=columns).cpu().numpy() + middle[:, None]).T  # type: ignore[operator]
+            if new.any():
+                out[new] = self.fold_in(given.by_user.take(user[new]))
+            return out
+
+    def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
+        """See Model. `side="user"`: one pass over their ratings. `side="item"`: a ridge solve of their output row on the
+        item codes (see `solve_output`)."""
+        rows = rows.only_columns(self.given_.count("item") > 0)
+        with torch.no_grad():
+            if self.side == "user":
+                return self._complete(rows)
+            codes, middle = self._codes(self.given_)
+            out = np.empty((len(rows), rows.n_columns), np.float32)
+            for j in range(len(rows)):
+                cells = slice(rows.start[j], rows.start[j + 1])
+                seen = torch.as_tensor(rows.column[cells], device=self._device).long()
+                value = torch.as_tensor(rows.value[cells] - middle[rows.column[cells]], device=self._device)
+                out[j] = self.solve_output(codes[seen], value, codes).cpu().numpy() + middle
+            return out
+
+    @abstractmethod
+    def solve_output(self, code: Tensor, value: Tensor, codes: Tensor) -> Tensor:
+        """The output column of someone new, who gave the rows with these codes these values: predictions for all codes."""
+
+    def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
+        """Rows: their codes. Columns: their output weights. Both less their mean."""
+        with torch.no_grad():
+            found = self._codes(self.given_)[0] if side == self.side else self.output_weights()
+            return (found - found.mean(dim=0)).cpu().numpy()
+
+    @abstractmethod
+    def output_weights(self) -> Tensor:
+        """columns × hidden: the weights of the last layer."""
+
+    def identity(self, train: Ratings, valid: Ratings | None) -> dict[str, object]:
+        """What a snapshot of this fit belongs to."""
+        return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
+                "valid": valid.fingerprint if valid else None}
+
+    # --- the rows, part by part -----------------------------------------------------------------------------------
+
+    def _row_column(self, user: np.ndarray, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return (item, user) if self.side == "item" else (user, item)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.net_.parameters()).device
+
+    def _fitted_columns(self) -> np.ndarray:
+        return self.given_.count(self.across)
+
+    def _visible(self, given: Ratings) -> Rows:
+        """The given rows without columns that fitting never saw: their weights mean nothing."""
+        return given.rows(self.side).only_columns(self._fitted_columns() > 0)
+
+    def _parts(self, rows: Rows, row: np.ndarray, column: np.ndarray) -> Iterator[Part]:
+        """Input block, cells asked for, what to add to them, and where they go in the answer; a part holds few rows."""
+        order = np.argsort(row, kind="stable")
+        wanted, where = np.unique(row, return_inverse=True)
+        where = where[order]
+        for first in range(0, len(wanted), BLOCK_ROWS):
+            lo, hi = np.searchsorted(where, [first, first + BLOCK_ROWS])
+            here = order[lo:hi]
+            seen, middle = self.inputs(rows.take(wanted[first:first + BLOCK_ROWS]))
+            cells, within = Rows.group(where[lo:hi] - first, column[here], n_rows=len(seen), n_columns=rows.n_columns)
+            at = Block(cells.start, cells.column, n_columns=rows.n_columns, device=self._device)
+            yield self.block(seen), at, middle[cells.row], here[within]
+
+    def _collect(self, parts: Iterable[Part], n: int) -> Float32[np.ndarray, " pairs"]:
+        out = np.empty(n, np.float32)
+        with torch.no_grad():
+            for block, at, middle, place in parts:
+                out[place] = self.net_.decode(self.net_.encode(block), at).cpu().numpy() + middle  # type: ignore[operator]
+        return out
+
+    def _complete(self, rows: Rows) -> Float32[np.ndarray, "rows columns"]:
+        seen, middle = self.inputs(rows)
+        return self.net_.decode(self.net_.encode(self.block(seen))).cpu().numpy() + middle[:, None]  # type: ignore[operator]
+
+    def _codes(self, given: Ratings) -> tuple[Tensor, np.ndarray]:
+        """The code of every row, and what to add to its output; kept for the ratings the model was fitted on."""
+        if given is self.given_ and getattr(self, "_kept_codes", None) is not None:
+            return self._kept_codes
+        rows, codes, middles = self._visible(given), [], []
+        for first in range(0, len(rows), BLOCK_ROWS):
+            seen, middle = self.inputs(rows.take(np.arange(first, min(first + BLOCK_ROWS, len(rows)))))
+            codes.append(self.net_.encode(self.block(seen)))  # type: ignore[operator]
+            middles.append(middle)
+        found = torch.cat(codes), np.concatenate(middles)
+        if given is self.given_:
+            self._kept_codes = found
+        return found
+
+    def _forget(self) -> None:
+        self._kept_codes: tuple[Tensor, np.ndarray] | None = None

@@ -1,0 +1,189 @@
+"""The only gradient loop.
+
+It trains any `torch.nn.Module` on blocks of sparse rows. A loss returns a sum and a count, a penalty counts once per
+pass over the data whatever the batch size; the objective is (sum of losses + penalty) / ratings.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from recollect.data.ratings import Rows
+from recollect.errors import SettingError, TrainingError
+from recollect.kernels import Block
+from recollect.run import Run
+from recollect.training import optim, snapshot
+from recollect.training.watch import Best, History
+
+Loss = Callable[[nn.Module, Block], tuple[Tensor, int]]
+Penalty = Callable[[nn.Module], Tensor]
+
+log = logging.getLogger("recollect")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How long and with what to train."""
+
+    epochs: int
+    optimizer: str = "lbfgs"
+    learning_rate: float = 0.001     # L-BFGS finds its own; Rprop's first step
+    momentum: float = 0.9            # SGD only
+    history: int = 5                 # L-BFGS only: pairs remembered
+    batch_size: int | None = None    # rows; None: all at once
+    patience: int | None = None      # looks at validation without a gain before stopping; None: never stop early
+    look_every: int = 1              # epochs between looks at validation
+
+    def check(self) -> None:
+        """Refuse what cannot be trained with."""
+        if self.optimizer not in optim.OPTIMIZERS:
+            raise optim.unknown("optimizer", self.optimizer, optim.OPTIMIZERS)
+        if self.optimizer in optim.FULL_BATCH and self.batch_size is not None:
+            raise SettingError(f"optimizer={self.optimizer!r} needs the whole data at each step, found batch_size="
+                               f"{self.batch_size}; leave batch_size out, or use adam or sgd.")
+        for name in ("epochs", "look_every", "history"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} must be 1 or more, found {getattr(self, name)}.")
+        if self.learning_rate <= 0:
+            raise SettingError(f"learning_rate must be above 0, found {self.learning_rate}.")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise SettingError(f"batch_size must be 1 or more, found {self.batch_size}.")
+
+
+def fit(net: nn.Module, rows: Rows, loss: Loss, run: Run, plan: Plan, *, penalty: Penalty | None = None,
+        validate: Callable[[], float] | None = None, belongs_to: dict[str, Any] | None = None) -> History:
+    """Train the network in place and leave the best weights in it (the last, without validation).
+
+    `validate` returns the validation RMSE of the network as it is; it is called in evaluation mode without gradients.
+    With `run.folder` a snapshot is kept there; with `run.resume` it is taken up, if it belongs to this fit.
+
+    Raises: SettingError for a plan that cannot work; TrainingError if the objective is NaN or infinite, or the snapshot
+    belongs to another fit; KeyboardInterrupt after an epoch in which someone asked to stop, the snapshot written.
+    """
+    plan.check()
+    keep = _Keeper(net, rows, loss, penalty, plan)
+    history, best = History(), Best(net, patience=plan.patience)
+    owner = {**asdict(plan), **(belongs_to or {}), "seed": run.seed, "rows": len(rows), "cells": len(rows.column)}
+    if run.folder and run.resume:
+        _take_up(run, owner, keep, history, best)
+    written, done = time.monotonic(), bool(history.epochs and history.epochs[-1].get("last"))
+    with snapshot.stoppable() as stop:
+        while len(history) < plan.epochs and not done:
+            begun = time.monotonic()
+            figures = keep.epoch(len(history) + 1)
+            epoch = len(history) + 1
+            if validate is not None and (epoch % plan.look_every == 0 or epoch == plan.epochs or keep.converged):
+                net.eval()
+                with torch.no_grad():
+                    figures["valid_rmse"] = validate()
+                done = best.see(figures["valid_rmse"], epoch)
+            done = done or keep.converged
+            history.seconds += time.monotonic() - begun
+            figures["seconds"] = history.seconds
+            history.epochs.append({**figures, "last": 1.0} if done else figures)
+            for watcher in run.watchers:
+                watcher(figures)
+            due = time.monotonic() - written >= run.snapshot_seconds
+            if run.folder and (due or stop.asked or done or epoch == plan.epochs):
+                snapshot.write(run.folder / "snapshot", _state(keep, history, best), belongs_to=owner)
+                written = time.monotonic()
+            if stop.asked and not done and epoch < plan.epochs:
+                raise KeyboardInterrupt(f"stopped after epoch {epoch}"
+                                        + (f"; the snapshot is in {run.folder / 'snapshot'}" if run.folder else ""))
+    best.restore()
+    history.best_epoch, history.best_valid_rmse = best.epoch or len(history), best.error
+    net.eval()
+    return history
+
+
+class _Keeper:
+    """The network, its data and its optimiser, for as long as the fit lasts."""
+
+    def __init__(self, net: nn.Module, rows: Rows, loss: Loss, penalty: Penalty | None, plan: Plan) -> None:
+        self.net, self.rows, self.loss, self.penalty, self.plan = net, rows, loss, penalty, plan
+        self.n_cells = max(1, len(rows.column))
+        self.device = next(net.parameters()).device
+        self.optimizer = optim.make(plan.optimizer, net.parameters(), learning_rate=plan.learning_rate,
+                                    momentum=plan.momentum, history=plan.history)
+        self._whole: Block | None = None
+
+    @property
+    def converged(self) -> bool:
+        return isinstance(self.optimizer, optim.LBFGS) and self.optimizer.converged
+
+    def blocks(self) -> Iterator[Block]:
+        """Every row once, in batches; the rows without a cell are left out, they have no loss."""
+        if self.plan.batch_size is None:
+            if self._whole is None:
+                self._whole = _block(self.rows, self.device)
+            yield self._whole
+            return
+        order = torch.randperm(len(self.rows)).numpy()
+        order = order[self.rows.counts[order] > 0]
+        for first in range(0, len(order), self.plan.batch_size):
+            yield _block(self.rows.take(order[first:first + self.plan.batch_size]), self.device)
+
+    def epoch(self, number: int) -> dict[str, float]:
+        """One pass over the data (one iteration, for L-BFGS). Returns the epoch's figures."""
+        self.net.train()
+        total, count, objective = 0.0, 0, 0.0
+        for block in self.blocks():
+            sums: dict[str, Any] = {}
+
+            def closure(block: Block = block, sums: dict[str, Any] = sums) -> Tensor:
+                loss, n = self.loss(self.net, block)
+                penalty = self.penalty(self.net) if self.penalty else torch.zeros((), device=self.device)
+                whole = loss / max(n, 1) + penalty / self.n_cells
+                whole.backward()
+                sums.update(loss=float(loss.detach()), count=n, objective=float(whole.detach()))
+                return whole.detach()
+
+            self.optimizer.zero_grad()
+            self.optimizer.step(closure)
+            if sums:
+                if not math.isfinite(sums["objective"]):
+                    raise TrainingError(f"The objective became {sums['objective']} in epoch {number}; the step is too "
+                                        f"large: lower learning_rate (it is {self.plan.learning_rate:g}) or raise reg.")
+                total, count = total + sums["loss"], count + sums["count"]
+                objective += sums["objective"] * sums["count"]
+        figures = {"epoch": float(number)}
+        if count:
+            figures |= {"train_rmse": math.sqrt(total / count), "objective": objective / count}
+        if isinstance(self.optimizer, optim.LBFGS):
+            figures["evaluations"] = float(self.optimizer.evaluations)
+        return figures
+
+
+def _block(rows: Rows, device: torch.device) -> Block:
+    return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=device)
+
+
+def _state(keep: _Keeper, history: History, best: Best) -> dict[str, Any]:
+    return {"net": keep.net.state_dict(), "optimizer": keep.optimizer.state_dict(), "random": torch.get_rng_state(),
+            "epochs": history.epochs, "seconds": history.seconds,
+            "best": {"weights": best.weights, "error": best.error if best.weights else None, "epoch": best.epoch,
+                     "waited": best.waited}}
+
+
+def _take_up(run: Run, owner: dict[str, Any], keep: _Keeper, history: History, best: Best) -> None:
+    assert run.folder is not None
+    state = snapshot.read(run.folder / "snapshot", belongs_to=owner)
+    if state is None:
+        log.info("no snapshot in %s: starting from the beginning", run.folder)
+        return
+    keep.net.load_state_dict(state["net"])
+    keep.optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"])
+    history.epochs, history.seconds = state["epochs"], state["seconds"]
+    found = state["best"]
+    best.weights, best.epoch, best.waited = found["weights"], found["epoch"], found["waited"]
+    best.error = math.inf if found["error"] is None else found["error"]
+    log.info("taken up after epoch %d", len(history))
