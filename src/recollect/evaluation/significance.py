@@ -15,11 +15,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from numpy import ndarray
 
 from recollect.errors import DataError, SettingError, unknown
 
+Figures = Num[ndarray, " _"] | Sequence[float | int]  # one per split, per rating or per user
 Statistic = Literal["mean", "root_mean"]  # root_mean of squared errors is the RMSE
 Over = Literal["ratings", "splits"]
 
@@ -44,8 +45,7 @@ class Difference(NamedTuple):
 # Over repeated splits ------------------------------------------------------------------------------------------------
 
 
-def mean_interval(values: Float[ndarray, " splits"] | Sequence[float], *, level: float = 0.95,
-                  test_share: float | None = None) -> Interval:
+def mean_interval(values: Figures, *, level: float = 0.95, test_share: float | None = None) -> Interval:
     """Mean and t-interval of one figure per split; with a single figure the limits are NaN.
 
     Without `test_share` the values are taken as independent. For repeated random splits give the share of the ratings
@@ -59,8 +59,7 @@ def mean_interval(values: Float[ndarray, " splits"] | Sequence[float], *, level:
     return Interval(mean, mean - half, mean + half)
 
 
-def resampled_t(a: Float[ndarray, " a"] | Sequence[float], b: Float[ndarray, " b"] | Sequence[float], *,
-                test_share: float = 0.1, level: float = 0.95) -> Difference:
+def resampled_t(a: Figures, b: Figures, *, test_share: float = 0.1, level: float = 0.95) -> Difference:
     """The corrected resampled t-test: one figure of each model per repeated random split (or fold), split by split.
 
     The variance of the mean difference is (1/n + test/train) s², not s²/n, because the splits overlap; `test_share` is
@@ -72,8 +71,7 @@ def resampled_t(a: Float[ndarray, " a"] | Sequence[float], b: Float[ndarray, " b
     return _t_test(a, b, level, test_share)
 
 
-def paired_t(a: Float[ndarray, " a"] | Sequence[float], b: Float[ndarray, " b"] | Sequence[float], *,
-             level: float = 0.95) -> Difference:
+def paired_t(a: Figures, b: Figures, *, level: float = 0.95) -> Difference:
     """Student's t-test on the pairwise differences, which must be independent: users of one split, separate data sets.
 
     On repeated random splits it is optimistic, since they share training ratings; use `resampled_t` there.
@@ -83,7 +81,7 @@ def paired_t(a: Float[ndarray, " a"] | Sequence[float], b: Float[ndarray, " b"] 
     return _t_test(a, b, level, None)
 
 
-def wilcoxon(a: Float[ndarray, " a"] | Sequence[float], b: Float[ndarray, " b"] | Sequence[float]) -> float:
+def wilcoxon(a: Figures, b: Figures) -> float:
     """p of Wilcoxon's signed-rank test: do the independent, pairwise differences lie symmetrically around 0?
 
     Pairs without a difference are left out; 1 if no pair differs. With 5 pairs p cannot fall below 0.06.
@@ -101,7 +99,7 @@ def wilcoxon(a: Float[ndarray, " a"] | Sequence[float], b: Float[ndarray, " b"] 
 # Over the ratings or users of one split ------------------------------------------------------------------------------
 
 
-def bootstrap_interval(values: Float[ndarray, " ratings"], *, statistic: Statistic = "mean",
+def bootstrap_interval(values: Figures, *, statistic: Statistic = "mean",
                        group: Int[ndarray, " groups"] | None = None, level: float = 0.95, n: int = 2000,
                        seed: int = 0) -> Interval:
     """The statistic of the values and its percentile interval over n resamples of them.
@@ -116,10 +114,10 @@ def bootstrap_interval(values: Float[ndarray, " ratings"], *, statistic: Statist
     given = _finite(values)
     means = _resampled_means([given], group, n, seed)[:, 0]
     low, high = np.quantile(_statistic(means, statistic), _tails(level))
-    return Interval(float(_statistic(given.mean(), statistic)), float(low), float(high))
+    return Interval(float(_statistic(given.mean(keepdims=True), statistic)[0]), float(low), float(high))
 
 
-def paired_bootstrap(a: Float[ndarray, " a"], b: Float[ndarray, " b"], *, statistic: Statistic = "mean",
+def paired_bootstrap(a: Figures, b: Figures, *, statistic: Statistic = "mean",
                      group: Int[ndarray, " groups"] | None = None, level: float = 0.95, n: int = 2000,
                      seed: int = 0) -> Difference:
     """Difference of two models' statistics on the same ratings, resampled together; arguments as `bootstrap_interval`.
@@ -134,14 +132,14 @@ def paired_bootstrap(a: Float[ndarray, " a"], b: Float[ndarray, " b"], *, statis
     drawn = means[:, 0] - means[:, 1]
     low, high = np.quantile(drawn, _tails(level))
     turned = min((drawn <= 0).sum(), (drawn >= 0).sum())
-    difference = _statistic(first.mean(), statistic) - _statistic(second.mean(), statistic)
-    return Difference(float(difference), float(low), float(high), min(1.0, 2 * (1 + int(turned)) / (n + 1)))
+    stated = _statistic(np.array([first.mean(), second.mean()]), statistic)
+    return Difference(float(stated[0] - stated[1]), float(low), float(high), min(1.0, 2 * (1 + int(turned)) / (n + 1)))
 
 
 # Several models ------------------------------------------------------------------------------------------------------
 
 
-def holm(p_values: Float[ndarray, " tests"] | Sequence[float]) -> Float[ndarray, " tests"]:
+def holm(p_values: Figures) -> Float[ndarray, " tests"]:
     """p values adjusted for making several tests, so that the chance of any false finding stays below the level.
 
     A NaN (a test that could not be made) stays NaN and does not count as a test.
@@ -159,7 +157,7 @@ def holm(p_values: Float[ndarray, " tests"] | Sequence[float]) -> Float[ndarray,
     return adjusted
 
 
-def compare(scores: Mapping[str, Float[ndarray, " _"] | Sequence[float]], *, over: Over, baseline: str | None = None,
+def compare(scores: Mapping[str, Figures], *, over: Over, baseline: str | None = None,
             statistic: Statistic = "mean", group: Int[ndarray, " groups"] | None = None, test_share: float = 0.1,
             level: float = 0.95, n: int = 2000, seed: int = 0) -> pl.DataFrame:
     """Every model against the baseline, or each pair of models: difference, interval, p, Holm's p, significant or not.
@@ -189,7 +187,7 @@ def compare(scores: Mapping[str, Float[ndarray, " _"] | Sequence[float]], *, ove
     return table.with_columns(adjusted, pl.when(decided).then(adjusted < 1 - level).alias("significant"))
 
 
-def _finite(values: ndarray | Sequence[float]) -> Float[ndarray, " values"]:
+def _finite(values: Figures) -> Float[ndarray, " values"]:
     given = np.asarray(values, dtype=np.float64)
     if not len(given) or not np.isfinite(given).all():
         raise DataError(f"Found {len(given)} values, {int((~np.isfinite(given)).sum())} of them NaN or infinite; give "
@@ -197,15 +195,14 @@ def _finite(values: ndarray | Sequence[float]) -> Float[ndarray, " values"]:
     return given
 
 
-def _pair(a: ndarray | Sequence[float], b: ndarray | Sequence[float]) -> tuple[ndarray, ndarray]:
+def _pair(a: Figures, b: Figures) -> tuple[ndarray, ndarray]:
     if len(a) != len(b):
         raise DataError(f"{len(a)} values and {len(b)} values: these are not the same test ratings; score both models "
                         "on the same split, in the same order.")
     return _finite(a), _finite(b)
 
 
-def _t_test(a: ndarray | Sequence[float], b: ndarray | Sequence[float], level: float,
-            test_share: float | None) -> Difference:
+def _t_test(a: Figures, b: Figures, level: float, test_share: float | None) -> Difference:
     from scipy.special import stdtr
 
     difference = np.subtract(*_pair(a, b))
@@ -243,7 +240,7 @@ def _tails(level: float) -> tuple[float, float]:
     return (1 - level) / 2, (1 + level) / 2
 
 
-def _statistic(means: ndarray, statistic: Statistic) -> ndarray:
+def _statistic(means: ndarray, statistic: str) -> ndarray:
     if statistic not in ("mean", "root_mean"):
         raise unknown("statistic", statistic, ("mean", "root_mean"))
     return np.sqrt(means) if statistic == "root_mean" else means

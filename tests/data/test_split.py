@@ -1,0 +1,330 @@
+"""Splits: what lands where, and what a split refuses."""
+
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recollect.data import split as splits
+from recollect.data.ratings import Ratings
+from recollect.data.vocab import Vocab
+from recollect.errors import DataError, SettingError
+
+DAY = 86_400
+
+
+def make(pairs, times=None, n_users=None, n_items=None):
+    user, item = np.array(pairs, np.int32).reshape(-1, 2).T
+    n_users, n_items = n_users or int(user.max()) + 1, n_items or int(item.max()) + 1
+    return Ratings(user=user, item=item, value=(1 + (user + item) % 5).astype(np.float32),
+                   users=Vocab([f"u{j}" for j in range(n_users)]), items=Vocab([f"i{j}" for j in range(n_items)]),
+                   time=None if times is None else np.array(times, np.int64), name="toy")
+
+
+def some(seed=0, n_users=40, n_items=25, density=0.3):
+    """Random ratings in which every user and item has one, with times that contain ties."""
+    rng = np.random.default_rng(seed)
+    rated = rng.random((n_users, n_items)) < density
+    rated[np.arange(n_users), np.arange(n_users) % n_items] = True
+    pairs = np.argwhere(rated)
+    return make(pairs, rng.integers(0, 200, len(pairs)) * DAY, n_users, n_items)
+
+
+def upside_down(ratings):
+    return ratings.where(np.arange(len(ratings))[::-1])
+
+
+def pairs(part):
+    return set() if part is None else set(part.pair.tolist())
+
+
+MADE = {
+    "random": lambda r, seed: splits.random_split(r, test=0.2, valid=0.1, seed=seed),
+    "covering": lambda r, seed: splits.covering_split(r, test=0.1, valid=0.1, seed=seed),
+    "time": lambda r, seed: splits.time_split(r, test=0.2, valid=0.1),
+    "last": lambda r, seed: splits.leave_last_split(r, n=2, valid=1),
+    "fold": lambda r, seed: next(splits.k_folds(r, k=4, valid=0.1, seed=seed)),
+    "density": lambda r, seed: splits.density_sweep(r, shares=(0.5,), seed=seed)[0.5],
+    "new users": lambda r, seed: splits.new_user_split(r, users=0.2, valid_users=0.1, seed=seed),
+    "windows": lambda r, seed: splits.window_split(r, train=("1970-01-01", "1970-05-31"),
+                                                   test=("1970-06-01", "1970-12-31"), seed=seed),
+}
+EVERY = pytest.mark.parametrize("how", MADE)
+
+
+@EVERY
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_parts_are_disjoint_and_cover_all_ratings(how, seed):
+    ratings = some(seed)
+    split = MADE[how](ratings, seed)
+    found = [pair for part in split.parts.values() for pair in part.pair.tolist()]
+    assert len(found) == len(set(found)) == len(ratings) - sum(split.dropped.values())
+    assert set(found) <= pairs(ratings)
+
+
+@EVERY
+def test_same_seed_gives_same_split_whatever_the_order_of_the_rows(how):
+    ratings = some(3)
+    one, two = MADE[how](ratings, 7), MADE[how](upside_down(ratings), 7)
+    assert [pairs(part) for part in one.parts.values()] == [pairs(part) for part in two.parts.values()]
+
+
+@EVERY
+def test_parts_keep_vocabularies_and_values(how):
+    ratings = some(1)
+    test = MADE[how](ratings, 0).test
+    assert test.users is ratings.users
+    assert test.items is ratings.items
+    assert np.array_equal(test.value, 1 + (test.user + test.item) % 5)
+
+
+def test_another_seed_gives_another_split():
+    ratings = some()
+    assert pairs(splits.random_split(ratings, seed=0).test) != pairs(splits.random_split(ratings, seed=1).test)
+
+
+def test_split_unpacks_as_train_valid_test():
+    split = splits.random_split(some(), seed=0)
+    train, valid, test = split
+    assert (train, valid, test) == (split.train, None, split.test)
+
+
+def test_random_valid_is_a_share_of_what_test_leaves():
+    ratings = some(n_users=100, n_items=20, density=2)
+    train, valid, test = splits.random_split(ratings, test=0.1, valid=0.05, seed=0)
+    assert (len(test), len(valid), len(train)) == (200, 90, 1710)
+
+
+def test_random_test_is_the_same_with_and_without_valid():
+    ratings = some()
+    without, with_valid = splits.random_split(ratings, seed=4), splits.random_split(ratings, valid=0.3, seed=4)
+    assert pairs(without.test) == pairs(with_valid.test)
+
+
+def test_every_rating_is_as_likely_to_be_in_test():
+    ratings = some(n_users=5, n_items=8, density=2)
+    times = np.zeros(40)
+    for seed in range(1000):
+        times[splits.random_split(ratings, test=0.25, seed=seed).test.pair] += 1
+    # Each count is binomial(1000, 1/4), standard deviation 13.7; 40 counts stay within 4 of them in 99.7% of seeds.
+    assert np.abs(times - 250).max() < 4 * 13.7
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_covering_train_has_every_user_and_item(seed):
+    split = splits.covering_split(some(seed), test=0.2, valid=0.2, seed=seed)
+    assert (split.train.count("user") > 0).all()
+    assert (split.train.count("item") > 0).all()
+    assert split.table()["cold_ratings"].sum() == 0
+
+
+def test_covering_shares_are_of_all_ratings():
+    ratings = some(n_users=100, n_items=20, density=2)
+    train, valid, test = splits.covering_split(ratings, test=0.1, valid=0.1, seed=0)
+    assert (len(test), len(valid), len(train)) == (200, 200, 1600)
+
+
+def test_covering_says_how_many_ratings_the_cover_takes():
+    with pytest.raises(DataError, match=r"takes 4 ratings, but train would have 2 of 4"):
+        splits.covering_split(make([(0, 0), (1, 1), (2, 2), (3, 3)]), test=0.25, valid=0.25, seed=0)
+
+
+def test_time_split_puts_the_latest_in_test():
+    ratings = make([(0, j) for j in range(10)], times=[5, 1, 9, 0, 3, 8, 2, 7, 4, 6])
+    train, valid, test = splits.time_split(ratings, test=0.2, valid=0.25)
+    assert sorted(test.time) == [8, 9]
+    assert sorted(valid.time) == [6, 7]
+    assert train.time.max() == 5
+
+
+def test_time_split_does_not_cut_through_a_moment():
+    ratings = make([(0, j) for j in range(10)], times=[0, 1, 2, 3, 4, 5, 6, 7, 7, 7])
+    test = splits.time_split(ratings, test=0.1, valid=0).test
+    assert test.time.tolist() == [7, 7, 7]
+
+
+def test_time_split_by_dates_is_in_utc_and_includes_the_moment():
+    ratings = make([(0, j) for j in range(4)], times=[0, DAY - 1, DAY, 2 * DAY])
+    train, valid, test = splits.time_split(ratings, valid_from="1970-01-02", test_from=2 * DAY)
+    assert train.time.tolist() == [0, DAY - 1]
+    assert valid.time.tolist() == [DAY]
+    assert test.time.tolist() == [2 * DAY]
+
+
+def test_time_split_of_ratings_of_one_moment_is_refused():
+    with pytest.raises(DataError, match=r"train part .* would be empty"):
+        splits.time_split(make([(0, j) for j in range(10)], times=[3] * 10), valid=0)
+
+
+@pytest.mark.parametrize("cut", [
+    lambda r: splits.time_split(r),
+    lambda r: splits.leave_last_split(r),
+    lambda r: splits.window_split(r, train=("2005-09-01", "2005-11-30"), test=("2005-12-01", "2005-12-31")),
+    lambda r: splits.new_user_split(r, users=1, by="time"),
+])
+def test_a_split_by_time_needs_times(cut):
+    with pytest.raises(DataError, match="'toy' has no times"):
+        cut(make([(0, j) for j in range(10)]))
+
+
+def test_valid_must_start_before_test():
+    with pytest.raises(SettingError, match="not before the start of test, 1970-01-02 00:00:00"):
+        splits.time_split(some(), test_from="1970-01-02", valid_from="1970-01-03")
+
+
+def test_a_date_that_is_none_is_refused():
+    with pytest.raises(SettingError, match="'last week' is not a date"):
+        splits.time_split(some(), test_from="last week")
+
+
+def test_windows_include_their_last_day_and_drop_unseen():
+    ratings = make([(0, 0), (1, 1), (0, 1), (1, 0), (2, 0), (0, 2), (1, 2)],
+                   times=[0, 2 * DAY - 1, 2 * DAY, 3 * DAY - 1, 2 * DAY, 2 * DAY, 3 * DAY])
+    split = splits.window_split(ratings, train=("1970-01-01", "1970-01-02"), test=("1970-01-03", "1970-01-03"), seed=0)
+    assert pairs(split.train) == {0, 4}
+    assert pairs(split.valid) | pairs(split.test) == {1, 3}
+    assert (len(split.valid), len(split.test)) == (1, 1)
+    assert split.dropped == {"outside both windows": 1, "user or item not in train": 2}
+
+
+def test_windows_keep_unseen_on_request():
+    ratings = make([(0, 0), (1, 1), (0, 1)], times=[0, DAY, DAY])
+    split = splits.window_split(ratings, train=("1970-01-01", "1970-01-01"), test=("1970-01-02", "1970-01-02"),
+                                valid_share=0, drop_unseen=False)
+    assert len(split.test) == 2
+    assert split.valid is None
+
+
+def test_overlapping_windows_are_refused():
+    with pytest.raises(SettingError, match="overlap"):
+        splits.window_split(some(), train=("1970-01-01", "1970-02-01"), test=("1970-02-01", "1970-03-01"))
+
+
+def test_leave_last_takes_each_users_latest():
+    ratings = make([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)], times=[3, 1, 2, 7, 7, 7, 9])
+    train, valid, test = splits.leave_last_split(ratings, n=1, valid=1)
+    assert pairs(test) == {0, 5}        # user 0's latest; of user 1's equal times the last item row
+    assert pairs(valid) == {2, 4}
+    assert pairs(train) == {1, 3, 6}    # user 2 has too few and stays whole
+
+
+@settings(max_examples=15, deadline=None)
+@given(k=st.integers(2, 7), seed=st.integers(0, 1000))
+def test_each_rating_is_in_one_folds_test(k, seed):
+    ratings = some(seed)
+    tests = np.concatenate([split.test.pair for split in splits.k_folds(ratings, k=k, valid=0.1, seed=seed)])
+    assert np.array_equal(np.sort(tests), np.sort(ratings.pair))
+
+
+def test_fewer_ratings_than_folds_are_refused():
+    with pytest.raises(DataError, match="3 ratings cannot make 5 folds"):
+        splits.k_folds(make([(0, 0), (0, 1), (1, 0)]), k=5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), covering=st.booleans())
+def test_smaller_trains_are_part_of_larger_ones(seed, covering):
+    sweep = splits.density_sweep(some(seed, density=0.6), shares=(0.3, 0.6, 0.8), seed=seed, covering=covering)
+    assert pairs(sweep[0.3].train) < pairs(sweep[0.6].train) < pairs(sweep[0.8].train)
+    assert pairs(sweep[0.3].test) > pairs(sweep[0.6].test) > pairs(sweep[0.8].test)
+
+
+def test_density_halves_what_remains():
+    sweep = splits.density_sweep(some(n_users=50, n_items=20, density=2), shares=(0.2, 0.8), seed=0)
+    assert [len(part) for part in sweep[0.2]] == [200, 400, 400]
+    assert [len(part) for part in sweep[0.8]] == [800, 100, 100]
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_new_users_are_not_in_train_and_have_given_and_test(seed):
+    split = splits.new_user_split(some(seed), users=4, given=0.5, valid_users=2, seed=seed)
+    held_out = np.unique(split.given.user)
+    assert np.array_equal(held_out, np.union1d(split.test.user, split.valid.user))
+    assert (len(np.unique(split.test.user)), len(np.unique(split.valid.user))) == (4, 2)
+    assert not np.isin(split.train.user, held_out).any()
+    assert splits.shared_pairs(split.given, split.test) == 0
+
+
+def test_given_share_is_of_each_users_ratings():
+    ratings = make([(u, j) for u in range(4) for j in range(5 * (u + 1))])
+    split = splits.new_user_split(ratings, users=3, given=0.8, seed=0)
+    held_out = split.given.count("user") > 0
+    assert split.given.count("user")[held_out].tolist() == [
+        4 * (u + 1) for u in np.flatnonzero(held_out)]
+
+
+def test_given_count_keeps_only_users_with_more_ratings():
+    ratings = make([(u, j) for u in range(4) for j in range(5 * (u + 1))])
+    split = splits.new_user_split(ratings, users=2, given=10, seed=0)
+    assert split.given.count("user").tolist() == [0, 0, 10, 10]
+
+
+def test_given_by_time_are_the_earliest():
+    ratings = make([(u, j) for u in range(2) for j in range(6)], times=[5, 4, 3, 2, 1, 0, 9, 0, 8, 1, 7, 2])
+    split = splits.new_user_split(ratings, users=1, given=3, by="time", seed=0)
+    assert split.given.time.max() < split.test.time.min()
+    assert sorted(split.given.time) == [0, 1, 2]
+
+
+def test_more_new_users_than_there_are_is_refused():
+    with pytest.raises(DataError, match=r"asks for 9 users .* but 2 users have the 5 ratings or more"):
+        splits.new_user_split(make([(u, j) for u in range(2) for j in range(6)]), users=9)
+
+
+@pytest.mark.parametrize("cut", [
+    lambda r: splits.random_split(r, test=0),
+    lambda r: splits.random_split(r, test=1.2),
+    lambda r: splits.random_split(r, valid=-0.1),
+    lambda r: splits.covering_split(r, test=0.5, valid=0.5),
+    lambda r: splits.k_folds(r, k=1),
+    lambda r: splits.density_sweep(r, shares=(0.5, 1.5)),
+    lambda r: splits.leave_last_split(r, n=0),
+    lambda r: splits.new_user_split(r, users=1.5),
+    lambda r: splits.new_user_split(r, users=0),
+    lambda r: splits.new_user_split(r, given=0),
+])
+def test_impossible_shares_and_counts_are_refused(cut):
+    with pytest.raises(SettingError):
+        cut(some())
+
+
+def test_a_part_that_was_asked_for_is_never_empty():
+    with pytest.raises(DataError, match=r"valid part of 5 ratings .* would be empty"):
+        splits.random_split(make([(0, j) for j in range(5)]), test=0.2, valid=0.01)
+
+
+def test_table_counts_cold_users_items_and_ratings():
+    ratings = make([(0, 0), (1, 0), (0, 1), (2, 2)], times=[0, 1, 2, 3])
+    table = splits.time_split(ratings, test=0.5, valid=0).table()
+    assert table.row(1, named=True) == {"part": "test", "ratings": 2, "users": 2, "items": 2, "cold_users": 1,
+                                        "cold_items": 2, "cold_ratings": 2}
+
+
+def test_a_split_reads_as_text():
+    ratings = make([(0, 0), (1, 0), (0, 1), (2, 2)], times=[0, 1, 2, 3])
+    assert str(splits.time_split(ratings, test=0.5, valid=0)).splitlines() == [
+        "split by time (test=0.5, valid=0)",
+        "  train            2 ratings         2 users         1 items",
+        "  test             2 ratings         2 users         2 items   not in train: 1 users, 2 items, 2 ratings",
+    ]
+
+
+def test_a_split_logs_its_sizes(caplog):
+    with caplog.at_level(logging.INFO, logger="recollect"):
+        splits.random_split(make([(0, j) for j in range(10)]), test=0.2)
+    assert caplog.messages == ["toy: Split(random split, seed 0: train 8, test 2)"]
+
+
+def test_shared_pairs_counts_pairs_in_both():
+    ratings = make([(0, 0), (0, 1), (1, 0), (1, 1)])
+    assert splits.shared_pairs(ratings.where(np.array([0, 1, 2])), ratings.where(np.array([3, 2, 1]))) == 2
+
+
+def test_pairs_of_other_vocabularies_cannot_be_compared():
+    with pytest.raises(DataError, match="different vocabularies"):
+        splits.shared_pairs(make([(0, 0)]), make([(0, 0), (1, 1)]))
