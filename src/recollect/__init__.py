@@ -1,0 +1,39 @@
+"""Recollect: autoencoders for collaborative filtering, from a ratings file to a recommender.
+
+    import recollect as rc
+    ratings = rc.read("ratings.csv")
+    train, valid, test = rc.random_split(ratings, test=0.1, valid=0.05, seed=0)
+    model = rc.make("autorec", side="item", hidden=500).fit(train, valid)
+    print(rc.held_out(model, test).table("rmse", "mae"))
+"""
+
+from recollect.catalogue import find, make, names
+from recollect.checkpoint import load as load_model
+from recollect.checkpoint import save
+from recollect.data.ratings import Ratings, Rows
+from recollect.data.read import from_frame, from_scipy, from_tuples, read
+from recollect.data.sources import load
+from recollect.data.split import (
+    Split,
+    covering_split,
+    density_sweep,
+    k_folds,
+    leave_last_split,
+    new_user_split,
+    random_split,
+    time_split,
+    window_split,
+)
+from recollect.data.vocab import Vocab
+from recollect.errors import RecollectError
+from recollect.evaluation.protocol import Scores, full_ranking, held_out, new_users
+from recollect.model import Model
+from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
+from recollect.run import Run
+
+__all__ = [
+    "Model", "Ratings", "RecollectError", "Rows", "Run", "Scores", "Split", "Vocab",
+    "covering_split", "density_sweep", "find", "fold_in", "from_frame", "from_scipy", "from_tuples", "full_ranking",
+    "held_out", "k_folds", "leave_last_split", "load", "load_model", "make", "names", "new_user_split", "new_users",
+    "predict", "random_split", "read", "save", "similar", "time_split", "top_n", "top_n_to_parquet", "window_split",
+]
