@@ -204,6 +204,11 @@ def test_overlapping_windows_are_refused():
         splits.window_split(some(), train=("1970-01-01", "1970-02-01"), test=("1970-02-01", "1970-03-01"))
 
 
+def test_a_window_that_ends_before_it_begins_is_refused():
+    with pytest.raises(SettingError, match="not a first day and a last day"):
+        splits.window_split(some(), train=("1970-02-01", "1970-01-01"), test=("1970-02-01", "1970-03-01"))
+
+
 def test_leave_last_takes_each_users_latest():
     ratings = make([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)], times=[3, 1, 2, 7, 7, 7, 9])
     train, valid, test = splits.leave_last_split(ratings, n=1, valid=1)
@@ -328,3 +333,12 @@ def test_shared_pairs_counts_pairs_in_both():
 def test_pairs_of_other_vocabularies_cannot_be_compared():
     with pytest.raises(DataError, match="different vocabularies"):
         splits.shared_pairs(make([(0, 0)]), make([(0, 0), (1, 1)]))
+
+
+def test_find_gives_the_split_of_that_name():
+    assert splits.find("leave_last") is splits.leave_last_split
+
+
+def test_find_names_the_nearest():
+    with pytest.raises(SettingError, match=r"no split 'randm'.*Did you mean 'random'"):
+        splits.find("randm")

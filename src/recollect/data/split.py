@@ -7,7 +7,7 @@ Which rating goes where depends on the ratings and the seed, never on the order 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -17,7 +17,7 @@ import polars as pl
 from jaxtyping import Int, Int8, Int64
 
 from recollect.data.ratings import Ratings
-from recollect.errors import DataError, SettingError
+from recollect.errors import DataError, SettingError, unknown
 
 log = logging.getLogger("recollect")
 
@@ -152,7 +152,7 @@ def time_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.05, test
                 settings | ({"valid": valid} if valid_from is None else {"valid_from": valid_from}))
 
 
-def window_split(ratings: Ratings, *, train: tuple[str, str], test: tuple[str, str], valid_share: Share = 0.5,
+def window_split(ratings: Ratings, *, train: Sequence[str], test: Sequence[str], valid_share: Share = 0.5,
                  seed: int = 0, drop_unseen: bool = True) -> Split:
     """Learn from one calendar window and be judged on another, e.g. train=("2005-09-01", "2005-11-30").
 
@@ -180,7 +180,7 @@ def window_split(ratings: Ratings, *, train: tuple[str, str], test: tuple[str, s
     held_out = shuffled[part[shuffled] == TEST]
     part[held_out[:round(valid_share * len(held_out))]] = VALID
     return _cut(ratings, part, "windows", seed,
-                {"train": train, "test": test, "valid_share": valid_share, "drop_unseen": drop_unseen},
+                {"train": tuple(train), "test": tuple(test), "valid_share": valid_share, "drop_unseen": drop_unseen},
                 reasons=("outside both windows", "user or item not in train"))
 
 
@@ -264,12 +264,10 @@ def new_user_split(ratings: Ratings, *, users: Share = 0.1, given: Share = 0.8, 
     Raises: SettingError for an impossible share or count, DataError if too few users have enough ratings, or by="time"
     without times.
     """
-    if isinstance(given, float):
-        _check_shares(given=given)
-    elif given < 1:
-        raise SettingError(f"given={given} leaves nothing to predict from; give a share like 0.8 or a count from 1.")
     if by not in ("random", "time"):
-        raise SettingError(f"by={by!r} is not an order of a user's ratings; use 'random' or 'time'.")
+        raise unknown("order of a user's ratings", by, ("random", "time"))
+    if isinstance(given, float) or given < 1:
+        _check_shares(given=given)
     least = max(min_ratings, 2, given + 1 if isinstance(given, int) else 2)
     rng = np.random.default_rng(seed)
     role = _choose_users(ratings, {"users": users, "valid_users": valid_users}, int(least), rng)
@@ -285,6 +283,18 @@ def new_user_split(ratings: Ratings, *, users: Share = 0.1, given: Share = 0.8, 
     part[entry] = np.where(_place_in_group(user) < n_given, GIVEN, role[user])
     return _cut(ratings, part, "new users", seed, {"users": users, "given": given, "min_ratings": min_ratings,
                                                    "valid_users": valid_users, "by": by})
+
+
+def find(how: str) -> Callable[..., Split]:
+    """The split of this name, such as "random" or "leave_last": those functions that return one Split.
+
+    Raises: SettingError, listing the names there are.
+    """
+    every = {f.__name__.removesuffix("_split"): f for f in (
+        random_split, covering_split, time_split, window_split, leave_last_split, new_user_split)}
+    if how not in every:
+        raise unknown("split", how, every)
+    return every[how]
 
 
 def shared_pairs(a: Ratings, b: Ratings) -> int:
@@ -404,11 +414,10 @@ def _seconds(date: Date, *, end_of_day: bool = False) -> int:
     return int((moment + timedelta(days=1 if end_of_day else 0)).timestamp())
 
 
-def _window(days: tuple[str, str], name: str) -> tuple[int, int]:
+def _window(days: Sequence[str], name: str) -> tuple[int, int]:
     """First second of the first day, and first second after the last one."""
-    start, stop = _seconds(days[0]), _seconds(days[1], end_of_day=True)
-    if stop <= start:
-        raise SettingError(f"The window {name}={days} ends before it begins; give (first day, last day).")
+    if len(days) != 2 or (stop := _seconds(days[1], end_of_day=True)) <= (start := _seconds(days[0])):
+        raise SettingError(f"The window {name}={days} is not a first day and a last day, in this order.")
     return start, stop
 
 
