@@ -34,9 +34,9 @@ def pick(columns: Sequence[str], asked: dict[str, str | int | None], *, named: b
     found = {role: place for role in PLACES if (place := _place(role, columns, asked[role], named=named)) is not None}
     missing = [role for role in PLACES[:3] if role not in found]
     if missing == ["rating"]:
-        raise DataError(f"There is no rating column among {_listed(columns)}. Recollect's models learn from rating values; "
-                        "views, clicks and other feedback without values are not supported yet. If one of the columns "
-                        'holds ratings, name it: rating="…".')
+        raise DataError(f"There is no rating column among {_listed(columns)}. Recollect's models learn from rating "
+                        "values; views, clicks and other feedback without values are not supported yet. If one of the "
+                        'columns holds ratings, name it: rating="…".')
     if missing:
         raise DataError(f"No column for {' and '.join(missing)} was found among {_listed(columns)}. Name it: "
                         + ", ".join(f'{role}="…"' for role in missing) + ".")
@@ -87,8 +87,8 @@ def values(column: pl.Series, where: Where) -> Float32[np.ndarray, " rows"]:
     bad = ~np.isfinite(array)
     if bad.any():
         row = int(bad.argmax())
-        raise DataError(f"{where(row)}: {_fault(column[row])}; expected a finite number. Correct it or remove the row: a "
-                        f"pair that is absent counts as unknown. ({int(bad.sum())} such ratings nearby.)")
+        raise DataError(f"{where(row)}: {_fault(column[row])}; expected a finite number. Correct it or remove the row: "
+                        f"a pair that is absent counts as unknown. ({int(bad.sum())} such ratings nearby.)")
     return array
 
 
@@ -102,7 +102,8 @@ def seconds(column: pl.Series) -> Float64[np.ndarray, " rows"]:
         return column.dt.epoch("s").cast(pl.Float64).to_numpy()
     number = column.cast(pl.Float64, strict=False)
     if column.dtype == pl.String and number.null_count():
-        number = pl.select(pl.coalesce(number, _iso(column.str.strip_chars()))).to_series()
+        text = column.str.strip_chars()
+        number = pl.select(pl.coalesce(text.cast(pl.Float64, strict=False), _iso(text))).to_series()
     array = number.to_numpy()
     return np.where(np.isfinite(array), array, np.nan)
 
@@ -137,7 +138,8 @@ def infer_scale(value: Float32[np.ndarray, " ratings"]) -> tuple[float, float]:
     low, high = float(value.min()), float(value.max())
     whole = bool((value == np.rint(value)).all())
     half = whole or bool((value * 2 == np.rint(value * 2)).all())
-    for fits, scale in ((whole, (1.0, 5.0)), (half, (0.5, 5.0)), (whole, (1.0, 10.0)), (whole and high > 50, (0.0, 100.0))):
+    usual = ((whole, (1.0, 5.0)), (half, (0.5, 5.0)), (whole, (1.0, 10.0)), (whole and high > 50, (0.0, 100.0)))
+    for fits, scale in usual:
         if fits and scale[0] <= low and high <= scale[1]:
             return scale
     if low == high:
@@ -146,7 +148,7 @@ def infer_scale(value: Float32[np.ndarray, " ratings"]) -> tuple[float, float]:
     return low, high
 
 
-def stated_scale(scale: Sequence[float]) -> tuple[float, float]:
+def stated_scale(scale: Sequence[int | float]) -> tuple[float, float]:
     """The scale that the caller states.
 
     Raises: SettingError if it is not a lowest and a higher, finite number.

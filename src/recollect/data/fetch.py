@@ -16,21 +16,22 @@ log = logging.getLogger("recollect")
 
 
 def homes(folder: Path | None = None) -> list[Path]:
-    """The folders in which data are looked for, in this order: `folder` alone if given; else the one that the environment
-    variable RECOLLECT_DATA names, a folder shared/data beside the checkout, and the user's cache.
+    """The folders in which data are looked for, in this order.
+
+    `folder` alone if given; else the folder that the environment variable RECOLLECT_DATA names, a folder shared/data
+    beside the current one, and the user's cache.
     """
     if folder is not None:
         return [folder]
     stated = os.environ.get("RECOLLECT_DATA")
-    beside = Path("..", "shared", "data")
-    return [*([Path(stated)] if stated else []), *([beside] if beside.is_dir() else []), Path(pooch.os_cache("recollect"))]
+    return [*([Path(stated)] if stated else []), Path("..", "shared", "data"), Path(pooch.os_cache("recollect"))]
 
 
 def archive(name: str, address: str, checksum: str | None, *, holds: str, folder: Path | None = None) -> Path:
-    """The folder `name` with the unpacked files of an archive, which is found among the homes or downloaded.
+    """The folder `name` with the unpacked files of an archive, found in one of the homes or downloaded.
 
-    `holds` is a file that must be in it. A download goes to the first home that can be written to; the checksum
-    ("md5:…") is checked, nothing is left of a download that fails.
+    `holds` is a file that must be in it; `checksum` is that of the archive ("md5:…"). A download goes to `folder`, else
+    to RECOLLECT_DATA if that can be written to, else to the user's cache.
 
     Raises: FetchError if the download fails, its checksum differs, or the archive is damaged.
     """
@@ -38,15 +39,16 @@ def archive(name: str, address: str, checksum: str | None, *, holds: str, folder
     for place in places:
         if (place / name / holds).is_file():
             return place / name
-    to = next((place for place in places if _is_writable(place)), places[-1])
+    to = places[0] if len(places) == 1 or (len(places) == 3 and _is_writable(places[0])) else places[-1]
     for place in places:
         if (place / f"{name}.zip").is_file():
             return _unpack(place / f"{name}.zip", to / name, holds)
+    log.info("%s is in none of %s", name, ", ".join(map(str, places)))
     return _unpack(download(address, to / f"{name}.zip", checksum), to / name, holds)
 
 
 def _is_writable(folder: Path) -> bool:
-    there = next((parent for parent in (folder, *folder.absolute().parents) if parent.exists()), folder)
+    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
     return there.is_dir() and os.access(there, os.W_OK)
 
 
@@ -64,8 +66,9 @@ def download(address: str, path: Path, checksum: str | None) -> Path:
                            downloader=pooch.HTTPDownloader(progressbar=True, timeout=30))
     except (OSError, ValueError) as error:
         raise FetchError(
-            f"{address} could not be downloaded to {path}: {error}. Run it again to retry; or download it by other means, put it "
-            f"at {path}, and run it again. The data sets planted/… need no network."
+            f"{address} could not be downloaded to {path}: {error}. Run it again to retry, or put the file there by "
+            "other means. Data that you have are found if the environment variable RECOLLECT_DATA names their folder. "
+            "The data sets planted/… need no network."
         ) from error
     return path
 

@@ -48,7 +48,7 @@ class Layout:
         """The wanted columns of the block's lines as text, under the names of their roles; blank lines are left out."""
         if b"\n\n" in block or b"\n\r\n" in block or block[:1] in b"\r\n":
             block = re.sub(rb"(?m)^\s*?\n", b"", block)
-        if not block.strip():
+        if not block or block.isspace():
             return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
         if self.separator is None:
             names = {role: self.columns[place] for role, place in wanted.items()}
@@ -65,7 +65,8 @@ class Layout:
     def _one_byte(self, block: bytes) -> bytes:
         if self.separator == " ":
             return re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", re.sub(rb"[ \t]+", b" ", block))
-        return block if len(self.separator or "") == 1 else block.replace((self.separator or "").encode(), ONE_BYTE.encode())
+        separator = (self.separator or "").encode()
+        return block if len(separator) == 1 else block.replace(separator, ONE_BYTE.encode())
 
     def records(self, block: bytes) -> Iterator[tuple[int, Sequence[object]]]:
         """The lines that are not blank, one by one: the line's number in the block, from 0, and its fields."""
@@ -121,17 +122,17 @@ class Lines:
 
     def fault(self, error: Exception) -> DataError:
         """Why the block could not be parsed: the first line that differs from the layout."""
-        n_columns, last = len(self.file.layout.columns), -1
+        columns, path, line = self.file.layout.columns, self.file.path, self.first_line - 1
         try:
             for number, record in self.file.layout.records(self.block):
-                last = number
-                if len(record) != n_columns:
-                    return DataError(f"Line {self.first_line + number} of {self.file.path} has {len(record)} fields, expected "
-                                     f"{n_columns} ({', '.join(self.file.layout.columns)}): {record!r}. Correct or remove it.")
+                line = self.first_line + number
+                if len(record) != len(columns):
+                    return DataError(f"Line {line} of {path} has {len(record)} fields, expected {len(columns)} "
+                                     f"({', '.join(columns)}): {record!r}. Correct or remove it.")
         except (ValueError, AttributeError) as wrong:
-            return DataError(f"A line after line {self.first_line + last} of {self.file.path} is not a JSON object ({wrong}); "
-                             "expected one object a line.")
-        return DataError(f"{self.file.path} cannot be read after line {self.first_line}: {error}")
+            return DataError(f"A line after line {line} of {path} is not a JSON object ({wrong}); expected one object "
+                             "a line. Correct or remove it.")
+        return DataError(f"{path} cannot be read after line {self.first_line}: {error}")
 
 
 def fields(text: str, separator: str, *, quoted: bool) -> Iterator[tuple[int, list[str]]]:
@@ -157,13 +158,13 @@ def text_file(path: Path, *, separator: str | None, header: bool | None, asked: 
         head = _utf8(_whole_lines(stream.read(HEAD)), path)
     text = head.decode()
     if "\x00" in text:
-        raise DataError(f"{path} is not a text file of ratings in UTF-8 or Latin-1 (it holds zero bytes); save it as CSV in "
-                        "UTF-8, or as Parquet.")
+        raise DataError(f"{path} is not a text file of ratings in UTF-8 or Latin-1 (it holds zero bytes); save it as "
+                        "CSV in UTF-8, or as Parquet.")
     if not text.strip():
         raise DataError(f"{path} is empty; expected a rating a line, such as 42,1193,5.")
     if text.lstrip().startswith("[") and separator is None:
-        raise DataError(f"{path} is one JSON array; expected one JSON object a line (JSON lines). Read it yourself and pass "
-                        "the table to recollect.from_frame.")
+        raise DataError(f"{path} is one JSON array; expected one JSON object a line (JSON lines). Read it yourself and "
+                        "pass the table to recollect.from_frame.")
     if text.lstrip().startswith("{") and separator is None:
         objects = [json.loads(line) for line in text.split("\n")[:100] if _is_object(line)]
         names = list(dict.fromkeys(name for found in objects for name in found))
@@ -184,12 +185,12 @@ def _table_layout(text: str, path: Path, *, separator: str | None, header: bool 
     lines = [record for _, record in fields(sample, separator, quoted=len(separator) == 1 and separator != " ")]
     first = [field.strip() for field in lines[0]]
     if len(first) < 2:
-        raise DataError(f"No separator was found in {path}, whose first line is {text.splitlines()[0][:80]!r}; expected fields "
+        raise DataError(f"No separator was found in {path}, whose first line is {first[0][:80]!r}; expected fields "
                         'apart by commas, tabs, "::", semicolons, bars or blanks. Or state it: separator="…".')
     if header is None:
         second_has_number = len(lines) > 1 and any(map(_is_number, lines[1]))
         header = (any(name in asked for name in first)
-                  or not any(map(_is_number, first)) and (any(map(is_usual, first)) or second_has_number))
+                  or (not any(map(_is_number, first)) and (any(map(is_usual, first)) or second_has_number)))
     return Layout(tuple(first) if header else tuple(map(str, range(len(first)))), separator, header)
 
 

@@ -65,7 +65,7 @@ class Rows:
     def group(cls, row: Int[np.ndarray, " cells"], column: Int[np.ndarray, " cells"],
               value: Float32[np.ndarray, " cells"] | None = None, *,
               n_rows: int, n_columns: int) -> tuple[Rows, Int64[np.ndarray, " cells"]]:
-        """Rows from loose cells, and the order that sorts the cells by row, then column (equal cells keep their order)."""
+        """Rows from loose cells, and the order that sorts the cells by row, then column (equal ones keep theirs)."""
         order = np.argsort(row.astype(np.int64) * max(n_columns, 1) + column, kind="stable")
         start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n_rows))]).astype(np.int64)
         value = np.ones(len(row), np.float32) if value is None else value
@@ -164,7 +164,7 @@ class Ratings:
         return self.user.astype(np.int64) * self.n_items + self.item
 
     def where(self, mask: np.ndarray, *, name: str | None = None) -> Ratings:
-        """The ratings that the mask (or the list of entries) chooses, with the same vocabularies and so the same shape."""
+        """The ratings that the mask (or the list of entries) chooses; same vocabularies and so the same shape."""
         return replace(self, user=self.user[mask], item=self.item[mask], value=self.value[mask],
                        time=None if self.time is None else self.time[mask], name=name or self.name, checked=True)
 
@@ -179,7 +179,7 @@ class Ratings:
         return replace(
             self, user=np.concatenate([self.user, other.user]), item=np.concatenate([self.item, other.item]),
             value=np.concatenate([self.value, other.value]), checked=False,
-            time=np.concatenate([self.time, other.time]) if both_timed else None,  # type: ignore[list-item]
+            time=np.concatenate([self.time, other.time]) if both_timed else None,
         )
 
     @cached_property

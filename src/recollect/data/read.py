@@ -29,14 +29,15 @@ Column = str | int | None  # its name, its place (from 0), or None: found by its
 
 
 def read(path: str | Path, *, user: Column = None, item: Column = None, rating: Column = None, time: Column = None,
-         scale: Sequence[float] | None = None, name: str | None = None, header: bool | None = None,
+         scale: Sequence[int | float] | None = None, name: str | None = None, header: bool | None = None,
          separator: str | None = None) -> Ratings:
-    """The ratings in a file: CSV, TSV, "::" or blanks between fields, JSON lines, RecBole .inter, Parquet; also .gz, .zst.
+    """The ratings in a file: CSV, TSV, "::" or blanks between fields, JSON lines, RecBole .inter, Parquet.
 
-    Separator and header are found from the first lines, the packing from the first bytes. Columns are found by their
-    usual names (`columns.USUAL`); without a header they stand in the order user, item, rating, time. Times may be
-    seconds, milliseconds, or ISO dates (UTC if they do not say); they become whole seconds. `scale` is the lowest and
-    the highest possible rating; None: inferred (`columns.infer_scale`). In a "::" file an id may hold ":", but not "::".
+    It may be packed with gzip or zstd. Separator and header are found from the first lines, the packing from the first
+    bytes. Columns are found by their usual names (`columns.USUAL`); without a header they stand in the order user,
+    item, rating, time. Times may be seconds, milliseconds, or ISO dates (UTC if they do not say); they become whole
+    seconds. `scale` is the lowest and the highest possible rating; None: inferred (`columns.infer_scale`). In a "::"
+    file an id may hold ":", not "::".
 
     Raises: DataError if the file is missing, empty or damaged, a column cannot be found, or an entry cannot be used; it
     names the line.
@@ -59,7 +60,7 @@ def read(path: str | Path, *, user: Column = None, item: Column = None, rating: 
     return intake.ratings(name, str(path))
 
 
-def _read_parquet(path: Path, asked: dict[str, Column], scale: Sequence[float] | None, *, name: str) -> Ratings:
+def _read_parquet(path: Path, asked: dict[str, Column], scale: Sequence[int | float] | None, *, name: str) -> Ratings:
     try:
         with opened(path) as stream:
             content = stream.read()
@@ -72,7 +73,7 @@ def _read_parquet(path: Path, asked: dict[str, Column], scale: Sequence[float] |
 
 
 def from_frame(table: Any, *, user: Column = None, item: Column = None, rating: Column = None, time: Column = None,
-               scale: Sequence[float] | None = None, name: str = "frame") -> Ratings:
+               scale: Sequence[int | float] | None = None, name: str = "frame") -> Ratings:
     """The ratings in a table with named columns: pandas, Polars, DuckDB, PyArrow, or any other that speaks Arrow.
 
     Columns, times, scale and duplicates are treated as in `read`.
@@ -86,8 +87,8 @@ def from_frame(table: Any, *, user: Column = None, item: Column = None, rating: 
     if type(table).__module__.partition(".")[0] == "pandas":
         return _from_table(_from_pandas(table, asked), asked, scale, name=name, source="the table")
     if not isinstance(table, _ArrowStream):
-        raise DataError(f"A {type(table).__name__} is no table that speaks Arrow; pass a pandas or Polars frame, a DuckDB "
-                        "relation or an Arrow table, or use from_tuples or from_scipy.")
+        raise DataError(f"A {type(table).__name__} is no table that speaks Arrow; pass a pandas or Polars frame, a "
+                        "DuckDB relation or an Arrow table, or use from_tuples or from_scipy.")
     return _from_table(pl.DataFrame(table), asked, scale, name=name, source="the table")
 
 
@@ -107,7 +108,7 @@ def _from_pandas(table: Any, asked: dict[str, Column]) -> pl.DataFrame:
     })
 
 
-def _from_table(table: pl.DataFrame, asked: dict[str, Column], scale: Sequence[float] | None, *, name: str,
+def _from_table(table: pl.DataFrame, asked: dict[str, Column], scale: Sequence[int | float] | None, *, name: str,
                 source: str) -> Ratings:
     wanted = roles.pick(table.columns, asked, named=True)
     intake = _Intake(scale, time_asked=asked["time"] is not None)
@@ -116,7 +117,8 @@ def _from_table(table: pl.DataFrame, asked: dict[str, Column], scale: Sequence[f
     return intake.ratings(name, source)
 
 
-def from_tuples(rows: Iterable[Sequence[object]], *, scale: Sequence[float] | None = None, name: str = "list") -> Ratings:
+def from_tuples(rows: Iterable[Sequence[object]], *, scale: Sequence[int | float] | None = None,
+                name: str = "list") -> Ratings:
     """The ratings in (user_id, item_id, rating) or (user_id, item_id, rating, time) tuples.
 
     Raises: DataError if a tuple has another length or an entry cannot be used.
@@ -124,8 +126,8 @@ def from_tuples(rows: Iterable[Sequence[object]], *, scale: Sequence[float] | No
     rows = list(rows)
     for row, found in enumerate(rows):
         if len(found) not in (3, 4) or len(found) != len(rows[0]):
-            raise DataError(f"Tuple {row} is {tuple(found)!r}; expected (user, item, rating) or (user, item, rating, time), "
-                            "all of one length.")
+            raise DataError(f"Tuple {row} is {tuple(found)!r}; expected (user, item, rating) or (user, item, rating, "
+                            "time), all of one length.")
     columns = dict(zip(roles.PLACES, zip(*rows, strict=True), strict=False))
     table = {role: as_text(column) if role in ("user", "item") else pl.Series(column, strict=False)
              for role, column in columns.items()}
@@ -135,7 +137,7 @@ def from_tuples(rows: Iterable[Sequence[object]], *, scale: Sequence[float] | No
 
 
 def from_scipy(matrix: Any, *, user_ids: Iterable[object] | None = None, item_ids: Iterable[object] | None = None,
-               scale: Sequence[float] | None = None, name: str = "matrix") -> Ratings:
+               scale: Sequence[int | float] | None = None, name: str = "matrix") -> Ratings:
     """The ratings in a SciPy sparse matrix, users × items: every stored entry is one, a stored 0 too.
 
     Ids are the row and column numbers if not given. All rows and columns count, rated or not.
@@ -143,13 +145,14 @@ def from_scipy(matrix: Any, *, user_ids: Iterable[object] | None = None, item_id
     Raises: DataError if the matrix is dense, ids do not fit its shape, or an entry is not finite.
     """
     if not sparse.issparse(matrix):
-        raise DataError(f"A {type(matrix).__name__} is not a SciPy sparse matrix; a dense array cannot tell a rating of 0 "
-                        "from an absent one.")
+        raise DataError(f"A {type(matrix).__name__} is not a SciPy sparse matrix; a dense array cannot tell a rating "
+                        "of 0 from an absent one.")
     cells = sparse.coo_array(matrix)
-    users, items = (Vocab(range(n) if ids is None else ids) for n, ids in zip(cells.shape, (user_ids, item_ids), strict=True))
+    users = Vocab(range(cells.shape[0]) if user_ids is None else user_ids)
+    items = Vocab(range(cells.shape[1]) if item_ids is None else item_ids)
     if (len(users), len(items)) != cells.shape:
-        raise DataError(f"The matrix has {cells.shape[0]} rows and {cells.shape[1]} columns, but there are {len(users)} user "
-                        f"ids and {len(items)} item ids; expected users × items.")
+        raise DataError(f"The matrix has {cells.shape[0]} rows and {cells.shape[1]} columns, but there are "
+                        f"{len(users)} user ids and {len(items)} item ids; expected users × items.")
     value = roles.values(pl.Series(cells.data), lambda entry: f"Entry {entry} of the matrix")
     user, item = (index.astype(np.int32) for index in cells.coords)
     return _assemble(user, item, value, None, users, items, scale=scale, name=name, notes=())
@@ -158,7 +161,7 @@ def from_scipy(matrix: Any, *, user_ids: Iterable[object] | None = None, item_id
 class _Intake:
     """Ratings on their way in, a block at a time; keeps row numbers of ids, 20 bytes a rating."""
 
-    def __init__(self, scale: Sequence[float] | None, *, time_asked: bool) -> None:
+    def __init__(self, scale: Sequence[int | float] | None, *, time_asked: bool) -> None:
         self.scale = None if scale is None else roles.stated_scale(scale)
         self.time_asked = time_asked
         self.user: list[tuple[Vocab, np.ndarray]] = []
@@ -177,8 +180,8 @@ class _Intake:
         if self.scale is not None and not (inside := _inside(value, self.scale)).all():
             row = int(np.argmin(inside))
             raise DataError(f"{where(row)}: user {frame['user'][row]!r} rates item {frame['item'][row]!r} with "
-                            f"{value[row]:g}, outside the stated scale {self.scale[0]:g} to {self.scale[1]:g}. Correct the "
-                            "rating, or state the scale that the ratings have.")
+                            f"{value[row]:g}, outside the stated scale {self.scale[0]:g} to {self.scale[1]:g}. Correct "
+                            "the rating, or state the scale that the ratings have.")
         self.value.append(value)
         if "time" in frame.columns and not self.notes:
             self._add_time(frame["time"], where)
@@ -201,9 +204,8 @@ class _Intake:
             raise DataError(f"There are no ratings in {source}; expected at least one.")
         users, user = _join(self.user)
         items, item = _join(self.item)
-        self.user.clear(), self.item.clear()
-        value, self.value = np.concatenate(self.value), []
-        time, self.time = (np.concatenate(self.time) if self.time else None), []
+        value = np.concatenate(self.value)
+        time = np.concatenate(self.time) if self.time else None
         if time is not None:
             divisor, unit = roles.unit(time)
             if divisor > 1:
@@ -222,11 +224,11 @@ def _encode(column: pl.Series, role: str, where: roles.Where) -> tuple[Vocab, In
     Raises: DataError if an id is missing or blank.
     """
     vocab, code = Vocab.encode(column)
-    blank = vocab.rows([text for text in vocab.ids if not text.strip()]) if vocab.ids.str.contains(r"^\s*$").any() else []
+    blank = np.flatnonzero(vocab.ids.str.contains(r"^\s*$").to_numpy())
     missing = np.isin(code, [UNKNOWN, *blank])
     if missing.any():
-        raise DataError(f"{where(int(missing.argmax()))}: the {role} id is missing; every rating needs one. Correct or remove "
-                        f"the row. ({int(missing.sum())} such rows nearby.)")
+        raise DataError(f"{where(int(missing.argmax()))}: the {role} id is missing; every rating needs one. Correct or "
+                        f"remove the row. ({int(missing.sum())} such rows nearby.)")
     return vocab, code
 
 
@@ -240,8 +242,8 @@ def _join(parts: list[tuple[Vocab, np.ndarray]]) -> tuple[Vocab, Int32[np.ndarra
     return joined, np.concatenate([code[start:][part] for start, (_, part) in zip(starts[:-1], parts, strict=True)])
 
 
-def _assemble(user: np.ndarray, item: np.ndarray, value: np.ndarray, time: np.ndarray | None, users: Vocab, items: Vocab, *,
-              scale: Sequence[float] | None, name: str, notes: tuple[str, ...]) -> Ratings:
+def _assemble(user: np.ndarray, item: np.ndarray, value: np.ndarray, time: np.ndarray | None, users: Vocab,
+              items: Vocab, *, scale: Sequence[int | float] | None, name: str, notes: tuple[str, ...]) -> Ratings:
     """Ratings of distinct pairs, with their scale, and notes on what was done."""
     last = _last_of_each(user.astype(np.int64) * len(items) + item, time)
     if last is not None:

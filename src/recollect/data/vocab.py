@@ -26,7 +26,8 @@ class Vocab:
     def __init__(self, ids: Iterable[object] | pl.Series = ()) -> None:
         self._ids = as_text(ids).alias("id")
         if self._ids.null_count():
-            raise DataError(f"{self._ids.null_count()} of {len(self._ids)} ids are missing; every id must have a value.")
+            raise DataError(f"{self._ids.null_count()} of {len(self._ids)} ids are missing; every id must have a "
+                            "value.")
         if self._ids.n_unique() != len(self._ids):
             twice = self._ids.filter(self._ids.is_duplicated()).unique().sort().head(3).to_list()
             raise DataError(f"Ids must be distinct, but these stand more than once: {twice}.")

@@ -1,4 +1,4 @@
-"""Public and made data sets by name; one file per family, `family.py`, each with VARIANTS and `load(variant, folder)`."""
+"""Data sets by name, public and made: one file per family, each with VARIANTS and `load(variant, folder)`."""
 
 from __future__ import annotations
 

@@ -38,20 +38,22 @@ class Variant:
 
 
 VARIANTS = {
-    "100k": Variant("ml-100k", "u.data", "u.item", (1, 5), "0e33842e24a9c977be4e0107933c0723", (943, 1682, 100_000)),
-    "1m": Variant("ml-1m", "ratings.dat", "movies.dat", (1, 5), "c4d9eecfca2ab87c1945afe126590906",
+    "100k": Variant("ml-100k", "u.data", "u.item", (1.0, 5.0), "0e33842e24a9c977be4e0107933c0723",
+                    (943, 1682, 100_000)),
+    "1m": Variant("ml-1m", "ratings.dat", "movies.dat", (1.0, 5.0), "c4d9eecfca2ab87c1945afe126590906",
                   (6040, 3706, 1_000_209)),
-    "10m": Variant("ml-10m", "ratings.dat", "movies.dat", (0.5, 5), "ce571fd55effeba0271552578f2648bd",
+    "10m": Variant("ml-10m", "ratings.dat", "movies.dat", (0.5, 5.0), "ce571fd55effeba0271552578f2648bd",
                    (69_878, 10_677, 10_000_054)),
-    "20m": Variant("ml-20m", "ratings.csv", "movies.csv", (0.5, 5), "cd245b17a1ae2cc31bb14903e1204af3",
+    "20m": Variant("ml-20m", "ratings.csv", "movies.csv", (0.5, 5.0), "cd245b17a1ae2cc31bb14903e1204af3",
                    (138_493, 26_744, 20_000_263)),
-    "25m": Variant("ml-25m", "ratings.csv", "movies.csv", (0.5, 5), "6b51fb2759a8657d3bfcbfc42b592ada",
+    "25m": Variant("ml-25m", "ratings.csv", "movies.csv", (0.5, 5.0), "6b51fb2759a8657d3bfcbfc42b592ada",
                    (162_541, 59_047, 25_000_095)),
-    "latest-small": Variant("ml-latest-small", "ratings.csv", "movies.csv", (0.5, 5), None, None),
+    "latest-small": Variant("ml-latest-small", "ratings.csv", "movies.csv", (0.5, 5.0), None, None),
 }
 
-GENRES_100K = ("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama",
-               "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western")
+GENRES_100K = ("unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
+               "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War",
+               "Western")
 
 
 def load(variant: str, folder: Path | None = None) -> Ratings:
@@ -64,9 +66,9 @@ def load(variant: str, folder: Path | None = None) -> Ratings:
     ratings = read(home / release.ratings, scale=release.scale, name=f"movielens/{variant}")
     counts = (ratings.n_users, ratings.n_items, len(ratings))
     if release.counts is not None and counts != release.counts:
-        raise DataError(f"{home / release.ratings} holds {counts[0]:,} users, {counts[1]:,} films and {counts[2]:,} ratings; "
-                        f"published are {release.counts[0]:,}, {release.counts[1]:,} and {release.counts[2]:,}. Delete "
-                        f"{home} and load it again.")
+        raise DataError(f"{home / release.ratings} holds {counts[0]:,} users, {counts[1]:,} films and {counts[2]:,} "
+                        f"ratings; published are {release.counts[0]:,}, {release.counts[1]:,} and {release.counts[2]:,}"
+                        f". Delete {home} and load it again.")
     return replace(ratings, catalogue=films(home / release.films), checked=True)
 
 
@@ -112,11 +114,15 @@ def films(path: Path) -> pl.DataFrame:
     elif path.suffix == ".dat":
         rows = [tuple(line.split("::")) for line in text.splitlines()]
     else:
-        rows = [(field[0], field[1], "|".join(genre for genre, flag in zip(GENRES_100K, field[-19:], strict=True) if flag == "1"))
-                for field in (line.split("|") for line in text.splitlines())]
+        rows = [(field[0], field[1], _flagged(field[-len(GENRES_100K):])) for field in
+                (line.split("|") for line in text.splitlines())]
     genres = [[genre for genre in row[2].split("|") if genre not in ("", "(no genres listed)")] for row in rows]
     return pl.DataFrame({"item_id": [row[0] for row in rows], "title": [row[1] for row in rows], "genres": genres},
                         schema_overrides={"genres": pl.List(pl.String)})
+
+
+def _flagged(flags: list[str]) -> str:
+    return "|".join(genre for genre, flag in zip(GENRES_100K, flags, strict=True) if flag == "1")
 
 
 def _text(content: bytes) -> str:

@@ -6,6 +6,7 @@ to the scale, and rounded where ratings come in steps. Popularity and activity h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ class Truth:
         shared = np.einsum("pk,pk->p", self.U[user], self.V[item], dtype=np.float64)
         return self.mu + self.b_user[user] + self.b_item[item] + shared
 
-    def expected(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
+    def expected(self, user: Int[np.ndarray, " pairs"],
+                 item: Int[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
         """The expected rating of each pair, cutting and rounding included: the best prediction there is."""
         return _expected(self.mean(user, item), self).astype(np.float32)
 
@@ -114,46 +116,57 @@ class Planted:
     truth: Truth
 
 
-def planted(n_users: int, n_items: int, n_ratings: int, *, rank: int = 2, noise: float = 0.3, seed: int = 0,
-            scale: tuple[float, float] = (1.0, 5.0), step: float | None = None, times: bool = True,
-            popularity: float = 1.2, activity: float = 1.0) -> Planted:
+def planted(n_users: int, n_items: int, n_ratings: int, *, rank: int = 2, noise: int | float = 0.3, seed: int = 0,
+            scale: Sequence[int | float] = (1.0, 5.0), step: int | float | None = None, times: bool = True,
+            popularity: int | float = 1.2, activity: int | float = 1.0) -> Planted:
     """Ratings of distinct pairs, made from a truth of low rank.
 
-    `noise` is a standard deviation in units of the scale. `step` makes ratings lowest + whole steps, such as 1 for stars
-    and 0.5 for half stars. `popularity` and `activity` are the exponents with which the
-    draws of items and the ratings of users fall from the first to the last (0: all alike), as far as the number of pairs
-    allows. The same
+    `noise` is a standard deviation in units of the scale. `step` makes ratings lowest + whole steps: 1 for stars, 0.5
+    for half stars, None for any value. `popularity` and `activity` are the exponents with which the draws of items and
+    the ratings of users fall from the first to the last (0: all alike), as far as the number of pairs allows. The same
     arguments give the same ratings. Memory grows with ratings, never with users × items.
 
     Raises: SettingError if there are more ratings than pairs, or a setting is out of range.
     """
     low, high = map(float, scale)
     if not (n_users > 0 and n_items > 0 and 0 < n_ratings <= n_users * n_items):
-        raise SettingError(f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; expected 1 to "
-                           f"users × items = {n_users * n_items:,}.")
+        raise SettingError(f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; expected "
+                           f"1 to users × items = {n_users * n_items:,}.")
     if rank < 1 or noise < 0 or not low < high or (step is not None and not _divides(step, high - low)):
-        raise SettingError(f"rank={rank}, noise={noise}, scale={scale}, step={step}: expected rank of 1 or more, noise of 0 or "
-                           "more, a lowest below a highest rating, and a step that divides their difference.")
+        raise SettingError(f"rank={rank}, noise={noise}, scale={scale}, step={step}: expected rank of 1 or more, noise "
+                           "of 0 or more, a lowest below a highest rating, and a step that divides their difference.")
     random = np.random.default_rng(seed)
-    truth = _truth(n_users, n_items, rank=rank, noise=float(noise), scale=(low, high), step=step, random=random)
-    counts = _activity(n_users, n_items, n_ratings, activity, random)
-    weight = random.permutation(_long_tail(n_items, popularity))
+    truth = _truth(n_users, n_items, rank=rank, noise=float(noise), scale=(low, high),
+                   step=None if step is None else float(step), random=random)
+    counts = _activity(n_users, n_items, n_ratings, float(activity), random)
+    weight = random.permutation(_long_tail(n_items, float(popularity)))
     user = np.repeat(np.arange(n_users, dtype=np.int32), counts)
-    item, value, expected = np.empty(n_ratings, np.int32), np.empty(n_ratings, np.float32), np.empty(n_ratings, np.float32)
-    error = 0.0
-    ends = np.cumsum(counts)
-    begin = 0
-    while begin < n_users:
-        end = max(begin + 1, int(np.searchsorted(ends, (ends[begin - 1] if begin else 0) + BLOCK, side="right")))
-        part = slice(int(ends[begin - 1]) if begin else 0, int(ends[end - 1]))
-        item[part] = _items(counts[begin:end], weight, random)
-        value[part] = truth.draw(user[part], item[part], random)
-        expected[part] = truth.expected(user[part], item[part])
-        error += float(np.square(value[part] - expected[part], dtype=np.float64).sum())
-        begin = end
+    item, value, expected = _drawn(counts, weight, truth, random)
     ratings = Ratings(user, item, value, _numbered(n_users), _numbered(n_items), scale=(low, high), name="planted",
-                      time=_times(user, n_users, random) if times else None, catalogue=_catalogue(n_items), checked=True)
+                      time=_times(user, n_users, random) if times else None, catalogue=_catalogue(n_items),
+                      checked=True)
+    error = sum(float(np.square(value[at:at + BLOCK] - expected[at:at + BLOCK], dtype=np.float64).sum())
+                for at in range(0, n_ratings, BLOCK))
     return Planted(ratings, expected, float(np.sqrt(error / n_ratings)), truth)
+
+
+def _drawn(counts: Int64[np.ndarray, " n_users"], weight: Float64[np.ndarray, " n_items"], truth: Truth,
+           random: np.random.Generator) -> tuple[Int32[np.ndarray, " ratings"], Float32[np.ndarray, " ratings"],
+                                                 Float32[np.ndarray, " ratings"]]:
+    """Items, ratings and their expectations, users in order; made in blocks of users, to bound the memory."""
+    ends = np.cumsum(counts)
+    item = np.empty(int(ends[-1]), np.int32)
+    value, expected = np.empty(len(item), np.float32), np.empty(len(item), np.float32)
+    first = done = 0
+    while first < len(counts):
+        last = max(first + 1, int(np.searchsorted(ends, done + BLOCK, side="right")))  # at least one user
+        part = slice(done, int(ends[last - 1]))
+        user = np.repeat(np.arange(first, last), counts[first:last])
+        item[part] = _items(counts[first:last], weight, random)
+        value[part] = truth.draw(user, item[part], random)
+        expected[part] = truth.expected(user, item[part])
+        first, done = last, part.stop
+    return item, value, expected
 
 
 def _divides(step: float, width: float) -> bool:
@@ -169,8 +182,8 @@ def _truth(n_users: int, n_items: int, *, rank: int, noise: float, scale: tuple[
     def normal(*shape: int) -> np.ndarray:
         return random.standard_normal(shape, dtype=np.float32)
 
-    return Truth(low + 0.62 * (high - low), spread * normal(n_users), spread * normal(n_items), spread * normal(n_users, rank),
-                 normal(n_items, rank) / np.float32(np.sqrt(rank)), noise, scale, step)
+    return Truth(low + 0.62 * (high - low), spread * normal(n_users), spread * normal(n_items),
+                 spread * normal(n_users, rank), normal(n_items, rank) / np.float32(np.sqrt(rank)), noise, scale, step)
 
 
 def _long_tail(n: int, exponent: float) -> Float64[np.ndarray, " n"]:
@@ -186,7 +199,8 @@ def _activity(n_users: int, n_items: int, n_ratings: int, exponent: float,
     small, large = 0.0, 2.0 * n_items / weight[-1]
     for _ in range(100):  # halve until the counts add up
         middle = (small + large) / 2
-        small, large = (middle, large) if np.clip(middle * weight, least, n_items).sum() < n_ratings else (small, middle)
+        too_few = np.clip(middle * weight, least, n_items).sum() < n_ratings
+        small, large = (middle, large) if too_few else (small, middle)
     counts = np.floor(np.clip(small * weight, least, n_items)).astype(np.int64)
     while rest := n_ratings - int(counts.sum()):
         free = np.flatnonzero(counts < n_items)
@@ -200,9 +214,10 @@ def _items(counts: Int64[np.ndarray, " users"], weight: Float64[np.ndarray, " n_
     starts = np.cumsum(counts) - counts
     item = np.empty(int(counts.sum()), np.int32)
     crowded = counts * CROWDED > len(weight)
-    for row in np.flatnonzero(crowded):  # exponential races: the first to arrive are the ones drawn
+    for heavy in np.flatnonzero(crowded):  # exponential races: the first to arrive are the ones drawn
         arrival = random.standard_exponential(len(weight)) / weight
-        item[starts[row]:starts[row] + counts[row]] = np.argpartition(arrival, counts[row] - 1)[: counts[row]]
+        n = counts[heavy]
+        item[starts[heavy]:starts[heavy] + n] = np.argpartition(arrival, n - 1)[:n]
     rows = np.flatnonzero(~crowded)
     row, found = _redrawn(counts[rows], weight, random)
     place = np.arange(len(row)) - np.repeat(np.cumsum(counts[rows]) - counts[rows], counts[rows])
