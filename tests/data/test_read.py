@@ -50,13 +50,15 @@ TEXTS = {
     "byte_order_mark.csv": "\ufeffuser,item,rating,time\na,x,5,100\na,y,3,200\nb,x,1,300\n",
     "blank_lines.csv": "user,item,rating,time\n\na,x,5,100\n\na,y,3,200\nb,x,1,300\n\n",
     "spaces.csv": "user, item, rating, time\na, x, 5, 100\na, y, 3, 200\nb, x, 1, 300\n",
-    "quoted.csv": '"user","item","text","rating","time"\n"a","x","so, so\nlong",5,100\n"a","y","",3,200\n"b","x","",1,300\n',
+    "quoted.csv": '"user","item","text","rating","time"\n"a","x","so, so\nlong",5,100\n"a","y","",3,200\n'
+                  '"b","x","",1,300\n',
     "semicolons.csv": "user;item;rating;time\na;x;5;100\na;y;3;200\nb;x;1;300\n",
     "u.data": "a\tx\t5\t100\na\ty\t3\t200\nb\tx\t1\t300\n",
     "ratings.dat": "a::x::5::100\na::y::3::200\nb::x::1::300\n",
     "misnamed.csv": "a::x::5::100\na::y::3::200\nb::x::1::300\n",
     "blanks.txt": " a  x 5 100\na y   3 200 \nb x 1 300\n",
-    "ml.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\na\tx\t5\t100.0\na\ty\t3\t200.0\nb\tx\t1\t300.0\n",
+    "ml.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+                "a\tx\t5\t100.0\na\ty\t3\t200.0\nb\tx\t1\t300.0\n",
     "r.jsonl": "\n".join(json.dumps({"helpful": [0, 1], "reviewerID": u, "asin": i, "overall": r, "unixReviewTime": t})
                          for u, i, r, t in ROWS),
 }
@@ -214,7 +216,7 @@ def test_columns_without_a_header_are_named_by_place(file):
 
 
 def test_unknown_column_is_answered_with_those_that_exist(file):
-    with pytest.raises(DataError, match=r"no column 'ratings_' for rating\. Did you mean 'rating'\? Columns: 'userId', 'movieId'"):
+    with pytest.raises(DataError, match=r"no column 'ratings_' .* Did you mean 'rating'\? Columns: 'userId', 'm"):
         read(file(TEXTS["ratings.csv"]), rating="ratings_")
 
 
@@ -230,9 +232,10 @@ def test_table_without_users_is_refused(file):
 
 # ---- times
 
-@pytest.mark.parametrize("written", ["2020-01-02", "2020-01-02T00:00:00Z", "2020-01-02 00:00:00", "2020-01-02T02:00:00+02:00",
-                                     "2020-01-02T00:00:00.25", "1577923200", "1577923200.0", "1577923200000",
-                                     "1577923200000000"])
+@pytest.mark.parametrize("written", [
+    "2020-01-02", "2020-01-02T00:00:00Z", "2020-01-02 00:00:00", "2020-01-02T02:00:00+02:00", "2020-01-02T00:00:00.25",
+    "1577923200", "1577923200.0", "1577923200000", "1577923200000000",
+])
 def test_times_become_seconds(file, written):
     ratings = read(file(f"user,item,rating,time\na,x,4,{written}\n"))
     assert ratings.time.tolist() == [1_577_923_200]
@@ -243,7 +246,8 @@ def test_times_become_seconds(file, written):
 def test_columns_of_dates_become_seconds(dtype):
     time = pl.Series(["2020-01-02"]).str.to_date().cast(dtype)
     expected = 1_577_923_200 if dtype == pl.Date else int(time.dt.epoch("s")[0])
-    assert from_frame(pl.DataFrame({"user": ["a"], "item": ["x"], "rating": [4.0], "time": time})).time.tolist() == [expected]
+    ratings = from_frame(pl.DataFrame({"user": ["a"], "item": ["x"], "rating": [4.0], "time": time}))
+    assert ratings.time.tolist() == [expected]
 
 
 def test_dates_of_pandas_become_seconds():
@@ -291,7 +295,7 @@ def test_stated_scale_is_kept():
 
 
 def test_rating_outside_the_stated_scale_is_named(file):
-    with pytest.raises(DataError, match=r"Line 3 of .*: user 'a' rates item 'y' with 6, outside the stated scale 1 to 5"):
+    with pytest.raises(DataError, match=r"Line 3 of .*: user 'a' rates item 'y' with 6, outside the .* 1 to 5"):
         read(file("user,item,rating\na,x,5\na,y,6\n"), scale=(1, 5))
 
 
@@ -348,16 +352,18 @@ FAULTS = {
     "few fields at once": ("user,item,rating\na,x\na,y,5\n", r"Line 2 of .* has 2 fields, expected 3"),
     "many fields": ("user,item,rating\na,x,5\na,y,4,5\n", r"Line 3 of .* has 4 fields, expected 3"),
     "after blank lines": ("user,item,rating\n\na,x,5\n\na,y,good\n", r"Line 5 of .*: the rating is 'good'"),
-    "after quoted lines": ('user,item,text,rating\na,x,"1\n2\n3",5\na,y,,good\n', r"Line 5 of .*: the rating is 'good'"),
+    "after quoted lines": ('user,item,text,rating\na,x,"1\n2\n3",5\na,y,,good\n', r"Line 5 of .*'good'"),
     "empty": ("", r"is empty; expected a rating a line"),
     "blank": ("\n \n", r"is empty; expected a rating a line"),
     "header only": ("user,item,rating\n", r"There are no ratings in"),
     "one column": ("hello\nworld\n", r"No separator was found in .*'hello'"),
     "zero bytes": (b"\xff\xfea\x00,\x00b\x00", r"not a text file"),
     "JSON array": ('[{"user": 1}]', r"one JSON array"),
-    "JSON broken": ('{"user":"a","item":"x","rating":5}\n{"user":"b",\n', r"A line after line 1 of .* is not a JSON object"),
-    "JSON text": ('{"user":"a","item":"x","rating":5}\n{"user":"b","item":"x","rating":"good"}\n', r"Line 2 of .*'good'"),
-    "JSON null": ('{"user":"a","item":"x","rating":5}\n{"user":null,"item":"x","rating":4}\n', r"Line 2 of .*user id is missing"),
+    "JSON broken": ('{"user":"a","item":"x","rating":5}\n{"user":"b",\n', r"after line 1 of .* is not a JSON object"),
+    "JSON text": ('{"user":"a","item":"x","rating":5}\n'
+                  '{"user":"b","item":"x","rating":"good"}\n', r"Line 2 of .*'good'"),
+    "JSON null": ('{"user":"a","item":"x","rating":5}\n'
+                  '{"user":null,"item":"x","rating":4}\n', r"Line 2 of .*user id is missing"),
     "cut gzip": (gzip.compress(b"a,x,5\n" * 9)[:-9], r"is cut short or damaged"),
     "cut zstd": (zstandard.compress(np.random.default_rng(0).bytes(999))[:-9], r"is cut short or damaged"),
     "cut Parquet": (b"PAR1abc", r"is not a readable Parquet file"),

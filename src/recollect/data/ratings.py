@@ -226,7 +226,7 @@ def _check(r: Ratings) -> None:
     if not np.isfinite(r.value).all():
         bad = int(np.flatnonzero(~np.isfinite(r.value))[0])
         raise DataError(f"{int((~np.isfinite(r.value)).sum())} ratings are NaN or infinite, the first by user "
-                        f"{r.users.at([r.user[bad]])[0]!r} of item {r.items.at([r.item[bad]])[0]!r}; remove them, or "
+                        f"{r.users.at([int(r.user[bad])])[0]!r} of item {r.items.at([int(r.item[bad])])[0]!r}; remove them, or "
                         "leave out the row: an absent pair is unknown.")
     low, high = r.scale
     if r.value.min() < np.float32(low) or r.value.max() > np.float32(high):

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int32
+from jaxtyping import Int, Int32
 
 from recollect.errors import DataError
 
@@ -62,7 +62,7 @@ class Vocab:
         found = asked.join(self._table, on="id", how="left", maintain_order="left")
         return found["row"].fill_null(UNKNOWN).to_numpy().astype(np.int32)
 
-    def at(self, rows: Int32[np.ndarray, " rows"] | Sequence[int]) -> pl.Series:
+    def at(self, rows: Int[np.ndarray, " rows"] | Sequence[int]) -> pl.Series:
         """The ids of the row numbers; null where the row number is UNKNOWN."""
         rows = np.asarray(rows, dtype=np.int64)
         ids = self._ids.gather(pl.Series(np.where(rows < 0, 0, rows)).cast(pl.UInt32)) if len(self) else None

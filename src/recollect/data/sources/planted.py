@@ -129,6 +129,7 @@ def planted(n_users: int, n_items: int, n_ratings: int, *, rank: int = 2, noise:
     Raises: SettingError if there are more ratings than pairs, or a setting is out of range.
     """
     low, high = map(float, scale)
+    step = None if step is None else float(step)
     if not (n_users > 0 and n_items > 0 and 0 < n_ratings <= n_users * n_items):
         raise SettingError(f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; expected "
                            f"1 to users × items = {n_users * n_items:,}.")
@@ -136,8 +137,7 @@ def planted(n_users: int, n_items: int, n_ratings: int, *, rank: int = 2, noise:
         raise SettingError(f"rank={rank}, noise={noise}, scale={scale}, step={step}: expected rank of 1 or more, noise "
                            "of 0 or more, a lowest below a highest rating, and a step that divides their difference.")
     random = np.random.default_rng(seed)
-    truth = _truth(n_users, n_items, rank=rank, noise=float(noise), scale=(low, high),
-                   step=None if step is None else float(step), random=random)
+    truth = _truth(n_users, n_items, rank=rank, noise=float(noise), scale=(low, high), step=step, random=random)
     counts = _activity(n_users, n_items, n_ratings, float(activity), random)
     weight = random.permutation(_long_tail(n_items, float(popularity)))
     user = np.repeat(np.arange(n_users, dtype=np.int32), counts)
@@ -233,7 +233,8 @@ def _redrawn(counts: Int64[np.ndarray, " users"], weight: Float64[np.ndarray, " 
     while missing.any():
         row = np.repeat(np.arange(len(counts)), missing)
         drawn = np.searchsorted(until, random.random(len(row)) * until[-1], side="right")
-        have = np.unique(np.concatenate([have, row * n_items + np.minimum(drawn, n_items - 1)]))
+        have = np.sort(np.concatenate([have, row * n_items + np.minimum(drawn, n_items - 1)]))
+        have = have[np.diff(have, prepend=-1) > 0]  # np.unique is four times slower here
         missing = np.where(missing, counts - np.bincount(have // n_items, minlength=len(counts)), 0)
         is_full = missing[have // n_items] == 0
         done.append(have[is_full])
