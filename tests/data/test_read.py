@@ -92,6 +92,12 @@ def test_text_in_many_blocks_reads_as_one(file, monkeypatch):
     assert rows(ratings) == {(f"u{j % 7}", f"i,{j}", 1 + j % 5, j) for j in range(200)}
 
 
+def test_quote_inside_an_id_does_not_join_lines(file, monkeypatch):
+    monkeypatch.setattr("recollect.data.lines.BLOCK", 64)
+    text = "".join("u{}\t{}\t{}\n".format(j, "5\"" if j == 10 else "5in", 1 + j % 5) for j in range(200))
+    assert len(read(file(text))) == 200
+
+
 def test_line_numbers_count_over_blocks(file, monkeypatch):
     monkeypatch.setattr("recollect.data.lines.BLOCK", 64)
     with pytest.raises(DataError, match=r"Line 151 of .*'five'"):
@@ -319,7 +325,7 @@ def test_scale_of_equal_ratings_must_be_stated():
 def test_last_rating_of_a_pair_by_time_is_kept():
     ratings = from_tuples([("a", "x", 1, 300), ("a", "x", 2, 100), ("b", "x", 5, 50), ("a", "x", 3, 200)])
     assert rows(ratings) == {("a", "x", 1.0, 300), ("b", "x", 5.0, 50)}
-    assert any(note.startswith("2 ratings of a pair that was rated again") for note in ratings.notes)
+    assert "Duplicate pairs: 2 of 4 ratings dropped, the last of each pair by time kept." in ratings.notes
 
 
 def test_last_rating_of_a_pair_by_order_is_kept_without_times():

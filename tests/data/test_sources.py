@@ -150,7 +150,7 @@ def server():
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as running:
-        thread = threading.Thread(target=running.serve_forever)
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         Answer.address = f"http://127.0.0.1:{running.server_port}/{{}}.zip"
         yield Answer

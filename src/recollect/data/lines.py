@@ -11,7 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -25,7 +25,8 @@ from recollect.errors import DataError
 log = logging.getLogger("recollect")
 
 BLOCK = 16 << 20                                  # bytes of text parsed at once
-HEAD = 1 << 16                                    # bytes looked at to find the layout
+LONGEST = 4                                       # blocks that a field in quotes may fill
+HEAD = 1 << 20                                    # bytes looked at to find the layout
 SEPARATORS = ("::", "\t", ",", ";", "|", " ")     # tried in this order; " " stands for any run of blanks
 ONE_BYTE = "\x1f"                                 # takes the place of a longer separator, as Polars knows one byte only
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
@@ -57,10 +58,15 @@ class Layout:
         places = [str(place) for place in range(len(self.columns))]
         table = pl.read_csv(
             io.BytesIO(self._one_byte(block)), has_header=False, schema=dict.fromkeys(places, pl.String),
-            separator=self.separator if len(self.separator) == 1 else ONE_BYTE, quote_char='"' if self.quoted else None,
-            columns=sorted(set(wanted.values())),
+            separator=self.separator if len(self.separator) == 1 else ONE_BYTE,
+            quote_char='"' if self.quoted and self._opens_quotes(block) else None, columns=sorted(set(wanted.values())),
         )
         return table.select(**{role: pl.col(str(place)) for role, place in wanted.items()})
+
+    def _opens_quotes(self, block: bytes) -> bool:
+        """Whether a field begins with a quote; a quote elsewhere, as in 5", is part of the field."""
+        start = rb'(?:^|[\n' + re.escape((self.separator or "").encode()) + rb'])"'
+        return b'"' in block and re.search(start, block) is not None
 
     def _one_byte(self, block: bytes) -> bytes:
         if self.separator == " ":
@@ -139,10 +145,11 @@ def fields(text: str, separator: str, *, quoted: bool) -> Iterator[tuple[int, li
     """The records of a text that are not blank: number of the first line, from 0, and the fields."""
     if quoted:
         reader, begun = csv.reader(io.StringIO(text, newline=""), delimiter=separator), 0
-        for record in reader:
-            if record:
-                yield begun, record
-            begun = reader.line_num
+        with suppress(csv.Error):  # a field that is too long to be one: what comes after it cannot be told
+            for record in reader:
+                if record:
+                    yield begun, record
+                begun = reader.line_num
     else:
         for number, line in enumerate(text.split("\n")):
             if line.strip():
@@ -183,7 +190,7 @@ def _table_layout(text: str, path: Path, *, separator: str | None, header: bool 
     sample = "\n".join(text.split("\n")[:50])
     separator = separator or max(SEPARATORS, key=lambda s: _agreeing(sample, s))
     lines = [record for _, record in fields(sample, separator, quoted=len(separator) == 1 and separator != " ")]
-    first = [field.strip() for field in lines[0]]
+    first = [field.strip() for field in (lines[0] if lines else [sample])]
     if len(first) < 2:
         raise DataError(f"No separator was found in {path}, whose first line is {first[0][:80]!r}; expected fields "
                         'apart by commas, tabs, "::", semicolons, bars or blanks. Or state it: separator="…".')
@@ -215,8 +222,10 @@ def blocks(path: Path, *, quoted: bool) -> Iterator[bytes]:
         while piece := stream.read(BLOCK):
             rest += piece
             cut = rest.rfind(b"\n") + 1
-            while quoted and cut and rest.count(b'"', 0, cut) % 2:
-                cut = rest.rfind(b"\n", 0, cut - 1) + 1
+            while quoted and cut and rest.count(b'"', 0, cut) % 2:  # inside quotes: go back before the last one
+                cut = rest.rfind(b"\n", 0, rest.rfind(b'"', 0, cut)) + 1
+            if not cut and len(rest) > LONGEST * BLOCK:             # no field is that long: a lone quote
+                cut = rest.rfind(b"\n") + 1
             if cut:
                 yield _utf8(rest[:cut], path)
                 rest = rest[cut:]

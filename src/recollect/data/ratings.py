@@ -224,10 +224,10 @@ def _check(r: Ratings) -> None:
             raise DataError(f"{what} row numbers run from {row.min()} to {row.max()}, but there are {len(vocab)} "
                             f"{what} ids (rows 0 to {len(vocab) - 1}).")
     if not np.isfinite(r.value).all():
-        bad = int(np.flatnonzero(~np.isfinite(r.value))[0])
-        raise DataError(f"{int((~np.isfinite(r.value)).sum())} ratings are NaN or infinite, the first by user "
-                        f"{r.users.at([int(r.user[bad])])[0]!r} of item {r.items.at([int(r.item[bad])])[0]!r}; remove them, or "
-                        "leave out the row: an absent pair is unknown.")
+        bad = np.flatnonzero(~np.isfinite(r.value))
+        user, item = r.users.at(r.user[bad[:1]])[0], r.items.at(r.item[bad[:1]])[0]
+        raise DataError(f"{len(bad)} ratings are NaN or infinite, the first by user {user!r} of item {item!r}; remove "
+                        "them, or leave out the row: an absent pair is unknown.")
     low, high = r.scale
     if r.value.min() < np.float32(low) or r.value.max() > np.float32(high):
         raise DataError(f"Ratings run from {r.value.min():g} to {r.value.max():g}, outside the stated scale {low:g} to "

@@ -203,9 +203,11 @@ class _Intake:
         if not self.value:
             raise DataError(f"There are no ratings in {source}; expected at least one.")
         users, user = _join(self.user)
+        self.user = []  # the blocks go as they are joined, to halve the memory at the peak
         items, item = _join(self.item)
-        value = np.concatenate(self.value)
-        time = np.concatenate(self.time) if self.time else None
+        self.item = []
+        value, self.value = np.concatenate(self.value), []
+        time, self.time = np.concatenate(self.time) if self.time else None, []
         if time is not None:
             divisor, unit = roles.unit(time)
             if divisor > 1:
@@ -247,8 +249,8 @@ def _assemble(user: np.ndarray, item: np.ndarray, value: np.ndarray, time: np.nd
     """Ratings of distinct pairs, with their scale, and notes on what was done."""
     last = _last_of_each(user.astype(np.int64) * len(items) + item, time)
     if last is not None:
-        notes += (f"{int((~last).sum()):,} ratings of a pair that was rated again were dropped: the last "
-                  f"{'in the table' if time is None else 'by time'} was kept.",)
+        notes += (f"Duplicate pairs: {int((~last).sum()):,} of {len(value):,} ratings dropped, the last of each pair "
+                  f"{'in the table' if time is None else 'by time'} kept.",)
         user, item, value, time = user[last], item[last], value[last], None if time is None else time[last]
     if scale is None:
         scale = roles.infer_scale(value)
