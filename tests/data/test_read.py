@@ -217,6 +217,21 @@ def test_named_columns_win_over_usual_names():
     assert rows(from_frame(frame, user="who", rating="again")) == {("b", "x", 4.0)}
 
 
+def test_name_for_a_table_without_a_header_is_answered_with_places(file):
+    with pytest.raises(DataError, match=r"no column 'userId' for user.*columns are named by place"):
+        read(file("1,2,5\n1,3,4\n"), user="userId")
+
+
+def test_separator_that_gives_enough_fields_wins(file):
+    with pytest.raises(DataError, match=r"Line 1 of .*: the rating is '3,5'"):
+        read(file("1;2;3,5\n1;3;4,5\n"))
+
+
+def test_lists_in_a_column_are_refused():
+    with pytest.raises(DataError, match=r"Row 0 of the table: the rating is .*expected one value"):
+        from_frame(pl.DataFrame({"user": ["a"], "item": ["x"], "rating": [[1]]}))
+
+
 def test_columns_without_a_header_are_named_by_place(file):
     assert rows(read(file("5,x,a\n1,y,a\n"), user=2, item=1, rating=0)) == {("a", "x", 5.0), ("a", "y", 1.0)}
 

@@ -54,7 +54,8 @@ def _place(role: str, columns: Sequence[str], asked: str | int | None, *, named:
             return list(columns).index(asked) if asked in columns else plain.index(_plain(asked))
         near = difflib.get_close_matches(asked.lower(), [c.lower() for c in columns], n=1, cutoff=0.5)
         hint = f" Did you mean {next(c for c in columns if c.lower() == near[0])!r}?" if near else ""
-        raise DataError(f"There is no column {asked!r} for {role}.{hint} Columns: {_listed(columns)}.")
+        places = "" if named else " The table has no header; columns are named by place: 0, 1, …"
+        raise DataError(f"There is no column {asked!r} for {role}.{hint} Columns: {_listed(columns)}.{places}")
     if not named:
         return PLACES.index(role) if PLACES.index(role) < len(columns) else None
     plain = [_plain(column) for column in columns]

@@ -201,10 +201,10 @@ def _table_layout(text: str, path: Path, *, separator: str | None, header: bool 
     return Layout(tuple(first) if header else tuple(map(str, range(len(first)))), separator, header)
 
 
-def _agreeing(text: str, separator: str) -> int:
-    """How many lines have as many fields as the first, if that is more than one."""
+def _agreeing(text: str, separator: str) -> tuple[int, int]:
+    """How many lines have as many fields as the first, if that is more than one; and how many, up to the 3 needed."""
     widths = [len(record) for _, record in fields(text, separator, quoted=len(separator) == 1 and separator != " ")]
-    return sum(width == widths[0] for width in widths) if widths and widths[0] > 1 else 0
+    return (sum(width == widths[0] for width in widths), min(widths[0], 3)) if widths and widths[0] > 1 else (0, 0)
 
 
 def _is_number(field: str) -> bool:

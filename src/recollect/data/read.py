@@ -174,6 +174,9 @@ class _Intake:
         """Take in the columns user, item, rating and, if present, time; `where` names a row for messages."""
         if not len(frame):
             return
+        for role, dtype in frame.schema.items():
+            if dtype.is_nested():
+                raise DataError(f"{where(0)}: the {role} is {frame[role][0]!r}; expected one value, not a {dtype}.")
         self.user.append(_encode(frame["user"], "user", where))
         self.item.append(_encode(frame["item"], "item", where))
         value = roles.values(frame["rating"], where)
