@@ -176,7 +176,8 @@ class _Intake:
             return
         for role, dtype in frame.schema.items():
             if dtype.is_nested():
-                raise DataError(f"{where(0)}: the {role} is {frame[role][0]!r}; expected one value, not a {dtype}.")
+                found = frame[role].head(1).to_list()[0]
+                raise DataError(f"{where(0)}: the {role} is {found!r}; expected one value, not a {dtype}.")
         self.user.append(_encode(frame["user"], "user", where))
         self.item.append(_encode(frame["item"], "item", where))
         value = roles.values(frame["rating"], where)
