@@ -1,0 +1,36 @@
+# Each target sets up .venv by itself. PYTHON=python3.12 chooses the Python that it is made with.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test lint bench paper
+.DEFAULT_GOAL := demo
+
+demo: $(READY)                  # train, compare and recommend, in about a minute
+	$(BIN)/python examples/demo.py
+
+test: $(READY)                  # the fast tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)                  # style and types
+	$(BIN)/ruff check src tests examples
+	$(BIN)/mypy
+
+bench: $(READY)                 # what must be fast, measured
+	$(BIN)/python benchmarks/run.py
+
+paper: $(READY)                 # the papers' claims; slow
+	$(BIN)/python -m pytest -m paper
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Recollect needs Python 3.11 or newer, and none was found. Install one, or name it:" \
+		"make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Recollect needs Python 3.11" \
+		"or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "Setting up .venv with $$($(PYTHON) --version) …"; \
+		$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }; }
+	@echo "Installing; the first time takes a few minutes …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)

@@ -1,0 +1,106 @@
+"""A tour in under a minute: load, split, fit two models, compare them, recommend, and keep the better one.
+
+Run it with `make demo`, or `python examples/demo.py`.
+"""
+
+import logging
+import sys
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+import recollect as rc
+from recollect import jobs
+from recollect.errors import FetchError
+from recollect.run import peak_memory_mb
+
+MODELS: dict[str, dict[str, Any]] = {
+    "bias": {},
+    "autorec": {"side": "item", "hidden": 500, "reg": 20.0},   # the settings for MovieLens 100K
+}
+KEPT = "runs/demo"
+LIKES = {"Star Wars (1977)": 5, "Empire Strikes Back, The (1980)": 5, "Raiders of the Lost Ark (1981)": 4,
+         "Alien (1979)": 5, "English Patient, The (1996)": 2}
+
+
+def load() -> tuple[rc.Ratings, str]:
+    """MovieLens 100K if it is here or can be downloaded, else ratings that are made up."""
+    try:
+        return rc.load("movielens/100k"), "MovieLens 100K"
+    except FetchError as problem:
+        print(f"MovieLens 100K is not here and cannot be downloaded: {str(problem)[:100]}…\n"
+              "Going on with made-up ratings: the figures below are of a SYNTHETIC data set.\n")
+        return rc.load("planted/small"), "made-up ratings (synthetic)"
+
+
+def fit(job: tuple[str, dict[str, Any], rc.Split]) -> dict[str, Any]:
+    """Fit and score one model; run in a process of its own, so that its peak memory is its own."""
+    name, settings, split = job
+    model = rc.make(name, **settings).fit(split.train, split.valid)
+    memory = peak_memory_mb()
+    scores = rc.held_out(model, split.test, split=split)
+    if name == "autorec":
+        rc.save(model, KEPT)
+    return {"model": name, "seconds": model.seconds_, "memory": memory, "n_cold": scores.about["n_cold"],
+            **{row["metric"]: row for row in scores.table("rmse", "mae").to_dicts()}}
+
+
+def comparison(results: list[dict[str, Any]], title: str) -> Table:
+    """What the models reached, side by side."""
+    table = Table(title=title, title_justify="left", title_style="bold", min_width=90)
+    for column in ("model", "RMSE", "95% interval", "MAE", "time to fit", "peak memory"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for r in results:
+        table.add_row(r["model"], f"{r['rmse']['value']:.4f}", f"{r['rmse']['low']:.4f} – {r['rmse']['high']:.4f}",
+                      f"{r['mae']['value']:.4f}", f"{r['seconds']:.1f} s", f"{r['memory']:,.0f} MB")
+    return table
+
+
+def listing(frame: pl.DataFrame, figure: str, title: str) -> Table:
+    """Titles with a figure."""
+    table = Table(title=title, title_justify="left", title_style="bold", min_width=60)
+    table.add_column("", justify="right")
+    table.add_column("title", overflow="fold", ratio=1)
+    table.add_column(figure, justify="right")
+    for row in frame.to_dicts():
+        table.add_row(str(row["rank"]), row["title"], f"{row[figure]:.2f}")
+    return table
+
+
+def someone_new(ratings: rc.Ratings) -> dict[str, float]:
+    """Five ratings by title, as item_id → rating; if the titles are not here, of the five most rated items."""
+    assert ratings.catalogue is not None
+    ids = dict(ratings.catalogue.select("title", "item_id").iter_rows())
+    if not LIKES.keys() <= ids.keys():
+        most_rated = ratings.items.at(ratings.count("item").argsort()[::-1][:5])
+        return dict(zip(most_rated, LIKES.values(), strict=True))
+    return {ids[title]: rating for title, rating in LIKES.items()}
+
+
+def main() -> None:
+    """The tour."""
+    screen = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    logging.getLogger("recollect").addHandler(logging.NullHandler())
+    ratings, name = load()
+    split = rc.random_split(ratings, test=0.1, valid=0.05, seed=0)
+    print(f"{name}: {len(ratings):,} ratings of {ratings.n_items:,} items by {ratings.n_users:,} users. Fitting …")
+    results = list(jobs.each(fit, [(model, settings, split) for model, settings in MODELS.items()], processes=1))
+    screen.print(comparison(results, f"{name}, {len(split.test):,} test ratings of a random 10%, all scored"))
+    print(f"Intervals: bootstrap over users. Cold test ratings: {results[-1]['n_cold']}. Memory: of a fresh process, "
+          "PyTorch included.\n")
+
+    model = rc.load_model(KEPT)
+    user, new = ratings.users.ids[41], someone_new(ratings)
+    liked = next(iter(new))
+    rated = ", ".join(f"{title} {new[i]:g}" for i, title in zip(new, ratings.titles(new), strict=True))
+    screen.print(listing(rc.top_n(model, user_ids=[user], n=10), "prediction", f"For user {user}"))
+    screen.print(listing(rc.top_n(model, ratings=new, n=10), "prediction", f"For someone new, who rated {rated}"))
+    screen.print(listing(rc.similar(model, item_ids=[liked], n=10), "similarity", f"Like {ratings.titles([liked])[0]}"))
+    print(f'The model is in {KEPT}. Load it with\n\n    import recollect as rc\n    model = rc.load_model("{KEPT}")\n\n'
+          f"or ask it on the command line: .venv/bin/recollect recommend {KEPT} --user {user}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+"""The verbs about data: data list, fetch, describe, convert; split."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from recollect.cli.show import Answer, Screen, facts, settings_of, table
+from recollect.cli.sources import Columns, Seed, Source, check_ending, ratings_from, write_frame
+from recollect.data.ratings import Ratings, Side
+from recollect.data.split import Split
+from recollect.errors import SettingError, unknown
+
+QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+BAR = 40        # characters of the longest bar
+
+
+def list_known(screen: Screen) -> Answer:
+    """List the data sets that have a name."""
+    from recollect.data import sources
+
+    known = sources.known()
+    return Answer({"data": known}, [table(("name", "what it is"), list(known.items()))])
+
+
+def fetch(screen: Screen, name: Annotated[str, typer.Argument(help="Such as movielens/1m; `recollect data list` has "
+                                                                   "all.")],
+          folder: Annotated[Path | None, typer.Option(help="Where to keep it, if elsewhere.")] = None) -> Answer:
+    """Download a data set, unless it is there already, and check it."""
+    from recollect.data import sources
+
+    if name not in sources.known():
+        raise unknown("data set", name, sources.known())
+    ratings = sources.load(name, folder)
+    found = {"name": name, "ratings": len(ratings), "users": ratings.n_users, "items": ratings.n_items,
+             "scale": ratings.scale, "fingerprint": ratings.fingerprint}
+    return Answer(found, [f"{name} is ready: {len(ratings):,} ratings of {ratings.n_items:,} items by "
+                          f"{ratings.n_users:,} users."])
+
+
+def describe(screen: Screen, source: Source, columns: Columns) -> Answer:
+    """Describe ratings: sizes, scale, values, times, how many each user and item has."""
+    ratings = ratings_from(source, columns)
+    values, is_inferred = _values(ratings), any("inferred" in note for note in ratings.notes)
+    counts = {"per user": _quantiles(ratings, "user"), "per item": _quantiles(ratings, "item")}
+    found: dict[str, Any] = {
+        "name": ratings.name, "ratings": len(ratings), "users": ratings.n_users, "items": ratings.n_items,
+        "density": ratings.density, "scale": ratings.scale,
+        "scale_from": "the ratings" if is_inferred else "stated" if columns.scale else "the data set",
+        "mean": ratings.mean, "values": values, "times": _times(ratings), "counts": counts, "notes": ratings.notes,
+        "titles": ratings.catalogue is not None, "fingerprint": ratings.fingerprint}
+    return Answer(found, _described(found))
+
+
+def _described(found: dict[str, Any]) -> list[RenderableType]:
+    low, high = found["scale"]
+    about = {"ratings": found["ratings"], "users": found["users"], "items": found["items"],
+             "density": f"{found['density']:.3%} of all pairs",
+             "scale": f"{low:g} to {high:g} (from {found['scale_from']})".replace("from stated", "stated"),
+             "mean": found["mean"], "times": " to ".join(found["times"]) if found["times"] else "none",
+             "titles": found["titles"], "fingerprint": found["fingerprint"],
+             **{"note" if j == 0 else " " * j: note for j, note in enumerate(found["notes"])}}
+    most = max(found["values"].values())
+    bars = [(value, count, "█" * round(BAR * count / most) or "▏") for value, count in found["values"].items()]
+    names = ["least", *(f"{q:.0%}" for q in QUANTILES[1:-1]), "most"]
+    counts = [(who, *row) for who, row in found["counts"].items()]
+    return [facts(about, title=found["name"]), "", table(("rating", "count", ""), bars),
+            table(("ratings", *names), counts)]
+
+
+def _values(ratings: Ratings) -> dict[str, int]:
+    """How often each value stands; of more than 20 values, how often each tenth of the scale."""
+    import numpy as np
+
+    value, count = np.unique(ratings.value, return_counts=True)
+    if len(value) <= 20:
+        return {f"{v:g}": int(n) for v, n in zip(value, count, strict=True)}
+    count, edge = np.histogram(ratings.value.astype(np.float64), bins=10, range=ratings.scale)
+    return {f"{a:.4g} – {b:.4g}": int(n) for a, b, n in zip(edge, edge[1:], count, strict=False)}
+
+
+def _times(ratings: Ratings) -> list[str] | None:
+    if ratings.time is None:
+        return None
+    return [datetime.fromtimestamp(int(t), UTC).strftime("%Y-%m-%d") for t in (ratings.time.min(), ratings.time.max())]
+
+
+def _quantiles(ratings: Ratings, side: Side) -> list[int]:
+    import numpy as np
+
+    count = ratings.count(side)
+    return [int(x) for x in np.quantile(count[count > 0], QUANTILES, method="nearest")]
+
+
+def convert(screen: Screen, source: Source, columns: Columns,
+            out: Annotated[Path, typer.Argument(metavar="OUT", help="A file; it ends in .parquet or .csv.")]) -> Answer:
+    """Write ratings as a table with the columns user_id, item_id, rating, timestamp."""
+    check_ending(out)
+    frame = ratings_from(source, columns).frame()
+    write_frame(frame, out)
+    return Answer({"out": out, "ratings": len(frame), "columns": frame.columns},
+                  [f"{len(frame):,} ratings written to {out} ({', '.join(frame.columns)})."])
+
+
+def split(screen: Screen, source: Source, columns: Columns,
+          out: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder for the parts.")],
+          how: Annotated[str, typer.Option(help="random, covering, time, windows, leave-last, new-users, folds or "
+                                           "density.")] = "random",
+          test: Annotated[float | None, typer.Option(help="Share of the ratings to be judged on.")] = None,
+          valid: Annotated[float | None, typer.Option(help="Share to choose by, of what remains.")] = None,
+          settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting of "
+                                                             "the split, such as given=0.5 or n=2.")] = None,
+          seed: Seed = 0) -> Answer:
+    """Cut ratings into parts and write each to a file."""
+    given = settings_of(settings or ()) | {k: v for k, v in (("test", test), ("valid", valid)) if v is not None}
+    function = _splitter(how)
+    known = [name for name in inspect.signature(function).parameters if name not in ("ratings", "seed")]
+    for key in given:
+        if key not in known:
+            raise unknown(f"setting of the {how} split", key, known)
+    if out.exists() and (out.is_file() or any(out.iterdir())):
+        raise SettingError(f"{out} exists and is not empty; name a new folder.")
+    ratings = ratings_from(source, columns)
+    seeded = {"seed": seed} if "seed" in inspect.signature(function).parameters else {}
+    made = function(ratings, **given, **seeded)
+    named = {"": made} if how not in ("folds", "density") else dict(_named(made))
+    found = {name: _write_split(part, out / name, ratings) for name, part in named.items()}
+    shown = [facts({"split": next(iter(named.values())).how, "seed": seeded.get("seed", "none: nothing is drawn"),
+                    "written to": out}), "", *(_sizes(part, name) for name, part in named.items())]
+    return Answer(found[""] if how not in ("folds", "density") else {"splits": found}, shown)
+
+
+def _splitter(how: str) -> Any:
+    from recollect.data import split as splits
+
+    every = {"random": splits.random_split, "covering": splits.covering_split, "time": splits.time_split,
+             "windows": splits.window_split, "leave-last": splits.leave_last_split, "new-users": splits.new_user_split,
+             "folds": splits.k_folds, "density": splits.density_sweep}
+    if how not in every:
+        raise unknown("split", how, every)
+    return every[how]
+
+
+def _named(made: Any) -> Iterable[tuple[str, Split]]:
+    """The splits of a density sweep by their share, those of k folds by their number."""
+    if isinstance(made, dict):
+        return [(f"train-{share:g}", part) for share, part in made.items()]
+    return [(f"fold-{j}", part) for j, part in enumerate(made, start=1)]
+
+
+def _write_split(cut: Split, folder: Path, whole: Ratings) -> dict[str, Any]:
+    """Write the parts and what they are; the folder is there whole or not at all."""
+    from recollect.files import replacing
+
+    about = {"how": cut.how, "settings": cut.settings, "seed": cut.seed, "data": whole.name,
+             "fingerprint": whole.fingerprint, "scale": whole.scale, "dropped": cut.dropped,
+             "parts": {row["part"]: row for row in cut.table().to_dicts()}}
+    with replacing(folder) as fresh:
+        fresh.mkdir()
+        for name, part in cut.parts.items():
+            part.frame().write_parquet(fresh / f"{name}.parquet")
+        if whole.catalogue is not None:
+            whole.catalogue.write_parquet(fresh / "items.parquet")
+        (fresh / "split.json").write_text(json.dumps(about, indent=1))
+    return about
+
+
+def _sizes(cut: Split, name: str) -> RenderableType:
+    rows = [(r["part"], r["ratings"], r["users"], r["items"], r["cold_users"], r["cold_items"], r["cold_ratings"])
+            for r in cut.table().to_dicts()]
+    rows += [(f"left out: {why}", count, None, None, None, None, None) for why, count in cut.dropped.items()]
+    names = ("part", "ratings", "users", "items", "users not in train", "items not in train", "ratings of these")
+    return table(names, rows, title=name or None)

@@ -1,0 +1,228 @@
+"""The verbs models and train."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+from recollect.cli.show import Answer, Screen, as_json, facts, memory, seconds, settings_of, table
+from recollect.cli.sources import Columns, Seed, Source, is_split, parts_from, ratings_from
+from recollect.data.ratings import Ratings
+from recollect.errors import SettingError
+
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
+                                                    help="A setting of the model, such as hidden=500; repeat it for "
+                                                         "more.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all, if not stated.")]
+
+
+def models(screen: Screen,
+           name: Annotated[str | None, typer.Argument(help="One model, to see its settings.")] = None) -> Answer:
+    """List the models; with a name, the settings of one."""
+    from recollect import catalogue
+
+    if name is None:
+        found = [_about(each) for each in catalogue.names()]
+        rows = [tuple(each.values()) for each in found]
+        return Answer({"models": found}, [table(("name", "what it is", "source"), rows)])
+    about, settings = _about(name), _settings(catalogue.find(name))
+    shown = table(("setting", "type", "default", "meaning"),
+                  [(s["name"], s["type"], json.dumps(s["default"]), s["meaning"]) for s in settings])
+    return Answer({**about, "settings": settings}, [facts(about), "", shown])
+
+
+def _about(name: str) -> dict[str, str]:
+    """What the head of the model's file says of it."""
+    from recollect import catalogue
+
+    text = inspect.getdoc(inspect.getmodule(catalogue.find(name))) or ""
+    source = re.search(r"^Source:\s*(.*?)(?:^\w+:|\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {"name": name, "what it is": text.partition("\n")[0].partition(": ")[2] or text.partition("\n")[0],
+            "source": " ".join(source[1].split()) if source else ""}
+
+
+def _settings(kind: type) -> list[dict[str, Any]]:
+    """Name, type, default and comment of each field; the model's own ones first."""
+    comments: dict[str, str] = {}
+    for home in reversed(kind.__mro__[:-1]):
+        if dataclasses.is_dataclass(home):
+            comments.update(re.findall(r"^    (\w+): [^#\n]*#\s*(.*)$", inspect.getsource(home), re.MULTILINE))
+    field = {f.name: f for f in dataclasses.fields(kind)}
+    own = [name for name in inspect.get_annotations(kind) if name in field]
+    return [{"name": name, "type": str(field[name].type), "default": field[name].default,
+             "meaning": comments.get(name, "")} for name in dict.fromkeys([*own, *field])]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a fit learns from, chooses by, and is judged on."""
+
+    train: Ratings
+    valid: Ratings | None
+    test: Ratings | None
+
+
+def train(screen: Screen, source: Source, columns: Columns,
+          out: Annotated[Path, typer.Option(metavar="RUN", help="The folder for the model.")],
+          model: Annotated[str, typer.Option(help="Its name; `recollect models` has all.")] = "autorec",
+          settings: Settings = None,
+          valid: Annotated[float | None, typer.Option(help="Share to stop by; 0.05 if not stated.")] = None,
+          test: Annotated[float, typer.Option(help="Share of the ratings to be judged on, drawn at random.")] = 0.0,
+          seed: Seed = 0, threads: Threads = None,
+          resume: Annotated[bool, typer.Option("--resume", help="Take up a fit that was interrupted.")] = False,
+          plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the training curve.")] = None) -> Answer:
+    """Fit a model and keep it in a folder. Ctrl-C stops after the epoch; --resume takes it up again."""
+    from recollect import catalogue, checkpoint, report
+    from recollect.run import Run
+
+    recipe = catalogue.make(model, **settings_of(settings or ()))
+    if plot is not None:
+        report.check(plot)
+    if _is_finished(out, resume=resume):
+        return _finished(out)
+    parts = parts_of(source, columns, valid=valid, test=test, seed=seed)
+    screen.say(*_header(recipe, parts, out))
+    try:
+        with screen.epochs(catalogue.settings(recipe).get("epochs", 1)) as watch:
+            run = Run(seed=seed, threads=threads or Run().threads, folder=out, resume=resume, watchers=(watch,))
+            recipe.fit(parts.train, parts.valid, run)
+    except KeyboardInterrupt as stopped:
+        raise KeyboardInterrupt(_how_to_resume(out, str(stopped))) from None
+    checkpoint.save(recipe, out)
+    found = _result(recipe, parts, out)
+    if plot is not None:
+        report.curve(recipe.history_, plot, title=f"{type(recipe).__name__} on {parts.train.name}")
+    return Answer({**found, "plot": plot}, _told(found))
+
+
+def parts_of(source: str, columns: Columns, *, valid: float | None, test: float, seed: int) -> Parts:
+    """The ratings cut at random as asked; the parts that are there already, for the folder of a split."""
+    if is_split(Path(source)):
+        if valid is not None or test or columns.asked():
+            raise SettingError(f"{source} is cut already; leave out --valid, --test, the columns and --scale.")
+        found = parts_from(Path(source))
+        return Parts(found["train"], found.get("valid"), None)
+    return cut(ratings_from(source, columns), valid=0.05 if valid is None else valid, test=test, seed=seed)
+
+
+def cut(ratings: Ratings, *, valid: float, test: float, seed: int) -> Parts:
+    """A random split; `test` or `valid` may be 0."""
+    from recollect.data.split import random_split
+
+    if test:
+        return Parts(*random_split(ratings, test=test, valid=valid, seed=seed))
+    if not valid:
+        return Parts(ratings, None, None)
+    made = random_split(ratings, test=valid, seed=seed)
+    return Parts(made.train, replace(made.test, name=f"{ratings.name} valid"), None)
+
+
+def _is_finished(out: Path, *, resume: bool) -> bool:
+    """Whether a finished model stands in the folder and may stay.
+
+    Raises: SettingError if the folder is taken.
+    """
+    if out.is_file():
+        raise SettingError(f"{out} is a file; name a folder for the model.")
+    if not out.is_dir() or not any(out.iterdir()):
+        return False
+    if (out / "model.json").exists():
+        if not resume:
+            raise SettingError(f"{out} holds a finished model; name another folder, or remove this one.")
+        return True
+    if not (out / "snapshot").exists() and not (out / "refit").exists():
+        raise SettingError(f"{out} holds files that are no model; name another folder.")
+    if not resume:
+        raise SettingError(f"{out} holds an interrupted fit; add --resume to take it up, or name another folder.")
+    return False
+
+
+def _finished(out: Path) -> Answer:
+    from recollect import checkpoint
+
+    about = checkpoint.describe(out)
+    return Answer({"out": out, "finished_before": True, "model": about["model"], "settings": about["settings"]},
+                  [f"The {about['model']} in {out} is finished already; nothing to resume."])
+
+
+def _header(recipe: Any, parts: Parts, out: Path) -> list[str]:
+    from recollect import catalogue
+
+    whole, unseen = parts.train, int((parts.train.count("user") == 0).sum() + (parts.train.count("item") == 0).sum())
+    sizes = [f"{name} {len(part):,}" for name, part in vars(parts).items() if part is not None]
+    cold = "the training mean" if recipe.cold == "mean" else f"{sum(whole.scale) / 2:g}, the middle of the scale"
+    changed = {k: v for k, v in catalogue.settings(recipe).items() if v != catalogue.settings(type(recipe))[k]}
+    return [
+        f"{type(recipe).__name__} on {whole.name.removesuffix(' train')}: {whole.n_users:,} users × {whole.n_items:,} "
+        f"items; ratings: {', '.join(sizes)}",
+        f"scale {whole.scale[0]:g} to {whole.scale[1]:g}, predictions "
+        f"{'kept within it' if recipe.clip else 'not kept within it'}; who or what has no training rating ({unseen:,} "
+        f"here) gets {cold}",
+        f"settings: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'as they come'}; "
+        f"{'stops by the validation ratings' if parts.valid is not None else 'no validation ratings: runs all epochs'}",
+        f"Ctrl-C stops after the epoch and keeps what was learned in {out}",
+    ]
+
+
+def _how_to_resume(out: Path, told: str) -> str:
+    if not (out / "snapshot").exists() and not (out / "refit").exists():
+        return "Stopped before anything was kept."
+    when = re.search(r"after epoch \d+", told)
+    return (f"Stopped{f' {when[0]}' if when else ''}; the fit is kept in {out}. Give the same command with --resume to "
+            "go on.")
+
+
+def _result(recipe: Any, parts: Parts, out: Path) -> dict[str, Any]:
+    from recollect import catalogue
+    from recollect.run import peak_memory_mb
+
+    history = recipe.history_
+    train_rmse = dict(history.column("train_rmse"))
+    return {"out": out, "model": catalogue.name_of(recipe), "settings": catalogue.settings(recipe),
+            "seed": recipe.seed_, "data": parts.train.name, "fingerprint": parts.train.fingerprint,
+            "scale": parts.train.scale, "users": parts.train.n_users, "items": parts.train.n_items, "train_ratings": len(parts.train),
+            "valid_ratings": None if parts.valid is None else len(parts.valid), "epochs": len(history),
+            "best_epoch": history.best_epoch, "train_rmse": train_rmse.get(history.best_epoch),
+            "valid_rmse": history.best_valid_rmse, "seconds": recipe.seconds_, "peak_memory_mb": peak_memory_mb(),
+            "test": None if parts.test is None else _tested(recipe, parts.test, out)}
+
+
+def _tested(recipe: Any, test: Ratings, out: Path) -> dict[str, Any]:
+    """The errors on the test ratings; they are kept beside the model in scores.json."""
+    from recollect.evaluation.protocol import held_out
+
+    scores = held_out(recipe, test)
+    found = {"rmse": figure(scores, "rmse"), "mae": figure(scores, "mae"), "ratings": scores.about["n_test"],
+             "cold": scores.about["n_cold"]}
+    (out / "scores.json").write_text(as_json({**scores.about, **found}))
+    return found
+
+
+def figure(scores: Any, name: str) -> dict[str, float]:
+    """A figure and its 95% interval."""
+    found = scores.interval(name)
+    return {"value": scores[name], "low": found.low, "high": found.high}
+
+
+def _told(found: dict[str, Any]) -> list[RenderableType]:
+    rows: dict[str, Any] = {"saved in": found["out"], "time": seconds(found["seconds"]),
+                            "peak memory": memory(found["peak_memory_mb"])}
+    if found["epochs"]:
+        rows |= {"epochs": f"{found['epochs']}, kept: {found['best_epoch']}", "train RMSE": found["train_rmse"]}
+    if found["valid_ratings"] and found["epochs"]:
+        rows["valid RMSE"] = found["valid_rmse"]
+    if found["test"]:
+        test = found["test"]
+        rows |= {f"test {name.upper()}": f"{test[name]['value']:.4f} [{test[name]['low']:.4f}, "
+                                         f"{test[name]['high']:.4f}]"
+                 for name in ("rmse", "mae")}
+        rows["test ratings"] = f"{test['ratings']:,}, of these cold: {test['cold']:,}"
+    return [facts(rows), "", f"Next: recollect recommend {found['out']} --user ID"]
