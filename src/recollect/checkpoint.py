@@ -87,7 +87,8 @@ def describe(folder: str | Path) -> dict[str, Any]:
 
 
 def _is_ours(folder: Path) -> bool:
-    return (folder / "model.json").exists() or {p.name for p in folder.iterdir()} <= {"snapshot", "refit"}
+    names = {p.name for p in folder.iterdir() if not p.name.startswith(".")}  # a killed fit may leave hidden ones
+    return "model.json" in names or names <= {"snapshot", "refit"}
 
 
 def _write(model: Model, folder: Path) -> None:

@@ -54,9 +54,9 @@ def top_n(model: Model, *, user_ids: Iterable[object] | None = None, ratings: Ma
     _check_n(n)
     if ratings is not None:
         rows = new_rows(model, ratings)
-        table = model.within_scale(model.fold_in(rows)) if len(rows.column) else everyones_best(model)[None, :]
+        table = model.fold_in(rows) if len(rows.column) else everyones_best(model)[None, :]
         return _frame(model, [NEW], _best(table, _leave_out(rows, allowed, seen=seen), n))
-    ids = as_text(user_ids or [])
+    ids = as_text(() if user_ids is None else user_ids)
     return pl.concat([_empty(model), *_blocks(model, ids, n=n, allowed=allowed, seen=seen)])
 
 
@@ -193,7 +193,7 @@ def _blocks(model: Model, ids: pl.Series, *, n: int, allowed: np.ndarray, seen: 
         user = given.users.rows(part)
         known = (user != UNKNOWN) & active[user]
         table = np.empty((len(part), given.n_items), np.float32)
-        table[known] = model.within_scale(model.scores(user[known].astype(np.int64), given))
+        table[known] = model.scores(user[known].astype(np.int64), given)
         table[~known] = everyones_best(model)
         may = _leave_out(given.by_user.take(np.where(known, user, UNKNOWN).astype(np.int64)), allowed, seen=seen)
         yield _frame(model, part.to_list(), _best(table, may, n))
@@ -225,11 +225,11 @@ def _ranks(chosen: np.ndarray) -> np.ndarray:
 
 
 def _frame(model: Model, people: list[str], best: tuple[np.ndarray, np.ndarray]) -> pl.DataFrame:
-    place, value = best
+    place, value = best  # ranked as they came: once kept within the scale, many would share its top
     chosen = place >= 0
     who = pl.Series("user_id", people, dtype=pl.String).gather(np.repeat(np.arange(len(people)), chosen.sum(axis=1)))
     frame = pl.DataFrame({"user_id": who, "rank": _ranks(chosen), "item_id": model.given_.items.at(place[chosen]),
-                          "prediction": value[chosen]})
+                          "prediction": model.within_scale(value[chosen])})
     return _with_titles(model, frame)
 
 
