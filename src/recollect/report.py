@@ -33,6 +33,7 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
 
     check(path)
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     path = Path(path)
     picture = Figure(figsize=(7, 4), dpi=150, layout="constrained")
@@ -45,8 +46,9 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
         axes.plot(history.best_epoch, history.best_valid_rmse, "o", color="#c2410c")
         axes.annotate(f"{history.best_valid_rmse:.4f}, epoch {history.best_epoch}",
                       (history.best_epoch, history.best_valid_rmse), xytext=(0, 9), textcoords="offset points",
-                      ha="right", color="#c2410c")
+                      ha="right" if history.best_epoch > len(history) / 2 else "left", color="#c2410c")
     axes.set(xlabel="epoch", ylabel="RMSE")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(axis="y", color="#e5e7eb")
     axes.spines[["top", "right"]].set_visible(False)

@@ -88,9 +88,9 @@ def _rankings(model: Any, test: Ratings, given: Ratings | None, *, n: int, relev
 
 
 def _conditions(about: dict[str, Any]) -> list[RenderableType]:
-    lines: list[RenderableType] = [
-        f"{about['n_test']:,} test ratings, all of them scored; {about['n_cold']:,} have a user or an item without "
-        f"training ratings and were predicted as {about['cold_value']:.4g}."]
+    cold = (f"; {about['n_cold']:,} have a user or an item without training ratings and were predicted as "
+            f"{about['cold_value']:.4g}." if about["n_cold"] else "; none is cold.")
+    lines: list[RenderableType] = [f"{about['n_test']:,} test ratings, all of them scored{cold}"]
     if about["unknown_users"] or about["unknown_items"]:
         lines.append(f"The model has never heard of {about['unknown_users']:,} of the users and "
                      f"{about['unknown_items']:,} of the items.")

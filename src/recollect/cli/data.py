@@ -134,7 +134,7 @@ def split(screen: Screen, source: Source, columns: Columns,
     found = {name: _write_split(part, out / name, ratings) for name, part in named.items()}
     shown = [facts({"split": next(iter(named.values())).how, "seed": seeded.get("seed", "none: nothing is drawn"),
                     "written to": out}), "", *(_sizes(part, name) for name, part in named.items())]
-    return Answer(found[""] if how not in ("folds", "density") else {"splits": found}, shown)
+    return Answer({"out": out, **found.get("", {"splits": found})}, shown)
 
 
 def _splitter(how: str) -> Any:

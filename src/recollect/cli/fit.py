@@ -6,10 +6,11 @@ import dataclasses
 import inspect
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import RenderableType
 
@@ -99,7 +100,7 @@ def train(screen: Screen, source: Source, columns: Columns,
     checkpoint.save(recipe, out)
     found = _result(recipe, parts, out)
     if plot is not None:
-        report.curve(recipe.history_, plot, title=f"{type(recipe).__name__} on {parts.train.name}")
+        report.curve(recipe.history_, plot, title=f"{type(recipe).__name__} on {_name(parts)}")
     return Answer({**found, "plot": plot}, _told(found))
 
 
@@ -119,10 +120,18 @@ def cut(ratings: Ratings, *, valid: float, test: float, seed: int) -> Parts:
 
     if test:
         return Parts(*random_split(ratings, test=test, valid=valid, seed=seed))
+    if not 0 <= valid < 1:
+        raise SettingError(f"--valid is a share of 0 or more and below 1, such as 0.05; found {valid}.")
     if not valid:
         return Parts(ratings, None, None)
-    made = random_split(ratings, test=valid, seed=seed)
-    return Parts(made.train, replace(made.test, name=f"{ratings.name} valid"), None)
+    shuffled = np.random.default_rng(seed).permutation(ratings.entry("user"))  # random_split wants a test part
+    n = max(1, round(valid * len(ratings)))
+    return Parts(ratings.where(shuffled[n:], name=f"{ratings.name} train"),
+                 ratings.where(shuffled[:n], name=f"{ratings.name} valid"), None)
+
+
+def _name(parts: Parts) -> str:
+    return parts.train.name.removesuffix(" train")
 
 
 def _is_finished(out: Path, *, resume: bool) -> bool:
@@ -159,17 +168,23 @@ def _header(recipe: Any, parts: Parts, out: Path) -> list[str]:
     whole, unseen = parts.train, int((parts.train.count("user") == 0).sum() + (parts.train.count("item") == 0).sum())
     sizes = [f"{name} {len(part):,}" for name, part in vars(parts).items() if part is not None]
     cold = "the training mean" if recipe.cold == "mean" else f"{sum(whole.scale) / 2:g}, the middle of the scale"
-    changed = {k: v for k, v in catalogue.settings(recipe).items() if v != catalogue.settings(type(recipe))[k]}
+    settings, usual = catalogue.settings(recipe), catalogue.settings(type(recipe))
+    changed = {k: v for k, v in settings.items() if v != usual[k]}
     return [
-        f"{type(recipe).__name__} on {whole.name.removesuffix(' train')}: {whole.n_users:,} users × {whole.n_items:,} "
+        f"{type(recipe).__name__} on {_name(parts)}: {whole.n_users:,} users × {whole.n_items:,} "
         f"items; ratings: {', '.join(sizes)}",
         f"scale {whole.scale[0]:g} to {whole.scale[1]:g}, predictions "
         f"{'kept within it' if recipe.clip else 'not kept within it'}; who or what has no training rating ({unseen:,} "
         f"here) gets {cold}",
-        f"settings: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'as they come'}; "
-        f"{'stops by the validation ratings' if parts.valid is not None else 'no validation ratings: runs all epochs'}",
-        f"Ctrl-C stops after the epoch and keeps what was learned in {out}",
+        f"settings: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'as they come'}",
+        *([_when_it_stops(settings, parts.valid, out)] if "optimizer" in settings else []),
     ]
+
+
+def _when_it_stops(settings: dict[str, Any], valid: Ratings | None, out: Path) -> str:
+    by = "no validation ratings: runs all epochs" if valid is None else (
+        "stops by the validation ratings" if settings.get("patience") else "runs all epochs, keeps the best by validation")
+    return f"{by}; Ctrl-C stops after the epoch and keeps what was learned in {out}"
 
 
 def _how_to_resume(out: Path, told: str) -> str:
@@ -188,10 +203,11 @@ def _result(recipe: Any, parts: Parts, out: Path) -> dict[str, Any]:
     train_rmse = dict(history.column("train_rmse"))
     return {"out": out, "model": catalogue.name_of(recipe), "settings": catalogue.settings(recipe),
             "seed": recipe.seed_, "data": parts.train.name, "fingerprint": parts.train.fingerprint,
-            "scale": parts.train.scale, "users": parts.train.n_users, "items": parts.train.n_items, "train_ratings": len(parts.train),
-            "valid_ratings": None if parts.valid is None else len(parts.valid), "epochs": len(history),
-            "best_epoch": history.best_epoch, "train_rmse": train_rmse.get(history.best_epoch),
-            "valid_rmse": history.best_valid_rmse, "seconds": recipe.seconds_, "peak_memory_mb": peak_memory_mb(),
+            "scale": parts.train.scale, "users": parts.train.n_users, "items": parts.train.n_items,
+            "train_ratings": len(parts.train), "valid_ratings": None if parts.valid is None else len(parts.valid),
+            "epochs": len(history), "best_epoch": history.best_epoch,
+            "train_rmse": train_rmse.get(history.best_epoch), "valid_rmse": history.best_valid_rmse,
+            "seconds": max(recipe.seconds_, history.seconds), "peak_memory_mb": peak_memory_mb(),
             "test": None if parts.test is None else _tested(recipe, parts.test, out)}
 
 

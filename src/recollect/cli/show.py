@@ -78,7 +78,7 @@ class Screen:
         if self.json:
             print(as_json({"error": {"kind": kind, "message": message}}))
         else:
-            self.err.print(Text(f"Error: {message}", style="red"), soft_wrap=True)
+            self.err.print(Text(message if kind == "stopped" else f"Error: {message}", style="red"), soft_wrap=True)
 
     def say(self, *lines: RenderableType) -> None:
         """Tell what is going on, on standard error."""
@@ -188,7 +188,7 @@ def _cell(value: Any) -> str:
 
 
 def _is_figure(value: Any) -> bool:
-    return isinstance(value, str) and bool(value) and all(c in "0123456789.,%–- []" for c in value)
+    return isinstance(value, str) and value[:1] in "0123456789[–"
 
 
 def memory(megabytes: float) -> str:

@@ -80,8 +80,8 @@ def told(problem: BaseException) -> tuple[str, str]:
                           "batch_size or fewer ratings, or a bigger machine.")
     if isinstance(problem, OSError) and problem.errno is not None:
         return "file", _about_file(problem)
-    return "internal", (f"{name}: {text or 'no further word'}. This should not happen and is an error in Recollect; "
-                        "--debug shows where.")
+    first = text.partition("\n")[0] or "no further word"
+    return "internal", (f"{name}: {first}. This should not happen and is an error in Recollect; --debug shows where.")
 
 
 def _about_file(problem: OSError) -> str:
