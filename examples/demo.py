@@ -21,8 +21,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "autorec": {"side": "item", "hidden": 500, "reg": 200.0},   # the settings for MovieLens 100K
 }
 KEPT = "runs/demo"
-LIKES = {"Star Wars (1977)": 5, "Empire Strikes Back, The (1980)": 5, "Raiders of the Lost Ark (1981)": 4,
-         "Alien (1979)": 5, "English Patient, The (1996)": 2}
+LIKES = {"Star Wars (1977)": 5.0, "Empire Strikes Back, The (1980)": 5.0, "Raiders of the Lost Ark (1981)": 4.0,
+         "Alien (1979)": 5.0, "English Patient, The (1996)": 2.0}
 
 
 def load() -> tuple[rc.Ratings, str]:

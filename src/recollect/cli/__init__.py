@@ -36,12 +36,13 @@ verb(app)(compare.compare)
 verb(app)(doctor.doctor)
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         from importlib.metadata import version
 
         print(f"recollect {version('recollect')}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

@@ -183,7 +183,7 @@ def _header(recipe: Any, parts: Parts, out: Path) -> list[str]:
 
 def _when_it_stops(settings: dict[str, Any], valid: Ratings | None, out: Path) -> str:
     by = "no validation ratings: runs all epochs" if valid is None else (
-        "stops by the validation ratings" if settings.get("patience") else "runs all epochs, keeps the best by validation")
+        "stops by the validation ratings" if settings.get("patience") else "keeps the best epoch by validation")
     return f"{by}; Ctrl-C stops after the epoch and keeps what was learned in {out}"
 
 

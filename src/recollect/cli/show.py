@@ -69,7 +69,7 @@ class Screen:
             if isinstance(part, Raw):
                 sys.stdout.write(part.text)
             elif isinstance(part, str):
-                self.out.print(Text(part))
+                self.out.print(Text(part), soft_wrap=not self.out.is_terminal)
             else:
                 self.out.print(part)
 

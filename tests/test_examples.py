@@ -1,0 +1,51 @@
+import importlib.util
+import runpy
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import recollect as rc
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.mark.parametrize("name", ["your_table", "new_person"])
+def test_example_runs(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert "rmse" in capsys.readouterr().out
+
+
+@pytest.fixture
+def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    """The demo with small models, fitted here, its files in a folder of its own."""
+    spec = importlib.util.spec_from_file_location("demo", EXAMPLES / "demo.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "MODELS", {"bias": {}, "autorec": {"hidden": 6, "reg": 2.0, "epochs": 4}})
+    monkeypatch.setattr(module.jobs, "each", lambda function, inputs, processes: map(function, inputs))
+    return module
+
+
+def test_demo_shows_both_models_and_keeps_one(demo: ModuleType, monkeypatch: pytest.MonkeyPatch,
+                                              capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(demo.rc, "load", lambda name, load=rc.load: load("planted/tiny"))
+    demo.main()
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("bias", "autorec", "For user", "For someone new", "Like Item"))
+    assert rc.load_model(demo.KEPT).given_.n_items == 40
+
+
+def test_demo_without_network_says_that_its_data_are_made_up(demo: ModuleType, monkeypatch: pytest.MonkeyPatch,
+                                                             capsys: pytest.CaptureFixture[str]) -> None:
+    def load(name: str, load: Any = rc.load) -> rc.Ratings:
+        if name.startswith("movielens"):
+            raise demo.FetchError("no network")
+        return load("planted/tiny")
+
+    monkeypatch.setattr(demo.rc, "load", load)
+    ratings, name = demo.load()
+    assert (ratings.name, name) == ("planted/tiny", "made-up ratings (synthetic)")
+    assert "SYNTHETIC" in capsys.readouterr().out
