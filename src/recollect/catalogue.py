@@ -14,9 +14,8 @@ from recollect.model import Model
 
 def names() -> list[str]:
     """Every model of the package."""
-    import recollect.models
-
-    return sorted(m.name for m in pkgutil.iter_modules(recollect.models.__path__))
+    folder = importlib.import_module("recollect.models").__path__
+    return sorted(m.name for m in pkgutil.iter_modules(folder))
 
 
 def find(name: str) -> type[Model]:

@@ -1,15 +1,22 @@
 """The sparse products by torch's own CSR routines: compiled, threaded, on the CPU and on a GPU."""
 
 import warnings
+from functools import cache
 
 import torch
 from torch import Tensor
 
-# Said once per process by torch of everything that is CSR; the parity tests hold what we use of it to its definition.
-warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+
+@cache
+def _hear_the_warning() -> None:
+    """Let torch say, once and unheard, that CSR is in beta: the parity tests hold what we use of it to its definition."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1))
 
 
 def _csr(start: Tensor, column: Tensor, value: Tensor, n_columns: int) -> Tensor:
+    _hear_the_warning()
     return torch.sparse_csr_tensor(start, column, value, (len(start) - 1, n_columns), check_invariants=False)
 
 

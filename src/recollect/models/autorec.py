@@ -141,12 +141,12 @@ class AutoRec(RowModel):
 
     def solve_output(self, code: Tensor, value: Tensor, codes: Tensor) -> Tensor:
         """See RowModel. w and b minimise Σ (v − f(C w + b))² + λ/2 ‖w − w̄‖² + ρ (b − b̄)²: equation 2 for one more column,
-        drawn towards the mean column (w̄, b̄) instead of 0, with ρ the ratio of the residual's to the b's variance.
+        drawn towards the mean column (w̄, b̄) instead of 0, with ρ the ratings' variance over the b's.
 
         A bounded f is linearised around the last solution (Gauss-Newton, 20 rounds at most).
         """
         seen = torch.as_tensor(self.given_.count(self.across) > 0)
-        w, b = self.net_.output.weight[seen].double(), self.net_.output.bias[seen].double()  # type: ignore[union-attr, index]
+        w, b = (x.detach()[seen].double() for x in (self.net_.output.weight, self.net_.output.bias))  # type: ignore[union-attr, index]
         mean_w, mean_b = w.mean(dim=0), b.mean()
         doubt_b = self.given_.value.var() / max(float(b.var()), 1e-6)
         prior = torch.cat([torch.full((code.shape[1],), 2 / max(self.reg, 1e-6)), torch.tensor([1 / float(doubt_b)])]).double()

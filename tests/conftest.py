@@ -1,0 +1,40 @@
+"""What every test may use. Shape annotations are checked while testing."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests are small; several may run at once
+
+from jaxtyping import install_import_hook
+
+install_import_hook("recollect", "beartype.beartype")
+
+import numpy as np
+import pytest
+
+from recollect.data.ratings import Ratings
+from recollect.data.sources.planted import Planted, planted
+from recollect.data.vocab import Vocab
+
+
+@pytest.fixture(scope="session")
+def planted_small() -> Planted:
+    """120 users, 80 items, 3,600 ratings of rank 2 with little noise: offsets alone explain half of it."""
+    return planted(120, 80, 3600, rank=2, noise=0.2, seed=1, popularity=0.6, activity=0.4)
+
+
+@pytest.fixture(scope="session")
+def checkerboard() -> Ratings:
+    """Two tastes: users like (5) the items of their own parity and dislike (1) the others; each lacks its own diagonal."""
+    user, item = np.divmod(np.arange(40 * 40, dtype=np.int32), 40)
+    value = np.where((user + item) % 2 == 0, 5, 1).astype(np.float32)
+    keep = user != item
+    return Ratings(user[keep].astype(np.int32), item[keep].astype(np.int32), value[keep],
+                   Vocab([f"u{j}" for j in range(40)]), Vocab([f"i{j}" for j in range(40)]))
+
+
+@pytest.fixture
+def few() -> Ratings:
+    """Three users, four items, seven ratings; user "c" has one, item "z" none. A rating of 0 is among them."""
+    return Ratings(np.array([0, 0, 0, 1, 1, 1, 2], np.int32), np.array([0, 1, 2, 0, 1, 2, 1], np.int32),
+                   np.array([4, 0, 2, 5, 1, 3, 2], np.float32), Vocab(["a", "b", "c"]), Vocab(["w", "x", "y", "z"]),
+                   time=np.arange(7, dtype=np.int64), scale=(0.0, 5.0))

@@ -1,0 +1,176 @@
+"""AutoRec: its equations by hand and against plain NumPy, its options, its special cases."""
+
+import numpy as np
+import pytest
+import torch
+
+from recollect.errors import SettingError
+from recollect.kernels import Block
+from recollect.models.autorec import AutoRec
+from recollect.run import Run
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def unfitted(ratings, **settings) -> AutoRec:
+    """A model with its network built and nothing learned."""
+    model = AutoRec(**{"hidden": 3, "init": 0.5, **settings})
+    model.given_ = ratings
+    torch.manual_seed(0)
+    model.net_ = model.build(ratings.n_users, ratings.n_items)
+    return model
+
+
+def whole(ratings, side) -> tuple[np.ndarray, np.ndarray]:
+    """The rating matrix with rows by side, and where it is known."""
+    dense, known = np.zeros((ratings.n_users, ratings.n_items)), np.zeros((ratings.n_users, ratings.n_items), bool)
+    dense[ratings.user, ratings.item], known[ratings.user, ratings.item] = ratings.value, True
+    return (dense, known) if side == "user" else (dense.T, known.T)
+
+
+@pytest.mark.parametrize("side", ["item", "user"])
+def test_loss_and_gradients_equal_the_dense_statement(few, side):
+    """Equation 2 with its gradients, written out in NumPy on the users × items matrix."""
+    model = unfitted(few, side=side, reg=0.7)
+    net, rows = model.net_, model.block(few.rows(side))
+    total, count = model.loss(net, rows)
+    (total + model.penalty(net)).backward()
+
+    r, known = whole(few, side)
+    V, mu, W, b = (p.detach().double().numpy() for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias))
+    h = sigmoid(r @ V + mu)
+    error = np.where(known, h @ W.T + b - r, 0)
+    back = (2 * error @ W) * h * (1 - h)
+
+    assert count == len(few)
+    assert float(total.detach()) == pytest.approx((error**2).sum(), rel=1e-5)
+    assert float(model.penalty(net).detach()) == pytest.approx(0.35 * ((V**2).sum() + (W**2).sum()), rel=1e-5)
+    near = {"rtol": 1e-4, "atol": 1e-5}
+    np.testing.assert_allclose(net.output.weight.grad, 2 * error.T @ h + 0.7 * W, **near)
+    np.testing.assert_allclose(net.output.bias.grad, 2 * error.sum(axis=0), **near)
+    np.testing.assert_allclose(net.input.weight.grad, r.T @ back + 0.7 * V, **near)
+    np.testing.assert_allclose(net.input.bias.grad, back.sum(axis=0), **near)
+
+
+def test_equation_1_by_hand():
+    """One row with ratings 2 and 4 of columns 0 and 2; one hidden unit."""
+    net = AutoRec(hidden=1, side="item")
+    net.given_ = None
+    from recollect.models.autorec import Network
+    network = Network(3, net, (1.0, 5.0))
+    with torch.no_grad():
+        network.input.weight.copy_(torch.tensor([[0.5], [9.0], [-0.25]]))
+        network.input.bias.fill_(0.0)
+        network.output.weight.copy_(torch.tensor([[2.0], [4.0], [6.0]]))
+        network.output.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))
+    row = Block(np.array([0, 2]), np.array([0, 2]), np.array([2, 4], np.float32), n_columns=3)
+    # V r + mu = 2 · 0.5 − 4 · 0.25 = 0, so h = 1/2: outputs 1, 3, 3
+    np.testing.assert_allclose(network.decode(network.encode(row)).detach(), [[1.0, 3.0, 3.0]], atol=1e-6)
+
+
+@pytest.mark.parametrize(("side", "n_columns"), [("item", 3), ("user", 4)])
+def test_has_2mk_m_k_parameters(few, side, n_columns):
+    model = unfitted(few, side=side, hidden=5)
+    assert sum(p.numel() for p in model.net_.parameters()) == 2 * n_columns * 5 + n_columns + 5
+
+
+def test_deep_layers_are_applied_in_order(few):
+    model = unfitted(few, side="user", hidden=(4, 2), hidden_activation="tanh")
+    r, _ = whole(few, "user")
+    net = model.net_
+    (middle,) = net.between
+    h = np.tanh(r @ net.input.weight.detach().numpy() + net.input.bias.detach().numpy())
+    h = np.tanh(h @ middle.weight.detach().numpy().T + middle.bias.detach().numpy())
+    expected = h @ net.output.weight.detach().numpy().T + net.output.bias.detach().numpy()
+    np.testing.assert_allclose(net.decode(net.encode(model.block(few.by_user))).detach(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("f", "low", "high"), [("sigmoid", 0.0, 5.0), ("tanh", 0.0, 5.0)])
+def test_a_bounded_output_covers_the_scale(few, f, low, high):
+    model = unfitted(few, output_activation=f)
+    out = model.net_.f(torch.tensor([-50.0, 0.0, 50.0]))
+    np.testing.assert_allclose(out, [low, (low + high) / 2, high], atol=1e-5)
+
+
+def test_binary_code_is_thresholded_with_a_straight_through_gradient(few):
+    model = unfitted(few, binary_code=True)
+    code = model.net_.encode(model.block(few.by_item))
+    assert set(code.unique().tolist()) <= {0.0, 1.0}
+    code.sum().backward()
+    assert float(model.net_.input.bias.grad.abs().sum()) > 0
+
+
+def test_an_absent_rating_is_not_zero(few):
+    """The loss of a row counts its cells only, and a true 0 is one of them."""
+    model = unfitted(few, side="user")
+    with torch.no_grad():
+        for p in model.net_.parameters():
+            p.zero_()
+        model.net_.output.bias.fill_(1.0)
+    total, count = model.loss(model.net_, model.block(few.by_user))
+    assert count == 7
+    assert float(total.detach()) == pytest.approx(((few.value - 1) ** 2).sum())
+
+
+def test_centring_takes_the_row_mean_off_and_puts_it_back(few):
+    model = unfitted(few, side="user", center=True)
+    with torch.no_grad():
+        for p in model.net_.parameters():
+            p.zero_()
+    predicted = model.predict(np.array([0, 1, 2]), np.array([0, 0, 0]))
+    np.testing.assert_allclose(predicted, [2.0, 3.0, 2.0], atol=1e-6)
+
+
+def test_cold_users_and_items_get_the_papers_three(planted_small):
+    ratings = planted_small.ratings
+    train = ratings.where((ratings.user != 5) & (ratings.item != 7))
+    model = AutoRec(hidden=4, epochs=5).fit(train)
+    np.testing.assert_array_equal(model.predict(np.array([5, 0, 5]), np.array([0, 7, 7])), 3.0)
+    mean = AutoRec(hidden=4, epochs=5, cold="mean").fit(train)
+    np.testing.assert_allclose(mean.predict(np.array([5]), np.array([0])), train.mean, rtol=1e-6)
+
+
+def test_ridge_solve_equals_its_normal_equations(planted_small):
+    """Item side: [w; b] = prior + (CᵀC + diag)⁻¹ Cᵀ (v − C prior), in primal form."""
+    model = AutoRec(hidden=6, reg=3.0, epochs=30).fit(planted_small.ratings)
+    codes = model._codes(model.given_)[0]
+    seen, value = torch.tensor([0, 3, 8, 20]), torch.tensor([5.0, 1.0, 4.0, 2.0])
+    out = model.solve_output(codes[seen], value, codes)
+
+    C = np.c_[codes[seen].numpy(), np.ones(4)].astype(np.float64)
+    w, b = model.net_.output.weight.detach().double().numpy(), model.net_.output.bias.detach().double().numpy()
+    prior = np.append(w.mean(axis=0), b.mean())
+    doubt = np.append(np.full(6, 1.5), model.given_.value.var() / b.var(ddof=1))
+    solution = prior + np.linalg.solve(C.T @ C + np.diag(doubt), C.T @ (value.numpy() - C @ prior))
+    np.testing.assert_allclose(out, np.c_[codes.numpy(), np.ones(len(codes))] @ solution, rtol=1e-3, atol=1e-3)
+
+
+def test_validation_error_in_the_history_is_the_one_of_predict(planted_small):
+    from recollect.data.split import random_split
+    train, valid, _ = random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
+    model = AutoRec(hidden=5, reg=2.0, epochs=20, look_every=1, patience=None).fit(train, valid)
+    error = np.sqrt(np.mean((model.predict(valid.user, valid.item) - valid.value) ** 2))
+    assert model.history_.best_valid_rmse == pytest.approx(float(error), abs=1e-5)
+
+
+def test_threads_change_nothing_beyond_rounding(planted_small):
+    a, b = (AutoRec(hidden=5, reg=2.0, epochs=15).fit(planted_small.ratings, run=Run(threads=n)) for n in (1, 2))
+    u, i = planted_small.ratings.user, planted_small.ratings.item
+    np.testing.assert_allclose(a.predict(u, i), b.predict(u, i), atol=0.02)  # 15 steps magnify the last bit
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"hidden": 0}, "hidden is one or more sizes"),
+    ({"reg": -1.0}, "reg is 0 or more"),
+    ({"hidden_activation": "sigmoyd"}, "Did you mean 'sigmoid'"),
+    ({"optimizer": "lbfgs", "dropout": 0.5}, "dropout changes it"),
+    ({"optimizer": "adam", "dropout": 1.0}, "less than 1"),
+    ({"batch_size": 8}, "batch_size"),
+    ({"output_activation": "sigmoid", "center": True}, "center"),
+    ({"side": "both"}, "side is"),
+])
+def test_settings_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
+        AutoRec(**settings)

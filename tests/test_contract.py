@@ -1,0 +1,173 @@
+"""What every model promises, tested once over all models."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import recollect as rc
+from recollect.catalogue import find, make, name_of, names, settings
+from recollect.data.ratings import Ratings
+from recollect.data.vocab import Vocab
+from recollect.errors import DataError, LeakError, NotFittedError, SettingError
+from recollect.run import Run
+
+QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80}}
+VARIANTS = [(name, {}) for name in names()] + [
+    ("autorec", {"side": "user", "center": True}), ("autorec", {"center": True}), ("autorec", {"hidden": (12, 6, 12)}),
+    ("autorec", {"output_activation": "sigmoid"}),
+    ("autorec", {"optimizer": "adam", "batch_size": 16, "learning_rate": 0.01, "input_dropout": 0.1}),
+    ("autorec", {"optimizer": "rprop", "refit": True}),
+]
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda v: "-".join([v[0], *(f"{k}={x}" for k, x in v[1].items())]))
+def model(request):
+    name, more = request.param
+    return make(name, **{**QUICK.get(name, {}), **more})
+
+
+@pytest.fixture(scope="module")
+def parts(planted_small):
+    return rc.random_split(planted_small.ratings, test=0.2, valid=0.1, seed=0)
+
+
+def rmse(model, test, **more) -> float:
+    return float(np.sqrt(np.mean((model.predict(test.user, test.item, **more) - test.value) ** 2)))
+
+
+def test_predictions_are_in_the_scale_and_one_per_pair(model, parts):
+    model.fit(parts.train, parts.valid)
+    predicted = model.predict(parts.test.user, parts.test.item)
+    assert predicted.shape == parts.test.user.shape
+    assert predicted.dtype == np.float32
+    assert predicted.min() >= parts.train.scale[0]
+    assert predicted.max() <= parts.train.scale[1]
+
+
+def test_the_same_seed_gives_the_same_numbers(model, parts):
+    first = model.fit(parts.train, parts.valid, Run(seed=4, threads=1)).predict(parts.test.user, parts.test.item)
+    again = dataclasses.replace(model).fit(parts.train, parts.valid, Run(seed=4, threads=1))
+    np.testing.assert_array_equal(first, again.predict(parts.test.user, parts.test.item))
+
+
+def test_a_loaded_model_is_the_saved_one(model, parts, tmp_path):
+    model.fit(parts.train, parts.valid)
+    rc.save(model, tmp_path / "m")
+    loaded = rc.load_model(tmp_path / "m")
+    np.testing.assert_array_equal(model.predict(parts.test.user, parts.test.item),
+                                  loaded.predict(parts.test.user, parts.test.item))
+    assert settings(loaded) == settings(model)
+    assert loaded.given_.fingerprint == model.given_.fingerprint
+
+
+def test_an_unfitted_model_says_so(model):
+    with pytest.raises(NotFittedError, match="not fitted"):
+        model.predict(np.array([0]), np.array([0]))
+
+
+def test_an_unknown_id_gets_the_cold_value(model, parts):
+    model.fit(parts.train)
+    predicted = model.predict(np.array([-1, 0, -1]), np.array([0, -1, -1]))
+    np.testing.assert_allclose(predicted, model.cold_value)
+    assert model.is_cold(np.array([-1, 0]), np.array([0, 0])).tolist() == [True, False]
+
+
+def test_scores_and_pairs_agree(model, parts):
+    model.fit(parts.train)
+    user = np.arange(7)
+    table = model.within_scale(model.scores(user, model.given_))
+    item = np.flatnonzero(parts.train.count("item") > 0)[:9]
+    one_by_one = model.predict(np.repeat(user, len(item)), np.tile(item, len(user)))
+    np.testing.assert_allclose(table[:, item].reshape(-1), one_by_one, atol=1e-4)
+
+
+def test_the_order_of_pairs_does_not_matter_and_a_pair_may_be_asked_twice(model, parts):
+    model.fit(parts.train)
+    user, item = np.array([3, 1, 3, 0, 1]), np.array([2, 5, 2, 7, 4])
+    keep = parts.train.count("item")[item] > 0
+    user, item = user[keep], item[keep]
+    forward, backward = model.predict(user, item), model.predict(user[::-1].copy(), item[::-1].copy())
+    np.testing.assert_allclose(forward, backward[::-1], atol=1e-5)
+
+
+def test_test_ratings_cannot_reach_a_prediction(model, parts):
+    """Other test values, same predictions: fit and predict never see them."""
+    shuffled = dataclasses.replace(parts.test, value=np.random.default_rng(0).permutation(parts.test.value))
+    model.fit(parts.train, parts.valid)
+    honest = rc.held_out(model, parts.test)
+    assert rc.held_out(model, shuffled)["rmse"] > honest["rmse"] + 0.1
+    with pytest.raises(LeakError, match="shares"):
+        rc.held_out(model, parts.train)
+    with pytest.raises(LeakError, match="given"):
+        rc.held_out(model, parts.test, given=parts.train.union(parts.test))
+
+
+def test_train_and_valid_may_not_share_pairs(model, parts):
+    with pytest.raises(LeakError, match="valid shares"):
+        model.fit(parts.train, parts.train)
+
+
+def test_someone_new_is_folded_in_better_than_the_mean(model, planted_small):
+    split = rc.new_user_split(planted_small.ratings, users=0.2, given=0.7, seed=1)
+    model.fit(split.train)
+    scores = rc.new_users(model, split)
+    spread = float(np.std(split.test.value))
+    assert scores["rmse"] < 0.95 * spread
+    assert scores.about["n_cold"] == int((split.train.count("item")[split.test.item] == 0).sum())
+
+
+def test_folding_in_a_fitted_user_resembles_their_predictions(model, parts):
+    model.fit(parts.train)
+    user = np.argsort(-parts.train.count("user"))[:5]
+    items = parts.train.count("item") > 5
+    folded = model.fold_in(parts.train.by_user.take(user))[:, items]
+    fitted = model.scores(user, model.given_)[:, items]
+    assert np.abs(folded - fitted).mean() < 0.25
+
+
+def test_one_user_only_is_an_error(model):
+    alone = Ratings(np.zeros(3, np.int32), np.arange(3, dtype=np.int32), np.ones(3, np.float32), Vocab(["a"]),
+                    Vocab(["x", "y", "z"]))
+    with pytest.raises(DataError, match="at least 2 users, found 1"):
+        model.fit(alone)
+
+
+def test_a_rating_of_zero_survives(model, few):
+    model.fit(few)
+    assert np.isfinite(model.predict(few.user, few.item)).all()
+    assert len(model.given_) == 7
+
+
+def test_beats_the_bias_model_on_planted_tastes(parts):
+    """Offsets cannot see the rank-2 part; every other model must."""
+    bias = rmse(find("bias")().fit(parts.train), parts.test)
+    for name in set(names()) - {"bias"}:
+        for side, center in (("item", False), ("user", True)):
+            model = make(name, **QUICK[name], side=side, center=center).fit(parts.train, parts.valid)
+            assert rmse(model, parts.test) < 0.9 * bias, (name, side)
+
+
+def test_sees_two_tastes(checkerboard):
+    """The diagonal, which is held out, is liked by everyone."""
+    user = np.arange(40)
+    for name in set(names()) - {"bias"}:
+        model = make(name, **QUICK[name]).fit(checkerboard)
+        assert model.predict(user, user).min() > 4, name
+
+
+def test_settings_are_checked_and_the_nearest_is_named():
+    with pytest.raises(SettingError, match="Did you mean 'hidden'"):
+        make("autorec", hiden=5)
+    with pytest.raises(SettingError, match="Did you mean 'autorec'"):
+        make("autorek")
+    with pytest.raises(SettingError, match="hidden takes"):
+        make("autorec", hidden="many")
+    with pytest.raises(SettingError, match="cold policy"):
+        make("bias", cold="guess")
+
+
+def test_a_model_from_elsewhere_is_found_by_its_dotted_name():
+    assert name_of(find("recollect.models.bias:Bias")) == "bias"
+    with pytest.raises(SettingError, match="no_such"):
+        find("no_such.module:Model")
