@@ -12,7 +12,7 @@ demo: $(READY)                  # train, compare and recommend, in about a minut
 	$(BIN)/python examples/demo.py
 
 test: $(READY)                  # the fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 lint: $(READY)                  # style and types
 	$(BIN)/ruff check src tests examples
@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Recollect needs Python 3.11 or newer, and none was found. Install one, or name it:" \
 		"make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Recollect needs Python 3.11" \
-		"or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." >&2; exit 1; }
+		"or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -1)." >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "Setting up .venv with $$($(PYTHON) --version) …"; \
 		$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }; }
 	@echo "Installing; the first time takes a few minutes …"

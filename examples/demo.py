@@ -85,8 +85,9 @@ def main() -> None:
     logging.getLogger("recollect").addHandler(logging.NullHandler())
     ratings, name = load()
     split = rc.random_split(ratings, test=0.1, valid=0.05, seed=0)
-    print(f"{name}: {len(ratings):,} ratings of {ratings.n_items:,} items by {ratings.n_users:,} users. Fitting …")
-    results = list(jobs.each(fit, [(model, settings, split) for model, settings in MODELS.items()], processes=1))
+    print(f"{name}: {len(ratings):,} ratings of {ratings.n_items:,} items by {ratings.n_users:,} users.")
+    with Console(stderr=True).status(f"Fitting {' and '.join(MODELS)}, half a minute or so …"):
+        results = list(jobs.each(fit, [(model, settings, split) for model, settings in MODELS.items()], processes=1))
     screen.print(comparison(results, f"{name}, {len(split.test):,} test ratings of a random 10%, all scored"))
     print(f"Intervals: bootstrap over users. Cold test ratings: {results[-1]['n_cold']}. Memory: of a fresh process, "
           "PyTorch included.\n")
