@@ -15,39 +15,42 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int64
 
 from recollect import catalogue
-from recollect.data.ratings import Ratings
+from recollect.data.ratings import Ratings, Rows
 from recollect.data.split import Split, shared_pairs
 from recollect.errors import DataError, LeakError, SettingError
 from recollect.evaluation import metrics
-from recollect.evaluation.significance import Interval, bootstrap_interval
-from recollect.model import BLOCK_CELLS, Model
+from recollect.evaluation.significance import Difference, Interval, Statistic, bootstrap_interval, paired_bootstrap
+from recollect.model import Model
+from recollect.ranking import first_n, scores_of
 
 RATING = ("rmse", "mae", "rmse_macro", "mae_macro")
 RANKING: dict[str, Callable[..., np.ndarray]] = {
     "ndcg": metrics.ndcg_at, "recall": metrics.recall_at, "precision": metrics.precision_at,
     "map": metrics.average_precision_at, "mrr": metrics.reciprocal_rank_at, "hit": metrics.hit_at,
 }
+MUST_AGREE = {"tested_on": "test ratings", "relevant_from": "rating from which on an item is relevant"}
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Values per rating or per user, from which means, intervals and paired tests come; and what they were measured on.
+    """Values per rating or per user, for means, intervals and paired tests; and what they were measured on.
 
-    `values[name]` has one number per entry of `unit` ("rating" or "user"); for RMSE it is the squared error, whose mean's
-    root is the figure. `group` is the user of each rating, for the macro figures.
+    `values[name]` has one number per entry of `unit` ("rating" or "user"); for RMSE it is the squared error, whose
+    mean's root is the figure. A rating's values come with its user (`group`) and its pair (`pair`, as in Ratings).
     """
 
     values: dict[str, Float[np.ndarray, " units"]]
     unit: str
     about: dict[str, Any]                      # model, settings, data fingerprint, split, seed, counts
     whole: dict[str, float] = field(default_factory=dict)    # figures that are no mean, such as coverage
-    group: Int[np.ndarray, " units"] | None = None
+    group: Int64[np.ndarray, " units"] | None = None
+    pair: Int64[np.ndarray, " units"] | None = None
 
     def __getitem__(self, name: str) -> float:
-        """The figure of that name."""
+        """The figure of that name; NaN if there is nothing to average."""
         if name in self.whole:
             return self.whole[name]
         values = self.of(name)
@@ -55,21 +58,22 @@ class Scores:
         return mean**0.5 if name == "rmse" else mean
 
     def of(self, name: str) -> Float[np.ndarray, " _"]:
-        """The values behind a figure: per rating, or per user for the macro ones.
+        """The values behind a figure: per rating, or per user for the macro ones (NaN for a user without ratings).
 
         Raises: SettingError for a figure that was not measured, with those that were.
         """
         if name in self.values:
             return self.values[name]
-        if name in RATING and self.group is not None:
-            mean = metrics.mean_per_user(self.values[name.removesuffix("_macro")], self.group, int(self.group.max(initial=-1)) + 1)
-            return np.sqrt(mean) if name == "rmse_macro" else mean
-        known = [*self.names(), *self.whole]
-        raise SettingError(f"{name!r} was not measured here; measured: {', '.join(known)}. Ratings and rankings have "
-                           "different figures: held_out has errors, full_ranking has the ranking figures.")
+        if name not in self.names():
+            raise SettingError(f"There are no values of {name!r} here, only of {', '.join(self.names())}. held_out "
+                               "measures errors, full_ranking the ranking figures.")
+        assert self.group is not None
+        values, n_users = self.values[name.removesuffix("_macro")], int(self.group.max(initial=-1)) + 1
+        mean = metrics.mean_per_user(values, self.group, n_users)
+        return np.sqrt(mean) if name == "rmse_macro" else mean
 
     def names(self) -> list[str]:
-        """The figures there are."""
+        """The figures that have values."""
         macro = [n for n in RATING if n.endswith("_macro") and self.group is not None]
         return [*self.values, *macro]
 
@@ -77,70 +81,100 @@ class Scores:
         """The figure with its bootstrap interval over users: how far other people's ratings would move it."""
         values = self.of(name)
         fine = np.isfinite(values)
-        group = self.group[fine] if self.group is not None and len(values) == len(self.group) else None
-        return bootstrap_interval(values[fine], statistic="root_mean" if name == "rmse" else "mean", group=group, n=n,
+        if not fine.any():
+            return Interval(float("nan"), float("nan"), float("nan"))
+        return bootstrap_interval(values[fine], statistic=_statistic(name), group=self._group_of(name, fine), n=n,
                                   level=level, seed=seed)
 
+    def versus(self, other: Scores, name: str, *, level: float = 0.95, n: int = 2000, seed: int = 0) -> Difference:
+        """This figure less the other model's, its interval and p: a paired bootstrap over users of the same ratings.
+
+        Users for whom a figure is NaN are left out.
+
+        Raises: DataError if the two were not measured on the same test ratings in the same way; SettingError for a
+        figure that has no values in either.
+        """
+        for key, what in MUST_AGREE.items():
+            mine, others = self.about.get(key), other.about.get(key)
+            if mine != others or (key == "tested_on" and mine is None):
+                raise DataError(f"The {what} of these two differ: {mine} and {others}. Only what was measured on the "
+                                "same ratings can be compared; score both models on one split, in the same way.")
+        a, b = self._in_order(name), other._in_order(name)
+        fine = np.isfinite(a) & np.isfinite(b)
+        group = self._group_of(name, self._order(name)[fine])
+        return paired_bootstrap(a[fine], b[fine], statistic=_statistic(name), group=group, level=level, n=n, seed=seed)
+
     def table(self, *names: str, level: float = 0.95) -> pl.DataFrame:
-        """metric, value, low, high: the figures and their intervals."""
+        """metric, value, low, high: the figures and their intervals (none for a figure that is no mean)."""
         rows = []
         for name in names or (*self.names(), *self.whole):
             found = self.interval(name, level=level) if name not in self.whole else None
             rows.append({"metric": name, "value": self[name], "low": found.low if found else None,
                          "high": found.high if found else None})
-        return pl.DataFrame(rows, schema={"metric": pl.String, "value": pl.Float64, "low": pl.Float64, "high": pl.Float64})
+        return pl.DataFrame(rows, schema={"metric": pl.String} | dict.fromkeys(("value", "low", "high"), pl.Float64))
+
+    def _group_of(self, name: str, which: np.ndarray) -> Int64[np.ndarray, " _"] | None:
+        """The users of these values; None where a value is a user's already."""
+        return self.group[which] if name in self.values and self.group is not None else None
+
+    def _order(self, name: str) -> Int64[np.ndarray, " _"]:
+        """The order of the values that does not depend on the order of the test ratings."""
+        return np.argsort(self.pair) if name in self.values and self.pair is not None else np.arange(len(self.of(name)))
+
+    def _in_order(self, name: str) -> Float[np.ndarray, " _"]:
+        return self.of(name)[self._order(name)]
+
+
+def _statistic(name: str) -> Statistic:
+    return "root_mean" if name == "rmse" else "mean"
 
 
 def held_out(model: Model, test: Ratings, *, given: Ratings | None = None, split: Split | None = None) -> Scores:
     """Errors on test ratings, predicted from `given` (by default what the model was fitted on). All of them are scored,
     also the cold ones, which are counted.
 
-    Raises: LeakError if test shares pairs with what the model was fitted on or with `given`; DataError if test is empty or
-    the model gives no ratings.
+    Raises: LeakError if test shares pairs with what the model was fitted on or with `given`; DataError if test is empty
+    or the model gives no ratings.
     """
     if model.output != "ratings":
         raise DataError(f"{type(model).__name__} gives scores without a unit: RMSE and MAE mean nothing for it; use "
                         "full_ranking.")
     _check(model, test, given)
-    predicted = model.predict(test.user, test.item, given=given).astype(np.float64)
-    error = predicted - test.value
+    predicted = model.predict(test.user, test.item, given=given)
+    values = {"rmse": metrics.squared_errors(test.value, predicted),
+              "mae": metrics.absolute_errors(test.value, predicted)}
     cold = model.is_cold(test.user, test.item, given=given)
-    return Scores({"rmse": error**2, "mae": np.abs(error)}, "rating",
-                  _about(model, test, split, n_cold=int(cold.sum()), clipped=model.clip), group=test.user.astype(np.int64))
+    return Scores(values, "rating", _about(model, test, split, n_cold=int(cold.sum()), clipped=model.clip),
+                  group=test.user.astype(np.int64), pair=test.pair)
 
 
 def full_ranking(model: Model, test: Ratings, *, n: int = 10, relevant: float | None = None,
                  given: Ratings | None = None, split: Split | None = None) -> Scores:
-    """Rank the whole catalogue for each user with test ratings, less what they have in `given`; score the first n.
+    """Rank the whole catalogue for each user with test ratings, as `recommend.top_n` does; score the first n.
 
-    A test item is relevant from a rating of `relevant` on, by default the upper 3/8 of the scale (4 of 1 to 5). Users with
-    nothing relevant count in no mean (their values are NaN). Items without ratings are ranked too, at the cold value.
+    What a user has in `given` (by default what the model was fitted on) is not ranked, nor are items that were not
+    there in fitting; someone of whom nothing is known gets what is best on the whole. A test item is relevant from a
+    rating of `relevant` on, by default from three quarters up the scale (4 of 1 to 5). Users with nothing relevant
+    count in no mean (their values are NaN).
 
-    Raises: as held_out; SettingError if n is below 1.
+    Raises: LeakError and DataError as held_out; SettingError if n is below 1.
     """
     if n < 1:
         raise SettingError(f"n is the length of the ranking, 1 or more; found {n}.")
     _check(model, test, given)
+    given = model.given_ if given is None else given
     low, high = test.scale
-    least = low + 0.75 * (high - low) if relevant is None else relevant
-    seen = (model.given_ if given is None else given).by_user
-    good = test.where(test.value >= least).by_user
-    people = np.flatnonzero(test.count("user") > 0).astype(np.int64)
-    ranked, shown, n_good = [], [], good.counts[people]
-    step = max(1, BLOCK_CELLS // max(1, test.n_items))
-    for first in range(0, len(people), step):
-        user = people[first:first + step]
-        best = _first_n(_all_scores(model, user, given), seen.take(user), n)
-        hit = np.zeros((len(user), test.n_items), bool)
-        rows = good.take(user)
-        hit[rows.row, rows.column] = True
-        ranked.append(np.take_along_axis(hit, np.maximum(best, 0), axis=1) & (best >= 0))
-        shown.append(best)
-    hits, lists = np.concatenate(ranked), np.concatenate(shown)
-    values = {f"{name}@{n}": f(n, hits, n_good) for name, f in RANKING.items()}
-    about = _about(model, test, split, n=n, relevant_from=float(least), n_users=len(people),
-                   n_without_relevant=int((n_good == 0).sum()))
-    return Scores(values, "user", about, whole={f"coverage@{n}": metrics.coverage(lists, test.n_items)})
+    least = float(low + 0.75 * (high - low) if relevant is None else relevant)
+    good, people = test.where(test.value >= least).by_user, np.flatnonzero(test.count("user") > 0)
+    shown, hits = np.empty((len(people), n), np.int64), np.empty((len(people), n), bool)
+    for part, scores in scores_of(model, people, given):
+        shown[part] = first_n(n, scores)
+        hits[part] = _hits(good.take(people[part]), shown[part])
+    n_good = good.counts[people]
+    values = {f"{name}@{n}": metric(n, hits, n_good) for name, metric in RANKING.items()}
+    about = _about(model, test, split, n=n, relevant_from=least, n_users=len(people),
+                   n_without_relevant=int((n_good == 0).sum()), n_cold=int((given.count("user")[people] == 0).sum()))
+    return Scores(values, "user", about, whole={f"coverage@{n}": metrics.coverage(shown, test.n_items)})
 
 
 def new_users(model: Model, split: Split) -> Scores:
@@ -153,36 +187,22 @@ def new_users(model: Model, split: Split) -> Scores:
     return held_out(model, split.test, given=model.given_.union(split.given), split=split)
 
 
+def _hits(good: Rows, shown: Int64[np.ndarray, "users n"]) -> Bool[np.ndarray, "users n"]:
+    """Whether each item shown (-1: none) is among the user's good ones."""
+    width = good.n_columns + 1    # column 0 is for -1
+    person = np.arange(len(good))[:, None]
+    return np.isin(person * width + shown + 1, good.row * np.int64(width) + good.column + 1)
+
+
 def _check(model: Model, test: Ratings, given: Ratings | None) -> None:
+    fitted = model._given(None)
     if not len(test):
         raise DataError("There is no test rating to score.")
-    for what, part in (("the ratings the model was fitted on", model.given_), ("given", given)):
+    for what, part in (("the ratings the model was fitted on", fitted), ("given", given)):
         shared = shared_pairs(test, part) if part is not None else 0
         if shared:
-            raise LeakError(f"test shares {shared} pairs with {what}; a model must not see the ratings it is scored on: "
-                            "split again, or pass given= without them.")
-
-
-def _all_scores(model: Model, user: np.ndarray, given: Ratings | None) -> np.ndarray:
-    """Every item for these users, not clipped (a clipped list has ties at the top), cold ones at the cold value."""
-    seen = model.given_ if given is None else given
-    table = np.full((len(user), seen.n_items), model.cold_value, np.float32)
-    known = seen.count("user")[user] > 0
-    if known.any():
-        table[known] = model.scores(user[known], seen)
-    table[:, model.given_.count("item") == 0] = model.cold_value
-    return table
-
-
-def _first_n(table: np.ndarray, seen: Any, n: int) -> Int[np.ndarray, "users n"]:
-    """Columns of each row's n largest, largest first, without those seen; -1 where there are fewer."""
-    table[seen.row, seen.column] = -np.inf
-    n = min(n, table.shape[1])
-    place = np.argpartition(-table, n - 1, axis=1)[:, :n]
-    value = np.take_along_axis(table, place, axis=1)
-    order = np.lexsort((place, -value), axis=1)
-    best = np.take_along_axis(place, order, axis=1)
-    return np.where(np.isfinite(np.take_along_axis(table, best, axis=1)), best, -1)
+            raise LeakError(f"test shares {shared} pairs with {what}; a model must not see the ratings it is scored "
+                            "on: split again, or pass given= without them.")
 
 
 def _about(model: Model, test: Ratings, split: Split | None, **more: Any) -> dict[str, Any]:

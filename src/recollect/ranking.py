@@ -1,0 +1,59 @@
+"""Rank items for people. What `recommend` shows and what `evaluation.protocol` judges is ranked here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float32, Int, Int64
+
+from recollect.data.ratings import Ratings
+from recollect.model import BLOCK_CELLS, Model
+
+NEVER = -np.inf   # the score of what must not be ranked
+
+
+def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.ndarray, "rows n"]:
+    """The columns of each row's n largest scores, largest first, equal ones by column; -1 where fewer may be ranked."""
+    place = np.full((len(scores), n), -1, np.int64)
+    least = min(n, scores.shape[1])
+    if not least:
+        return place
+    cut = np.partition(scores, -least, axis=1)[:, -least]
+    row, column = np.nonzero((scores >= cut[:, None]) & (scores > NEVER))  # more than n of a row where they tie
+    order = np.lexsort((column, -scores[row, column], row))
+    each = np.bincount(row, minlength=len(scores))
+    rank = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
+    kept = rank < n
+    place[row[kept], rank[kept]] = column[order][kept]
+    return place
+
+
+def scores_of(model: Model, user: Int[np.ndarray, " users"], given: Ratings, *, seen: bool = False
+              ) -> Iterator[tuple[slice, Float32[np.ndarray, "some n_items"]]]:
+    """What every item is ranked by for each user, a block of users at a time: which users, and their scores.
+
+    These are raw predictions from `given`: kept within the scale, many would tie at its top. Someone of whom nothing is
+    known (row number -1, or nobody in `given`) gets `everyones_best`. Items that were not there in fitting are never
+    ranked, nor, unless `seen`, those that the user has in `given`.
+    """
+    best, unknown = everyones_best(model.given_), model.given_.count("item") == 0
+    known = (user >= 0) & (given.count("user") > 0)[user]
+    step = max(1, BLOCK_CELLS // max(1, given.n_items))
+    for first in range(0, len(user), step):
+        part = slice(first, first + step)
+        who, can = user[part].astype(np.int64), known[part]
+        table = np.tile(best, (len(who), 1))
+        if can.any():
+            table[can] = model.scores(who[can], given)
+        table[:, unknown] = NEVER
+        if not seen:
+            rows = given.by_user.take(who)
+            table[rows.row, rows.column] = NEVER
+        yield part, table
+
+
+def everyones_best(given: Ratings) -> Float32[np.ndarray, " n_items"]:
+    """What to expect of each item, nothing being known of the person: its mean, drawn to that of all by 10 ratings."""
+    total = np.bincount(given.item, weights=given.value, minlength=given.n_items)
+    return ((total + 10 * given.mean) / (given.count("item") + 10)).astype(np.float32)
