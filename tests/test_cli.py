@@ -362,6 +362,12 @@ def test_ctrl_c_keeps_a_snapshot_and_resume_ends_the_same_to_the_bit(work: Path,
     assert "finished already" in again.stdout
 
 
+def test_what_a_killed_fit_was_writing_is_no_hindrance(work: Path, tmp_path: Path) -> None:
+    (tmp_path / "run" / ".snapshot.x.tmp").mkdir(parents=True)
+    answer("train", work / "split", "--out", tmp_path / "run", *SMALL)
+    assert not (tmp_path / "run" / ".snapshot.x.tmp").exists()
+
+
 def test_main_tells_a_wrong_command_line_as_json() -> None:
     done = subprocess.run([sys.executable, "-m", "recollect.cli", "train", "--json"], capture_output=True, text=True,
                           check=False, stdin=subprocess.DEVNULL, timeout=120)

@@ -141,13 +141,14 @@ def _is_finished(out: Path, *, resume: bool) -> bool:
     """
     if out.is_file():
         raise SettingError(f"{out} is a file; name a folder for the model.")
-    if not out.is_dir() or not any(out.iterdir()):
-        return False
-    if (out / "model.json").exists():
+    names = {path.name for path in out.iterdir() if path.name[0] != "."} if out.is_dir() else set()
+    if not names:
+        return False    # what a killed fit was writing is hidden
+    if "model.json" in names:
         if not resume:
             raise SettingError(f"{out} holds a finished model; name another folder, or remove this one.")
         return True
-    if not (out / "snapshot").exists() and not (out / "refit").exists():
+    if not names & {"snapshot", "refit"}:
         raise SettingError(f"{out} holds files that are no model; name another folder.")
     if not resume:
         raise SettingError(f"{out} holds an interrupted fit; add --resume to take it up, or name another folder.")
