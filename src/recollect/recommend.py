@@ -38,7 +38,7 @@ def predict(model: Model, pairs: Any) -> pl.DataFrame:
                               pl.Series("cold", model.is_cold(user, item)))
 
 
-def top_n(model: Model, *, user_ids: Iterable[object] | None = None, ratings: Mapping[Any, float] | None = None,
+def top_n(model: Model, *, user_ids: Iterable[object] | None = None, ratings: Mapping[Any, Any] | None = None,
           n: int = 10, items: Iterable[object] | None = None, seen: bool = False) -> pl.DataFrame:
     """The n best items: user_id, rank, item_id, title (if known), prediction.
 
@@ -90,7 +90,7 @@ def top_n_to_parquet(model: Model, path: str | Path, *, user_ids: Iterable[objec
     return written
 
 
-def fold_in(model: Model, ratings: Mapping[Any, float]) -> pl.DataFrame:
+def fold_in(model: Model, ratings: Mapping[Any, Any]) -> pl.DataFrame:
     """What someone new would rate every item: item_id, title (if known), prediction. No training.
 
     Items that the model knows no rating of get its cold value.
@@ -193,7 +193,7 @@ def _banned(given: Ratings, items: Iterable[object] | None) -> Bool[np.ndarray, 
     return banned
 
 
-def _of_someone_new(model: Model, ratings: Mapping[Any, float]) -> tuple[Float32[np.ndarray, "1 n_items"], Rows]:
+def _of_someone_new(model: Model, ratings: Mapping[Any, Any]) -> tuple[Float32[np.ndarray, "1 n_items"], Rows]:
     """Raw predictions of every item, and the sparse row they come from: that of the items the model knows."""
     given = model.given_
     low, high = given.scale
