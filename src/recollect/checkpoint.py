@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import inspect
 import json
 import math
 import platform
@@ -116,8 +115,8 @@ def _refuse_foreign(folder: Path) -> None:
         raise CheckpointError(f"{folder} is a file; name a folder for the model.")
     names = {p.name for p in folder.iterdir() if not p.name.startswith(".")} if folder.is_dir() else set()
     if names - OURS:
-        raise CheckpointError(f"{folder} holds {', '.join(sorted(names - OURS)[:3])}, no part of a saved model, "
-                              "which would be lost; name another folder, or move that elsewhere.")
+        raise CheckpointError(f"{folder} holds {', '.join(sorted(names - OURS)[:3])}: no part of a saved model, and "
+                              "saving would remove it; name another folder, or move it.")
 
 
 def _write(model: Model, folder: Path) -> None:
@@ -164,9 +163,6 @@ def _check(path: Path, expected: str) -> None:
 
 
 def _read(about: dict[str, Any], folder: Path) -> Model:
-    kind = catalogue.find(about["model"])
-    if not (inspect.isclass(kind) and issubclass(kind, Model)):
-        raise CheckpointError(f"{folder} names {about['model']!r} as its model, which is no Model.")
     model = catalogue.make(about["model"], **about["settings"])
     model.given_ = _given(about, folder)
     with torch.random.fork_rng(devices=[]):
