@@ -16,7 +16,7 @@ QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80}}
 VARIANTS = [(name, {}) for name in names()] + [
     ("autorec", {"side": "user", "center": True}), ("autorec", {"center": True}), ("autorec", {"hidden": (12, 6, 12)}),
     ("autorec", {"output_activation": "sigmoid"}),
-    ("autorec", {"optimizer": "adam", "batch_size": 16, "learning_rate": 0.01, "input_dropout": 0.1}),
+    ("autorec", {"optimizer": "adam", "batch_size": 40, "learning_rate": 0.02, "epochs": 40, "input_dropout": 0.1}),
     ("autorec", {"optimizer": "rprop", "refit": True}),
 ]
 

@@ -26,9 +26,12 @@ def find(name: str) -> type[Model]:
     if ":" in name:
         module_name, class_name = name.split(":", 1)
         try:
-            return getattr(importlib.import_module(module_name), class_name)
+            found = getattr(importlib.import_module(module_name), class_name)
         except (ImportError, AttributeError) as problem:
             raise SettingError(f"There is no model {name!r}: {problem}.") from problem
+        if not (inspect.isclass(found) and issubclass(found, Model)):
+            raise SettingError(f"{name!r} is no model: it must be a class under recollect.Model.")
+        return found
     if name not in names():
         raise unknown("model", name, names())
     module = importlib.import_module(f"recollect.models.{name}")

@@ -15,7 +15,8 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ class Model(ABC):
             raise unknown("cold policy", self.cold, ("mean", "middle"))
         self.check()
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027 - a model without such settings has nothing to refuse
         """Refuse settings that cannot work. A model that has such settings overrides this."""
 
     # --- learning -------------------------------------------------------------------------------------------------
@@ -69,12 +70,14 @@ class Model(ABC):
         """
         run = run or Run()
         self._check_data(train, valid)
-        torch.set_num_threads(run.threads)
+        if run.threads:
+            torch.set_num_threads(run.threads)
+        self._forget()
         started = time.monotonic()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             self.given_ = train
-            self.net_ = self.build(train.n_users, train.n_items).to(run.device)
+            self.net_: Any = self.build(train.n_users, train.n_items).to(run.device)
             self.history_ = self.learn(train, valid, run)
         if self.refit and valid is not None:
             self._fit_again(train.union(valid), run)
@@ -84,11 +87,9 @@ class Model(ABC):
         return self
 
     def _fit_again(self, ratings: Ratings, run: Run) -> None:
-        if not any(f.name == "epochs" for f in dataclasses.fields(self)):
-            again = dataclasses.replace(self, refit=False)
-        else:
-            again = dataclasses.replace(self, refit=False, epochs=self.history_.best_epoch)  # type: ignore[call-arg]
-        folder = run.folder / "refit" if run.folder else None
+        chosen = {"epochs": self.history_.best_epoch} if self.history_.best_epoch else {}
+        again = dataclasses.replace(self, refit=False, **chosen)  # type: ignore[arg-type]
+        folder = Path(run.folder) / "refit" if run.folder else None
         again.fit(ratings, run=dataclasses.replace(run, folder=folder))
         self.net_, self.given_ = again.net_, again.given_
 
@@ -131,7 +132,7 @@ class Model(ABC):
 
     def predict(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: Ratings | None = None
                 ) -> Float32[np.ndarray, " pairs"]:
-        """Ratings for pairs of row numbers, in the rating scale; a cold pair (see `is_cold`) gets the cold policy's value.
+        """Ratings for pairs of row numbers, in the rating scale; a cold pair (see `is_cold`) gets the cold value.
 
         `given` is what predictions may be made from, by default what the model was fitted on; people who stand in it
         and were not there in fitting are folded in.
@@ -165,7 +166,7 @@ class Model(ABC):
             raise NotFittedError(f"This {type(self).__name__} is not fitted; call fit, or load a saved one.")
         return self.given_ if given is None else given
 
-    def _forget(self) -> None:
+    def _forget(self) -> None:  # noqa: B027 - most models keep nothing
         """Drop what was worked out from an earlier `net_` or `given_`."""
 
 
@@ -179,7 +180,9 @@ class PairModel(Model):
         new = self.given_.count("user")[user] == 0
         out = np.empty(len(user), np.float32)
         with torch.no_grad():
-            out[~new] = self.net_(torch.as_tensor(user[~new]), torch.as_tensor(item[~new])).numpy()
+            device = next(iter(self.net_.state_dict().values())).device
+            places = (torch.as_tensor(x[~new], device=device) for x in (user, item))
+            out[~new] = self.net_(*places).cpu().numpy()
         out[new] = folded_pairs(self, user[new], item[new], given)
         return out
 

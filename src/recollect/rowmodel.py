@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ class RowModel(Model):
     """A row of the rating matrix → the row completed.
 
     `side="item"`: a row is an item, its columns the users; `side="user"`: the other way round. The network has
-    `encode(block) → codes` and `decode(codes, at=None, columns=None) → ratings`, at the cells of `at`, or at these columns,
-    or everywhere.
+    `encode(block) → codes` and `decode(codes, at=None, columns=None) → ratings`, at the cells of `at`, or at these
+    columns, or everywhere.
     """
 
     side: Side = "item"    # what a row is
@@ -94,7 +95,7 @@ class RowModel(Model):
             new = self._fitted_columns()[user] == 0
             codes, middle = self._codes(given)
             columns = torch.as_tensor(np.asarray(user[~new], np.int64), device=self._device)
-            out[~new] = (self.net_.decode(codes, columns=columns).cpu().numpy() + middle[:, None]).T  # type: ignore[operator]
+            out[~new] = (self.net_.decode(codes, columns=columns).cpu().numpy() + middle[:, None]).T
             if new.any():
                 out[new] = self.fold_in(given.by_user.take(user[new]))
             return out
@@ -117,7 +118,7 @@ class RowModel(Model):
 
     @abstractmethod
     def solve_output(self, code: Tensor, value: Tensor, codes: Tensor) -> Tensor:
-        """The output column of someone new, who gave the rows with these codes these values: predictions for all codes."""
+        """The output column of someone new, who gave the rows with these codes these values: a prediction per code."""
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """Rows: their codes. Columns: their output weights. Both less their mean."""
@@ -128,6 +129,10 @@ class RowModel(Model):
     @abstractmethod
     def output_weights(self) -> Tensor:
         """columns × hidden: the weights of the last layer."""
+
+    def par(self, train: Ratings, valid: Ratings | None) -> float:
+        """The RMSE on `valid` of predicting the mean of `train` everywhere; infinite without validation ratings."""
+        return math.inf if valid is None or not len(valid) else float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
 
     def identity(self, train: Ratings, valid: Ratings | None) -> dict[str, object]:
         """What a snapshot of this fit belongs to."""
@@ -167,26 +172,27 @@ class RowModel(Model):
         out = np.empty(n, np.float32)
         with torch.no_grad():
             for block, at, middle, place in parts:
-                out[place] = self.net_.decode(self.net_.encode(block), at).cpu().numpy() + middle  # type: ignore[operator]
+                out[place] = self.net_.decode(self.net_.encode(block), at).cpu().numpy() + middle
         return out
 
     def _complete(self, rows: Rows) -> Float32[np.ndarray, "rows columns"]:
         seen, middle = self.inputs(rows)
-        return self.net_.decode(self.net_.encode(self.block(seen))).cpu().numpy() + middle[:, None]  # type: ignore[operator]
+        return self.net_.decode(self.net_.encode(self.block(seen))).cpu().numpy() + middle[:, None]
+
+    def _forget(self) -> None:
+        self._kept_codes: tuple[Tensor, np.ndarray] | None = None
 
     def _codes(self, given: Ratings) -> tuple[Tensor, np.ndarray]:
         """The code of every row, and what to add to its output; kept for the ratings the model was fitted on."""
-        if given is self.given_ and getattr(self, "_kept_codes", None) is not None:
+        if given is self.given_ and self._kept_codes:
             return self._kept_codes
         rows, codes, middles = self._visible(given), [], []
         for first in range(0, len(rows), BLOCK_ROWS):
             seen, middle = self.inputs(rows.take(np.arange(first, min(first + BLOCK_ROWS, len(rows)))))
-            codes.append(self.net_.encode(self.block(seen)))  # type: ignore[operator]
+            codes.append(self.net_.encode(self.block(seen)))
             middles.append(middle)
         found = torch.cat(codes), np.concatenate(middles)
         if given is self.given_:
             self._kept_codes = found
         return found
 
-    def _forget(self) -> None:
-        self._kept_codes: tuple[Tensor, np.ndarray] | None = None

@@ -5,14 +5,14 @@ Changing a Run may change how long a fit takes, not what it means (the seed exce
 
 from __future__ import annotations
 
-import os
-import resource
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from recollect.errors import SettingError
 
 Watcher = Callable[[dict[str, float]], None]  # called after each epoch with that epoch's figures
 
@@ -23,19 +23,30 @@ class Run:
 
     seed: int = 0
     device: str = "cpu"                                     # "cpu", "cuda", "cuda:1"
-    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
-                         else os.cpu_count() or 1)
-    folder: Path | None = None                              # where a snapshot is kept; None: keep none
+    threads: int | None = None                              # None: as many as torch was told, by default every core
+    folder: Path | str | None = None                              # where a snapshot is kept; None: keep none
     resume: bool = False                                    # take up the snapshot in folder, if there is one
     snapshot_seconds: float = 30.0                          # at most this much work is lost when a fit is killed
     watchers: tuple[Watcher, ...] = ()
 
-    def generator(self) -> torch.Generator:
-        """A new source of randomness, the same for the same seed."""
-        return torch.Generator().manual_seed(self.seed)
+    def __post_init__(self) -> None:
+        if self.folder is not None:
+            object.__setattr__(self, "folder", Path(self.folder))
+        if self.threads is not None and self.threads < 1:
+            raise SettingError(f"threads must be 1 or more, found {self.threads}; leave it out for every core.")
+        try:
+            kind = torch.device(self.device).type
+        except RuntimeError as problem:
+            raise SettingError(f"device is \"cpu\" or \"cuda\" (or \"cuda:1\", …), found {self.device!r}.") from problem
+        if kind == "cuda" and not torch.cuda.is_available():
+            raise SettingError(f"device={self.device!r}, but torch {torch.__version__} sees no GPU here; use \"cpu\".")
 
 
 def peak_memory_mb() -> float:
-    """The most memory this process has held so far, in megabytes."""
+    """The most memory this process has held so far, in megabytes; NaN where the system does not say (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / (1024**2 if sys.platform == "darwin" else 1024)  # bytes there, kilobytes elsewhere

@@ -139,12 +139,12 @@ def test_ridge_solve_equals_its_normal_equations(planted_small):
     seen, value = torch.tensor([0, 3, 8, 20]), torch.tensor([5.0, 1.0, 4.0, 2.0])
     out = model.solve_output(codes[seen], value, codes)
 
-    C = np.c_[codes[seen].numpy(), np.ones(4)].astype(np.float64)
+    C = np.c_[codes[seen].detach().numpy(), np.ones(4)].astype(np.float64)
     w, b = model.net_.output.weight.detach().double().numpy(), model.net_.output.bias.detach().double().numpy()
     prior = np.append(w.mean(axis=0), b.mean())
     doubt = np.append(np.full(6, 1.5), model.given_.value.var() / b.var(ddof=1))
     solution = prior + np.linalg.solve(C.T @ C + np.diag(doubt), C.T @ (value.numpy() - C @ prior))
-    np.testing.assert_allclose(out, np.c_[codes.numpy(), np.ones(len(codes))] @ solution, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(out, np.c_[codes.detach().numpy(), np.ones(len(codes))] @ solution, rtol=1e-3, atol=1e-3)
 
 
 def test_validation_error_in_the_history_is_the_one_of_predict(planted_small):

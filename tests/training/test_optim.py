@@ -1,5 +1,7 @@
 """L-BFGS, against problems whose minimum is known and against SciPy."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -68,7 +70,7 @@ def test_never_climbs():
         optimizer.step(closure)
         with torch.no_grad():
             seen.append(float(0.5 * x @ torch.tensor(A) @ x - torch.tensor(b) @ x))
-    assert all(later <= earlier + 1e-12 for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(seen))
 
 
 def test_says_when_it_has_converged():

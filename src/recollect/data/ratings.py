@@ -155,8 +155,15 @@ class Ratings:
 
     def count(self, side: Side) -> Int64[np.ndarray, " rows"]:
         """Ratings per user ("user") or per item ("item")."""
-        row, n = (self.user, self.n_users) if side == "user" else (self.item, self.n_items)
-        return np.bincount(row, minlength=n).astype(np.int64)
+        return self._count_by_user if side == "user" else self._count_by_item
+
+    @cached_property
+    def _count_by_user(self) -> Int64[np.ndarray, " n_users"]:
+        return np.bincount(self.user, minlength=self.n_users).astype(np.int64)
+
+    @cached_property
+    def _count_by_item(self) -> Int64[np.ndarray, " n_items"]:
+        return np.bincount(self.item, minlength=self.n_items).astype(np.int64)
 
     @property
     def pair(self) -> Int64[np.ndarray, " ratings"]:

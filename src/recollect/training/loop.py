@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,8 +24,8 @@ from recollect.run import Run
 from recollect.training import optim, snapshot
 from recollect.training.watch import Best, History
 
-Loss = Callable[[nn.Module, Block], tuple[Tensor, int]]
-Penalty = Callable[[nn.Module], Tensor]
+Loss = Callable[[Any, Block], tuple[Tensor, int]]   # the network, and rows
+Penalty = Callable[[Any], Tensor]
 
 log = logging.getLogger("recollect")
 
@@ -49,20 +50,19 @@ class Plan:
         if self.optimizer in optim.FULL_BATCH and self.batch_size is not None:
             raise SettingError(f"optimizer={self.optimizer!r} needs the whole data at each step, found batch_size="
                                f"{self.batch_size}; leave batch_size out, or use adam or sgd.")
-        for name in ("epochs", "look_every", "history"):
-            if getattr(self, name) < 1:
+        for name in ("epochs", "look_every", "history", "patience", "batch_size"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise SettingError(f"{name} must be 1 or more, found {getattr(self, name)}.")
         if self.learning_rate <= 0:
             raise SettingError(f"learning_rate must be above 0, found {self.learning_rate}.")
-        if self.batch_size is not None and self.batch_size < 1:
-            raise SettingError(f"batch_size must be 1 or more, found {self.batch_size}.")
 
 
 def fit(net: nn.Module, rows: Rows, loss: Loss, run: Run, plan: Plan, *, penalty: Penalty | None = None,
-        validate: Callable[[], float] | None = None, belongs_to: dict[str, Any] | None = None) -> History:
+        validate: Callable[[], float] | None = None, par: float = math.inf, belongs_to: dict[str, Any] | None = None) -> History:
     """Train the network in place and leave the best weights in it (the last, without validation).
 
     `validate` returns the validation RMSE of the network as it is; it is called in evaluation mode without gradients.
+    Patience runs only once that is below `par`, what a constant prediction would reach.
     With `run.folder` a snapshot is kept there; with `run.resume` it is taken up, if it belongs to this fit.
 
     Raises: SettingError for a plan that cannot work; TrainingError if the objective is NaN or infinite, or the snapshot
@@ -70,7 +70,7 @@ def fit(net: nn.Module, rows: Rows, loss: Loss, run: Run, plan: Plan, *, penalty
     """
     plan.check()
     keep = _Keeper(net, rows, loss, penalty, plan)
-    history, best = History(), Best(net, patience=plan.patience)
+    history, best = History(), Best(net, patience=plan.patience, par=par)
     owner = {**asdict(plan), **(belongs_to or {}), "seed": run.seed, "rows": len(rows), "cells": len(rows.column)}
     if run.folder and run.resume:
         _take_up(run, owner, keep, history, best)
@@ -93,11 +93,11 @@ def fit(net: nn.Module, rows: Rows, loss: Loss, run: Run, plan: Plan, *, penalty
                 watcher(figures)
             due = time.monotonic() - written >= run.snapshot_seconds
             if run.folder and (due or stop.asked or done or epoch == plan.epochs):
-                snapshot.write(run.folder / "snapshot", _state(keep, history, best), belongs_to=owner)
+                snapshot.write(Path(run.folder) / "snapshot", _state(keep, history, best), belongs_to=owner)
                 written = time.monotonic()
-            if stop.asked and not done and epoch < plan.epochs:
-                raise KeyboardInterrupt(f"stopped after epoch {epoch}"
-                                        + (f"; the snapshot is in {run.folder / 'snapshot'}" if run.folder else ""))
+            if stop.asked:
+                kept = f"; the snapshot is in {run.folder}" if run.folder else ""
+                raise KeyboardInterrupt(f"stopped after epoch {epoch}{kept}")
     best.restore()
     history.best_epoch, history.best_valid_rmse = best.epoch or len(history), best.error
     net.eval()
@@ -147,7 +147,7 @@ class _Keeper:
                 return whole.detach()
 
             self.optimizer.zero_grad()
-            self.optimizer.step(closure)
+            self.optimizer.step(closure)  # type: ignore[arg-type]
             if sums:
                 if not math.isfinite(sums["objective"]):
                     raise TrainingError(f"The objective became {sums['objective']} in epoch {number}; the step is too "
@@ -167,7 +167,9 @@ def _block(rows: Rows, device: torch.device) -> Block:
 
 
 def _state(keep: _Keeper, history: History, best: Best) -> dict[str, Any]:
+    on_device = torch.cuda.get_rng_state(keep.device) if keep.device.type == "cuda" else None
     return {"net": keep.net.state_dict(), "optimizer": keep.optimizer.state_dict(), "random": torch.get_rng_state(),
+            "random_on_device": on_device,
             "epochs": history.epochs, "seconds": history.seconds,
             "best": {"weights": best.weights, "error": best.error if best.weights else None, "epoch": best.epoch,
                      "waited": best.waited}}
@@ -175,13 +177,15 @@ def _state(keep: _Keeper, history: History, best: Best) -> dict[str, Any]:
 
 def _take_up(run: Run, owner: dict[str, Any], keep: _Keeper, history: History, best: Best) -> None:
     assert run.folder is not None
-    state = snapshot.read(run.folder / "snapshot", belongs_to=owner)
+    state = snapshot.read(Path(run.folder) / "snapshot", belongs_to=owner)
     if state is None:
         log.info("no snapshot in %s: starting from the beginning", run.folder)
         return
     keep.net.load_state_dict(state["net"])
     keep.optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"])
+    if state["random_on_device"] is not None:
+        torch.cuda.set_rng_state(state["random_on_device"], keep.device)
     history.epochs, history.seconds = state["epochs"], state["seconds"]
     found = state["best"]
     best.weights, best.epoch, best.waited = found["weights"], found["epoch"], found["waited"]

@@ -17,6 +17,8 @@ from recollect.errors import unknown
 
 Closure = Callable[[], Tensor]  # sets the gradients and returns the objective
 
+Vector = list[Tensor]            # one part per parameter
+
 OPTIMIZERS = ("lbfgs", "rprop", "adam", "sgd")
 FULL_BATCH = ("lbfgs", "rprop")  # steps of these make no sense on a part of the data
 
@@ -42,14 +44,14 @@ class LBFGS:
     """Limited-memory BFGS with a strong-Wolfe line search, full batch; one step is one iteration.
 
     The history's vectors are kept in 16 bits, each scaled to its largest entry: they only steer the search, and the
-    line search judges every step in full precision. Memory: 5 + history vectors of 32 bits.
+    line search judges every step in full precision. Memory beside the parameters: 3 + history vectors of 32 bits (two
+    gradients, the direction, and pairs of 16-bit vectors).
 
     Source: Nocedal and Wright, Numerical Optimization, 2nd edition, algorithms 7.4, 7.5, 3.5 and 3.6.
     """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], *, history: int = 5, most_evaluations: int = 20) -> None:
         self._parameters = list(parameters)
-        self._sizes = [p.numel() for p in self._parameters]
         self._history, self._most = history, most_evaluations
         self._pairs: list[_Pair] = []
         self._objective: float | None = None
@@ -66,29 +68,33 @@ class LBFGS:
             return
         if self._objective is None or any(p.grad is None for p in self._parameters):
             self._objective = self._evaluate(closure)
-        gradient = self._gradient()
+        gradient = self._take_gradient()
         direction = _two_loop(self._pairs, gradient)
-        slope = float(direction @ gradient)
-        if not self._pairs or slope > -1e-12 * float(gradient.norm() * direction.norm()):
-            self._pairs, direction, slope = [], -gradient, -float(gradient @ gradient)
-        origin = [p.detach().clone() for p in self._parameters]
+        slope = _dot(direction, gradient)
+        if not self._pairs or slope > -1e-12 * (_dot(gradient, gradient) * _dot(direction, direction)) ** 0.5:
+            self._pairs, direction, slope = [], [-g for g in gradient], -_dot(gradient, gradient)
+        here = 0.0
 
         def along(step: float) -> tuple[float, float]:
-            self._move(origin, direction, step)
-            return self._evaluate(closure), self._slope(direction)
+            nonlocal here
+            for p, d in zip(self._parameters, direction, strict=True):
+                p.add_(d, alpha=step - here)
+            here = step
+            objective = self._evaluate(closure)
+            return objective, _dot(direction, [_given(p.grad) for p in self._parameters])
 
-        first = 1.0 if self._pairs else min(1.0, 1.0 / max(float(gradient.abs().sum()), 1e-30))
+        first = 1.0 if self._pairs else min(1.0, 1.0 / max(sum(float(g.abs().sum()) for g in gradient), 1e-30))
         step, objective = _strong_wolfe(along, start=(self._objective, slope), first=first, most=self._most)
         if step == 0.0:  # with a history, forget it and try the steepest descent next; without one, this is the end
             self.converged, self._pairs = not self._pairs, []
-            self._move(origin, direction, 0.0)
-            self._objective = self._evaluate(closure)
+            self._objective, _ = along(0.0)
             return
-        del origin
         self._objective = objective
-        change = self._gradient().sub_(gradient)
-        del gradient
-        pair = _Pair.of(direction.mul_(step), change)
+        for g, p in zip(gradient, self._parameters, strict=True):
+            g.sub_(_given(p.grad)).neg_()
+        for d in direction:
+            d.mul_(step)
+        pair = _Pair.of(direction, gradient)
         if pair.curvature > 1e-10 * pair.change_square:
             self._pairs = [*self._pairs, pair][-self._history:]
 
@@ -112,51 +118,61 @@ class LBFGS:
         with torch.enable_grad():
             return float(closure())
 
-    def _gradient(self) -> Tensor:
-        return torch.cat([p.grad.reshape(-1) for p in self._parameters if p.grad is not None])
-
-    def _slope(self, direction: Tensor) -> float:
-        parts = direction.split(self._sizes)
-        return sum(float(p.grad.reshape(-1) @ part) for p, part in zip(self._parameters, parts, strict=True)
-                   if p.grad is not None)
-
-    def _move(self, origin: list[Tensor], direction: Tensor, step: float) -> None:
-        parts = direction.split(self._sizes)
-        for p, at, part in zip(self._parameters, origin, parts, strict=True):
-            p.copy_(at).add_(part.view_as(p), alpha=step)
+    def _take_gradient(self) -> Vector:
+        """The gradient, handed over: the parameters keep none, so the next evaluation does not add to it."""
+        found = [_given(p.grad) for p in self._parameters]
+        for p in self._parameters:
+            p.grad = None
+        return found
 
 
 @dataclass
 class _Pair:
     """One step s and the change of the gradient y along it, in 16 bits, with s·y and y·y in full."""
 
-    step: Tensor
+    step: list[Tensor]
     step_scale: float
-    change: Tensor
+    change: list[Tensor]
     change_scale: float
     curvature: float      # s·y
     change_square: float  # y·y
 
     @classmethod
-    def of(cls, step: Tensor, change: Tensor) -> _Pair:
-        curvature, square = float(step @ change), float(change @ change)
-        a, b = (max(float(v.abs().max()), 1e-30) for v in (step, change))
-        return cls(step.div_(a).half(), a, change.div_(b).half(), b, curvature, square)
+    def of(cls, step: Vector, change: Vector) -> _Pair:
+        curvature, square = _dot(step, change), _dot(change, change)
+        a, b = (max(max(float(part.abs().max()) for part in v), 1e-30) for v in (step, change))
+        return cls([(x / a).half() for x in step], a, [(x / b).half() for x in change], b, curvature, square)
 
 
-def _two_loop(pairs: list[_Pair], gradient: Tensor) -> Tensor:
-    q = -gradient
+def _given(gradient: Tensor | None) -> Tensor:
+    assert gradient is not None, "a parameter that the objective does not depend on"
+    return gradient
+
+
+def _dot(a: Vector, b: Vector) -> float:
+    return sum(float(x.reshape(-1).to(y.dtype) @ y.reshape(-1)) for x, y in zip(a, b, strict=True))
+
+
+def _two_loop(pairs: list[_Pair], gradient: Vector) -> Vector:
+    """Minus the gradient times the inverse Hessian that the pairs suggest (algorithm 7.4)."""
+    q = [-g for g in gradient]
     shares = []
     for pair in reversed(pairs):
-        share = pair.step_scale * float(pair.step.to(q.dtype) @ q) / pair.curvature
-        q.add_(pair.change.to(q.dtype), alpha=-share * pair.change_scale)
+        share = pair.step_scale * _dot(pair.step, q) / pair.curvature
+        _add(q, pair.change, -share * pair.change_scale)
         shares.append(share)
     if pairs:
-        q.mul_(pairs[-1].curvature / pairs[-1].change_square)
+        for part in q:
+            part.mul_(pairs[-1].curvature / pairs[-1].change_square)
     for pair, share in zip(pairs, reversed(shares), strict=True):
-        back = pair.change_scale * float(pair.change.to(q.dtype) @ q) / pair.curvature
-        q.add_(pair.step.to(q.dtype), alpha=(share - back) * pair.step_scale)
+        back = pair.change_scale * _dot(pair.change, q) / pair.curvature
+        _add(q, pair.step, (share - back) * pair.step_scale)
     return q
+
+
+def _add(to: Vector, what: Vector, times: float) -> None:
+    for x, y in zip(to, what, strict=True):
+        x.add_(y.to(x.dtype), alpha=times)
 
 
 def _strong_wolfe(along: Callable[[float], tuple[float, float]], *, start: tuple[float, float], first: float, most: int,

@@ -27,17 +27,21 @@ class History:
 
 
 class Best:
-    """The weights with the lowest validation error so far; says when waiting longer is pointless."""
+    """The weights with the lowest validation error so far; says when waiting longer is pointless.
 
-    def __init__(self, net: nn.Module, *, patience: int | None, least_gain: float = 1e-5) -> None:
-        self.patience, self.least_gain = patience, least_gain
+    Waiting starts once the error is below `par`: before, a network that has not yet learned the mean may stand still
+    (its predictions clipped to the lowest rating) without being done.
+    """
+
+    def __init__(self, net: nn.Module, *, patience: int | None, par: float = math.inf, least_gain: float = 1e-5) -> None:
+        self.patience, self.par, self.least_gain = patience, par, least_gain
         self.error, self.epoch, self.waited = math.inf, 0, 0
         self.weights: dict[str, Tensor] = {}
         self._net = net
 
     def see(self, error: float, epoch: int) -> bool:
         """Note an error; True if it is time to stop. An epoch that ends the wait must gain `least_gain`."""
-        self.waited = 0 if error < self.error - self.least_gain else self.waited + 1
+        self.waited = 0 if error < self.error - self.least_gain or min(error, self.error) > self.par else self.waited + 1
         if error < self.error:
             self.error, self.epoch = error, epoch
             if not self.weights:
