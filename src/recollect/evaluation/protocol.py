@@ -97,8 +97,8 @@ class Scores:
         for key, what in MUST_AGREE.items():
             mine, others = self.about.get(key), other.about.get(key)
             if mine != others or (key == "tested_on" and mine is None):
-                raise DataError(f"The {what} of these two differ: {mine} and {others}. Only what was measured on the "
-                                "same ratings can be compared; score both models on one split, in the same way.")
+                raise DataError(f"The {what} must be the same for both scores, found {mine} and {others}; score both "
+                                "models on one split, in the same way.")
         a, b = self._in_order(name), other._in_order(name)
         fine = np.isfinite(a) & np.isfinite(b)
         group = self._group_of(name, self._order(name)[fine])
@@ -148,7 +148,7 @@ def held_out(model: Model, test: Ratings, *, given: Ratings | None = None, split
                   group=test.user.astype(np.int64), pair=test.pair)
 
 
-def full_ranking(model: Model, test: Ratings, *, n: int = 10, relevant: float | None = None,
+def full_ranking(model: Model, test: Ratings, *, n: int = 10, relevant: int | float | None = None,
                  given: Ratings | None = None, split: Split | None = None) -> Scores:
     """Rank the whole catalogue for each user with test ratings, as `recommend.top_n` does; score the first n.
 
