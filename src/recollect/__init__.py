@@ -7,29 +7,35 @@
     print(rc.held_out(model, test).table("rmse", "mae"))
 """
 
-from recollect.catalogue import find, make, names
-from recollect.checkpoint import load as load_model
-from recollect.checkpoint import save
-from recollect.data.ratings import Ratings, Rows
-from recollect.data.read import from_frame, from_scipy, from_tuples, read
-from recollect.data.sources import load
-from recollect.data.split import (
-    Split,
-    covering_split,
-    density_sweep,
-    k_folds,
-    leave_last_split,
-    new_user_split,
-    random_split,
-    time_split,
-    window_split,
-)
-from recollect.data.vocab import Vocab
-from recollect.errors import RecollectError
-from recollect.evaluation.protocol import Scores, full_ranking, held_out, new_users
-from recollect.model import Model
-from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
-from recollect.run import Run
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recollect.catalogue import find, make, names
+    from recollect.checkpoint import load as load_model
+    from recollect.checkpoint import save
+    from recollect.data.ratings import Ratings, Rows
+    from recollect.data.read import from_frame, from_scipy, from_tuples, read
+    from recollect.data.sources import load
+    from recollect.data.split import (
+        Split,
+        covering_split,
+        density_sweep,
+        k_folds,
+        leave_last_split,
+        new_user_split,
+        random_split,
+        time_split,
+        window_split,
+    )
+    from recollect.data.vocab import Vocab
+    from recollect.errors import RecollectError
+    from recollect.evaluation.protocol import Scores, full_ranking, held_out, new_users
+    from recollect.model import Model
+    from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
+    from recollect.run import Run
 
 __all__ = [
     "Model", "Ratings", "RecollectError", "Rows", "Run", "Scores", "Split", "Vocab",
@@ -37,3 +43,35 @@ __all__ = [
     "held_out", "k_folds", "leave_last_split", "load", "load_model", "make", "names", "new_user_split", "new_users",
     "predict", "random_split", "read", "save", "similar", "time_split", "top_n", "top_n_to_parquet", "window_split",
 ]
+
+_HOMES = {
+    "catalogue": "find make names",
+    "checkpoint": "load_model=load save",
+    "data.ratings": "Ratings Rows",
+    "data.read": "from_frame from_scipy from_tuples read",
+    "data.sources": "load",
+    "data.split": "Split covering_split density_sweep k_folds leave_last_split new_user_split random_split time_split"
+                  " window_split",
+    "data.vocab": "Vocab",
+    "errors": "RecollectError",
+    "evaluation.protocol": "Scores full_ranking held_out new_users",
+    "model": "Model",
+    "recommend": "fold_in predict similar top_n top_n_to_parquet",
+    "run": "Run",
+}  # module: the names it gives here; name=other where it is called otherwise there
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: torch takes seconds, and help should come at once."""
+    for module, given in _HOMES.items():
+        for word in given.split():
+            here, _, there = word.partition("=")
+            if here == name:
+                found = getattr(importlib.import_module(f"recollect.{module}"), there or here)
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module 'recollect' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -24,7 +24,7 @@ from recollect.errors import DataError
 
 log = logging.getLogger("recollect")
 
-BLOCK = 4 << 20                                   # bytes of text parsed at once
+BLOCK = 2 << 20                                   # bytes of text parsed at once
 LONGEST = 4                                       # blocks that a field in quotes may fill
 HEAD = 1 << 20                                    # bytes looked at to find the layout
 SEPARATORS = ("::", "\t", ",", ";", "|", " ")     # tried in this order; " " stands for any run of blanks

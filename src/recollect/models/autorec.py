@@ -24,7 +24,7 @@ from recollect.nn import BOUNDS, Binary, ObservedOutput, OntoScale, SparseInput,
 from recollect.rowmodel import RowModel
 from recollect.run import Run
 from recollect.training import loop
-from recollect.training.losses import squared_error
+from recollect.training.losses import square, squared_error
 from recollect.training.watch import History
 
 
@@ -137,8 +137,7 @@ class AutoRec(RowModel):
 
     def penalty(self, net: Network) -> Tensor:
         """λ/2 · (‖W‖² + ‖V‖²)."""
-        squares = [w.square().sum() for w in net.weights()]
-        return self.reg / 2 * torch.stack(squares).sum()
+        return self.reg / 2 * torch.stack([square(w) for w in net.weights()]).sum()
 
     def output_weights(self) -> Tensor:
         """See RowModel."""
