@@ -49,7 +49,7 @@ def save(model: Model, folder: str | Path) -> Path:
     Raises: NotFittedError if there is nothing to save; CheckpointError if the folder cannot be written (a full disk),
     or holds anything that is not part of a saved model.
     """
-    model._given(None)
+    model.given()
     folder = Path(folder)
     _refuse_foreign(folder)
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -72,8 +73,20 @@ class Model(ABC):
         self._check_data(train, valid)
         if run.threads:
             torch.set_num_threads(run.threads)
-        self._forget()
+        if run.folder and not run.resume:
+            for stage in ("snapshot", "refit"):
+                shutil.rmtree(Path(run.folder) / stage, ignore_errors=True)
         started = time.monotonic()
+        try:
+            self._fit(train, valid, run)
+        except BaseException:
+            self.__dict__.pop("net_", None)  # half learned is not fitted
+            raise
+        self.seed_, self.seconds_ = run.seed, time.monotonic() - started
+        return self
+
+    def _fit(self, train: Ratings, valid: Ratings | None, run: Run) -> None:
+        self._forget()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             self.given_ = train
@@ -82,9 +95,7 @@ class Model(ABC):
         if self.refit and valid is not None:
             self._fit_again(train.union(valid), run)
         self.net_.eval()
-        self.seed_, self.seconds_ = run.seed, time.monotonic() - started
         self._forget()
-        return self
 
     def _fit_again(self, ratings: Ratings, run: Run) -> None:
         chosen = {"epochs": self.history_.best_epoch} if self.history_.best_epoch else {}
@@ -137,7 +148,7 @@ class Model(ABC):
         `given` is what predictions may be made from, by default what the model was fitted on; people who stand in it
         and were not there in fitting are folded in.
         """
-        given = self._given(given)
+        given = self.given(given)
         user, item = np.asarray(user, np.int64), np.asarray(item, np.int64)
         warm = ~self.is_cold(user, item, given=given)
         out = np.full(len(user), self.cold_value, np.float32)
@@ -152,7 +163,7 @@ class Model(ABC):
     def is_cold(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: Ratings | None = None
                 ) -> Bool[np.ndarray, " pairs"]:
         """Pairs whose user or item has no rating to predict from."""
-        given = self._given(given)
+        given = self.given(given)
         has_user, has_item = given.count("user") > 0, self.given_.count("item") > 0
         return ~(_at(has_user, user) & _at(has_item, item))
 
@@ -161,7 +172,11 @@ class Model(ABC):
         """What a cold pair gets."""
         return self.given_.mean if self.cold == "mean" else sum(self.given_.scale) / 2
 
-    def _given(self, given: Ratings | None) -> Ratings:
+    def given(self, given: Ratings | None = None) -> Ratings:
+        """What predictions are made from: these ratings, or those the model was fitted on.
+
+        Raises: NotFittedError.
+        """
         if not hasattr(self, "net_"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted; call fit, or load a saved one.")
         return self.given_ if given is None else given

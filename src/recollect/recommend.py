@@ -141,7 +141,7 @@ def _neighbours(model: Model, what: Literal["user", "item"], vocab: Vocab, asked
 
 def _fitted(model: Model) -> Ratings:
     """What the model was fitted on; an error if it was not."""
-    return model._given(None)
+    return model.given()
 
 
 def _listed(name: str, ids: Any) -> Any:

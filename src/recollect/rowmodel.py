@@ -123,8 +123,8 @@ class RowModel(Model):
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """Rows: their codes. Columns: their output weights. Both less their mean."""
         with torch.no_grad():
-            found = self._codes(self.given_)[0] if side == self.side else self.output_weights()
-            return (found - found.mean(dim=0)).cpu().numpy()
+            found = (self._codes(self.given_)[0] if side == self.side else self.output_weights()).cpu().numpy()
+            return found - found[self.given_.count(side) > 0].mean(axis=0)
 
     @abstractmethod
     def output_weights(self) -> Tensor:

@@ -26,7 +26,7 @@ class Run:
     threads: int | None = None                              # None: as many as torch was told, by default every core
     folder: Path | str | None = None                              # where a snapshot is kept; None: keep none
     resume: bool = False                                    # take up the snapshot in folder, if there is one
-    snapshot_seconds: float = 30.0                          # at most this much work is lost when a fit is killed
+    snapshot_seconds: int | float = 30                         # at most this much work is lost when a fit is killed
     watchers: tuple[Watcher, ...] = ()
 
     def __post_init__(self) -> None:

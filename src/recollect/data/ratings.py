@@ -215,7 +215,8 @@ def titles(catalogue: pl.DataFrame | None, item_ids: Iterable[object] | pl.Serie
     asked = as_text(item_ids).to_frame("item_id")
     if catalogue is None or "title" not in catalogue.columns:
         return [None] * len(asked)
-    return asked.join(catalogue, on="item_id", how="left", maintain_order="left")["title"].to_list()
+    known = catalogue.unique("item_id", keep="first")
+    return asked.join(known, on="item_id", how="left", maintain_order="left")["title"].to_list()
 
 
 def _check(r: Ratings) -> None:

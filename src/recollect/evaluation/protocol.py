@@ -195,7 +195,7 @@ def _hits(good: Rows, shown: Int64[np.ndarray, "users n"]) -> Bool[np.ndarray, "
 
 
 def _check(model: Model, test: Ratings, given: Ratings | None) -> None:
-    fitted = model._given(None)
+    fitted = model.given()
     if not len(test):
         raise DataError("There is no test rating to score.")
     for what, part in (("the ratings the model was fitted on", fitted), ("given", given)):
