@@ -47,6 +47,9 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
         axes.annotate(f"{history.best_valid_rmse:.4f}, epoch {history.best_epoch}",
                       (history.best_epoch, history.best_valid_rmse), xytext=(0, 9), textcoords="offset points",
                       ha="right" if history.best_epoch > len(history) / 2 else "left", color="#c2410c")
+        seen = [history.best_valid_rmse, *(value for _, value in history.column("train_rmse"))]
+        low, high = min(seen), 1.25 * history.best_valid_rmse   # the first epochs, far above, would flatten all the rest
+        axes.set_ylim(low - 0.1 * (high - low), max(high, low * 1.05))
     axes.set(xlabel="epoch", ylabel="RMSE")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(title, loc="left", fontsize=11)
