@@ -54,6 +54,13 @@ def test_loss_and_gradients_equal_the_dense_statement(few, side):
     np.testing.assert_allclose(net.input.bias.grad, back.sum(axis=0), **near)
 
 
+def test_the_input_weights_may_have_a_lambda_of_their_own(few):
+    model = unfitted(few, reg=2.0, reg_input=6.0, hidden=(3, 2))
+    V, middle, W = (w.detach().double().numpy() for w in model.net_.weights())
+    expected = 3.0 * (V**2).sum() + 1.0 * ((middle**2).sum() + (W**2).sum())
+    assert float(model.penalty(model.net_).detach()) == pytest.approx(expected, rel=1e-5)
+
+
 def test_equation_1_by_hand():
     """One row with ratings 2 and 4 of columns 0 and 2; one hidden unit."""
     net = AutoRec(hidden=1, side="item")
@@ -163,7 +170,7 @@ def test_threads_change_nothing_beyond_rounding(planted_small):
 
 @pytest.mark.parametrize(("settings", "message"), [
     ({"hidden": 0}, "hidden is one or more sizes"),
-    ({"reg": -1.0}, "reg is 0 or more"),
+    ({"reg": -1.0}, "reg and reg_input are 0 or more"),
     ({"hidden_activation": "sigmoyd"}, "Did you mean 'sigmoid'"),
     ({"optimizer": "lbfgs", "dropout": 0.5}, "dropout changes it"),
     ({"optimizer": "adam", "dropout": 1.0}, "less than 1"),

@@ -54,8 +54,7 @@ def compare(screen: Screen, source: Source, columns: Columns,
             seed: Seed = 0, threads: Threads = None,
             ranking: Annotated[bool, typer.Option("--ranking", help="Rank all items for each user, too.")] = False,
             out: Annotated[Path | None, typer.Option(metavar="JSON", help="Write all figures here.")] = None) -> Answer:
-    """Compare models on the same random splits: errors with intervals, what differs by more than chance, time, "
-      "memory."""
+    """Compare models on the same random splits: errors with intervals, what differs by more than chance, time and memory."""
     entries = entries_of(models, settings_of(settings or ()))
     if not 0 < test < 1:
         raise SettingError(f"--test is a share above 0 and below 1, such as 0.1; found {test}.")

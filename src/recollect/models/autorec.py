@@ -76,6 +76,7 @@ class AutoRec(RowModel):
     hidden_activation: str = "sigmoid"     # g
     output_activation: str = "identity"    # f; a bounded one is stretched onto the rating scale
     reg: float = 400.0                     # lambda of equation 2, on every weight matrix; the authors' code calls it 100
+    reg_input: float | None = None         # lambda of V alone; None: as reg (the authors' code too has one per layer)
     dropout: float = 0.0                   # share of each hidden layer dropped
     input_dropout: float = 0.0             # share of the input ratings dropped
     binary_code: bool = False              # hidden units thresholded to 0 or 1, the gradient straight through
@@ -84,7 +85,7 @@ class AutoRec(RowModel):
     epochs: int = 300                      # at most; an epoch of L-BFGS is one iteration
     learning_rate: float = 0.001           # Adam, SGD; Rprop's first step
     batch_size: int | None = None          # rows; None: all at once
-    history: int = 5                       # pairs that L-BFGS remembers
+    history: int = 4                       # pairs that L-BFGS remembers
     patience: int | None = 4               # looks at the validation error without a gain before stopping
     look_every: int = 5                    # epochs between looks
     cold: str = "middle"                   # of the scale: the paper's 3, of 1 to 5
@@ -100,8 +101,9 @@ class AutoRec(RowModel):
             raise SettingError(f"hidden is one or more sizes, each 1 or more; found {self.hidden}.")
         if self.side not in ("user", "item"):
             raise SettingError(f"side is \"item\" or \"user\", found {self.side!r}.")
-        if self.reg < 0 or self.init <= 0:
-            raise SettingError(f"reg is 0 or more and init above 0, found reg={self.reg} and init={self.init}.")
+        if min(self.reg, self.reg_input or 0.0) < 0 or self.init <= 0:
+            raise SettingError(f"reg and reg_input are 0 or more and init above 0, found reg={self.reg}, reg_input="
+                               f"{self.reg_input} and init={self.init}.")
         activation(self.hidden_activation)
         activation(self.output_activation)
         check_share("dropout", self.dropout)
@@ -136,8 +138,9 @@ class AutoRec(RowModel):
         return squared_error(net.decode(net.encode(rows), at=rows), rows.value)  # type: ignore[arg-type]
 
     def penalty(self, net: Network) -> Tensor:
-        """λ/2 · (‖W‖² + ‖V‖²)."""
-        return self.reg / 2 * torch.stack([square(w) for w in net.weights()]).sum()
+        """λ/2 · (‖W‖² + ‖V‖²), or a λ of its own for V."""
+        first, *others = (square(w) for w in net.weights())
+        return ((self.reg if self.reg_input is None else self.reg_input) * first + self.reg * torch.stack(others).sum()) / 2
 
     def output_weights(self) -> Tensor:
         """See RowModel."""
