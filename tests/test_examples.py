@@ -2,7 +2,6 @@ import importlib.util
 import runpy
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -24,7 +23,7 @@ def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "MODELS", {"bias": {}, "autorec": {"hidden": 6, "reg": 2.0, "epochs": 4}})
+    monkeypatch.setattr(module, "REAL", {"hidden": 6, "reg": 2.0, "epochs": 4})
     monkeypatch.setattr(module.jobs, "each", lambda function, inputs, processes: map(function, inputs))
     return module
 
@@ -40,12 +39,12 @@ def test_demo_shows_both_models_and_keeps_one(demo: ModuleType, monkeypatch: pyt
 
 def test_demo_without_network_says_that_its_data_are_made_up(demo: ModuleType, monkeypatch: pytest.MonkeyPatch,
                                                              capsys: pytest.CaptureFixture[str]) -> None:
-    def load(name: str, load: Any = rc.load) -> rc.Ratings:
-        if name.startswith("movielens"):
-            raise demo.FetchError("no network")
-        return load("planted/tiny")
+    def load(name: str) -> rc.Ratings:
+        raise demo.FetchError("no network")
 
     monkeypatch.setattr(demo.rc, "load", load)
-    ratings, name = demo.load()
-    assert (ratings.name, name) == ("planted/tiny", "made-up ratings (synthetic)")
+    ratings, name, settings = demo.load()
+    assert ratings.name == "planted"
+    assert "SYNTHETIC" in name
+    assert settings == demo.MADE_UP
     assert "SYNTHETIC" in capsys.readouterr().out
