@@ -22,8 +22,8 @@ from rich.table import Table
 
 import recollect as rc
 from recollect import jobs
+from recollect.data.parts import Split
 from recollect.data.sources import movielens
-from recollect.data.split import Split
 from recollect.errors import FetchError
 from recollect.kernels import Block, observed, times_dense
 from recollect.run import peak_memory_mb

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from recollect.catalogue import find, make, names
     from recollect.checkpoint import load as load_model
     from recollect.checkpoint import save
+    from recollect.data.parts import Split
     from recollect.data.ratings import Ratings, Rows
     from recollect.data.read import from_frame, from_scipy, from_tuples, read
     from recollect.data.sources import load
     from recollect.data.split import (
-        Split,
         covering_split,
         density_sweep,
         k_folds,
@@ -50,7 +50,8 @@ _HOMES = {
     "data.ratings": "Ratings Rows",
     "data.read": "from_frame from_scipy from_tuples read",
     "data.sources": "load",
-    "data.split": "Split covering_split density_sweep k_folds leave_last_split new_user_split random_split time_split"
+    "data.parts": "Split",
+    "data.split": "covering_split density_sweep k_folds leave_last_split new_user_split random_split time_split"
                   " window_split",
     "data.vocab": "Vocab",
     "errors": "RecollectError",

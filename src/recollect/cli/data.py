@@ -14,8 +14,8 @@ from rich.console import RenderableType
 
 from recollect.cli.show import Answer, Screen, facts, settings_of, table
 from recollect.cli.sources import Columns, Seed, Source, check_ending, ratings_from, write_frame
+from recollect.data.parts import Split
 from recollect.data.ratings import Ratings, Side
-from recollect.data.split import Split
 from recollect.errors import SettingError, unknown
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)

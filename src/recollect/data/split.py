@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
-import polars as pl
 from jaxtyping import Int, Int8, Int64
 
+from recollect.data.parts import Split
 from recollect.data.ratings import Ratings
 from recollect.errors import DataError, SettingError, unknown
 
@@ -26,64 +25,6 @@ Date = str | int            # "2005-12-01", "2005-12-01T12:00", or seconds since
 
 TRAIN, VALID, TEST, GIVEN = range(4)
 DROPPED = -1                # codes from here downwards: the reasons why a rating is in no part
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Split:
-    """The parts of some ratings, and how they were cut; `train, valid, test = split` unpacks it.
-
-    `valid` is None if none was asked for. `given` is what may be looked at to predict for users who are not in train
-    (`new_user_split`), else None. `dropped` counts the ratings that are in no part, by reason.
-    """
-
-    train: Ratings
-    valid: Ratings | None
-    test: Ratings
-    how: str
-    seed: int | None = None         # None: nothing was drawn
-    settings: dict[str, Any] = field(default_factory=dict)
-    given: Ratings | None = None
-    dropped: dict[str, int] = field(default_factory=dict)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter((self.train, self.valid, self.test))
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{part} {len(ratings):,}" for part, ratings in self.parts.items())
-        return f"Split({self._title()}: {sizes})"
-
-    def __str__(self) -> str:
-        lines = [f"{self._title()} ({', '.join(f'{name}={_plain(value)}' for name, value in self.settings.items())})"]
-        for row in self.table().iter_rows(named=True):
-            cold = [f"{row[f'cold_{what}']:,} {what}" for what in ("users", "items", "ratings") if row[f"cold_{what}"]]
-            lines.append(f"  {row['part']:<6}{row['ratings']:>12,} ratings{row['users']:>10,} users"
-                         f"{row['items']:>10,} items{'   not in train: ' + ', '.join(cold) if cold else ''}")
-        return "\n".join(lines + [f"  left out{count:>10,} ratings: {why}" for why, count in self.dropped.items()])
-
-    def _title(self) -> str:
-        return f"{self.how}{'' if self.seed is None else f', seed {self.seed}'}"
-
-    @property
-    def parts(self) -> dict[str, Ratings]:
-        """The parts that there are, by name."""
-        every = {"train": self.train, "valid": self.valid, "given": self.given, "test": self.test}
-        return {name: part for name, part in every.items() if part is not None}
-
-    def table(self) -> pl.DataFrame:
-        """A row per part: its ratings, users and items, and how many of these train does not have.
-
-        `cold_ratings` are the ratings whose user or item has no rating in train: no model can have learned about them.
-        """
-        has_user, has_item = self.train.count("user") > 0, self.train.count("item") > 0
-        rows = []
-        for name, part in self.parts.items():
-            users, items = part.count("user") > 0, part.count("item") > 0
-            rows.append({
-                "part": name, "ratings": len(part), "users": int(users.sum()), "items": int(items.sum()),
-                "cold_users": int((users & ~has_user).sum()), "cold_items": int((items & ~has_item).sum()),
-                "cold_ratings": int((~has_user[part.user] | ~has_item[part.item]).sum()),
-            })
-        return pl.DataFrame(rows)
 
 
 def random_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.0, seed: int = 0) -> Split:
@@ -419,7 +360,3 @@ def _window(days: Sequence[str], name: str) -> tuple[int, int]:
     if len(days) != 2 or (stop := _seconds(days[1], end_of_day=True)) <= (start := _seconds(days[0])):
         raise SettingError(f"The window {name}={days} is not a first day and a last day, in this order.")
     return start, stop
-
-
-def _plain(value: object) -> str:
-    return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)

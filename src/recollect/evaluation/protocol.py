@@ -18,8 +18,9 @@ import polars as pl
 from jaxtyping import Bool, Float, Int64
 
 from recollect import catalogue
+from recollect.data.parts import Split
 from recollect.data.ratings import Ratings, Rows
-from recollect.data.split import Split, shared_pairs
+from recollect.data.split import shared_pairs
 from recollect.errors import DataError, LeakError, SettingError
 from recollect.evaluation import metrics
 from recollect.evaluation.significance import Difference, Interval, Statistic, bootstrap_interval, paired_bootstrap
