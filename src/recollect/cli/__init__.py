@@ -53,7 +53,7 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
     """Autoencoders for collaborative filtering: from a ratings file to a recommender."""
 
 
-def _give_memory_back() -> None:
+def give_memory_back() -> None:
     """Let the blocks of a fit go back to the system when it is done with them, instead of lying in pieces: a fit's peak
     falls by a quarter. Huge pages keep that from costing time. Linux only; comes before torch's first allocation."""
     if sys.platform != "linux":
@@ -69,7 +69,7 @@ def _give_memory_back() -> None:
 
 def main() -> None:
     """Run the command line."""
-    _give_memory_back()
+    give_memory_back()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     if "--json" not in sys.argv[1:]:
