@@ -30,7 +30,8 @@ def main() -> None:
     start = time.perf_counter()
     scores = rc.held_out(model, test)
     print(json.dumps({"peer": "recollect", "model": "autorec", "seed": seed, "rmse": round(scores["rmse"], 5),
-                      "mae": round(scores["mae"], 5), "fit_s": round(seconds, 1), "predict_s": round(time.perf_counter() - start, 2),
+                      "mae": round(scores["mae"], 5), "fit_s": round(seconds, 1),
+                      "predict_s": round(time.perf_counter() - start, 2),
                       "peak_rss_mb": round(peak_memory_mb(), 1), "n_train": len(train), "n_test": len(test),
                       "n_cold": scores.about["n_cold"], "epochs": len(model.history_)}))
 

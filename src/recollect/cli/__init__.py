@@ -61,6 +61,7 @@ def give_memory_back() -> None:
     from ctypes import CDLL
 
     large = 4 << 20
+    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")   # Polars: keep nothing freed
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")               # torch: huge pages for large blocks
     os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(large))     # glibc: the same for processes started from here
     with contextlib.suppress(OSError, AttributeError):
