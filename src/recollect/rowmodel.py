@@ -182,6 +182,7 @@ class RowModel(Model):
     def _forget(self) -> None:
         self._kept_codes: tuple[Tensor, np.ndarray] | None = None
 
+    @torch.no_grad()
     def _codes(self, given: Ratings) -> tuple[Tensor, np.ndarray]:
         """The code of every row, and what to add to its output; kept for the ratings the model was fitted on."""
         if given is self.given_ and self._kept_codes:
