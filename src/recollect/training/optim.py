@@ -105,6 +105,9 @@ class LBFGS:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state; the gradient is computed anew at the next step."""
+        for pair in state["pairs"]:  # a snapshot comes back on the CPU
+            for vector in ("step", "change"):
+                pair[vector] = [x.to(p.device) for x, p in zip(pair[vector], self._parameters, strict=True)]
         self._pairs = [_Pair(**pair) for pair in state["pairs"]]
         self._objective, self.evaluations = state["objective"], state["evaluations"]
         self.converged = state["converged"]
