@@ -139,19 +139,43 @@ def test_cold_users_and_items_get_the_papers_three(planted_small):
     np.testing.assert_allclose(mean.predict(np.array([5]), np.array([0])), train.mean, rtol=1e-6)
 
 
-def test_ridge_solve_equals_its_normal_equations(planted_small):
-    """Item side: [w; b] = prior + (CᵀC + diag)⁻¹ Cᵀ (v − C prior), in primal form."""
+@pytest.mark.parametrize("n", [3, 30])
+def test_fold_in_equals_its_normal_equations(planted_small, n):
+    """Item side: x = x̄ + (CᵀC / σ² + Σ⁻¹)⁻¹ Cᵀ (v − C x̄) / σ², in primal form; with fewer and with more ratings than units."""
     model = AutoRec(hidden=6, reg=3.0, epochs=30).fit(planted_small.ratings)
     codes = model._codes(model.given_)[0]
-    seen, value = torch.tensor([0, 3, 8, 20]), torch.tensor([5.0, 1.0, 4.0, 2.0])
+    seen = torch.arange(n)
+    value = torch.tensor(np.random.default_rng(0).integers(1, 6, n), dtype=torch.float32)
     out = model.solve_output(codes[seen], value, codes)
 
-    C = np.c_[codes[seen].detach().numpy(), np.ones(4)].astype(np.float64)
-    w, b = model.net_.output.weight.detach().double().numpy(), model.net_.output.bias.detach().double().numpy()
-    prior = np.append(w.mean(axis=0), b.mean())
-    doubt = np.append(np.full(6, 1.5), model.given_.value.var() / b.var(ddof=1))
-    solution = prior + np.linalg.solve(C.T @ C + np.diag(doubt), C.T @ (value.numpy() - C @ prior))
-    np.testing.assert_allclose(out, np.c_[codes.detach().numpy(), np.ones(len(codes))] @ solution, rtol=1e-3, atol=1e-3)
+    C = np.c_[codes[seen].numpy(), np.ones(n)].astype(np.float64)
+    columns = np.c_[model.net_.output.weight.detach().numpy(), model.net_.output.bias.detach().numpy()].astype(np.float64)
+    noise, mean = model.history_.epochs[-1]["train_rmse"] ** 2, columns.mean(axis=0)
+    spread = np.cov(columns.T) + 0.1 * 2 * noise / 3.0 * np.eye(7)
+    x = mean + np.linalg.solve(C.T @ C / noise + np.linalg.inv(spread), C.T @ (value.numpy() - C @ mean) / noise)
+    np.testing.assert_allclose(out, np.c_[codes.numpy(), np.ones(len(codes))] @ x, rtol=1e-3, atol=1e-3)
+
+
+def test_a_bounded_output_is_folded_in_to_its_minimum(planted_small):
+    """Gauss-Newton ends where the gradient of the objective is zero."""
+    model = AutoRec(hidden=4, reg=3.0, epochs=30, output_activation="sigmoid").fit(planted_small.ratings)
+    codes = model._codes(model.given_)[0]
+    value = torch.tensor([4.0, 2.0, 5.0, 3.0, 4.0])
+    out = model.solve_output(codes[:5], value, codes)
+    mean, root = model._columns_prior()
+    at = torch.zeros(len(mean), dtype=torch.float64, requires_grad=True)
+    C = torch.cat([codes, torch.ones_like(codes[:, :1])], dim=1).double()
+    optimizer = torch.optim.LBFGS([at], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-10)
+
+    def closure():
+        optimizer.zero_grad()
+        error = value - model.net_.f(C[:5] @ (mean + root @ at))
+        loss = error @ error / model._residual_variance() + at @ at
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    np.testing.assert_allclose(out, model.net_.f(C @ (mean + root @ at)).detach(), atol=0.02)
 
 
 def test_validation_error_in_the_history_is_the_one_of_predict(planted_small):
