@@ -21,13 +21,12 @@ def doctor(screen: Screen) -> Answer:
     import torch
 
     from recollect.data import fetch
-    from recollect.run import Run
 
     devices = ["cpu", *(f"cuda:{j} ({torch.cuda.get_device_name(j)})" for j in range(torch.cuda.device_count()))]
     homes = [str(home.resolve()) for home in fetch.homes()]
     found: dict[str, Any] = {
         "python": platform.python_version(), "system": platform.platform(terse=True),
-        "packages": {name: _version(name) for name in PACKAGES}, "devices": devices, "threads": Run().threads,
+        "packages": {name: _version(name) for name in PACKAGES}, "devices": devices, "threads": torch.get_num_threads(),
         "memory_mb": _memory_mb(), "data_folders": {home: _holds(Path(home)) for home in homes}, "cache": homes[-1]}
     found["self_test_seconds"] = _self_test()
     about = {"Python": f"{found['python']} on {found['system']}",
