@@ -15,7 +15,7 @@ test: $(READY)                  # the fast tests
 	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 lint: $(READY)                  # style and types
-	$(BIN)/ruff check src tests examples
+	$(BIN)/ruff check src tests examples benchmarks
 	$(BIN)/mypy
 
 bench: $(READY)                 # what must be fast, measured

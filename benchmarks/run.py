@@ -26,6 +26,7 @@ from recollect.cli import give_memory_back
 from recollect.data.parts import Split
 from recollect.data.sources import movielens
 from recollect.errors import FetchError
+from recollect.evaluation.significance import mean_interval
 from recollect.kernels import Block, observed, times_dense
 from recollect.run import peak_memory_mb
 from recollect.training.losses import square
@@ -167,7 +168,9 @@ def folds() -> dict[str, Any]:
             model = rc.make(name, **settings, refit=True).fit(part.train, part.test)
             scores = rc.held_out(model, test)
             errors.append((scores["rmse"], scores["mae"], scores.about["n_cold"]))
-        found[label] = {"rmse_per_fold": [round(e[0], 4) for e in errors], "rmse": statistics.mean(e[0] for e in errors),
+        interval = mean_interval([e[0] for e in errors], test_share=0.2)
+        found[label] = {"low": interval.low, "high": interval.high,
+                        "rmse_per_fold": [round(e[0], 4) for e in errors], "rmse": statistics.mean(e[0] for e in errors),
                         "mae": statistics.mean(e[1] for e in errors), "cold": sum(e[2] for e in errors)}
     return found
 

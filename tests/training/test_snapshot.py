@@ -21,6 +21,12 @@ def test_none_where_there_is_none(tmp_path):
     assert snapshot.read(tmp_path / "s", belongs_to={}) is None
 
 
+def test_the_earlier_one_is_found_after_a_kill_between_the_renames(tmp_path):
+    snapshot.write(tmp_path / "s", {"x": 1}, belongs_to={})
+    (tmp_path / "s").rename(tmp_path / ".s.old")
+    assert snapshot.read(tmp_path / "s", belongs_to={}) == {"x": 1}
+
+
 def test_anothers_snapshot_is_refused_and_the_difference_named(tmp_path):
     snapshot.write(tmp_path / "s", {}, belongs_to={"hidden": 5, "seed": 0})
     with pytest.raises(TrainingError, match="hidden was 5 and is 6"):

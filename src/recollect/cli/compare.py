@@ -122,7 +122,7 @@ def fit(job: Fit) -> dict[str, Any]:
     from recollect.evaluation.protocol import full_ranking, held_out
     from recollect.run import Run, peak_memory_mb
 
-    run = Run(seed=job.seed, threads=job.threads or Run().threads)
+    run = Run(seed=job.seed, threads=job.threads)
     model = catalogue.make(job.model, **job.settings).fit(job.train, job.valid, run)
     peak = peak_memory_mb()
     scores = held_out(model, job.test)

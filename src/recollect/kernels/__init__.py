@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.sparse import csr_array
 from torch import Tensor
 
@@ -115,9 +115,3 @@ def observed(block: Block, left: Float[Tensor, "rows k"],
              right: Float[Tensor, "columns k"]) -> Float[Tensor, " cells"]:
     """left · rightᵀ at the block's cells only. Differentiable in both."""
     return _Observed.apply(block, left, right)
-
-
-def row_of(block: Block) -> Int[Tensor, " cells"]:
-    """The row number of each cell."""
-    counts = (block.start[1:] - block.start[:-1]).long()
-    return torch.repeat_interleave(torch.arange(block.n_rows, device=block.device), counts)

@@ -39,6 +39,8 @@ def read(folder: Path, *, belongs_to: dict[str, Any]) -> dict[str, Any] | None:
 
     Raises: TrainingError if it belongs to another fit, or cannot be read.
     """
+    if not (folder / "state.json").exists():  # killed while one was put in the place of another: the earlier one is kept
+        folder = folder.with_name(f".{folder.name}.old")
     if not (folder / "state.json").exists():
         return None
     try:
