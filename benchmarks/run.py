@@ -67,7 +67,7 @@ def kernels() -> dict[str, Any]:
     ratings = rc.random_split(ratings_1m(), test=0.1, seed=0).train
     rows = ratings.by_item
     block = Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns)
-    start, row, order = block.flipped
+    columns, _ = block.columns
     V, W = (torch.randn(rows.n_columns, HIDDEN).mul_(0.01).requires_grad_() for _ in range(2))
     mu, b = torch.zeros(HIDDEN, requires_grad=True), torch.zeros(rows.n_columns, requires_grad=True)
     H = torch.rand(len(rows), HIDDEN)
@@ -82,7 +82,7 @@ def kernels() -> dict[str, Any]:
 
     def sparse_step() -> None:
         code = torch.sigmoid(times_dense(block, V) + mu)
-        error = observed(block, code, W) + b.index_select(0, block.column) - block.value
+        error = observed(block, code, W, b) - block.value
         finish(error @ error)
 
     def dense_step() -> None:
@@ -93,7 +93,7 @@ def kernels() -> dict[str, Any]:
     with torch.no_grad():
         products = interleaved({
             "rows × dense": lambda: times_dense(block, V),
-            "rowsᵀ × dense": lambda: back.times_dense(start, row, block.value[order], H),
+            "rowsᵀ × dense": lambda: back.times_dense(columns, block.by_column(block.value), H),
             "dense · dense at the cells": lambda: observed(block, H, W),
         })
     steps = interleaved({"sparse step": sparse_step, DENSE: dense_step}, rounds=5)

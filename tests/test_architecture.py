@@ -14,7 +14,8 @@ LAYER = {"errors": 0, "run": 0, "jobs": 0, "files": 0, "data": 1, "kernels": 2, 
 WITHIN = {"rowmodel": {"model"}, "ranking": {"model"}, "catalogue": {"model"}, "training": {"nn"}, "files": {"errors"},
           "run": {"errors"},
           "jobs": {"errors", "run"}}
-HOMES = {"matplotlib": {"report"}, "pooch": {"data"}, "typer": {"cli"}, "rich": {"cli"}}
+HOMES = {"matplotlib": {"report"}, "pooch": {"data"}, "typer": {"cli"}, "rich": {"cli"},
+         "numba": {"kernels"}, "llvmlite": {"kernels"}}
 
 
 def room(path: Path) -> str:

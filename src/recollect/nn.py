@@ -53,7 +53,7 @@ class ObservedOutput(nn.Module):
         """One number per cell of `at`; without `at`, rows × columns: for small blocks only."""
         if at is None:
             return code @ self.weight.t() + self.bias
-        return observed(at, code, self.weight) + self.bias.index_select(0, at.column)
+        return observed(at, code, self.weight, self.bias)
 
 
 class OntoScale(nn.Module):

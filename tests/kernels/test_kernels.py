@@ -1,13 +1,15 @@
 """The sparse products and their gradients, against dense NumPy."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recollect.data.ratings import Rows
-from recollect.kernels import BACKENDS, Block, observed, times_dense
+from recollect.kernels import BACKENDS, Block, cpu, observed, times_dense
 
 
 def random_rows(seed: int, n_rows: int, n_columns: int, share: float) -> tuple[Rows, np.ndarray, np.ndarray]:
@@ -25,7 +27,8 @@ def block_of(rows: Rows, backend: str) -> Block:
     return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, backend=backend)
 
 
-@pytest.mark.parametrize("backend", sorted(BACKENDS))
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(deadline=None)  # the first call compiles
 @given(seed=st.integers(0, 99), n_rows=st.integers(1, 9), n_columns=st.integers(1, 9), k=st.integers(1, 5),
        share=st.sampled_from([0.0, 0.3, 1.0]))
 def test_products_and_gradients_equal_dense(backend, seed, n_rows, n_columns, k, share):
@@ -52,7 +55,7 @@ def test_products_and_gradients_equal_dense(backend, seed, n_rows, n_columns, k,
     np.testing.assert_allclose(V.grad.numpy(), spread.T @ left, **near)
 
 
-@pytest.mark.parametrize("backend", sorted(BACKENDS))
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_other_values_on_the_same_cells(backend):
     rows, mask, _ = random_rows(3, 5, 6, 0.4)
     other = np.arange(len(rows.column), dtype=np.float32)
@@ -73,3 +76,53 @@ def test_a_block_without_values_cannot_be_multiplied():
     block = Block(np.array([0, 1]), np.array([0]), n_columns=1)
     with pytest.raises(ValueError, match="no values"):
         times_dense(block, torch.ones(1, 1))
+
+
+@pytest.mark.parametrize(("n_rows", "n_columns", "k", "share"), [
+    (40, 300, 500, 0.3), (300, 40, 64, 0.3), (30, 200, 65, 0.5), (30, 200, 16, 0.5), (20, 90, 40, 0.2), (7, 500, 128, 0.01),
+    (1, 1, 1000, 1.0), (50, 5000, 100, 0.02), (200, 64, 127, 0.9),
+])
+@pytest.mark.parametrize("tile", [1, 13, 64, 2048])
+@pytest.mark.parametrize("packed", [True, False])
+def test_tiles_panels_and_overlaps_equal_the_definition(monkeypatch, n_rows, n_columns, k, share, tile, packed):
+    monkeypatch.setattr(cpu, "TILE", tile)
+    monkeypatch.setattr(cpu, "CELLS_PER_TILE", 1)
+    monkeypatch.setattr(cpu, "PACK_FROM", 0 if packed else 10**9)
+    rows, _, _ = random_rows(1, n_rows, n_columns, share)
+    random = np.random.default_rng(2)
+    left, right = (torch.tensor(random.normal(size=(n, k)).astype(np.float32)) for n in (n_rows, n_columns))
+    slow, fast = block_of(rows, "reference"), block_of(rows, "cpu")
+    near = {"rtol": 1e-4, "atol": 1e-4}
+    torch.testing.assert_close(times_dense(fast, right), times_dense(slow, right), **near)
+    torch.testing.assert_close(observed(fast, left, right), observed(slow, left, right), **near)
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="this machine has one core")
+def test_the_numbers_do_not_depend_on_the_threads():
+    rows, _, _ = random_rows(4, 60, 300, 0.3)
+    left, right = torch.randn(60, 130), torch.randn(300, 130)
+    block, found, before = block_of(rows, "cpu"), [], torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append((times_dense(block, right), observed(block, left, right)))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("column", [[2, 1], [0, 3], [-1, 0]])
+def test_columns_that_do_not_ascend_or_lie_outside_are_refused(column):
+    block = Block(np.array([0, 2]), np.array(column), np.ones(2, np.float32), n_columns=3, backend="cpu")
+    with pytest.raises(ValueError, match="must ascend and be 0 to 2"):
+        times_dense(block, torch.ones(3, 4))
+
+
+def test_a_pair_asked_for_twice_is_answered_twice():
+    block = Block(np.array([0, 2]), np.array([1, 1]), n_columns=3)
+    assert observed(block, torch.ones(1, 20), torch.ones(3, 20) * 2).tolist() == [40.0, 40.0]
+
+
+def test_double_precision_is_kept():
+    block = Block(np.array([0, 1]), np.array([0]), np.ones(1), n_columns=1)
+    assert times_dense(block, torch.full((1, 2), 1 + 1e-12, dtype=torch.float64)).tolist() == [[1 + 1e-12] * 2]

@@ -6,12 +6,13 @@ Training an autoencoder on a rating matrix needs two operations and their gradie
     observed      dense · dense at the cells     the last layer, only where there is a rating
 
 The gradient of either is made of the same two, with rows and columns exchanged: a `Block` therefore keeps both
-orientations, and autograd never transposes anything. A backend is a module with these two functions on plain tensors
-(`reference`, `csr`); a faster one takes its place in `backend_for`.
+orientations, and autograd never transposes anything. A backend is a module with these two functions on a `Pattern` and
+plain tensors: `reference` (NumPy, the definition), `cpu` (compiled loops), `csr` (torch's own, also on a GPU).
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -21,14 +22,19 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 from torch import Tensor
 
-from recollect.kernels import csr, reference
+from recollect.kernels.pattern import Pattern
 
-BACKENDS: dict[str, ModuleType] = {"reference": reference, "csr": csr}
+BACKENDS = ("reference", "cpu", "csr")
 
 
 def backend_for(device: torch.device) -> ModuleType:
     """The fastest backend for a device."""
-    return csr
+    return backend("cpu" if device.type == "cpu" else "csr")
+
+
+def backend(name: str) -> ModuleType:
+    """The backend of that name, imported when first asked for."""
+    return import_module(f"recollect.kernels.{name}")
 
 
 class Block:
@@ -39,64 +45,82 @@ class Block:
         if len(column) >= 2**31:
             raise OverflowError(f"A block holds at most 2**31 - 1 cells, found {len(column)}; use smaller batches.")
         self.device = torch.device(device)
-        self.start = torch.as_tensor(start.astype(np.int32)).to(self.device)
-        self.column = torch.as_tensor(np.ascontiguousarray(column, dtype=np.int32)).to(self.device)
+        self.rows = Pattern(torch.as_tensor(start.astype(np.int32)).to(self.device),
+                            torch.as_tensor(np.ascontiguousarray(column, dtype=np.int32)).to(self.device), n_columns)
         self.value = None if value is None else torch.as_tensor(value).to(self.device)
-        self.n_columns = n_columns
-        self.backend = BACKENDS[backend] if backend else backend_for(self.device)
-        self._flipped: tuple[Tensor, Tensor, Tensor] | None = None
+        self.backend = globals()["backend"](backend) if backend else backend_for(self.device)
+        self._columns: tuple[Pattern, Tensor] | None = None
+        self._value_by_column: Tensor | None = None
+
+    @property
+    def column(self) -> Tensor:
+        """The column of each cell."""
+        return self.rows.column
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the block, with or without cells."""
+        return self.rows.n_columns
 
     @property
     def n_rows(self) -> int:
-        """Rows of the block."""
-        return len(self.start) - 1
+        """Rows of the block, with or without cells."""
+        return self.rows.n_rows
 
     @property
     def n_cells(self) -> int:
         """Cells of the block."""
-        return len(self.column)
+        return len(self.rows)
 
     @property
-    def flipped(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The cells by column: start, row, and which cell each one is. Computed once, when first asked for."""
-        if self._flipped is None:
+    def columns(self) -> tuple[Pattern, Tensor]:
+        """The cells by column, and which cell of the rows each one is. Worked out once, when first asked for."""
+        if self._columns is None:
             cell = np.arange(self.n_cells, dtype=np.int32)
-            by_column = csr_array((cell, self.column.cpu().numpy(), self.start.cpu().numpy()),
+            by_column = csr_array((cell, self.column.cpu().numpy(), self.rows.start.cpu().numpy()),
                                   shape=(self.n_rows, self.n_columns)).tocsc()
             parts = (by_column.indptr, by_column.indices, by_column.data)
             start, row, order = (torch.as_tensor(part.astype(np.int32, copy=False)).to(self.device) for part in parts)
-            self._flipped = start, row, order
-        return self._flipped
+            self._columns = Pattern(start, row, self.n_rows), order
+        return self._columns
+
+    def by_column(self, value: Tensor) -> Tensor:
+        """A number per cell, in the order of `columns`; that of the block's own values is kept."""
+        if value is not self.value:
+            return value.index_select(0, self.columns[1])
+        if self._value_by_column is None:
+            self._value_by_column = value.index_select(0, self.columns[1])
+        return self._value_by_column
 
 
 class _TimesDense(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, block: Block, value: Tensor, dense: Tensor) -> Tensor:
-        ctx.block = block
-        ctx.save_for_backward(value)
-        return block.backend.times_dense(block.start, block.column, value, dense)
+        ctx.block, ctx.value = block, value
+        return block.backend.times_dense(block.rows, value, dense)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, Tensor]:
-        start, row, order = ctx.block.flipped
-        (value,) = ctx.saved_tensors
-        return None, None, ctx.block.backend.times_dense(start, row, value[order], grads[0].contiguous())
+        block = ctx.block
+        return None, None, block.backend.times_dense(block.columns[0], block.by_column(ctx.value), grads[0].contiguous())
 
 
 class _Observed(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, block: Block, left: Tensor, right: Tensor) -> Tensor:
-        ctx.block = block
+    def forward(ctx: Any, block: Block, left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.block, ctx.bias = block, bias is not None
         ctx.save_for_backward(left, right)
-        return block.backend.observed(block.start, block.column, left, right)
+        out = block.backend.observed(block.rows, left, right)
+        return out if bias is None else out.add_(bias.index_select(0, block.column))
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, Tensor]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, Tensor, Tensor | None]:
         block, grad = ctx.block, grads[0].contiguous()
         left, right = ctx.saved_tensors
-        start, row, order = block.flipped
-        return (None, block.backend.times_dense(block.start, block.column, grad, right),
-                block.backend.times_dense(start, row, grad[order], left))
+        columns, turned = block.columns[0], block.by_column(grad)
+        times = block.backend.times_dense
+        bias = times(columns, turned, left.new_ones(block.n_rows, 1))[:, 0] if ctx.bias else None
+        return None, times(block.rows, grad, right), times(columns, turned, left), bias
 
 
 def times_dense(block: Block, dense: Float[Tensor, "columns k"],
@@ -111,7 +135,7 @@ def times_dense(block: Block, dense: Float[Tensor, "columns k"],
     return _TimesDense.apply(block, value, dense)
 
 
-def observed(block: Block, left: Float[Tensor, "rows k"],
-             right: Float[Tensor, "columns k"]) -> Float[Tensor, " cells"]:
-    """left · rightᵀ at the block's cells only. Differentiable in both."""
-    return _Observed.apply(block, left, right)
+def observed(block: Block, left: Float[Tensor, "rows k"], right: Float[Tensor, "columns k"],
+             bias: Float[Tensor, " columns"] | None = None) -> Float[Tensor, " cells"]:
+    """left · rightᵀ + bias at the block's cells only. Differentiable in all three."""
+    return _Observed.apply(block, left, right, bias)

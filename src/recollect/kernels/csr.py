@@ -1,10 +1,14 @@
 """The sparse products by torch's own CSR routines: compiled, threaded, on the CPU and on a GPU."""
 
+from __future__ import annotations
+
 import warnings
 from functools import cache
 
 import torch
 from torch import Tensor
+
+from recollect.kernels.pattern import Pattern
 
 
 @cache
@@ -15,21 +19,22 @@ def _hear_the_warning() -> None:
         torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1))
 
 
-def _csr(start: Tensor, column: Tensor, value: Tensor, n_columns: int) -> Tensor:
+def _csr(pattern: Pattern, value: Tensor) -> Tensor:
     _hear_the_warning()
-    return torch.sparse_csr_tensor(start, column, value, (len(start) - 1, n_columns), check_invariants=False)
+    shape = pattern.n_rows, pattern.n_columns
+    return torch.sparse_csr_tensor(pattern.start, pattern.column, value, shape, check_invariants=False)
 
 
-def times_dense(start: Tensor, column: Tensor, value: Tensor, dense: Tensor) -> Tensor:
+def times_dense(pattern: Pattern, value: Tensor, dense: Tensor) -> Tensor:
     """Row j is the sum over its cells c of value[c] · dense[column[c]]: rows × k."""
-    if not len(column):
-        return dense.new_zeros(len(start) - 1, dense.shape[1])
-    return _csr(start, column, value, dense.shape[0]) @ dense
+    if not len(pattern):
+        return dense.new_zeros(pattern.n_rows, dense.shape[1])
+    return _csr(pattern, value) @ dense
 
 
-def observed(start: Tensor, column: Tensor, left: Tensor, right: Tensor) -> Tensor:
+def observed(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
     """One number per cell: the inner product of left[its row] and right[its column]."""
-    if not len(column):
+    if not len(pattern):
         return left.new_zeros(0)
-    where = _csr(start, column, left.new_zeros(len(column)), right.shape[0])
+    where = _csr(pattern, left.new_zeros(len(pattern)))
     return torch.sparse.sampled_addmm(where, left, right.t(), beta=0.0).values()

@@ -1,0 +1,152 @@
+"""Sixteen numbers at a time, as a type of Numba's.
+
+Numba turns a loop into vector instructions when it can prove that it may, and keeps small arrays in memory. The kernels need
+more: sums that stay in registers over a whole row. `Lanes` is a vector of 16 numbers of 32 bits; LLVM gives it the widest
+registers that the processor has (one of AVX-512, two of AVX2, four of NEON).
+
+    zero() · splat(x)           sixteen zeros · sixteen times x
+    load(array, at)             sixteen in a row; an array of uint16 holds bfloat16, and is widened
+    store(array, at, x)         the reverse; into uint16 rounded to the nearest
+    fma(x, y, z)                x y + z
+    total(x)                    the sum of the sixteen
+    four_totals(array, at, …)   the sums of four vectors, added to four numbers in a row
+    peek(array, at)             one element
+
+No index is checked, and none may be negative: Numba's own indexing asks at every element, which costs as much as the work.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel.models import PrimitiveModel
+from numba.extending import intrinsic, register_model
+
+WIDTH = 16
+
+_FLOAT, _INT = ir.VectorType(ir.FloatType(), WIDTH), ir.VectorType(ir.IntType(32), WIDTH)
+_SHORT = ir.VectorType(ir.IntType(16), WIDTH)
+
+
+class Lanes(types.Type):
+    """The type of sixteen numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"Lanes{WIDTH}")
+
+
+LANES = Lanes()
+
+
+@register_model(Lanes)
+class _Model(PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Any) -> None:
+        super().__init__(dmm, fe_type, _FLOAT)
+
+
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any, *, to: Any) -> Any:
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [at]), to.as_pointer())
+
+
+def _all(kind: Any, number: int) -> Any:
+    return ir.Constant(kind, [number] * kind.count)
+
+
+@intrinsic
+def zero(typing: Any) -> Any:
+    """Sixteen zeros."""
+    return LANES(), lambda context, builder, signature, args: _all(_FLOAT, 0)
+
+
+@intrinsic
+def splat(typing: Any, x: Any) -> Any:
+    """Sixteen times x."""
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        empty = ir.Constant(_FLOAT, ir.Undefined)
+        one = builder.insert_element(empty, args[0], ir.Constant(ir.IntType(32), 0))
+        return builder.shuffle_vector(one, empty, _all(_INT, 0))
+    return LANES(types.float32), generate
+
+
+@intrinsic
+def load(typing: Any, array: Any, at: Any) -> Any:
+    """array[at : at + 16]."""
+    short = array.dtype == types.uint16
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if not short:
+            return builder.load(_pointer(context, builder, array, *args, to=_FLOAT), align=4)
+        half = builder.zext(builder.load(_pointer(context, builder, array, *args, to=_SHORT), align=2), _INT)
+        return builder.bitcast(builder.shl(half, _all(_INT, 16)), _FLOAT)
+    return LANES(array, types.intp), generate
+
+
+@intrinsic
+def store(typing: Any, array: Any, at: Any, x: Any) -> Any:
+    """array[at : at + 16] = x."""
+    short = array.dtype == types.uint16
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place, value = _pointer(context, builder, array, *args[:2], to=_SHORT if short else _FLOAT), args[2]
+        if short:  # to the nearest, ties to even
+            bits = builder.bitcast(value, _INT)
+            odd = builder.and_(builder.lshr(bits, _all(_INT, 16)), _all(_INT, 1))
+            bits = builder.add(bits, builder.add(odd, _all(_INT, 0x7FFF)))
+            value = builder.trunc(builder.lshr(bits, _all(_INT, 16)), _SHORT)
+        builder.store(value, place, align=2 if short else 4)
+        return context.get_dummy_value()
+    return types.void(array, types.intp, LANES), generate
+
+
+@intrinsic
+def fma(typing: Any, x: Any, y: Any, z: Any) -> Any:
+    """X y + z, rounded once."""
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        of = ir.FunctionType(_FLOAT, [_FLOAT] * 3)
+        return builder.call(cgutils.get_or_insert_function(builder.module, of, f"llvm.fma.v{WIDTH}f32"), args)
+    return LANES(LANES, LANES, LANES), generate
+
+
+@intrinsic
+def total(typing: Any, x: Any) -> Any:
+    """The sum of the sixteen, always in the same order."""
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        (left,) = args
+        while left.type.count > 2:
+            left = _neighbours(builder, left, left, half=True)
+        first, second = (builder.extract_element(left, ir.Constant(ir.IntType(32), j)) for j in range(2))
+        return builder.fadd(first, second)
+    return types.float32(LANES), generate
+
+
+@intrinsic
+def four_totals(typing: Any, array: Any, at: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """array[at : at + 4] += the sums of a, b, c and d, each in the order of `total`."""
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        two = [_neighbours(builder, x, y) for x, y in (args[2:4], args[4:6])]
+        four = _neighbours(builder, *two)
+        while four.type.count > 4:
+            four = _neighbours(builder, four, four, half=True)
+        place = _pointer(context, builder, array, *args[:2], to=four.type)
+        builder.store(builder.fadd(builder.load(place, align=4), four), place, align=4)
+        return context.get_dummy_value()
+    return types.void(array, types.intp, LANES, LANES, LANES, LANES), generate
+
+
+def _neighbours(builder: Any, x: Any, y: Any, *, half: bool = False) -> Any:
+    """Sums of neighbours, those of x then those of y; with `half` those of x only."""
+    n = x.type.count // 2 if half else x.type.count
+    even, odd = (ir.Constant(ir.VectorType(ir.IntType(32), n), [2 * j + k for j in range(n)]) for k in range(2))
+    return builder.fadd(builder.shuffle_vector(x, y, even), builder.shuffle_vector(x, y, odd))
+
+
+@intrinsic
+def peek(typing: Any, array: Any, at: Any) -> Any:
+    """array[at]."""
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(array)(context, builder, args[0]).data
+        return builder.load(builder.gep(data, [args[1]]))
+    return array.dtype(array, types.intp), generate

@@ -1,0 +1,26 @@
+"""Which cells there are: sparse rows without their values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(eq=False)
+class Pattern:
+    """Row j has the cells start[j] … start[j + 1], each in a column; columns ascend within a row. 32-bit numbers."""
+
+    start: Tensor
+    column: Tensor
+    n_columns: int
+    plan: Any = field(default=None, repr=False)   # what a backend works out once and keeps here
+
+    def __len__(self) -> int:
+        return len(self.column)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows, with or without cells."""
+        return len(self.start) - 1
