@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recollect.data.ratings import Rows
-from recollect.kernels import BACKENDS, Block, cpu, observed, times_dense
+from recollect.errors import SettingError
+from recollect.kernels import BACKENDS, Block, backend_for, cpu, observed, times_dense, use
+
+EXACT = [name for name in BACKENDS if name != "cpu16"]
 
 
 def random_rows(seed: int, n_rows: int, n_columns: int, share: float) -> tuple[Rows, np.ndarray, np.ndarray]:
@@ -27,7 +30,7 @@ def block_of(rows: Rows, backend: str) -> Block:
     return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, backend=backend)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EXACT)
 @settings(deadline=None)  # the first call compiles
 @given(seed=st.integers(0, 99), n_rows=st.integers(1, 9), n_columns=st.integers(1, 9), k=st.integers(1, 5),
        share=st.sampled_from([0.0, 0.3, 1.0]))
@@ -55,7 +58,7 @@ def test_products_and_gradients_equal_dense(backend, seed, n_rows, n_columns, k,
     np.testing.assert_allclose(V.grad.numpy(), spread.T @ left, **near)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", EXACT)
 def test_other_values_on_the_same_cells(backend):
     rows, mask, _ = random_rows(3, 5, 6, 0.4)
     other = np.arange(len(rows.column), dtype=np.float32)
@@ -119,8 +122,31 @@ def test_columns_that_do_not_ascend_or_lie_outside_are_refused(column):
 
 
 def test_a_pair_asked_for_twice_is_answered_twice():
-    block = Block(np.array([0, 2]), np.array([1, 1]), n_columns=3)
-    assert observed(block, torch.ones(1, 20), torch.ones(3, 20) * 2).tolist() == [40.0, 40.0]
+    for backend in BACKENDS:
+        block = Block(np.array([0, 2]), np.array([1, 1]), np.array([1, 2], np.float32), n_columns=3, backend=backend)
+        assert observed(block, torch.ones(1, 20), torch.ones(3, 20) * 2).tolist() == [40.0, 40.0]
+        assert times_dense(block, torch.ones(3, 1)).tolist() == [[3.0]]
+
+
+def test_sixteen_bits_are_within_half_a_percent():
+    rows, _, _ = random_rows(5, 60, 300, 0.3)
+    left, right = torch.randn(60, 130), torch.randn(300, 130)
+    exact, short = block_of(rows, "cpu"), block_of(rows, "cpu16")
+    for product in (lambda b: times_dense(b, right), lambda b: observed(b, left, right)):
+        error = (product(short) - product(exact)).norm() / product(exact).norm()
+        assert 1e-5 < error < 0.005
+
+
+def test_the_backend_fits_the_block_or_is_the_one_asked_for():
+    full, thin = (random_rows(0, 20, 20, share)[0] for share in (0.95, 0.1))
+    make = {rows: Block(rows.start, rows.column, rows.value, n_columns=20) for rows in (full, thin)}
+    assert make[full].backend.__name__.endswith(".dense")
+    assert make[thin].backend.__name__.endswith(".cpu")
+    with use("csr"):
+        assert Block(thin.start, thin.column, n_columns=20).backend.__name__.endswith(".csr")
+    assert backend_for(torch.device("cuda"), 0.1) == "csr"
+    with pytest.raises(SettingError, match=r"no kernels 'cup'.*Did you mean 'cpu'"), use("cup"):
+        pass
 
 
 def test_double_precision_is_kept():

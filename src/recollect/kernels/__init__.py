@@ -7,13 +7,21 @@ Training an autoencoder on a rating matrix needs two operations and their gradie
 
 The gradient of either is made of the same two, with rows and columns exchanged: a `Block` therefore keeps both
 orientations, and autograd never transposes anything. A backend is a module with these two functions on a `Pattern` and
-plain tensors: `reference` (NumPy, the definition), `cpu` (compiled loops), `csr` (torch's own, also on a GPU).
+plain tensors:
+
+    reference   NumPy, the definition
+    cpu         compiled loops                                     every block on a CPU, unless
+    dense       a block of rows at a time, filled in               three quarters of its cells are there
+    csr         torch's own sparse products                        every block on a GPU
+    cpu16       as cpu, the gathered operand in 16 bits            by request
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,19 +30,35 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from recollect.errors import unknown
 from recollect.kernels.pattern import Pattern
 
-BACKENDS = ("reference", "cpu", "csr")
+BACKENDS = ("reference", "cpu", "dense", "csr", "cpu16")
+DENSE_FROM = 0.75      # share of a block's cells; measured on two cores: docs/log.md
+
+_chosen: ContextVar[str | None] = ContextVar("kernels", default=None)
 
 
-def backend_for(device: torch.device) -> ModuleType:
-    """The fastest backend for a device."""
-    return backend("cpu" if device.type == "cpu" else "csr")
+def backend_for(device: torch.device, density: float) -> str:
+    """The name of the backend that is fastest for a block on this device, with this share of its cells there."""
+    if device.type != "cpu":
+        return "csr"
+    return "dense" if density >= DENSE_FROM else "cpu"
 
 
-def backend(name: str) -> ModuleType:
-    """The backend of that name, imported when first asked for."""
-    return import_module(f"recollect.kernels.{name}")
+@contextmanager
+def use(name: str | None) -> Iterator[None]:
+    """Blocks made in here take this backend; None: the one that fits each.
+
+    Raises: SettingError if there is none of that name.
+    """
+    if name is not None and name not in BACKENDS:
+        raise unknown("kernels", name, BACKENDS)
+    before = _chosen.set(name)
+    try:
+        yield
+    finally:
+        _chosen.reset(before)
 
 
 class Block:
@@ -48,7 +72,8 @@ class Block:
         self.rows = Pattern(torch.as_tensor(start.astype(np.int32)).to(self.device),
                             torch.as_tensor(np.ascontiguousarray(column, dtype=np.int32)).to(self.device), n_columns)
         self.value = None if value is None else torch.as_tensor(value).to(self.device)
-        self.backend = globals()["backend"](backend) if backend else backend_for(self.device)
+        density = len(column) / max(1, self.n_rows * n_columns)
+        self.backend: Any = import_module(f"recollect.kernels.{backend or _chosen.get() or backend_for(self.device, density)}")
         self._columns: tuple[Pattern, Tensor] | None = None
         self._value_by_column: Tensor | None = None
 

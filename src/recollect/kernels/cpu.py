@@ -25,7 +25,7 @@ from recollect.kernels import csr, loops
 from recollect.kernels.pattern import Pattern
 
 TILE = 2048          # rows of a tile
-CELLS_PER_TILE = 8   # of a row, on average, at least: or tiles are made larger
+CELLS_PER_TILE = 48  # of a row, on average, at least: each visit reads and writes the row of the result
 PACK_FROM = 4        # cells per row of the operand from which packing it pays
 
 _lock = threading.Lock()      # not every threading layer of Numba's bears two callers
@@ -58,27 +58,27 @@ def plan(pattern: Pattern) -> Plan:
     return pattern.plan
 
 
-def times_dense(pattern: Pattern, value: Tensor, dense: Tensor) -> Tensor:
-    """Row j is the sum over its cells c of value[c] · dense[column[c]]: rows × k."""
+def times_dense(pattern: Pattern, value: Tensor, dense: Tensor, *, short: bool = False) -> Tensor:
+    """Row j is the sum over its cells c of value[c] · dense[column[c]]: rows × k. `short`: tiles in 16 bits."""
     k = dense.shape[1]
     if dense.dtype != torch.float32 or not k:
         return csr.times_dense(pattern, value, dense)
     dense = _wide(dense)
     out = torch.empty(pattern.n_rows, dense.shape[1])
-    _each_thread(loops.times_dense, pattern, value.detach().contiguous(), dense, out)
+    _each_thread(loops.times_dense, pattern, value.detach().contiguous(), dense, out, short=short)
     return out[:, :k].contiguous()
 
 
-def observed(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
-    """One number per cell: the inner product of left[its row] and right[its column]."""
+def observed(pattern: Pattern, left: Tensor, right: Tensor, *, short: bool = False) -> Tensor:
+    """One number per cell: the inner product of left[its row] and right[its column]. `short`: tiles in 16 bits."""
     if left.dtype != torch.float32 or not left.shape[1]:
         return csr.observed(pattern, left, right)
     out = torch.zeros(len(pattern))
-    _each_thread(loops.observed, pattern, _wide(left), _wide(right), out)
+    _each_thread(loops.observed, pattern, _wide(left), _wide(right), out, short=short)
     return out
 
 
-def _each_thread(loop: Callable[..., None], pattern: Pattern, *operands: Tensor) -> None:
+def _each_thread(loop: Callable[..., None], pattern: Pattern, *operands: Tensor, short: bool) -> None:
     how, start = plan(pattern), pattern.start.numpy()
     with _lock:
         threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
@@ -86,7 +86,7 @@ def _each_thread(loop: Callable[..., None], pattern: Pattern, *operands: Tensor)
         shares = np.searchsorted(start, np.linspace(0, start[-1], threads + 1))   # equal numbers of cells
         shares[0], shares[-1] = 0, pattern.n_rows                                 # and the empty rows at the ends
         loop(how.cut, pattern.column.numpy(), *(x.numpy() for x in operands), shares, how.tile, how.packed,
-             _tiles(threads, how.tile if how.packed else 0))
+             _tiles(threads, how.tile if how.packed else 0, short=short))
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -95,11 +95,12 @@ def _wide(x: Tensor) -> Tensor:
     return torch.nn.functional.pad(x, (0, 16 - x.shape[1])) if x.shape[1] < 16 else x.contiguous()
 
 
-def _tiles(threads: int, rows: int) -> np.ndarray:
+def _tiles(threads: int, rows: int, *, short: bool) -> np.ndarray:
     """Room for a tile per thread, kept; in one block large enough for huge pages, without which every cell costs a look-up."""
     need = threads * rows * 64
     found = _room.get("tiles")
     if found is None or found.size < need:
         found = np.zeros(max(need, 1 << 20) + 16, np.float32)
         found = _room["tiles"] = found[-found.ctypes.data // 4 % 16:]
-    return found[:need].reshape(threads, rows * 64)
+    tiles = found[:need].reshape(threads, rows * 64)
+    return tiles.view(np.uint16)[:, :rows * 64] if short else tiles
