@@ -63,12 +63,13 @@ class OntoScale(nn.Module):
         super().__init__()
         self.activate = activation(name)
         low, high = BOUNDS.get(name, (0.0, 1.0))
-        self.times = (scale[1] - scale[0]) / (high - low) if name in BOUNDS else 1.0
-        self.plus = scale[0] - self.times * low if name in BOUNDS else 0.0
+        self.bounded = name in BOUNDS
+        self.times = (scale[1] - scale[0]) / (high - low)
+        self.plus = scale[0] - self.times * low
 
     def forward(self, x: Tensor) -> Tensor:
         """The activated x, in ratings."""
-        return self.activate(x) * self.times + self.plus
+        return self.activate(x) * self.times + self.plus if self.bounded else self.activate(x)
 
 
 class Binary(torch.autograd.Function):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Int, Int64
 
 from recollect.data.ratings import Ratings
@@ -19,8 +20,9 @@ def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.nda
     least = min(n, scores.shape[1])
     if not least:
         return place
-    cut = np.partition(scores, -least, axis=1)[:, -least]
-    row, column = np.nonzero((scores >= cut[:, None]) & (scores > NEVER))  # more than n of a row where they tie
+    cut = torch.from_numpy(scores).topk(least, sorted=False).values.min(dim=1).values.numpy()
+    cut = np.maximum(cut, np.finfo(np.float32).min)                        # what must never be ranked lies below
+    row, column = np.nonzero(scores >= cut[:, None])                       # more than n of a row where they tie
     order = np.lexsort((column, -scores[row, column], row))
     each = np.bincount(row, minlength=len(scores))
     rank = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
@@ -43,8 +45,10 @@ def scores_of(model: Model, user: Int[np.ndarray, " users"], given: Ratings, *, 
     for first in range(0, len(user), step):
         part = slice(first, first + step)
         who, can = user[part].astype(np.int64), known[part]
-        table = np.tile(best, (len(who), 1))
-        if can.any():
+        if can.all():
+            table = model.scores(who, given)
+        else:
+            table = np.tile(best, (len(who), 1))
             table[can] = model.scores(who[can], given)
         table[:, unknown] = NEVER
         if not seen:

@@ -18,7 +18,7 @@ from recollect.kernels import Block
 from recollect.model import Model, folded_pairs
 
 BLOCK_ROWS = 8_192                                     # sparse rows encoded at once when predicting
-Part = tuple[Block, Block, np.ndarray, np.ndarray]     # input, cells asked for, what to add to them, their places
+Part = tuple[Block, Block, np.ndarray | None, np.ndarray]     # input, cells asked for, what to add to them, their places
 
 
 @dataclass(kw_only=True, eq=False)
@@ -77,12 +77,14 @@ class RowModel(Model):
               ) -> Float32[np.ndarray, " pairs"]:
         """See Model."""
         row, column = self._row_column(user, item)
-        new = self._fitted_columns()[column] == 0
+        new = (self._fitted_columns() == 0)[column]
+        if not new.any():
+            return self._collect(self._parts(self._visible(given), row, column), len(user))
         out = np.empty(len(user), np.float32)
         out[~new] = self._collect(self._parts(self._visible(given), row[~new], column[~new]), int((~new).sum()))
-        if new.any() and self.side == "item":
+        if self.side == "item":
             out[new] = folded_pairs(self, user[new], item[new], given)
-        elif new.any():  # is_cold counts an item as known only if it was there in fitting
+        else:  # is_cold counts an item as known only if it was there in fitting
             raise AssertionError("a new item reached the network")
         return out
 
@@ -91,13 +93,15 @@ class RowModel(Model):
         with torch.no_grad():
             if self.side == "user":
                 return self._complete(self._visible(given).take(user))
-            out = np.empty((len(user), self.given_.n_items), np.float32)
-            new = self._fitted_columns()[user] == 0
+            new = (self._fitted_columns() == 0)[user]
             codes, middle = self._codes(given)
             columns = torch.as_tensor(np.asarray(user[~new], np.int64), device=self._device)
-            out[~new] = (self.net_.decode(codes, columns=columns).cpu().numpy() + middle[:, None]).T
-            if new.any():
-                out[new] = self.fold_in(given.by_user.take(user[new]))
+            found = self.net_.decode(codes, columns=columns).cpu().numpy().T
+            found = found + middle if self.center else found
+            if not new.any():
+                return found
+            out = np.empty((len(user), self.given_.n_items), np.float32)
+            out[~new], out[new] = found, self.fold_in(given.by_user.take(user[new]))
             return out
 
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
@@ -157,22 +161,22 @@ class RowModel(Model):
 
     def _parts(self, rows: Rows, row: np.ndarray, column: np.ndarray) -> Iterator[Part]:
         """Input block, cells asked for, what to add to them, and where they go in the answer; a part holds few rows."""
-        order = np.argsort(row, kind="stable")
-        wanted, where = np.unique(row, return_inverse=True)
-        where = where[order]
+        asked, place = Rows.group(row, column, n_rows=len(rows), n_columns=rows.n_columns)
+        wanted = np.flatnonzero(asked.counts)
         for first in range(0, len(wanted), BLOCK_ROWS):
-            lo, hi = np.searchsorted(where, [first, first + BLOCK_ROWS])
-            here = order[lo:hi]
-            seen, middle = self.inputs(rows.take(wanted[first:first + BLOCK_ROWS]))
-            cells, within = Rows.group(where[lo:hi] - first, column[here], n_rows=len(seen), n_columns=rows.n_columns)
-            at = Block(cells.start, cells.column, n_columns=rows.n_columns, device=self._device)
-            yield self.block(seen), at, middle[cells.row], here[within]
+            some = wanted[first:first + BLOCK_ROWS]
+            here = slice(asked.start[some[0]], asked.start[some[-1] + 1])
+            start = np.append(asked.start[some], here.stop) - here.start
+            seen, middle = self.inputs(rows.take(some))
+            at = Block(start, asked.column[here], n_columns=rows.n_columns, device=self._device)
+            yield self.block(seen), at, np.repeat(middle, np.diff(start)) if self.center else None, place[here]
 
     def _collect(self, parts: Iterable[Part], n: int) -> Float32[np.ndarray, " pairs"]:
         out = np.empty(n, np.float32)
         with torch.no_grad():
             for block, at, middle, place in parts:
-                out[place] = self.net_.decode(self.net_.encode(block), at).cpu().numpy() + middle
+                found = self.net_.decode(self.net_.encode(block), at).cpu().numpy()
+                out[place] = found if middle is None else found + middle
         return out
 
     def _complete(self, rows: Rows) -> Float32[np.ndarray, "rows columns"]:

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float32, Int, Int32, Int64
+from scipy.sparse import csr_array
 
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
 from recollect.errors import DataError
@@ -66,10 +67,18 @@ class Rows:
               value: Float32[np.ndarray, " cells"] | None = None, *,
               n_rows: int, n_columns: int) -> tuple[Rows, Int64[np.ndarray, " cells"]]:
         """Rows from loose cells, and the order that sorts the cells by row, then column (equal ones keep theirs)."""
-        order = np.argsort(row.astype(np.int64) * max(n_columns, 1) + column, kind="stable")
-        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n_rows))]).astype(np.int64)
+        by_column, _ = _counted(column, n_columns)
+        order, start = _counted(row[by_column], n_rows)
+        order = by_column[order]
         value = np.ones(len(row), np.float32) if value is None else value
         return cls(start, column[order].astype(np.int32), value[order], n_columns), order
+
+
+def _counted(key: Int[np.ndarray, " cells"], n: int) -> tuple[Int64[np.ndarray, " cells"], Int64[np.ndarray, " n_and_one"]]:
+    """The stable order that sorts keys of 0 to n - 1, and where each key starts: a counting sort, which is what SciPy does to
+    transpose a matrix with one cell per row."""
+    cells = csr_array((np.empty(len(key), np.int8), key, np.arange(len(key) + 1)), shape=(len(key), n)).tocsc()
+    return cells.indices.astype(np.int64), cells.indptr.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,8 @@ class Network(nn.Module):
     def decode(self, code: Tensor, at: Block | None = None, columns: Tensor | None = None) -> Tensor:
         """f(W h + b) at the cells of `at`, or rows × these columns, or rows × all columns."""
         if columns is not None:
-            return self.f(code @ self.output.weight[columns].t() + self.output.bias[columns])
+            here = self.output.weight[columns] @ code.t() + self.output.bias[columns, None]
+            return self.f(here).t()     # a column's numbers lie together: what ranking wants
         return self.f(self.output(code, at))
 
     def weights(self) -> list[Tensor]:
