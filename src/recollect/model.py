@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Bool, Float32, Int
 from torch import nn
 
+from recollect import kernels
 from recollect.data.ratings import Ratings, Rows, Side
 from recollect.errors import DataError, LeakError, NotFittedError, unknown
 from recollect.run import Run
@@ -78,7 +79,8 @@ class Model(ABC):
                 shutil.rmtree(Path(run.folder) / stage, ignore_errors=True)
         started = time.monotonic()
         try:
-            self._fit(train, valid, run)
+            with kernels.use(run.kernels):
+                self._fit(train, valid, run)
         except BaseException:
             self.__dict__.pop("net_", None)  # half learned is not fitted
             raise

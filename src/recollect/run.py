@@ -24,9 +24,10 @@ class Run:
     seed: int = 0
     device: str = "cpu"                                     # "cpu", "cuda", "cuda:1"
     threads: int | None = None                              # None: as many as torch was told, by default every core
-    folder: Path | str | None = None                              # where a snapshot is kept; None: keep none
+    kernels: str | None = None                              # a name of recollect.kernels.BACKENDS; None: the fastest
+    folder: Path | str | None = None                        # where a snapshot is kept; None: keep none
     resume: bool = False                                    # take up the snapshot in folder, if there is one
-    snapshot_seconds: int | float = 30                         # at most this much work is lost when a fit is killed
+    snapshot_seconds: int | float = 30                      # at most this much work is lost when a fit is killed
     watchers: tuple[Watcher, ...] = ()
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recollect.errors import SettingError
-from recollect.kernels import Block
+from recollect.kernels import BACKENDS, Block
 from recollect.models.autorec import AutoRec
 from recollect.run import Run
 
@@ -205,3 +205,19 @@ def test_threads_change_nothing_beyond_rounding(planted_small):
 def test_settings_that_cannot_work_are_refused(settings, message):
     with pytest.raises(SettingError, match=message):
         AutoRec(**settings)
+
+
+@pytest.mark.parametrize("kernels", [name for name in BACKENDS if name != "cpu16"])
+def test_any_kernels_fit_the_same_model(planted_small, kernels):
+    settings = {"hidden": 20, "reg": 1.0, "epochs": 5}
+    usual = AutoRec(**settings).fit(planted_small.ratings).net_.output.weight
+    found = AutoRec(**settings).fit(planted_small.ratings, run=Run(kernels=kernels)).net_.output.weight
+    assert torch.allclose(usual, found, atol=2e-3)
+
+
+def test_kernels_in_16_bits_fit_nearly_the_same_model(planted_small):
+    settings = {"hidden": 20, "reg": 1.0, "epochs": 20, "optimizer": "adam", "learning_rate": 0.01}
+    fits = [AutoRec(**settings).fit(planted_small.ratings, run=Run(kernels=kernels)) for kernels in (None, "cpu16")]
+    errors = [fit.history_.epochs[-1]["train_rmse"] for fit in fits]
+    assert errors[0] != errors[1]
+    assert errors[0] == pytest.approx(errors[1], rel=0.01)
