@@ -1,8 +1,8 @@
-"""What must be fast, measured: make bench, or python benchmarks/run.py [read] [kernels] [fit] [predict] [big] [folds].
+"""What must be fast, measured: make bench, or python benchmarks/run.py [read] [kernels] [predict] [fit] [big] [folds].
 
 Times are interleaved, with minimum and median, and a ratio to a yardstick measured in the same run: a plain dense PyTorch
 AutoRec step, as tutorials write it. Every fit runs in a fresh process, so that its peak memory is its own. Data: MovieLens
-1M where it is found, else planted ratings of its shape. Results go to the screen and to runs/bench.json.
+1M where it is found, else planted ratings of its shape. Results go to the screen, to runs/bench.json and to runs/bench.png.
 """
 
 import json
@@ -10,49 +10,27 @@ import os
 import platform
 import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+import typer
 from rich.console import Console
 from rich.table import Table
 
 import recollect as rc
+from kernels import HIDDEN, ceilings, interleaved, kernels, ratings_1m
 from recollect import jobs
 from recollect.cli import give_memory_back
 from recollect.data.parts import Split
 from recollect.data.sources import movielens
-from recollect.errors import FetchError
 from recollect.evaluation.significance import mean_interval
-from recollect.kernels import Block, observed, times_dense
 from recollect.run import peak_memory_mb
-from recollect.training.losses import square
 
-HIDDEN = 500
-DENSE = "plain dense PyTorch"
-screen = Console(highlight=False, width=None if sys.stdout.isatty() else 110)
-
-
-def ratings_1m() -> rc.Ratings:
-    try:
-        return rc.load("movielens/1m")
-    except FetchError:
-        return rc.load("planted/medium")
-
-
-def interleaved(runs: dict[str, Callable[[], Any]], *, rounds: int = 7) -> dict[str, list[float]]:
-    """Seconds of each run, A B C A B C …, the first round not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(rounds + 1):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            if turn:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
+HEADS = {"million_ratings_per_s": "M ratings/s", "of_copy_bandwidth": "of copy bw", "of_fp32_peak": "of fp32 peak",
+         "dense_over_this": "× dense"}
+screen = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def read() -> dict[str, Any]:
@@ -62,46 +40,13 @@ def read() -> dict[str, Any]:
     return {"ratings": len(ratings), "data": ratings.name, "min_s": min(times), "median_s": statistics.median(times)}
 
 
-def kernels() -> dict[str, Any]:
-    """The sparse products, and a whole step (forward, loss, both gradients), beside the dense step."""
-    ratings = rc.random_split(ratings_1m(), test=0.1, seed=0).train
-    rows = ratings.by_item
-    block = Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns)
-    columns, _ = block.columns
-    V, W = (torch.randn(rows.n_columns, HIDDEN).mul_(0.01).requires_grad_() for _ in range(2))
-    mu, b = torch.zeros(HIDDEN, requires_grad=True), torch.zeros(rows.n_columns, requires_grad=True)
-    H = torch.rand(len(rows), HIDDEN)
-    X = torch.zeros(len(rows), rows.n_columns)
-    X[torch.as_tensor(rows.row).long(), torch.as_tensor(rows.column).long()] = torch.as_tensor(rows.value)
-    M = (X > 0).float()
-
-    def finish(error: torch.Tensor) -> None:
-        (error + 200 * (square(V) + square(W))).backward()
-        for p in (V, W, mu, b):
-            p.grad = None
-
-    def sparse_step() -> None:
-        code = torch.sigmoid(times_dense(block, V) + mu)
-        error = observed(block, code, W, b) - block.value
-        finish(error @ error)
-
-    def dense_step() -> None:
-        out = torch.sigmoid(X @ V + mu) @ W.t() + b
-        finish(((out - X) * M).pow(2).sum())
-
-    back = block.backend
-    with torch.no_grad():
-        products = interleaved({
-            "rows × dense": lambda: times_dense(block, V),
-            "rowsᵀ × dense": lambda: back.times_dense(columns, block.by_column(block.value), H),
-            "dense · dense at the cells": lambda: observed(block, H, W),
-        })
-    steps = interleaved({"sparse step": sparse_step, DENSE: dense_step}, rounds=5)
-    yardstick = min(steps[DENSE])
-    return {"data": ratings.name, "ratings": len(ratings), "hidden": HIDDEN, "rows": {
-        name: {"min_s": min(t), "median_s": statistics.median(t), "ratings_per_s": len(ratings) / min(t),
-               "dense_over_this": yardstick / min(t) if "step" in name or name == DENSE else None}
-        for name, t in {**products, **steps}.items()}}
+def products(share: float) -> dict[str, Any]:
+    """The sparse products and whole steps on three shapes; of Netflix a share of the users."""
+    peak = ceilings()
+    backends = ("cpu", "cpu16", "csr")
+    every = {"ml-1m": (1.0, backends), "ml-10m": (1.0, backends), "netflix": (share, backends[:2])}
+    return {"machine": {"rows": {"measured": peak}}, **{
+        name: kernels(name, part, peak, backends) for name, (part, backends) in every.items()}}
 
 
 def timed_fit(job: tuple[str, dict[str, Any], Split]) -> dict[str, Any]:
@@ -180,7 +125,12 @@ def plain(value: Any) -> str:
 
 
 def show(name: str, found: dict[str, Any]) -> None:
-    """A row per thing measured; a single thing, a row per figure."""
+    """A row per thing measured; a single thing, a row per figure; a table of tables, one after the other."""
+    if found and all(isinstance(v, dict) and "rows" in v for v in found.values()):
+        for part, table in found.items():
+            about = ", ".join(f"{k} {plain(v)}" for k, v in table.get("about", {}).items())
+            show(f"{name}: {part}{f' ({about})' if about else ''}", table)
+        return
     table = Table(title=name, title_justify="left", min_width=60, show_header=False)
     rows = found.get("rows") or (found if all(isinstance(v, dict) for v in found.values()) else None)
     if rows is None:
@@ -190,29 +140,57 @@ def show(name: str, found: dict[str, Any]) -> None:
         table.show_header = True
         columns = list(dict.fromkeys(k for row in rows.values() for k in row))
         for column in ("", *columns):
-            table.add_column(column)
+            table.add_column(HEADS.get(column, column.replace("_", " ")), no_wrap=True)
         for label, row in rows.items():
             table.add_row(label, *(plain(row.get(c)) for c in columns))
     screen.print(table)
 
 
-def main() -> None:
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Millions of ratings a second of whole steps, a group of bars per shape."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    shapes = [name for name in found if name != "machine"]
+    steps = list(dict.fromkeys(what for name in shapes for what in found[name]["rows"] if "step" in what))
+    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
+    width = 0.8 / len(steps)
+    for j, what in enumerate(steps):
+        bars = [found[name]["rows"].get(what, {}).get("million_ratings_per_s") or 0.0 for name in shapes]
+        drawn = axes.bar(np.arange(len(shapes)) + (j - (len(steps) - 1) / 2) * width, bars, width, label=what.replace("whole step", "Recollect"))
+        axes.bar_label(drawn, labels=[f"{b:.2g}" if b else "" for b in bars], fontsize=8)
+    axes.set_xticks(range(len(shapes)), [f"{n}\n{found[n]['about']['ratings'] / 1e6:.1f} million ratings" for n in shapes])
+    axes.set_ylabel("million ratings a second")
+    axes.set_title(f"One full-batch step of I-AutoRec, k = {HIDDEN}, {torch.get_num_threads()} threads")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
+
+
+def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, predict, fit, big, folds; the first four if "
+                                                                 "nothing is named.")] = None,
+         share: Annotated[float, typer.Option(help="Share of the users of the Netflix shape; 1 is all.")] = 0.05) -> None:
+    """Measure what must be fast."""
     give_memory_back()  # as the command line does; also for the processes started here
-    measures = {"read": read, "kernels": kernels, "fit": fit, "predict": predict, "big": big, "folds": folds}
-    asked = sys.argv[1:] or ["read", "kernels", "predict", "fit"]
+    measures = {"read": read, "kernels": lambda: products(share), "predict": predict, "fit": fit, "big": big, "folds": folds}
+    asked = what or ["read", "kernels", "predict", "fit"]
     unknown = [name for name in asked if name not in measures]
     if unknown:
-        sys.exit(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(measures)}.")
+        raise typer.BadParameter(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(measures)}.")
     results: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "torch": torch.__version__,
                                "threads": torch.get_num_threads()}
+    path = Path("runs/bench.json")
+    path.parent.mkdir(exist_ok=True)
     for name in asked:
         results[name] = measures[name]()
         show(name, results[name])
-    path = Path("runs/bench.json")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(results, indent=1))
-    print(f"Written to {path}.")
+        path.write_text(json.dumps(results, indent=1))
+    if "kernels" in results:
+        draw(results["kernels"], path.with_suffix(".png"))
+    print(f"Written to {path}{' and ' + str(path.with_suffix('.png')) if 'kernels' in results else ''}.")
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,0 +1,142 @@
+"""The sparse products and a whole step of I-AutoRec, on three shapes, beside a plain dense PyTorch step.
+
+A figure says how many ratings a second a product does, which share of the machine's measured copy bandwidth it would be if
+every rating fetched its row of the operand from memory (above 100%: from the caches), and which share of the measured peak of
+a dense fp32 product its arithmetic is.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+import recollect as rc
+from recollect.data.ratings import Rows
+from recollect.errors import FetchError
+from recollect.kernels import Block, observed, times_dense
+from recollect.training.losses import square
+
+HIDDEN = 500
+DENSE = "plain dense step, PyTorch"
+SHAPES = {"ml-10m": (69_878, 10_677, 9_000_000), "netflix": (480_189, 17_770, 100_480_507)}   # users, items, ratings
+DENSE_CELLS = 250_000_000    # of a dense matrix, at most: of a larger one, so many rows are timed and the rest inferred
+
+
+def interleaved(runs: dict[str, Callable[[], Any]], *, rounds: int = 7) -> dict[str, list[float]]:
+    """Seconds of each run, A B C A B C …, the first round not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(rounds + 1):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def ratings_1m() -> rc.Ratings:
+    try:
+        return rc.load("movielens/1m")
+    except FetchError:
+        return rc.load("planted/medium")
+
+
+def rows_of(name: str, share: float) -> Rows:
+    """Item rows: nine tenths of MovieLens 1M, or made-up ones in the shape of a larger set; `share` of its users."""
+    if name == "ml-1m":
+        return rc.random_split(ratings_1m(), test=0.1, seed=0).train.by_item
+    n_users, n_items, n_ratings = SHAPES[name]
+    return made_up(round(n_users * share), n_items, round(n_ratings * share))
+
+
+def made_up(n_users: int, n_items: int, n_ratings: int) -> Rows:
+    """Item rows with a long tail on both sides, values 1 to 5 at random; an item at a time, in little memory."""
+    random = np.random.default_rng(0)
+    weight = 1 / (np.arange(n_items) + n_items / 100) ** 1.0
+    counts = np.minimum(random.permutation(weight / weight.sum() * n_ratings).astype(np.int64) + 1, n_users // 2)
+    name = random.permutation(n_users).astype(np.int32)
+    columns = []
+    for n in counts:
+        users = np.empty(0, np.int32)
+        while len(users) < n:                                  # the square makes some users rate much more than others
+            more = name[(random.random(2 * n) ** 2 * n_users).astype(np.int64)]
+            users = np.unique(np.concatenate([users, more]))
+        columns.append(np.sort(random.choice(users, n, replace=False)))
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    value = random.integers(1, 6, start[-1]).astype(np.float32)
+    return Rows(start, np.concatenate(columns), value, n_users)
+
+
+def ceilings() -> dict[str, float]:
+    """What this machine does at best: copying (read + write) and dense products."""
+    big, other = torch.rand(64 << 20), torch.empty(64 << 20)      # 256 MB each: beyond any cache
+    a = torch.rand(2048, 2048)
+    half = a.bfloat16()
+    times = interleaved({"copy": lambda: other.copy_(big), "fp32": lambda: a @ a, "bf16": lambda: half @ half}, rounds=5)
+    return {"copy_bytes_per_s": 2 * 4 * len(big) / min(times["copy"]), "fp32_flop_per_s": 2 * 2048**3 / min(times["fp32"]),
+            "bf16_flop_per_s": 2 * 2048**3 / min(times["bf16"])}
+
+
+class Step:
+    """One full-batch step of I-AutoRec: forward, squared error at the observed cells, λ, and all gradients."""
+
+    def __init__(self, rows: Rows) -> None:
+        torch.manual_seed(0)
+        self.V, self.W = (torch.randn(rows.n_columns, HIDDEN).mul_(0.01).requires_grad_() for _ in range(2))
+        self.mu, self.b = torch.zeros(HIDDEN, requires_grad=True), torch.zeros(rows.n_columns, requires_grad=True)
+        self.rows = rows
+
+    def finish(self, error: torch.Tensor) -> None:
+        (error + 200 * (square(self.V) + square(self.W))).backward()
+        for p in (self.V, self.W, self.mu, self.b):
+            p.grad = None
+
+    def sparse(self, block: Block) -> None:
+        code = torch.sigmoid(times_dense(block, self.V) + self.mu)
+        error = observed(block, code, self.W, self.b) - block.value
+        self.finish(error @ error)
+
+    def dense(self, n_rows: int) -> Callable[[], None]:
+        """As tutorials write it: the filled matrix and a mask, for the first so many rows."""
+        rows = self.rows.take(np.arange(n_rows))
+        X = torch.zeros(n_rows, rows.n_columns)
+        X[torch.as_tensor(rows.row).long(), torch.as_tensor(rows.column).long()] = torch.as_tensor(rows.value)
+        M = (X > 0).float()
+
+        def step() -> None:
+            out = torch.sigmoid(X @ self.V + self.mu) @ self.W.t() + self.b
+            self.finish(((out - X) * M).pow(2).sum())
+
+        return step
+
+
+def kernels(name: str, share: float, peak: dict[str, float], backends: tuple[str, ...]) -> dict[str, Any]:
+    """Products and steps of one shape; `dense_over_this` is the ratio to the yardstick in the same run."""
+    rows = rows_of(name, share)
+    step, n = Step(rows), len(rows.column)
+    blocks = {b: Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, backend=b) for b in backends}
+    H = torch.rand(len(rows), HIDDEN)
+    shown = {b: "" if b == backends[0] else f", {b}" for b in backends}
+    rounds = 7 if n < 2_000_000 else 3
+    with torch.no_grad():
+        products = interleaved({f"{what}{shown[b]}": run for b, block in blocks.items() for what, run in {
+            "rows × dense": lambda block=block: times_dense(block, step.V),
+            "rowsᵀ × dense": lambda block=block: block.backend.times_dense(block.columns[0], block.by_column(block.value), H),
+            "at the cells": lambda block=block: observed(block, H, step.W)}.items()}, rounds=rounds)
+    n_dense = min(len(rows), max(1, DENSE_CELLS // rows.n_columns))
+    runs = {f"whole step{shown[b]}": lambda block=block: step.sparse(block) for b, block in blocks.items()}
+    steps = interleaved({**runs, DENSE: step.dense(n_dense)}, rounds=max(1, rounds - 2))
+    scale = len(rows) / n_dense     # rows are independent in a dense step, but for λ and the gradients' last sum
+    yardstick = min(steps[DENSE]) * scale
+    steps[DENSE] = [t * scale for t in steps[DENSE]]
+    about = {"rows": len(rows), "columns": rows.n_columns, "ratings": n, "hidden": HIDDEN, "share_of_users": share,
+             "dense_rows_timed": n_dense}
+    return {"about": about, "rows": {what: {
+        "min_s": min(t), "median_s": statistics.median(t), "million_ratings_per_s": n / min(t) / 1e6,
+        "of_copy_bandwidth": passes * n * HIDDEN * 4 / min(t) / peak["copy_bytes_per_s"] if what != DENSE else None,
+        "of_fp32_peak": passes * n * HIDDEN * 2 / min(t) / peak["fp32_flop_per_s"] if what != DENSE else None,
+        "dense_over_this": yardstick / min(t) if passes == 5 else None,
+    } for what, t in {**products, **steps}.items() for passes in [1 if what in products else 5]}}
