@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 import recollect as rc
 from recollect.catalogue import find, make, name_of, names, settings
@@ -49,6 +50,18 @@ def test_the_same_seed_gives_the_same_numbers(model, parts):
     first = model.fit(parts.train, parts.valid, Run(seed=4, threads=1)).predict(parts.test.user, parts.test.item)
     again = dataclasses.replace(model).fit(parts.train, parts.valid, Run(seed=4, threads=1))
     np.testing.assert_array_equal(first, again.predict(parts.test.user, parts.test.item))
+
+
+def test_threads_change_nothing_but_rounding(model, parts):
+    """Few epochs: over many, a deep network makes much of a little rounding."""
+    few, before, found = {"epochs": 5} if "epochs" in settings(model) else {}, torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            fitted = dataclasses.replace(model, **few).fit(parts.train, run=Run(threads=threads))
+            found.append(fitted.predict(parts.test.user, parts.test.item))
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(*found, atol=1e-3)
 
 
 def test_a_loaded_model_is_the_saved_one(model, parts, tmp_path):
