@@ -4,6 +4,7 @@
     ├── DataError            (ValueError)    a table, a column or a value cannot be used
     │   └── LeakError                        test ratings would be seen at prediction
     ├── SettingError         (ValueError)    a setting, model or data set that does not exist, or a bad value
+    │   └── SizeError                        a fit needs more memory than there is
     ├── NotFittedError       (RuntimeError)  asked to predict before fit
     ├── TrainingError        (RuntimeError)  the fit cannot go on: NaN, a snapshot that does not belong
     ├── CheckpointError      (OSError)       a saved model that is damaged, newer, or not there
@@ -30,6 +31,10 @@ class LeakError(DataError):
 
 class SettingError(RecollectError, ValueError):
     """A setting, model or data set that does not exist, or a value it cannot take."""
+
+
+class SizeError(SettingError):
+    """A fit needs more memory than there is."""
 
 
 class NotFittedError(RecollectError, RuntimeError):

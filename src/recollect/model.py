@@ -27,6 +27,7 @@ from torch import nn
 from recollect import kernels
 from recollect.data.ratings import Ratings, Rows, Side
 from recollect.errors import DataError, LeakError, NotFittedError, unknown
+from recollect.memory import Memory, Shape, of_pairs, of_refit, refuse_too_large
 from recollect.run import Run
 from recollect.training.watch import History
 
@@ -41,6 +42,7 @@ class Model(ABC):
 
     needs: ClassVar[frozenset[str]] = frozenset()   # what the ratings must have: "time", "text"
     output: ClassVar[Literal["ratings", "scores"]] = "ratings"
+    lighter: ClassVar[tuple[dict[str, Any], ...]] = ()   # settings that take less memory, proposed when a fit needs too much
 
     clip: bool = True      # predictions are kept within the rating scale
     cold: str = "mean"     # whom nobody knows gets the training "mean" or the "middle" of the scale (3 of 1 to 5)
@@ -68,9 +70,11 @@ class Model(ABC):
         """Learn from the ratings; returns self, in evaluation mode.
 
         Raises: DataError if the ratings lack what the model needs or are too few; LeakError if train and valid share
-        pairs; TrainingError if the fit breaks down.
+        pairs; SizeError if it would take more memory than there is; TrainingError if the fit breaks down.
         """
         run = run or Run()
+        if run.memory_check:
+            refuse_too_large(self, Shape.of(train, valid), run)
         self._check_data(train, valid)
         if run.threads:
             torch.set_num_threads(run.threads)
@@ -103,8 +107,21 @@ class Model(ABC):
         chosen = {"epochs": self.history_.best_epoch} if self.history_.best_epoch else {}
         again = dataclasses.replace(self, refit=False, **chosen)  # type: ignore[arg-type]
         folder = Path(run.folder) / "refit" if run.folder else None
-        again.fit(ratings, run=dataclasses.replace(run, folder=folder))
+        again.fit(ratings, run=dataclasses.replace(run, folder=folder, memory_check=False))  # it was, for both fits
         self.net_, self.given_ = again.net_, again.given_
+
+    def memory(self, shape: Shape, run: Run | None = None) -> Memory:
+        """What `fit` will hold on data of this shape when it holds most, in bytes; worked out without building anything."""
+        run = run or Run()
+        first = self.one_fit(shape, run)
+        if not (self.refit and shape.n_valid):
+            return first
+        both = dataclasses.replace(shape, n_train=shape.n_train + shape.n_valid, n_valid=0)
+        return of_refit(shape, first, self.one_fit(both, run))
+
+    def one_fit(self, shape: Shape, run: Run) -> Memory:
+        """The same without `refit`. A model that holds more than its ratings and a few numbers per user and item says so."""
+        return of_pairs(shape, parameters=32 * (shape.n_users + shape.n_items), bytes_per_rating=40)
 
     def _check_data(self, train: Ratings, valid: Ratings | None) -> None:
         who = type(self).__name__

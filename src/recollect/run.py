@@ -29,6 +29,7 @@ class Run:
     resume: bool = False                                    # take up the snapshot in folder, if there is one
     snapshot_seconds: int | float = 30                      # at most this much work is lost when a fit is killed
     watchers: tuple[Watcher, ...] = ()
+    memory_check: bool = True                               # refuse a fit for which the memory will not do
 
     def __post_init__(self) -> None:
         if self.folder is not None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,9 @@ from torch import Tensor, nn
 from recollect.data.ratings import Ratings
 from recollect.errors import SettingError
 from recollect.kernels import Block, times_dense
+from recollect.memory import Memory, Shape, of_rows
 from recollect.nn import BOUNDS, Binary, ObservedOutput, OntoScale, SparseInput, activation, check_share
-from recollect.rowmodel import RowModel
+from recollect.rowmodel import BLOCK_ROWS, RowModel
 from recollect.run import Run
 from recollect.training import loop
 from recollect.training.losses import square, squared_error
@@ -73,6 +75,8 @@ class Network(nn.Module):
 @dataclass(kw_only=True, eq=False)
 class AutoRec(RowModel):
     """An autoencoder on item rows (I-AutoRec) or user rows (U-AutoRec); squared error over observed cells only."""
+
+    lighter: ClassVar[tuple[dict[str, Any], ...]] = ({"history": 2}, {"optimizer": "adam", "batch_size": 512})
 
     hidden: int | tuple[int, ...] = 500    # k; several sizes make it deep: (500, 250, 500)
     hidden_activation: str = "sigmoid"     # g
@@ -127,6 +131,10 @@ class AutoRec(RowModel):
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """The network before learning; 2 m k + m + k numbers with one hidden layer."""
         return Network(n_users if self.side == "item" else n_items, self, self.given_.scale)
+
+    def one_fit(self, shape: Shape, run: Run) -> Memory:
+        """See Model."""
+        return of_rows(shape, run, side=self.side, hidden=self.layers, plan=self.plan(), block_rows=BLOCK_ROWS)
 
     def learn(self, train: Ratings, valid: Ratings | None, run: Run) -> History:
         """Minimise equation 2."""

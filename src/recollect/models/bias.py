@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from recollect.data.ratings import Ratings, Rows, Side
 from recollect.errors import DataError, SettingError
+from recollect.memory import Memory, Shape, of_pairs
 from recollect.model import PairModel
 from recollect.run import Run
 from recollect.training.watch import History
@@ -53,6 +54,10 @@ class Bias(PairModel):
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """Offsets of zero."""
         return Offsets(n_users, n_items)
+
+    def one_fit(self, shape: Shape, run: Run) -> Memory:
+        """See Model; the offsets and what is left over of each rating are in 64 bits."""
+        return of_pairs(shape, parameters=16 * (shape.n_users + shape.n_items), bytes_per_rating=40)
 
     def learn(self, train: Ratings, valid: Ratings | None, run: Run) -> History:
         """Solve for users and items in turn."""
