@@ -11,10 +11,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 import recollect as rc
+from recollect import memory
 from recollect.cli import app
 from recollect.cli.show import as_json, settings_of
 from recollect.cli.verb import told
 from recollect.errors import SettingError
+from recollect.room import Room
 
 SMALL = ["--set", "hidden=6", "--set", "reg=2", "--set", "epochs=6", "--threads", "1"]
 
@@ -202,8 +204,31 @@ def test_compare_scores_models_on_the_same_splits(work: Path, tmp_path: Path) ->
     assert [(row["model"], row["other"]) for row in found["differences"]] == [("bias", "shy")]
 
 
-def test_doctor_tests_the_installation() -> None:
-    assert answer("doctor")["self_test_seconds"] > 0
+def test_doctor_tests_the_installation_and_says_what_fits() -> None:
+    found = answer("doctor")
+    assert found["self_test_seconds"] > 0
+    assert {fit["data"] for fit in found["fits"]} == {"MovieLens 1M", "MovieLens 10M", "Netflix"}
+
+
+def test_doctor_says_what_memory_a_fit_would_take() -> None:
+    (small,) = answer("doctor", "--shape", "6040x3706x1000209", "--set", "hidden=50")["fits"]
+    (large,) = answer("doctor", "--shape", "6040x3706x1000209")["fits"]
+    assert small["predicted_memory_mb"] < large["predicted_memory_mb"] == pytest.approx(sum(large["parts_mb"].values()))
+
+
+def test_train_says_what_memory_it_will_take_and_took(work: Path, tmp_path: Path) -> None:
+    result = call("train", work / "split", "--out", tmp_path / "run", *SMALL)
+    assert "MB predicted, " in result.stderr
+    assert " MB, predicted: " in result.stdout
+    found = answer("train", work / "split", "--out", tmp_path / "more", *SMALL)
+    assert min(found["predicted_memory_mb"], found["available_memory_mb"], found["peak_memory_mb"]) > 0
+
+
+def test_train_refuses_what_the_memory_will_not_do_for_unless_told_to_try(work: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(memory, "room", lambda: Room(1 << 20, "this machine"))
+    refused = call("train", work / "split", "--out", tmp_path / "run", *SMALL, "--json")
+    assert json.loads(refused.stdout)["error"]["kind"] == "size"
+    assert call("train", work / "split", "--out", tmp_path / "run", *SMALL, "--no-memory-check").exit_code == 0
 
 
 # What goes wrong -----------------------------------------------------------------------------------------------------
@@ -212,6 +237,8 @@ def test_doctor_tests_the_installation() -> None:
 @pytest.mark.parametrize(("args", "said"), [
     (["train", "none.csv", "--out", "x"], "There is no file none.csv"),
     (["train", "empty.csv", "--out", "x"], "empty.csv is empty"),
+    (["doctor", "--shape", "12x7"], "--shape is users, items and ratings"),
+    (["doctor", "--set", "hidden=3"], "give one, such as --shape"),
     (["train", "text.csv", "--out", "x"], "Line 3 of text.csv: the rating is 'good'"),
     (["train", "ratings.csv", "--out", "x", "--scale", "1,4"], "outside the stated scale 1 to 4"),
     (["train", "ratings.csv", "--out", "x", "--scale", "5"], "--scale takes the lowest and the highest"),

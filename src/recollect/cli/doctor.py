@@ -2,37 +2,64 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from recollect.cli.show import Answer, Screen, facts, memory, seconds
-from recollect.errors import TrainingError
+import typer
+
+from recollect.cli.fit import Settings
+from recollect.cli.show import Answer, Screen, facts, memory, seconds, settings_of, table
+from recollect.errors import SettingError, TrainingError
 
 PACKAGES = ("recollect", "torch", "numpy", "scipy", "polars", "pyarrow", "safetensors", "matplotlib")
+KNOWN = {"MovieLens 1M": (6_040, 3_706, 1_000_209), "MovieLens 10M": (69_878, 10_677, 10_000_054),
+         "Netflix": (480_189, 17_770, 100_480_507)}      # users, items, ratings
+BATCHES = {"optimizer": "adam", "batch_size": 512}
 
 
-def doctor(screen: Screen) -> Answer:
+def doctor(screen: Screen,
+           shape: Annotated[str | None, typer.Option(metavar="USERSxITEMSxRATINGS",
+                                                     help="Only say what memory a fit on so many would take.")] = None,
+           model: Annotated[str, typer.Option(help="The model for --shape.")] = "autorec",
+           settings: Settings = None) -> Answer:
     """Show versions, devices, memory and data folders, and test the installation on made-up ratings."""
+    from recollect import catalogue
+
+    if shape is not None:
+        return _fits({shape: _sizes(shape)}, [catalogue.make(model, **settings_of(settings or ()))])
+    if settings or model != "autorec":
+        raise SettingError("--model and --set say what is to be fitted on a --shape; give one, such as --shape "
+                           "6040x3706x1000209.")
+    fits = _fits(KNOWN, [catalogue.make("autorec"), catalogue.make("autorec", **BATCHES)])
+    machine = _machine()
+    return Answer({**machine.data, **fits.data}, [*machine.shown[:-2], "", *fits.shown, *machine.shown[-2:]])
+
+
+def _machine() -> Answer:
     import torch
 
     from recollect.data import fetch
+    from recollect.memory import MB
+    from recollect.room import room, total
 
+    there = room()
     devices = ["cpu", *(f"cuda:{j} ({torch.cuda.get_device_name(j)})" for j in range(torch.cuda.device_count()))]
     homes = [str(home.resolve()) for home in fetch.homes()]
     found: dict[str, Any] = {
         "python": platform.python_version(), "system": platform.platform(terse=True),
         "packages": {name: _version(name) for name in PACKAGES}, "devices": devices, "threads": torch.get_num_threads(),
-        "memory_mb": _memory_mb(), "data_folders": {home: _holds(Path(home)) for home in homes}, "cache": homes[-1]}
+        "memory_mb": (total() or 0) / MB or None, "available_memory_mb": there.bytes / MB if there else None,
+        "data_folders": {home: _holds(Path(home)) for home in homes}, "cache": homes[-1]}
     found["self_test_seconds"] = _self_test()
     about = {"Python": f"{found['python']} on {found['system']}",
              **{name: v or "not installed" for name, v in found["packages"].items()},
              "devices": ", ".join(devices), "threads": found["threads"],
-             "memory": "unknown" if found["memory_mb"] is None else memory(found["memory_mb"])}
+             "memory": "unknown" if found["memory_mb"] is None else memory(found["memory_mb"]),
+             "available": f"{memory(there.bytes / MB)} ({there.limit})" if there else "unknown"}
     folders = {home: ", ".join(holds) or ("empty" if Path(home).is_dir() else "not there yet")
                for home, holds in found["data_folders"].items()}
     return Answer(found, [facts(about), "", facts(folders, title="Data are looked for in"), "",
@@ -47,11 +74,41 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _memory_mb() -> float | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1024**2
-    except (AttributeError, ValueError, OSError):    # not a POSIX system
-        return None
+def _fits(shapes: dict[str, tuple[int, int, int]], recipes: list[Any]) -> Answer:
+    """The predicted peak of fitting each model on each shape, a twentieth of the ratings kept for validation, and whether
+    there is room for it."""
+    from recollect.memory import MB, Shape
+    from recollect.room import room
+
+    there, found, rows = room(), [], []
+    for data, (users, items, ratings) in shapes.items():
+        for recipe in recipes:
+            valid = ratings // 20
+            need = recipe.memory(Shape(n_users=users, n_items=items, n_train=ratings - valid, n_valid=valid))
+            fits = there.bytes >= need.peak if there else None
+            found.append({"data": data, "users": users, "items": items, "ratings": ratings, "model": _brief(recipe),
+                          "predicted_memory_mb": need.peak / MB, "fits": fits,
+                          "parts_mb": {name: part / MB for name, part in need.host.items()}})
+            rows.append((data, _brief(recipe), memory(need.peak / MB), fits))
+    return Answer({"fits": found, "available_memory_mb": there.bytes / MB if there else None},
+                  [table(("data", "fit", "memory", "fits here"), rows, title="What fits")])
+
+
+def _brief(recipe: Any) -> str:
+    """The model with the settings that its size depends on."""
+    from recollect import catalogue
+
+    now, usual = catalogue.settings(recipe), catalogue.settings(type(recipe))
+    shown = [f"{key}={value}" for key, value in now.items() if value != usual[key] or key in ("side", "hidden", "optimizer")]
+    return " ".join([catalogue.name_of(recipe), *shown])
+
+
+def _sizes(shape: str) -> tuple[int, int, int]:
+    sizes = shape.lower().replace("×", "x").replace(",", "").split("x")
+    if len(sizes) != 3 or not all(size.strip().isdigit() and int(size) > 0 for size in sizes):
+        raise SettingError(f"--shape is users, items and ratings, such as 6040x3706x1000209; found {shape!r}.")
+    users, items, ratings = map(int, sizes)
+    return users, items, ratings
 
 
 def _holds(home: Path) -> list[str]:

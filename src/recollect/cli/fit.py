@@ -79,6 +79,8 @@ def train(screen: Screen, source: Source, columns: Columns,
           test: Annotated[float, typer.Option(help="Share of the ratings to be judged on, drawn at random.")] = 0.0,
           seed: Seed = 0, threads: Threads = None,
           resume: Annotated[bool, typer.Option("--resume", help="Take up a fit that was interrupted.")] = False,
+          memory_check: Annotated[bool, typer.Option("--memory-check/--no-memory-check",
+                                                     help="Refuse a fit for which the memory will not do.")] = True,
           plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the training curve.")] = None) -> Answer:
     """Fit a model and keep it in a folder. Ctrl-C stops after the epoch; --resume takes it up again."""
     from recollect import catalogue, checkpoint, report
@@ -90,15 +92,17 @@ def train(screen: Screen, source: Source, columns: Columns,
     if _is_finished(out, resume=resume):
         return _finished(out)
     parts = parts_of(source, columns, valid=valid, test=test, seed=seed)
-    screen.say(*_header(recipe, parts, out))
+    expected = _expected(recipe, parts)
+    screen.say(*_header(recipe, parts, out, expected))
     try:
         with screen.epochs(catalogue.settings(recipe).get("epochs", 1)) as watch:
-            run = Run(seed=seed, threads=threads or Run().threads, folder=out, resume=resume, watchers=(watch,))
+            run = Run(seed=seed, threads=threads or Run().threads, folder=out, resume=resume, watchers=(watch,),
+                      memory_check=memory_check)
             recipe.fit(parts.train, parts.valid, run)
     except KeyboardInterrupt as stopped:
         raise KeyboardInterrupt(_how_to_resume(out, str(stopped))) from None
     checkpoint.save(recipe, out)
-    found = _result(recipe, parts, out)
+    found = {**_result(recipe, parts, out), **expected}
     if plot is not None:
         report.curve(recipe.history_, plot, title=f"{type(recipe).__name__} on {_name(parts)}")
     return Answer({**found, "plot": plot}, _told(found))
@@ -163,7 +167,17 @@ def _finished(out: Path) -> Answer:
                   [f"The {about['model']} in {out} is finished already; nothing to resume."])
 
 
-def _header(recipe: Any, parts: Parts, out: Path) -> list[str]:
+def _expected(recipe: Any, parts: Parts) -> dict[str, float | None]:
+    """What the fit will take of memory at most, and what there is, in megabytes."""
+    from recollect.memory import MB, Shape
+    from recollect.room import room
+
+    there = room()
+    return {"predicted_memory_mb": recipe.memory(Shape.of(parts.train, parts.valid)).peak / MB,
+            "available_memory_mb": there.bytes / MB if there else None}
+
+
+def _header(recipe: Any, parts: Parts, out: Path, expected: dict[str, float | None]) -> list[str]:
     from recollect import catalogue
 
     whole, unseen = parts.train, int((parts.train.count("user") == 0).sum() + (parts.train.count("item") == 0).sum())
@@ -178,6 +192,8 @@ def _header(recipe: Any, parts: Parts, out: Path) -> list[str]:
         f"{'kept within it' if recipe.clip else 'not kept within it'}; who or what has no training rating ({unseen:,} "
         f"here) gets {cold}",
         f"settings: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'as they come'}",
+        f"memory: about {memory(expected['predicted_memory_mb'] or 0)} predicted, "
+        f"{memory(expected['available_memory_mb']) if expected['available_memory_mb'] else 'an unknown amount'} available",
         *([_when_it_stops(settings, parts.valid, out)] if "optimizer" in settings else []),
     ]
 
@@ -231,7 +247,8 @@ def figure(scores: Any, name: str) -> dict[str, float]:
 
 def _told(found: dict[str, Any]) -> list[RenderableType]:
     rows: dict[str, Any] = {"saved in": found["out"], "time": seconds(found["seconds"]),
-                            "peak memory": memory(found["peak_memory_mb"])}
+                            "peak memory": f"{memory(found['peak_memory_mb'])}, predicted: "
+                                           f"{memory(found['predicted_memory_mb'])}"}
     if found["epochs"]:
         rows |= {"epochs": f"{found['epochs']}, kept: {found['best_epoch']}", "train RMSE": found["train_rmse"]}
     if found["valid_ratings"] and found["epochs"]:
