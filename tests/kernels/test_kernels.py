@@ -152,3 +152,17 @@ def test_the_backend_fits_the_block_or_is_the_one_asked_for():
 def test_double_precision_is_kept():
     block = Block(np.array([0, 1]), np.array([0]), np.ones(1), n_columns=1)
     assert times_dense(block, torch.full((1, 2), 1 + 1e-12, dtype=torch.float64)).tolist() == [[1 + 1e-12] * 2]
+
+
+@pytest.mark.parametrize("backend", EXACT)
+def test_a_lazy_block_gives_the_same_gradients_row_sparse(backend):
+    rows, _, _ = random_rows(6, 5, 40, 0.1)
+    left, grads = torch.randn(5, 20), []
+    for lazy in (False, True):
+        block, weight = block_of(rows, backend), torch.nn.Parameter(torch.linspace(-1, 1, 800).reshape(40, 20))
+        block.lazy = lazy
+        (times_dense(block, weight).square().sum() + observed(block, left, weight).square().sum()).backward()
+        grads.append(weight.grad)
+    assert grads[1].is_sparse
+    assert grads[1].coalesce().indices().shape[1] == len(np.unique(rows.column)) < 40
+    torch.testing.assert_close(grads[1].to_dense(), grads[0], rtol=1e-4, atol=1e-4)

@@ -2,7 +2,7 @@
 
 import torch
 
-from recollect.training.losses import square, squared_error
+from recollect.training.losses import square, square_of_rows, squared_error
 
 
 def test_squared_error_is_a_sum_and_a_count():
@@ -15,3 +15,13 @@ def test_square_and_its_gradient():
     (3 * square(weight)).backward()
     assert float(square(weight).detach()) == 14.25
     assert torch.equal(weight.grad, 6 * weight.detach())
+
+
+def test_the_square_of_some_rows_has_a_row_sparse_gradient():
+    weight, row, share = torch.nn.Parameter(torch.arange(12.0).reshape(4, 3)), torch.tensor([1, 3]), torch.tensor([0.5, 2.0])
+    total = square_of_rows(weight, row, share)
+    assert total.item() == 0.5 * (9 + 16 + 25) + 2 * (81 + 100 + 121)
+    (3 * total).backward()
+    expected = torch.zeros(4, 3)
+    expected[row] = 6 * share[:, None] * weight.detach()[row]
+    assert torch.equal(weight.grad.to_dense(), expected)

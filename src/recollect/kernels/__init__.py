@@ -74,7 +74,9 @@ class Block:
         self.value = None if value is None else torch.as_tensor(value).to(self.device)
         density = len(column) / max(1, self.n_rows * n_columns)
         self.backend: Any = import_module(f"recollect.kernels.{backend or _chosen.get() or backend_for(self.device, density)}")
+        self.lazy = False    # gradients of what the columns point to are row-sparse: of the columns that have cells only
         self._columns: tuple[Pattern, Tensor] | None = None
+        self._touched: tuple[Pattern, Tensor] | None = None
         self._value_by_column: Tensor | None = None
 
     @property
@@ -109,6 +111,16 @@ class Block:
             self._columns = Pattern(start, row, self.n_rows), order
         return self._columns
 
+    @property
+    def touched(self) -> tuple[Pattern, Tensor]:
+        """The cells by column as in `columns`, without the columns that have none; and which columns these are."""
+        if self._touched is None:
+            whole = self.columns[0]
+            column = whole.start.diff().nonzero()[:, 0]
+            start = torch.cat([whole.start[column], whole.start[-1:]])
+            self._touched = Pattern(start, whole.column, self.n_rows), column
+        return self._touched
+
     def by_column(self, value: Tensor) -> Tensor:
         """A number per cell, in the order of `columns`; that of the block's own values is kept."""
         if value is not self.value:
@@ -116,6 +128,16 @@ class Block:
         if self._value_by_column is None:
             self._value_by_column = value.index_select(0, self.columns[1])
         return self._value_by_column
+
+
+def _columns_times(block: Block, value: Tensor, dense: Tensor) -> Tensor:
+    """The gradient of an operand with a row per column: dense, or row-sparse if the block is lazy."""
+    value = block.by_column(value)
+    if not block.lazy:
+        return block.backend.times_dense(block.columns[0], value, dense)
+    pattern, column = block.touched
+    rows = block.backend.times_dense(pattern, value, dense)
+    return torch.sparse_coo_tensor(column[None], rows, (block.n_columns, dense.shape[1]), is_coalesced=True)
 
 
 class _TimesDense(torch.autograd.Function):
@@ -126,8 +148,7 @@ class _TimesDense(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, Tensor]:
-        block = ctx.block
-        return None, None, block.backend.times_dense(block.columns[0], block.by_column(ctx.value), grads[0].contiguous())
+        return None, None, _columns_times(ctx.block, ctx.value, grads[0].contiguous())
 
 
 class _Observed(torch.autograd.Function):
@@ -142,10 +163,9 @@ class _Observed(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, Tensor, Tensor, Tensor | None]:
         block, grad = ctx.block, grads[0].contiguous()
         left, right = ctx.saved_tensors
-        columns, turned = block.columns[0], block.by_column(grad)
         times = block.backend.times_dense
-        bias = times(columns, turned, left.new_ones(block.n_rows, 1))[:, 0] if ctx.bias else None
-        return None, times(block.rows, grad, right), times(columns, turned, left), bias
+        bias = times(block.columns[0], block.by_column(grad), left.new_ones(block.n_rows, 1))[:, 0] if ctx.bias else None
+        return None, times(block.rows, grad, right), _columns_times(block, grad, left), bias
 
 
 def times_dense(block: Block, dense: Float[Tensor, "columns k"],

@@ -29,3 +29,23 @@ class _Square(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (weight,) = ctx.saved_tensors
         return weight * (2 * grads[0])
+
+
+def square_of_rows(weight: Tensor, row: Tensor, share: Tensor) -> Tensor:
+    """Σ share · ‖weight[row]‖² over these rows; the gradient is row-sparse. `row` ascends, each once."""
+    return _SquareOfRows.apply(weight, row, share)
+
+
+class _SquareOfRows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, row: Tensor, share: Tensor) -> Tensor:
+        some = weight[row]
+        ctx.save_for_backward(some, row, share)
+        ctx.shape = weight.shape
+        return share @ some.square().sum(dim=1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        some, row, share = ctx.saved_tensors
+        rows = some * (2 * grads[0] * share)[:, None]
+        return torch.sparse_coo_tensor(row[None], rows, ctx.shape, is_coalesced=True), None, None
