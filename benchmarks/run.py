@@ -1,4 +1,4 @@
-"""What must be fast, measured: make bench, or python benchmarks/run.py [read] [kernels] [predict] [fit] [big] [folds].
+"""What must be fast, measured: make bench, or python benchmarks/run.py [read] [kernels] [predict] [fit] [epochs] [big] [folds].
 
 Times are interleaved, with minimum and median, and a ratio to a yardstick measured in the same run: a plain dense PyTorch
 AutoRec step, as tutorials write it. Every fit runs in a fresh process, so that its peak memory is its own. Data: MovieLens
@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from epochs import epochs
 from rich.console import Console
 from rich.table import Table
 
@@ -159,7 +160,8 @@ def draw(found: dict[str, Any], path: Path) -> None:
     width = 0.8 / len(steps)
     for j, what in enumerate(steps):
         bars = [found[name]["rows"].get(what, {}).get("million_ratings_per_s") or 0.0 for name in shapes]
-        drawn = axes.bar(np.arange(len(shapes)) + (j - (len(steps) - 1) / 2) * width, bars, width, label=what.replace("whole step", "Recollect"))
+        place = np.arange(len(shapes)) + (j - (len(steps) - 1) / 2) * width
+        drawn = axes.bar(place, bars, width, label=what.replace("whole step", "Recollect"))
         axes.bar_label(drawn, labels=[f"{b:.2g}" if b else "" for b in bars], fontsize=8)
     axes.set_xticks(range(len(shapes)), [f"{n}\n{found[n]['about']['ratings'] / 1e6:.1f} million ratings" for n in shapes])
     axes.set_ylabel("million ratings a second")
@@ -169,12 +171,13 @@ def draw(found: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, predict, fit, big, folds; the first four if "
-                                                                 "nothing is named.")] = None,
+def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, predict, fit, epochs, big, folds; the first "
+                                                                 "four if nothing is named.")] = None,
          share: Annotated[float, typer.Option(help="Share of the users of the Netflix shape; 1 is all.")] = 0.05) -> None:
     """Measure what must be fast."""
     give_memory_back()  # as the command line does; also for the processes started here
-    measures = {"read": read, "kernels": lambda: products(share), "predict": predict, "fit": fit, "big": big, "folds": folds}
+    measures = {"read": read, "kernels": lambda: products(share), "predict": predict, "fit": fit, "epochs": lambda: epochs(share),
+                "big": big, "folds": folds}
     asked = what or ["read", "kernels", "predict", "fit"]
     unknown = [name for name in asked if name not in measures]
     if unknown:
