@@ -25,8 +25,9 @@ from jaxtyping import Bool, Float32, Int
 from torch import nn
 
 from recollect import kernels
-from recollect.data.ratings import Ratings, Rows, Side
-from recollect.errors import DataError, LeakError, NotFittedError, unknown
+from recollect.data.ratings import AnyRatings, Ratings, Side
+from recollect.data.rows import Rows
+from recollect.errors import DataError, LeakError, NotFittedError, SettingError, unknown
 from recollect.memory import Memory, Shape, of_pairs, of_refit, refuse_too_large
 from recollect.run import Run
 from recollect.training.watch import History
@@ -41,6 +42,7 @@ class Model(ABC):
     """A recipe. Its fields are the hyperparameters; what it has learned is `net_`, from the ratings `given_`."""
 
     needs: ClassVar[frozenset[str]] = frozenset()   # what the ratings must have: "time", "text"
+    streams: ClassVar[bool] = False                 # learns from ratings on disk, too
     output: ClassVar[Literal["ratings", "scores"]] = "ratings"
     lighter: ClassVar[tuple[dict[str, Any], ...]] = ()   # settings that take less memory, proposed when a fit needs too much
 
@@ -63,10 +65,10 @@ class Model(ABC):
         """The network before learning. Randomness comes from torch's generator, which `fit` seeds."""
 
     @abstractmethod
-    def learn(self, train: Ratings, valid: Ratings | None, run: Run) -> History:
+    def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Train `net_`. The validation ratings may only choose when to stop."""
 
-    def fit(self, train: Ratings, valid: Ratings | None = None, run: Run | None = None) -> Model:
+    def fit(self, train: AnyRatings, valid: Ratings | None = None, run: Run | None = None) -> Model:
         """Learn from the ratings; returns self, in evaluation mode.
 
         Raises: DataError if the ratings lack what the model needs or are too few; LeakError if train and valid share
@@ -91,7 +93,7 @@ class Model(ABC):
         self.seed_, self.seconds_ = run.seed, time.monotonic() - started
         return self
 
-    def _fit(self, train: Ratings, valid: Ratings | None, run: Run) -> None:
+    def _fit(self, train: AnyRatings, valid: Ratings | None, run: Run) -> None:
         self._forget()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
@@ -103,7 +105,7 @@ class Model(ABC):
         self.net_.eval()
         self._forget()
 
-    def _fit_again(self, ratings: Ratings, run: Run) -> None:
+    def _fit_again(self, ratings: AnyRatings, run: Run) -> None:
         chosen = {"epochs": self.history_.best_epoch} if self.history_.best_epoch else {}
         again = dataclasses.replace(self, refit=False, **chosen)  # type: ignore[arg-type]
         folder = Path(run.folder) / "refit" if run.folder else None
@@ -123,10 +125,12 @@ class Model(ABC):
         """The same without `refit`. A model that holds more than its ratings and a few numbers per user and item says so."""
         return of_pairs(shape, parameters=32 * (shape.n_users + shape.n_items), bytes_per_rating=40)
 
-    def _check_data(self, train: Ratings, valid: Ratings | None) -> None:
+    def _check_data(self, train: AnyRatings, valid: Ratings | None) -> None:
         who = type(self).__name__
         if "time" in self.needs and train.time is None:
             raise DataError(f"{who} needs the time of each rating, and these ratings have none.")
+        if not train.in_memory:
+            self._check_stored(train)
         if not len(train):
             raise DataError(f"{who} cannot learn from 0 ratings.")
         for side, what in (("user", "users"), ("item", "items")):
@@ -137,19 +141,26 @@ class Model(ABC):
         if valid is not None:
             if valid.users != train.users or valid.items != train.items:
                 raise DataError("train and valid have different vocabularies; make both with one split.")
-            shared = int(np.isin(valid.pair, train.pair).sum())
-            if shared:
+            if shared := train.shared(valid):
                 raise LeakError(f"valid shares {shared} pairs with train; early stopping would be blind: split again.")
+
+    def _check_stored(self, train: AnyRatings) -> None:
+        if not self.streams:
+            raise DataError(f"{type(self).__name__} learns from ratings in memory only, and {train!r} is on disk; give it "
+                            "Ratings (recollect.read), or use autorec.")
+        if self.refit:
+            raise SettingError("refit=True joins train and validation ratings in memory, and train is on disk; leave refit "
+                               "out.")
 
     # --- predicting -----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: Ratings
+    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
               ) -> Float32[np.ndarray, " pairs"]:
         """Raw predictions for pairs none of which is cold; `given` is what they may be made from."""
 
     @abstractmethod
-    def scores(self, user: Int[np.ndarray, " users"], given: Ratings) -> Float32[np.ndarray, "users n_items"]:
+    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
         """Raw predictions of every item for a few users that are not cold."""
 
     @abstractmethod
@@ -160,7 +171,7 @@ class Model(ABC):
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """What the model knows of each user or item, as vectors whose cosine means likeness."""
 
-    def predict(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: Ratings | None = None
+    def predict(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: AnyRatings | None = None
                 ) -> Float32[np.ndarray, " pairs"]:
         """Ratings for pairs of row numbers, in the rating scale; a cold pair (see `is_cold`) gets the cold value.
 
@@ -179,7 +190,7 @@ class Model(ABC):
         """Raw predictions kept within the rating scale, unless `clip` is off."""
         return np.clip(raw, *self.given_.scale) if self.clip else raw
 
-    def is_cold(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: Ratings | None = None
+    def is_cold(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: AnyRatings | None = None
                 ) -> Bool[np.ndarray, " pairs"]:
         """Pairs whose user or item has no rating to predict from."""
         given = self.given(given)
@@ -191,14 +202,19 @@ class Model(ABC):
         """What a cold pair gets."""
         return self.given_.mean if self.cold == "mean" else sum(self.given_.scale) / 2
 
-    def given(self, given: Ratings | None = None) -> Ratings:
+    def given(self, given: AnyRatings | None = None) -> AnyRatings:
         """What predictions are made from: these ratings, or those the model was fitted on.
 
-        Raises: NotFittedError.
+        Raises: NotFittedError; DataError for ratings on disk that are not those it was fitted on.
         """
         if not hasattr(self, "net_"):
             raise NotFittedError(f"This {type(self).__name__} is not fitted; call fit, or load a saved one.")
-        return self.given_ if given is None else given
+        if given is None or given is self.given_:
+            return self.given_
+        if not given.in_memory:
+            raise DataError(f"{given!r} is on disk and is not what the model was fitted on; give it Ratings "
+                            "(recollect.read).")
+        return given
 
     def _forget(self) -> None:  # noqa: B027 - most models keep nothing
         """Drop what was worked out from an earlier `net_` or `given_`."""
@@ -208,7 +224,7 @@ class Model(ABC):
 class PairModel(Model):
     """(user, item) → rating. The network's forward takes row numbers."""
 
-    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: Ratings
+    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
               ) -> Float32[np.ndarray, " pairs"]:
         """See Model. Who stands in `given` and was not there in fitting is folded in."""
         new = self.given_.count("user")[user] == 0
@@ -220,7 +236,7 @@ class PairModel(Model):
         out[new] = folded_pairs(self, user[new], item[new], given)
         return out
 
-    def scores(self, user: Int[np.ndarray, " users"], given: Ratings) -> Float32[np.ndarray, "users n_items"]:
+    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
         """See Model."""
         n_items = self.given_.n_items
         flat = self.pairs(np.repeat(user, n_items), np.tile(np.arange(n_items), len(user)), given)
@@ -233,7 +249,7 @@ def _at(flags: Bool[np.ndarray, " rows"], row: np.ndarray) -> Bool[np.ndarray, "
     return np.where(row >= 0, flags[row], False)
 
 
-def folded_pairs(model: Model, user: np.ndarray, item: np.ndarray, given: Ratings) -> np.ndarray:
+def folded_pairs(model: Model, user: np.ndarray, item: np.ndarray, given: AnyRatings) -> np.ndarray:
     """Predictions for people who were not there in fitting, from the ratings they have in `given`."""
     out = np.empty(len(user), np.float32)
     people, where = np.unique(user, return_inverse=True)

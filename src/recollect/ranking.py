@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int, Int64
 
-from recollect.data.ratings import Ratings
+from recollect.data.ratings import AnyRatings
 from recollect.model import BLOCK_CELLS, Model
 
 NEVER = -np.inf   # the score of what must not be ranked
@@ -31,7 +31,7 @@ def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.nda
     return place
 
 
-def scores_of(model: Model, user: Int[np.ndarray, " users"], given: Ratings, *, seen: bool = False
+def scores_of(model: Model, user: Int[np.ndarray, " users"], given: AnyRatings, *, seen: bool = False
               ) -> Iterator[tuple[slice, Float32[np.ndarray, "some n_items"]]]:
     """What every item is ranked by for each user, a block of users at a time: which users, and their scores.
 
@@ -57,7 +57,6 @@ def scores_of(model: Model, user: Int[np.ndarray, " users"], given: Ratings, *, 
         yield part, table
 
 
-def everyones_best(given: Ratings) -> Float32[np.ndarray, " n_items"]:
+def everyones_best(given: AnyRatings) -> Float32[np.ndarray, " n_items"]:
     """What to expect of each item, nothing being known of the person: its mean, drawn to that of all by 10 ratings."""
-    total = np.bincount(given.item, weights=given.value, minlength=given.n_items)
-    return ((total + 10 * given.mean) / (given.count("item") + 10)).astype(np.float32)
+    return ((given.total("item") + 10 * given.mean) / (given.count("item") + 10)).astype(np.float32)

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float32
 
-from recollect.data.ratings import Ratings, Rows, titles
+from recollect.data.ratings import AnyRatings, titles
+from recollect.data.rows import Rows
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
 from recollect.errors import DataError, SettingError
 from recollect.files import replacing
@@ -139,7 +140,7 @@ def _neighbours(model: Model, what: Literal["user", "item"], vocab: Vocab, asked
     return pl.concat(frames).rename({"asked": f"{what}_id", "found": "neighbour_id", "score": "similarity"})
 
 
-def _fitted(model: Model) -> Ratings:
+def _fitted(model: Model) -> AnyRatings:
     """What the model was fitted on; an error if it was not."""
     return model.given()
 
@@ -180,7 +181,7 @@ def _column(column: Any) -> Any:
     return column.to_numpy() if column.dtype == object else pl.from_pandas(column)
 
 
-def _banned(given: Ratings, items: Iterable[object] | None) -> Bool[np.ndarray, " n_items"]:
+def _banned(given: AnyRatings, items: Iterable[object] | None) -> Bool[np.ndarray, " n_items"]:
     """The items that are not among the candidates; none, if there are no candidates."""
     banned = np.zeros(given.n_items, bool)
     if items is not None:
@@ -241,7 +242,7 @@ def _ranks(asked: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> pl.Dat
                          "score": scores[row, column]})
 
 
-def _with_titles(given: Ratings, frame: pl.DataFrame, key: str) -> pl.DataFrame:
+def _with_titles(given: AnyRatings, frame: pl.DataFrame, key: str) -> pl.DataFrame:
     if given.catalogue is None:
         return frame
     named = pl.Series("title", titles(given.catalogue, frame[key]), dtype=pl.String)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -13,11 +14,13 @@ import torch
 from jaxtyping import Float32, Int
 from torch import Tensor
 
-from recollect.data.ratings import Ratings, Rows, Side
+from recollect.data.ratings import AnyRatings, Ratings, Side
+from recollect.data.rows import AnyRows, Rows, pieces
 from recollect.kernels import Block
 from recollect.model import Model, folded_pairs
 
-BLOCK_ROWS = 8_192                                     # sparse rows encoded at once when predicting
+BLOCK_ROWS = 8_192                                     # sparse rows encoded at once when predicting, at most
+BLOCK_RATINGS = 4_000_000                              # their cells, at most
 Part = tuple[Block, Block, np.ndarray | None, np.ndarray]     # input, cells asked for, what to add to them, their places
 
 
@@ -38,19 +41,22 @@ class RowModel(Model):
         """What a column is."""
         return "user" if self.side == "item" else "item"
 
+    def middles(self, rows: AnyRows) -> Float32[np.ndarray, " rows"]:
+        """What is taken off the cells of each row, and is to be added to the network's output: 0 unless `center`."""
+        if not self.center:
+            return np.zeros(len(rows), np.float32)
+        return np.where(rows.counts > 0, rows.totals / np.maximum(rows.counts, 1), self.given_.mean).astype(np.float32)
+
     def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
         """The rows as the network sees them, and what is to be added to its output per row."""
-        if not self.center:
-            return rows, np.zeros(len(rows), np.float32)
-        sums = np.bincount(rows.row, weights=rows.value, minlength=len(rows))
-        middle = np.where(rows.counts > 0, sums / np.maximum(rows.counts, 1), self.given_.mean).astype(np.float32)
-        return dataclasses.replace(rows, value=rows.value - middle[rows.row]), middle
+        middle = self.middles(rows)
+        return rows.less(middle), middle
 
     def block(self, rows: Rows) -> Block:
         """Rows on the network's device."""
         return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self._device)
 
-    def validation(self, train: Ratings, valid: Ratings | None) -> Callable[[], float] | None:
+    def validation(self, train: AnyRatings, valid: Ratings | None) -> Callable[[], float] | None:
         """A function that measures the RMSE on `valid`, predicted from `train`; None without validation ratings.
 
         Pairs whose user or item is cold count with the value they would get.
@@ -59,8 +65,8 @@ class RowModel(Model):
             return None
         row, column = self._row_column(valid.user, valid.item)
         cold = self.is_cold(valid.user, valid.item, given=train)
-        parts = list(self._parts(self._visible(train), row[~cold], column[~cold]))
-        keep = len(parts) == 1
+        parts = list(itertools.islice(self._parts(self._visible(train), row[~cold], column[~cold]), 2))
+        keep = len(parts) == 1    # several are made anew each time: together they may be large
         if not keep:
             parts.clear()
 
@@ -73,7 +79,7 @@ class RowModel(Model):
 
         return measure
 
-    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: Ratings
+    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
               ) -> Float32[np.ndarray, " pairs"]:
         """See Model."""
         row, column = self._row_column(user, item)
@@ -88,7 +94,7 @@ class RowModel(Model):
             raise AssertionError("a new item reached the network")
         return out
 
-    def scores(self, user: Int[np.ndarray, " users"], given: Ratings) -> Float32[np.ndarray, "users n_items"]:
+    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
         """See Model."""
         with torch.no_grad():
             if self.side == "user":
@@ -134,11 +140,11 @@ class RowModel(Model):
     def output_weights(self) -> Tensor:
         """columns × hidden: the weights of the last layer."""
 
-    def par(self, train: Ratings, valid: Ratings | None) -> float:
+    def par(self, train: AnyRatings, valid: Ratings | None) -> float:
         """The RMSE on `valid` of predicting the mean of `train` everywhere; infinite without validation ratings."""
         return math.inf if valid is None or not len(valid) else float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
 
-    def identity(self, train: Ratings, valid: Ratings | None) -> dict[str, object]:
+    def identity(self, train: AnyRatings, valid: Ratings | None) -> dict[str, object]:
         """What a snapshot of this fit belongs to."""
         return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
                 "valid": valid.fingerprint if valid else None}
@@ -155,16 +161,17 @@ class RowModel(Model):
     def _fitted_columns(self) -> np.ndarray:
         return self.given_.count(self.across)
 
-    def _visible(self, given: Ratings) -> Rows:
+    def _visible(self, given: AnyRatings) -> AnyRows:
         """The given rows without columns that fitting never saw: their weights mean nothing."""
-        return given.rows(self.side).only_columns(self._fitted_columns() > 0)
+        rows = given.rows(self.side)
+        return rows if given is self.given_ or not isinstance(rows, Rows) else rows.only_columns(self._fitted_columns() > 0)
 
-    def _parts(self, rows: Rows, row: np.ndarray, column: np.ndarray) -> Iterator[Part]:
+    def _parts(self, rows: AnyRows, row: np.ndarray, column: np.ndarray) -> Iterator[Part]:
         """Input block, cells asked for, what to add to them, and where they go in the answer; a part holds few rows."""
         asked, place = Rows.group(row, column, n_rows=len(rows), n_columns=rows.n_columns)
         wanted = np.flatnonzero(asked.counts)
-        for first in range(0, len(wanted), BLOCK_ROWS):
-            some = wanted[first:first + BLOCK_ROWS]
+        for part in pieces(rows.counts[wanted], rows=BLOCK_ROWS, cells=BLOCK_RATINGS):
+            some = wanted[part]
             here = slice(asked.start[some[0]], asked.start[some[-1] + 1])
             start = np.append(asked.start[some], here.stop) - here.start
             seen, middle = self.inputs(rows.take(some))
@@ -187,13 +194,13 @@ class RowModel(Model):
         self._kept_codes: tuple[Tensor, np.ndarray] | None = None
 
     @torch.no_grad()
-    def _codes(self, given: Ratings) -> tuple[Tensor, np.ndarray]:
+    def _codes(self, given: AnyRatings) -> tuple[Tensor, np.ndarray]:
         """The code of every row, and what to add to its output; kept for the ratings the model was fitted on."""
         if given is self.given_ and self._kept_codes:
             return self._kept_codes
         rows, codes, middles = self._visible(given), [], []
-        for first in range(0, len(rows), BLOCK_ROWS):
-            seen, middle = self.inputs(rows.take(np.arange(first, min(first + BLOCK_ROWS, len(rows)))))
+        for part in pieces(rows.counts, rows=BLOCK_ROWS, cells=BLOCK_RATINGS):
+            seen, middle = self.inputs(rows.take(np.arange(part.start, part.stop)))
             codes.append(self.net_.encode(self.block(seen)))
             middles.append(middle)
         found = torch.cat(codes), np.concatenate(middles)

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 
 from recollect.cli.show import Answer, Raw, Screen, table
 from recollect.cli.sources import Columns, RunFolder, check_ending, ids_from, write_frame
-from recollect.data.ratings import Ratings
+from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import DataError, SettingError
 
 HowMany = Annotated[int, typer.Option("-n", help="How many.")]
@@ -68,7 +68,7 @@ def _errors(model: Any, test: Ratings, given: Ratings | None) -> tuple[Any, dict
     return Scores(values, "rating", about, group=who), about
 
 
-def _onto(ratings: Ratings, known: Ratings) -> tuple[Ratings, np.ndarray]:
+def _onto(ratings: Ratings, known: AnyRatings) -> tuple[Ratings, np.ndarray]:
     """The ratings whose user and item stand in the other's vocabularies, in its row numbers; and which these are."""
     user = known.users.rows(ratings.users.ids)[ratings.user]
     item = known.items.rows(ratings.items.ids)[ratings.item]

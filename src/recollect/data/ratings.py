@@ -1,88 +1,123 @@
-"""Ratings: who rated what, how high, and when."""
+"""Ratings: who rated what, how high, and when.
+
+    AnyRatings           what models need of ratings, wherever the cells are
+    ├── Ratings          in memory
+    └── StoredRatings    on disk, in `stored`
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float32, Int, Int32, Int64
-from scipy.sparse import csr_array
+from jaxtyping import Float32, Float64, Int32, Int64
 
+from recollect.data.rows import AnyRows, Rows
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
 from recollect.errors import DataError
 
 Side = Literal["user", "item"]
 
 
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """Sparse rows: row j holds the cells start[j] … start[j + 1], each a column and a value, columns ascending.
+class AnyRatings(ABC):
+    """Ratings, in memory or on disk: what models need of them. Always users × items."""
 
-    What is not listed is unknown, never zero: a listed value may well be 0.
-    """
+    in_memory: ClassVar[bool]
+    users: Vocab
+    items: Vocab
+    scale: tuple[float, float]
+    time: Int64[np.ndarray, " ratings"] | None
+    catalogue: pl.DataFrame | None
+    name: str
+    notes: tuple[str, ...]
 
-    start: Int64[np.ndarray, " rows_and_one"]
-    column: Int32[np.ndarray, " cells"]
-    value: Float32[np.ndarray, " cells"]
-    n_columns: int
+    @abstractmethod
+    def __len__(self) -> int: ...
 
-    def __len__(self) -> int:
-        return len(self.start) - 1
+    def __repr__(self) -> str:
+        return (f"{type(self).__name__}({self.name}: {len(self):,} ratings, {self.n_users:,} users × {self.n_items:,} items, "
+                f"scale {self.scale[0]:g}–{self.scale[1]:g})")
 
     @property
-    def counts(self) -> Int64[np.ndarray, " rows"]:
-        """How many cells each row has."""
-        return np.diff(self.start)
+    def n_users(self) -> int:
+        """Users in the vocabulary, with or without ratings here."""
+        return len(self.users)
 
-    def take(self, rows: Int[np.ndarray, " some"]) -> Rows:
-        """These rows, in this order; a row number of -1 gives an empty row."""
-        rows = np.asarray(rows, dtype=np.int64)
-        known = rows >= 0
-        counts = np.where(known, self.counts[rows] if len(self) else 0, 0)
-        start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        first = np.where(known, self.start[rows], 0)
-        cells = np.arange(start[-1]) + np.repeat(first - start[:-1], counts)
-        return Rows(start, self.column[cells], self.value[cells], self.n_columns)
+    @property
+    def n_items(self) -> int:
+        """Items in the vocabulary, with or without ratings here."""
+        return len(self.items)
 
-    def only_columns(self, keep: Bool[np.ndarray, " columns"]) -> Rows:
-        """The same rows without the cells of other columns."""
-        if keep.all():
-            return self
-        cell = keep[self.column]
-        start = np.concatenate([[0], np.cumsum(cell)])[self.start]
-        return Rows(start.astype(np.int64), self.column[cell], self.value[cell], self.n_columns)
+    @property
+    def density(self) -> float:
+        """Share of the users × items that is rated."""
+        return len(self) / max(1, self.n_users * self.n_items)
 
-    @cached_property
-    def row(self) -> Int32[np.ndarray, " cells"]:
-        """The row number of each cell."""
-        return np.repeat(np.arange(len(self), dtype=np.int32), self.counts)
+    @property
+    def by_user(self) -> AnyRows:
+        """A row per user, a column per item."""
+        return self.rows("user")
 
-    @classmethod
-    def group(cls, row: Int[np.ndarray, " cells"], column: Int[np.ndarray, " cells"],
-              value: Float32[np.ndarray, " cells"] | None = None, *,
-              n_rows: int, n_columns: int) -> tuple[Rows, Int64[np.ndarray, " cells"]]:
-        """Rows from loose cells, and the order that sorts the cells by row, then column (equal ones keep theirs)."""
-        by_column, _ = _counted(column, n_columns)
-        order, start = _counted(row[by_column], n_rows)
-        order = by_column[order]
-        value = np.ones(len(row), np.float32) if value is None else value
-        return cls(start, column[order].astype(np.int32), value[order], n_columns), order
+    @property
+    def by_item(self) -> AnyRows:
+        """A row per item, a column per user."""
+        return self.rows("item")
+
+    def titles(self, item_ids: Iterable[object] | pl.Series) -> list[str | None]:
+        """The titles of the items; None where none is known."""
+        return titles(self.catalogue, item_ids)
+
+    @property
+    @abstractmethod
+    def mean(self) -> float:
+        """Mean rating; the middle of the scale where there is none."""
+
+    @property
+    @abstractmethod
+    def variance(self) -> float:
+        """Variance of the ratings."""
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that identify the ratings, whatever their order and wherever they are."""
+
+    @abstractmethod
+    def rows(self, side: Side) -> AnyRows:
+        """A sparse row of items per user ("user"), or a sparse row of users per item ("item")."""
+
+    @abstractmethod
+    def count(self, side: Side) -> Int64[np.ndarray, " rows"]:
+        """Ratings per user ("user") or per item ("item")."""
+
+    @abstractmethod
+    def total(self, side: Side) -> Float64[np.ndarray, " rows"]:
+        """The sum of the ratings per user ("user") or per item ("item")."""
+
+    @abstractmethod
+    def values(self) -> Iterator[Float32[np.ndarray, " some"]]:
+        """The ratings, a part at a time."""
+
+    @abstractmethod
+    def shared(self, other: Ratings) -> int:
+        """How many of the other's (user, item) pairs stand here; the vocabularies must be the same."""
+
+    @abstractmethod
+    def union(self, other: Ratings) -> Ratings:
+        """The ratings of both parts of a split.
+
+        Raises: DataError if their vocabularies differ, they share a pair, or these are not in memory.
+        """
 
 
-def _counted(key: Int[np.ndarray, " cells"], n: int) -> tuple[Int64[np.ndarray, " cells"], Int64[np.ndarray, " n_and_one"]]:
-    """The stable order that sorts keys of 0 to n - 1, and where each key starts: a counting sort, which is what SciPy does to
-    transpose a matrix with one cell per row."""
-    cells = csr_array((np.empty(len(key), np.int8), key, np.arange(len(key) + 1)), shape=(len(key), n)).tocsc()
-    return cells.indices.astype(np.int64), cells.indptr.astype(np.int64)
-
-
-@dataclass(frozen=True, eq=False)
-class Ratings:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ratings(AnyRatings):
     """A column per fact, an entry per rating; always users × items.
 
     `user` and `item` are row numbers in `users` and `items`; `time` is in seconds since 1970, or None; `scale` is the
@@ -104,6 +139,7 @@ class Ratings:
     name: str = "ratings"
     notes: tuple[str, ...] = ()  # what reading did beyond reading, a sentence each
     checked: bool = field(default=False, repr=False)  # set by `where`, whose parts need no second check
+    in_memory: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.checked:
@@ -112,29 +148,15 @@ class Ratings:
     def __len__(self) -> int:
         return len(self.value)
 
-    def __repr__(self) -> str:
-        return (f"Ratings({self.name}: {len(self):,} ratings, {self.n_users:,} users × {self.n_items:,} items, "
-                f"scale {self.scale[0]:g}–{self.scale[1]:g})")
-
-    @property
-    def n_users(self) -> int:
-        """Users in the vocabulary, with or without ratings here."""
-        return len(self.users)
-
-    @property
-    def n_items(self) -> int:
-        """Items in the vocabulary, with or without ratings here."""
-        return len(self.items)
-
-    @property
-    def density(self) -> float:
-        """Share of the users × items that is rated."""
-        return len(self) / max(1, self.n_users * self.n_items)
-
     @cached_property
     def mean(self) -> float:
         """Mean rating; the middle of the scale where there is none."""
         return float(self.value.mean(dtype=np.float64)) if len(self) else sum(self.scale) / 2
+
+    @property
+    def variance(self) -> float:
+        """Variance of the ratings."""
+        return float(self.value.var())
 
     @cached_property
     def _by_user(self) -> tuple[Rows, Int64[np.ndarray, " ratings"]]:
@@ -146,17 +168,17 @@ class Ratings:
 
     def rows(self, side: Side) -> Rows:
         """A sparse row of items per user ("user"), or a sparse row of users per item ("item")."""
-        return self.by_user if side == "user" else self.by_item
+        return (self._by_user if side == "user" else self._by_item)[0]
 
     @property
     def by_user(self) -> Rows:
         """A row per user, a column per item."""
-        return self._by_user[0]
+        return self.rows("user")
 
     @property
     def by_item(self) -> Rows:
         """A row per item, a column per user."""
-        return self._by_item[0]
+        return self.rows("item")
 
     def entry(self, side: Side) -> Int64[np.ndarray, " ratings"]:
         """Which rating each cell of `rows(side)` is."""
@@ -173,6 +195,19 @@ class Ratings:
     @cached_property
     def _count_by_item(self) -> Int64[np.ndarray, " n_items"]:
         return np.bincount(self.item, minlength=self.n_items).astype(np.int64)
+
+    def total(self, side: Side) -> Float64[np.ndarray, " rows"]:
+        """The sum of the ratings per user ("user") or per item ("item")."""
+        row, n = (self.user, self.n_users) if side == "user" else (self.item, self.n_items)
+        return np.bincount(row, weights=self.value, minlength=n)
+
+    def values(self) -> Iterator[Float32[np.ndarray, " some"]]:
+        """The ratings, in one part."""
+        yield self.value
+
+    def shared(self, other: Ratings) -> int:
+        """How many of the other's (user, item) pairs stand here; the vocabularies must be the same."""
+        return len(np.intersect1d(self.pair, other.pair, assume_unique=True))
 
     @property
     def pair(self) -> Int64[np.ndarray, " ratings"]:
@@ -201,22 +236,28 @@ class Ratings:
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that identify the ratings, whatever their order."""
-        seen = hashlib.sha256(repr((self.n_users, self.n_items, tuple(map(float, self.scale)))).encode())
         order = self.entry("user")
-        for column in (self.user, self.item, self.value, self.time):
-            seen.update(b"none" if column is None else np.ascontiguousarray(column[order]).tobytes())
-        for vocab in (self.users, self.items):
-            seen.update("\x1f".join(vocab.ids).encode())
-        return seen.hexdigest()[:16]
+        columns = (None if column is None else [column[order]] for column in (self.user, self.item, self.value, self.time))
+        return fingerprint(self.users, self.items, self.scale, columns)
 
     def frame(self) -> pl.DataFrame:
         """The canonical table: user_id, item_id, rating and, if known, timestamp."""
         table = {"user_id": self.users.at(self.user), "item_id": self.items.at(self.item), "rating": self.value}
         return pl.DataFrame(table if self.time is None else {**table, "timestamp": self.time})
 
-    def titles(self, item_ids: Iterable[object] | pl.Series) -> list[str | None]:
-        """The titles of the items; None where none is known."""
-        return titles(self.catalogue, item_ids)
+
+def fingerprint(users: Vocab, items: Vocab, scale: tuple[float, float],
+                columns: Iterable[Iterable[np.ndarray] | None]) -> str:
+    """16 hexadecimal digits from the columns user, item, value and time, ordered by user and item, each in any parts."""
+    seen = hashlib.sha256(repr((len(users), len(items), tuple(map(float, scale)))).encode())
+    for column in columns:
+        for part in column if column is not None else ():
+            seen.update(np.ascontiguousarray(part).tobytes())
+        if column is None:
+            seen.update(b"none")
+    for vocab in (users, items):
+        seen.update("\x1f".join(vocab.ids).encode())
+    return seen.hexdigest()[:16]
 
 
 def titles(catalogue: pl.DataFrame | None, item_ids: Iterable[object] | pl.Series) -> list[str | None]:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Int, Int8, Int64
 
 from recollect.data.parts import Split
-from recollect.data.ratings import Ratings
+from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import DataError, SettingError, unknown
 
 log = logging.getLogger("recollect")
@@ -238,7 +238,7 @@ def find(how: str) -> Callable[..., Split]:
     return every[how]
 
 
-def shared_pairs(a: Ratings, b: Ratings) -> int:
+def shared_pairs(a: Ratings, b: AnyRatings) -> int:
     """How many (user, item) pairs stand in both.
 
     Raises: DataError if they do not have the same vocabularies.
@@ -246,7 +246,7 @@ def shared_pairs(a: Ratings, b: Ratings) -> int:
     if a.users != b.users or a.items != b.items:
         raise DataError(f"{a!r} and {b!r} have different vocabularies, so their pairs cannot be compared; use parts of "
                         "one split, or read both into one Ratings first.")
-    return len(np.intersect1d(a.pair, b.pair, assume_unique=True))
+    return b.shared(a)
 
 
 def _cut(ratings: Ratings, part: Int8[np.ndarray, " ratings"], how: str, seed: int | None, settings: dict[str, Any],

@@ -19,7 +19,8 @@ from jaxtyping import Bool, Float, Int64
 
 from recollect import catalogue
 from recollect.data.parts import Split
-from recollect.data.ratings import Ratings, Rows
+from recollect.data.ratings import AnyRatings, Ratings
+from recollect.data.rows import Rows
 from recollect.data.split import shared_pairs
 from recollect.errors import DataError, LeakError, SettingError
 from recollect.evaluation import metrics
@@ -130,7 +131,7 @@ def _statistic(name: str) -> Statistic:
     return "root_mean" if name == "rmse" else "mean"
 
 
-def held_out(model: Model, test: Ratings, *, given: Ratings | None = None, split: Split | None = None) -> Scores:
+def held_out(model: Model, test: Ratings, *, given: AnyRatings | None = None, split: Split | None = None) -> Scores:
     """Errors on test ratings, predicted from `given` (by default what the model was fitted on). All of them are scored,
     also the cold ones, which are counted.
 
@@ -150,7 +151,7 @@ def held_out(model: Model, test: Ratings, *, given: Ratings | None = None, split
 
 
 def full_ranking(model: Model, test: Ratings, *, n: int = 10, relevant: int | float | None = None,
-                 given: Ratings | None = None, split: Split | None = None) -> Scores:
+                 given: AnyRatings | None = None, split: Split | None = None) -> Scores:
     """Rank the whole catalogue for each user with test ratings, as `recommend.top_n` does; score the first n.
 
     What a user has in `given` (by default what the model was fitted on) is not ranked, nor are items that were not
@@ -195,7 +196,7 @@ def _hits(good: Rows, shown: Int64[np.ndarray, "users n"]) -> Bool[np.ndarray, "
     return np.isin(person * width + shown + 1, good.row * np.int64(width) + good.column + 1)
 
 
-def _check(model: Model, test: Ratings, given: Ratings | None) -> None:
+def _check(model: Model, test: Ratings, given: AnyRatings | None) -> None:
     fitted = model.given()
     if not len(test):
         raise DataError("There is no test rating to score.")

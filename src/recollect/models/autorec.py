@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from recollect.data.ratings import Ratings
+from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 from recollect.kernels import Block, times_dense
 from recollect.memory import Memory, Shape, of_rows
@@ -76,6 +76,7 @@ class Network(nn.Module):
 class AutoRec(RowModel):
     """An autoencoder on item rows (I-AutoRec) or user rows (U-AutoRec); squared error over observed cells only."""
 
+    streams: ClassVar[bool] = True
     lighter: ClassVar[tuple[dict[str, Any], ...]] = ({"history": 2}, {"optimizer": "adam", "batch_size": 512})
 
     hidden: int | tuple[int, ...] = 500    # k; several sizes make it deep: (500, 250, 500)
@@ -136,10 +137,10 @@ class AutoRec(RowModel):
         """See Model."""
         return of_rows(shape, run, side=self.side, hidden=self.layers, plan=self.plan(), block_rows=BLOCK_ROWS)
 
-    def learn(self, train: Ratings, valid: Ratings | None, run: Run) -> History:
+    def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimise equation 2."""
-        rows, _ = self.inputs(train.rows(self.side))
-        return loop.fit(self.net_, rows, self.loss, run, self.plan(), penalty=self.penalty,
+        rows = train.rows(self.side)
+        return loop.fit(self.net_, rows.less(self.middles(rows)), self.loss, run, self.plan(), penalty=self.penalty,
                         validate=self.validation(train, valid), par=self.par(train, valid),
                         belongs_to=self.identity(train, valid))
 
@@ -203,7 +204,7 @@ class AutoRec(RowModel):
         """σ²: the squared error on validation, else on train; at least a hundredth of the ratings' variance."""
         seen = self.history_.column("train_rmse")
         error = self.history_.best_valid_rmse if math.isfinite(self.history_.best_valid_rmse) else seen[-1][1] if seen else 0.0
-        return max(error**2, 0.01 * float(self.given_.value.var()), 1e-9)
+        return max(error**2, 0.01 * self.given_.variance, 1e-9)
 
 
 def ridge(a: Tensor, target: Tensor, doubt: float) -> Tensor:

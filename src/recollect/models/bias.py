@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float32, Float64, Int
 from torch import Tensor, nn
 
-from recollect.data.ratings import Ratings, Rows, Side
+from recollect.data.ratings import AnyRatings, Ratings, Side
+from recollect.data.rows import Rows
 from recollect.errors import DataError, SettingError
 from recollect.memory import Memory, Shape, of_pairs
 from recollect.model import PairModel
@@ -59,8 +60,9 @@ class Bias(PairModel):
         """See Model; the offsets and what is left over of each rating are in 64 bits."""
         return of_pairs(shape, parameters=16 * (shape.n_users + shape.n_items), bytes_per_rating=40)
 
-    def learn(self, train: Ratings, valid: Ratings | None, run: Run) -> History:
+    def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Solve for users and items in turn."""
+        assert isinstance(train, Ratings)   # fit refuses others: it does not stream
         mu = train.mean
         b_user, b_item = np.zeros(train.n_users), np.zeros(train.n_items)
         rest = train.value.astype(np.float64) - mu
@@ -74,7 +76,7 @@ class Bias(PairModel):
                                    "b_item": torch.from_numpy(b_item)})
         return History()
 
-    def scores(self, user: Int[np.ndarray, " users"], given: Ratings) -> Float32[np.ndarray, "users n_items"]:
+    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
         """See Model; without a pair for each cell."""
         if (self.given_.count("user")[user] == 0).any():
             return super().scores(user, given)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recollect.data.ratings import Rows
+from recollect.data.rows import AnyRows, Rows
 from recollect.errors import SettingError, TrainingError
 from recollect.kernels import Block
 from recollect.run import Run
@@ -57,7 +57,7 @@ class Plan:
             raise SettingError(f"learning_rate must be above 0, found {self.learning_rate}.")
 
 
-def fit(net: nn.Module, rows: Rows, loss: Loss, run: Run, plan: Plan, *, penalty: Penalty | None = None,
+def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, penalty: Penalty | None = None,
         validate: Callable[[], float] | None = None, par: float = math.inf, belongs_to: dict[str, Any] | None = None) -> History:
     """Train the network in place and leave the best weights in it (the last, without validation).
 
@@ -69,9 +69,13 @@ def fit(net: nn.Module, rows: Rows, loss: Loss, run: Run, plan: Plan, *, penalty
     belongs to another fit; KeyboardInterrupt after an epoch in which someone asked to stop, the snapshot written.
     """
     plan.check()
+    if not rows.in_memory and plan.batch_size is None:
+        raise SettingError(f"optimizer={plan.optimizer!r} with batch_size=None needs the whole data at each step, and these "
+                           "ratings are on disk, to be read batch by batch: use optimizer=\"adam\" (or \"sgd\") and "
+                           "batch_size=512, or so.")
     keep = _Keeper(net, rows, loss, penalty, plan)
     history, best = History(), Best(net, patience=plan.patience, par=par)
-    owner = {**asdict(plan), **(belongs_to or {}), "seed": run.seed, "rows": len(rows), "cells": len(rows.column)}
+    owner = {**asdict(plan), **(belongs_to or {}), "seed": run.seed, "rows": len(rows), "cells": rows.n_cells}
     if run.folder and run.resume:
         _take_up(run, owner, keep, history, best)
     written, done = time.monotonic(), bool(history.epochs and history.epochs[-1].get("last"))
@@ -107,9 +111,9 @@ def fit(net: nn.Module, rows: Rows, loss: Loss, run: Run, plan: Plan, *, penalty
 class _Keeper:
     """The network, its data and its optimiser, for as long as the fit lasts."""
 
-    def __init__(self, net: nn.Module, rows: Rows, loss: Loss, penalty: Penalty | None, plan: Plan) -> None:
+    def __init__(self, net: nn.Module, rows: AnyRows, loss: Loss, penalty: Penalty | None, plan: Plan) -> None:
         self.net, self.rows, self.loss, self.penalty, self.plan = net, rows, loss, penalty, plan
-        self.n_cells = max(1, len(rows.column))
+        self.n_cells = max(1, rows.n_cells)
         self.device = next(net.parameters()).device
         self.optimizer = optim.make(plan.optimizer, net.parameters(), learning_rate=plan.learning_rate,
                                     momentum=plan.momentum, history=plan.history)
@@ -121,15 +125,14 @@ class _Keeper:
 
     def blocks(self) -> Iterator[Block]:
         """Every row once, in batches; the rows without a cell are left out, they have no loss."""
-        if self.plan.batch_size is None:
-            if self._whole is None:
-                self._whole = _block(self.rows, self.device)
-            yield self._whole
+        if self.plan.batch_size is not None:
+            for batch in self.rows.batches(self.plan.batch_size, torch.randperm(len(self.rows)).numpy()):
+                yield _block(batch, self.device)
             return
-        order = torch.randperm(len(self.rows)).numpy()
-        order = order[self.rows.counts[order] > 0]
-        for first in range(0, len(order), self.plan.batch_size):
-            yield _block(self.rows.take(order[first:first + self.plan.batch_size]), self.device)
+        if self._whole is None:
+            assert isinstance(self.rows, Rows)
+            self._whole = _block(self.rows, self.device)
+        yield self._whole
 
     def epoch(self, number: int) -> dict[str, float]:
         """One pass over the data (one iteration, for L-BFGS). Returns the epoch's figures."""
