@@ -60,7 +60,7 @@ def predictions(model) -> np.ndarray:
 def edit(folder, **changes) -> None:
     """Change model.json and make its checksum fit, as another program might."""
     about = {**checkpoint.describe(folder), **changes}
-    (folder / "model.json").write_text(json.dumps({**about, "checksum": checkpoint._checksum(about)}))
+    (folder / "model.json").write_text(json.dumps({**about, "checksum": checkpoint.checksum(about)}))
 
 
 # What comes back -----------------------------------------------------------------------------------------------------

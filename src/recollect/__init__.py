@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from recollect.checkpoint import load as load_model
     from recollect.checkpoint import save
     from recollect.data.parts import Split
-    from recollect.data.ratings import Ratings, Rows
+    from recollect.data.ratings import Ratings
     from recollect.data.read import from_frame, from_scipy, from_tuples, read
+    from recollect.data.rows import Rows
     from recollect.data.sources import load
     from recollect.data.split import (
         covering_split,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
         time_split,
         window_split,
     )
+    from recollect.data.store import store
+    from recollect.data.stored import StoredRatings, open_stored
     from recollect.data.vocab import Vocab
     from recollect.errors import RecollectError
     from recollect.evaluation.protocol import Scores, full_ranking, held_out, new_users
@@ -38,18 +41,22 @@ if TYPE_CHECKING:
     from recollect.run import Run
 
 __all__ = [
-    "Model", "Ratings", "RecollectError", "Rows", "Run", "Scores", "Split", "Vocab",
+    "Model", "Ratings", "RecollectError", "Rows", "Run", "Scores", "Split", "StoredRatings", "Vocab",
     "covering_split", "density_sweep", "find", "fold_in", "from_frame", "from_scipy", "from_tuples", "full_ranking",
     "held_out", "k_folds", "leave_last_split", "load", "load_model", "make", "names", "new_user_split", "new_users",
-    "predict", "random_split", "read", "save", "similar", "time_split", "top_n", "top_n_to_parquet", "window_split",
+    "open_stored", "predict", "random_split", "read", "save", "similar", "store", "time_split", "top_n",
+    "top_n_to_parquet", "window_split",
 ]
 
 _HOMES = {
     "catalogue": "find make names",
     "checkpoint": "load_model=load save",
-    "data.ratings": "Ratings Rows",
+    "data.ratings": "Ratings",
     "data.read": "from_frame from_scipy from_tuples read",
+    "data.rows": "Rows",
     "data.sources": "load",
+    "data.store": "store",
+    "data.stored": "StoredRatings open_stored",
     "data.parts": "Split",
     "data.split": "covering_split density_sweep k_folds leave_last_split new_user_split random_split time_split"
                   " window_split",

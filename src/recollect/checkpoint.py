@@ -5,6 +5,7 @@
     given.safetensors  the ratings it predicts from, as row numbers
     vocab.json         the ids of users and items, in row order
     catalogue.parquet  titles and genres, if known
+    given              in place of these three, if it learned from stored ratings: links to their files, or copies
 
 It needs neither the data nor the configuration it came from. Beside them may lie scores.json (what `recollect train`
 measured), and `snapshot` and `refit` (an interrupted fit).
@@ -31,16 +32,19 @@ from safetensors import numpy as numpy_file
 from safetensors import torch as torch_file
 
 from recollect import catalogue
-from recollect.data.ratings import Ratings
+from recollect.data import stored
+from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.vocab import Vocab
 from recollect.errors import CheckpointError, RecollectError
-from recollect.files import replacing
+from recollect.files import checksum, replacing
 from recollect.model import Model
 from recollect.training.watch import History
 
 FORMAT = 1   # raised when an older program could not read what a newer one writes
+STORED = "given"
 PARTS = ("net.safetensors", "given.safetensors", "vocab.json", "catalogue.parquet")
-OURS = {"model.json", *PARTS, "scores.json", "snapshot", "refit"}
+STORED_PARTS = tuple(f"{STORED}/{name}" for name in stored.NEEDED)
+OURS = {"model.json", *PARTS, STORED, "scores.json", "snapshot", "refit"}
 
 
 def save(model: Model, folder: str | Path) -> Path:
@@ -75,7 +79,7 @@ def load(folder: str | Path) -> Model:
     about = describe(folder)
     try:
         for name, expected in about["checksums"].items():
-            _check(folder / name, expected)
+            _check(folder, name, expected)
         return _read(about, folder)
     except CheckpointError:
         raise
@@ -97,13 +101,13 @@ def describe(folder: str | Path) -> dict[str, Any]:
                               f" `recollect train … --out {folder}` makes one.")
     try:
         about = json.loads(path.read_bytes())
-        found, checksum = int(about["format"]), about.pop("checksum", None)
+        found, expected = int(about["format"]), about.pop("checksum", None)
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise CheckpointError(f"{path} is damaged ({problem}); copy the folder again or fit anew.") from problem
     if found > FORMAT:
         raise CheckpointError(f"{folder} was written by a newer Recollect (format {found}); this one, "
                               f"{version('recollect')}, reads up to format {FORMAT}: upgrade it.")
-    if checksum != _checksum(about):
+    if expected != checksum(about):
         raise CheckpointError(f"{path} is damaged or was edited (its checksum is not that of its content); copy the "
                               "folder again or fit anew.")
     return about
@@ -121,15 +125,9 @@ def _refuse_foreign(folder: Path) -> None:
 
 def _write(model: Model, folder: Path) -> None:
     given = model.given_
-    columns = {"user": given.user, "item": given.item, "value": given.value, "time": given.time}
-    ids = {"users": given.users.ids.to_list(), "items": given.items.ids.to_list()}
     torch_file.save_file({k: v.detach().cpu().contiguous() for k, v in model.net_.state_dict().items()},
                          folder / "net.safetensors")
-    numpy_file.save_file({k: v for k, v in columns.items() if v is not None}, folder / "given.safetensors")
-    (folder / "vocab.json").write_text(json.dumps(ids))
-    if given.catalogue is not None:
-        given.catalogue.write_parquet(table := BytesIO())
-        (folder / "catalogue.parquet").write_bytes(table.getvalue())
+    _write_given(given, folder)
     history = dataclasses.asdict(model.history_)
     if not math.isfinite(history["best_valid_rmse"]):
         history["best_valid_rmse"] = None    # JSON has no infinity
@@ -139,13 +137,23 @@ def _write(model: Model, folder: Path) -> None:
         "data": given.name, "fingerprint": given.fingerprint, "seed": model.seed_, "seconds": round(model.seconds_, 3),
         "history": history, "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {**{name: version(name) for name in ("recollect", "torch")}, "python": platform.python_version()},
-        "checksums": {name: _digest(folder / name) for name in PARTS if (folder / name).exists()},
+        "checksums": {name: _digest(folder / name) for name in (*PARTS, *STORED_PARTS) if (folder / name).exists()},
     }
-    (folder / "model.json").write_text(json.dumps({**about, "checksum": _checksum(about)}, indent=1))
+    (folder / "model.json").write_text(json.dumps({**about, "checksum": checksum(about)}, indent=1))
 
 
-def _checksum(about: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+def _write_given(given: AnyRatings, folder: Path) -> None:
+    if isinstance(given, stored.StoredRatings):
+        given.link_into(folder / STORED)
+        return
+    assert isinstance(given, Ratings)
+    columns = {"user": given.user, "item": given.item, "value": given.value, "time": given.time}
+    ids = {"users": given.users.ids.to_list(), "items": given.items.ids.to_list()}
+    numpy_file.save_file({k: v for k, v in columns.items() if v is not None}, folder / "given.safetensors")
+    (folder / "vocab.json").write_text(json.dumps(ids))
+    if given.catalogue is not None:
+        given.catalogue.write_parquet(table := BytesIO())
+        (folder / "catalogue.parquet").write_bytes(table.getvalue())
 
 
 def _digest(path: Path) -> str:
@@ -153,9 +161,10 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _check(path: Path, expected: str) -> None:
-    if path.name not in PARTS or not path.is_file():
-        raise CheckpointError(f"{path.parent} lacks {path.name}; the folder was copied in part: copy it again or fit "
+def _check(folder: Path, name: str, expected: str) -> None:
+    path = folder / name
+    if name not in (*PARTS, *STORED_PARTS) or not path.is_file():
+        raise CheckpointError(f"{folder} lacks {name}; the folder was copied in part: copy it again or fit "
                               "anew.")
     if _digest(path) != expected:
         raise CheckpointError(f"{path} is damaged (its checksum is not the one in model.json); copy it again or fit "
@@ -178,7 +187,9 @@ def _read(about: dict[str, Any], folder: Path) -> Model:
     return model
 
 
-def _given(about: dict[str, Any], folder: Path) -> Ratings:
+def _given(about: dict[str, Any], folder: Path) -> AnyRatings:
+    if f"{STORED}/about.json" in about["checksums"]:
+        return stored.open_stored(folder / STORED)
     columns, ids = numpy_file.load_file(folder / "given.safetensors"), json.loads((folder / "vocab.json").read_bytes())
     users, items = (Vocab(pl.Series(ids[what], dtype=pl.String)) for what in ("users", "items"))
     known = "catalogue.parquet" in about["checksums"]

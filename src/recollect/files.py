@@ -1,12 +1,20 @@
 """Write files and folders so that a reader never sees half of one."""
 
 import errno
+import hashlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+
+def checksum(about: dict[str, Any]) -> str:
+    """The SHA-256 of what JSON makes of it, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from recollect import jobs
 from recollect.cli.fit import Threads, cut, figure
 from recollect.cli.show import Answer, Screen, as_json, memory, seconds, settings_of, table
 from recollect.cli.sources import Columns, Seed, Source, ratings_from
-from recollect.data.ratings import Ratings
+from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError, unknown
 
 
@@ -25,7 +25,7 @@ class Fit:
 
     model: str
     settings: dict[str, Any]
-    train: Ratings
+    train: AnyRatings
     valid: Ratings | None
     test: Ratings
     seed: int

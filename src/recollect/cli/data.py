@@ -13,9 +13,9 @@ import typer
 from rich.console import RenderableType
 
 from recollect.cli.show import Answer, Screen, facts, settings_of, table
-from recollect.cli.sources import Columns, Seed, Source, check_ending, ratings_from, write_frame
+from recollect.cli.sources import Columns, Seed, Source, any_ratings_from, check_ending, ratings_from, write_frame
 from recollect.data.parts import Split
-from recollect.data.ratings import Ratings, Side
+from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.errors import SettingError, unknown
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -47,7 +47,7 @@ def fetch(screen: Screen, name: Annotated[str, typer.Argument(help="Such as movi
 
 def describe(screen: Screen, source: Source, columns: Columns) -> Answer:
     """Describe ratings: sizes, scale, values, times, how many each user and item has."""
-    ratings = ratings_from(source, columns)
+    ratings = any_ratings_from(source, columns)
     values, is_inferred = _values(ratings), any("inferred" in note for note in ratings.notes)
     counts = {"per user": _quantiles(ratings, "user"), "per item": _quantiles(ratings, "item")}
     found: dict[str, Any] = {
@@ -75,28 +75,54 @@ def _described(found: dict[str, Any]) -> list[RenderableType]:
             table(("ratings", *names), counts)]
 
 
-def _values(ratings: Ratings) -> dict[str, int]:
+def _values(ratings: AnyRatings) -> dict[str, int]:
     """How often each value stands; of more than 20 values, how often each tenth of the scale."""
     import numpy as np
 
-    value, count = np.unique(ratings.value, return_counts=True)
-    if len(value) <= 20:
-        return {f"{v:g}": int(n) for v, n in zip(value, count, strict=True)}
-    count, edge = np.histogram(ratings.value.astype(np.float64), bins=10, range=ratings.scale)
-    return {f"{a:.4g} – {b:.4g}": int(n) for a, b, n in zip(edge, edge[1:], count, strict=False)}
+    each: dict[float, int] = {}
+    tenths, edge = np.zeros(10, np.int64), np.linspace(*ratings.scale, 11)
+    for part in ratings.values():
+        if len(each) <= 20:
+            for v, n in zip(*np.unique(part, return_counts=True), strict=True):
+                each[float(v)] = each.get(float(v), 0) + int(n)
+        tenths += np.histogram(part.astype(np.float64), bins=10, range=ratings.scale)[0]
+    if len(each) <= 20:
+        return {f"{v:g}": n for v, n in sorted(each.items())}
+    return {f"{a:.4g} – {b:.4g}": int(n) for a, b, n in zip(edge, edge[1:], tenths, strict=False)}
 
 
-def _times(ratings: Ratings) -> list[str] | None:
+def _times(ratings: AnyRatings) -> list[str] | None:
     if ratings.time is None:
         return None
     return [datetime.fromtimestamp(int(t), UTC).strftime("%Y-%m-%d") for t in (ratings.time.min(), ratings.time.max())]
 
 
-def _quantiles(ratings: Ratings, side: Side) -> list[int]:
+def _quantiles(ratings: AnyRatings, side: Side) -> list[int]:
     import numpy as np
 
     count = ratings.count(side)
     return [int(x) for x in np.quantile(count[count > 0], QUANTILES, method="nearest")]
+
+
+def store(screen: Screen, source: Source, columns: Columns,
+          out: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")],
+          valid: Annotated[float, typer.Option(help="Share to choose by, of what test leaves; set aside in "
+                                                    "valid.parquet.")] = 0.0,
+          test: Annotated[float, typer.Option(help="Share to be judged on; set aside in test.parquet.")] = 0.0,
+          seed: Seed = 0) -> Answer:
+    """Store ratings so that models learn from them batch by batch: for those that memory cannot hold."""
+    from recollect.data.store import store as store_
+
+    whole = source if Path(source).is_file() else ratings_from(source, columns)
+    how = columns.asked() if Path(source).is_file() else {}
+    with screen.steps("store", 100) as report:
+        made = store_(whole, out, valid=valid, test=test, seed=seed, progress=report, **how)
+    aside = {name: len(part) for name, part in (("valid", made.valid), ("test", made.test)) if part is not None}
+    found = {"out": out, "ratings": len(made), **aside, "users": made.n_users, "items": made.n_items, "scale": made.scale,
+             "fingerprint": made.fingerprint, "notes": made.notes}
+    told = "".join(f", {name} {n:,}" for name, n in aside.items())
+    return Answer(found, [f"{len(made):,} ratings of {made.n_items:,} items by {made.n_users:,} users stored in {out}{told}.",
+                          *made.notes, "", f"Next: recollect train {out} --out RUN --set optimizer=adam --set batch_size=512"])
 
 
 def convert(screen: Screen, source: Source, columns: Columns,

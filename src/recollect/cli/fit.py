@@ -16,7 +16,7 @@ from rich.console import RenderableType
 
 from recollect.cli.show import Answer, Screen, as_json, facts, memory, seconds, settings_of, table
 from recollect.cli.sources import Columns, Seed, Source, is_split, parts_from, ratings_from
-from recollect.data.ratings import Ratings
+from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", show_default=False,
@@ -66,7 +66,7 @@ def _settings(kind: type) -> list[dict[str, Any]]:
 class Parts:
     """What a fit learns from, chooses by, and is judged on."""
 
-    train: Ratings
+    train: AnyRatings
     valid: Ratings | None
     test: Ratings | None
 
@@ -109,13 +109,18 @@ def train(screen: Screen, source: Source, columns: Columns,
 
 
 def parts_of(source: str, columns: Columns, *, valid: float | None, test: float, seed: int) -> Parts:
-    """The ratings cut at random as asked; the parts that are there already, for the folder of a split."""
-    if is_split(Path(source)):
-        if valid is not None or test or columns.asked():
-            raise SettingError(f"{source} is cut already; leave out --valid, --test, the columns and --scale.")
-        found = parts_from(Path(source))
-        return Parts(found["train"], found.get("valid"), None)
-    return cut(ratings_from(source, columns), valid=0.05 if valid is None else valid, test=test, seed=seed)
+    """The ratings cut at random as asked; the parts that are there already, for a folder of a split or of stored ratings."""
+    from recollect.data.stored import is_stored, open_stored
+
+    if not is_stored(source) and not is_split(Path(source)):
+        return cut(ratings_from(source, columns), valid=0.05 if valid is None else valid, test=test, seed=seed)
+    if valid is not None or test or columns.asked():
+        raise SettingError(f"{source} is cut already; leave out --valid, --test, the columns and --scale.")
+    if is_stored(source):
+        whole = open_stored(source)
+        return Parts(whole, whole.valid, None)
+    found = parts_from(Path(source))
+    return Parts(found["train"], found.get("valid"), None)
 
 
 def cut(ratings: Ratings, *, valid: float, test: float, seed: int) -> Parts:

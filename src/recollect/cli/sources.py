@@ -11,11 +11,11 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from recollect.data.ratings import Ratings
+from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import DataError, SettingError
 
 Source = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help="A file of ratings (CSV, TSV, Parquet, "
-                                       "…), a name such as movielens/100k, or a folder written by split.")]
+                                       "…), a name such as movielens/100k, or a folder written by split or store.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", show_default=False, help="The folder of a saved model.")]
 Seed = Annotated[int, typer.Option(help="Where randomness starts; the same seed gives the same numbers.")]
 FILE = "The file"
@@ -58,17 +58,35 @@ def ratings_from(source: str, columns: Columns) -> Ratings:
     """
     from recollect.data import sources
     from recollect.data.read import read
+    from recollect.data.stored import is_stored
 
     asked = columns.asked()
     if Path(source).is_dir() and is_split(Path(source)):
         raise DataError(f"{source} is a folder of a split; name one of its files, such as "
                         f"{Path(source) / 'train.parquet'}.")
+    if is_stored(source):
+        raise DataError(f"{source} holds stored ratings, which are read batch by batch and not as a whole; only train and "
+                        "data describe take them.")
     if not asked:
         return sources.load(source)
     if not Path(source).is_file() and source in sources.known():
         raise SettingError(f"{source} is a data set by name, whose columns and scale are known; leave out the options "
                            f"--{', --'.join(_option(key) for key in asked)}.")
     return read(source, **asked)
+
+
+def any_ratings_from(source: str, columns: Columns) -> AnyRatings:
+    """The ratings of a file, of a data set by name, or of a folder of stored ratings, which stay there.
+
+    Raises: SettingError if columns or scale are stated where they are known.
+    """
+    from recollect.data.stored import is_stored, open_stored
+
+    if not is_stored(source):
+        return ratings_from(source, columns)
+    if columns.asked():
+        raise SettingError(f"{source} holds stored ratings, whose columns and scale are known; leave out these options.")
+    return open_stored(source)
 
 
 def _option(key: str) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from jaxtyping import Bool, Int32, Int64
 from scipy import sparse
 
@@ -26,6 +29,7 @@ from recollect.errors import DataError
 log = logging.getLogger("recollect")
 
 Column = str | int | None  # its name, its place (from 0), or None: found by its usual name
+BLOCK = 1 << 20            # rows of a Parquet file taken in at once
 
 
 def read(path: str | Path, *, user: Column = None, item: Column = None, rating: Column = None, time: Column = None,
@@ -42,34 +46,54 @@ def read(path: str | Path, *, user: Column = None, item: Column = None, rating: 
     Raises: DataError if the file is missing, empty or damaged, a column cannot be found, or an entry cannot be used; it
     names the line.
     """
+    asked = {"user": user, "item": item, "rating": rating, "time": time}
+    intake = Intake(scale, time_asked=time is not None)
+    for frame, where in frames(path, asked, header=header, separator=separator):
+        intake.add(frame, where)
+    return intake.ratings(name or name_of(path), str(path))
+
+
+def name_of(path: str | Path) -> str:
+    """What the ratings of a file are called."""
+    return Path(path).name.split(".")[0]
+
+
+def frames(path: str | Path, asked: dict[str, Column], *, header: bool | None = None, separator: str | None = None
+           ) -> Iterator[tuple[pl.DataFrame, roles.Where]]:
+    """The columns user, item, rating and, if there is one, time of a file, a block at a time; and what to call a row.
+
+    Raises: DataError as `read`.
+    """
     path = Path(path)
     if not path.is_file():
         raise DataError(f"{path} is a folder; expected a file of ratings." if path.is_dir() else
                         f"There is no file {path} (looked in {path.absolute().parent}); check the path.")
-    asked = {"user": user, "item": item, "rating": rating, "time": time}
-    name = name or path.name.split(".")[0]
     with opened(path) as stream:
-        if stream.read(4) == b"PAR1":
-            return _read_parquet(path, asked, scale, name=name)
+        is_parquet = stream.read(4) == b"PAR1"
+    if is_parquet:
+        yield from _parquet_frames(path, asked)
+        return
     file = text_file(path, separator=separator, header=header, asked=[x for x in asked.values() if isinstance(x, str)])
     named = file.layout.header or file.layout.separator is None
-    wanted = roles.pick(file.layout.columns, asked, named=named)
-    intake = _Intake(scale, time_asked=time is not None)
-    for frame, lines in file.frames(wanted):
-        intake.add(frame, lines)
-    return intake.ratings(name, str(path))
+    yield from file.frames(roles.pick(file.layout.columns, asked, named=named))
 
 
-def _read_parquet(path: Path, asked: dict[str, Column], scale: Sequence[int | float] | None, *, name: str) -> Ratings:
+def _parquet_frames(path: Path, asked: dict[str, Column]) -> Iterator[tuple[pl.DataFrame, roles.Where]]:
     try:
-        with opened(path) as stream:
-            content = stream.read()
-        names = list(pl.read_parquet_schema(io.BytesIO(content)))
-        wanted = roles.pick(names, asked, named=True)
-        table = pl.read_parquet(io.BytesIO(content), columns=sorted({names[place] for place in wanted.values()}))
-    except pl.exceptions.PolarsError as error:
+        with opened(path) as stream, pq.ParquetFile(stream if stream.seekable() else io.BytesIO(stream.read())) as file:
+            names, begun = file.schema_arrow.names, 0
+            wanted = roles.pick(names, asked, named=True)
+            for batch in file.iter_batches(BLOCK, columns=sorted({names[place] for place in wanted.values()})):
+                block = pl.DataFrame(batch)
+                yield (block.select(**{role: pl.col(names[place]) for role, place in wanted.items()}),
+                       partial(_row_of, path, begun))
+                begun += len(block)
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         raise DataError(f"{path} is not a readable Parquet file ({error}); make or download it again.") from error
-    return _from_table(table, asked, scale, name=name, source=str(path))
+
+
+def _row_of(path: Path, begun: int, row: int) -> str:
+    return f"Row {begun + row} of {path}"
 
 
 def from_frame(table: Any, *, user: Column = None, item: Column = None, rating: Column = None, time: Column = None,
@@ -111,7 +135,7 @@ def _from_pandas(table: Any, asked: dict[str, Column]) -> pl.DataFrame:
 def _from_table(table: pl.DataFrame, asked: dict[str, Column], scale: Sequence[int | float] | None, *, name: str,
                 source: str) -> Ratings:
     wanted = roles.pick(table.columns, asked, named=True)
-    intake = _Intake(scale, time_asked=asked["time"] is not None)
+    intake = Intake(scale, time_asked=asked["time"] is not None)
     intake.add(pl.DataFrame({role: table.to_series(place) for role, place in wanted.items()}),
                lambda row: f"Row {row} of {source}")
     return intake.ratings(name, source)
@@ -131,7 +155,7 @@ def from_tuples(rows: Iterable[Sequence[object]], *, scale: Sequence[int | float
     columns = dict(zip(roles.PLACES, zip(*rows, strict=True), strict=False))
     table = {role: as_text(column) if role in ("user", "item") else pl.Series(column, strict=False)
              for role, column in columns.items()}
-    intake = _Intake(scale, time_asked=True)
+    intake = Intake(scale, time_asked=True)
     intake.add(pl.DataFrame(table), lambda row: f"Tuple {row}")
     return intake.ratings(name, "the list")
 
@@ -158,7 +182,7 @@ def from_scipy(matrix: Any, *, user_ids: Iterable[object] | None = None, item_id
     return _assemble(user, item, value, None, users, items, scale=scale, name=name, notes=())
 
 
-class _Intake:
+class Intake:
     """Ratings on their way in, a block at a time; keeps row numbers of ids, 20 bytes a rating."""
 
     def __init__(self, scale: Sequence[int | float] | None, *, time_asked: bool) -> None:
@@ -202,13 +226,18 @@ class _Intake:
             return
         self.time.append(np.floor(time).astype(np.int64))
 
+    def pop(self) -> tuple[dict[str, tuple[Vocab, np.ndarray]], np.ndarray, np.ndarray | None]:
+        """The block taken in last, which is kept no longer: its users and items, its ratings, and their times, if known."""
+        return ({"user": self.user.pop(), "item": self.item.pop()}, self.value.pop(),
+                self.time.pop() if self.time else None)
+
     def ratings(self, name: str, source: str) -> Ratings:
         """All that was taken in."""
         if not self.value:
             raise DataError(f"There are no ratings in {source}; expected at least one.")
-        users, user = _join(self.user)
+        users, user = joined(self.user)
         self.user = []  # the blocks go as they are joined, to halve the memory at the peak
-        items, item = _join(self.item)
+        items, item = joined(self.item)
         self.item = []
         value, self.value = np.concatenate(self.value), []
         time, self.time = np.concatenate(self.time) if self.time else None, []
@@ -238,7 +267,7 @@ def _encode(column: pl.Series, role: str, where: roles.Where) -> tuple[Vocab, In
     return vocab, code
 
 
-def _join(parts: list[tuple[Vocab, np.ndarray]]) -> tuple[Vocab, Int32[np.ndarray, " ratings"]]:
+def joined(parts: list[tuple[Vocab, np.ndarray]]) -> tuple[Vocab, Int32[np.ndarray, " ratings"]]:
     """One vocabulary for all blocks. Blanks around ids go; so does ".0" where every id is a whole number."""
     ids = [vocab.ids.str.strip_chars() for vocab, _ in parts]
     if all(part.str.contains(r"^-?\d+(\.0+)?$").all() for part in ids):
