@@ -98,8 +98,9 @@ def of_pairs(shape: Shape, *, parameters: int, bytes_per_rating: int) -> Memory:
     return Memory({**of_data(shape), "parameters": parameters, "temporaries": passing})
 
 
-def of_rows(shape: Shape, run: Run, *, side: Side, hidden: tuple[int, ...], plan: Plan, block_rows: int) -> Memory:
-    """An autoencoder on sparse rows, trained by `training.loop`; validation looks at `block_rows` rows at once."""
+def of_rows(shape: Shape, run: Run, *, side: Side, hidden: tuple[int, ...], plan: Plan, block_rows: int,
+            block_ratings: int) -> Memory:
+    """An autoencoder on sparse rows, trained by `training.loop`; validation looks at so many rows and ratings at once."""
     n_rows, n_columns = (shape.n_items, shape.n_users) if side == "item" else (shape.n_users, shape.n_items)
     copy = 4 * sum(a * b + b for a, b in pairwise((n_columns, *hidden, n_columns)))      # of the parameters
     views = VIEW * shape.held * (2 if side == "item" else 1)
@@ -112,10 +113,10 @@ def of_rows(shape: Shape, run: Run, *, side: Side, hidden: tuple[int, ...], plan
     if shape.n_valid:
         seen = min(n_rows, block_rows)
         look = 12 * seen * sum(hidden) + 50 * shape.n_valid
-        if n_rows <= block_rows:
+        if n_rows <= block_rows and shape.n_train <= block_ratings:
             network["validation block"] = 8 * shape.n_train + 20 * shape.n_valid
         else:
-            look += int(seen * CUTTING_OUT * per_row)
+            look += CUTTING_OUT * min(int(seen * per_row), block_ratings)
     _, in_step = OPTIMISERS.get(plan.optimizer, OTHER_OPTIMISER)
     network["temporaries"] = max(step + copy // 2, int(in_step * copy), look)
     data = {**of_data(shape), "libraries": libraries}

@@ -22,25 +22,26 @@ class AnyRows(ABC):
     """Sparse rows, in memory or on disk: what training and prediction need of them."""
 
     in_memory: ClassVar[bool]
+    start: Int64[np.ndarray, " rows_and_one"]     # where each row's cells begin
     n_columns: int
 
-    @abstractmethod
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return len(self.start) - 1
 
     @property
-    @abstractmethod
     def counts(self) -> Int64[np.ndarray, " rows"]:
         """How many cells each row has."""
+        return np.diff(self.start)
+
+    @property
+    def n_cells(self) -> int:
+        """How many cells all rows have."""
+        return int(self.start[-1])
 
     @property
     @abstractmethod
     def totals(self) -> Float64[np.ndarray, " rows"]:
         """The sum of each row's values."""
-
-    @property
-    @abstractmethod
-    def n_cells(self) -> int:
-        """How many cells all rows have."""
 
     @abstractmethod
     def take(self, rows: Int[np.ndarray, " some"]) -> Rows:
@@ -69,23 +70,10 @@ class Rows(AnyRows):
     n_columns: int
     in_memory: ClassVar[bool] = True
 
-    def __len__(self) -> int:
-        return len(self.start) - 1
-
-    @property
-    def counts(self) -> Int64[np.ndarray, " rows"]:
-        """How many cells each row has."""
-        return np.diff(self.start)
-
     @property
     def totals(self) -> Float64[np.ndarray, " rows"]:
         """The sum of each row's values."""
         return np.bincount(self.row, weights=self.value, minlength=len(self))
-
-    @property
-    def n_cells(self) -> int:
-        """How many cells all rows have."""
-        return len(self.column)
 
     def take(self, rows: Int[np.ndarray, " some"]) -> Rows:
         """These rows, in this order; a row number of -1 gives an empty row."""

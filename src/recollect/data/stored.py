@@ -57,23 +57,10 @@ class StoredRows(AnyRows):
     middle: Float32[np.ndarray, " rows"] | None = None    # is taken off the values of each row
     in_memory: ClassVar[bool] = False
 
-    def __len__(self) -> int:
-        return len(self.start) - 1
-
-    @property
-    def counts(self) -> Int64[np.ndarray, " rows"]:
-        """How many cells each row has."""
-        return np.diff(self.start)
-
     @property
     def totals(self) -> Float64[np.ndarray, " rows"]:
         """The sum of each row's values, as they are on disk."""
         return self.total
-
-    @property
-    def n_cells(self) -> int:
-        """How many cells all rows have."""
-        return int(self.start[-1])
 
     def less(self, middle: Float32[np.ndarray, " rows"]) -> StoredRows:
         """The same rows, a number per row taken off its values as they are read."""

@@ -24,7 +24,7 @@ from recollect.errors import SettingError
 from recollect.kernels import Block, times_dense
 from recollect.memory import Memory, Shape, of_rows
 from recollect.nn import BOUNDS, Binary, ObservedOutput, OntoScale, SparseInput, activation, check_share
-from recollect.rowmodel import BLOCK_ROWS, RowModel
+from recollect.rowmodel import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.run import Run
 from recollect.training import loop
 from recollect.training.losses import square, squared_error
@@ -135,7 +135,8 @@ class AutoRec(RowModel):
 
     def one_fit(self, shape: Shape, run: Run) -> Memory:
         """See Model."""
-        return of_rows(shape, run, side=self.side, hidden=self.layers, plan=self.plan(), block_rows=BLOCK_ROWS)
+        return of_rows(shape, run, side=self.side, hidden=self.layers, plan=self.plan(), block_rows=BLOCK_ROWS,
+                       block_ratings=BLOCK_RATINGS)
 
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimise equation 2."""
