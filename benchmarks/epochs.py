@@ -16,7 +16,7 @@ from recollect.data.rows import Rows
 from recollect.run import peak_memory_mb
 
 SIDES: dict[str, dict[str, Any]] = {
-    "I-AutoRec, k = 500": {"side": "item", "hidden": 500, "batch_size": 1_024},
+    "I-AutoRec, k = 500": {"side": "item", "hidden": 500, "batch_size": 1_024, "state_bits": 16},
     "user side, 512": {"side": "user", "hidden": 512, "hidden_activation": "selu", "batch_size": 4_096},
 }
 

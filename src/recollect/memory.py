@@ -134,7 +134,7 @@ def _network(shape: Shape, plan: Plan, copy: int) -> dict[str, int]:
     """What stays from step to step."""
     kept, _ = OPTIMISERS.get(plan.optimizer, OTHER_OPTIMISER)
     return {"parameters": copy, "gradients": copy,
-            "optimiser": copy * (kept + (plan.history if plan.optimizer == "lbfgs" else 0)),
+            "optimiser": copy * (kept + (plan.history if plan.optimizer == "lbfgs" else 0)) * plan.state_bits // 32,
             "best weights": copy if shape.n_valid else 0,
             "training block": OTHER_WAY * shape.n_train if plan.batch_size is None else 0}
 

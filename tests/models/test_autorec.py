@@ -8,6 +8,7 @@ from recollect.errors import SettingError
 from recollect.kernels import BACKENDS, Block
 from recollect.models.autorec import AutoRec
 from recollect.run import Run
+from recollect.training.losses import add_ridge
 
 
 def sigmoid(x):
@@ -36,7 +37,8 @@ def test_loss_and_gradients_equal_the_dense_statement(few, side):
     model = unfitted(few, side=side, reg=0.7)
     net, rows = model.net_, model.block(few.rows(side))
     total, count = model.loss(net, rows)
-    (total + model.penalty(net)).backward()
+    total.backward()
+    penalty = sum(add_ridge(weight, reg) for weight, reg in model.penalty(net))
 
     r, known = whole(few, side)
     V, mu, W, b = (p.detach().double().numpy() for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias))
@@ -46,7 +48,7 @@ def test_loss_and_gradients_equal_the_dense_statement(few, side):
 
     assert count == len(few)
     assert float(total.detach()) == pytest.approx((error**2).sum(), rel=1e-5)
-    assert float(model.penalty(net).detach()) == pytest.approx(0.35 * ((V**2).sum() + (W**2).sum()), rel=1e-5)
+    assert penalty == pytest.approx(0.35 * ((V**2).sum() + (W**2).sum()), rel=1e-5)
     near = {"rtol": 1e-4, "atol": 1e-5}
     np.testing.assert_allclose(net.output.weight.grad, 2 * error.T @ h + 0.7 * W, **near)
     np.testing.assert_allclose(net.output.bias.grad, 2 * error.sum(axis=0), **near)
@@ -56,9 +58,9 @@ def test_loss_and_gradients_equal_the_dense_statement(few, side):
 
 def test_the_input_weights_may_have_a_lambda_of_their_own(few):
     model = unfitted(few, reg=2.0, reg_input=6.0, hidden=(3, 2))
-    V, middle, W = (w.detach().double().numpy() for w in model.net_.weights())
-    expected = 3.0 * (V**2).sum() + 1.0 * ((middle**2).sum() + (W**2).sum())
-    assert float(model.penalty(model.net_).detach()) == pytest.approx(expected, rel=1e-5)
+    V, middle, W = model.net_.weights()
+    assert [(weight is which, reg) for (weight, reg), which in zip(model.penalty(model.net_), (V, middle, W), strict=True)] == [
+        (True, 6.0), (True, 2.0), (True, 2.0)]
 
 
 def test_equation_1_by_hand():
@@ -221,3 +223,35 @@ def test_kernels_in_16_bits_fit_nearly_the_same_model(planted_small):
     errors = [fit.history_.epochs[-1]["train_rmse"] for fit in fits]
     assert errors[0] != errors[1]
     assert errors[0] == pytest.approx(errors[1], rel=0.01)
+
+
+def test_a_lazy_fit_leaves_alone_what_no_batch_touches_and_is_adam_where_all_is_touched(planted_small):
+    settings = {"hidden": 6, "reg": 2.0, "epochs": 3, "optimizer": "adam", "learning_rate": 0.01}
+    whole = {**settings, "batch_size": planted_small.ratings.n_items}
+    usual, lazy = (AutoRec(**whole, lazy=lazy).fit(planted_small.ratings).net_.output.weight for lazy in (False, True))
+    assert torch.allclose(usual, lazy, atol=1e-5)          # each batch is everything: each share of λ is all of it
+
+    some = planted_small.ratings.where(planted_small.ratings.user % 2 == 0)
+    torch.manual_seed(0)
+    start = AutoRec(**settings, batch_size=10, lazy=True)
+    start.given_ = some
+    begun = start.build(some.n_users, some.n_items).output.weight.detach().clone()
+    ended = start.fit(some).net_.output.weight.detach()
+    unseen = some.count("user") == 0
+    assert torch.equal(begun[unseen], ended[unseen])
+    assert not (begun[~unseen] == ended[~unseen]).any()
+
+
+def test_moments_in_16_bits_fit_nearly_the_same_model(planted_small):
+    settings = {"hidden": 12, "reg": 1.0, "epochs": 30, "optimizer": "adam", "learning_rate": 0.01, "batch_size": 20}
+    fits = [AutoRec(**settings, state_bits=bits).fit(planted_small.ratings) for bits in (32, 16)]
+    errors = [fit.history_.epochs[-1]["train_rmse"] for fit in fits]
+    assert errors[0] != errors[1]
+    assert errors[0] == pytest.approx(errors[1], rel=0.02)
+
+
+@pytest.mark.parametrize("settings", [{"lazy": True}, {"lazy": True, "optimizer": "sgd", "batch_size": 5}, {"state_bits": 16},
+                                      {"state_bits": 8, "optimizer": "adam"}])
+def test_lazy_and_16_bits_are_for_adam(settings):
+    with pytest.raises(SettingError, match=r"lazy=True|state_bits is 32, or 16"):
+        AutoRec(**settings)

@@ -79,7 +79,7 @@ def test_best_weights_are_kept_and_patience_ends_the_fit(rows):
 def test_penalty_counts_once_whatever_the_batches(rows):
     """With lambda/2 x² the solution of column j is the sum of its ratings over (2 + lambda/2); full batch, by hand."""
     net = Column(3)
-    loop.fit(net, rows, cells_loss, Run(), loop.Plan(epochs=60), penalty=lambda net: 2.0 / 2 * net.x.square().sum())
+    loop.fit(net, rows, cells_loss, Run(), loop.Plan(epochs=60), penalty=lambda net: [(net.x, 2.0)])
     np.testing.assert_allclose(net.x.detach().numpy(), [4 / 3, 8 / 3, 12 / 3], atol=2e-3)  # 32 bits
 
 

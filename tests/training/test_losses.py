@@ -1,8 +1,8 @@
-"""Losses, against autograd's own way."""
+"""Losses and penalties, against autograd's own way."""
 
 import torch
 
-from recollect.training.losses import square, square_of_rows, squared_error
+from recollect.training.losses import add_ridge, squared_error
 
 
 def test_squared_error_is_a_sum_and_a_count():
@@ -10,18 +10,17 @@ def test_squared_error_is_a_sum_and_a_count():
     assert (float(total), count) == (13.0, 3)
 
 
-def test_square_and_its_gradient():
-    weight = torch.tensor([[1.0, -2.0], [3.0, 0.5]], requires_grad=True)
-    (3 * square(weight)).backward()
-    assert float(square(weight).detach()) == 14.25
-    assert torch.equal(weight.grad, 6 * weight.detach())
+def test_a_ridge_adds_to_the_gradient():
+    weight = torch.nn.Parameter(torch.tensor([[1.0, -2.0], [3.0, 0.5]]))
+    weight.sum().backward()
+    assert add_ridge(weight, 6.0) == 3 * 14.25
+    assert torch.equal(weight.grad, 1 + 6 * weight.detach())
 
 
-def test_the_square_of_some_rows_has_a_row_sparse_gradient():
-    weight, row, share = torch.nn.Parameter(torch.arange(12.0).reshape(4, 3)), torch.tensor([1, 3]), torch.tensor([0.5, 2.0])
-    total = square_of_rows(weight, row, share)
-    assert total.item() == 0.5 * (9 + 16 + 25) + 2 * (81 + 100 + 121)
-    (3 * total).backward()
+def test_a_ridge_on_a_row_sparse_gradient_counts_its_rows_by_their_share():
+    weight, share = torch.nn.Parameter(torch.arange(12.0).reshape(4, 3)), torch.tensor([0.5, 2.0])
+    weight.grad = torch.sparse_coo_tensor([[1, 3]], torch.ones(2, 3), (4, 3), is_coalesced=True, check_invariants=True)
+    assert add_ridge(weight, 6.0, share) == 3 * (0.5 * (9 + 16 + 25) + 2 * (81 + 100 + 121))
     expected = torch.zeros(4, 3)
-    expected[row] = 6 * share[:, None] * weight.detach()[row]
+    expected[[1, 3]] = 1 + 6 * share[:, None] * weight.detach()[[1, 3]]
     assert torch.equal(weight.grad.to_dense(), expected)

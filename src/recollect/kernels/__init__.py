@@ -137,7 +137,8 @@ def _columns_times(block: Block, value: Tensor, dense: Tensor) -> Tensor:
         return block.backend.times_dense(block.columns[0], value, dense)
     pattern, column = block.touched
     rows = block.backend.times_dense(pattern, value, dense)
-    return torch.sparse_coo_tensor(column[None], rows, (block.n_columns, dense.shape[1]), is_coalesced=True)
+    shape = block.n_columns, dense.shape[1]
+    return torch.sparse_coo_tensor(column[None], rows, shape, is_coalesced=True, check_invariants=False)
 
 
 class _TimesDense(torch.autograd.Function):

@@ -27,7 +27,7 @@ from recollect.nn import BOUNDS, Binary, ObservedOutput, OntoScale, SparseInput,
 from recollect.rowmodel import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.run import Run
 from recollect.training import loop
-from recollect.training.losses import square, squared_error
+from recollect.training.losses import squared_error
 from recollect.training.watch import History
 
 
@@ -92,6 +92,8 @@ class AutoRec(RowModel):
     epochs: int = 300                      # at most; an epoch of L-BFGS is one iteration
     learning_rate: float = 0.001           # Adam, SGD; Rprop's first step
     batch_size: int | None = None          # rows; None: all at once
+    lazy: bool = False                     # Adam in batches only: weights of columns that a batch does not touch stay
+    state_bits: int = 32                   # Adam only: 16 halves the memory of its moments
     history: int = 4                       # pairs that L-BFGS remembers
     patience: int | None = 4               # looks at the validation error without a gain before stopping
     look_every: int = 5                    # epochs between looks
@@ -127,7 +129,7 @@ class AutoRec(RowModel):
         """The training part of the settings."""
         return loop.Plan(epochs=self.epochs, optimizer=self.optimizer, learning_rate=self.learning_rate,
                          history=self.history, batch_size=self.batch_size, patience=self.patience,
-                         look_every=self.look_every)
+                         look_every=self.look_every, lazy=self.lazy, state_bits=self.state_bits)
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """The network before learning; 2 m k + m + k numbers with one hidden layer."""
@@ -143,16 +145,16 @@ class AutoRec(RowModel):
         rows = train.rows(self.side)
         return loop.fit(self.net_, rows.less(self.middles(rows)), self.loss, run, self.plan(), penalty=self.penalty,
                         validate=self.validation(train, valid), par=self.par(train, valid),
-                        belongs_to=self.identity(train, valid))
+                        belongs_to=self.identity(train, valid), column_cells=train.count(self.across))
 
     def loss(self, net: Network, rows: Block) -> tuple[Tensor, int]:
         """Σ over observed cells of (r − h(r))², and how many cells."""
         return squared_error(net.decode(net.encode(rows), at=rows), rows.value)  # type: ignore[arg-type]
 
-    def penalty(self, net: Network) -> Tensor:
-        """λ/2 · (‖W‖² + ‖V‖²), or a λ of its own for V."""
-        first, *others = (square(w) for w in net.weights())
-        return ((self.reg if self.reg_input is None else self.reg_input) * first + self.reg * torch.stack(others).sum()) / 2
+    def penalty(self, net: Network) -> list[tuple[Tensor, float]]:
+        """λ/2 · (‖W‖² + ‖V‖²), or a λ of its own for V: the weights, and the λ on each."""
+        first, *others = net.weights()
+        return [(first, self.reg if self.reg_input is None else self.reg_input), *((weight, self.reg) for weight in others)]
 
     def output_weights(self) -> Tensor:
         """See RowModel."""

@@ -14,7 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from recollect.data.rows import AnyRows, Rows
@@ -22,10 +24,11 @@ from recollect.errors import SettingError, TrainingError
 from recollect.kernels import Block
 from recollect.run import Run
 from recollect.training import optim, snapshot
+from recollect.training.losses import add_ridge
 from recollect.training.watch import Best, History
 
 Loss = Callable[[Any, Block], tuple[Tensor, int]]   # the network, and rows
-Penalty = Callable[[Any], Tensor]
+Penalty = Callable[[Any], list[tuple[Tensor, float]]]   # of a network: weights, and the λ of λ/2 · ‖weight‖² on each
 
 log = logging.getLogger("recollect")
 
@@ -39,6 +42,8 @@ class Plan:
     learning_rate: float = 0.001     # L-BFGS finds its own; Rprop's first step
     momentum: float = 0.9            # SGD only
     history: int = 5                 # L-BFGS only: pairs remembered
+    state_bits: int = 32             # Adam only: of each of its two moments
+    lazy: bool = False               # Adam in batches only: what a batch does not touch stays as it is
     batch_size: int | None = None    # rows; None: all at once
     patience: int | None = None      # looks at validation without a gain before stopping; None: never stop early
     look_every: int = 1              # epochs between looks at validation
@@ -50,6 +55,12 @@ class Plan:
         if self.optimizer in optim.FULL_BATCH and self.batch_size is not None:
             raise SettingError(f"optimizer={self.optimizer!r} needs the whole data at each step, found batch_size="
                                f"{self.batch_size}; leave batch_size out, or use adam or sgd.")
+        if self.lazy and (self.optimizer != "adam" or self.batch_size is None):
+            raise SettingError(f"lazy=True leaves alone what a batch does not touch: it needs optimizer='adam' and a batch_size, "
+                               f"found optimizer={self.optimizer!r} and batch_size={self.batch_size}.")
+        if self.state_bits not in (16, 32) or (self.state_bits == 16 and self.optimizer != "adam"):
+            raise SettingError(f"state_bits is 32, or 16 with optimizer='adam'; found {self.state_bits} with "
+                               f"{self.optimizer!r}.")
         for name in ("epochs", "look_every", "history", "patience", "batch_size"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise SettingError(f"{name} must be 1 or more, found {getattr(self, name)}.")
@@ -58,11 +69,13 @@ class Plan:
 
 
 def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, penalty: Penalty | None = None,
-        validate: Callable[[], float] | None = None, par: float = math.inf, belongs_to: dict[str, Any] | None = None) -> History:
+        validate: Callable[[], float] | None = None, par: float = math.inf, belongs_to: dict[str, Any] | None = None,
+        column_cells: Int64[np.ndarray, " columns"] | None = None) -> History:
     """Train the network in place and leave the best weights in it (the last, without validation).
 
     `validate` returns the validation RMSE of the network as it is; it is called in evaluation mode without gradients.
-    Patience runs only once that is below `par`, what a constant prediction would reach.
+    Patience runs only once that is below `par`, what a constant prediction would reach. `column_cells`, how many cells each
+    column has in all rows, is needed if the plan is lazy: a row of weights then bears its λ by the share of them in the batch.
     With `run.folder` a snapshot is kept there; with `run.resume` it is taken up, if it belongs to this fit.
 
     Raises: SettingError for a plan that cannot work; TrainingError if the objective is NaN or infinite, or the snapshot
@@ -73,7 +86,7 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
         raise SettingError(f"optimizer={plan.optimizer!r} with batch_size=None needs the whole data at each step, and these "
                            "ratings are on disk, to be read batch by batch: use optimizer=\"adam\" (or \"sgd\") and "
                            "batch_size=512, or so.")
-    keep = _Keeper(net, rows, loss, penalty, plan)
+    keep = _Keeper(net, rows, loss, penalty, plan, column_cells)
     history, best = History(), Best(net, patience=plan.patience, par=par)
     owner = {**asdict(plan), **(belongs_to or {}), "seed": run.seed, "rows": len(rows), "cells": rows.n_cells}
     if run.folder and run.resume:
@@ -111,12 +124,15 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
 class _Keeper:
     """The network, its data and its optimiser, for as long as the fit lasts."""
 
-    def __init__(self, net: nn.Module, rows: AnyRows, loss: Loss, penalty: Penalty | None, plan: Plan) -> None:
+    def __init__(self, net: nn.Module, rows: AnyRows, loss: Loss, penalty: Penalty | None, plan: Plan,
+                 column_cells: np.ndarray | None) -> None:
+        assert not plan.lazy or column_cells is not None
+        self.column_cells = None if column_cells is None else torch.as_tensor(column_cells)
         self.net, self.rows, self.loss, self.penalty, self.plan = net, rows, loss, penalty, plan
         self.n_cells = max(1, rows.n_cells)
         self.device = next(net.parameters()).device
         self.optimizer = optim.make(plan.optimizer, net.parameters(), learning_rate=plan.learning_rate,
-                                    momentum=plan.momentum, history=plan.history)
+                                    momentum=plan.momentum, history=plan.history, state_bits=plan.state_bits)
         self._whole: Block | None = None
 
     @property
@@ -127,7 +143,9 @@ class _Keeper:
         """Every row once, in batches; the rows without a cell are left out, they have no loss."""
         if self.plan.batch_size is not None:
             for batch in self.rows.batches(self.plan.batch_size, torch.randperm(len(self.rows)).numpy()):
-                yield _block(batch, self.device)
+                block = _block(batch, self.device)
+                block.lazy = self.plan.lazy
+                yield block
             return
         if self._whole is None:
             assert isinstance(self.rows, Rows)
@@ -141,16 +159,15 @@ class _Keeper:
         for block in self.blocks():
             sums: dict[str, Any] = {}
 
-            def closure(block: Block = block, sums: dict[str, Any] = sums) -> Tensor:
+            def closure(block: Block = block, sums: dict[str, Any] = sums) -> float:
                 loss, n = self.loss(self.net, block)
-                penalty = self.penalty(self.net) if self.penalty else torch.zeros((), device=self.device)
-                whole = loss / max(n, 1) + penalty / self.n_cells
-                whole.backward()
-                sums.update(loss=float(loss.detach()), count=n, objective=float(whole.detach()))
-                return whole.detach()
+                (loss / max(n, 1)).backward()
+                error = float(loss.detach())
+                sums.update(loss=error, count=n, objective=error / max(n, 1) + self._penalise(block, n))
+                return sums["objective"]
 
             self.optimizer.zero_grad()
-            self.optimizer.step(closure)  # type: ignore[arg-type]
+            self.optimizer.step(closure)
             if sums:
                 if not math.isfinite(sums["objective"]):
                     raise TrainingError(f"The objective became {sums['objective']} in epoch {number}; the step is too "
@@ -163,6 +180,20 @@ class _Keeper:
         if isinstance(self.optimizer, optim.LBFGS):
             figures["evaluations"] = float(self.optimizer.evaluations)
         return figures
+
+
+    def _penalise(self, block: Block, n: int) -> float:
+        """Add the penalty's gradient to the loss's; returns its part of the objective. Over an epoch, by either way, each weight
+        bears its λ once: in equal parts per cell, or, where only touched rows count, in parts per cell of that row."""
+        total = 0.0
+        for weight, reg in self.penalty(self.net) if self.penalty else ():
+            if weight.grad is not None and weight.grad.is_sparse:
+                pattern, column = block.touched
+                share = pattern.start.diff() / self.column_cells.to(column.device)[column]  # type: ignore[union-attr]
+                total += add_ridge(weight, reg / max(n, 1), share)
+            else:
+                total += add_ridge(weight, reg / self.n_cells)
+        return total
 
 
 def _block(rows: Rows, device: torch.device) -> Block:

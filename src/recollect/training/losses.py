@@ -1,6 +1,4 @@
-"""Losses. Each returns a sum and a count, so that parts add up and are divided once."""
-
-from typing import Any
+"""Losses and penalties. A loss returns a sum and a count, so that parts add up and are divided once."""
 
 import torch
 from jaxtyping import Float
@@ -13,39 +11,18 @@ def squared_error(predicted: Float[Tensor, " cells"], value: Float[Tensor, " cel
     return difference @ difference, len(value)
 
 
-def square(weight: Tensor) -> Tensor:
-    """‖weight‖², without a copy of the weight on the way (autograd's own way makes three)."""
-    return _Square.apply(weight)
+@torch.no_grad()
+def add_ridge(weight: Tensor, reg: float, share: Tensor | None = None) -> float:
+    """The value of reg/2 · ‖weight‖²; its gradient is added to the weight's own, in place (autograd would make copies).
 
-
-class _Square(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(weight)
+    With a row-sparse gradient only its rows count, each with its `share`.
+    """
+    assert weight.grad is not None, "a parameter that the objective does not depend on"
+    if share is None:
+        weight.grad.add_(weight, alpha=reg)
         flat = weight.reshape(-1)
-        return flat @ flat
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (weight,) = ctx.saved_tensors
-        return weight * (2 * grads[0])
-
-
-def square_of_rows(weight: Tensor, row: Tensor, share: Tensor) -> Tensor:
-    """Σ share · ‖weight[row]‖² over these rows; the gradient is row-sparse. `row` ascends, each once."""
-    return _SquareOfRows.apply(weight, row, share)
-
-
-class _SquareOfRows(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, weight: Tensor, row: Tensor, share: Tensor) -> Tensor:
-        some = weight[row]
-        ctx.save_for_backward(some, row, share)
-        ctx.shape = weight.shape
-        return share @ some.square().sum(dim=1)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        some, row, share = ctx.saved_tensors
-        rows = some * (2 * grads[0] * share)[:, None]
-        return torch.sparse_coo_tensor(row[None], rows, ctx.shape, is_coalesced=True), None, None
+        return reg / 2 * float(flat @ flat)
+    rows, some = weight.grad._indices()[0], weight.grad._values()
+    here = weight[rows]
+    some.addcmul_(here, share[:, None], value=reg)
+    return reg / 2 * float(share @ here.square().sum(dim=1))
