@@ -242,6 +242,43 @@ def test_the_second_moment_in_16_bits_does_not_stand_still():
     assert float(optimizer.state_dict()["square"][0].double().mean()) == pytest.approx(1 - 0.999**300, rel=0.01)
 
 
+@pytest.mark.parametrize("ours", [lambda p: LBFGS(p), lambda p: Adam(p, learning_rate=0.05), lambda p: Rprop(p)])
+def test_a_transposed_parameter_is_a_parameter(ours):
+    target, found = torch.arange(15.0).reshape(5, 3) / 15, []
+    for start in (torch.zeros(5, 3), torch.zeros(3, 5).t()):
+        x = torch.nn.Parameter(start)
+        optimizer = ours([x])
+
+        def closure(x=x):
+            value = (x - target).square().sum() + (x**4).sum()
+            value.backward()
+            return value.detach()
+
+        for _ in range(5):
+            optimizer.zero_grad()
+            optimizer.step(closure)
+        found.append(x.detach())
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)
+
+
+def test_lbfgs_does_not_depend_on_threads():
+    before, found = torch.get_num_threads(), []
+    target = torch.randn(300, 50, generator=torch.Generator().manual_seed(0))
+
+    def objective(x):
+        return ((x - target) ** 2 + (x - target) ** 4).sum(dim=1).double().cumsum(dim=0)[-1]   # the sums, in one order
+
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            x = torch.nn.Parameter(torch.zeros(300, 50))
+            descend(x, objective, steps=8)
+            found.append(x.detach())
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
 def lookups(seed: int, steps: int):
     random = np.random.default_rng(seed)
     return [torch.tensor(random.choice(30, size=8)) for _ in range(steps)]

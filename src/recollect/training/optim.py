@@ -17,7 +17,7 @@ from torch import Tensor
 from recollect.errors import SettingError, unknown
 from recollect.kernels import vectors
 
-Closure = Callable[[], Tensor]  # sets the gradients and returns the objective
+Closure = Callable[[], Tensor | float]  # sets the gradients and returns the objective
 
 Vector = list[Tensor]            # one part per parameter
 
@@ -176,7 +176,8 @@ class LBFGS:
         self._pairs = vectors.Pairs(plain, history)
         self._known: list[int] = []     # the pairs in use, oldest first
         self._products = np.zeros((2 * history + 1, 2 * history + 1))   # of the pairs' rows and the gradient, each with each
-        self._direction, self._gradient = [torch.zeros_like(p) for p in plain], list[Tensor]()
+        self._direction = [torch.zeros_like(p, memory_format=torch.contiguous_format) for p in plain]
+        self._gradient: Vector = []     # where the next step starts
         self._objective: float | None = None
         self.evaluations = 0     # made so far
         self.converged = False   # no step along the steepest descent lowers the objective any more
