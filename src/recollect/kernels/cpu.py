@@ -28,7 +28,7 @@ TILE = 2048          # rows of a tile
 CELLS_PER_TILE = 48  # of a row, on average, at least: each visit reads and writes the row of the result
 PACK_FROM = 4        # cells per row of the operand from which packing it pays
 
-_lock = threading.Lock()      # not every threading layer of Numba's bears two callers
+one_at_a_time = threading.Lock()      # not every threading layer of Numba's bears two callers
 _room: dict[str, np.ndarray] = {}
 
 
@@ -80,7 +80,7 @@ def observed(pattern: Pattern, left: Tensor, right: Tensor, *, short: bool = Fal
 
 def _each_thread(loop: Callable[..., None], pattern: Pattern, *operands: Tensor, short: bool) -> None:
     how, start = plan(pattern), pattern.start.numpy()
-    with _lock:
+    with one_at_a_time:
         threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         numba.set_num_threads(threads)
         shares = np.searchsorted(start, np.linspace(0, start[-1], threads + 1))   # equal numbers of cells

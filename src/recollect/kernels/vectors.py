@@ -150,7 +150,7 @@ def _run(name: str, *args: Any) -> None:
 
     from recollect.kernels import cpu, vector_loops
     loop: Callable[..., None] = getattr(vector_loops, name)
-    with cpu._lock:
+    with cpu.one_at_a_time:
         numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
         loop(*args)
 

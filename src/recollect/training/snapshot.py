@@ -21,7 +21,7 @@ from torch import Tensor
 from recollect.errors import TrainingError
 from recollect.files import replacing
 
-VERSION = 1
+VERSION = 2
 
 
 def write(folder: Path, state: dict[str, Any], *, belongs_to: dict[str, Any]) -> None:
