@@ -5,12 +5,13 @@
     sort      each bucket by user, item and time; of each pair the last stays; shares are set aside; write a row group
     turn      scatter and sort the row groups by item
 
-Meanwhile the disk holds up to 40 bytes a rating beside the result. All or nothing is left.
+Meanwhile the disk holds up to 48 bytes a rating beside the result. All or nothing is left.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from recollect.files import checksum, replacing
 
 GROUP = 1 << 20                        # cells of a row group, about
 BLOCK = 1 << 21                        # ratings scattered at once
-CELL = np.dtype([("row", "<i4"), ("column", "<i4"), ("value", "<f4"), ("time", "<i8")])
+CELL = np.dtype([("row", "<i4"), ("column", "<i4"), ("value", "<f4"), ("time", "<i8")], align=True)
 PARQUET = {"compression": "lz4", "use_dictionary": ["value"], "write_page_checksum": True,
            "column_encoding": {"row": "DELTA_BINARY_PACKED", "column": "DELTA_BINARY_PACKED"}}
 SCHEMA = pa.schema({"row": pa.int32(), "column": pa.int32(), "value": pa.float32()})
@@ -74,7 +75,7 @@ def store(source: Ratings | str | Path, folder: str | Path, *, valid: int | floa
         room.mkdir()
         found = _held(source) if isinstance(source, Ratings) else _spilled(Path(source), room, report, how)
         _write(found, fresh, room, group_size, shares=(test, valid), seed=seed, report=report)
-        room.rmdir()
+        shutil.rmtree(room)
     return stored.open_stored(folder)
 
 
@@ -116,7 +117,7 @@ def _spilled(path: Path, room: Path, report: Progress, how: dict[str, Any]) -> _
     asked = {role: how.pop(role, None) for role in roles.PLACES}
     intake, name = Intake(how.pop("scale", None), time_asked=asked["time"] is not None), how.pop("name", None) or name_of(path)
     number: dict[str, dict[str, int]] = {"user": {}, "item": {}}
-    values, n, timed = np.empty(0, np.float32), 0, False
+    values, times, n = np.empty(0, np.float32), np.empty(0, np.int64), 0      # a few of each, to tell scale and unit
     with (room / "read").open("wb") as out:
         for frame, where in frames(path, asked, **how):
             intake.add(frame, where)
@@ -124,32 +125,33 @@ def _spilled(path: Path, room: Path, report: Progress, how: dict[str, Any]) -> _
                 ids, value, time = intake.pop()
                 user, item = (_numbered(number[role], *ids[role]) for role in ("user", "item"))
                 _cells(user, item, value, time).tofile(out)
-                values, n, timed = _telling(np.concatenate([values, value])), n + len(value), time is not None
+                values, n = _telling(np.concatenate([values, value])), n + len(value)
+                times = np.empty(0, np.int64) if time is None else np.append(times, time[::1 + len(time) // 100])
                 report(0, f"read {n:,} ratings")
     if not n:
         raise DataError(f"There are no ratings in {path}; expected at least one.")
-    cells, notes = np.memmap(room / "read", CELL, mode="r"), list(intake.notes)
+    notes = list(intake.notes)
     (users, user), (items, item) = (joined([(Vocab(list(known)), np.arange(len(known)))]) for known in number.values())
-    divisor, _ = roles.unit(cells["time"]) if timed else (1, "")
+    divisor, _ = roles.unit(times)
     scale = intake.scale or roles.infer_scale(values)
     if intake.scale is None:
         notes.append(f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.")
 
     def blocks() -> Iterator[np.ndarray]:
-        for first in range(0, n, BLOCK):
-            part = cells[first:first + BLOCK]
-            yield _cells(user[part["row"]], item[part["column"]], part["value"], part["time"] // divisor if timed else None)
-        (room / "read").unlink()
+        with (room / "read").open("rb") as cells:
+            while len(part := np.fromfile(cells, CELL, BLOCK)):
+                time = part["time"] // divisor if len(times) else None
+                yield _cells(user[part["row"]], item[part["column"]], part["value"], time)
 
     count = np.zeros(len(users), np.int64)
-    for first in range(0, n, BLOCK):
-        count += np.bincount(user[cells["row"][first:first + BLOCK]], minlength=len(users))
+    for part in blocks():
+        count += np.bincount(part["row"], minlength=len(users))
     return _Found(users, items, count, blocks(), name, scale, tuple(notes))
 
 
 def _numbered(known: dict[str, int], vocab: Vocab, code: np.ndarray) -> np.ndarray:
     """The numbers of a block's ids; ids that are new get the next ones."""
-    number = np.fromiter((known.setdefault(each, len(known)) for each in vocab.ids), np.int32, len(vocab))
+    number = np.fromiter((known.setdefault(each, len(known)) for each in vocab.ids.to_list()), np.int32, len(vocab))
     return number[code]
 
 
@@ -203,14 +205,14 @@ def _groups(blocks: Iterable[np.ndarray], counts: np.ndarray, n_columns: int, ro
         cut = np.searchsorted(group[order], np.arange(len(ends) + 1))
         for g in map(int, np.flatnonzero(np.diff(cut))):
             with (room / str(g)).open("ab") as out:
-                cells[order[cut[g]:cut[g + 1]]].tofile(out)
+                cells.take(order[cut[g]:cut[g + 1]]).tofile(out)
     for g, part in enumerate(parts):
         if (path := room / str(g)).exists():
             cells = np.fromfile(path, CELL)
             path.unlink()
-            cells = cells[np.argsort(cells["time"], kind="stable")] if cells["time"].any() else cells
+            cells = cells.take(np.argsort(cells["time"], kind="stable")) if cells["time"].any() else cells
             _, order = Rows.group(cells["row"] - part.start, cells["column"], n_rows=part.stop - part.start, n_columns=n_columns)
-            cells = cells[order]
+            cells = cells.take(order)
             changes = (np.diff(cells["row"]) != 0) | (np.diff(cells["column"]) != 0)
             yield cells[np.append(changes, True)]
 
