@@ -26,9 +26,9 @@ def epochs(share: float) -> dict[str, Any]:
     users, items, ratings = SHAPES["netflix"]
     with tempfile.TemporaryDirectory(dir=".") as room:
         table, folder = Path(room) / "ratings.parquet", Path(room) / "stored"
-        (about,) = jobs.each(_make, [(round(users * share), items, round(ratings * share), table)], processes=1)
-        (stored,) = jobs.each(_store, [(table, folder)], processes=1)
-        fits = [jobs.each(_fit, [(settings, folder)], processes=1)[0] for settings in SIDES.values()]
+        about = next(jobs.each(_make, [(round(users * share), items, round(ratings * share), table)], processes=1))
+        stored = next(jobs.each(_store, [(table, folder)], processes=1))
+        fits = [next(jobs.each(_fit, [(settings, folder)], processes=1)) for settings in SIDES.values()]
     return {"rows": {"making the table": about, "storing it by user and by item": stored, **dict(zip(SIDES, fits, strict=True))}}
 
 
