@@ -15,7 +15,7 @@ from recollect.cli.fit import Settings
 from recollect.cli.show import Answer, Screen, facts, memory, seconds, settings_of, table
 from recollect.errors import SettingError, TrainingError
 
-PACKAGES = ("recollect", "torch", "numpy", "scipy", "polars", "pyarrow", "safetensors", "matplotlib")
+PACKAGES = ("recollect", "torch", "numpy", "numba", "scipy", "polars", "pyarrow", "safetensors", "matplotlib")
 KNOWN = {"MovieLens 1M": (6_040, 3_706, 1_000_209), "MovieLens 10M": (69_878, 10_677, 10_000_054),
          "Netflix": (480_189, 17_770, 100_480_507)}      # users, items, ratings
 BATCHES = {"optimizer": "adam", "batch_size": 512}
