@@ -166,3 +166,15 @@ def test_a_lazy_block_gives_the_same_gradients_row_sparse(backend):
     assert grads[1].is_sparse
     assert grads[1].coalesce().indices().shape[1] == len(np.unique(rows.column)) < 40
     torch.testing.assert_close(grads[1].to_dense(), grads[0], rtol=1e-4, atol=1e-4)
+
+
+def test_operands_of_another_shape_are_refused_before_the_loops_read_past_their_end():
+    rows = Block(np.array([0, 1]), np.array([2]), n_columns=3).rows
+    for call, operands, told in (
+        (cpu.times_dense, (torch.ones(1), torch.ones(2, 20)), r"dense must be \(3, 20\).* found \(2, 20\)"),
+        (cpu.times_dense, (torch.ones(2), torch.ones(3, 20)), r"value must be \(1,\).* found \(2,\)"),
+        (cpu.observed, (torch.ones(2, 20), torch.ones(3, 20)), r"left must be \(1, 20\).* found \(2, 20\)"),
+        (cpu.observed, (torch.ones(1, 20), torch.ones(3, 19)), r"right must be \(3, 20\).* found \(3, 19\)"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            call(rows, *operands)

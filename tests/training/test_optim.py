@@ -131,32 +131,15 @@ def test_says_when_it_has_converged():
     assert descend(x, lambda x: (x**2).sum(), steps=30).converged
 
 
-def test_state_restores_the_next_step_to_the_bit():
+@pytest.mark.parametrize(("n", "before", "history"), [(6, 5, 5), (40, 9, 3)], ids=["filling", "full"])
+def test_state_restores_the_next_step_to_the_bit(n, before, history):
     def objective(x):
-        return ((x - torch.arange(6.0)) ** 4).sum() + (x[0] * x[1]) ** 2
+        return ((x - torch.arange(float(n))) ** 4).sum() + (x[0] * x[1]) ** 2
 
-    x = torch.nn.Parameter(torch.ones(6))
-    first = descend(x, objective, steps=5)
+    x = torch.nn.Parameter(torch.ones(n))
+    first = descend(x, objective, steps=before, history=history)
     y = torch.nn.Parameter(x.detach().clone())
-    second = LBFGS([y])
-    second.load_state_dict(first.state_dict())
-    for parameter, optimizer in ((x, first), (y, second)):
-        def closure(parameter=parameter):
-            value = objective(parameter)
-            value.backward()
-            return value.detach()
-        optimizer.step(closure)
-    assert torch.equal(x, y)
-
-
-def test_a_full_history_is_restored_too():
-    def objective(x):
-        return ((x - torch.arange(40.0)) ** 4).sum() + (x[0] * x[1]) ** 2
-
-    x = torch.nn.Parameter(torch.ones(40))
-    first = descend(x, objective, steps=9, history=3)
-    y = torch.nn.Parameter(x.detach().clone())
-    second = LBFGS([y], history=3)
+    second = LBFGS([y], history=history)
     second.load_state_dict(first.state_dict())
     for parameter, optimizer in ((x, first), (y, second)):
         def closure(parameter=parameter):

@@ -61,7 +61,8 @@ def plan(pattern: Pattern) -> Plan:
 def times_dense(pattern: Pattern, value: Tensor, dense: Tensor, *, short: bool = False) -> Tensor:
     """Row j is the sum over its cells c of value[c] · dense[column[c]]: rows × k. `short`: tiles in 16 bits."""
     k = dense.shape[1]
-    if dense.dtype != torch.float32 or not k:
+    _check(pattern, value=(value, (len(pattern),)), dense=(dense, (pattern.n_columns, k)))
+    if not k or {value.dtype, dense.dtype} != {torch.float32}:
         return csr.times_dense(pattern, value, dense)
     dense = _wide(dense)
     out = torch.empty(pattern.n_rows, dense.shape[1])
@@ -71,11 +72,21 @@ def times_dense(pattern: Pattern, value: Tensor, dense: Tensor, *, short: bool =
 
 def observed(pattern: Pattern, left: Tensor, right: Tensor, *, short: bool = False) -> Tensor:
     """One number per cell: the inner product of left[its row] and right[its column]. `short`: tiles in 16 bits."""
-    if left.dtype != torch.float32 or not left.shape[1]:
+    k = left.shape[1]
+    _check(pattern, left=(left, (pattern.n_rows, k)), right=(right, (pattern.n_columns, k)))
+    if not k or {left.dtype, right.dtype} != {torch.float32}:
         return csr.observed(pattern, left, right)
     out = torch.zeros(len(pattern))
     _each_thread(loops.observed, pattern, _wide(left), _wide(right), out, short=short)
     return out
+
+
+def _check(pattern: Pattern, **operands: tuple[Tensor, tuple[int, ...]]) -> None:
+    """The loops check nothing: an operand too small would be read past its end."""
+    for name, (found, expected) in operands.items():
+        if tuple(found.shape) != expected:
+            raise ValueError(f"{name} must be {expected} for {pattern.n_rows} rows × {pattern.n_columns} columns with "
+                             f"{len(pattern)} cells, found {tuple(found.shape)}.")
 
 
 def _each_thread(loop: Callable[..., None], pattern: Pattern, *operands: Tensor, short: bool) -> None:
