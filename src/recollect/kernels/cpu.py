@@ -12,6 +12,7 @@ both compute is the same.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,20 @@ TILE = 2048          # rows of a tile
 CELLS_PER_TILE = 48  # of a row, on average, at least: each visit reads and writes the row of the result
 PACK_FROM = 4        # cells per row of the operand from which packing it pays
 
+
+def _start_threads() -> None:
+    """Start Numba's threads as such that sleep between loops. By default they wait busily, and take the cores from torch's
+    threads, and on a busy machine from everyone: small products took ten times as long."""
+    before = os.environ.get("OMP_WAIT_POLICY")
+    os.environ["OMP_WAIT_POLICY"] = before or "passive"
+    try:
+        numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    finally:
+        if before is None:
+            del os.environ["OMP_WAIT_POLICY"]
+
+
+_start_threads()
 one_at_a_time = threading.Lock()      # not every threading layer of Numba's bears two callers
 _room: dict[str, np.ndarray] = {}
 
