@@ -12,7 +12,7 @@ import pytest
 
 from recollect.data import fetch
 from recollect.data.sources import known, load, movielens
-from recollect.data.sources.planted import planted
+from recollect.data.sources.planted import planted, planted_by_item
 from recollect.errors import DataError, FetchError, SettingError
 
 # ---- by name
@@ -195,6 +195,30 @@ def test_planted_ratings_are_distinct_pairs_of_the_size_asked():
 def test_planted_fills_up_to_every_pair(n_ratings):
     made = planted(20, 20, n_ratings).ratings
     assert len(np.unique(made.pair)) == n_ratings
+
+
+def test_planted_by_item_are_distinct_pairs_of_the_size_asked(monkeypatch):
+    monkeypatch.setattr("recollect.data.sources.planted.BLOCK", 1000)
+    blocks = list(planted_by_item(400, 90, 5000, seed=2))
+    assert len(blocks) > 3
+    item = np.concatenate([np.repeat(np.arange(b.first, b.first + len(b.counts)), b.counts) for b in blocks])
+    user, value = (np.concatenate([getattr(b, column) for b in blocks]) for column in ("user", "value"))
+    assert len(np.unique(user * 90 + item)) == len(value) == 5000
+    assert np.array_equal(np.unique(item), np.arange(90))
+    assert set(value.tolist()) == {1, 2, 3, 4, 5}
+
+
+def test_planted_by_item_have_low_rank_under_their_noise():
+    """Users' and items' means explain a part that noise alone would not: without noise, all but the rank-2 part."""
+    (block,) = planted_by_item(300, 100, 15_000, noise=0)
+    mean = np.bincount(block.user, weights=block.value) / np.bincount(block.user)
+    assert np.var(mean[block.user]) > 0.1 * np.var(block.value)
+
+
+@pytest.mark.parametrize("n_ratings", [9, 1001])
+def test_planted_by_item_of_an_impossible_size_is_refused(n_ratings):
+    with pytest.raises(SettingError, match="expected 10, one an item, to users × items = 1,000"):
+        planted_by_item(100, 10, n_ratings)
 
 
 def test_same_seed_plants_the_same_ratings():

@@ -1,6 +1,7 @@
 """Splits: what lands where, and what a split refuses."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -209,6 +210,52 @@ def test_a_window_that_ends_before_it_begins_is_refused():
         splits.window_split(some(), train=("1970-02-01", "1970-01-01"), test=("1970-02-01", "1970-03-01"))
 
 
+@pytest.mark.parametrize(("train", "test", "name"), [
+    (("1969-01-01", "1969-12-31"), ("1970-01-01", "1970-12-31"), "train, 1969-01-01 to 1969-12-31"),
+    (("1970-01-01", "1970-05-31"), ("1971-01-01", "1971-12-31"), "test, 1971-01-01 to 1971-12-31"),
+])
+def test_a_window_without_ratings_is_told_with_the_days_that_have_some(train, test, name):
+    ratings = make([(0, 0), (1, 1), (0, 1)], times=[0, DAY, 3 * DAY])
+    with pytest.raises(DataError, match=f"No rating lies in the window {name}; the ratings run from 1970-01-01 to 1970-01-04"):
+        splits.window_split(ratings, train=train, test=test)
+
+
+def test_a_windows_halves_do_not_depend_on_ratings_outside():
+    inside = make([(u, i) for u in range(20) for i in range(10)],
+                  times=[(i + u) % 10 * DAY for u in range(20) for i in range(10)])
+    more = make([(u, i) for u in range(20) for i in range(11)],
+                times=[((i + u) % 10 if i < 10 else 99) * DAY for u in range(20) for i in range(11)])
+    one, two = (splits.window_split(r, train=("1970-01-01", "1970-01-06"), test=("1970-01-07", "1970-01-10"), seed=5)
+                for r in (inside, more))
+    assert one.test.frame().rows() == two.test.frame().rows()
+
+
+@pytest.mark.parametrize(("months", "train", "test"), [
+    (1, ("2005-11-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
+    (3, ("2005-09-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
+    (12, ("2004-12-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
+    (22, ("2004-02-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
+])
+def test_last_months_are_calendar_months_before_the_last(months, train, test):
+    ratings = make([(0, 0), (0, 1)], times=[0, 1134000000])     # 2005-12-08
+    assert splits.last_months(ratings, months) == (train, test)
+
+
+def test_last_months_know_leap_years():
+    assert splits.last_months(make([(0, 0)], times=[1078099200]), 1)[0] == ("2004-02-01", "2004-02-29")     # 2004-03-01
+
+
+@pytest.mark.parametrize("months", [0, -1, 1201])
+def test_a_number_of_months_that_cannot_be_is_refused(months):
+    with pytest.raises(SettingError, match="expected 1 to 1,200"):
+        splits.last_months(some(), months)
+
+
+def test_last_months_need_times():
+    with pytest.raises(DataError, match="'toy' has no times"):
+        splits.last_months(make([(0, 0)]), 3)
+
+
 def test_leave_last_takes_each_users_latest():
     ratings = make([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)], times=[3, 1, 2, 7, 7, 7, 9])
     train, valid, test = splits.leave_last_split(ratings, n=1, valid=1)
@@ -323,6 +370,12 @@ def test_a_split_logs_its_sizes(caplog):
     with caplog.at_level(logging.INFO, logger="recollect"):
         splits.random_split(make([(0, j) for j in range(10)]), test=0.2)
     assert caplog.messages == ["toy: Split(random split, seed 0: train 8, test 2)"]
+
+
+def test_large_counts_stand_apart_from_words():
+    split = splits.random_split(some())
+    text = str(replace(split, dropped={"outside": 84_305_339}))
+    assert text.splitlines()[-1] == "  left out 84,305,339 ratings: outside"
 
 
 def test_shared_pairs_counts_pairs_in_both():

@@ -41,7 +41,7 @@ class Split:
             cold = [f"{row[f'cold_{what}']:,} {what}" for what in ("users", "items", "ratings") if row[f"cold_{what}"]]
             lines.append(f"  {row['part']:<6}{row['ratings']:>12,} ratings{row['users']:>10,} users"
                          f"{row['items']:>10,} items{'   not in train: ' + ', '.join(cold) if cold else ''}")
-        return "\n".join(lines + [f"  left out{count:>10,} ratings: {why}" for why, count in self.dropped.items()])
+        return "\n".join(lines + [f"  left out {count:>9,} ratings: {why}" for why, count in self.dropped.items()])
 
     def _title(self) -> str:
         return f"{self.how}{'' if self.seed is None else f', seed {self.seed}'}"

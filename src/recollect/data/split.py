@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 import numpy as np
@@ -106,6 +106,25 @@ def window_split(ratings: Ratings, *, train: Sequence[str], test: Sequence[str],
     Source: the protocol of Kuchaiev and Ginsburg, "Training Deep AutoEncoders for Collaborative Filtering", 2017.
     """
     _check_shares(valid_share=valid_share)
+    part = in_windows(ratings, train=train, test=test, drop_unseen=drop_unseen)
+    for name, days, lies in (("train", train, part == TRAIN), ("test", test, (part == TEST) | (part == DROPPED - 1))):
+        if not lies.any():
+            raise DataError(f"No rating lies in the window {name}, {days[0]} to {days[1]}; {_span(ratings)}. Choose other days.")
+    held_out = np.flatnonzero(part == TEST)
+    held_out = held_out[_shuffled(ratings.where(held_out), seed)]
+    part[held_out[:round(valid_share * len(held_out))]] = VALID
+    return _cut(ratings, part, "windows", seed,
+                {"train": tuple(train), "test": tuple(test), "valid_share": valid_share, "drop_unseen": drop_unseen},
+                reasons=("outside both windows", "user or item not in train"))
+
+
+def in_windows(ratings: Ratings, *, train: Sequence[str], test: Sequence[str],
+               drop_unseen: bool = True) -> Int8[np.ndarray, " ratings"]:
+    """Which ratings lie in which window, before any are drawn: TRAIN, TEST, DROPPED (outside both) or, of the second window
+    and not seen in the first, DROPPED - 1.
+
+    Raises: SettingError for a bad date or overlapping windows, DataError without times.
+    """
     time = _times(ratings, "window_split")
     (train_start, train_stop), (test_start, test_stop) = _window(train, "train"), _window(test, "test")
     if train_stop > test_start and test_stop > train_start:
@@ -114,15 +133,26 @@ def window_split(ratings: Ratings, *, train: Sequence[str], test: Sequence[str],
     part[(time >= train_start) & (time < train_stop)] = TRAIN
     part[(time >= test_start) & (time < test_stop)] = TEST
     if drop_unseen:
-        learned = ratings.where(part == TRAIN)
-        seen = (learned.count("user") > 0)[ratings.user] & (learned.count("item") > 0)[ratings.item]
-        part[(part == TEST) & ~seen] = DROPPED - 1
-    shuffled = _shuffled(ratings, seed)
-    held_out = shuffled[part[shuffled] == TEST]
-    part[held_out[:round(valid_share * len(held_out))]] = VALID
-    return _cut(ratings, part, "windows", seed,
-                {"train": tuple(train), "test": tuple(test), "valid_share": valid_share, "drop_unseen": drop_unseen},
-                reasons=("outside both windows", "user or item not in train"))
+        learned, held_out = part == TRAIN, np.flatnonzero(part == TEST)
+        seen_user, seen_item = np.zeros(ratings.n_users, bool), np.zeros(ratings.n_items, bool)
+        seen_user[ratings.user[learned]] = True
+        seen_item[ratings.item[learned]] = True
+        part[held_out[~(seen_user[ratings.user[held_out]] & seen_item[ratings.item[held_out]])]] = DROPPED - 1
+    return part
+
+
+def last_months(ratings: Ratings, months: int) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Windows for `window_split`: so many calendar months (UTC), and the month after them, the last that has ratings.
+
+    Raises: SettingError for fewer than one month or more than a century, DataError without times.
+    """
+    if not 1 <= months <= 1200:
+        raise SettingError(f"{months} months to learn from; expected 1 to 1,200, such as 3.")
+    latest = datetime.fromtimestamp(int(_times(ratings, "last_months").max()), UTC)
+    last = latest.year * 12 + latest.month - 1
+    first, test, end = (date(month // 12, month % 12 + 1, 1) for month in (last - months, last, last + 1))
+    day = timedelta(days=1)
+    return (f"{first}", f"{test - day}"), (f"{test}", f"{end - day}")
 
 
 def leave_last_split(ratings: Ratings, *, n: int = 1, valid: int = 0, min_train: int = 1) -> Split:
@@ -333,6 +363,15 @@ def _times(ratings: Ratings, asked: str) -> Int64[np.ndarray, " ratings"]:
         raise DataError(f"{asked} needs to know when each rating was given, but {ratings.name!r} has no times; read a "
                         "file with a timestamp column, or use random_split.")
     return ratings.time
+
+
+def _span(ratings: Ratings) -> str:
+    """From when to when the ratings are, for messages."""
+    time = _times(ratings, "a split by time")
+    if not len(time):
+        return "there are no ratings"
+    first, last = (datetime.fromtimestamp(int(t), UTC) for t in (time.min(), time.max()))
+    return f"the ratings run from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
 
 
 def _latest(time: Int64[np.ndarray, " ratings"], share: Share) -> int:

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int64
 
 from recollect.data import columns as roles
-from recollect.data import stored
+from recollect.data import prize, stored
 from recollect.data.ratings import Ratings, fingerprint
 from recollect.data.read import Intake, frames, joined, name_of
 from recollect.data.rows import Rows, pieces
@@ -52,7 +52,8 @@ def store(source: Ratings | str | Path, folder: str | Path, *, valid: int | floa
     """Store ratings, or those in a file, in a new folder from which models learn without holding them in memory.
 
     A file is read as `read` reads it (`how`: user, item, rating, time, scale, name, header, separator), but a block at a
-    time; of a pair that stands twice the last stays, by time and then by order. Times are not stored. `test` is a share of
+    time; so is a folder of the Netflix Prize's files (`how`: name). Of a pair that stands twice the last stays, by time and
+    then by order. Times are not stored. `test` is a share of
     all ratings and `valid` of those that remain: each rating is drawn by itself, in the order of users and items, so the
     same ratings and seed set aside the same. A row group holds whole rows, about `group_size` ratings.
     `progress` is called with percent done and what comes next. If it fails, nothing is left.
@@ -73,7 +74,9 @@ def store(source: Ratings | str | Path, folder: str | Path, *, valid: int | floa
         fresh.mkdir()
         room = fresh / "room"
         room.mkdir()
-        found = _held(source) if isinstance(source, Ratings) else _spilled(Path(source), room, report, how)
+        found = (_held(source) if isinstance(source, Ratings) else
+                 _films(Path(source), files, room, report, **how) if (files := prize.find(Path(source))) is not None else
+                 _spilled(Path(source), room, report, how))
         _write(found, fresh, room, group_size, shares=(test, valid), seed=seed, report=report)
         shutil.rmtree(room)
     return stored.open_stored(folder)
@@ -138,15 +141,40 @@ def _spilled(path: Path, room: Path, report: Progress, how: dict[str, Any]) -> _
         notes.append(f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.")
 
     def blocks() -> Iterator[np.ndarray]:
-        with (room / "read").open("rb") as cells:
-            while len(part := np.fromfile(cells, CELL, BLOCK)):
-                time = part["time"] // divisor if len(times) else None
-                yield _cells(user[part["row"]], item[part["column"]], part["value"], time)
+        for part in _read_back(room):
+            time = part["time"] // divisor if len(times) else None
+            yield _cells(user[part["row"]], item[part["column"]], part["value"], time)
 
     count = np.zeros(len(users), np.int64)
     for part in blocks():
         count += np.bincount(part["row"], minlength=len(users))
     return _Found(users, items, count, blocks(), name, scale, tuple(notes))
+
+
+def _read_back(room: Path) -> Iterator[np.ndarray]:
+    """The cells of the file that was read into, a block at a time."""
+    with (room / "read").open("rb") as cells:
+        while len(part := np.fromfile(cells, CELL, BLOCK)):
+            yield part
+
+
+def _films(folder: Path, files: prize.Files, room: Path, report: Progress, name: str | None = None) -> _Found:
+    """The same for a folder of the Netflix Prize's files, whose ids are numbers."""
+    of_user, of_film = np.zeros(prize.N_USERS + 1, np.int64), np.zeros(prize.N_FILMS + 1, np.int64)
+    with (room / "read").open("wb") as out:
+        for block in prize.blocks(files.ratings):
+            film = np.repeat(block.film, block.count)
+            _cells(block.user, film, block.value, block.day).tofile(out)
+            of_user += np.bincount(block.user, minlength=len(of_user))
+            of_film += np.bincount(film, minlength=len(of_film))
+            report(0, f"read {int(of_film.sum()):,} ratings")
+    users, items = np.flatnonzero(of_user), np.flatnonzero(of_film)
+    if not len(users):
+        raise DataError(f"There are no ratings in {folder}; expected at least one.")
+    user, item = (np.cumsum(count > 0) - 1 for count in (of_user, of_film))
+    cells = (_cells(user[part["row"]], item[part["column"]], part["value"], part["time"]) for part in _read_back(room))
+    return _Found(Vocab(pl.Series(users)), Vocab(pl.Series(items)), of_user[users], cells,
+                  name or folder.resolve().name, (1.0, 5.0), (), None if files.titles is None else prize.titles(files.titles))
 
 
 def _numbered(known: dict[str, int], vocab: Vocab, code: np.ndarray) -> np.ndarray:

@@ -6,18 +6,22 @@ import importlib
 import pkgutil
 from pathlib import Path
 
+from recollect.data import prize
 from recollect.data.ratings import Ratings
 from recollect.data.read import read
 from recollect.errors import unknown
 
 
 def load(name: str | Path, folder: str | Path | None = None) -> Ratings:
-    """The ratings of a data set by name ("movielens/1m"), or those in a file by its path (as `read` takes them).
+    """The ratings of a data set by name ("movielens/1m"), those in a file by its path (as `read` takes them), or those in a
+    folder of the Netflix Prize's files.
 
     Data are looked for in `folder`, else in the folders that `fetch.homes` lists, else downloaded.
 
     Raises: SettingError for a name that does not exist; FetchError if a download fails; DataError if data are damaged.
     """
+    if prize.find(Path(name)) is not None:
+        return importlib.import_module(f"{__name__}.netflix").read(name)
     family, _, variant = str(name).partition("/")
     if Path(name).is_file() or (family not in families() and (Path(name).exists() or Path(name).suffix)):
         return read(name)

@@ -6,7 +6,7 @@ to the scale, and rounded where ratings come in steps. Popularity and activity h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from jaxtyping import Float32, Float64, Int, Int32, Int64
 from scipy.special import ndtr
 
 from recollect.data.ratings import Ratings
+from recollect.data.rows import pieces
 from recollect.data.vocab import Vocab
 from recollect.errors import SettingError
 
@@ -148,6 +149,39 @@ def planted(n_users: int, n_items: int, n_ratings: int, *, rank: int = 2, noise:
     error = sum(float(np.square(value[at:at + BLOCK] - expected[at:at + BLOCK], dtype=np.float64).sum())
                 for at in range(0, n_ratings, BLOCK))
     return Planted(ratings, expected, float(np.sqrt(error / n_ratings)), truth)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some planted ratings: all those of the items `first` … `first + len(counts) - 1`, one item after the other."""
+
+    first: int
+    counts: Int64[np.ndarray, " items"]         # ratings of each item
+    user: Int64[np.ndarray, " ratings"]
+    value: Float32[np.ndarray, " ratings"]
+
+
+def planted_by_item(n_users: int, n_items: int, n_ratings: int, *, rank: int = 2, noise: int | float = 0.8, seed: int = 0,
+                    popularity: int | float = 1.2, activity: int | float = 1.0) -> Iterator[Block]:
+    """The same kind of ratings, 1 to 5 in whole steps, item by item and a few million at a time, so that memory grows with
+    users and items only. Here users are drawn for items: each item has a rating, a user may have none.
+
+    Raises: SettingError if there are more ratings than pairs or fewer than items.
+    """
+    if not (n_users > 0 and 0 < n_items <= n_ratings <= n_users * n_items):
+        raise SettingError(f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; expected "
+                           f"{n_items:,}, one an item, to users × items = {n_users * n_items:,}.")
+    random = np.random.default_rng(seed)
+    truth = _truth(n_users, n_items, rank=rank, noise=float(noise), scale=(1.0, 5.0), step=1.0, random=random)
+    counts = _activity(n_items, n_users, n_ratings, float(popularity), random)
+    weight = random.permutation(_long_tail(n_users, float(activity)))
+
+    def block(part: slice) -> Block:
+        user = _items(counts[part], weight, random).astype(np.int64)
+        item = np.repeat(np.arange(part.start, part.stop), counts[part])
+        return Block(part.start, counts[part], user, truth.draw(user, item, random))
+
+    return map(block, pieces(counts, rows=n_items, cells=BLOCK))
 
 
 def _drawn(counts: Int64[np.ndarray, " n_users"], weight: Float64[np.ndarray, " n_items"], truth: Truth,
