@@ -118,6 +118,77 @@ def test_every_split_writes_its_parts(work: Path, tmp_path: Path, how: str, sett
     assert all((tmp_path / "out" / folder / "test.parquet").is_file() for folder in folders)
 
 
+def parts(folder: Path) -> list[set[tuple[str, str]]]:
+    return [set(pl.read_parquet(path).select("user_id", "item_id").rows())
+            for name in ("train", "valid", "test") if (path := folder / f"{name}.parquet").exists()]
+
+
+@pytest.mark.parametrize(("short", "long"), [
+    (["--time", "0.2", "--valid", "0.1"], ["--how", "time", "--test", "0.2", "--valid", "0.1"]),
+    (["--time", "2001-07-01"], ["--how", "time", "--set", "test_from=2001-07-01"]),
+    (["--windows", "2000-01-01:2001-06-30,2001-07-01:2003-12-31", "--set", "drop_unseen=false"],
+     ["--how", "windows", "--set", "train=2000-01-01,2001-06-30", "--set", "test=2001-07-01,2003-12-31", "--set",
+      "drop_unseen=false"]),
+    (["--windows", "20", "--set", "drop_unseen=false", "--set", "valid_share=0"],
+     ["--how", "windows", "--set", "train=2001-07-01,2003-02-28", "--set", "test=2003-03-01,2003-03-31", "--set",
+      "drop_unseen=false", "--set", "valid_share=0"]),
+])
+def test_a_short_way_to_split_by_time_cuts_as_the_long_one(work: Path, tmp_path: Path, short: list[str], long: list[str]) -> None:
+    answer("split", work / "ratings.csv", *short, "--out", tmp_path / "short")
+    answer("split", work / "ratings.csv", *long, "--out", tmp_path / "long")
+    assert parts(tmp_path / "short") == parts(tmp_path / "long")
+
+
+@pytest.fixture(scope="session")
+def netflix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made folder of Netflix' files."""
+    folder = tmp_path_factory.mktemp("made") / "netflix"
+    assert answer("data", "plant", folder, "--like", "netflix", "--share", 0.0005)["ratings"] == 50_240
+    return folder
+
+
+def test_a_made_folder_is_described_beside_what_was_published(netflix: Path) -> None:
+    found = answer("data", "describe", netflix)
+    assert (found["ratings"], found["titles"], found["scale_from"]) == (50_240, True, "the data set")
+    whole, train, *_ = found["published"]
+    assert (whole["part"], whole["published_ratings"], whole["ratings"]) == ("whole", 100_480_507, 50_240)
+    assert (train["part"], train["published_users"]) == ("3 months, train", 311_315)
+    assert call("data", "describe", netflix).stdout.count("-") > 9
+
+
+def test_other_data_are_described_without_netflix(work: Path) -> None:
+    assert "published" not in answer("data", "describe", work / "ratings.csv")
+
+
+def test_a_named_window_is_that_of_the_library(netflix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recollect.data.sources import netflix as source
+
+    monkeypatch.setenv("RECOLLECT_DATA", str(netflix.parent))
+    found = answer("split", "netflix/full", "--windows", "6m", "--seed", 4, "--out", tmp_path / "parts")
+    cut = source.window("6m", folder=netflix, seed=4)
+    assert parts(tmp_path / "parts") == [set(part.frame().select("user_id", "item_id").rows()) for part in cut]
+    assert (found["seed"], found["data"]) == (4, "netflix/full")
+    assert "2005-06-01 to 2005-11-30" in call("split", netflix, "--windows", "6m", "--out", tmp_path / "again").stdout
+
+
+def test_both_forms_can_be_made(netflix: Path, tmp_path: Path) -> None:
+    answer("data", "plant", tmp_path / "nf", "--form", "combined_data", "--share", 0.0005)
+    assert answer("data", "describe", tmp_path / "nf")["fingerprint"] == answer("data", "describe", netflix)["fingerprint"]
+
+
+def test_netflix_folders_are_stored_without_being_held(netflix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recollect.data.prize.read", None)
+    found = answer("data", "store", netflix, tmp_path / "stored", "--test", 0.1)
+    assert found["ratings"] + found["test"] == 50_240
+
+
+def test_a_large_table_is_written_in_parts(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recollect.cli.sources.BLOCK", 300)
+    for name in ("out.csv", "out.parquet"):
+        answer("data", "convert", work / "ratings.csv", tmp_path / name)
+        assert rc.read(tmp_path / name).frame().equals(rc.read(work / "ratings.csv").frame())
+
+
 def test_train_says_what_came_out(work: Path, tmp_path: Path) -> None:
     found = answer("train", work / "ratings.csv", "--out", tmp_path / "run", *SMALL, "--test", 0.1, "--plot",
                    tmp_path / "curve.png")
@@ -255,6 +326,27 @@ def test_train_refuses_what_the_memory_will_not_do_for_unless_told_to_try(work: 
     (["train", "split", "--out", "x", "--test", "0.1"], "is cut already"),
     (["split", "ratings.csv", "--out", "run"], "is not empty"),
     (["split", "ratings.csv", "--out", "x", "--how", "tme"], "Did you mean 'time'?"),
+    (["split", "ratings.csv", "--out", "x", "--time", "0.1", "--windows", "3"], "--time 0.1 and --windows 3 are two ways"),
+    (["split", "ratings.csv", "--out", "x", "--how", "random", "--time", "0.1"], "--how random and --time 0.1 are two ways"),
+    (["split", "ratings.csv", "--out", "x", "--time", "yesterday"], "or the first day of the test part"),
+    (["split", "ratings.csv", "--out", "x", "--time", "2"], "test=2.0 is not a share"),
+    (["split", "ratings.csv", "--out", "x", "--time", "0.1", "--test", "0.2"], "test=0.2 is stated by --time already"),
+    (["split", "ratings.csv", "--out", "x", "--windows", "3", "--test", "0.2"], "test=0.2 is stated by --windows already"),
+    (["split", "ratings.csv", "--out", "x", "--how", "windows", "--test", "0.2"], "test=0.2: a window is its first and its last"),
+    (["split", "ratings.csv", "--out", "x", "--windows", "3m"], "--windows 3m are days of Netflix' ratings"),
+    (["split", "ratings.csv", "--out", "x", "--windows", "0"], "0 months to learn from"),
+    (["split", "ratings.csv", "--out", "x", "--windows", "2001-01-01:2001-02-30,2001-03-01:2001-03-31"],
+     "'2001-02-30' is not a date"),
+    (["split", "ratings.csv", "--out", "x", "--windows", "2001-01-01:2001-03-01,2001-03-01:2001-03-31"], "overlap"),
+    (["split", "ratings.csv", "--out", "x", "--windows", "1991-01-01:1991-03-01,2001-03-01:2001-03-31"],
+     "No rating lies in the window train, 1991-01-01 to 1991-03-01; the ratings run from 2000-01-10"),
+    (["split", "ratings.csv", "--out", "x", "--windows", "2001-01-01:2001-03-01"], "--windows takes FIRST:LAST,FIRST:LAST"),
+    (["split", "mine.csv", "--out", "x", "--windows", "3", "--user-column", "item_id"], "has no times"),
+    (["split", "netflix/full", "--out", "x", "--windows", "3m"], "The Netflix Prize is in none of"),
+    (["data", "describe", "netflix/full"], "put your copy into a folder netflix"),
+    (["data", "plant", "made", "--like", "movielens"], "no form of files to plant 'movielens'"),
+    (["data", "plant", "made", "--share", "2"], "is the share of Netflix' 100,480,507 ratings"),
+    (["data", "plant", "run"], "is not empty"),
     (["split", "ratings.csv", "--out", "x", "--set", "given=0.5"], "no setting of the random split 'given'"),
     (["data", "fetch", "movielens/1mm"], "Did you mean 'movielens/1m'?"),
     (["data", "describe", "split"], "is a folder of a split"),
@@ -277,6 +369,7 @@ def test_train_refuses_what_the_memory_will_not_do_for_unless_told_to_try(work: 
 ])
 def test_bad_input_is_told_in_one_line(work: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], said: str) -> None:
     monkeypatch.chdir(work)
+    monkeypatch.setenv("RECOLLECT_DATA", str(work))
     write_bad_files()
     result = call(*args, "--quiet")
     assert (result.exit_code, result.stdout) == (1, "")

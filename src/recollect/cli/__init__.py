@@ -19,7 +19,7 @@ from recollect.cli.verb import verb
 app = typer.Typer(name="recollect", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]},
                   help="Autoencoders for collaborative filtering: from a ratings file to a recommender.")
-data_app = typer.Typer(no_args_is_help=True, help="Data sets: list, fetch, describe, convert, store.",
+data_app = typer.Typer(no_args_is_help=True, help="Data sets: list, fetch, describe, convert, store, plant.",
                        context_settings={"help_option_names": ["-h", "--help"]})
 
 verb(app)(fit.models)
@@ -29,6 +29,7 @@ verb(data_app)(data.fetch)
 verb(data_app)(data.describe)
 verb(data_app)(data.convert)
 verb(data_app)(data.store)
+verb(data_app)(data.plant)
 verb(app)(data.split)
 verb(app)(fit.train)
 verb(app)(ask.evaluate)

@@ -1,4 +1,4 @@
-"""The verbs about data: data list, fetch, describe, convert; split."""
+"""The verbs about data: data list, fetch, describe, convert, plant, store; split."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import polars as pl
 import typer
 from rich.console import RenderableType
 
 from recollect.cli.show import Answer, Screen, facts, settings_of, table
-from recollect.cli.sources import Columns, Seed, Source, any_ratings_from, check_ending, ratings_from, write_frame
+from recollect.cli.sources import (
+    Columns,
+    Seed,
+    Source,
+    any_ratings_from,
+    check_ending,
+    netflix_folder,
+    ratings_from,
+    write_ratings,
+)
+from recollect.cli.windows import way_of
 from recollect.data.parts import Split
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.errors import SettingError, unknown
@@ -47,6 +58,8 @@ def fetch(screen: Screen, name: Annotated[str, typer.Argument(help="Such as movi
 
 def describe(screen: Screen, source: Source, columns: Columns) -> Answer:
     """Describe ratings: sizes, scale, values, times, how many each user and item has."""
+    from recollect.data.sources import netflix
+
     ratings = any_ratings_from(source, columns)
     values, is_inferred = _values(ratings), any("inferred" in note for note in ratings.notes)
     counts = {"per user": _quantiles(ratings, "user"), "per item": _quantiles(ratings, "item")}
@@ -56,6 +69,8 @@ def describe(screen: Screen, source: Source, columns: Columns) -> Answer:
         "scale_from": "the ratings" if is_inferred else "stated" if columns.scale else "the data set",
         "mean": ratings.mean, "values": values, "times": _times(ratings), "counts": counts, "notes": ratings.notes,
         "titles": ratings.catalogue is not None, "fingerprint": ratings.fingerprint}
+    if isinstance(ratings, Ratings) and netflix_folder(source) is not None:
+        found["published"] = netflix.published(ratings)
     return Answer(found, _described(found))
 
 
@@ -71,8 +86,12 @@ def _described(found: dict[str, Any]) -> list[RenderableType]:
     bars = [(value, count, "█" * round(BAR * count / most) or "▏") for value, count in found["values"].items()]
     names = ["least", *(f"{q:.0%}" for q in QUANTILES[1:-1]), "most"]
     counts = [(who, *row) for who, row in found["counts"].items()]
-    return [facts(about, title=found["name"]), "", table(("rating", "count", ""), bars),
-            table(("ratings", *names), counts)]
+    shown: list[RenderableType] = [facts(about, title=found["name"]), "", table(("rating", "count", ""), bars),
+                                   table(("ratings", *names), counts)]
+    if "published" in found:
+        shown.append(table(("part", "users", "published", "ratings", "published", "verdict: users, ratings"),
+                           [tuple(row.values()) for row in found["published"]]))
+    return shown
 
 
 def _values(ratings: AnyRatings) -> dict[str, int]:
@@ -111,10 +130,12 @@ def store(screen: Screen, source: Source, columns: Columns,
           test: Annotated[float, typer.Option(help="Share to be judged on; set aside in test.parquet.")] = 0.0,
           seed: Seed = 0) -> Answer:
     """Store ratings so that models learn from them batch by batch: for those that memory cannot hold."""
+    from recollect.data.sources import known
     from recollect.data.store import store as store_
 
-    whole = source if Path(source).is_file() else ratings_from(source, columns)
-    how = columns.asked() if Path(source).is_file() else {}
+    films = None if columns.asked() else netflix_folder(source)
+    whole = films or (source if Path(source).is_file() else ratings_from(source, columns))
+    how: dict[str, Any] = {"name": source} if films and source in known() else columns.asked() if whole == source else {}
     with screen.steps("store", 100) as report:
         made = store_(whole, out, valid=valid, test=test, seed=seed, progress=report, **how)
     aside = {name: len(part) for name, part in (("valid", made.valid), ("test", made.test)) if part is not None}
@@ -129,16 +150,42 @@ def convert(screen: Screen, source: Source, columns: Columns,
             out: Annotated[Path, typer.Argument(metavar="OUT", help="A file; it ends in .parquet or .csv.")]) -> Answer:
     """Write ratings as a table with the columns user_id, item_id, rating, timestamp."""
     check_ending(out)
-    frame = ratings_from(source, columns).frame()
-    write_frame(frame, out)
-    return Answer({"out": out, "ratings": len(frame), "columns": frame.columns},
-                  [f"{len(frame):,} ratings written to {out} ({', '.join(frame.columns)})."])
+    ratings = ratings_from(source, columns)
+    names = write_ratings(ratings, out)
+    return Answer({"out": out, "ratings": len(ratings), "columns": names},
+                  [f"{len(ratings):,} ratings written to {out} ({', '.join(names)})."])
+
+
+def plant(screen: Screen, folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")],
+          like: Annotated[str, typer.Option(help="The data set in whose form they are written: netflix.")] = "netflix",
+          share: Annotated[float, typer.Option(help="Share of that set's ratings; users and items shrink by its root, so that "
+                                                    "the density stays.")] = 0.01,
+          form: Annotated[str, typer.Option(help="training_set (a file per film) or combined_data (many films a "
+                                                 "file).")] = "training_set",
+          seed: Seed = 0) -> Answer:
+    """Write made-up ratings as the files of a public data set: to try its reader without its data."""
+    from recollect.data.plant import sizes, write_netflix
+
+    if like != "netflix":
+        raise unknown("form of files to plant", like, ["netflix"])
+    n_users, n_items, n_ratings = sizes(share)
+    with screen.steps("plant", n_ratings) as report:
+        write_netflix(folder, n_users=n_users, n_items=n_items, n_ratings=n_ratings, form=form, seed=seed,
+                      report=lambda done: report(done, "ratings"))
+    return Answer({"folder": folder, "users": n_users, "items": n_items, "ratings": n_ratings},
+                  [f"{n_ratings:,} made-up ratings of {n_items:,} films by up to {n_users:,} users written to {folder}.", "",
+                   f"Next: recollect data describe {folder}"])
 
 
 def split(screen: Screen, source: Source, columns: Columns,
           out: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder for the parts.")],
-          how: Annotated[str, typer.Option(help="random, covering, time, windows, leave-last, new-users, folds or "
-                                           "density.")] = "random",
+          how: Annotated[str | None, typer.Option(help="random (the default), covering, time, windows, leave-last, new-users, "
+                                                       "folds or density.")] = None,
+          time: Annotated[str | None, typer.Option(metavar="SHARE|DAY", help="Split by time: the share of the latest ratings, "
+                                                   "such as 0.1, or the first day of the test part.")] = None,
+          windows: Annotated[str | None, typer.Option(metavar="DAYS", help="Learn from one calendar window, be judged on "
+                                                      "another: FIRST:LAST,FIRST:LAST; a number of months before the last; "
+                                                      "or Netflix' 3m, 6m, 1y, full.")] = None,
           test: Annotated[float | None, typer.Option(help="Share of the ratings to be judged on.")] = None,
           valid: Annotated[float | None, typer.Option(help="Share to choose by, of what remains.")] = None,
           settings: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other setting of "
@@ -146,21 +193,41 @@ def split(screen: Screen, source: Source, columns: Columns,
           seed: Seed = 0) -> Answer:
     """Cut ratings into parts and write each to a file."""
     given = settings_of(settings or ()) | {k: v for k, v in (("test", test), ("valid", valid)) if v is not None}
+    how, later = way_of(how, time, windows, is_netflix=netflix_folder(source) is not None)
     function = _splitter(how)
-    known = [name for name in inspect.signature(function).parameters if name not in ("ratings", "seed")]
-    for key in given:
-        if key not in known:
-            raise unknown(f"setting of the {how} split", key, known)
+    _check_settings(function, how, given, short="--windows" if windows else "--time" if time else None)
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise SettingError(f"{out} exists and is not empty; name a new folder.")
     ratings = ratings_from(source, columns)
+    given |= later(ratings)
     seeded = {"seed": seed} if "seed" in inspect.signature(function).parameters else {}
+    whole = {"data": ratings.name, "fingerprint": ratings.fingerprint, "scale": ratings.scale}   # before there are parts as well
+    catalogue = ratings.catalogue
     made = function(ratings, **given, **seeded)
+    del ratings
     named = {"": made} if how not in ("folds", "density") else dict(_named(made))
-    found = {name: _write_split(part, out / name, ratings) for name, part in named.items()}
+    found = {name: _write_split(part, out / name, whole, catalogue) for name, part in named.items()}
     shown = [facts({"split": next(iter(named.values())).how, "seed": seeded.get("seed", "none: nothing is drawn"),
-                    "written to": out}), "", *(_sizes(part, name) for name, part in named.items())]
+                    **_days(given), "written to": out}), "", *(_sizes(part, name) for name, part in named.items())]
     return Answer({"out": out, **found.get("", {"splits": found})}, shown)
+
+
+def _check_settings(function: Any, how: str, given: dict[str, Any], *, short: str | None) -> None:
+    """Refuse settings that the split does not have, and those that `short` (--time, --windows) states already."""
+    known = [name for name in inspect.signature(function).parameters if name not in ("ratings", "seed")]
+    for key, value in given.items():
+        if key not in known:
+            raise unknown(f"setting of the {how} split", key, known)
+        if short and key in ("train", "test", "test_from"):
+            raise SettingError(f"{key}={value} is stated by {short} already; leave one out.")
+        if how == "windows" and key in ("train", "test") and not isinstance(value, tuple):
+            raise SettingError(f"{key}={value}: a window is its first and its last day, such as --set "
+                               f"{key}=2005-09-01,2005-11-30.")
+
+
+def _days(given: dict[str, Any]) -> dict[str, str]:
+    """The days of a split by windows."""
+    return {name: " to ".join(map(str, given[name])) for name in ("train", "test") if isinstance(given.get(name), tuple)}
 
 
 def _splitter(how: str) -> Any:
@@ -181,19 +248,18 @@ def _named(made: Any) -> Iterable[tuple[str, Split]]:
     return [(f"fold-{j}", part) for j, part in enumerate(made, start=1)]
 
 
-def _write_split(cut: Split, folder: Path, whole: Ratings) -> dict[str, Any]:
+def _write_split(cut: Split, folder: Path, whole: dict[str, Any], catalogue: pl.DataFrame | None) -> dict[str, Any]:
     """Write the parts and what they are; the folder is there whole or not at all."""
     from recollect.files import replacing
 
-    about = {"how": cut.how, "settings": cut.settings, "seed": cut.seed, "data": whole.name,
-             "fingerprint": whole.fingerprint, "scale": whole.scale, "dropped": cut.dropped,
+    about = {"how": cut.how, "settings": cut.settings, "seed": cut.seed, **whole, "dropped": cut.dropped,
              "parts": {row["part"]: row for row in cut.table().to_dicts()}}
     with replacing(folder) as fresh:
         fresh.mkdir()
         for name, part in cut.parts.items():
-            part.frame().write_parquet(fresh / f"{name}.parquet")
-        if whole.catalogue is not None:
-            whole.catalogue.write_parquet(fresh / "items.parquet")
+            write_ratings(part, fresh / f"{name}.parquet")
+        if catalogue is not None:
+            catalogue.write_parquet(fresh / "items.parquet")
         (fresh / "split.json").write_text(json.dumps(about, indent=1))
     return about
 

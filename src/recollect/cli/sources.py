@@ -15,10 +15,12 @@ from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import DataError, SettingError
 
 Source = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help="A file of ratings (CSV, TSV, Parquet, "
-                                       "…), a name such as movielens/100k, or a folder written by split or store.")]
+                                       "…), a name such as movielens/100k, a folder of Netflix'"
+                                       " files, or one written by split or store.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", show_default=False, help="The folder of a saved model.")]
 Seed = Annotated[int, typer.Option(help="Where randomness starts; the same seed gives the same numbers.")]
 FILE = "The file"
+BLOCK = 1 << 22        # ratings written at once
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ def ratings_from(source: str, columns: Columns) -> Ratings:
     if not Path(source).is_file() and source in sources.known():
         raise SettingError(f"{source} is a data set by name, whose columns and scale are known; leave out the options "
                            f"--{', --'.join(_option(key) for key in asked)}.")
+    if netflix_folder(source) is not None:
+        raise SettingError(f"{source} holds Netflix' files, whose columns and scale are known; leave out the options "
+                           f"--{', --'.join(_option(key) for key in asked)}.")
     return read(source, **asked)
 
 
@@ -87,6 +92,18 @@ def any_ratings_from(source: str, columns: Columns) -> AnyRatings:
     if columns.asked():
         raise SettingError(f"{source} holds stored ratings, whose columns and scale are known; leave out these options.")
     return open_stored(source)
+
+
+def netflix_folder(source: str) -> Path | None:
+    """The folder of the Netflix Prize's files that a name or a path stands for; None if it stands for something else.
+
+    Raises: DataError if it is Netflix' name, but the files are nowhere.
+    """
+    from recollect.data.sources import netflix
+
+    if source in (f"netflix/{variant}" for variant in netflix.VARIANTS):
+        return netflix.home()
+    return Path(source) if netflix.is_folder(source) else None
 
 
 def _option(key: str) -> str:
@@ -172,6 +189,33 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
             frame.write_parquet(fresh)
         else:
             frame.write_csv(fresh)
+
+
+def write_ratings(ratings: Ratings, path: Path) -> list[str]:
+    """Write ratings as the canonical table, by the path's ending, and return its columns; some at a time, as a table takes
+    more memory than the ratings. All or nothing.
+
+    Raises: SettingError for another ending.
+    """
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from recollect.files import replacing
+
+    check_ending(path)
+    frames = (ratings.where(np.arange(first, min(first + BLOCK, len(ratings)))).frame()
+              for first in range(0, max(1, len(ratings)), BLOCK))
+    start = ratings.where(np.arange(0)).frame().to_arrow()
+    with replacing(path) as fresh:
+        if path.suffix == ".parquet":
+            with pq.ParquetWriter(fresh, start.schema, compression="zstd") as out:
+                for frame in frames:
+                    out.write_table(frame.to_arrow())
+        else:
+            with fresh.open("wb") as lines:
+                for j, frame in enumerate(frames):
+                    frame.write_csv(lines, include_header=j == 0)
+    return start.column_names
 
 
 def check_ending(path: Path) -> None:
