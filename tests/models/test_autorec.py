@@ -56,6 +56,36 @@ def test_loss_and_gradients_equal_the_dense_statement(few, side):
     np.testing.assert_allclose(net.input.bias.grad, back.sum(axis=0), **near)
 
 
+@pytest.mark.parametrize("side", ["item", "user"])
+def test_without_the_mask_every_cell_counts_and_the_unknown_are_0(few, side):
+    """Loss and gradients against the dense sum in NumPy; λ weighs as much as with the mask."""
+    model = unfitted(few, side=side, reg=0.7, mask=False)
+    net, rows = model.net_, model.block(few.rows(side))
+    total, count = model.loss(net, rows)
+    total.backward()
+
+    r, _ = whole(few, side)
+    V, mu, W, b = (p.detach().double().numpy() for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias))
+    h = sigmoid(r @ V + mu)
+    error = h @ W.T + b - r
+    back = (2 * error @ W) * h * (1 - h)
+
+    assert count == r.size == 12
+    assert float(total.detach()) == pytest.approx((error**2).sum(), rel=1e-5)
+    near = {"rtol": 1e-4, "atol": 1e-5}
+    np.testing.assert_allclose(net.output.weight.grad, 2 * error.T @ h, **near)
+    np.testing.assert_allclose(net.output.bias.grad, 2 * error.sum(axis=0), **near)
+    np.testing.assert_allclose(net.input.weight.grad, r.T @ back, **near)
+    assert [reg / len(few) for _, reg in model.penalty(net)] == pytest.approx([0.7 / count] * 2)
+
+
+@pytest.mark.parametrize("settings", [{"output_activation": "sigmoid"},
+                                      {"lazy": True, "optimizer": "adam", "batch_size": 2}])
+def test_without_the_mask_the_output_is_linear_and_gradients_are_dense(settings):
+    with pytest.raises(SettingError, match="mask=False needs"):
+        AutoRec(mask=False, **settings)
+
+
 def test_the_input_weights_may_have_a_lambda_of_their_own(few):
     model = unfitted(few, reg=2.0, reg_input=6.0, hidden=(3, 2))
     V, middle, W = model.net_.weights()

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from recollect.cli import ask, compare, data, doctor, fit
+from recollect.cli import ask, compare, data, doctor, experiments, fit
 from recollect.cli.show import Screen
 from recollect.cli.verb import verb
 
@@ -37,6 +37,8 @@ verb(app)(ask.predict)
 verb(app)(ask.recommend)
 verb(app)(ask.similar)
 verb(app)(compare.compare)
+verb(app)(experiments.run)
+verb(app)(experiments.report)
 verb(app)(doctor.doctor)
 
 

@@ -41,6 +41,7 @@ class Answer:
 
     data: dict[str, Any]
     shown: Sequence[RenderableType | Raw] = ()
+    failed: bool = False    # a part of what was asked for could not be done: exit code 1
 
 
 @dataclass

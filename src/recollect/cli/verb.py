@@ -56,8 +56,9 @@ def run(function: Verb, screen: Screen, given: dict[str, Any]) -> int:
     """Call a verb, print its answer or its error, return the exit code."""
     with screen.notes():
         try:
-            screen.answer(function(screen=screen, **given))
-            return 0
+            answer = function(screen=screen, **given)
+            screen.answer(answer)
+            return int(answer.failed)
         except KeyboardInterrupt as stopped:
             screen.fail("stopped", str(stopped) or "Stopped.")
             return 130

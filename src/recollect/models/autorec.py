@@ -67,6 +67,12 @@ class Network(nn.Module):
             return self.f(here).t()     # a column's numbers lie together: what ranking wants
         return self.f(self.output(code, at))
 
+    def sum_of_squares(self, code: Tensor) -> Tensor:
+        """Σ (W h + b)² over every cell, without a number per cell: ⟨WᵀW, HᵀH⟩ + 2 (Σ h) · Wᵀb + rows ‖b‖²."""
+        weight, bias = self.output.weight, self.output.bias
+        squares = ((weight.t() @ weight) * (code.t() @ code)).sum()
+        return squares + 2 * code.sum(dim=0) @ (weight.t() @ bias) + len(code) * bias @ bias
+
     def weights(self) -> list[Tensor]:
         """The matrices that lambda is on: all but the biases."""
         return [self.input.weight, *(layer.weight for layer in self.between), self.output.weight]  # type: ignore[list-item]
@@ -86,6 +92,7 @@ class AutoRec(RowModel):
     reg_input: float | None = None         # lambda of V alone; None: as reg (the authors' code too has one per layer)
     dropout: float = 0.0                   # share of each hidden layer dropped
     input_dropout: float = 0.0             # share of the input ratings dropped
+    mask: bool = True                      # False: unknown ratings count in the loss, as 0; only to see what that ruins
     binary_code: bool = False              # hidden units thresholded to 0 or 1, the gradient straight through
     init: float = 0.01                     # standard deviation of V and W before training
     optimizer: str = "lbfgs"
@@ -123,6 +130,9 @@ class AutoRec(RowModel):
         if self.center and self.output_activation in BOUNDS:
             raise SettingError(f"output_activation={self.output_activation!r} gives ratings in the scale, center=True needs "
                                "differences from a mean; use one of the two.")
+        if not self.mask and (self.output_activation != "identity" or self.lazy):
+            raise SettingError("mask=False needs output_activation=\"identity\" and lazy=False, found "
+                               f"output_activation={self.output_activation!r} and lazy={self.lazy}.")
         self.plan().check()
 
     def plan(self) -> loop.Plan:
@@ -148,13 +158,21 @@ class AutoRec(RowModel):
                         belongs_to=self.identity(train, valid), column_cells=train.count(self.across))
 
     def loss(self, net: Network, rows: Block) -> tuple[Tensor, int]:
-        """Σ over observed cells of (r − h(r))², and how many cells."""
-        return squared_error(net.decode(net.encode(rows), at=rows), rows.value)  # type: ignore[arg-type]
+        """Σ over observed cells of (r − h(r))², and how many cells; without the mask over every cell, unknown ones as 0."""
+        code = net.encode(rows)
+        known = net.decode(code, at=rows)
+        total, count = squared_error(known, rows.value)  # type: ignore[arg-type]
+        if self.mask:
+            return total, count
+        return total - known @ known + net.sum_of_squares(code), rows.n_rows * rows.n_columns
 
     def penalty(self, net: Network) -> list[tuple[Tensor, float]]:
         """λ/2 · (‖W‖² + ‖V‖²), or a λ of its own for V: the weights, and the λ on each."""
         first, *others = net.weights()
-        return [(first, self.reg if self.reg_input is None else self.reg_input), *((weight, self.reg) for weight in others)]
+        given = self.given_    # the loop divides λ by the observed cells, the loss by those it counts
+        share = 1.0 if self.mask else len(given) / (given.n_users * given.n_items)
+        reg_input = self.reg if self.reg_input is None else self.reg_input
+        return [(first, share * reg_input), *((weight, share * self.reg) for weight in others)]
 
     def output_weights(self) -> Tensor:
         """See RowModel."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from recollect.errors import SettingError
+from recollect.experiment.file import shown
+from recollect.report.sheets import Line, Sheet
 from recollect.training.watch import History
 
 ENDINGS = (".png", ".svg", ".pdf")
@@ -62,3 +68,128 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
     with replacing(path) as fresh:
         picture.savefig(fresh, format=path.suffix[1:])
     return path
+
+
+# --- the figures of an experiment -----------------------------------------------------------------------------------------
+
+COLOURS = ("#c2410c", "#2563eb", "#059669", "#9333ea", "#ca8a04", "#0891b2", "#db2777", "#65a30d")
+INK = "#010203"      # stands for the colour of text, which a page sets itself
+
+
+def figure(sheet: Sheet) -> Any:
+    """The figure that a table asks for, as Matplotlib's; None if nothing is there to draw.
+
+    Raises: SettingError if Matplotlib is not there.
+    """
+    kind = sheet.table.figure
+    if kind is None or not sheet.has_results:
+        return None
+    check("figure.png")
+    from matplotlib.figure import Figure
+
+    lines = [line for line in sheet.lines if line.interval is not None or line.claim is not None]
+    height = 1.1 + 0.36 * len(lines) if kind == "runs" else 3.6
+    picture = Figure(figsize=(7, height), layout="constrained")
+    axes = picture.add_subplot()
+    {"runs": _runs, "epochs": _epochs}.get(kind, _swept)(axes, sheet, lines)
+    axes.set_title(f"{sheet.table.title}: {sheet.part.name}", loc="left", fontsize=10, color=INK)
+    axes.grid(axis="x" if kind == "runs" else "y", color=INK, alpha=0.12)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    handles, labels = axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        axes.legend(handles, labels, frameon=False, fontsize=9, labelcolor=INK)
+    _ink(axes)
+    return picture
+
+
+def _ink(axes: Any) -> None:
+    """Text and edges in the colour that pages set."""
+    axes.tick_params(colors=INK, labelsize=9)
+    for text in (axes.xaxis.label, axes.yaxis.label):
+        text.set_color(INK)
+    for spine in axes.spines.values():
+        spine.set_color(INK)
+        spine.set_alpha(0.5)
+
+
+def _runs(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
+    """A dot per run with its interval, the paper's number as a hollow diamond."""
+    for place, line in enumerate(lines):
+        found = line.interval
+        if found is not None:
+            ends = [[found.mean - found.low], [found.high - found.mean]] if math.isfinite(found.low) else None
+            axes.errorbar(found.mean, place, xerr=ends, fmt="o", color=COLOURS[0], capsize=3, label="ours" if not any(
+                each.interval for each in lines[:place]) else None)
+        if line.claim is not None:
+            axes.plot(line.claim.value, place, "D", markerfacecolor="none", color=COLOURS[1], label="paper" if not any(
+                each.claim for each in lines[:place]) else None)
+    axes.set_yticks(range(len(lines)), [line.entry.name for line in lines])
+    axes.invert_yaxis()
+    axes.set(xlabel=sheet.part.metric.upper(), ylim=(len(lines) - 0.4, -0.6))
+
+
+def _swept(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
+    """A line per swept run over the values of the setting, with intervals if there are enough splits."""
+    key = sheet.table.figure or ""
+    lines = [line for line in lines if key in line.entry.point and line.interval is not None]
+    values = list(dict.fromkeys(line.entry.point[key] for line in lines))
+    numeric = all(isinstance(value, int | float) for value in values)
+    shown_at = {value: value if numeric else place for place, value in enumerate(values)}
+    for colour, name in zip(_colours(), dict.fromkeys(_series(line, key) for line in lines), strict=False):
+        mine = [line for line in lines if _series(line, key) == name]
+        xs, found = [shown_at[line.entry.point[key]] for line in mine], [line.interval for line in mine if line.interval]
+        ys = [each.mean for each in found]
+        ends = [(each.mean - each.low, each.high - each.mean) if math.isfinite(each.low) else (0, 0) for each in found]
+        axes.errorbar(xs, ys, yerr=list(zip(*ends, strict=True)), fmt="o-", color=colour, capsize=3, markersize=4, label=name)
+    if numeric and min(values) > 0 and max(values) / min(values) > 20:
+        axes.set_xscale("log")
+        axes.set_xticks(values, [shown(value) for value in values])
+        axes.minorticks_off()
+    if not numeric:
+        axes.set_xticks(range(len(values)), [shown(value) for value in values])
+    axes.set(xlabel=key, ylabel=sheet.part.metric.upper())
+
+
+def _series(line: Line, key: str) -> str:
+    """The run's name with whatever else is swept."""
+    return ", ".join([line.entry.line, *(f"{k} = {shown(v)}" for k, v in line.entry.point.items() if k != key)])
+
+
+def _epochs(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
+    """The validation error by epoch on the first split, a line per run; far outliers are cut off."""
+    drawn = []
+    for colour, line in zip(_colours(), (line for line in lines if line.outcome.done), strict=False):
+        points = line.outcome.done[0]["curve"]["valid_rmse"]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.6, label=line.entry.name)
+            drawn.append([error for _, error in points])
+    if drawn:
+        low = min(min(errors) for errors in drawn)
+        ends = max(errors[-1] for errors in drawn)
+        top = max(1.03 * low, min(1.25 * low, 1.02 * ends) if ends < 1.5 * low else 1.1 * ends)
+        axes.set_ylim(low - 0.05 * (top - low), top)
+    axes.set(xlabel="epoch", ylabel="validation RMSE")
+
+
+def _colours() -> Iterator[str]:
+    return itertools.cycle(COLOURS)
+
+
+def png(picture: Any, path: Path) -> Path:
+    """Write a figure for a white page; returns the path."""
+    from recollect.files import replacing
+
+    with replacing(path) as fresh:
+        picture.savefig(fresh, format="png", dpi=150, metadata={"Software": None})
+    return path
+
+
+def svg(picture: Any, name: str) -> str:
+    """A figure as SVG to stand in a page: text and lines take the page's colour, `name` keeps its ids apart."""
+    from matplotlib import rc_context
+
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        picture.savefig(out := io.StringIO(), format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    return text[text.index("<svg"):].replace(INK, "currentColor")

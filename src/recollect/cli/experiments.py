@@ -1,0 +1,113 @@
+"""The verbs run, report and tune: experiments as files."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from recollect.cli.show import Answer, Screen, memory, seconds, table
+from recollect.errors import SettingError
+
+RESULTS = Path("runs/results")
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="NAME", show_default=False,
+                                                help="A part or a table of the file; repeat it for more.")]
+ResultsFolder = Annotated[Path, typer.Option("--results", metavar="FOLDER", help="Where results are kept.")]
+
+
+def run(screen: Screen,
+        file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="An experiment: a TOML file.")],
+        only: Only = None,
+        processes: Annotated[int | None, typer.Option(min=1, help="Fits at a time; as many as cores and memory allow, if not "
+                                                                  "stated.")] = None,
+        fresh: Annotated[bool, typer.Option("--fresh", help="Run again what has a result.")] = False,
+        list_: Annotated[bool, typer.Option("--list", help="Only show what there is to run.")] = False,
+        results: ResultsFolder = RESULTS) -> Answer:
+    """Run what an experiment's file asks for and has no result yet; a table of what there is."""
+    from recollect.experiment import file as files
+    from recollect.experiment import work
+    from recollect.experiment.results import Results
+
+    experiment = files.read(file)
+    chosen, kept = files.chosen(experiment, only or ()), Results(results)
+    data = work.look_for_data([part for _, part in chosen], kept)
+    for name in dict.fromkeys(part.data for _, part in chosen):
+        if "missing" in data[name]:
+            screen.say(f"skipped: {data[name]['missing']}")
+    planned = work.plan(chosen, data)
+    todo = work.tasks(planned, kept, data, fresh=fresh)
+    jobs = {job.key for each in planned for job in each.jobs}
+    screen.say(f"{len(jobs)} runs, {len(jobs) - len(todo)} cached, {len(todo)} to do")
+    if not list_:
+        _work(screen, todo, processes)
+    return _answer(experiment.name, planned, kept, data, {task.job.key for task in todo}, listed=list_)
+
+
+def _work(screen: Screen, todo: Sequence[Any], processes: int | None) -> None:
+    from recollect.experiment import work
+
+    with screen.steps("runs", len(todo)) as step:
+        step(0, todo[0].label if todo else "")
+        for done, (task, record) in enumerate(work.each(todo, processes=processes), start=1):
+            screen.say(f"{task.label}: {_outcome(record)}")
+            step(done, todo[done].label if done < len(todo) else "")
+
+
+def _outcome(record: dict[str, Any]) -> str:
+    if "failed" in record:
+        return f"failed: {record['failed']}"
+    return f"RMSE {record['test']['rmse']:.4f}, {seconds(record['seconds'])}, {memory(record['peak_memory_mb'])}"
+
+
+def _answer(name: str, planned: Sequence[Any], kept: Any, data: dict[str, Any], new: set[str], *, listed: bool) -> Answer:
+    """A row per run of a table, whatever of it is there."""
+    rows = [_row(each, [(job, kept.read(job)) for job in each.jobs], data, new) for each in planned]
+    failed = sum(bool(row["failed"]) for row in rows)
+    shown = table(("part", "table", "run", "splits", "test", "state"), [
+        (row["part"], row["table"], row["run"], f"{row['done']} of {row['splits']}", row["value"], row["state"]) for row in rows],
+        title=name)
+    told = [f"{row['part']}, {row['table']}, {row['run']}: {why}" for row in rows for why in row["failed"]]
+    return Answer({"experiment": name, "runs": rows}, [shown, *told], failed=bool(failed) and not listed)
+
+
+def _row(each: Any, found: list[tuple[Any, dict[str, Any] | None]], data: dict[str, Any], new: set[str]) -> dict[str, Any]:
+    from recollect.experiment.results import is_done
+
+    done = [record for _, record in found if record and is_done(record)]
+    failed = sorted({record["failed"] for _, record in found if record and "failed" in record})
+    cached = sum(job.key not in new for job, record in found if is_done(record))
+    here = "missing" not in data[each.part.data]
+    state = (each.entry.note if each.entry.model is None else "skipped: no data" if not here else "failed" if failed else
+             "to do" if not done else "cached" if cached == len(done) else "new" if not cached else f"new, {cached} cached")
+    figures = [record["test"][each.part.metric] for record in done]
+    return {"part": each.part.name, "table": each.table.name, "run": each.entry.name, "splits": len(each.table.cuts(each.part)),
+            "done": len(done), "cached": cached, "state": state, "metric": each.part.metric,
+            "value": statistics.fmean(figures) if figures else None, "failed": failed,
+            "keys": [job.key for job, _ in found]}
+
+
+def report(screen: Screen,
+           files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]…", show_default=False,
+                                                              help="Experiments; all in the folder experiments, if none is "
+                                                                   "named.")] = None,
+           out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write report.html, a Markdown page for each, and "
+                                                                    "their pictures.")] = Path("runs/report"),
+           results: ResultsFolder = RESULTS) -> Answer:
+    """Write tables and figures, the paper's numbers beside ours with a verdict on each claim; nothing is run."""
+    from recollect.experiment.file import read
+    from recollect.experiment.results import Results
+    from recollect.report import pages
+
+    asked = files or sorted(Path("experiments").glob("*.toml"))
+    if not asked:
+        raise SettingError("There is no folder experiments here with TOML files; name a file.")
+    written, chapters = pages.write([read(file) for file in asked], Results(results), out)
+    counts = {chapter.experiment.name: chapter.counts for chapter in chapters}
+    said = [f"{chapter.experiment.name}: {pages.summary(chapter)}" for chapter in chapters]
+    waiting = [line for chapter in chapters for line in chapter.open]
+    named = [path.name for path in written if path.suffix != ".png"]
+    told = f"Written to {out}: {', '.join(named)} and {len(written) - len(named)} pictures."
+    return Answer({"written": written, "verdicts": counts, "open": waiting}, [*said, *waiting, told])

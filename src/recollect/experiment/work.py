@@ -1,0 +1,248 @@
+"""Run what has no result yet: every run on every split is a job in a fresh process, as many at a time as memory allows."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import multiprocessing
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recollect import catalogue, jobs
+from recollect.data import fetch, sources
+from recollect.data.parts import Split
+from recollect.data.ratings import Ratings
+from recollect.data.sources import movielens
+from recollect.data.split import find, random_split
+from recollect.errors import RecollectError, TrainingError
+from recollect.evaluation.protocol import RATING, held_out, new_users
+from recollect.experiment.file import PUBLISHED, Cut, Entry, Part, Table
+from recollect.experiment.results import Job, Results, is_done, job_of, made_by
+from recollect.memory import Shape
+from recollect.model import Model
+from recollect.room import room
+from recollect.run import Run, peak_memory_mb
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job, and what a process needs to do it."""
+
+    job: Job
+    data: str
+    cut: Cut
+    results: Results
+    threads: int | None
+    label: str               # for people
+    memory: int              # bytes, predicted
+
+
+@dataclass(frozen=True)
+class Planned:
+    """An entry of a table on a part, and its jobs, one per split; without data here there are none."""
+
+    part: Part
+    table: Table
+    entry: Entry
+    jobs: tuple[Job, ...]
+
+
+# --- what there is to do -------------------------------------------------------------------------------------------------
+
+
+def look_for_data(parts: Sequence[Part], results: Results) -> dict[str, dict[str, Any]]:
+    """What is known of the parts' data, read anew if they are here, and kept with the results."""
+    for name in dict.fromkeys(part.data for part in parts):
+        why = missing(name)
+        results.note_data(name, {"missing": why} if why else _about(sources.load(name)))
+    return results.data()
+
+
+def missing(name: str) -> str | None:
+    """Why the data of this name cannot be used here and how to get them; None if they are here. Nothing is downloaded."""
+    if Path(name).is_file():
+        return None
+    family, _, variant = name.partition("/")
+    folder, holds = _files(importlib.import_module(f"recollect.data.sources.{family}").VARIANTS[variant])
+    places = fetch.homes()
+    if folder is None or any((place / folder / holds).is_file() or (place / f"{folder}.zip").is_file() for place in places):
+        return None
+    return f"{name} is not here; `recollect data fetch {name}` gets it, or put it at {places[0] / folder}"
+
+
+def _files(variant: Any) -> tuple[str | None, str]:
+    """The folder of a data set and a file that must be in it; no folder for what is made here."""
+    return getattr(variant, "folder", None), getattr(variant, "ratings", "")
+
+
+def _about(ratings: Ratings) -> dict[str, Any]:
+    return {"fingerprint": ratings.fingerprint, "users": ratings.n_users, "items": ratings.n_items, "ratings": len(ratings),
+            "timed": ratings.time is not None}
+
+
+def plan(chosen: Sequence[tuple[Table, Part]], data: dict[str, dict[str, Any]]) -> list[Planned]:
+    """Every entry that is asked for, with its jobs as far as its data are known."""
+    found = []
+    for table, part in chosen:
+        fingerprint = data.get(part.data, {}).get("fingerprint")
+        for entry in table.entries[part.name]:
+            jobs_ = tuple(job_of(entry, cut, fingerprint) for cut in table.cuts(part)) if entry.model and fingerprint else ()
+            found.append(Planned(part, table, entry, jobs_))
+    return found
+
+
+def tasks(planned: Sequence[Planned], results: Results, data: dict[str, dict[str, Any]], *, fresh: bool = False) -> list[Task]:
+    """What must be run: jobs without a result (all, if `fresh`), each once."""
+    found: dict[str, Task] = {}
+    for each in planned:
+        for job, cut in zip(each.jobs, each.table.cuts(each.part), strict=False):
+            if job.key in found or (not fresh and is_done(results.read(job))):
+                continue
+            label = f"{each.part.name}, {each.table.name}, {each.entry.name}, {_told(cut)}"
+            found[job.key] = Task(job, each.part.data, cut, results, None, label, _memory(job, data[each.part.data]))
+    return list(found.values())
+
+
+def _told(cut: Cut) -> str:
+    return f"fold {cut.seed}" if cut.settings["how"] == PUBLISHED else f"seed {cut.seed}"
+
+
+def _memory(job: Job, data: dict[str, Any]) -> int:
+    """Bytes that the job will take, a little more than it should: as if all ratings were learned from."""
+    n = int(data["ratings"])
+    shape = Shape(n_users=data["users"], n_items=data["items"], n_train=n, n_valid=n // 20, timed=data["timed"])
+    return catalogue.make(job.model, **job.settings).memory(shape).peak
+
+
+def at_once(needs: Sequence[int], *, cores: int, available: int | None) -> int:
+    """How many jobs may run at a time: as many as cores, and as the largest of them fit into memory together; at least 1."""
+    largest, most = sorted(needs, reverse=True), max(1, min(cores, len(needs)))
+    fits = (n for n in range(most, 1, -1) if available is None or sum(largest[:n]) <= available)
+    return next(fits, 1)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# --- doing it ------------------------------------------------------------------------------------------------------------
+
+
+def each(todo: Sequence[Task], *, processes: int | None = None) -> Iterator[tuple[Task, dict[str, Any]]]:
+    """Run the tasks and give each with its record, in their order; a record is on disk as soon as its job is done.
+
+    `processes` at a time (0: in this one), by default what `at_once` says; each has its share of the cores. A job that fails
+    is recorded with the reason, and the others go on.
+    """
+    there = room()
+    n = processes
+    if n is None:
+        n = at_once([task.memory for task in todo], cores=cores(), available=there.bytes if there else None)
+    rest = deque(replace(task, threads=max(1, cores() // max(1, n))) for task in todo)
+    begun = time.time()
+    while rest:
+        found = jobs.each(work, list(rest), processes=n)
+        try:
+            for record in found:
+                yield rest.popleft(), record
+        except TrainingError as problem:    # a process died, its job with it; what the others did meanwhile is on disk
+            task = rest.popleft()
+            yield task, _keep_failure(task, str(problem))
+            for task in [task for task in rest if _finished_since(task, begun)]:
+                rest.remove(task)
+                yield task, task.results.read(task.job) or {}
+
+
+def _finished_since(task: Task, begun: float) -> bool:
+    record = task.results.read(task.job)
+    return record is not None and bool(record["made"]["finished"] >= begun)
+
+
+def work(task: Task) -> dict[str, Any]:
+    """Do a job in this process and keep its record: its figures, or why it failed."""
+    _end_with_parent()
+    begun = time.monotonic()
+    try:
+        figures, errors = _measured(task)
+    except Exception as problem:
+        kind = "" if isinstance(problem, RecollectError) else f"{type(problem).__name__}: "
+        return _keep_failure(task, f"{kind}{problem}")
+    return task.results.write(task.job, {**figures, "seconds": time.monotonic() - begun, "peak_memory_mb": peak_memory_mb(),
+                                         **_made(task)}, errors)
+
+
+def _keep_failure(task: Task, why: str) -> dict[str, Any]:
+    return task.results.write(task.job, {"failed": why, **_made(task)})
+
+
+def _made(task: Task) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {"data": task.data, "made": {**made_by(task.job.model), "threads": task.threads, "finished": now.timestamp(),
+                                        "date": now.isoformat(timespec="seconds")}}
+
+
+def _end_with_parent() -> None:
+    """A killed `run` must not leave fits behind that nobody waits for."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        def wait() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=wait, daemon=True).start()
+
+
+def _measured(task: Task) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Fit, then score on test once: figures, and what comparisons need of each test rating."""
+    split = cut(task.data, task.cut)
+    model = catalogue.make(task.job.model, **task.job.settings)
+    model.fit(split.train, split.valid, Run(seed=task.job.seed, threads=task.threads))
+    scores = held_out(model, split.test) if split.given is None else new_users(model, split)
+    history = model.history_
+    curve = {key: history.column(key) for key in ("train_rmse", "valid_rmse", "objective")}
+    errors = {"squared_error": scores.values["rmse"].astype(np.float32), "user": np.asarray(scores.group, np.int32)}
+    return {"test": {name: float(scores[name]) for name in RATING}, "valid_rmse": _validation(model, split),
+            "n_train": len(split.train), "n_valid": 0 if split.valid is None else len(split.valid), "n_test": len(split.test),
+            "n_cold": scores.about["n_cold"], "epochs": len(history), "best_epoch": history.best_epoch, "curve": curve,
+            "n_parameters": sum(p.numel() for p in model.net_.parameters()), "fit_seconds": model.seconds_}, errors
+
+
+def _validation(model: Model, split: Split) -> float | None:
+    """The validation RMSE by which the model was chosen; of one without epochs, as held-out ratings; None if it saw them."""
+    if math.isfinite(model.history_.best_valid_rmse):
+        return model.history_.best_valid_rmse
+    return None if split.valid is None or model.refit else float(held_out(model, split.valid)["rmse"])
+
+
+def cut(data: str, cut: Cut) -> Split:
+    """The split of a data set that a part of an experiment asks for.
+
+    Raises: as `sources.load` and the split.
+    """
+    settings = {key: value for key, value in cut.settings.items() if key != "how"}
+    if cut.settings["how"] == PUBLISHED:
+        return _published(cut.seed, settings.get("valid", 0.0))
+    how = find(cut.settings["how"])
+    seeded = {"seed": cut.seed} if "seed" in inspect.signature(how).parameters else {}
+    return how(sources.load(data), **settings, **seeded)
+
+
+def _published(fold: int, valid: float) -> Split:
+    """A published fold of MovieLens 100K; `valid` is a share of its train, drawn by the fold's number as seed."""
+    train, test = movielens.fold(fold)
+    settings = {"fold": fold, "valid": valid}
+    if not valid:
+        return Split(train, None, test, "published fold", fold, settings)
+    part = random_split(train, test=valid, seed=fold)
+    return Split(part.train, part.test, test, "published fold", fold, settings)
