@@ -39,6 +39,7 @@ verb(app)(ask.similar)
 verb(app)(compare.compare)
 verb(app)(experiments.run)
 verb(app)(experiments.report)
+verb(app)(experiments.tune)
 verb(app)(doctor.doctor)
 
 

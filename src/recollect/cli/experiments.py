@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from recollect.cli.fit import Threads
 from recollect.cli.show import Answer, Screen, memory, seconds, table
 from recollect.errors import SettingError
 
@@ -111,3 +113,63 @@ def report(screen: Screen,
     named = [path.name for path in written if path.suffix != ".png"]
     told = f"Written to {out}: {', '.join(named)} and {len(written) - len(named)} pictures."
     return Answer({"written": written, "verdicts": counts, "open": waiting}, [*said, *waiting, told])
+
+
+def tune(screen: Screen,
+         file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A search space: a TOML file.")],
+         trials: Annotated[int | None, typer.Option(min=1, help="Candidates in all, those of earlier runs included; the file's, "
+                                                                "if not stated.")] = None,
+         minutes: Annotated[float | None, typer.Option(help="Begin no candidate after so many minutes.")] = None,
+         threads: Threads = None,
+         storage: Annotated[Path | None, typer.Option(metavar="PATH", help="Where the study is kept; "
+                                                                           "runs/tune/NAME.journal, if not stated.")] = None
+         ) -> Answer:
+    """Choose settings by the validation ratings; the same command goes on with what was interrupted."""
+    from recollect import tune as tuning
+
+    space = tuning.read(file)
+    kept = storage or Path("runs/tune") / f"{space.name}.journal"
+    with screen.steps("candidates", trials or space.trials) as step:
+        def watch(done: int, told: str) -> None:
+            screen.say(f"candidate {done}: {told}")
+            step(done, told)
+
+        study = tuning.tune(space, kept, trials=trials, minutes=minutes, threads=threads, watch=watch)
+    return _tuned(study, kept)
+
+
+def _tuned(study: Any, kept: Path) -> Answer:
+    names, best = list(study.space.search), study.best
+    ranked = sorted(study.trials, key=lambda trial: (trial.state != "done", trial.rmse or float("inf")))
+    rows = [(trial.number, trial.rmse, *(_rounded(trial.settings.get(name)) for name in names), seconds(trial.seconds),
+             trial.state) for trial in ranked[:12]]
+    data = {"storage": kept, "data": study.space.part.data, "split": study.space.part.split, "model": study.space.model,
+            "trials": [vars(trial) for trial in ranked], "best": None if best is None else vars(best),
+            "importance": study.importance}
+    shown: list[Any] = [table(("number", "valid RMSE", *names, "time", "state"), rows,
+                              title=f"{study.space.model} on {study.space.part.data}, {len(ranked)} candidates")]
+    if study.importance:
+        shown += ["Share of the differences that goes with each setting: "
+                  + ", ".join(f"{name} {share:.0%}" for name, share in study.importance.items()), ""]
+    failed = dict.fromkeys(trial.why for trial in ranked if trial.state == "failed")
+    shown += [f"failed: {why}" for why in failed]
+    if best is None:
+        return Answer(data, [*shown, "No candidate was finished."], failed=True)
+    settings = {**study.space.settings, **best.settings}
+    return Answer(data, [*shown, "The best, for a command and for a file of experiments:", "",
+                         " ".join(f"--set {key}={as_text(value)}" for key, value in settings.items()), "",
+                         *(f"{key} = {as_toml(value)}" for key, value in settings.items())])
+
+
+def _rounded(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else as_text(value)
+
+
+def as_text(value: Any) -> str:
+    """A setting as --set takes it."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def as_toml(value: Any) -> str:
+    """A setting as TOML has it."""
+    return json.dumps(value)

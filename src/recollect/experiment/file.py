@@ -21,6 +21,7 @@ from typing import Any
 
 from recollect import catalogue
 from recollect.data import sources
+from recollect.data.sources import netflix
 from recollect.data.split import find
 from recollect.errors import DataError, SettingError, unknown
 from recollect.evaluation.protocol import RATING
@@ -136,15 +137,15 @@ def read(path: str | Path) -> Experiment:
     """
     path = Path(path)
     raw = toml(path)
-    with _at(str(path)):
+    with at(str(path)):
         if "table" not in raw:
-            _refuse_others(raw, FILE | ONE_TABLE, "key")
+            refuse_others(raw, FILE | ONE_TABLE, "key")
             name = str(raw.get("data", "")).rpartition("/")[2] or "all"
             raw = {**{k: v for k, v in raw.items() if k not in ONE_TABLE},
                    "part": {name: {k: raw[k] for k in ("data", "split", "metric") if k in raw}},
                    "table": [{"name": path.stem, **{k: raw[k] for k in ("run", "check", "figure") if k in raw}}]}
-        _refuse_others(raw, FILE, "key")
-        _need(raw, "paper", "part", "table")
+        refuse_others(raw, FILE, "key")
+        need(raw, "paper", "part", "table")
         parts = {name: _part(name, each) for name, each in raw["part"].items()}
         tables = [_table(each, parts, raw.get("like", {})) for each in raw["table"]]
         _refuse_twice([table.name for table in tables], "table")
@@ -183,7 +184,7 @@ def check_data(name: str) -> None:
 
     Raises: SettingError with the names that are known.
     """
-    if name not in sources.known() and not Path(name).is_file():
+    if name not in sources.known() and not Path(name).is_file() and not netflix.is_folder(name):
         raise unknown("data set or file", name, sources.known())
 
 
@@ -195,22 +196,22 @@ def check_split(split: Any, data: str) -> None:
     if not isinstance(split, dict) or "how" not in split:
         raise SettingError(f"split is a table with how, such as {{ how = \"random\", test = 0.1 }}; found {split!r}.")
     if split["how"] == PUBLISHED:
-        _refuse_others(split, {"how", "folds", "valid"}, f"setting of the {PUBLISHED} split")
+        refuse_others(split, {"how", "folds", "valid"}, f"setting of the {PUBLISHED} split")
         if data != "movielens/100k":
             raise SettingError(f"The {PUBLISHED} folds are of movielens/100k, found data {data!r}; use how = \"random\".")
         if set(split.get("folds", [])) - {1, 2, 3, 4, 5}:
             raise SettingError(f"folds are some of 1 to 5, found {split['folds']}.")
         return
     known = {"how", "seed", "repeat", *inspect.signature(find(split["how"])).parameters} - {"ratings"}
-    _refuse_others(split, known, f"setting of the {split['how']} split")
+    refuse_others(split, known, f"setting of the {split['how']} split")
     if not isinstance(split.get("repeat", 1), int) or split.get("repeat", 1) < 1:
         raise SettingError(f"repeat is how many splits, 1 or more; found {split['repeat']!r}.")
 
 
 def _part(name: str, raw: dict[str, Any]) -> Part:
-    with _at(f"part {name}"):
-        _refuse_others(raw, PART, "key of a part")
-        _need(raw, "data", "split")
+    with at(f"part {name}"):
+        refuse_others(raw, PART, "key of a part")
+        need(raw, "data", "split")
         check_data(raw["data"])
         check_split(raw["split"], raw["data"])
         if raw.get("metric", "rmse") not in RATING:
@@ -219,9 +220,9 @@ def _part(name: str, raw: dict[str, Any]) -> Part:
 
 
 def _table(raw: dict[str, Any], parts: Mapping[str, Part], likes: dict[str, Any]) -> Table:
-    with _at(f"table {raw.get('name', '?')}"):
-        _refuse_others(raw, TABLE, "key of a table")
-        _need(raw, "name", "run")
+    with at(f"table {raw.get('name', '?')}"):
+        refuse_others(raw, TABLE, "key of a table")
+        need(raw, "name", "run")
         names = raw.get("parts", list(parts))
         for name in set(names) - set(parts):
             raise unknown("part", name, parts)
@@ -240,7 +241,7 @@ def _table(raw: dict[str, Any], parts: Mapping[str, Part], likes: dict[str, Any]
 
 def _entries(raw: dict[str, Any], part: str, parts: Mapping[str, Part], likes: dict[str, Any]) -> list[Entry]:
     """One entry, or one for each value that is swept."""
-    with _at(f"run {raw.get('name', raw.get('model', '?'))}"):
+    with at(f"run {raw.get('name', raw.get('model', '?'))}"):
         whole = _merged(raw, part, parts, likes)
         name = whole.get("name", whole.get("model"))
         if name is None:
@@ -299,15 +300,15 @@ def _claim(raw: Any, part: str, parts: Mapping[str, Part]) -> Claim | None:
         if part not in raw:
             return None
         raw = raw[part]
-    _refuse_others(raw, CLAIM, "key of a claim")
-    _need(raw, "value", "where")
+    refuse_others(raw, CLAIM, "key of a claim")
+    need(raw, "value", "where")
     return Claim(float(raw["value"]), raw["where"], float(raw.get("within", 0.0)))
 
 
 def _check(raw: dict[str, Any], entries: tuple[Entry, ...], parts: Mapping[str, Part]) -> Check:
-    with _at(f"check {raw.get('says', '?')!r}"):
-        _refuse_others(raw, CHECK, "key of a check")
-        _need(raw, "says", "where")
+    with at(f"check {raw.get('says', '?')!r}"):
+        refuse_others(raw, CHECK, "key of a check")
+        need(raw, "says", "where")
         kinds = [kind for kind in CHECKS if kind in raw]
         if len(kinds) != 1:
             raise SettingError(f"It has {len(kinds)} of {', '.join(CHECKS)}; give it one.")
@@ -326,7 +327,7 @@ def _check(raw: dict[str, Any], entries: tuple[Entry, ...], parts: Mapping[str, 
 
 
 @contextmanager
-def _at(where: str) -> Iterator[None]:
+def at(where: str) -> Iterator[None]:
     """Say where in the file an error stands."""
     try:
         yield
@@ -334,7 +335,8 @@ def _at(where: str) -> Iterator[None]:
         raise SettingError(f"{where}: {problem}") from problem
 
 
-def _refuse_others(raw: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+def refuse_others(raw: Mapping[str, Any], known: Iterable[str], what: str) -> None:
+    """Refuse keys that are not known, with those that are."""
     for key in raw:
         if key not in set(known):
             raise unknown(what, key, known)
@@ -346,7 +348,8 @@ def _refuse_twice(names: list[str], what: str) -> None:
             raise SettingError(f"The {what} {name!r} stands twice; give each a name of its own.")
 
 
-def _need(raw: Mapping[str, Any], *keys: str) -> None:
+def need(raw: Mapping[str, Any], *keys: str) -> None:
+    """Refuse a table without one of these keys."""
     for key in keys:
         if key not in raw:
             raise SettingError(f"{key} is missing.")

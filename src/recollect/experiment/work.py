@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 import multiprocessing
@@ -22,7 +21,7 @@ from recollect import catalogue, jobs
 from recollect.data import fetch, sources
 from recollect.data.parts import Split
 from recollect.data.ratings import Ratings
-from recollect.data.sources import movielens
+from recollect.data.sources import movielens, netflix
 from recollect.data.split import find, random_split
 from recollect.errors import RecollectError, TrainingError
 from recollect.evaluation.protocol import RATING, held_out, new_users
@@ -70,19 +69,19 @@ def look_for_data(parts: Sequence[Part], results: Results) -> dict[str, dict[str
 
 def missing(name: str) -> str | None:
     """Why the data of this name cannot be used here and how to get them; None if they are here. Nothing is downloaded."""
-    if Path(name).is_file():
+    if Path(name).exists():
         return None
-    family, _, variant = name.partition("/")
-    folder, holds = _files(importlib.import_module(f"recollect.data.sources.{family}").VARIANTS[variant])
-    places = fetch.homes()
-    if folder is None or any((place / folder / holds).is_file() or (place / f"{folder}.zip").is_file() for place in places):
+    (family, _, variant), places = name.partition("/"), fetch.homes()
+    if family == "netflix":
+        is_here = any(netflix.is_folder(place / folder) for place in places for folder in netflix.FOLDERS)
+        return None if is_here else f"{name} is not here; put your copy of the Netflix Prize at {places[0] / netflix.FOLDERS[0]}"
+    if family != "movielens":
+        return None     # made here
+    release = movielens.VARIANTS[variant]
+    files = [path for place in places for path in (place / release.folder / release.ratings, place / f"{release.folder}.zip")]
+    if any(path.is_file() for path in files):
         return None
-    return f"{name} is not here; `recollect data fetch {name}` gets it, or put it at {places[0] / folder}"
-
-
-def _files(variant: Any) -> tuple[str | None, str]:
-    """The folder of a data set and a file that must be in it; no folder for what is made here."""
-    return getattr(variant, "folder", None), getattr(variant, "ratings", "")
+    return f"{name} is not here; `recollect data fetch {name}` gets it, or put it at {places[0] / release.folder}"
 
 
 def _about(ratings: Ratings) -> dict[str, Any]:
@@ -212,17 +211,17 @@ def _measured(task: Task) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     history = model.history_
     curve = {key: history.column(key) for key in ("train_rmse", "valid_rmse", "objective")}
     errors = {"squared_error": scores.values["rmse"].astype(np.float32), "user": np.asarray(scores.group, np.int32)}
-    return {"test": {name: float(scores[name]) for name in RATING}, "valid_rmse": _validation(model, split),
+    return {"test": {name: float(scores[name]) for name in RATING}, "valid_rmse": validation_rmse(model, split.valid),
             "n_train": len(split.train), "n_valid": 0 if split.valid is None else len(split.valid), "n_test": len(split.test),
             "n_cold": scores.about["n_cold"], "epochs": len(history), "best_epoch": history.best_epoch, "curve": curve,
             "n_parameters": sum(p.numel() for p in model.net_.parameters()), "fit_seconds": model.seconds_}, errors
 
 
-def _validation(model: Model, split: Split) -> float | None:
+def validation_rmse(model: Model, valid: Ratings | None) -> float | None:
     """The validation RMSE by which the model was chosen; of one without epochs, as held-out ratings; None if it saw them."""
     if math.isfinite(model.history_.best_valid_rmse):
         return model.history_.best_valid_rmse
-    return None if split.valid is None or model.refit else float(held_out(model, split.valid)["rmse"])
+    return None if valid is None or model.refit else float(held_out(model, valid)["rmse"])
 
 
 def cut(data: str, cut: Cut) -> Split:
