@@ -13,12 +13,17 @@ from recollect.data.vocab import Vocab
 from recollect.errors import DataError, LeakError, NotFittedError, SettingError
 from recollect.run import Run
 
-QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80}}
+QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80},
+         "deeprec": {"hidden": (12, 16), "dropout": 0.2, "center": True, "optimizer": "adam", "learning_rate": 0.03,
+                     "batch_size": 40, "epochs": 30}}
 VARIANTS = [(name, {}) for name in names()] + [
     ("autorec", {"side": "user", "center": True}), ("autorec", {"center": True}), ("autorec", {"hidden": (12, 6, 12)}),
     ("autorec", {"output_activation": "sigmoid"}),
     ("autorec", {"optimizer": "adam", "batch_size": 40, "learning_rate": 0.02, "epochs": 40, "input_dropout": 0.1}),
     ("autorec", {"optimizer": "rprop", "refit": True}),
+    ("deeprec", {"side": "item"}), ("deeprec", {"tied": True, "refeed": 1}),
+    ("deeprec", {"refeed": 2, "refeed_target": "input", "refit": True}),
+    ("deeprec", {"last_activation": True, "activation": "lrelu", "refeed": 1, "refeed_share": 0.5}),
 ]
 
 

@@ -99,8 +99,9 @@ def of_pairs(shape: Shape, *, parameters: int, bytes_per_rating: int) -> Memory:
 
 
 def of_rows(shape: Shape, run: Run, *, side: Side, hidden: tuple[int, ...], plan: Plan, block_rows: int,
-            block_ratings: int) -> Memory:
-    """An autoencoder on sparse rows, trained by `training.loop`; validation looks at so many rows and ratings at once."""
+            block_ratings: int, dense: int = 0) -> Memory:
+    """An autoencoder on sparse rows, trained by `training.loop`; validation looks at so many rows and ratings at once. A step
+    holds so many `dense` blocks, rows × columns."""
     n_rows, n_columns = (shape.n_items, shape.n_users) if side == "item" else (shape.n_users, shape.n_items)
     copy = 4 * sum(a * b + b for a, b in pairwise((n_columns, *hidden, n_columns)))      # of the parameters
     views = VIEW * shape.held * (2 if side == "item" else 1)
@@ -108,7 +109,8 @@ def of_rows(shape: Shape, run: Run, *, side: Side, hidden: tuple[int, ...], plan
     network = _network(shape, plan, copy)
     whole, per_row = plan.batch_size is None, shape.n_train / max(1, n_rows)             # cells
     seen = min(n_rows, plan.batch_size or n_rows)
-    step = seen * (12 * sum(hidden) + int((IN_PASSING if whole else IN_PASSING + OTHER_WAY + CUTTING_OUT) * per_row))
+    a_cell = IN_PASSING if whole else IN_PASSING + OTHER_WAY + CUTTING_OUT
+    step = seen * (12 * sum(hidden) + 4 * dense * n_columns + int(a_cell * per_row))
     look = 0
     if shape.n_valid:
         seen = min(n_rows, block_rows)

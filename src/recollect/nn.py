@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -10,8 +12,10 @@ from recollect.errors import SettingError, unknown
 from recollect.kernels import Block, observed, times_dense
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "identity": nn.Identity, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "elu": nn.ELU, "selu": nn.SELU,
+    "identity": nn.Identity, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "relu6": nn.ReLU6, "lrelu": nn.LeakyReLU,
+    "elu": nn.ELU, "selu": nn.SELU, "swish": nn.SiLU,
 }
+Layer = TypeVar("Layer", "SparseInput", "ObservedOutput")
 BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}  # activations whose output cannot leave an interval
 
 
@@ -25,6 +29,14 @@ def activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
+def dense_layer(n_in: int, n_out: int) -> nn.Linear:
+    """A dense layer between two hidden ones, Glorot uniform: 0.01 N(0, 1) would leave nothing to see behind it."""
+    layer = nn.Linear(n_in, n_out)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class SparseInput(nn.Module):
     """V r + mu for a block of sparse rows r; absent cells count as 0, as in every rating autoencoder's input.
 
@@ -36,9 +48,16 @@ class SparseInput(nn.Module):
         self.weight = nn.Parameter(torch.randn(n_columns, hidden) * std)
         self.bias = nn.Parameter(torch.randn(hidden) * std / 10)
 
-    def forward(self, block: Block) -> Float[Tensor, "rows hidden"]:
-        """The pre-activation of the first hidden layer."""
+    def forward(self, block: Block, *, drop: float = 0.0) -> Float[Tensor, "rows hidden"]:
+        """The pre-activation of the first hidden layer; in training a share `drop` of the cells is left out."""
+        if drop and self.training:
+            value = nn.functional.dropout(block.value, drop)  # type: ignore[arg-type]
+            return times_dense(block, self.weight, value) + self.bias
         return times_dense(block, self.weight) + self.bias
+
+    def dense(self, rows: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows hidden"]:
+        """The same for rows of which every cell is known."""
+        return nn.functional.linear(rows, self.weight.t(), self.bias)
 
 
 class ObservedOutput(nn.Module):
@@ -52,8 +71,42 @@ class ObservedOutput(nn.Module):
     def forward(self, code: Float[Tensor, "rows hidden"], at: Block | None = None) -> Tensor:
         """One number per cell of `at`; without `at`, rows × columns: for small blocks only."""
         if at is None:
-            return code @ self.weight.t() + self.bias
-        return observed(at, code, self.weight, self.bias)
+            return nn.functional.linear(code, self.weight, self.bias)
+        return observed(at, code.float(), self.weight, self.bias)
+
+
+class TiedOutput(ObservedOutput):
+    """A last layer with the first one's weights and a bias of its own."""
+
+    def __init__(self, first: SparseInput) -> None:
+        nn.Module.__init__(self)
+        self._first = (first,)     # in a tuple: not a part of this layer, so that each weight is saved once
+        self.bias = nn.Parameter(torch.zeros(len(first.weight)))
+
+    @property
+    def weight(self) -> Tensor:  # type: ignore[override]
+        """columns × hidden: the first layer's."""
+        return self._first[0].weight
+
+
+class Mirrored(nn.Module):
+    """A dense layer the other way round: the weights transposed, a bias of its own."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self._layer = (layer,)     # as in TiedOutput
+        self.bias = nn.Parameter(torch.zeros(layer.in_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x Wᵀ + bias, where the layer itself is x ↦ W x + its bias."""
+        return nn.functional.linear(x, self._layer[0].weight.t(), self.bias)
+
+
+def glorot(layer: Layer) -> Layer:
+    """The layer with its weights drawn again, Glorot uniform, and biases of 0."""
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 class OntoScale(nn.Module):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.rows import AnyRows, Rows, pieces
+from recollect.foldin import Columns
 from recollect.kernels import Block
 from recollect.model import Model, folded_pairs
 
@@ -29,12 +30,18 @@ class RowModel(Model):
     """A row of the rating matrix → the row completed.
 
     `side="item"`: a row is an item, its columns the users; `side="user"`: the other way round. The network has
-    `encode(block) → codes` and `decode(codes, at=None, columns=None) → ratings`, at the cells of `at`, or at these
-    columns, or everywhere.
+    `encode(block) → codes`, what its last layer sees, and `decode(codes, at=None, columns=None) → ratings`, at the cells of
+    `at`, or at these columns, or everywhere; `output`, with that layer's weight and bias; and its activation `f`.
     """
 
     side: Side = "item"    # what a row is
     center: bool = False   # a row's mean is taken off its cells and put back on its predictions
+    reg: float = 0.0       # lambda on every weight matrix
+
+    @property
+    @abstractmethod
+    def linear(self) -> bool:
+        """Whether the output is a linear function of the code."""
 
     @property
     def across(self) -> Side:
@@ -112,7 +119,7 @@ class RowModel(Model):
 
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """See Model. `side="user"`: one pass over their ratings. `side="item"`: a ridge solve of their output row on the
-        item codes (see `solve_output`)."""
+        item codes (see `foldin`)."""
         rows = rows.only_columns(self.given_.count("item") > 0)
         with torch.no_grad():
             if self.side == "user":
@@ -123,22 +130,34 @@ class RowModel(Model):
                 cells = slice(rows.start[j], rows.start[j + 1])
                 seen = torch.as_tensor(rows.column[cells], device=self._device).long()
                 value = torch.as_tensor(rows.value[cells] - middle[rows.column[cells]], device=self._device)
-                out[j] = self.solve_output(codes[seen], value, codes).cpu().numpy() + middle
+                found = self.columns().solve(codes[seen], value, codes, f=self.net_.f, linear=self.linear)
+                out[j] = found.cpu().numpy() + middle
             return out
 
-    @abstractmethod
-    def solve_output(self, code: Tensor, value: Tensor, codes: Tensor) -> Tensor:
-        """The output column of someone new, who gave the rows with these codes these values: a prediction per code."""
+    def _forget(self) -> None:
+        self._kept_codes: tuple[Tensor, np.ndarray] | None = None
+        self._kept_columns: Columns | None = None
+
+    def columns(self) -> Columns:
+        """What the fitted output columns are like; worked out once."""
+        if self._kept_columns is None:
+            layer = self.net_.output
+            seen = torch.as_tensor(self._fitted_columns() > 0, device=layer.weight.device)
+            found = torch.cat([layer.weight.detach()[seen], layer.bias.detach()[seen, None]], dim=1)
+            self._kept_columns = Columns.of(found, variance=self._residual_variance(), reg=self.reg)
+        return self._kept_columns
+
+    def _residual_variance(self) -> float:
+        """σ²: the squared error on validation, else on train; at least a hundredth of the ratings' variance."""
+        seen = self.history_.column("train_rmse")
+        error = self.history_.best_valid_rmse if math.isfinite(self.history_.best_valid_rmse) else seen[-1][1] if seen else 0.0
+        return max(error**2, 0.01 * self.given_.variance, 1e-9)
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """Rows: their codes. Columns: their output weights. Both less their mean."""
         with torch.no_grad():
-            found = (self._codes(self.given_)[0] if side == self.side else self.output_weights()).cpu().numpy()
+            found = (self._codes(self.given_)[0] if side == self.side else self.net_.output.weight).cpu().numpy()
             return found - found[self.given_.count(side) > 0].mean(axis=0)
-
-    @abstractmethod
-    def output_weights(self) -> Tensor:
-        """columns × hidden: the weights of the last layer."""
 
     def par(self, train: AnyRatings, valid: Ratings | None) -> float:
         """The RMSE on `valid` of predicting the mean of `train` everywhere; infinite without validation ratings."""
@@ -189,9 +208,6 @@ class RowModel(Model):
     def _complete(self, rows: Rows) -> Float32[np.ndarray, "rows columns"]:
         seen, middle = self.inputs(rows)
         return self.net_.decode(self.net_.encode(self.block(seen))).cpu().numpy() + middle[:, None]
-
-    def _forget(self) -> None:
-        self._kept_codes: tuple[Tensor, np.ndarray] | None = None
 
     @torch.no_grad()
     def _codes(self, given: AnyRatings) -> tuple[Tensor, np.ndarray]:

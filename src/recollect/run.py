@@ -15,6 +15,7 @@ import torch
 from recollect.errors import SettingError
 
 Watcher = Callable[[dict[str, float]], None]  # called after each epoch with that epoch's figures
+NetWatcher = Callable[[dict[str, float], torch.nn.Module], None]    # and with the network, its last gradients still there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class Run:
     resume: bool = False                                    # take up the snapshot in folder, if there is one
     snapshot_seconds: int | float = 30                      # at most this much work is lost when a fit is killed
     watchers: tuple[Watcher, ...] = ()
+    net_watchers: tuple[NetWatcher, ...] = ()
+    precision: str | None = None                            # of dense products: "32", "mixed"; None: what suits the model
     memory_check: bool = True                               # refuse a fit for which the memory will not do
 
     def __post_init__(self) -> None:
@@ -36,6 +39,8 @@ class Run:
             object.__setattr__(self, "folder", Path(self.folder))
         if self.threads is not None and self.threads < 1:
             raise SettingError(f"threads must be 1 or more, found {self.threads}; leave it out for every core.")
+        if self.precision not in (None, "32", "mixed"):
+            raise SettingError(f"precision is \"32\" or \"mixed\" (16-bit products, all else 32), found {self.precision!r}.")
         try:
             kind = torch.device(self.device).type
         except RuntimeError as problem:

@@ -178,7 +178,7 @@ def test_fold_in_equals_its_normal_equations(planted_small, n):
     codes = model._codes(model.given_)[0]
     seen = torch.arange(n)
     value = torch.tensor(np.random.default_rng(0).integers(1, 6, n), dtype=torch.float32)
-    out = model.solve_output(codes[seen], value, codes)
+    out = model.columns().solve(codes[seen], value, codes, f=model.net_.f, linear=True)
 
     C = np.c_[codes[seen].numpy(), np.ones(n)].astype(np.float64)
     columns = np.c_[model.net_.output.weight.detach().numpy(), model.net_.output.bias.detach().numpy()].astype(np.float64)
@@ -193,8 +193,9 @@ def test_a_bounded_output_is_folded_in_to_its_minimum(planted_small):
     model = AutoRec(hidden=4, reg=3.0, epochs=30, output_activation="sigmoid").fit(planted_small.ratings)
     codes = model._codes(model.given_)[0]
     value = torch.tensor([4.0, 2.0, 5.0, 3.0, 4.0])
-    out = model.solve_output(codes[:5], value, codes)
-    mean, root = model._columns_prior()
+    known = model.columns()
+    out = known.solve(codes[:5], value, codes, f=model.net_.f, linear=False)
+    mean, root = known.middle, known.spread
     at = torch.zeros(len(mean), dtype=torch.float64, requires_grad=True)
     C = torch.cat([codes, torch.ones_like(codes[:, :1])], dim=1).double()
     optimizer = torch.optim.LBFGS([at], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-10)
@@ -202,7 +203,7 @@ def test_a_bounded_output_is_folded_in_to_its_minimum(planted_small):
     def closure():
         optimizer.zero_grad()
         error = value - model.net_.f(C[:5] @ (mean + root @ at))
-        loss = error @ error / model._residual_variance() + at @ at
+        loss = error @ error / known.variance + at @ at
         loss.backward()
         return loss
 

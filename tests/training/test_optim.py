@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import minimize
 
 from recollect.errors import SettingError
-from recollect.training.optim import LBFGS, Adam, Rprop, make
+from recollect.training.optim import LBFGS, SGD, Adam, Rprop, make
 
 
 def quadratic(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +178,8 @@ def bowl(W, b):
      lambda p: torch.optim.Adam(p, lr=0.1, betas=(0.5, 0.9), eps=0.1)),
     (lambda p: Rprop(p, learning_rate=0.01),
      lambda p: torch.optim.Rprop(p, lr=0.01, etas=(0.5, 1.2), step_sizes=(1e-8, 1.0))),
-], ids=["adam", "adam with other settings", "rprop"])
+    (lambda p: SGD(p, learning_rate=0.002, momentum=0.9), lambda p: torch.optim.SGD(p, lr=0.002, momentum=0.9)),
+], ids=["adam", "adam with other settings", "rprop", "sgd"])
 def test_steps_are_those_of_torch(ours, theirs, shape, dtype):
     mine, other = twice(torch.zeros(shape, dtype=dtype), torch.zeros(shape[1], dtype=dtype))
     follow([ours(mine), theirs(other)], [mine, other], bowl, steps=40)
@@ -187,7 +188,8 @@ def test_steps_are_those_of_torch(ours, theirs, shape, dtype):
 
 
 @pytest.mark.parametrize("make_ours", [lambda p: Adam(p, learning_rate=0.02), lambda p: Rprop(p),
-                                       lambda p: Adam(p, learning_rate=0.02, state_bits=16)])
+                                       lambda p: Adam(p, learning_rate=0.02, state_bits=16),
+                                       lambda p: SGD(p, learning_rate=0.002)])
 def test_a_state_goes_on_to_the_bit(make_ours):
     mine, other = twice(torch.zeros(90, 41), torch.zeros(41))
     first, second = make_ours(mine), make_ours(other)
@@ -208,7 +210,7 @@ def test_adam_in_16_bits_converges(dtype):
     optimizer = Adam([x], learning_rate=0.02, state_bits=16)
     assert {m.dtype for part in ("mean", "square") for m in optimizer.state_dict()[part]} == {torch.bfloat16}
     for step in range(4000):
-        optimizer._rate = 0.02 * 0.999**step
+        optimizer.rate = 0.02 * 0.999**step
         optimizer.zero_grad()
         (0.5 * x @ A @ x - b @ x).backward()
         optimizer.step()
@@ -225,7 +227,8 @@ def test_the_second_moment_in_16_bits_does_not_stand_still():
     assert float(optimizer.state_dict()["square"][0].double().mean()) == pytest.approx(1 - 0.999**300, rel=0.01)
 
 
-@pytest.mark.parametrize("ours", [lambda p: LBFGS(p), lambda p: Adam(p, learning_rate=0.05), lambda p: Rprop(p)])
+@pytest.mark.parametrize("ours", [lambda p: LBFGS(p), lambda p: Adam(p, learning_rate=0.05), lambda p: Rprop(p),
+                                  lambda p: SGD(p, learning_rate=0.05)])
 def test_a_transposed_parameter_is_a_parameter(ours):
     target, found = torch.arange(15.0).reshape(5, 3) / 15, []
     for start in (torch.zeros(5, 3), torch.zeros(3, 5).t()):

@@ -46,6 +46,14 @@ def backend_for(device: torch.device, density: float) -> str:
     return "dense" if density >= DENSE_FROM else "cpu"
 
 
+def multiplies_16_bits(device: torch.device) -> bool:
+    """Whether the device has units that multiply bfloat16 matrices faster than 32-bit ones."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()     # PyTorch before 2.9 does not say
+    return device.type == "cpu" and bool(has.get("amx_bf16") or has.get("avx512_bf16"))
+
+
 @contextmanager
 def use(name: str | None) -> Iterator[None]:
     """Blocks made in here take this backend; None: the one that fits each.
@@ -145,7 +153,8 @@ class _TimesDense(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, block: Block, value: Tensor, dense: Tensor) -> Tensor:
         ctx.block, ctx.value = block, value
-        return block.backend.times_dense(block.rows, value, dense)
+        with torch.autocast(dense.device.type, enabled=False):    # sums over many cells want 32 bits
+            return block.backend.times_dense(block.rows, value, dense)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, Tensor]:
@@ -157,7 +166,8 @@ class _Observed(torch.autograd.Function):
     def forward(ctx: Any, block: Block, left: Tensor, right: Tensor, bias: Tensor | None) -> Tensor:
         ctx.block, ctx.bias = block, bias is not None
         ctx.save_for_backward(left, right)
-        out = block.backend.observed(block.rows, left, right)
+        with torch.autocast(left.device.type, enabled=False):
+            out = block.backend.observed(block.rows, left, right)
         return out if bias is None else out.add_(bias.index_select(0, block.column))
 
     @staticmethod

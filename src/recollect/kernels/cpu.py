@@ -32,12 +32,15 @@ PACK_FROM = 4        # cells per row of the operand from which packing it pays
 
 def _start_threads() -> None:
     """Start Numba's threads as such that sleep between loops. By default they wait busily, and take the cores from torch's
-    threads, and on a busy machine from everyone: small products took ten times as long."""
+    threads, and on a busy machine from everyone: small products took ten times as long. Where both have one OpenMP, Numba also
+    changes its number of threads, and torch has to say it again."""
+    threads = torch.get_num_threads()
     before = os.environ.get("OMP_WAIT_POLICY")
     os.environ["OMP_WAIT_POLICY"] = before or "passive"
     try:
         numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     finally:
+        torch.set_num_threads(threads)
         if before is None:
             del os.environ["OMP_WAIT_POLICY"]
 

@@ -175,3 +175,15 @@ def rprop(parameter, gradient, before, size, shrink, grow, least, most):
             s[i] = min(max(s[i] * (grow if turned > none else shrink if turned < none else np.float32(1)), least), most)
             p[i] -= s[i] if here > none else -s[i] if here < none else none
             b[i] = here
+
+
+@njit(parallel=True, cache=True, nogil=True)
+@no_type_check
+def sgd(parameter, gradient, speed, rate, momentum):
+    """One step of gradient descent with momentum; see vectors.sgd."""
+    for q in prange((len(parameter) + BLOCK - 1) // BLOCK):
+        at, end = q * BLOCK, min(len(parameter), (q + 1) * BLOCK)
+        p, g, s = parameter[at:end], gradient[at:end], speed[at:end]
+        for i in range(end - at):
+            s[i] = momentum * s[i] + g[i]
+            p[i] -= rate * s[i]

@@ -1,7 +1,7 @@
 """What an optimiser does to vectors as long as the parameters, in as few passes over memory as it takes.
 
-    Pairs         the history of L-BFGS: its inner products in one pass, a combination of it in another
-    adam, rprop   one step, in one pass over parameter, gradient and state
+    Pairs              the history of L-BFGS: its inner products in one pass, a combination of it in another
+    adam, rprop, sgd   one step, in one pass over parameter, gradient and state
 
 Compiled loops on the CPU in 32 bits (`vector_loops`), plain torch for everything else: the same arithmetic, but for the order
 of sums. The number of threads changes nothing, to the bit.
@@ -129,6 +129,16 @@ def rprop(parameter: Tensor, gradient: Tensor, before: Tensor, size: Tensor, *, 
     size.mul_(torch.ones_like(turned).masked_fill_(turned < 0, etas[0]).masked_fill_(turned > 0, etas[1])).clamp_(*sizes)
     before.copy_(gradient).masked_fill_(turned < 0, 0)
     parameter.addcmul_(before.sign(), size, value=-1)
+
+
+def sgd(parameter: Tensor, gradient: Tensor, speed: Tensor, *, rate: float, momentum: float) -> None:
+    """speed = momentum · speed + gradient, parameter −= rate · speed."""
+    gradient = gradient.contiguous()
+    if compiled(parameter) and compiled(gradient):
+        _run("sgd", *map(_flat, (parameter, gradient, speed)), np.float32(rate), np.float32(momentum))
+        return
+    speed.mul_(momentum).add_(gradient)
+    parameter.sub_(speed, alpha=rate)
 
 
 def _random_bits(like: Tensor, salt: int) -> Tensor:

@@ -11,19 +11,17 @@ the hidden code, which the paper does not say: `binary_code`, off by default.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
-from recollect.kernels import Block, times_dense
+from recollect.kernels import Block
 from recollect.memory import Memory, Shape, of_rows
-from recollect.nn import BOUNDS, Binary, ObservedOutput, OntoScale, SparseInput, activation, check_share
+from recollect.nn import BOUNDS, Binary, ObservedOutput, OntoScale, SparseInput, activation, check_share, dense_layer
 from recollect.rowmodel import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.run import Run
 from recollect.training import loop
@@ -38,7 +36,7 @@ class Network(nn.Module):
         super().__init__()
         sizes = settings.layers
         self.input = SparseInput(n_columns, sizes[0], std=settings.init)
-        self.between = nn.ModuleList(_linear(a, b) for a, b in pairwise(sizes))
+        self.between = nn.ModuleList(dense_layer(a, b) for a, b in pairwise(sizes))
         self.output = ObservedOutput(sizes[-1], n_columns, std=settings.init)
         self.g, self.f = activation(settings.hidden_activation), OntoScale(settings.output_activation, scale)
         self.drop, self.drop_input = nn.Dropout(settings.dropout), settings.input_dropout
@@ -46,12 +44,7 @@ class Network(nn.Module):
 
     def encode(self, block: Block) -> Tensor:
         """g(V r + mu), and so on through the further hidden layers: rows × hidden."""
-        if self.training and self.drop_input:
-            value = nn.functional.dropout(block.value, self.drop_input)  # type: ignore[arg-type]
-            first = times_dense(block, self.input.weight, value) + self.input.bias
-        else:
-            first = self.input(block)
-        code = self._code(first)
+        code = self._code(self.input(block, drop=self.drop_input))
         for layer in self.between:
             code = self._code(layer(code))
         return code
@@ -110,6 +103,11 @@ class AutoRec(RowModel):
     def layers(self) -> tuple[int, ...]:
         """Hidden sizes, first to last."""
         return (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+
+    @property
+    def linear(self) -> bool:
+        """See RowModel."""
+        return self.output_activation == "identity"
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
@@ -173,71 +171,3 @@ class AutoRec(RowModel):
         share = 1.0 if self.mask else len(given) / (given.n_users * given.n_items)
         reg_input = self.reg if self.reg_input is None else self.reg_input
         return [(first, share * reg_input), *((weight, share * self.reg) for weight in others)]
-
-    def output_weights(self) -> Tensor:
-        """See RowModel."""
-        return self.net_.output.weight
-
-    def solve_output(self, code: Tensor, value: Tensor, codes: Tensor) -> Tensor:
-        """See RowModel. The new column x = (w, b) minimises Σ (v − f(C w + b))² / σ² + (x − x̄)ᵀ Σ⁻¹ (x − x̄): a ridge that
-        draws it towards the mean x̄ of the fitted columns, less so in the directions in which they differ (Σ, see
-        `_columns_prior`). σ² is the error that is left, on validation if there was any.
-
-        A bounded f is linearised around the last solution (Gauss-Newton, 20 rounds at most).
-        """
-        middle, spread = self._columns_prior()
-        at = torch.zeros_like(middle)                       # x = x̄ + spread · at
-        design = torch.cat([code, torch.ones_like(code[:, :1])], dim=1).double() @ spread
-        start = torch.cat([code, torch.ones_like(code[:, :1])], dim=1).double() @ middle
-        for _ in range(20 if self.output_activation != "identity" else 1):
-            z = (start + design @ at).requires_grad_()
-            with torch.enable_grad():
-                out = self.net_.f(z)
-                (slope,) = torch.autograd.grad(out.sum(), z)
-            new = ridge(slope[:, None] * design, value - out.detach() + slope * (design @ at), self._residual_variance())
-            moved, at = float((new - at).abs().max()), new
-            if moved < 1e-6:
-                break
-        x = middle + spread @ at
-        return self.net_.f(codes.double() @ x[:-1] + x[-1]).float()
-
-    def _forget(self) -> None:
-        super()._forget()
-        self._kept_prior: tuple[Tensor, Tensor] | None = None
-
-    def _columns_prior(self) -> tuple[Tensor, Tensor]:
-        """Mean of the fitted columns' (w, b), and a root of the covariance to expect of a new one; kept until the next fit.
-
-        That is the covariance of the fitted columns, and a tenth of what λ alone would allow (2 σ² / λ), for the
-        differences that λ has shrunk away. Chosen on new users of MovieLens 1M: docs/log.md.
-        """
-        if not self._kept_prior:
-            weight, bias = self.net_.output.weight.detach(), self.net_.output.bias.detach()
-            seen = torch.as_tensor(self.given_.count(self.across) > 0, device=weight.device)
-            columns = torch.cat([weight[seen], bias[seen, None]], dim=1).double()
-            hidden = 0.1 * 2 * self._residual_variance() / max(self.reg, 1e-6)
-            covariance = torch.cov(columns.t()) + hidden * torch.eye(columns.shape[1]).to(columns)
-            value, direction = torch.linalg.eigh(covariance)
-            self._kept_prior = columns.mean(dim=0), direction * value.clamp(min=0).sqrt()
-        return self._kept_prior
-
-    def _residual_variance(self) -> float:
-        """σ²: the squared error on validation, else on train; at least a hundredth of the ratings' variance."""
-        seen = self.history_.column("train_rmse")
-        error = self.history_.best_valid_rmse if math.isfinite(self.history_.best_valid_rmse) else seen[-1][1] if seen else 0.0
-        return max(error**2, 0.01 * self.given_.variance, 1e-9)
-
-
-def ridge(a: Tensor, target: Tensor, doubt: float) -> Tensor:
-    """x that minimises ‖target − a x‖² + doubt ‖x‖²; solved in the smaller of the two spaces."""
-    if len(a) > a.shape[1]:
-        return torch.linalg.solve(a.t() @ a + doubt * torch.eye(a.shape[1], dtype=a.dtype, device=a.device), a.t() @ target)
-    return a.t() @ torch.linalg.solve(a @ a.t() + doubt * torch.eye(len(a), dtype=a.dtype, device=a.device), target)
-
-
-def _linear(n_in: int, n_out: int) -> nn.Linear:
-    """A dense layer between two hidden ones, Glorot uniform: 0.01 N(0, 1) would leave nothing to see behind it."""
-    layer = nn.Linear(n_in, n_out)
-    nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer

@@ -1,7 +1,8 @@
 """The only gradient loop.
 
 It trains any `torch.nn.Module` on blocks of sparse rows. A loss returns a sum and a count, a penalty counts once per
-pass over the data whatever the batch size; the objective is (sum of losses + penalty) / ratings.
+pass over the data whatever the batch size; the objective is (sum of losses + penalty) / ratings. A loss that is a generator
+gives several sums and counts, and after each the optimiser steps before the next is worked out.
 """
 
 from __future__ import annotations
@@ -21,16 +22,19 @@ from torch import Tensor, nn
 
 from recollect.data.rows import AnyRows, Rows
 from recollect.errors import SettingError, TrainingError
-from recollect.kernels import Block
+from recollect.kernels import Block, multiplies_16_bits
 from recollect.run import Run
 from recollect.training import optim, snapshot
 from recollect.training.losses import add_ridge
 from recollect.training.watch import Best, History
 
-Loss = Callable[[Any, Block], tuple[Tensor, int]]   # the network, and rows
+Step = tuple[Tensor, int] | tuple[Tensor, int, float]   # sum, count, and what multiplies the gradient of their quotient
+Loss = Callable[[Any, Block], Step | Iterator[Step]]    # of the network, and rows; of several steps the first is the loss proper
 Penalty = Callable[[Any], list[tuple[Tensor, float]]]   # of a network: weights, and the λ of λ/2 · ‖weight‖² on each
 
 log = logging.getLogger("recollect")
+
+EXPLODED = 1000.0    # times the first step's loss, and a fit has no way back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,9 @@ class Plan:
     state_bits: int = 32             # Adam only: of each of its two moments
     lazy: bool = False               # Adam in batches only: what a batch does not touch stays as it is
     batch_size: int | None = None    # rows; None: all at once
+    milestones: tuple[int, ...] = ()    # Adam and SGD only: epochs from which on the learning rate is multiplied by decay
+    decay: float = 0.5
+    mixed: bool = False              # dense products in 16 bits where the device has units for them, unless the run says
     patience: int | None = None      # looks at validation without a gain before stopping; None: never stop early
     look_every: int = 1              # epochs between looks at validation
 
@@ -66,37 +73,54 @@ class Plan:
                 raise SettingError(f"{name} must be 1 or more, found {getattr(self, name)}.")
         if self.learning_rate <= 0:
             raise SettingError(f"learning_rate must be above 0, found {self.learning_rate}.")
+        if self.milestones and self.optimizer not in optim.BY_RATE:
+            raise SettingError(f"milestones change the learning rate of {' and '.join(optim.BY_RATE)}; optimizer="
+                               f"{self.optimizer!r} has none: leave them out.")
+        if list(self.milestones) != sorted(set(self.milestones)) or min(self.milestones, default=1) < 1 or self.decay <= 0:
+            raise SettingError(f"milestones are epochs, 1 or more and ascending, and decay is above 0; found {self.milestones} "
+                               f"and {self.decay}.")
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate in this epoch, counted from 1."""
+        return self.learning_rate * self.decay ** sum(epoch >= m for m in self.milestones)
 
 
 def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, penalty: Penalty | None = None,
         validate: Callable[[], float] | None = None, par: float = math.inf, belongs_to: dict[str, Any] | None = None,
-        column_cells: Int64[np.ndarray, " columns"] | None = None) -> History:
+        column_cells: Int64[np.ndarray, " columns"] | None = None, hint: str = "") -> History:
     """Train the network in place and leave the best weights in it (the last, without validation).
 
     `validate` returns the validation RMSE of the network as it is; it is called in evaluation mode without gradients.
     Patience runs only once that is below `par`, what a constant prediction would reach. `column_cells`, how many cells each
     column has in all rows, is needed if the plan is lazy: a row of weights then bears its λ by the share of them in the batch.
-    With `run.folder` a snapshot is kept there; with `run.resume` it is taken up, if it belongs to this fit.
+    With `run.folder` a snapshot is kept there; with `run.resume` it is taken up, if it belongs to this fit. A loss that is no
+    number or explodes ends the fit with the best weights by validation, else those of the snapshot; `history.stopped` and a
+    warning say so, with the likely cause, to which the model may add a `hint`.
 
-    Raises: SettingError for a plan that cannot work; TrainingError if the objective is NaN or infinite, or the snapshot
-    belongs to another fit; KeyboardInterrupt after an epoch in which someone asked to stop, the snapshot written.
+    Raises: SettingError for a plan that cannot work; TrainingError if the loss explodes before any weights were kept, or the
+    snapshot belongs to another fit; KeyboardInterrupt after an epoch in which someone asked to stop, the snapshot written.
     """
     plan.check()
     if not rows.in_memory and plan.batch_size is None:
         raise SettingError(f"optimizer={plan.optimizer!r} with batch_size=None needs the whole data at each step, and these "
                            "ratings are on disk, to be read batch by batch: use optimizer=\"adam\" (or \"sgd\") and "
                            "batch_size=512, or so.")
-    keep = _Keeper(net, rows, loss, penalty, plan, column_cells)
+    mixed = _mixed(run, plan, next(net.parameters()).device)
+    keep = _Keeper(net, rows, loss, penalty, plan, column_cells, mixed=mixed)
     history, best = History(), Best(net, patience=plan.patience, par=par)
-    owner = {**asdict(plan), **(belongs_to or {}), "seed": run.seed, "rows": len(rows), "cells": rows.n_cells}
-    if run.folder and run.resume:
-        _take_up(run, owner, keep, history, best)
+    owner = {**asdict(plan), **(belongs_to or {}), "seed": run.seed, "rows": len(rows), "cells": rows.n_cells,
+             "mixed": mixed}
+    if run.folder and run.resume and not _take_up(run, owner, keep, history, best):
+        log.info("no snapshot in %s: starting from the beginning", run.folder)
     written, done = time.monotonic(), bool(history.epochs and history.epochs[-1].get("last"))
     with snapshot.stoppable() as stop:
         while len(history) < plan.epochs and not done:
-            begun = time.monotonic()
-            figures = keep.epoch(len(history) + 1)
-            epoch = len(history) + 1
+            begun, epoch = time.monotonic(), len(history) + 1
+            try:
+                figures = keep.epoch(epoch)
+            except _BrokenDownError as problem:
+                history.stopped = _fall_back(f"{problem} {hint}".strip(), run, owner, keep, history, best)
+                break
             if validate is not None and (epoch % plan.look_every == 0 or epoch == plan.epochs or keep.converged):
                 net.eval()
                 with torch.no_grad():
@@ -108,6 +132,8 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
             history.epochs.append({**figures, "last": 1.0} if done else figures)
             for watcher in run.watchers:
                 watcher(figures)
+            for look in run.net_watchers:
+                look(figures, net)
             due = time.monotonic() - written >= run.snapshot_seconds
             if run.folder and (due or stop.asked or done or epoch == plan.epochs):
                 snapshot.write(Path(run.folder) / "snapshot", _state(keep, history, best), belongs_to=owner)
@@ -121,18 +147,23 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
     return history
 
 
+class _BrokenDownError(Exception):
+    """A step from which training cannot go on."""
+
+
 class _Keeper:
     """The network, its data and its optimiser, for as long as the fit lasts."""
 
     def __init__(self, net: nn.Module, rows: AnyRows, loss: Loss, penalty: Penalty | None, plan: Plan,
-                 column_cells: np.ndarray | None) -> None:
+                 column_cells: np.ndarray | None, *, mixed: bool) -> None:
         assert not plan.lazy or column_cells is not None
         self.column_cells = None if column_cells is None else torch.as_tensor(column_cells)
         self.net, self.rows, self.loss, self.penalty, self.plan = net, rows, loss, penalty, plan
-        self.n_cells = max(1, rows.n_cells)
+        self.n_cells, self.mixed = max(1, rows.n_cells), mixed
         self.device = next(net.parameters()).device
         self.optimizer = optim.make(plan.optimizer, net.parameters(), learning_rate=plan.learning_rate,
                                     momentum=plan.momentum, history=plan.history, state_bits=plan.state_bits)
+        self.first: float | None = None      # the loss at the first step, per cell
         self._whole: Block | None = None
 
     @property
@@ -155,32 +186,76 @@ class _Keeper:
     def epoch(self, number: int) -> dict[str, float]:
         """One pass over the data (one iteration, for L-BFGS). Returns the epoch's figures."""
         self.net.train()
+        rate = self.plan.rate(number)
+        if isinstance(self.optimizer, optim.Adam | optim.SGD):
+            self.optimizer.rate = rate
         total, count, objective = 0.0, 0, 0.0
         for block in self.blocks():
-            sums: dict[str, Any] = {}
-
-            def closure(block: Block = block, sums: dict[str, Any] = sums) -> float:
-                loss, n = self.loss(self.net, block)
-                (loss / max(n, 1)).backward()
-                error = float(loss.detach())
-                sums.update(loss=error, count=n, objective=error / max(n, 1) + self._penalise(block, n))
-                return sums["objective"]
-
-            self.optimizer.zero_grad()
-            self.optimizer.step(closure)
-            if sums:
-                if not math.isfinite(sums["objective"]):
-                    raise TrainingError(f"The objective became {sums['objective']} in epoch {number}; the step is too "
-                                        f"large: lower learning_rate (it is {self.plan.learning_rate:g}) or raise reg.")
-                total, count = total + sums["loss"], count + sums["count"]
-                objective += sums["objective"] * sums["count"]
+            for j, (loss, n, value) in enumerate(self._steps(block)):
+                self._check(loss / max(n, 1), value, j, number, rate)
+                if j == 0:
+                    total, count, objective = total + loss, count + n, objective + value * n
         figures = {"epoch": float(number)}
         if count:
             figures |= {"train_rmse": math.sqrt(total / count), "objective": objective / count}
         if isinstance(self.optimizer, optim.LBFGS):
             figures["evaluations"] = float(self.optimizer.evaluations)
+        if self.plan.milestones:
+            figures["learning_rate"] = rate
         return figures
 
+    def _steps(self, block: Block) -> Iterator[tuple[float, int, float]]:
+        """Step, and give the sum, the count and the objective of each step."""
+        if not isinstance(self.optimizer, optim.LBFGS):
+            parts, penalise = self._parts(block), True
+            while (part := self._next(parts)) is not None:
+                self.optimizer.zero_grad()
+                yield self._descend(block, *part, penalise=penalise)     # looked at before the weights move
+                self.optimizer.step()
+                penalise = False
+            return
+        sums: list[tuple[float, int, float]] = []
+
+        def closure() -> float:
+            sums.append(self._descend(block, *next(self._parts(block))))
+            return sums[-1][2]
+
+        self.optimizer.step(closure)
+        if sums:
+            yield sums[-1]
+
+    def _parts(self, block: Block) -> Iterator[Step]:
+        found = self.loss(self.net, block)
+        if isinstance(found, tuple):
+            yield found
+        else:
+            yield from found
+
+    def _next(self, parts: Iterator[Step]) -> Step | None:
+        """The next part, in a cast of its own: weights in 16 bits are good until the optimiser's next step."""
+        if not self.mixed:
+            return next(parts, None)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            return next(parts, None)
+
+    def _descend(self, block: Block, loss: Tensor, n: int, weight: float = 1.0, *, penalise: bool = True
+                 ) -> tuple[float, int, float]:
+        """Set the gradients; the sum, the count and the objective."""
+        (loss * (weight / max(n, 1))).backward()
+        value = float(loss.detach())
+        return value, n, value / max(n, 1) + (self._penalise(block, n) if penalise else 0.0)
+
+    def _check(self, mean: float, objective: float, part: int, number: int, rate: float) -> None:
+        """Refuse a loss that is no number, or that is far beyond where it began."""
+        if self.first is None:
+            self.first = mean
+        if math.isfinite(objective) and (part > 0 or mean <= EXPLODED * max(self.first, 1.0)):
+            return
+        times = mean / max(self.first, 1e-30)
+        what = f"{mean:.3g}, {times:.3g} times that of the first step," if math.isfinite(mean) else str(mean)
+        which = "The loss" if part == 0 else "The loss of the further step on the same rows"
+        raise _BrokenDownError(f"{which} became {what} in epoch {number}; the step is too large: lower learning_rate (it is "
+                               f"{rate:g}) or raise reg.")
 
     def _penalise(self, block: Block, n: int) -> float:
         """Add the penalty's gradient to the loss's; returns its part of the objective. Over an epoch, by either way, each weight
@@ -196,6 +271,26 @@ class _Keeper:
         return total
 
 
+def _mixed(run: Run, plan: Plan, device: torch.device) -> bool:
+    """Whether dense products are in 16 bits: as the run says, else as the plan does, where there are units for it."""
+    if run.precision == "mixed" and plan.optimizer == "lbfgs":
+        raise SettingError("L-BFGS compares objectives that differ in the sixth place, and 16-bit products keep three; leave "
+                           "precision out, or use another optimizer.")
+    if run.precision is not None:
+        return run.precision == "mixed"
+    return plan.mixed and multiplies_16_bits(device)
+
+
+def _fall_back(why: str, run: Run, owner: dict[str, Any], keep: _Keeper, history: History, best: Best) -> str:
+    """The last good weights into the network: the best by validation (which `fit` restores), else the snapshot's. Says so."""
+    if not best.weights and (run.folder is None or not _take_up(run, owner, keep, history, best)):
+        raise TrainingError(f"{why} No weights were kept before it: with validation ratings, or a folder for snapshots, the fit "
+                            "ends with the last good ones.")
+    told = f"{why} The fit ends with the weights of epoch {best.epoch or len(history)}."
+    log.warning(told)
+    return told
+
+
 def _block(rows: Rows, device: torch.device) -> Block:
     return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=device)
 
@@ -204,17 +299,17 @@ def _state(keep: _Keeper, history: History, best: Best) -> dict[str, Any]:
     on_device = torch.cuda.get_rng_state(keep.device) if keep.device.type == "cuda" else None
     return {"net": keep.net.state_dict(), "optimizer": keep.optimizer.state_dict(), "random": torch.get_rng_state(),
             "random_on_device": on_device,
-            "epochs": history.epochs, "seconds": history.seconds,
+            "epochs": history.epochs, "seconds": history.seconds, "first": keep.first,
             "best": {"weights": best.weights, "error": best.error if best.weights else None, "epoch": best.epoch,
                      "waited": best.waited}}
 
 
-def _take_up(run: Run, owner: dict[str, Any], keep: _Keeper, history: History, best: Best) -> None:
+def _take_up(run: Run, owner: dict[str, Any], keep: _Keeper, history: History, best: Best) -> bool:
+    """Take up the snapshot; False if there is none."""
     assert run.folder is not None
     state = snapshot.read(Path(run.folder) / "snapshot", belongs_to=owner)
     if state is None:
-        log.info("no snapshot in %s: starting from the beginning", run.folder)
-        return
+        return False
     keep.net.load_state_dict(state["net"])
     keep.optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"])
@@ -224,4 +319,6 @@ def _take_up(run: Run, owner: dict[str, Any], keep: _Keeper, history: History, b
     found = state["best"]
     best.weights, best.epoch, best.waited = found["weights"], found["epoch"], found["waited"]
     best.error = math.inf if found["error"] is None else found["error"]
+    keep.first = state["first"]
     log.info("taken up after epoch %d", len(history))
+    return True

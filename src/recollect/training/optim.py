@@ -1,8 +1,8 @@
-"""The optimisers that the papers name: L-BFGS, Rprop and Adam are ours, SGD is torch's.
+"""The optimisers that the papers name: L-BFGS, Rprop, Adam, and gradient descent with momentum.
 
-Ours because a step is as fast as memory can be read, if it is read once: `kernels.vectors` does what is as long as the
-parameters, this file what is short. torch's L-BFGS also costs three more copies of the parameters, keeps its history in 32
-bits, and cannot say how many evaluations it made.
+Ours and not torch's because a step is as fast as memory can be read, if it is read once: `kernels.vectors` does what is as
+long as the parameters, this file what is short. torch's L-BFGS also costs three more copies of the parameters, keeps its
+history in 32 bits, and cannot say how many evaluations it made.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ Vector = list[Tensor]            # one part per parameter
 
 OPTIMIZERS = ("lbfgs", "rprop", "adam", "sgd")
 FULL_BATCH = ("lbfgs", "rprop")  # steps of these make no sense on a part of the data
+BY_RATE = ("adam", "sgd")        # these have a learning rate that may change
 
 
 def make(name: str, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float, momentum: float = 0.9, history: int = 5,
-         state_bits: int = 32) -> torch.optim.Optimizer | LBFGS | Adam | Rprop:
-    """The optimiser of that name. `learning_rate` is Rprop's first step; L-BFGS finds its own and ignores it.
+         state_bits: int = 32) -> LBFGS | Adam | Rprop | SGD:
+    """The optimiser of that name. `learning_rate` is Rprop's first step; L-BFGS finds its own and ignores it. What steps by
+    a rate (Adam, SGD) has it as `rate`, to be changed at any time.
 
     Raises: SettingError if there is none of that name.
     """
@@ -38,7 +40,7 @@ def make(name: str, parameters: Iterable[torch.nn.Parameter], *, learning_rate: 
     if name == "adam":
         return Adam(parameters, learning_rate=learning_rate, state_bits=state_bits)
     if name == "sgd":
-        return torch.optim.SGD(parameters, lr=learning_rate, momentum=momentum)
+        return SGD(parameters, learning_rate=learning_rate, momentum=momentum)
     raise unknown("optimizer", name, OPTIMIZERS)
 
 
@@ -55,7 +57,7 @@ class Adam:
         if state_bits not in (16, 32):
             raise SettingError(f"state_bits is 16 or 32, found {state_bits}.")
         self._parameters = list(parameters)
-        self._rate, self._betas, self._epsilon = learning_rate, betas, epsilon
+        self.rate, self._betas, self._epsilon = learning_rate, betas, epsilon
         short = torch.bfloat16 if state_bits == 16 else None
         self._mean, self._square = ([torch.zeros_like(p, dtype=short, requires_grad=False) for p in self._parameters]
                                     for _ in range(2))
@@ -77,7 +79,7 @@ class Adam:
             gradient, rows, epsilon = p.grad, None, self._epsilon * seen_square**0.5
             if gradient.is_sparse:
                 gradient, rows, epsilon = *_rows(gradient), self._epsilon            # as SparseAdam
-            vectors.adam(p, gradient, self._mean[j], self._square[j], rows=rows, rate=self._rate * seen_square**0.5 / seen,
+            vectors.adam(p, gradient, self._mean[j], self._square[j], rows=rows, rate=self.rate * seen_square**0.5 / seen,
                          epsilon=epsilon, betas=self._betas, salt=(self._steps[j] * 0x9E3779B9 + j) & 0xFFFFFFFF)
 
     def state_dict(self) -> dict[str, Any]:
@@ -89,6 +91,36 @@ class Adam:
         self._steps = list(state["steps"])
         _copy(state["mean"], self._mean)
         _copy(state["square"], self._square)
+
+
+class SGD:
+    """Gradient descent with momentum; torch.optim.SGD's arithmetic: the speed is a sum of gradients, not their mean."""
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float = 0.001, momentum: float = 0.9
+                 ) -> None:
+        self._parameters = list(parameters)
+        self.rate, self._momentum = learning_rate, momentum
+        self._speed = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        _forget_gradients(self._parameters)
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> None:
+        """One step of every parameter that has a gradient."""
+        _call(closure)
+        for p, speed in zip(self._parameters, self._speed, strict=True):
+            if p.grad is not None:
+                vectors.sgd(p, p.grad, speed, rate=self.rate, momentum=self._momentum)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a later step depends on, beside the parameters."""
+        return {"speed": self._speed}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state."""
+        _copy(state["speed"], self._speed)
 
 
 class Rprop:

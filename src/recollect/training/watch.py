@@ -17,6 +17,7 @@ class History:
     best_epoch: int = 0           # the epoch whose weights were kept
     best_valid_rmse: float = math.inf
     seconds: float = 0.0
+    stopped: str = ""             # why the fit ended before its time, if training broke down
 
     def __len__(self) -> int:
         return len(self.epochs)

@@ -1,0 +1,265 @@
+"""DeepRec: sizes as published, equations by hand and against plain NumPy, re-feeding step by step, what it refuses."""
+
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+import recollect as rc
+from recollect.errors import SettingError, TrainingError
+from recollect.models.deeprec import DeepRec, Network
+from recollect.nn import ACTIVATIONS
+from recollect.run import Run
+
+
+def network(n: int, **settings) -> Network:
+    return Network(n, DeepRec(**settings), (1.0, 5.0))
+
+
+def unfitted(ratings, **settings) -> DeepRec:
+    """A model with its network built and nothing learned."""
+    model = DeepRec(**{"hidden": (3, 2), "dropout": 0.0, "batch_size": 100, **settings})
+    model.given_ = ratings
+    torch.manual_seed(1)
+    model.net_ = model.build(ratings.n_users, ratings.n_items)
+    return model
+
+
+@pytest.mark.parametrize(("layers", "numbers"), [(2, 4_566_504), (4, 4_599_528), (6, 4_632_552), (8, 4_665_576),
+                                                 (10, 4_698_600), (12, 4_731_624)])
+def test_as_many_parameters_as_published(layers, numbers):
+    """The depth table of the paper: n = 17,768 columns, layers of 128."""
+    with torch.device("meta"):
+        net = network(17_768, hidden=(128,) * (layers // 2))
+    assert sum(p.numel() for p in net.parameters()) == numbers
+
+
+def test_tied_weights_are_there_once_and_only_the_biases_are_more():
+    free, tied = network(50, hidden=(8, 4)), network(50, hidden=(8, 4), tied=True)
+    assert sum(p.numel() for p in free.parameters()) == 2 * (50 * 8 + 8 * 4) + 8 + 4 + 8 + 50
+    assert sum(p.numel() for p in tied.parameters()) == 50 * 8 + 8 * 4 + 8 + 4 + 8 + 50
+    assert tied.output.weight is tied.input.weight
+    assert set(tied.state_dict()) == {"input.weight", "input.bias", "encoder.0.weight", "encoder.0.bias", "decoder.0.bias",
+                                      "output.bias"}
+
+
+def test_the_decoder_is_the_encoder_mirrored_or_as_given():
+    assert DeepRec(hidden=(512, 512, 1024)).layers == ((512, 512, 1024), (512, 512))
+    assert DeepRec(hidden=16).layers == ((16,), ())
+    assert DeepRec(hidden=(16, 4), decoder=(7,)).layers == ((16, 4), (7,))
+    assert network(9, hidden=(5, 4), decoder=(7, 6)).output.weight.shape == (9, 6)
+
+
+def f_numpy(name: str, x: np.ndarray) -> np.ndarray:
+    """The activations, as their papers write them."""
+    alpha, scale = 1.6732632423543772, 1.0507009873554805
+    with np.errstate(over="ignore"):
+        return {"identity": x, "sigmoid": 1 / (1 + np.exp(-x)), "tanh": np.tanh(x), "relu": np.maximum(x, 0),
+                "relu6": np.clip(x, 0, 6), "lrelu": np.where(x > 0, x, 0.01 * x), "elu": np.where(x > 0, x, np.exp(x) - 1),
+                "selu": scale * np.where(x > 0, x, alpha * (np.exp(x) - 1)), "swish": x / (1 + np.exp(-x))}[name]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_are_those_of_their_papers(name):
+    x = np.linspace(-4, 8, 49)
+    np.testing.assert_allclose(ACTIVATIONS[name]()(torch.tensor(x)), f_numpy(name, x), rtol=1e-6, atol=1e-9)
+
+
+def dense_forward(net: Network, rows: np.ndarray, name: str, *, last: bool, tied: bool = False) -> np.ndarray:
+    """The whole network on whole rows, in NumPy."""
+    p = {k: v.detach().double().numpy() for k, v in net.state_dict().items()}
+    x = f_numpy(name, rows @ p["input.weight"] + p["input.bias"])
+    x = f_numpy(name, x @ p["encoder.0.weight"].T + p["encoder.0.bias"])
+    back = p["encoder.0.weight"] if tied else p["decoder.0.weight"].T
+    x = f_numpy(name, x @ back + p["decoder.0.bias"])
+    x = x @ (p["input.weight"] if tied else p["output.weight"]).T + p["output.bias"]
+    return f_numpy(name, x) if last else x
+
+
+def whole(ratings) -> tuple[np.ndarray, np.ndarray]:
+    dense, known = np.zeros((ratings.n_users, ratings.n_items)), np.zeros((ratings.n_users, ratings.n_items), bool)
+    dense[ratings.user, ratings.item], known[ratings.user, ratings.item] = ratings.value, True
+    return dense, known
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_loss_is_the_masked_squared_error(few, last, tied):
+    """Over the ratings that are there, one of them 0; not over the cells that are not."""
+    model = unfitted(few, last_activation=last, tied=tied)
+    rows, known = whole(few)
+    total, count = next(iter(model.loss(model.net_, model.block(few.by_user))))
+    out = dense_forward(model.net_, rows, "selu", last=last, tied=tied)
+    assert count == len(few) == known.sum()
+    assert float(total.detach()) == pytest.approx(((out - rows)[known] ** 2).sum(), rel=1e-5)
+
+
+def test_gradients_equal_differences_of_the_dense_statement(few):
+    """Every parameter's gradient, the last one's by hand too."""
+    model = unfitted(few, activation="tanh")
+    net = model.net_.double()
+    rows, known = whole(few)
+    block = model.block(few.by_user)
+    block.value = block.value.double()
+
+    def value() -> float:
+        return float(((dense_forward(net, rows, "tanh", last=False) - rows)[known] ** 2).sum())
+
+    net.decode(net.encode(block).double(), at=None)   # dense outputs are the same function
+    hidden = net.encode(block)
+    error = (net.decode(hidden) - torch.tensor(rows))[torch.tensor(known)]
+    (error @ error).backward()
+    for p in net.parameters():
+        flat, grad = p.detach().view(-1), p.grad.view(-1)
+        for j in (0, len(flat) // 2, len(flat) - 1):
+            before = float(flat[j])
+            ends = []
+            for step in (1e-6, -1e-6):
+                flat[j] = before + step
+                ends.append(value())
+            flat[j] = before
+            assert float(grad[j]) == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-6)
+
+
+def refed_by_hand(rows, known, weights, *, rate, momentum, target, factor):
+    """One epoch, one batch, one linear hidden unit layer: the step on the ratings, then the one on the output, as printed."""
+    V, mu, W, b = (w.copy() for w in weights)
+    speed = [np.zeros_like(w) for w in (V, mu, W, b)]
+
+    def gradients(x, error):
+        h = x @ V + mu
+        back = error @ W
+        return x.T @ back, back.sum(0), error.T @ h, error.sum(0)
+
+    def step(grads):
+        for w, s, g in zip((V, mu, W, b), speed, grads, strict=True):
+            s[...] = momentum * s + g
+            w -= rate * s
+
+    fed = (rows @ V + mu) @ W.T + b
+    error = np.where(known, fed - rows, 0)
+    step(gradients(rows, 2 * error / known.sum()))
+    out = (fed @ V + mu) @ W.T + b
+    if target == "output":
+        step(gradients(fed, factor * 2 * (out - fed) / fed.size))
+    else:
+        step(gradients(fed, factor * 2 * np.where(known, out - rows, 0) / known.sum()))
+    return V, mu, W, b
+
+
+@pytest.mark.parametrize("target", ["output", "input"])
+@pytest.mark.parametrize("factor", [1.0, 0.25])
+def test_refeeding_is_a_second_step_on_the_output(few, target, factor):
+    settings = {"hidden": 2, "activation": "identity", "dropout": 0.0, "batch_size": 100, "optimizer": "sgd",
+                "learning_rate": 0.02, "momentum": 0.9, "epochs": 1, "refeed": 1, "refeed_target": target, "refeed_rate": factor}
+    rows, known = whole(few)
+    started = unfitted(few, **settings)
+    with torch.random.fork_rng():
+        torch.manual_seed(Run().seed)
+        net = started.build(few.n_users, few.n_items)
+    before = [p.detach().double().numpy() for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias)]
+    expected = refed_by_hand(rows, known, before, rate=0.02, momentum=0.9, target=target, factor=factor)
+    fitted = DeepRec(**settings).fit(few, run=Run(precision="32")).net_
+    found = (fitted.input.weight, fitted.input.bias, fitted.output.weight, fitted.output.bias)
+    for x, y in zip(found, expected, strict=True):
+        np.testing.assert_allclose(x.detach(), y, rtol=1e-4, atol=1e-6)
+
+
+def test_refeeding_twice_feeds_the_second_output(few):
+    model = unfitted(few, refeed=2, activation="identity", hidden=2)
+    steps = model.loss(model.net_, model.block(few.by_user))
+    rows, _ = whole(few)
+    fed = dense_output(model.net_, rows)
+    totals = [float(step[0].detach()) for step in steps]
+    again = dense_output(model.net_, fed)
+    assert len(totals) == 3
+    assert totals[1] == pytest.approx(((again - fed) ** 2).sum(), rel=1e-4)
+    assert totals[2] == pytest.approx(((dense_output(model.net_, again) - again) ** 2).sum(), rel=1e-4)
+
+
+def dense_output(net, rows):
+    p = {k: v.detach().double().numpy() for k, v in net.state_dict().items()}
+    return (rows @ p["input.weight"] + p["input.bias"]) @ p["output.weight"].T + p["output.bias"]
+
+
+def test_a_share_of_the_outputs_is_right_on_average(planted_small):
+    model = unfitted(planted_small.ratings, refeed=1, refeed_share=0.25)
+    net = model.net_
+    rows = torch.randn(30, planted_small.ratings.n_items)
+    hidden = net.encode_dense(rows)
+    whole_sum, n = dataclasses.replace(model, refeed_share=1.0)._against(net, hidden, rows)
+    drawn = [model._against(net, hidden, rows) for _ in range(300)]
+    assert {count for _, count in drawn} == {30 * 20}
+    assert np.mean([float(total.detach()) / count for total, count in drawn]) == pytest.approx(
+        float(whole_sum.detach()) / n, rel=0.02)
+
+
+def test_noise_takes_numbers_out_of_input_and_target(few):
+    model = unfitted(few, refeed=1, refeed_noise=0.5)
+    torch.manual_seed(0)
+    steps = list(model.loss(model.net_, model.block(few.by_user)))
+    assert 0 < steps[1][1] < few.n_users * few.n_items
+
+
+def test_dropout_is_on_the_code_alone():
+    net = network(40, hidden=(30, 1000), dropout=0.8).train()
+    seen = {}
+    for name, layer in (("code", net.encoder[0]), ("before", net.decoder[0])):
+        layer.register_forward_pre_hook(lambda _, x, name=name: seen.update({name: x[0]}))
+    net.encode_dense(torch.randn(50, 40))
+    assert float((seen["before"] == 0).float().mean()) == pytest.approx(0.8, abs=0.02)   # what the decoder is given
+    assert not bool((seen["code"] == 0).any())                                             # what the code is made from
+
+
+def test_the_learning_rate_falls_at_the_milestones(few):
+    model = DeepRec(hidden=2, epochs=5, milestones=(2, 4), learning_rate=0.01).fit(few)
+    assert [rate for _, rate in model.history_.column("learning_rate")] == [0.01, 0.005, 0.005, 0.0025, 0.0025]
+
+
+def test_a_fit_that_breaks_down_ends_with_its_last_good_weights(planted_small, caplog):
+    """Good for some epochs, then a learning rate that is far too large."""
+    train, valid, test = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
+    settings = {"hidden": (8, 4), "refeed": 1, "dropout": 0.0, "batch_size": 20, "learning_rate": 0.02}
+    with caplog.at_level(logging.WARNING, "recollect"):
+        model = DeepRec(**settings, epochs=30, milestones=(9,), decay=1e6).fit(train, valid)
+    good = DeepRec(**settings, epochs=8).fit(train, valid)
+    for told in (model.history_.stopped, caplog.text):
+        assert "in epoch 9" in told
+        assert "lower learning_rate" in told
+        assert "narrow" in told
+        assert f"weights of epoch {model.history_.best_epoch}" in told
+    assert model.history_.best_epoch == good.history_.best_epoch
+    np.testing.assert_array_equal(model.predict(test.user, test.item), good.predict(test.user, test.item))
+
+
+def test_without_validation_the_snapshot_is_what_is_left(planted_small, tmp_path):
+    settings = {"hidden": (8, 4), "dropout": 0.0, "batch_size": 20, "learning_rate": 0.02, "milestones": (9,), "decay": 1e6}
+    with pytest.raises(TrainingError, match=r"epoch 9.*No weights were kept"):
+        DeepRec(**settings, epochs=30).fit(planted_small.ratings)
+    model = DeepRec(**settings, epochs=30).fit(planted_small.ratings, run=Run(folder=tmp_path, snapshot_seconds=0))
+    assert model.history_.best_epoch == 8
+    assert "epoch 8" in model.history_.stopped
+
+
+def test_mixed_precision_learns_the_same(planted_small):
+    """16-bit products: other roundings, the same model."""
+    train, valid, test = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
+    recipe = {"hidden": (12, 16), "dropout": 0.2, "center": True, "optimizer": "adam", "learning_rate": 0.03, "batch_size": 40,
+              "epochs": 20, "refeed": 1}
+    found = [rc.held_out(DeepRec(**recipe).fit(train, valid, Run(precision=p)), test)["rmse"] for p in ("32", "mixed")]
+    assert found[0] == pytest.approx(found[1], abs=0.03)
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(("settings", "told"), [
+    ({"hidden": ()}, "sizes"), ({"activation": "selo"}, "selu"), ({"tied": True, "decoder": (3,)}, "mirrors"),
+    ({"refeed_target": "both"}, "output"), ({"refeed_share": 0.0}, "refeed_share"), ({"optimizer": "lbfgs"}, "dropout"),
+    ({"center": True, "last_activation": True}, "below 0"), ({"dropout": 1.0}, "less than 1"), ({"reg": -1.0}, "reg"),
+    ({"refeed_target": "input", "refeed_share": 0.5}, "leave it out"), ({"milestones": (3, 2)}, "ascending"),
+    ({"optimizer": "rprop"}, "batch_size"),
+])
+def test_what_cannot_work_is_refused(settings, told):
+    with pytest.raises(SettingError, match=told):
+        DeepRec(**settings)
