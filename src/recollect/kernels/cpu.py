@@ -12,6 +12,7 @@ both compute is the same.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 import torch
+from numba.core import event as events
 from torch import Tensor
 
 from recollect.kernels import csr, loops
@@ -45,7 +47,23 @@ def _start_threads() -> None:
             del os.environ["OMP_WAIT_POLICY"]
 
 
+class _Compiling(events.Listener):
+    """Says once that loops of ours are being compiled. Reading them from disk, as every later process does, is no such event."""
+
+    said = False
+
+    def on_start(self, event: events.Event) -> None:
+        if not self.said and event.data["dispatcher"].py_func.__module__.startswith(__package__):
+            self.said = True
+            logging.getLogger("recollect").info("Compiling the loops, once after installing: some ten seconds.")
+
+    def on_end(self, event: events.Event) -> None:
+        pass
+
+
 _start_threads()
+compiling = _Compiling()
+events.register("numba:compile", compiling)
 one_at_a_time = threading.Lock()      # not every threading layer of Numba's bears two callers
 _room: dict[str, np.ndarray] = {}
 
