@@ -117,3 +117,9 @@ def test_an_exploding_objective_ends_the_fit_with_its_likely_cause(rows):
 def test_full_batch_methods_refuse_batches(rows):
     with pytest.raises(SettingError, match="batch_size"):
         loop.fit(Column(3), rows, cells_loss, Run(), loop.Plan(epochs=1, optimizer="rprop", batch_size=2))
+
+
+@pytest.mark.parametrize(("optimizer", "rates"), [("adam", [0.02, 0.02]), ("sgd", [0.02, 0.02]), ("rprop", []), ("lbfgs", [])])
+def test_the_learning_rate_is_among_the_figures_of_optimisers_that_have_one(rows, optimizer, rates):
+    history = loop.fit(Column(3), rows, cells_loss, Run(), loop.Plan(epochs=2, optimizer=optimizer, learning_rate=0.02))
+    assert [rate for _, rate in history.column("learning_rate")] == rates

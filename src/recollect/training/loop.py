@@ -200,7 +200,7 @@ class _Keeper:
             figures |= {"train_rmse": math.sqrt(total / count), "objective": objective / count}
         if isinstance(self.optimizer, optim.LBFGS):
             figures["evaluations"] = float(self.optimizer.evaluations)
-        if self.plan.milestones:
+        if self.plan.optimizer in optim.BY_RATE:
             figures["learning_rate"] = rate
         return figures
 
