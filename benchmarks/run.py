@@ -1,4 +1,5 @@
-"""What must be fast, measured: make bench, or python benchmarks/run.py [read] [kernels] [predict] [fit] [epochs] [big] [folds].
+"""What must be fast, measured: make bench, or python benchmarks/run.py [read] [kernels] [predict] [fit] [epochs] [big] [folds]
+[deeprec].
 
 Times are interleaved, with minimum and median, and a ratio to a yardstick measured in the same run: a plain dense PyTorch
 AutoRec step, as tutorials write it. Every fit runs in a fresh process, so that its peak memory is its own. Data: MovieLens
@@ -16,6 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from deeprec import deeprec
 from epochs import epochs
 from rich.console import Console
 from rich.table import Table
@@ -171,13 +173,15 @@ def draw(found: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, predict, fit, epochs, big, folds; the first "
-                                                                 "four if nothing is named.")] = None,
+def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, predict, fit, epochs, big, folds, deeprec; the "
+                                                                 "first four if nothing is named.")] = None,
+         peer: Annotated[str | None, typer.Option(help="For deeprec: a command that fits another implementation and prints a "
+                                                       "JSON line with rmse and notes.seconds_per_epoch.")] = None,
          share: Annotated[float, typer.Option(help="Share of the users of the Netflix shape; 1 is all.")] = 0.05) -> None:
     """Measure what must be fast."""
     give_memory_back()  # as the command line does; also for the processes started here
     measures = {"read": read, "kernels": lambda: products(share), "predict": predict, "fit": fit, "epochs": lambda: epochs(share),
-                "big": big, "folds": folds}
+                "big": big, "folds": folds, "deeprec": lambda: deeprec(peer)}
     asked = what or ["read", "kernels", "predict", "fit"]
     unknown = [name for name in asked if name not in measures]
     if unknown:
