@@ -109,7 +109,8 @@ class Model(ABC):
         chosen = {"epochs": self.history_.best_epoch} if self.history_.best_epoch else {}
         again = dataclasses.replace(self, refit=False, **chosen)  # type: ignore[arg-type]
         folder = Path(run.folder) / "refit" if run.folder else None
-        again.fit(ratings, run=dataclasses.replace(run, folder=folder, memory_check=False))  # it was, for both fits
+        again.fit(ratings, run=dataclasses.replace(run, folder=folder, net_watchers=(),   # theirs is the fit of history_
+                                                   memory_check=False))                   # it was, for both fits
         self.net_, self.given_ = again.net_, again.given_
 
     def memory(self, shape: Shape, run: Run | None = None) -> Memory:
