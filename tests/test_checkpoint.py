@@ -19,6 +19,7 @@ from recollect.catalogue import make
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import Vocab
 from recollect.errors import CheckpointError, NotFittedError
+from recollect.files import checksum
 from recollect.models.bias import Bias
 from recollect.run import Run
 
@@ -87,6 +88,18 @@ def test_ratings_without_times_or_titles_come_back_without(few, tmp_path):
     assert loaded.given_.catalogue is None
     assert loaded.given_.scale == (0.0, 5.0)
     assert loaded.history_.best_valid_rmse == np.inf
+
+
+def test_a_history_with_the_first_name_of_its_figure_is_read(few, tmp_path):
+    folder = rc.save(make("autorec", hidden=2, epochs=2).fit(few), tmp_path / "m")
+    about = json.loads((folder / "model.json").read_text())
+    history = about["history"]
+    for name in ("best_valid", "train_name", "valid_name"):
+        history.pop(name)
+    about.pop("checksum")
+    about["history"] = {**history, "best_valid_rmse": 0.5}
+    (folder / "model.json").write_text(json.dumps({**about, "checksum": checksum(about)}))
+    assert rc.load_model(folder).history_.best_valid_rmse == 0.5
 
 
 def test_titles_of_one_type_only_keep_it(few, tmp_path):

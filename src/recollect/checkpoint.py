@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -128,14 +127,11 @@ def _write(model: Model, folder: Path) -> None:
     torch_file.save_file({k: v.detach().cpu().contiguous() for k, v in model.net_.state_dict().items()},
                          folder / "net.safetensors")
     _write_given(given, folder)
-    history = dataclasses.asdict(model.history_)
-    if not math.isfinite(history["best_valid_rmse"]):
-        history["best_valid_rmse"] = None    # JSON has no infinity
     about = {
         "format": FORMAT, "model": catalogue.name_of(model), "settings": catalogue.settings(model),
         "n_users": given.n_users, "n_items": given.n_items, "n_ratings": len(given), "scale": list(given.scale),
         "data": given.name, "fingerprint": given.fingerprint, "seed": model.seed_, "seconds": round(model.seconds_, 3),
-        "history": history, "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "history": dataclasses.asdict(model.history_), "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {**{name: version(name) for name in ("recollect", "torch")}, "python": platform.python_version()},
         "checksums": {name: _digest(folder / name) for name in (*PARTS, *STORED_PARTS) if (folder / name).exists()},
     }
@@ -178,13 +174,15 @@ def _read(about: dict[str, Any], folder: Path) -> Model:
         model.net_ = model.build(model.given_.n_users, model.given_.n_items)
     model.net_.load_state_dict(torch_file.load_file(folder / "net.safetensors"))
     model.net_.eval()
-    history = dict(about["history"])
-    if history["best_valid_rmse"] is None:
-        history["best_valid_rmse"] = math.inf
-    model.history_ = History(**history)
+    model.history_ = _history(about["history"])
     model.seed_, model.seconds_ = about["seed"], about["seconds"]
     model._forget()
     return model
+
+
+def _history(about: dict[str, Any]) -> History:
+    first_name = "best_valid_rmse"    # of best_valid
+    return History(**{"best_valid" if key == first_name else key: value for key, value in about.items()})
 
 
 def _given(about: dict[str, Any], folder: Path) -> AnyRatings:

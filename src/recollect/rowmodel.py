@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from recollect.data.rows import AnyRows, Rows, pieces
 from recollect.foldin import Columns
 from recollect.kernels import Block
 from recollect.model import Model, folded_pairs
+from recollect.training.watch import Measure
 
 BLOCK_ROWS = 8_192                                     # sparse rows encoded at once when predicting, at most
 BLOCK_RATINGS = 4_000_000                              # their cells, at most
@@ -63,8 +64,9 @@ class RowModel(Model):
         """Rows on the network's device."""
         return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self._device)
 
-    def validation(self, train: AnyRatings, valid: Ratings | None) -> Callable[[], float] | None:
-        """A function that measures the RMSE on `valid`, predicted from `train`; None without validation ratings.
+    def validation(self, train: AnyRatings, valid: Ratings | None) -> Measure | None:
+        """The RMSE on `valid`, predicted from `train`, with that of predicting the mean of `train` as par; None without
+        validation ratings.
 
         Pairs whose user or item is cold count with the value they would get.
         """
@@ -77,14 +79,14 @@ class RowModel(Model):
         if not keep:
             parts.clear()
 
-        def measure() -> float:
+        def rmse() -> float:
             predicted = np.full(len(valid), self.cold_value, np.float32)
             found = parts if keep else self._parts(self._visible(train), row[~cold], column[~cold])
             predicted[~cold] = self._collect(found, int((~cold).sum()))
             error = (self.within_scale(predicted) - valid.value).astype(np.float64)
             return float(np.sqrt(np.mean(error**2)))
 
-        return measure
+        return Measure("valid_rmse", rmse, par=float(np.sqrt(np.mean((valid.value - train.mean) ** 2))))
 
     def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
               ) -> Float32[np.ndarray, " pairs"]:
@@ -158,10 +160,6 @@ class RowModel(Model):
         with torch.no_grad():
             found = (self._codes(self.given_)[0] if side == self.side else self.net_.output.weight).cpu().numpy()
             return found - found[self.given_.count(side) > 0].mean(axis=0)
-
-    def par(self, train: AnyRatings, valid: Ratings | None) -> float:
-        """The RMSE on `valid` of predicting the mean of `train` everywhere; infinite without validation ratings."""
-        return math.inf if valid is None or not len(valid) else float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
 
     def identity(self, train: AnyRatings, valid: Ratings | None) -> dict[str, object]:
         """What a snapshot of this fit belongs to."""

@@ -8,6 +8,7 @@ from recollect.data.ratings import Rows
 from recollect.errors import SettingError, TrainingError
 from recollect.run import Run
 from recollect.training import loop
+from recollect.training.watch import Measure
 
 
 class Column(torch.nn.Module):
@@ -71,9 +72,27 @@ def test_best_weights_are_kept_and_patience_ends_the_fit(rows):
         return error
 
     plan = loop.Plan(epochs=6, optimizer="adam", learning_rate=0.1, patience=3)
-    history = loop.fit(net, rows, cells_loss, Run(), plan, validate=validate)
+    history = loop.fit(net, rows, cells_loss, Run(), plan, measure=Measure("valid_rmse", validate))
     assert (history.best_epoch, len(history)) == (2, 5)
     assert torch.equal(net.x, at_best[0])
+
+
+@pytest.mark.parametrize(("better", "figures", "kept"), [("lower", [3.0, 2.0, 2.5, 2.6, 2.7], 2),
+                                                         ("higher", [0.1, 0.3, 0.2, 0.25, 0.1], 2),
+                                                         ("higher", [0.1, 0.2, 0.3, 0.4, 0.5], 5)])
+def test_better_may_mean_higher(rows, better, figures, kept):
+    plan, found = loop.Plan(epochs=5, optimizer="adam", learning_rate=0.1, patience=3), iter(figures)
+    history = loop.fit(Column(3), rows, cells_loss, Run(), plan, measure=Measure("valid_x", lambda: next(found), better))
+    assert (history.best_epoch, history.best_valid, history.valid_name) == (kept, figures[kept - 1], "valid_x")
+    assert history.column("valid_x") == [*enumerate(figures[:len(history)], start=1)]
+    assert history.best_valid_rmse == np.inf
+
+
+def test_a_loss_that_is_no_rmse_is_told_as_it_is(rows):
+    plan = loop.Plan(epochs=1, optimizer="sgd", learning_rate=1e-12)
+    history = loop.fit(Column(3), rows, cells_loss, Run(), plan, figure="train_loss")
+    assert history.epochs[0]["train_loss"] == pytest.approx(118 / 6, rel=1e-6)
+    assert "train_rmse" not in history.epochs[0]
 
 
 def test_penalty_counts_once_whatever_the_batches(rows):
@@ -91,7 +110,8 @@ def test_an_interrupted_fit_ends_with_the_same_weights(rows, optimizer, tmp_path
     def train(run):
         torch.manual_seed(3)
         net = Column(3)
-        history = loop.fit(net, rows, cells_loss, run, plan, validate=lambda: float(net.x.detach().square().sum()))
+        history = loop.fit(net, rows, cells_loss, run, plan,
+                           measure=Measure("valid_rmse", lambda: float(net.x.detach().square().sum())))
         return net.x.detach(), history
 
     def stop_after_5(figures):

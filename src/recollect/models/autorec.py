@@ -152,7 +152,7 @@ class AutoRec(RowModel):
         """Minimise equation 2."""
         rows = train.rows(self.side)
         return loop.fit(self.net_, rows.less(self.middles(rows)), self.loss, run, self.plan(), penalty=self.penalty,
-                        validate=self.validation(train, valid), par=self.par(train, valid),
+                        measure=self.validation(train, valid),
                         belongs_to=self.identity(train, valid), column_cells=train.count(self.across))
 
     def loss(self, net: Network, rows: Block) -> tuple[Tensor, int]:

@@ -191,7 +191,7 @@ class DeepRec(RowModel):
         """Minimise the squared error per batch, and that of re-feeding after it."""
         rows = train.rows(self.side)
         return loop.fit(self.net_, rows.less(self.middles(rows)), self.loss, run, self.plan(), penalty=self.penalty,
-                        validate=self.validation(train, valid), par=self.par(train, valid),
+                        measure=self.validation(train, valid),
                         belongs_to=self.identity(train, valid), hint=self._hint())
 
     def loss(self, net: Network, rows: Block) -> Iterator[loop.Step]:

@@ -26,7 +26,7 @@ from recollect.kernels import Block, multiplies_16_bits
 from recollect.run import Run
 from recollect.training import optim, snapshot
 from recollect.training.losses import add_ridge
-from recollect.training.watch import Best, History
+from recollect.training.watch import Best, History, Measure
 
 Step = tuple[Tensor, int] | tuple[Tensor, int, float]   # sum, count, and what multiplies the gradient of their quotient
 Loss = Callable[[Any, Block], Step | Iterator[Step]]    # of the network, and rows; of several steps the first is the loss proper
@@ -86,13 +86,14 @@ class Plan:
 
 
 def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, penalty: Penalty | None = None,
-        validate: Callable[[], float] | None = None, par: float = math.inf, belongs_to: dict[str, Any] | None = None,
+        measure: Measure | None = None, figure: str = "train_rmse", belongs_to: dict[str, Any] | None = None,
         column_cells: Int64[np.ndarray, " columns"] | None = None, hint: str = "") -> History:
     """Train the network in place and leave the best weights in it (the last, without validation).
 
-    `validate` returns the validation RMSE of the network as it is; it is called in evaluation mode without gradients.
-    Patience runs only once that is below `par`, what a constant prediction would reach. `column_cells`, how many cells each
-    column has in all rows, is needed if the plan is lazy: a row of weights then bears its λ by the share of them in the batch.
+    `measure` is the figure of the validation part that the fit stops by; it is called in evaluation mode without gradients.
+    `figure` is what the training figure is called: "train_rmse", the root of the loss per count, else the loss per count itself.
+    `column_cells`, how many cells each column has in all rows, is needed if the plan is lazy: a row of weights then bears its λ
+    by the share of them in the batch.
     With `run.folder` a snapshot is kept there; with `run.resume` it is taken up, if it belongs to this fit. A loss that is no
     number or explodes ends the fit with the best weights by validation, else those of the snapshot; `history.stopped` and a
     warning say so, with the likely cause, to which the model may add a `hint`.
@@ -106,8 +107,9 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
                            "ratings are on disk, to be read batch by batch: use optimizer=\"adam\" (or \"sgd\") and "
                            "batch_size=512, or so.")
     mixed = _mixed(run, plan, next(net.parameters()).device)
-    keep = _Keeper(net, rows, loss, penalty, plan, column_cells, mixed=mixed)
-    history, best = History(), Best(net, patience=plan.patience, par=par)
+    keep = _Keeper(net, rows, loss, penalty, plan, column_cells, mixed=mixed, figure=figure)
+    history, best = History(train_name=figure), Best(net, patience=plan.patience, measure=measure)
+    history.valid_name = history.valid_name if measure is None else measure.name
     owner = {**asdict(plan), **(belongs_to or {}), "seed": run.seed, "rows": len(rows), "cells": rows.n_cells,
              "mixed": mixed}
     if run.folder and run.resume and not _take_up(run, owner, keep, history, best):
@@ -121,11 +123,11 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
             except _BrokenDownError as problem:
                 history.stopped = _fall_back(f"{problem} {hint}".strip(), run, owner, keep, history, best)
                 break
-            if validate is not None and (epoch % plan.look_every == 0 or epoch == plan.epochs or keep.converged):
+            if measure is not None and (epoch % plan.look_every == 0 or epoch == plan.epochs or keep.converged):
                 net.eval()
                 with torch.no_grad():
-                    figures["valid_rmse"] = validate()
-                done = best.see(figures["valid_rmse"], epoch)
+                    figures[measure.name] = measure.of()
+                done = best.see(figures[measure.name], epoch)
             done = done or keep.converged
             history.seconds += time.monotonic() - begun
             figures["seconds"] = history.seconds
@@ -142,7 +144,7 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
                 kept = f"; the snapshot is in {run.folder}" if run.folder else ""
                 raise KeyboardInterrupt(f"stopped after epoch {epoch}{kept}")
     best.restore()
-    history.best_epoch, history.best_valid_rmse = best.epoch or len(history), best.error
+    history.best_epoch, history.best_valid = best.epoch or len(history), best.figure
     net.eval()
     return history
 
@@ -155,11 +157,11 @@ class _Keeper:
     """The network, its data and its optimiser, for as long as the fit lasts."""
 
     def __init__(self, net: nn.Module, rows: AnyRows, loss: Loss, penalty: Penalty | None, plan: Plan,
-                 column_cells: np.ndarray | None, *, mixed: bool) -> None:
+                 column_cells: np.ndarray | None, *, mixed: bool, figure: str) -> None:
         assert not plan.lazy or column_cells is not None
         self.column_cells = None if column_cells is None else torch.as_tensor(column_cells)
         self.net, self.rows, self.loss, self.penalty, self.plan = net, rows, loss, penalty, plan
-        self.n_cells, self.mixed = max(1, rows.n_cells), mixed
+        self.n_cells, self.mixed, self.figure = max(1, rows.n_cells), mixed, figure
         self.device = next(net.parameters()).device
         self.optimizer = optim.make(plan.optimizer, net.parameters(), learning_rate=plan.learning_rate,
                                     momentum=plan.momentum, history=plan.history, state_bits=plan.state_bits)
@@ -197,7 +199,8 @@ class _Keeper:
                     total, count, objective = total + loss, count + n, objective + value * n
         figures = {"epoch": float(number)}
         if count:
-            figures |= {"train_rmse": math.sqrt(total / count), "objective": objective / count}
+            mean = total / count
+            figures |= {self.figure: math.sqrt(mean) if self.figure == "train_rmse" else mean, "objective": objective / count}
         if isinstance(self.optimizer, optim.LBFGS):
             figures["evaluations"] = float(self.optimizer.evaluations)
         if self.plan.optimizer in optim.BY_RATE:

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+Better = Literal["lower", "higher"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a fit is stopped by: a figure of the validation part, measured on the network as it is."""
+
+    name: str                     # of the figure in the history: "valid_rmse", "valid_ndcg@100"
+    of: Callable[[], float]
+    better: Better = "lower"
+    par: float | None = None      # what a constant prediction would reach; patience runs only beyond it
 
 
 @dataclass
@@ -15,12 +29,19 @@ class History:
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0           # the epoch whose weights were kept
-    best_valid_rmse: float = math.inf
+    best_valid: float | None = None    # its validation figure; None without validation
     seconds: float = 0.0
     stopped: str = ""             # why the fit ended before its time, if training broke down
+    train_name: str = "train_rmse"    # what the training figure is called: train_rmse, or train_loss where it is no RMSE
+    valid_name: str = "valid_rmse"    # and the validation figure
 
     def __len__(self) -> int:
         return len(self.epochs)
+
+    @property
+    def best_valid_rmse(self) -> float:
+        """The validation RMSE of the kept weights; infinite without one."""
+        return self.best_valid if self.best_valid is not None and self.valid_name == "valid_rmse" else math.inf
 
     def column(self, key: str) -> list[tuple[int, float]]:
         """(epoch, figure) wherever it was measured."""
@@ -28,21 +49,29 @@ class History:
 
 
 class Best:
-    """The weights with the lowest validation error so far; says when waiting longer is pointless.
+    """The weights with the best validation figure so far; says when waiting longer is pointless.
 
-    Waiting starts once the error is below `par`: before, a network that has not yet learned the mean may stand still
-    (its predictions clipped to the lowest rating) without being done.
+    Waiting starts once the figure is better than the measure's `par`: before, a network that has not yet learned the mean may
+    stand still (its predictions clipped to the lowest rating) without being done.
     """
 
-    def __init__(self, net: nn.Module, *, patience: int | None, par: float = math.inf, least_gain: float = 1e-5) -> None:
-        self.patience, self.par, self.least_gain = patience, par, least_gain
+    def __init__(self, net: nn.Module, *, patience: int | None, measure: Measure | None = None, least_gain: float = 1e-5) -> None:
+        self.patience, self.least_gain = patience, least_gain
+        self._sign = -1.0 if measure is not None and measure.better == "higher" else 1.0     # inside, lower is better
+        self._par = math.inf if measure is None or measure.par is None else self._sign * measure.par
         self.error, self.epoch, self.waited = math.inf, 0, 0
         self.weights: dict[str, Tensor] = {}
         self._net = net
 
-    def see(self, error: float, epoch: int) -> bool:
-        """Note an error; True if it is time to stop. An epoch that ends the wait must gain `least_gain`."""
-        self.waited = 0 if error < self.error - self.least_gain or min(error, self.error) > self.par else self.waited + 1
+    @property
+    def figure(self) -> float | None:
+        """The best figure; None before the first."""
+        return self._sign * self.error if self.weights else None
+
+    def see(self, figure: float, epoch: int) -> bool:
+        """Note a figure; True if it is time to stop. An epoch that ends the wait must gain `least_gain`."""
+        error = self._sign * figure
+        self.waited = 0 if error < self.error - self.least_gain or min(error, self.error) > self._par else self.waited + 1
         if error < self.error:
             self.error, self.epoch = error, epoch
             if not self.weights:
