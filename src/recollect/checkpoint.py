@@ -129,7 +129,8 @@ def _write(model: Model, folder: Path) -> None:
     _write_given(given, folder)
     about = {
         "format": FORMAT, "model": catalogue.name_of(model), "settings": catalogue.settings(model),
-        "n_users": given.n_users, "n_items": given.n_items, "n_ratings": len(given), "scale": list(given.scale),
+        "n_users": given.n_users, "n_items": given.n_items, "n_ratings": len(given),
+        "scale": list(given.scale), "implicit": given.implicit,
         "data": given.name, "fingerprint": given.fingerprint, "seed": model.seed_, "seconds": round(model.seconds_, 3),
         "history": dataclasses.asdict(model.history_), "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {**{name: version(name) for name in ("recollect", "torch")}, "python": platform.python_version()},
@@ -192,5 +193,5 @@ def _given(about: dict[str, Any], folder: Path) -> AnyRatings:
     users, items = (Vocab(pl.Series(ids[what], dtype=pl.String)) for what in ("users", "items"))
     known = "catalogue.parquet" in about["checksums"]
     return Ratings(columns["user"], columns["item"], columns["value"], users, items, time=columns.get("time"),
-                   scale=(about["scale"][0], about["scale"][1]), name=about["data"],
+                   scale=(about["scale"][0], about["scale"][1]), implicit=about.get("implicit", False), name=about["data"],
                    catalogue=pl.read_parquet((folder / "catalogue.parquet").read_bytes()) if known else None)

@@ -242,7 +242,7 @@ def test_unknown_column_is_answered_with_those_that_exist(file):
 
 
 def test_table_without_ratings_is_refused(file):
-    with pytest.raises(DataError, match=r"no rating column among 'user', 'item', 'timestamp'.*not supported yet"):
+    with pytest.raises(DataError, match=r"no rating column among 'user', 'item', 'timestamp'.*implicit=True"):
         read(file("user,item,timestamp\na,x,100\n"))
 
 

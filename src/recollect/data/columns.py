@@ -22,28 +22,52 @@ USUAL = {
     "rating": ("rating", "ratings", "overall", "stars", "score", "rate", "userrating", "bookrating", "value", "label"),
     "time": ("timestamp", "time", "ts", "unixreviewtime", "unixtime", "ratingtimestamp", "datetime", "date"),
 }
+COUNT = ("count", "counts", "nevents", "plays", "playcount", "listens", "weight")    # of events, in place of the rating
 PLACES = ("user", "item", "rating", "time")  # the order of the columns of a table without a header
+EVENT_PLACES = ("user", "item", "time")      # the same, of events
 MILLI, MICRO, NANO = 1e11, 1e14, 1e17        # a time above this many seconds must be in a finer unit
 
 
-def pick(columns: Sequence[str], asked: dict[str, str | int | None], *, named: bool) -> dict[str, int]:
+def pick(columns: Sequence[str], asked: dict[str, str | int | None], *, named: bool, implicit: bool = False) -> dict[str, int]:
     """The place of each role among the columns: as asked, else by its usual name, else (nothing named) by its order.
 
-    Raises: DataError if a column that was asked for does not exist, or if user, item or rating cannot be found.
+    Of events (`implicit`) the rating is how often, and need not be there.
+
+    Raises: DataError if a column that was asked for does not exist, if user, item or rating cannot be found, or if events
+    have ratings.
     """
-    found = {role: place for role in PLACES if (place := _place(role, columns, asked[role], named=named)) is not None}
-    missing = [role for role in PLACES[:3] if role not in found]
+    if implicit:
+        _check_events(columns, asked, named=named)
+    found = {role: place for role in PLACES
+             if (place := _place(role, columns, asked[role], named=named, implicit=implicit)) is not None}
+    if implicit and not named and asked["rating"] is not None and asked["time"] is None:
+        found.pop("time", None)      # the order of columns holds without a count only
+    missing = [role for role in PLACES[:2 if implicit else 3] if role not in found]
     if missing == ["rating"]:
-        raise DataError(f"There is no rating column among {_listed(columns)}. Recollect's models learn from rating "
-                        "values; views, clicks and other feedback without values are not supported yet. If one of the "
-                        'columns holds ratings, name it: rating="…".')
+        raise DataError(f"There is no rating column among {_listed(columns)}. If one of them holds ratings, name it: "
+                        'rating="…". If each line is an event (a view, a click, a purchase), say so: implicit=True, on the '
+                        "command line --implicit.")
     if missing:
         raise DataError(f"No column for {' and '.join(missing)} was found among {_listed(columns)}. Name it: "
                         + ", ".join(f'{role}="…"' for role in missing) + ".")
     return found
 
 
-def _place(role: str, columns: Sequence[str], asked: str | int | None, *, named: bool) -> int | None:
+def _check_events(columns: Sequence[str], asked: dict[str, str | int | None], *, named: bool) -> None:
+    """Refuse what is ambiguous: ratings where events were announced, columns without names of which there are too many."""
+    if not named:
+        if len(columns) > len(EVENT_PLACES) and asked["rating"] is None and asked["time"] is None:
+            raise DataError(f"Events without a header stand in the order user, item, time, and this table has {len(columns)} "
+                            "columns. Say which is the time (time=3), and which the count if there is one (rating=2).")
+        return
+    place = _place("rating", columns, None, named=True)
+    if asked["rating"] is None and place is not None and _place("rating", columns, None, named=True, implicit=True) is None:
+        raise DataError(f"Events have no ratings, and there is a column {columns[place]!r}. If it holds counts, name it: "
+                        f"rating={columns[place]!r}. If it holds ratings, read them as such and take those that are high as "
+                        "events: ratings.events(from_=4), on the command line --events-from 4.")
+
+
+def _place(role: str, columns: Sequence[str], asked: str | int | None, *, named: bool, implicit: bool = False) -> int | None:
     if isinstance(asked, int):
         if not 0 <= asked < len(columns):
             raise DataError(f"{role}={asked}: the table has {len(columns)} columns, numbered 0 to {len(columns) - 1}.")
@@ -57,9 +81,10 @@ def _place(role: str, columns: Sequence[str], asked: str | int | None, *, named:
         places = "" if named else " The table has no header; columns are named by place: 0, 1, …"
         raise DataError(f"There is no column {asked!r} for {role}.{hint} Columns: {_listed(columns)}.{places}")
     if not named:
-        return PLACES.index(role) if PLACES.index(role) < len(columns) else None
+        order = EVENT_PLACES if implicit else PLACES
+        return order.index(role) if role in order and order.index(role) < len(columns) else None
     plain = [_plain(column) for column in columns]
-    return next((plain.index(name) for name in USUAL[role] if name in plain), None)
+    return next((plain.index(name) for name in (COUNT if implicit and role == "rating" else USUAL[role]) if name in plain), None)
 
 
 def is_usual(name: str) -> bool:
@@ -91,6 +116,19 @@ def values(column: pl.Series, where: Where) -> Float32[np.ndarray, " rows"]:
         raise DataError(f"{where(row)}: {_fault(column[row])}; expected a finite number. Correct it or remove the row: "
                         f"a pair that is absent counts as unknown. ({int(bad.sum())} such ratings nearby.)")
     return array
+
+
+def counts(column: pl.Series, where: Where) -> Float32[np.ndarray, " rows"]:
+    """A column as counts of events.
+
+    Raises: DataError as `values`, and at the first that is not above 0.
+    """
+    found = values(column, where)
+    if (found <= 0).any():
+        row = int((found <= 0).argmax())
+        raise DataError(f"{where(row)}: the count is {found[row]:g}; expected a number above 0. Remove the row: a pair without "
+                        "an event is absent.")
+    return found
 
 
 def _fault(rating: object) -> str:

@@ -29,6 +29,7 @@ class AnyRatings(ABC):
     """Ratings, in memory or on disk: what models need of them. Always users × items."""
 
     in_memory: ClassVar[bool]
+    implicit: bool = False        # events: a value is how often, and nothing is known of the absent but that they are absent
     users: Vocab
     items: Vocab
     scale: tuple[float, float]
@@ -41,8 +42,9 @@ class AnyRatings(ABC):
     def __len__(self) -> int: ...
 
     def __repr__(self) -> str:
-        return (f"{type(self).__name__}({self.name}: {len(self):,} ratings, {self.n_users:,} users × {self.n_items:,} items, "
-                f"scale {self.scale[0]:g}–{self.scale[1]:g})")
+        last = "events" if self.implicit else f"scale {self.scale[0]:g}–{self.scale[1]:g}"
+        return (f"{type(self).__name__}({self.name}: {len(self):,} {'pairs' if self.implicit else 'ratings'}, "
+                f"{self.n_users:,} users × {self.n_items:,} items, {last})")
 
     @property
     def n_users(self) -> int:
@@ -124,6 +126,8 @@ class Ratings(AnyRatings):
     lowest and the highest rating that can be given. `catalogue` is what is known about the items beyond their ids
     (columns item_id, title, genres), or None. A pair stands at most once.
 
+    Events (`implicit`: views, purchases) have a count above 0 as their value, and 0 to the highest count as their scale.
+
     Raises: DataError if the columns differ in length, a row number has no id, a value is not finite or lies outside
     the scale, or a pair stands twice.
     """
@@ -135,6 +139,7 @@ class Ratings(AnyRatings):
     items: Vocab
     time: Int64[np.ndarray, " ratings"] | None = None
     scale: tuple[float, float] = (1.0, 5.0)
+    implicit: bool = False
     catalogue: pl.DataFrame | None = field(default=None, repr=False)
     name: str = "ratings"
     notes: tuple[str, ...] = ()  # what reading did beyond reading, a sentence each
@@ -226,12 +231,28 @@ class Ratings(AnyRatings):
         """
         if self.users != other.users or self.items != other.items:
             raise DataError(f"{self!r} and {other!r} have different vocabularies; join parts of one split only.")
+        if self.implicit != other.implicit:
+            raise DataError(f"{self!r} and {other!r} are ratings and events; join two of a kind.")
         both_timed = self.time is not None and other.time is not None
+        (low, high), (also_low, also_high) = self.scale, other.scale     # they differ only in the highest count of events
         return replace(
             self, user=np.concatenate([self.user, other.user]), item=np.concatenate([self.item, other.item]),
-            value=np.concatenate([self.value, other.value]), checked=False,
+            value=np.concatenate([self.value, other.value]), checked=False, scale=(min(low, also_low), max(high, also_high)),
             time=np.concatenate([self.time, other.time]) if both_timed else None,
         )
+
+    def events(self, *, from_: int | float | None = None) -> Ratings:
+        """The ratings of `from_` and more as events that count 1, all ratings if it is not stated; same vocabularies.
+
+        Raises: DataError if there are none.
+        """
+        which = "" if from_ is None else f" from {from_:g}"
+        chosen = np.ones(len(self), bool) if from_ is None else self.value >= np.float32(from_)
+        if not chosen.any():
+            raise DataError(f"There is no rating{which} on in {self!r}, so there would be no event; take a lower threshold.")
+        part = self.where(chosen, name=self.name + which)
+        note = f"{len(part):,} of {len(self):,} ratings{f', those{which} on,' if which else ''} are events."
+        return replace(part, value=np.ones(len(part), np.float32), scale=(0.0, 1.0), implicit=True, notes=(*self.notes, note))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -241,8 +262,9 @@ class Ratings(AnyRatings):
         return fingerprint(self.users, self.items, self.scale, columns)
 
     def frame(self) -> pl.DataFrame:
-        """The canonical table: user_id, item_id, rating and, if known, timestamp."""
-        table = {"user_id": self.users.at(self.user), "item_id": self.items.at(self.item), "rating": self.value}
+        """The canonical table: user_id, item_id, rating (of events: count) and, if known, timestamp."""
+        table = {"user_id": self.users.at(self.user), "item_id": self.items.at(self.item),
+                 "count" if self.implicit else "rating": self.value}
         return pl.DataFrame(table if self.time is None else {**table, "timestamp": self.time})
 
 
@@ -290,6 +312,11 @@ def _check(r: Ratings) -> None:
     if r.value.min() < np.float32(low) or r.value.max() > np.float32(high):
         raise DataError(f"Ratings run from {r.value.min():g} to {r.value.max():g}, outside the stated scale {low:g} to "
                         f"{high:g}; state the scale that the ratings have.")
+    if r.implicit and r.value.min() <= 0:
+        bad = np.flatnonzero(r.value <= 0)
+        user, item = r.users.at(r.user[bad[:1]])[0], r.items.at(r.item[bad[:1]])[0]
+        raise DataError(f"{len(bad)} counts of events are not above 0, the first by user {user!r} of item {item!r}; leave the "
+                        "rows out: a pair without an event is absent.")
     pair = np.sort(r.pair)
     twice = int((pair[1:] == pair[:-1]).sum())
     if twice:

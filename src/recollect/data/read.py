@@ -1,7 +1,8 @@
 """Tables of ratings become Ratings: files of every usual form, data frames, SciPy matrices, lists.
 
-Columns are found by their usual names or named by the caller. A pair that stands twice keeps its last rating. What was
-done beyond reading (scale inferred, duplicates dropped, times converted) stands in `Ratings.notes` and in the log.
+Columns are found by their usual names or named by the caller. A pair that stands twice keeps its last rating; events of a
+pair (`implicit`) are added up. What was done beyond reading (scale inferred, duplicates dropped, times converted) stands in
+`Ratings.notes` and in the log.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from recollect.data import columns as roles
 from recollect.data.lines import opened, text_file
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
-from recollect.errors import DataError
+from recollect.errors import DataError, SettingError
 
 log = logging.getLogger("recollect")
 
@@ -33,8 +34,8 @@ BLOCK = 1 << 20            # rows of a Parquet file taken in at once
 
 
 def read(path: str | Path, *, user: Column = None, item: Column = None, rating: Column = None, time: Column = None,
-         scale: Sequence[int | float] | None = None, name: str | None = None, header: bool | None = None,
-         separator: str | None = None) -> Ratings:
+         scale: Sequence[int | float] | None = None, implicit: bool = False, name: str | None = None,
+         header: bool | None = None, separator: str | None = None) -> Ratings:
     """The ratings in a file: CSV, TSV, "::" or blanks between fields, JSON lines, RecBole .inter, Parquet.
 
     It may be packed with gzip or zstd. Separator and header are found from the first lines, the packing from the first
@@ -43,12 +44,16 @@ def read(path: str | Path, *, user: Column = None, item: Column = None, rating: 
     seconds. `scale` is the lowest and the highest possible rating; None: inferred (`columns.infer_scale`). In a "::"
     file an id may hold ":", not "::".
 
+    With `implicit` each line is an event, such as a view or a purchase: it counts 1, or what the column of counts says (its
+    name as `rating`, or a usual one: `columns.COUNT`). Events of one pair are added up, the newest time is kept. Without a
+    header they stand in the order user, item, time.
+
     Raises: DataError if the file is missing, empty or damaged, a column cannot be found, or an entry cannot be used; it
     names the line.
     """
     asked = {"user": user, "item": item, "rating": rating, "time": time}
-    intake = Intake(scale, time_asked=time is not None)
-    for frame, where in frames(path, asked, header=header, separator=separator):
+    intake = Intake(scale, time_asked=time is not None, implicit=implicit)
+    for frame, where in frames(path, asked, header=header, separator=separator, implicit=implicit):
         intake.add(frame, where)
     return intake.ratings(name or name_of(path), str(path))
 
@@ -58,9 +63,10 @@ def name_of(path: str | Path) -> str:
     return Path(path).name.split(".")[0]
 
 
-def frames(path: str | Path, asked: dict[str, Column], *, header: bool | None = None, separator: str | None = None
-           ) -> Iterator[tuple[pl.DataFrame, roles.Where]]:
-    """The columns user, item, rating and, if there is one, time of a file, a block at a time; and what to call a row.
+def frames(path: str | Path, asked: dict[str, Column], *, header: bool | None = None, separator: str | None = None,
+           implicit: bool = False) -> Iterator[tuple[pl.DataFrame, roles.Where]]:
+    """The columns user, item, rating (of events the count, if there is one) and, if there is one, time of a file, a block at
+    a time; and what to call a row.
 
     Raises: DataError as `read`.
     """
@@ -71,18 +77,18 @@ def frames(path: str | Path, asked: dict[str, Column], *, header: bool | None = 
     with opened(path) as stream:
         is_parquet = stream.read(4) == b"PAR1"
     if is_parquet:
-        yield from _parquet_frames(path, asked)
+        yield from _parquet_frames(path, asked, implicit=implicit)
         return
     file = text_file(path, separator=separator, header=header, asked=[x for x in asked.values() if isinstance(x, str)])
     named = file.layout.header or file.layout.separator is None
-    yield from file.frames(roles.pick(file.layout.columns, asked, named=named))
+    yield from file.frames(roles.pick(file.layout.columns, asked, named=named, implicit=implicit))
 
 
-def _parquet_frames(path: Path, asked: dict[str, Column]) -> Iterator[tuple[pl.DataFrame, roles.Where]]:
+def _parquet_frames(path: Path, asked: dict[str, Column], *, implicit: bool) -> Iterator[tuple[pl.DataFrame, roles.Where]]:
     try:
         with opened(path) as stream, pq.ParquetFile(stream if stream.seekable() else io.BytesIO(stream.read())) as file:
             names, begun = file.schema_arrow.names, 0
-            wanted = roles.pick(names, asked, named=True)
+            wanted = roles.pick(names, asked, named=True, implicit=implicit)
             for batch in file.iter_batches(BLOCK, columns=sorted({names[place] for place in wanted.values()})):
                 block = pl.DataFrame(batch)
                 yield (block.select(**{role: pl.col(names[place]) for role, place in wanted.items()}),
@@ -97,10 +103,10 @@ def _row_of(path: Path, begun: int, row: int) -> str:
 
 
 def from_frame(table: Any, *, user: Column = None, item: Column = None, rating: Column = None, time: Column = None,
-               scale: Sequence[int | float] | None = None, name: str = "frame") -> Ratings:
+               scale: Sequence[int | float] | None = None, implicit: bool = False, name: str = "frame") -> Ratings:
     """The ratings in a table with named columns: pandas, Polars, DuckDB, PyArrow, or any other that speaks Arrow.
 
-    Columns, times, scale and duplicates are treated as in `read`.
+    Columns, times, scale, duplicates and events (`implicit`) are treated as in `read`.
 
     Raises: DataError if the table is of another kind or empty, a column cannot be found, or an entry cannot be used; it
     names the row, counted from 0.
@@ -109,11 +115,17 @@ def from_frame(table: Any, *, user: Column = None, item: Column = None, rating: 
     if isinstance(table, pl.LazyFrame):
         table = table.collect()
     if type(table).__module__.partition(".")[0] == "pandas":
-        return _from_table(_from_pandas(table, asked), asked, scale, name=name, source="the table")
-    if not isinstance(table, _ArrowStream):
+        columns = _from_pandas(table, asked, implicit=implicit)
+    elif isinstance(table, _ArrowStream):
+        frame = pl.DataFrame(table)
+        wanted = roles.pick(frame.columns, asked, named=True, implicit=implicit)
+        columns = pl.DataFrame({role: frame.to_series(place) for role, place in wanted.items()})
+    else:
         raise DataError(f"A {type(table).__name__} is no table that speaks Arrow; pass a pandas or Polars frame, a "
                         "DuckDB relation or an Arrow table, or use from_tuples or from_scipy.")
-    return _from_table(pl.DataFrame(table), asked, scale, name=name, source="the table")
+    intake = Intake(scale, time_asked=time is not None, implicit=implicit)
+    intake.add(columns, lambda row: f"Row {row} of the table")
+    return intake.ratings(name, "the table")
 
 
 @runtime_checkable
@@ -121,9 +133,9 @@ class _ArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 
-def _from_pandas(table: Any, asked: dict[str, Column]) -> pl.DataFrame:
+def _from_pandas(table: Any, asked: dict[str, Column], *, implicit: bool) -> pl.DataFrame:
     """Only the columns that are needed, each by itself: Arrow refuses a column of mixed types, such as 1 and "a"."""
-    wanted = roles.pick([str(column) for column in table.columns], asked, named=True)
+    wanted = roles.pick([str(column) for column in table.columns], asked, named=True, implicit=implicit)
     series = {role: table.iloc[:, place] for role, place in wanted.items()}
     return pl.DataFrame({
         role: as_text(column.to_numpy()) if column.dtype == object and role in ("user", "item") else
@@ -132,37 +144,30 @@ def _from_pandas(table: Any, asked: dict[str, Column]) -> pl.DataFrame:
     })
 
 
-def _from_table(table: pl.DataFrame, asked: dict[str, Column], scale: Sequence[int | float] | None, *, name: str,
-                source: str) -> Ratings:
-    wanted = roles.pick(table.columns, asked, named=True)
-    intake = Intake(scale, time_asked=asked["time"] is not None)
-    intake.add(pl.DataFrame({role: table.to_series(place) for role, place in wanted.items()}),
-               lambda row: f"Row {row} of {source}")
-    return intake.ratings(name, source)
-
-
-def from_tuples(rows: Iterable[Sequence[object]], *, scale: Sequence[int | float] | None = None,
+def from_tuples(rows: Iterable[Sequence[object]], *, scale: Sequence[int | float] | None = None, implicit: bool = False,
                 name: str = "list") -> Ratings:
-    """The ratings in (user_id, item_id, rating) or (user_id, item_id, rating, time) tuples.
+    """The ratings in (user_id, item_id, rating) or (user_id, item_id, rating, time) tuples; events (`implicit`, as in
+    `read`) in (user_id, item_id) or (user_id, item_id, time) tuples.
 
     Raises: DataError if a tuple has another length or an entry cannot be used.
     """
-    rows = list(rows)
+    rows, places = list(rows), roles.EVENT_PLACES if implicit else roles.PLACES
     for row, found in enumerate(rows):
-        if len(found) not in (3, 4) or len(found) != len(rows[0]):
-            raise DataError(f"Tuple {row} is {tuple(found)!r}; expected (user, item, rating) or (user, item, rating, "
-                            "time), all of one length.")
-    columns = dict(zip(roles.PLACES, zip(*rows, strict=True), strict=False))
+        if len(found) not in (len(places) - 1, len(places)) or len(found) != len(rows[0]):
+            raise DataError(f"Tuple {row} is {tuple(found)!r}; expected ({', '.join(places[:-1])}) or ({', '.join(places)}), "
+                            "all of one length.")
+    columns = dict(zip(places, zip(*rows, strict=True), strict=False))
     table = {role: as_text(column) if role in ("user", "item") else pl.Series(column, strict=False)
              for role, column in columns.items()}
-    intake = Intake(scale, time_asked=True)
+    intake = Intake(scale, time_asked=True, implicit=implicit)
     intake.add(pl.DataFrame(table), lambda row: f"Tuple {row}")
     return intake.ratings(name, "the list")
 
 
 def from_scipy(matrix: Any, *, user_ids: Iterable[object] | None = None, item_ids: Iterable[object] | None = None,
-               scale: Sequence[int | float] | None = None, name: str = "matrix") -> Ratings:
-    """The ratings in a SciPy sparse matrix, users × items: every stored entry is one, a stored 0 too.
+               scale: Sequence[int | float] | None = None, implicit: bool = False, name: str = "matrix") -> Ratings:
+    """The ratings in a SciPy sparse matrix, users × items: every stored entry is one, a stored 0 too. Of events
+    (`implicit`) the entries are counts.
 
     Ids are the row and column numbers if not given. All rows and columns count, rated or not.
 
@@ -177,16 +182,19 @@ def from_scipy(matrix: Any, *, user_ids: Iterable[object] | None = None, item_id
     if (len(users), len(items)) != cells.shape:
         raise DataError(f"The matrix has {cells.shape[0]} rows and {cells.shape[1]} columns, but there are "
                         f"{len(users)} user ids and {len(items)} item ids; expected users × items.")
-    value = roles.values(pl.Series(cells.data), lambda entry: f"Entry {entry} of the matrix")
+    numbers = roles.counts if implicit else roles.values
+    value = numbers(pl.Series(cells.data), lambda entry: f"Entry {entry} of the matrix")
     user, item = (index.astype(np.int32) for index in cells.coords)
-    return _assemble(user, item, value, None, users, items, scale=scale, name=name, notes=())
+    _check_scale(scale, implicit=implicit)
+    return _assemble(user, item, value, None, users, items, scale=scale, implicit=implicit, name=name, notes=())
 
 
 class Intake:
     """Ratings on their way in, a block at a time; keeps row numbers of ids, 20 bytes a rating."""
 
-    def __init__(self, scale: Sequence[int | float] | None, *, time_asked: bool) -> None:
-        self.scale = None if scale is None else roles.stated_scale(scale)
+    def __init__(self, scale: Sequence[int | float] | None, *, time_asked: bool, implicit: bool = False) -> None:
+        _check_scale(scale, implicit=implicit)
+        self.scale, self.implicit = None if scale is None else roles.stated_scale(scale), implicit
         self.time_asked = time_asked
         self.user: list[tuple[Vocab, np.ndarray]] = []
         self.item: list[tuple[Vocab, np.ndarray]] = []
@@ -195,7 +203,8 @@ class Intake:
         self.notes: list[str] = []
 
     def add(self, frame: pl.DataFrame, where: roles.Where) -> None:
-        """Take in the columns user, item, rating and, if present, time; `where` names a row for messages."""
+        """Take in the columns user, item, rating (of events: if present) and, if present, time; `where` names a row for
+        messages."""
         if not len(frame):
             return
         for role, dtype in frame.schema.items():
@@ -204,7 +213,8 @@ class Intake:
                 raise DataError(f"{where(0)}: the {role} is {found!r}; expected one value, not a {dtype}.")
         self.user.append(_encode(frame["user"], "user", where))
         self.item.append(_encode(frame["item"], "item", where))
-        value = roles.values(frame["rating"], where)
+        value = (roles.values(frame["rating"], where) if not self.implicit else roles.counts(frame["rating"], where)
+                 if "rating" in frame.columns else np.ones(len(frame), np.float32))
         if self.scale is not None and not (inside := _inside(value, self.scale)).all():
             row = int(np.argmin(inside))
             raise DataError(f"{where(row)}: user {frame['user'][row]!r} rates item {frame['item'][row]!r} with "
@@ -234,7 +244,7 @@ class Intake:
     def ratings(self, name: str, source: str) -> Ratings:
         """All that was taken in."""
         if not self.value:
-            raise DataError(f"There are no ratings in {source}; expected at least one.")
+            raise DataError(f"There are no {'events' if self.implicit else 'ratings'} in {source}; expected at least one.")
         users, user = joined(self.user)
         self.user = []  # the blocks go as they are joined, to halve the memory at the peak
         items, item = joined(self.item)
@@ -246,7 +256,13 @@ class Intake:
             if divisor > 1:
                 time //= divisor
                 self.notes.append(f"Times were in {unit} and are now in seconds.")
-        return _assemble(user, item, value, time, users, items, scale=self.scale, name=name, notes=tuple(self.notes))
+        return _assemble(user, item, value, time, users, items, scale=self.scale, implicit=self.implicit, name=name,
+                         notes=tuple(self.notes))
+
+
+def _check_scale(scale: Sequence[int | float] | None, *, implicit: bool) -> None:
+    if implicit and scale is not None:
+        raise SettingError(f"scale={tuple(scale)} is that of ratings, and events have none; leave it out.")
 
 
 def _inside(value: np.ndarray, scale: tuple[float, float]) -> Bool[np.ndarray, " rows"]:
@@ -278,8 +294,10 @@ def joined(parts: list[tuple[Vocab, np.ndarray]]) -> tuple[Vocab, Int32[np.ndarr
 
 
 def _assemble(user: np.ndarray, item: np.ndarray, value: np.ndarray, time: np.ndarray | None, users: Vocab,
-              items: Vocab, *, scale: Sequence[int | float] | None, name: str, notes: tuple[str, ...]) -> Ratings:
+              items: Vocab, *, scale: Sequence[int | float] | None, implicit: bool, name: str, notes: tuple[str, ...]) -> Ratings:
     """Ratings of distinct pairs, with their scale, and notes on what was done."""
+    if implicit:
+        return _events(user, item, value, time, users, items, name=name, notes=notes)
     last = _last_of_each(user.astype(np.int64) * len(items) + item, time)
     if last is not None:
         notes += (f"Duplicate pairs: {int((~last).sum()):,} of {len(value):,} ratings dropped, the last of each pair "
@@ -293,6 +311,25 @@ def _assemble(user: np.ndarray, item: np.ndarray, value: np.ndarray, time: np.nd
     for note in notes:
         log.info("%s: %s", name, note)
     return Ratings(user, item, value, users, items, time=time, scale=roles.stated_scale(scale), name=name, notes=notes)
+
+
+def _events(user: np.ndarray, item: np.ndarray, value: np.ndarray, time: np.ndarray | None, users: Vocab, items: Vocab, *,
+            name: str, notes: tuple[str, ...]) -> Ratings:
+    """Events of distinct pairs, each with its count and its newest time."""
+    pair = user.astype(np.int64) * len(items) + item
+    distinct, first, which = np.unique(pair, return_index=True, return_inverse=True)
+    if len(distinct) < len(pair):
+        notes += (f"Repeated events: {len(pair):,} events are of {len(distinct):,} pairs, whose counts are added up.",)
+        value = np.bincount(which, value).astype(np.float32)
+        user, item = user[first], item[first]
+        if time is not None:
+            newest = np.full(len(distinct), np.iinfo(np.int64).min)
+            np.maximum.at(newest, which, time)
+            time = newest
+    for note in notes:
+        log.info("%s: %s", name, note)
+    return Ratings(user, item, value, users, items, time=time, scale=(0.0, float(value.max())), implicit=True, name=name,
+                   notes=notes)
 
 
 def _last_of_each(pair: Int64[np.ndarray, " ratings"], time: np.ndarray | None) -> Bool[np.ndarray, " ratings"] | None:

@@ -58,10 +58,12 @@ def store(source: Ratings | str | Path, folder: str | Path, *, valid: int | floa
     same ratings and seed set aside the same. A row group holds whole rows, about `group_size` ratings.
     `progress` is called with percent done and what comes next. If it fails, nothing is left.
 
-    Raises: DataError as `read`, or if nothing remains to learn from; SettingError for an impossible share or a folder that
-    is not empty.
+    Raises: DataError as `read`, or if nothing remains to learn from; SettingError for an impossible share, a folder that
+    is not empty, or events.
     """
     folder = Path(folder)
+    if how.get("implicit") or (isinstance(source, Ratings) and source.implicit):
+        raise SettingError("Events cannot be stored yet, ratings can; hold the events in memory (recollect.read).")
     for name, share in (("valid", valid), ("test", test)):
         if not 0 <= share < 1:
             raise SettingError(f"{name} is a share of 0 or more and below 1, such as 0.05; found {share}.")
