@@ -3,19 +3,23 @@ import json
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 import typer
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import recollect as rc
 from recollect import memory
-from recollect.cli import app
+from recollect.cli import app, show
 from recollect.cli.show import as_json, settings_of
 from recollect.cli.verb import told
 from recollect.errors import SettingError
+from recollect.kernels import multiplies_16_bits
 from recollect.room import Room
 
 SMALL = ["--set", "hidden=6", "--set", "reg=2", "--set", "epochs=6", "--threads", "1"]
@@ -198,6 +202,66 @@ def test_train_says_what_came_out(work: Path, tmp_path: Path) -> None:
     assert rc.load_model(tmp_path / "run").given_.fingerprint == found["fingerprint"]
 
 
+def test_train_draws_the_curve_where_asked_and_never_into_json(work: Path, tmp_path: Path) -> None:
+    drawn = call("train", work / "split", "--out", tmp_path / "drawn", *SMALL, "--curve").stdout
+    assert drawn.startswith("RMSE by epoch   ● kept: epoch ")
+    assert " training " in drawn
+    assert "by epoch" not in call("train", work / "split", "--out", tmp_path / "piped", *SMALL).stdout
+    answer("train", work / "split", "--out", tmp_path / "json", *SMALL, "--curve")
+    assert "There is no curve" in call("train", work / "split", "--out", tmp_path / "bias", "--model", "bias", "--curve").stdout
+
+
+def test_on_a_terminal_the_curve_is_drawn_while_and_after(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "_console", lambda file: Console(file=file, force_terminal=True, width=90, height=30))
+    args = ["train", work / "split", *SMALL, "--out"]
+    asked = call(*args, tmp_path / "run")
+    assert "RMSE by epoch" in asked.stdout
+    assert "RMSE by epoch" in asked.stderr
+    kept_quiet = call(*args, tmp_path / "quiet", "--quiet")
+    assert "RMSE by epoch" in kept_quiet.stdout
+    assert kept_quiet.stderr == ""
+    assert "by epoch" not in call(*args, tmp_path / "none", "--no-curve").output
+    assert "by epoch" not in call(*args, tmp_path / "json", "--json").output
+    without = call("train", work / "split", "--model", "bias", "--out", tmp_path / "bias")
+    assert without.exit_code == 0
+    assert "There is no curve" not in without.output
+
+
+def test_train_writes_a_board(work: Path, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    args = ["train", work / "split", *SMALL, "--set", "optimizer=adam", "--board", tmp_path / "board", "--histograms"]
+    answer(*args, "--out", tmp_path / "run")
+    found = EventAccumulator(str(tmp_path / "board"))
+    found.Reload()
+    assert [event.step for event in found.Scalars("rmse/train")] == [1, 2, 3, 4, 5, 6]
+    assert "gradients/input.weight" in found.Tags()["histograms"]
+    again = call(*args, "--out", tmp_path / "other")
+    assert again.exit_code == 1
+    assert "holds the figures of another fit" in again.stderr
+
+
+def test_precision_and_device_are_those_asked_for(work: Path, tmp_path: Path) -> None:
+    args = ["train", work / "split", "--device", "cpu", "--set", "epochs=1", "--threads", "1"]
+    found = answer(*args, "--out", tmp_path / "run", "--precision", "32")
+    assert found["device"] == "cpu"
+    refused = call(*args, "--out", tmp_path / "mixed", "--precision", "mixed")
+    assert "16-bit products keep three" in refused.stderr     # L-BFGS
+
+
+def test_a_fit_that_broke_down_says_so_first_and_for_good(work: Path, tmp_path: Path) -> None:
+    args = ["train", work / "split", "--out", tmp_path / "run", "--model", "deeprec", "--threads", "1", "--set", "hidden=8,4",
+            "--set", "dropout=0", "--set", "batch_size=20", "--set", "learning_rate=0.02", "--set", "epochs=9", "--set",
+            "milestones=[6]", "--set", "decay=1e6"]
+    shown = call(*args)
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith("Training broke down. The loss became ")
+    again = answer(*args, "--resume")
+    assert "The fit ends with the weights of epoch " in again["stopped"]
+    assert rc.load_model(tmp_path / "run").history_.stopped == again["stopped"]
+    assert answer(*args[:3], tmp_path / "new", *args[4:])["stopped"] == again["stopped"]
+
+
 def test_evaluate_says_what_held_out_says(work: Path) -> None:
     found = answer("evaluate", work / "run", work / "split" / "test.parquet", "--ranking", "-n", 5)
     model = rc.load_model(work / "run")
@@ -278,6 +342,8 @@ def test_compare_scores_models_on_the_same_splits(work: Path, tmp_path: Path) ->
 def test_doctor_tests_the_installation_and_says_what_fits() -> None:
     found = answer("doctor")
     assert found["self_test_seconds"] > 0
+    assert found["multiplies_16_bits"]["cpu"] == multiplies_16_bits(torch.device("cpu"))
+    assert found["packages"]["tensorboard"] == version("tensorboard")
     assert {fit["data"] for fit in found["fits"]} == {"MovieLens 1M", "MovieLens 10M", "Netflix"}
 
 
@@ -318,6 +384,12 @@ def test_train_refuses_what_the_memory_will_not_do_for_unless_told_to_try(work: 
     (["train", "ratings.csv", "--out", "x", "--set", "hidden"], "--set takes KEY=VALUE"),
     (["train", "ratings.csv", "--out", "x", "--valid", "2"], "--valid is a share"),
     (["train", "ratings.csv", "--out", "x", "--plot", "curve.txt"], "curve.txt must end in .png"),
+    (["train", "ratings.csv", "--out", "x", "--histograms"], "name its folder with --board"),
+    (["train", "ratings.csv", "--out", "x", "--board", "x/board"], "lies in x, which is for the model alone"),
+    (["train", "ratings.csv", "--out", "x", "--board", "ratings.csv"], "name a folder for the board"),
+    (["train", "ratings.csv", "--out", "x", "--precision", "16"], 'precision is "32" or "mixed"'),
+    (["train", "ratings.csv", "--out", "x", "--device", "cuda:9"], "sees no GPU here; use"),
+    (["compare", "ratings.csv", "--model", "bias", "--device", "gpu"], 'device is "cpu" or "cuda"'),
     (["train", "ratings.csv", "--out", "x", "--user-column", "usr"], "There is no column 'usr'"),
     (["train", "planted/tiny", "--out", "x", "--user-column", "usr"], "is a data set by name"),
     (["train", "ratings.csv", "--out", "run"], "holds a finished model"),
@@ -451,8 +523,8 @@ from recollect.cli.show import Screen
 shown = Screen.epochs
 
 @contextmanager
-def epochs(screen, most):
-    with shown(screen, most) as watch:
+def epochs(screen, most, **more):
+    with shown(screen, most, **more) as watch:
         def stop(figures):
             watch(figures)
             if figures["epoch"] == 4:

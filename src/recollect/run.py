@@ -15,7 +15,7 @@ import torch
 from recollect.errors import SettingError
 
 Watcher = Callable[[dict[str, float]], None]  # called after each epoch with that epoch's figures
-NetWatcher = Callable[[dict[str, float], torch.nn.Module], None]    # and with the network, its last gradients still there
+NetWatcher = Callable[[dict[str, float], torch.nn.Module], None]   # and with the network; but for L-BFGS, with its last gradients
 
 
 @dataclass(frozen=True, kw_only=True)

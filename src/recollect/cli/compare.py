@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
+from rich.text import Text
 
 from recollect import jobs
-from recollect.cli.fit import Threads, cut, figure
+from recollect.cli.fit import Device, Threads, cut, figure
 from recollect.cli.show import Answer, Screen, as_json, memory, seconds, settings_of, table
 from recollect.cli.sources import Columns, Seed, Source, ratings_from
 from recollect.data.ratings import AnyRatings, Ratings
@@ -30,6 +31,7 @@ class Fit:
     test: Ratings
     seed: int
     threads: int | None
+    device: str
     ranking: bool
     keep_errors: bool        # the errors of each rating, to compare models on a single split
 
@@ -51,16 +53,19 @@ def compare(screen: Screen, source: Source, columns: Columns,
             test: Annotated[float, typer.Option(help="Share of the ratings to be judged on.")] = 0.1,
             valid: Annotated[float, typer.Option(help="Share of the rest to stop by.")] = 0.05,
             repeat: Annotated[int, typer.Option(min=1, help="How many random splits.")] = 5,
-            seed: Seed = 0, threads: Threads = None,
+            seed: Seed = 0, threads: Threads = None, device: Device = "cpu",
             ranking: Annotated[bool, typer.Option("--ranking", help="Rank all items for each user, too.")] = False,
             out: Annotated[Path | None, typer.Option(metavar="JSON", help="Write all figures here.")] = None) -> Answer:
     """Compare models on the same random splits: errors with intervals, what differs by more than chance, time and memory."""
     entries = entries_of(models, settings_of(settings or ()))
     if not 0 < test < 1:
         raise SettingError(f"--test is a share above 0 and below 1, such as 0.1; found {test}.")
+    from recollect.run import Run
+
+    Run(device=device)      # refused before the work
     ratings = ratings_from(source, columns)
     fits, results = _fits(entries, ratings, test=test, valid=valid, seeds=range(seed, seed + repeat), threads=threads,
-                          ranking=ranking), []
+                          device=device, ranking=ranking), []
     with screen.steps("fits", repeat * len(entries)) as step:
         names = [f"{name}, seed {s}" for s in range(seed, seed + repeat) for name in entries]
         step(0, names[0])
@@ -71,6 +76,7 @@ def compare(screen: Screen, source: Source, columns: Columns,
     tests = differences(by_name, test_share=test) if len(entries) > 1 else []
     found = {"data": ratings.name, "fingerprint": ratings.fingerprint, "scale": ratings.scale,
              "split": {"how": "random", "test": test, "valid": valid}, "seeds": list(range(seed, seed + repeat)),
+             "device": device,
              "models": {name: _summary(entries[name], runs, test_share=test) for name, runs in by_name.items()},
              "differences": tests, "versions": _versions()}
     if out is not None:
@@ -107,12 +113,12 @@ def entries_of(models: list[str], settings: dict[str, Any]) -> dict[str, Entry]:
 
 
 def _fits(entries: dict[str, Entry], ratings: Ratings, *, test: float, valid: float, seeds: range, threads: int | None,
-          ranking: bool) -> Iterator[Fit]:
+          device: str, ranking: bool) -> Iterator[Fit]:
     for seed in seeds:
         parts = cut(ratings, valid=valid, test=test, seed=seed)
         assert parts.test is not None
         for entry in entries.values():
-            yield Fit(entry.model, entry.settings, parts.train, parts.valid, parts.test, seed, threads, ranking,
+            yield Fit(entry.model, entry.settings, parts.train, parts.valid, parts.test, seed, threads, device, ranking,
                       keep_errors=len(seeds) == 1)
 
 
@@ -122,13 +128,14 @@ def fit(job: Fit) -> dict[str, Any]:
     from recollect.evaluation.protocol import full_ranking, held_out
     from recollect.run import Run, peak_memory_mb
 
-    run = Run(seed=job.seed, threads=job.threads)
+    run = Run(seed=job.seed, threads=job.threads, device=job.device)
     model = catalogue.make(job.model, **job.settings).fit(job.train, job.valid, run)
     peak = peak_memory_mb()
     scores = held_out(model, job.test)
     lists = full_ranking(model, job.test) if job.ranking else None
     return {"rmse": scores["rmse"], "mae": scores["mae"], "seconds": model.seconds_, "peak_memory_mb": peak,
             "n_test": len(job.test), "n_cold": scores.about["n_cold"], "best_epoch": model.history_.best_epoch,
+            "stopped": model.history_.stopped or None,
             "ranking": {name: lists[name] for name in (*lists.names(), *lists.whole)} if lists else {},
             "interval": figure(scores, "rmse") if job.keep_errors else None,
             "errors": (scores.values["rmse"], job.test.user) if job.keep_errors else None}
@@ -154,7 +161,7 @@ def _summary(entry: Entry, runs: list[dict[str, Any]], *, test_share: float) -> 
     if interval is None:
         mean, low, high = mean_interval([run["rmse"] for run in runs], test_share=test_share)
         interval = {"value": mean, "low": low, "high": high}
-    every = ("rmse", "mae", "seconds", "peak_memory_mb", "n_test", "n_cold", "best_epoch")
+    every = ("rmse", "mae", "seconds", "peak_memory_mb", "n_test", "n_cold", "best_epoch", "stopped")
     ranking = {name: statistics.fmean(run["ranking"][name] for run in runs) for name in runs[0]["ranking"]}
     return {"model": entry.model, "settings": catalogue.settings(catalogue.make(entry.model, **entry.settings)),
             "rmse": interval, "mae": statistics.fmean(run["mae"] for run in runs), "ranking": ranking,
@@ -176,6 +183,9 @@ def _shown(found: dict[str, Any]) -> list[RenderableType]:
         table(("model", "RMSE", "95% interval", "MAE", "time of a fit", "peak memory"), rows, title=found["data"]),
         f"{splits}; {found['split']['test']:.0%} test, all {some['n_test']:,} ratings scored ({some['n_cold']:,} cold "
         f"in the first). Intervals {over}. Memory is that of a fresh process, Python and its libraries included.", ""]
+    for name, about in found["models"].items():
+        if broken := [run["stopped"] for run in about["runs"] if run["stopped"]]:
+            shown[-1:-1] = [Text(f"{name}: training broke down in {len(broken)} of {n}. {broken[0]}", style="bold red")]
     if names:
         lists = [(name, *about["ranking"].values()) for name, about in found["models"].items()]
         shown.append(table(("model", *names), lists, title="All items ranked"))

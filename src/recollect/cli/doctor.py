@@ -15,7 +15,8 @@ from recollect.cli.fit import Settings
 from recollect.cli.show import Answer, Screen, facts, memory, seconds, settings_of, table
 from recollect.errors import SettingError, TrainingError
 
-PACKAGES = ("recollect", "torch", "numpy", "numba", "scipy", "polars", "pyarrow", "safetensors", "matplotlib")
+PACKAGES = ("recollect", "torch", "numpy", "numba", "scipy", "polars", "pyarrow", "safetensors", "matplotlib",
+            "tensorboard")
 KNOWN = {"MovieLens 1M": (6_040, 3_706, 1_000_209), "MovieLens 10M": (69_878, 10_677, 10_000_054),
          "Netflix": (480_189, 17_770, 100_480_507)}      # users, items, ratings
 BATCHES = {"optimizer": "adam", "batch_size": 512}
@@ -43,21 +44,25 @@ def _machine() -> Answer:
     import torch
 
     from recollect.data import fetch
+    from recollect.kernels import multiplies_16_bits
     from recollect.memory import MB
     from recollect.room import room, total
 
-    there = room()
-    devices = ["cpu", *(f"cuda:{j} ({torch.cuda.get_device_name(j)})" for j in range(torch.cuda.device_count()))]
+    there, gpus = room(), [f"cuda:{j}" for j in range(torch.cuda.device_count())]
+    devices = ["cpu", *(f"{gpu} ({torch.cuda.get_device_name(gpu)})" for gpu in gpus)]
+    short = {device: multiplies_16_bits(torch.device(device)) for device in ("cpu", *gpus)}
     homes = [str(home.resolve()) for home in fetch.homes()]
     found: dict[str, Any] = {
         "python": platform.python_version(), "system": platform.platform(terse=True),
-        "packages": {name: _version(name) for name in PACKAGES}, "devices": devices, "threads": torch.get_num_threads(),
+        "packages": {name: _version(name) for name in PACKAGES}, "devices": devices, "multiplies_16_bits": short,
+        "threads": torch.get_num_threads(),
         "memory_mb": (total() or 0) / MB or None, "available_memory_mb": there.bytes / MB if there else None,
         "data_folders": {home: _holds(Path(home)) for home in homes}, "cache": homes[-1]}
     found["self_test_seconds"] = _self_test()
     about = {"Python": f"{found['python']} on {found['system']}",
              **{name: v or "not installed" for name, v in found["packages"].items()},
              "devices": ", ".join(devices), "threads": found["threads"],
+             "16-bit products": ", ".join(f"{device}: {'yes' if has else 'no'}" for device, has in short.items()),
              "memory": "unknown" if found["memory_mb"] is None else memory(found["memory_mb"]),
              "available": f"{memory(there.bytes / MB)} ({there.limit})" if there else "unknown"}
     folders = {home: ", ".join(holds) or ("empty" if Path(home).is_dir() else "not there yet")

@@ -13,9 +13,11 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.console import RenderableType
+from rich.text import Text
 
 from recollect.cli.show import Answer, Screen, as_json, facts, memory, seconds, settings_of, table
 from recollect.cli.sources import Columns, Seed, Source, is_split, parts_from, ratings_from
+from recollect.cli.watching import Watching
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 
@@ -23,6 +25,7 @@ Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE"
                                                     help="A setting of the model, such as hidden=500; repeat it for "
                                                          "more.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor cores to use; all, if not stated.")]
+Device = Annotated[str, typer.Option(help="Where to fit: cpu, cuda, cuda:1.")]
 
 
 def models(screen: Screen,
@@ -71,41 +74,41 @@ class Parts:
     test: Ratings | None
 
 
-def train(screen: Screen, source: Source, columns: Columns,
+def train(screen: Screen, source: Source, columns: Columns, watching: Watching,
           out: Annotated[Path, typer.Option(metavar="RUN", help="The folder for the model.")],
           model: Annotated[str, typer.Option(help="Its name; `recollect models` has all.")] = "autorec",
           settings: Settings = None,
           valid: Annotated[float | None, typer.Option(help="Share to stop by; 0.05 if not stated.")] = None,
           test: Annotated[float, typer.Option(help="Share of the ratings to be judged on, drawn at random.")] = 0.0,
-          seed: Seed = 0, threads: Threads = None,
+          seed: Seed = 0, threads: Threads = None, device: Device = "cpu",
+          precision: Annotated[str | None, typer.Option(metavar="32|mixed", help="Of dense products, mixed being in 16 bits; "
+                                                        "what suits the model, if not stated.")] = None,
           resume: Annotated[bool, typer.Option("--resume", help="Take up a fit that was interrupted.")] = False,
           memory_check: Annotated[bool, typer.Option("--memory-check/--no-memory-check",
-                                                     help="Refuse a fit for which the memory will not do.")] = True,
-          plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the training curve.")] = None) -> Answer:
+                                                     help="Refuse a fit for which the memory will not do.")] = True) -> Answer:
     """Fit a model and keep it in a folder. Ctrl-C stops after the epoch; --resume takes it up again."""
-    from recollect import catalogue, checkpoint, report
+    from recollect import catalogue, checkpoint
     from recollect.run import Run
 
     recipe = catalogue.make(model, **settings_of(settings or ()))
-    if plot is not None:
-        report.check(plot)
+    run = Run(seed=seed, threads=threads or Run().threads, device=device, precision=precision, folder=out, resume=resume,
+              memory_check=memory_check)
     if _is_finished(out, resume=resume):
         return _finished(out)
+    boards = watching.boards(out, resume=resume)
     parts = parts_of(source, columns, valid=valid, test=test, seed=seed)
     expected = _expected(recipe, parts)
     screen.say(*_header(recipe, parts, out, expected))
     try:
-        with screen.epochs(catalogue.settings(recipe).get("epochs", 1)) as watch:
-            run = Run(seed=seed, threads=threads or Run().threads, folder=out, resume=resume, watchers=(watch,),
-                      memory_check=memory_check)
-            recipe.fit(parts.train, parts.valid, run)
+        with screen.epochs(catalogue.settings(recipe).get("epochs", 1), drawn=watching.curve is not False) as watch:
+            recipe.fit(parts.train, parts.valid, dataclasses.replace(run, watchers=(watch,), net_watchers=boards))
     except KeyboardInterrupt as stopped:
         raise KeyboardInterrupt(_how_to_resume(out, str(stopped))) from None
     checkpoint.save(recipe, out)
-    found = {**_result(recipe, parts, out), **expected}
-    if plot is not None:
-        report.curve(recipe.history_, plot, title=f"{type(recipe).__name__} on {_name(parts)}")
-    return Answer({**found, "plot": plot}, _told(found))
+    found = {**_result(recipe, parts, out), **expected, "device": device, "plot": watching.plot,
+             "board": watching.board}
+    drawn = watching.drawn(screen, recipe.history_, title=f"{type(recipe).__name__} on {_name(parts)}")
+    return Answer(found, [*drawn, *_told(found)])
 
 
 def parts_of(source: str, columns: Columns, *, valid: float | None, test: float, seed: int) -> Parts:
@@ -168,8 +171,15 @@ def _finished(out: Path) -> Answer:
     from recollect import checkpoint
 
     about = checkpoint.describe(out)
-    return Answer({"out": out, "finished_before": True, "model": about["model"], "settings": about["settings"]},
-                  [f"The {about['model']} in {out} is finished already; nothing to resume."])
+    stopped = about["history"].get("stopped") or None      # checkpoints did not always have it
+    return Answer({"out": out, "finished_before": True, "model": about["model"], "settings": about["settings"],
+                   "stopped": stopped},
+                  [*_broke_down(stopped), f"The {about['model']} in {out} is finished already; nothing to resume."])
+
+
+def _broke_down(stopped: str | None) -> list[RenderableType]:
+    """What to say first of a fit that ended before its time."""
+    return [Text(f"Training broke down. {stopped}", style="bold red"), ""] if stopped else []
 
 
 def _expected(recipe: Any, parts: Parts) -> dict[str, float | None]:
@@ -229,8 +239,8 @@ def _result(recipe: Any, parts: Parts, out: Path) -> dict[str, Any]:
             "train_ratings": len(parts.train), "valid_ratings": None if parts.valid is None else len(parts.valid),
             "epochs": len(history), "best_epoch": history.best_epoch,
             "train_rmse": train_rmse.get(history.best_epoch), "valid_rmse": history.best_valid_rmse,
-            "seconds": max(recipe.seconds_, history.seconds), "peak_memory_mb": peak_memory_mb(),
-            "test": None if parts.test is None else _tested(recipe, parts.test, out)}
+            "stopped": history.stopped or None, "seconds": max(recipe.seconds_, history.seconds),
+            "peak_memory_mb": peak_memory_mb(), "test": None if parts.test is None else _tested(recipe, parts.test, out)}
 
 
 def _tested(recipe: Any, test: Ratings, out: Path) -> dict[str, Any]:
@@ -264,4 +274,6 @@ def _told(found: dict[str, Any]) -> list[RenderableType]:
                                          f"{test[name]['high']:.4f}]"
                  for name in ("rmse", "mae")}
         rows["test ratings"] = f"{test['ratings']:,}, of these cold: {test['cold']:,}"
-    return [facts(rows), "", f"Next: recollect recommend {found['out']} --user ID"]
+    if found["board"]:
+        rows["board"] = f"{found['board']}, to be seen with: tensorboard --logdir {found['board']}"
+    return [*_broke_down(found["stopped"]), facts(rows), "", f"Next: recollect recommend {found['out']} --user ID"]

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from recollect.cli import curve
 from recollect.errors import SettingError
 
 WIDTH = 100            # columns, where there is no terminal to ask
 LINE_SECONDS = 10.0    # between two lines of progress, where there is no terminal for a bar
+CURVE_SECONDS = 1.0    # between two drawings of a curve
+LEAST_ROWS = 8         # of the terminal that a curve leaves free
 EVERYWHERE = "Everywhere"
 
 
@@ -100,25 +103,42 @@ class Screen:
             log.removeHandler(handler)
             log.setLevel(before)
 
+    def curve(self, epochs: Sequence[dict[str, float]], *, kept: int) -> Text:
+        """The figures of these epochs as a curve, for the answer."""
+        return curve.curve(epochs, kept=kept, width=min(self.out.width, WIDTH), plain=self.out.options.ascii_only)
+
+    def _has_room(self) -> bool:
+        """Whether progress may take many lines."""
+        return self.err.is_terminal and not self.json and self.err.height > 2 * LEAST_ROWS
+
     @contextmanager
-    def epochs(self, most: int) -> Iterator[Callable[[dict[str, float]], None]]:
-        """A function to call after each epoch with its figures; shows a bar, or a line now and then without a "
-          "terminal."""
+    def epochs(self, most: int, *, drawn: bool = False) -> Iterator[Callable[[dict[str, float]], None]]:
+        """A function to call after each epoch with its figures; shows a bar, or a line now and then without a terminal. If
+        `drawn`, the curve so far stands above the bar, where there is room for it."""
         if self.quiet:
             yield lambda figures: None
             return
-        bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-                       TextColumn("{task.fields[figures]}"), TextColumn("at most"), TimeRemainingColumn(compact=True),
-                       TextColumn("left"), console=self.err, transient=True, disable=not self.err.is_terminal)
+        bar = _Bar(TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+                   TextColumn("{task.fields[figures]}"), TextColumn("at most"), TimeRemainingColumn(compact=True),
+                   TextColumn("left"), console=self.err, transient=True, disable=not self.err.is_terminal)
         task, seen, said = bar.add_task("epoch", total=most, figures="", start=False), {}, time.monotonic()
+        epochs: list[dict[str, float]] = []
+        drawn_at = -math.inf
 
         def watch(figures: dict[str, float]) -> None:
-            nonlocal said
+            nonlocal said, drawn_at
             if not bar.live.is_started and not bar.disable:
                 bar.start()
             bar.start_task(task)
             seen.update({key: figures[key] for key in ("train_rmse", "valid_rmse") if key in figures})
             text = "  ".join(f"{key.replace('_rmse', '')} {value:.4f}" for key, value in seen.items())
+            if epochs and figures["epoch"] <= epochs[-1]["epoch"]:
+                epochs.clear()      # a second fit
+            epochs.append(figures)
+            if drawn and self._has_room() and time.monotonic() - drawn_at > CURVE_SECONDS:
+                drawn_at = time.monotonic()
+                bar.above = curve.curve(epochs, width=min(self.err.width, WIDTH), height=min(11, self.err.height - LEAST_ROWS),
+                                        plain=self.err.options.ascii_only)
             bar.update(task, completed=int(figures["epoch"]), figures=text)
             if not self.err.is_terminal and time.monotonic() - said > LINE_SECONDS:
                 said = time.monotonic()
@@ -139,6 +159,17 @@ class Screen:
                       TimeElapsedColumn(), console=self.err, transient=True, disable=not self.err.is_terminal) as bar:
             task = bar.add_task("", total=total)
             yield lambda done, now: bar.update(task, completed=done, description=now)
+
+
+class _Bar(Progress):
+    """A bar, and what stands above it."""
+
+    above: RenderableType = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self.above:
+            yield self.above
+        yield from super().get_renderables()
 
 
 class _Notes(logging.Handler):

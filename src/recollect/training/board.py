@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +24,9 @@ class Board:
     After each epoch it writes every figure of it, the epoch being the step: `train_rmse` as `rmse/train`, `valid_rmse` as
     `rmse/valid`, and so on, all else as `fit/learning_rate`, …; the page Custom Scalars has training and validation RMSE in one
     picture. With `histograms`, also `weights/NAME` of each parameter and `gradients/NAME` of the last step's gradient, the
-    penalty included. A parameter without a gradient has no such histogram; of a row-sparse gradient, `gradients/NAME, touched
-    rows` has the rows that are there. What is no finite number is in no histogram; how many there are is in `not finite/…`.
+    penalty included. A parameter without a gradient has no such histogram (with L-BFGS none has: it takes the gradients away); of
+    a row-sparse gradient, `gradients/NAME, touched rows` has the rows that are there. What is no finite number is in no
+    histogram; how many there are is in `not finite/…`.
 
     From the first epoch that it sees on, a board takes the place of what the folder holds: a resumed fit goes on in its curve,
     another fit replaces it. One board serves one fit.
@@ -64,6 +66,8 @@ class Board:
     def _open(self, epoch: int, has_rmse: bool) -> Any:
         from torch.utils.tensorboard import SummaryWriter
 
+        while any(self.folder.glob(f"events.out.tfevents.{int(time.time()):010d}.*")):
+            time.sleep(0.05)      # files are read in the order of their names, and these begin with the second
         self._writer = SummaryWriter(str(self.folder), purge_step=epoch)
         if has_rmse:
             self._writer.add_custom_scalars({"training and validation": {"RMSE": ["Multiline", ["rmse/train", "rmse/valid"]]}})
