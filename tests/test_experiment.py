@@ -304,7 +304,18 @@ def test_data_that_are_not_here_are_told_and_nothing_is_downloaded(tmp_path, mon
     assert todo == []
     assert [each.jobs for each in planned] == [(), ()]
     assert kept.data()["movielens/10m"]["missing"] == (
-        f"movielens/10m is not here; `recollect data fetch movielens/10m` gets it, or put it at {tmp_path / 'ml-10m'}")
+        "movielens/10m is not here; `recollect data fetch movielens/10m` gets it, or put it at $RECOLLECT_DATA/ml-10m")
+
+
+def test_of_parts_that_are_not_asked_for_it_is_only_known_whether_their_data_are_here(tmp_path, monkeypatch):
+    monkeypatch.setattr(work, "missing", lambda name: None if name.startswith("planted") else "not here")
+    kept = Results(tmp_path)
+    parts = [file.Part(name, name, {"how": "random"}) for name in ("planted/tiny", "planted/big", "far/x")]
+    data = work.look_for_data(parts[:1], kept, others=parts)
+    assert set(data) == {"planted/tiny", "far/x"}
+    assert data["far/x"] == {"missing": "not here"}
+    monkeypatch.setattr(work, "missing", lambda name: None)
+    assert work.look_for_data(parts[:1], kept, others=parts)["far/x"] == {}
 
 
 @pytest.mark.parametrize(("needs", "cores", "available", "n"), [

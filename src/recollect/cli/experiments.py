@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,7 +36,7 @@ def run(screen: Screen,
 
     experiment = files.read(file)
     chosen, kept = files.chosen(experiment, only or ()), Results(results)
-    data = work.look_for_data([part for _, part in chosen], kept)
+    data = work.look_for_data([part for _, part in chosen], kept, others=experiment.parts.values())
     for name in dict.fromkeys(part.data for _, part in chosen):
         if "missing" in data[name]:
             screen.say(f"skipped: {data[name]['missing']}")
@@ -44,8 +45,17 @@ def run(screen: Screen,
     jobs = {job.key for each in planned for job in each.jobs}
     screen.say(f"{len(jobs)} runs, {len(jobs) - len(todo)} cached, {len(todo)} to do")
     if not list_:
-        _work(screen, todo, processes)
+        with _stoppable(results):
+            _work(screen, todo, processes)
     return _answer(experiment.name, planned, kept, data, {task.job.key for task in todo}, listed=list_)
+
+
+@contextmanager
+def _stoppable(kept: Path) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Stopped. What is finished is kept in {kept}; the same command goes on.") from None
 
 
 def _work(screen: Screen, todo: Sequence[Any], processes: int | None) -> None:
@@ -129,7 +139,7 @@ def tune(screen: Screen,
 
     space = tuning.read(file)
     kept = storage or Path("runs/tune") / f"{space.name}.journal"
-    with screen.steps("candidates", trials or space.trials) as step:
+    with _stoppable(kept), screen.steps("candidates", trials or space.trials) as step:
         def watch(done: int, told: str) -> None:
             screen.say(f"candidate {done}: {told}")
             step(done, told)

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,11 +59,18 @@ class Planned:
 # --- what there is to do -------------------------------------------------------------------------------------------------
 
 
-def look_for_data(parts: Sequence[Part], results: Results) -> dict[str, dict[str, Any]]:
-    """What is known of the parts' data, read anew if they are here, and kept with the results."""
-    for name in dict.fromkeys(part.data for part in parts):
+def look_for_data(parts: Sequence[Part], results: Results, *, others: Iterable[Part] = ()) -> dict[str, dict[str, Any]]:
+    """What is known of the parts' data, read anew if they are here, and kept with the results; of those of other parts, only
+    whether they are here."""
+    wanted = dict.fromkeys(part.data for part in parts)
+    for name in wanted | dict.fromkeys(part.data for part in others):
         why = missing(name)
-        results.note_data(name, {"missing": why} if why else _about(sources.load(name)))
+        if why:
+            results.note_data(name, {"missing": why})
+        elif name in wanted:
+            results.note_data(name, _about(sources.load(name)))
+        elif "missing" in results.data().get(name, {}):
+            results.note_data(name, {})
     return results.data()
 
 
@@ -74,14 +81,15 @@ def missing(name: str) -> str | None:
     (family, _, variant), places = name.partition("/"), fetch.homes()
     if family == "netflix":
         is_here = any(netflix.is_folder(place / folder) for place in places for folder in netflix.FOLDERS)
-        return None if is_here else f"{name} is not here; put your copy of the Netflix Prize at {places[0] / netflix.FOLDERS[0]}"
+        place = f"$RECOLLECT_DATA/{netflix.FOLDERS[0]}"
+        return None if is_here else f"{name} is not here; put your copy of the Netflix Prize at {place}"
     if family != "movielens":
         return None     # made here
     release = movielens.VARIANTS[variant]
     files = [path for place in places for path in (place / release.folder / release.ratings, place / f"{release.folder}.zip")]
     if any(path.is_file() for path in files):
         return None
-    return f"{name} is not here; `recollect data fetch {name}` gets it, or put it at {places[0] / release.folder}"
+    return f"{name} is not here; `recollect data fetch {name}` gets it, or put it at $RECOLLECT_DATA/{release.folder}"
 
 
 def _about(ratings: Ratings) -> dict[str, Any]:

@@ -161,7 +161,7 @@ def how_split(part: Part, table: Table) -> str:
     """The splits in words."""
     cuts = table.cuts(part)
     rest = {k: v for k, v in cuts[0].settings.items() if k not in ("how", "fold")}
-    told = ", ".join(f"{key} {shown(value)}" for key, value in rest.items())
+    told = ", ".join(f"{key} {' to '.join(value) if isinstance(value, list) else value}" for key, value in rest.items())
     seeds = [cut.seed for cut in cuts]
     which = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds == list(range(seeds[0], seeds[-1] + 1)) \
         else ", ".join(map(str, seeds))
