@@ -94,12 +94,13 @@ def test_a_history_with_the_first_name_of_its_figure_is_read(few, tmp_path):
     folder = rc.save(make("autorec", hidden=2, epochs=2).fit(few), tmp_path / "m")
     about = json.loads((folder / "model.json").read_text())
     history = about["history"]
-    for name in ("best_valid", "train_name", "valid_name"):
+    for name in ("best_valid", "train_name", "valid_name", "stopped"):
         history.pop(name)
     about.pop("checksum")
     about["history"] = {**history, "best_valid_rmse": 0.5}
     (folder / "model.json").write_text(json.dumps({**about, "checksum": checksum(about)}))
-    assert rc.load_model(folder).history_.best_valid_rmse == 0.5
+    read = rc.load_model(folder).history_
+    assert (read.best_valid_rmse, read.stopped) == (0.5, "")
 
 
 def test_titles_of_one_type_only_keep_it(few, tmp_path):

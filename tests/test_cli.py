@@ -262,6 +262,14 @@ def test_a_fit_that_broke_down_says_so_first_and_for_good(work: Path, tmp_path: 
     assert answer(*args[:3], tmp_path / "new", *args[4:])["stopped"] == again["stopped"]
 
 
+def test_compare_tells_which_fits_broke_down(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recollect.jobs.each", lambda fit, fits, processes: map(fit, fits))
+    settings = ("hidden=8,4", "dropout=0", "batch_size=20", "learning_rate=0.02", "epochs=9", "milestones=[6]", "decay=1e6")
+    result = call("compare", work / "ratings.csv", "--model", "deeprec", "--repeat", 1, "--threads", 1,
+                  *(word for each in settings for word in ("--set", f"deeprec.{each}")))
+    assert "deeprec: training broke down in 1 of 1. The loss became " in result.stdout
+
+
 def test_evaluate_says_what_held_out_says(work: Path) -> None:
     found = answer("evaluate", work / "run", work / "split" / "test.parquet", "--ranking", "-n", 5)
     model = rc.load_model(work / "run")

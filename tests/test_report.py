@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 from scipy import stats
 
 from recollect.errors import SettingError
@@ -16,6 +17,7 @@ from recollect.experiment.results import Results, job_of
 from recollect.report import pages, pictures
 from recollect.report.sheets import gather
 from recollect.report.verdict import Outcome, of_check, of_claim
+from recollect.training.watch import History
 
 NONE = float("nan")
 
@@ -268,6 +270,31 @@ def test_a_figure_over_a_setting_has_a_point_for_each_value(chapter_files):
     (line,) = axes.get_lines()[:1]
     np.testing.assert_allclose(line.get_xydata(), [(1, 0.99), (5, 0.98), (100, 0.97)])
     assert axes.get_xscale() == "log"
+
+
+def drawn(history, path):
+    """The words in the picture of a training curve."""
+    with rc_context({"svg.fonttype": "none"}):
+        return re.findall(r"<text[^>]*>([^<]*)</text>", pictures.curve(history, path / "curve.svg", title="here").read_text())
+
+
+def test_training_and_validation_of_one_kind_share_a_picture(tmp_path):
+    epochs = [{"epoch": float(j), "train_rmse": 2.0 / j, "valid_rmse": 3.0 / j} for j in (1, 2)]
+    words = drawn(History(epochs=epochs, best_epoch=2, best_valid=1.5), tmp_path)
+    assert words.count("RMSE") == words.count("training") == words.count("validation") == 1
+    assert "1.5000, epoch 2" in words
+
+
+def test_a_loss_and_another_figure_have_a_picture_each(tmp_path):
+    epochs = [{"epoch": float(j), "train_loss": 2.0 / j, "valid_ndcg@9": j / 10} for j in (1, 2)]
+    history = History(epochs=epochs, best_epoch=2, best_valid=0.2, train_name="train_loss", valid_name="valid_ndcg@9")
+    words = drawn(history, tmp_path)
+    assert {"loss", "ndcg@9", "0.2000, epoch 2"} <= set(words)
+    assert "RMSE" not in words
+
+
+def test_a_history_without_epochs_is_said_to_have_none(tmp_path):
+    assert "this model has no epochs" in drawn(History(), tmp_path)
 
 
 def test_without_the_libraries_it_says_what_to_install(monkeypatch):

@@ -130,7 +130,7 @@ class Screen:
             if not bar.live.is_started and not bar.disable:
                 bar.start()
             bar.start_task(task)
-            seen.update({key: figures[key] for key in ("train_rmse", "valid_rmse") if key in figures})
+            seen.update({key: value for key, value in figures.items() if key.startswith(("train_", "valid_"))})
             text = "  ".join(f"{key.replace('_rmse', '')} {value:.4f}" for key, value in seen.items())
             if epochs and figures["epoch"] <= epochs[-1]["epoch"]:
                 epochs.clear()      # a second fit

@@ -31,7 +31,9 @@ def check(path: str | Path) -> None:
 
 
 def curve(history: History, path: str | Path, *, title: str = "") -> Path:
-    """Draw train and validation RMSE over the epochs, the kept epoch marked; returns the path.
+    """Draw the training and the validation figure over the epochs, the kept epoch marked; returns the path.
+
+    Figures of two kinds, such as a loss and an NDCG, have a picture each, one below the other.
 
     Raises: SettingError as `check`.
     """
@@ -42,32 +44,41 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
     from matplotlib.ticker import MaxNLocator
 
     path = Path(path)
-    picture = Figure(figsize=(7, 4), dpi=150, layout="constrained")
-    axes = picture.add_subplot()
-    for key, name, colour in (("train_rmse", "training", "#8a8f98"), ("valid_rmse", "validation", "#c2410c")):
-        points = history.column(key)
-        if points:
-            axes.plot(*zip(*points, strict=True), label=name, color=colour, linewidth=1.8)
-    if math.isfinite(history.best_valid_rmse):
-        axes.plot(history.best_epoch, history.best_valid_rmse, "o", color="#c2410c")
-        axes.annotate(f"{history.best_valid_rmse:.4f}, epoch {history.best_epoch}",
-                      (history.best_epoch, history.best_valid_rmse), xytext=(0, 9), textcoords="offset points",
-                      ha="right" if history.best_epoch > len(history) / 2 else "left", color="#c2410c")
-        seen = [history.best_valid_rmse, *(value for _, value in history.column("train_rmse"))]
-        low, high = min(seen), 1.25 * history.best_valid_rmse   # the first epochs, far above, would flatten all the rest
-        axes.set_ylim(low - 0.1 * (high - low), max(high, low * 1.05))
-    axes.set(xlabel="epoch", ylabel="RMSE")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_title(title, loc="left", fontsize=11)
-    axes.grid(axis="y", color="#e5e7eb")
-    axes.spines[["top", "right"]].set_visible(False)
-    if history.epochs:
-        axes.legend(frameon=False)
-    else:
-        axes.text(0.5, 0.5, "this model has no epochs", ha="center", transform=axes.transAxes)
+    kinds = dict.fromkeys(key.partition("_")[2] for key in (history.train_name, history.valid_name) if history.column(key))
+    picture = Figure(figsize=(7, 4 if len(kinds) < 2 else 6), dpi=150, layout="constrained")
+    panels = picture.subplots(max(1, len(kinds)), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, kind in zip(panels, kinds, strict=False):
+        _fit(axes, history, kind)
+    if not kinds:
+        panels[0].text(0.5, 0.5, "this model has no epochs", ha="center", transform=panels[0].transAxes)
+    panels[-1].set_xlabel("epoch")
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[0].set_title(title, loc="left", fontsize=11)
     with replacing(path) as fresh:
         picture.savefig(fresh, format=path.suffix[1:])
     return path
+
+
+def _fit(axes: Any, history: History, kind: str) -> None:
+    """What was measured of one kind: "rmse", "loss", "ndcg@100"."""
+    for key, name, colour in ((history.train_name, "training", "#8a8f98"), (history.valid_name, "validation", "#c2410c")):
+        points = history.column(key)
+        if points and key.partition("_")[2] == kind:
+            axes.plot(*zip(*points, strict=True), "o-" if len(points) == 1 else "-", label=name, color=colour, linewidth=1.8)
+    by_epoch = dict(history.column(history.valid_name)) if history.valid_name.partition("_")[2] == kind else {}
+    kept, at = by_epoch.get(history.best_epoch, math.nan), history.best_epoch
+    if math.isfinite(kept):
+        axes.plot(at, kept, "o", color="#c2410c")
+        axes.annotate(f"{kept:.4f}, epoch {at}", (at, kept), xytext=(0, 9), textcoords="offset points",
+                      ha="right" if at > len(history) / 2 else "left", color="#c2410c")
+        if kind == "rmse":
+            seen = [kept, *(value for _, value in history.column("train_rmse") if math.isfinite(value))]
+            low, high = min(seen), 1.25 * kept      # the first epochs, far above, would flatten all the rest
+            axes.set_ylim(low - 0.1 * (high - low), max(high, low * 1.05))
+    axes.set_ylabel("RMSE" if kind == "rmse" else kind)
+    axes.grid(axis="y", color="#e5e7eb")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
 
 
 # --- the figures of an experiment -----------------------------------------------------------------------------------------
