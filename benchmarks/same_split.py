@@ -11,9 +11,9 @@ import time
 import numpy as np
 
 import recollect as rc
-from recollect.cli import give_memory_back
+from recollect.cli import share_the_machine
 
-give_memory_back()
+share_the_machine()
 
 
 def main() -> None:
