@@ -24,31 +24,72 @@ VARIANTS = [(name, {}) for name in names()] + [
     ("deeprec", {"side": "item"}), ("deeprec", {"tied": True, "refeed": 1}),
     ("deeprec", {"refeed": 2, "refeed_target": "input", "refit": True}),
     ("deeprec", {"last_activation": True, "activation": "lrelu", "refeed": 1, "refeed_share": 0.5}),
+    *(("deeprec", {"loss": loss, "center": False, "activation": "tanh", "refit": loss == "logistic", "epochs": 15})
+      for loss in ("weighted", "logistic", "multinomial")),
 ]
 
 
-@pytest.fixture(params=VARIANTS, ids=lambda v: "-".join([v[0], *(f"{k}={x}" for k, x in v[1].items())]))
-def model(request):
-    name, more = request.param
+def made(variant):
+    name, more = variant
     return make(name, **{**QUICK.get(name, {}), **more})
 
 
+def label(variant) -> str:
+    return "-".join([variant[0], *(f"{k}={x}" for k, x in variant[1].items())])
+
+
+@pytest.fixture(params=VARIANTS, ids=label)
+def model(request):
+    """Every model."""
+    return made(request.param)
+
+
+@pytest.fixture(params=[v for v in VARIANTS if made(v).output == "ratings"], ids=label)
+def rating_model(request):
+    return made(request.param)
+
+
+@pytest.fixture(params=[v for v in VARIANTS if made(v).output == "scores"], ids=label)
+def score_model(request):
+    return made(request.param)
+
+
 @pytest.fixture(scope="module")
-def parts(planted_small):
+def of_ratings(planted_small):
     return rc.random_split(planted_small.ratings, test=0.2, valid=0.1, seed=0)
+
+
+@pytest.fixture(scope="module")
+def of_events(planted_small):
+    """The higher half of the ratings as events."""
+    return rc.random_split(planted_small.ratings.events(from_=planted_small.ratings.mean), test=0.2, valid=0.1, seed=0)
+
+
+@pytest.fixture
+def parts(model, of_ratings, of_events):
+    """Of what the model learns from."""
+    return of_events if "events" in model.needs else of_ratings
 
 
 def rmse(model, test, **more) -> float:
     return float(np.sqrt(np.mean((model.predict(test.user, test.item, **more) - test.value) ** 2)))
 
 
-def test_predictions_are_in_the_scale_and_one_per_pair(model, parts):
+def test_predictions_are_in_the_scale_and_one_per_pair(rating_model, of_ratings):
+    model, parts = rating_model, of_ratings
     model.fit(parts.train, parts.valid)
     predicted = model.predict(parts.test.user, parts.test.item)
     assert predicted.shape == parts.test.user.shape
     assert predicted.dtype == np.float32
     assert predicted.min() >= parts.train.scale[0]
     assert predicted.max() <= parts.train.scale[1]
+
+
+def test_scores_are_finite_and_one_per_pair(score_model, of_events):
+    predicted = score_model.fit(of_events.train).predict(of_events.test.user, of_events.test.item)
+    assert predicted.shape == of_events.test.user.shape
+    assert predicted.dtype == np.float32
+    assert np.isfinite(predicted).all()
 
 
 def test_the_same_seed_gives_the_same_numbers(model, parts):
@@ -109,8 +150,9 @@ def test_the_order_of_pairs_does_not_matter_and_a_pair_may_be_asked_twice(model,
     np.testing.assert_allclose(forward, backward[::-1], atol=1e-5)
 
 
-def test_test_ratings_cannot_reach_a_prediction(model, parts):
+def test_test_ratings_cannot_reach_a_prediction(rating_model, of_ratings):
     """Other test values, same predictions: fit and predict never see them."""
+    model, parts = rating_model, of_ratings
     shuffled = dataclasses.replace(parts.test, value=np.random.default_rng(0).permutation(parts.test.value))
     model.fit(parts.train, parts.valid)
     honest = rc.held_out(model, parts.test)
@@ -121,18 +163,45 @@ def test_test_ratings_cannot_reach_a_prediction(model, parts):
         rc.held_out(model, parts.test, given=parts.train.union(parts.test))
 
 
+def test_test_events_cannot_reach_a_ranking(score_model, of_events):
+    """Other test items, worse lists: fit and ranking never see them. An error of a score means nothing."""
+    model, parts = score_model, of_events
+    model.fit(parts.train, parts.valid)
+    known = np.isin(np.arange(parts.train.n_users * parts.train.n_items), parts.train.union(parts.valid).pair)
+    user, item = np.divmod(np.random.default_rng(0).permutation(np.flatnonzero(~known))[:len(parts.test)], parts.train.n_items)
+    other = dataclasses.replace(parts.test, user=user.astype(np.int32), item=item.astype(np.int32))
+    assert rc.full_ranking(model, other)["ndcg@10"] < 0.8 * rc.full_ranking(model, parts.test)["ndcg@10"]
+    with pytest.raises(LeakError, match="shares"):
+        rc.full_ranking(model, parts.train)
+    with pytest.raises(LeakError, match="given"):
+        rc.full_ranking(model, parts.test, given=parts.train.union(parts.test))
+    with pytest.raises(DataError, match="without a unit"):
+        rc.held_out(model, parts.test)
+
+
 def test_train_and_valid_may_not_share_pairs(model, parts):
     with pytest.raises(LeakError, match="valid shares"):
         model.fit(parts.train, parts.train)
 
 
-def test_someone_new_is_folded_in_better_than_the_mean(model, planted_small):
+def test_someone_new_is_folded_in_better_than_the_mean(rating_model, planted_small):
     split = rc.new_user_split(planted_small.ratings, users=0.2, given=0.7, seed=1)
-    model.fit(split.train)
+    model = rating_model.fit(split.train)
     scores = rc.new_users(model, split)
     spread = float(np.std(split.test.value))
     assert scores["rmse"] < 0.95 * spread
     assert scores.about["n_cold"] == int((split.train.count("item")[split.test.item] == 0).sum())
+
+
+def test_someone_new_is_ranked_for_better_than_by_chance(score_model, planted_small):
+    """Most of what is to be found is in the better half of what they do not have."""
+    split = rc.new_user_split(planted_small.ratings.events(from_=planted_small.ratings.mean), users=0.2, given=0.7, seed=1)
+    scores = score_model.fit(split.train).fold_in(split.given.by_user)
+    good, never = np.zeros(scores.shape, bool), np.zeros(scores.shape, bool)
+    good[split.test.user, split.test.item] = never[split.given.user, split.given.item] = True
+    people = good.any(axis=1)
+    middle = np.nanmedian(np.where(never, np.nan, scores)[people], axis=1, keepdims=True)
+    assert (scores[people] > middle)[good[people]].mean() > 0.6
 
 
 def test_folding_in_a_fitted_user_resembles_their_predictions(model, parts):
@@ -146,30 +215,37 @@ def test_folding_in_a_fitted_user_resembles_their_predictions(model, parts):
 
 def test_one_user_only_is_an_error(model):
     alone = Ratings(np.zeros(3, np.int32), np.arange(3, dtype=np.int32), np.ones(3, np.float32), Vocab(["a"]),
-                    Vocab(["x", "y", "z"]))
+                    Vocab(["x", "y", "z"]), implicit="events" in model.needs)
     with pytest.raises(DataError, match="at least 2 users, found 1"):
         model.fit(alone)
 
 
-def test_a_rating_of_zero_survives(model, few):
-    model.fit(few)
+def test_ratings_and_events_are_not_taken_for_each_other(model, of_ratings, of_events):
+    other = of_ratings if "events" in model.needs else of_events
+    with pytest.raises(DataError, match=r"are ratings; take the high ones|are events; use popularity"):
+        model.fit(other.train)
+
+
+def test_a_rating_of_zero_survives(rating_model, few):
+    model = rating_model.fit(few)
     assert np.isfinite(model.predict(few.user, few.item)).all()
     assert len(model.given_) == 7
 
 
-def test_beats_the_bias_model_on_planted_tastes(parts):
+def test_beats_the_bias_model_on_planted_tastes(of_ratings):
     """Offsets cannot see the rank-2 part; every other model must."""
+    parts = of_ratings
     bias = rmse(find("bias")().fit(parts.train), parts.test)
-    for name in set(names()) - {"bias"}:
+    for name in set(names()) - {"bias", "popularity"}:
         for side, center in (("item", False), ("user", True)):
-            model = make(name, **QUICK[name], side=side, center=center).fit(parts.train, parts.valid)
+            model = make(name, **{"center": center, **QUICK[name], "side": side}).fit(parts.train, parts.valid)
             assert rmse(model, parts.test) < 0.9 * bias, (name, side)
 
 
 def test_sees_two_tastes(checkerboard):
     """The diagonal, which is held out, is liked by everyone."""
     user = np.arange(40)
-    for name in set(names()) - {"bias"}:
+    for name in set(names()) - {"bias", "popularity"}:
         model = make(name, **QUICK[name]).fit(checkerboard)
         assert model.predict(user, user).min() > 4, name
 

@@ -242,8 +242,22 @@ def test_no_ids_give_an_empty_table_with_the_same_columns(model):
     assert rc.top_n(model, user_ids=[]).schema == rc.top_n(model, user_ids=["1"]).schema
 
 
+def test_newer_ratings_replace_earlier_ones_of_someone_known(bias):
+    """The same as someone new with all of these ratings, under their own id."""
+    given = bias.given_
+    mine = dict(zip(given.items.at(given.item[given.user == 4]).to_list(), given.value[given.user == 4].tolist(), strict=True))
+    first, other = next(iter(mine)), given.items.ids[1]
+    newer = {first: 1.0, other: 5.0}
+    found = rc.top_n(bias, user_ids=[given.users.ids[4]], ratings=newer)
+    expected = rc.top_n(bias, ratings={**mine, **newer})
+    assert found["user_id"].unique().to_list() == [given.users.ids[4]]
+    assert found.drop("user_id").equals(expected.drop("user_id"))
+    assert not found["prediction"].equals(rc.top_n(bias, user_ids=[given.users.ids[4]])["prediction"])
+
+
 @pytest.mark.parametrize(("asked", "message"), [
-    ({}, "one of the two"), ({"user_ids": ["1"], "ratings": {"1": 3}}, "one of the two"),
+    ({}, "none of them"), ({"user_ids": ["1", "2"], "ratings": {"1": 3}}, "one person; found 2"),
+    ({"ratings": {"1": 3}, "events": ["1"]}, "one of the two"), ({"events": ["1"]}, "learned from ratings"),
     ({"user_ids": ["1"], "n": 0}, "1 or more; found 0"), ({"user_ids": "42"}, r"found '42'; write \['42'\]"),
     ({"user_ids": ["1"], "items": "42"}, "items is a list"),
 ])

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from recollect.data.stored import StoredRatings, open_stored
     from recollect.data.vocab import Vocab
     from recollect.errors import RecollectError
-    from recollect.evaluation.protocol import Scores, full_ranking, held_out, new_users
+    from recollect.evaluation.protocol import Scores, full_ranking, held_out, new_users, new_users_ranking
     from recollect.model import Model
     from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
     from recollect.run import Run
@@ -44,7 +44,7 @@ __all__ = [
     "Model", "Ratings", "RecollectError", "Rows", "Run", "Scores", "Split", "StoredRatings", "Vocab",
     "covering_split", "density_sweep", "find", "fold_in", "from_frame", "from_scipy", "from_tuples", "full_ranking",
     "held_out", "k_folds", "leave_last_split", "load", "load_model", "make", "names", "new_user_split", "new_users",
-    "open_stored", "predict", "random_split", "read", "save", "similar", "store", "time_split", "top_n",
+    "new_users_ranking", "open_stored", "predict", "random_split", "read", "save", "similar", "store", "time_split", "top_n",
     "top_n_to_parquet", "window_split",
 ]
 
@@ -62,7 +62,7 @@ _HOMES = {
                   " window_split",
     "data.vocab": "Vocab",
     "errors": "RecollectError",
-    "evaluation.protocol": "Scores full_ranking held_out new_users",
+    "evaluation.protocol": "Scores full_ranking held_out new_users new_users_ranking",
     "model": "Model",
     "recommend": "fold_in predict similar top_n top_n_to_parquet",
     "run": "Run",

@@ -32,6 +32,7 @@ OTHER_WAY = 12                # the training block's second orientation, and its
 IN_PASSING = 20               # a number per cell: prediction, difference, gradient, the same by column, one to spare
 CUTTING_OUT = 40              # copying rows out of a block
 STREAMED = 300 * MB           # of ratings on disk: the window that is mixed, the next one, and copies of both
+RANKING = 14                  # per cell that is ranked: scores, a copy of them, a flag
 CHECKING = 66                 # looking for pairs that train and valid share
 
 # Copies of the parameters: kept by the optimiser; and beside gradients, for a moment, in its step.
@@ -99,9 +100,9 @@ def of_pairs(shape: Shape, *, parameters: int, bytes_per_rating: int) -> Memory:
 
 
 def of_rows(shape: Shape, run: Run, *, side: Side, hidden: tuple[int, ...], plan: Plan, block_rows: int,
-            block_ratings: int, dense: int = 0) -> Memory:
-    """An autoencoder on sparse rows, trained by `training.loop`; validation looks at so many rows and ratings at once. A step
-    holds so many `dense` blocks, rows × columns."""
+            block_ratings: int, dense: int = 0, ranked: int = 0) -> Memory:
+    """An autoencoder on sparse rows, trained by `training.loop`; validation looks at so many rows and ratings at once, or ranks
+    so many cells. A step holds so many `dense` blocks, rows × columns."""
     n_rows, n_columns = (shape.n_items, shape.n_users) if side == "item" else (shape.n_users, shape.n_items)
     copy = 4 * sum(a * b + b for a, b in pairwise((n_columns, *hidden, n_columns)))      # of the parameters
     views = VIEW * shape.held * (2 if side == "item" else 1)
@@ -114,7 +115,7 @@ def of_rows(shape: Shape, run: Run, *, side: Side, hidden: tuple[int, ...], plan
     look = 0
     if shape.n_valid:
         seen = min(n_rows, block_rows)
-        look = 12 * seen * sum(hidden) + 50 * shape.n_valid
+        look = 12 * seen * sum(hidden) + 50 * shape.n_valid + RANKING * min(ranked, n_rows * n_columns)
         if n_rows <= block_rows and shape.n_train <= block_ratings:
             network["validation block"] = 8 * shape.n_train + 20 * shape.n_valid
         else:

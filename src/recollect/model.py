@@ -41,14 +41,22 @@ BLOCK_CELLS = 8_000_000    # numbers of a dense block that is held at once when 
 class Model(ABC):
     """A recipe. Its fields are the hyperparameters; what it has learned is `net_`, from the ratings `given_`."""
 
-    needs: ClassVar[frozenset[str]] = frozenset()   # what the ratings must have: "time", "text"
     streams: ClassVar[bool] = False                 # learns from ratings on disk, too
-    output: ClassVar[Literal["ratings", "scores"]] = "ratings"
     lighter: ClassVar[tuple[dict[str, Any], ...]] = ()   # settings that take less memory, proposed when a fit needs too much
 
     clip: bool = True      # predictions are kept within the rating scale
     cold: str = "mean"     # whom nobody knows gets the training "mean" or the "middle" of the scale (3 of 1 to 5)
     refit: bool = False    # after early stopping, fit again on train + validation for the chosen number of epochs
+
+    @property
+    def output(self) -> Literal["ratings", "scores"]:
+        """What predictions are: ratings, within the scale; or scores to rank by, of which an error means nothing."""
+        return "ratings"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What the ratings must have: "time", "text"; "events" for a model that learns from events instead of ratings."""
+        return frozenset()
 
     def __post_init__(self) -> None:
         if self.cold not in ("mean", "middle"):
@@ -130,6 +138,12 @@ class Model(ABC):
         who = type(self).__name__
         if "time" in self.needs and train.time is None:
             raise DataError(f"{who} needs the time of each rating, and these ratings have none.")
+        if "events" in self.needs and not train.implicit:
+            raise DataError(f"{who} with these settings learns from events (who chose what), and {train!r} are ratings; take "
+                            "the high ones as events: ratings.events(from_=4), on the command line --events-from 4.")
+        if self.output == "ratings" and train.implicit:
+            raise DataError(f"{who} with these settings learns how high the ratings are, and {train!r} are events; use "
+                            "popularity, or deeprec with loss=\"multinomial\".")
         if not train.in_memory:
             self._check_stored(train)
         if not len(train):
@@ -174,7 +188,8 @@ class Model(ABC):
 
     def predict(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: AnyRatings | None = None
                 ) -> Float32[np.ndarray, " pairs"]:
-        """Ratings for pairs of row numbers, in the rating scale; a cold pair (see `is_cold`) gets the cold value.
+        """Ratings (or scores, see `output`) for pairs of row numbers, in the rating scale; a cold pair (see `is_cold`) gets the
+        cold value.
 
         `given` is what predictions may be made from, by default what the model was fitted on; people who stand in it
         and were not there in fitting are folded in.
@@ -188,8 +203,8 @@ class Model(ABC):
         return self.within_scale(out)
 
     def within_scale(self, raw: np.ndarray) -> np.ndarray:
-        """Raw predictions kept within the rating scale, unless `clip` is off."""
-        return np.clip(raw, *self.given_.scale) if self.clip else raw
+        """Raw predictions kept within the rating scale, unless `clip` is off; scores have no scale and stay as they are."""
+        return np.clip(raw, *self.given_.scale) if self.clip and self.output == "ratings" else raw
 
     def is_cold(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: AnyRatings | None = None
                 ) -> Bool[np.ndarray, " pairs"]:
@@ -200,7 +215,9 @@ class Model(ABC):
 
     @property
     def cold_value(self) -> float:
-        """What a cold pair gets."""
+        """What a cold pair gets; 0 where predictions are scores."""
+        if self.output == "scores":
+            return 0.0
         return self.given_.mean if self.cold == "mean" else sum(self.given_.scale) / 2
 
     def given(self, given: AnyRatings | None = None) -> AnyRatings:

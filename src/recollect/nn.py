@@ -48,12 +48,12 @@ class SparseInput(nn.Module):
         self.weight = nn.Parameter(torch.randn(n_columns, hidden) * std)
         self.bias = nn.Parameter(torch.randn(hidden) * std / 10)
 
-    def forward(self, block: Block, *, drop: float = 0.0) -> Float[Tensor, "rows hidden"]:
-        """The pre-activation of the first hidden layer; in training a share `drop` of the cells is left out."""
+    def forward(self, block: Block, *, value: Tensor | None = None, drop: float = 0.0) -> Float[Tensor, "rows hidden"]:
+        """The pre-activation of the first hidden layer; `value` takes the place of the block's own. In training a share `drop`
+        of the cells is left out."""
         if drop and self.training:
-            value = nn.functional.dropout(block.value, drop)  # type: ignore[arg-type]
-            return times_dense(block, self.weight, value) + self.bias
-        return times_dense(block, self.weight) + self.bias
+            value = nn.functional.dropout(block.value if value is None else value, drop)  # type: ignore[arg-type]
+        return times_dense(block, self.weight, value) + self.bias
 
     def dense(self, rows: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows hidden"]:
         """The same for rows of which every cell is known."""

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int, Int64
+from jaxtyping import Bool, Float32, Int, Int64
 
-from recollect.data.ratings import AnyRatings
+from recollect.data.ratings import AnyRatings, Ratings
+from recollect.data.rows import Rows
 from recollect.model import BLOCK_CELLS, Model
 
 NEVER = -np.inf   # the score of what must not be ranked
@@ -57,6 +58,27 @@ def scores_of(model: Model, user: Int[np.ndarray, " users"], given: AnyRatings, 
         yield part, table
 
 
+def hits(good: Rows, shown: Int64[np.ndarray, "users n"]) -> Bool[np.ndarray, "users n"]:
+    """Whether each item shown (-1: none) is among the user's good ones."""
+    width = good.n_columns + 1    # column 0 is for -1
+    person = np.arange(len(good))[:, None]
+    return np.isin(person * width + shown + 1, good.row * np.int64(width) + good.column + 1)
+
+
+def mean_ndcg(model: Model, events: Ratings, given: AnyRatings, *, n: int) -> float:
+    """NDCG@n of the events, the mean over the users who have any, as `evaluation.full_ranking` has it: every item that is not
+    in `given` is ranked."""
+    people, discount = np.flatnonzero(events.count("user") > 0), 1 / np.log2(np.arange(2, n + 2))
+    good, gain = events.by_user, np.empty(len(people))
+    for part, scores in scores_of(model, people, given):
+        gain[part] = hits(good.take(people[part]), first_n(n, scores)) @ discount
+    best = np.cumsum(discount)[np.minimum(events.count("user")[people], n) - 1]
+    return float(np.mean(gain / best))
+
+
 def everyones_best(given: AnyRatings) -> Float32[np.ndarray, " n_items"]:
-    """What to expect of each item, nothing being known of the person: its mean, drawn to that of all by 10 ratings."""
+    """What to expect of each item, nothing being known of the person: its mean, drawn to that of all by 10 ratings; of events
+    the share of all users who have one."""
+    if given.implicit:
+        return (given.count("item") / max(1, np.count_nonzero(given.count("user")))).astype(np.float32)
     return ((given.total("item") + 10 * given.mean) / (given.count("item") + 10)).astype(np.float32)

@@ -40,29 +40,37 @@ def predict(model: Model, pairs: Any) -> pl.DataFrame:
 
 
 def top_n(model: Model, *, user_ids: Iterable[object] | None = None, ratings: Mapping[Any, Any] | None = None,
-          n: int = 10, items: Iterable[object] | None = None, seen: bool = False) -> pl.DataFrame:
+          events: Iterable[Any] | None = None, n: int = 10, items: Iterable[object] | None = None, seen: bool = False
+          ) -> pl.DataFrame:
     """The n best items: user_id, rank, item_id, title (if known), prediction.
 
-    For people the model knows (`user_ids`), or for someone new, given by their `ratings` of items ({item_id: rating}).
+    For people the model knows (`user_ids`), or for someone new, given by their `ratings` of items ({item_id: rating}), or,
+    if the model learned from events, by their `events`: a list of item ids, or how often of each ({item_id: count}). One
+    user_id with ratings or events stands for someone known with newer ones: ratings replace earlier ones, events add to
+    them. Nothing is trained.
+
     Items they have rated are left out unless `seen`; `items` restricts the choice; items that nobody rated are never
     chosen. A user_id the model does not know gets the items that are best on the whole (see `everyones_best`), as
     nothing is known of them. The order is that of the raw predictions: several may be kept to the top of the scale.
 
-    Raises: SettingError if n is below 1 or neither or both of user_ids and ratings are given; DataError for a rating
-    outside the scale, or if none of `items` is known.
+    Raises: SettingError if n is below 1 or it is not clear for whom; DataError for a rating outside the scale, a count that
+    is not above 0, or if none of `items` is known.
     """
-    if (user_ids is None) == (ratings is None):
-        raise SettingError("top_n takes either user_ids or ratings (of someone new), one of the two.")
     given = _fitted(model)
     banned = _banned(given, items)
-    if ratings is None:
-        ids = as_text(_listed("user_ids", user_ids))
+    ids = None if user_ids is None else as_text(_listed("user_ids", user_ids))
+    if ratings is None and events is None:
+        if ids is None:
+            raise SettingError("top_n takes user_ids, or of someone new their ratings or events; found none of them.")
         return pl.concat([_none_ranked(model), *(f for _, f in _ranked_for(model, ids, n=n, banned=banned, seen=seen))])
-    scores, row = _of_someone_new(model, ratings)
+    newer = _stated(model, ratings, events)
+    if ids is not None:
+        newer = _with_earlier(model, ids, newer)
+    scores, row = _of_someone_new(model, newer)
     scores[:, banned] = NEVER
     if not seen:
         scores[row.row, row.column] = NEVER
-    return _ranked(model, pl.Series([NEW]), scores, n)
+    return _ranked(model, pl.Series([NEW]) if ids is None else ids, scores, n)
 
 
 def top_n_to_parquet(model: Model, path: str | Path, *, user_ids: Iterable[object] | None = None, n: int = 10,
@@ -91,15 +99,15 @@ def top_n_to_parquet(model: Model, path: str | Path, *, user_ids: Iterable[objec
     return written
 
 
-def fold_in(model: Model, ratings: Mapping[Any, Any]) -> pl.DataFrame:
+def fold_in(model: Model, ratings: Mapping[Any, Any] | None = None, *, events: Iterable[Any] | None = None) -> pl.DataFrame:
     """What someone new would rate every item: item_id, title (if known), prediction. No training.
 
-    Items that the model knows no rating of get its cold value.
+    They are given by their ratings or events, as in `top_n`. Items that the model knows no rating of get its cold value.
 
-    Raises: DataError for a rating outside the scale.
+    Raises: SettingError if neither or both are given; DataError for a rating outside the scale or a count that is not above 0.
     """
     given = _fitted(model)
-    scores = _of_someone_new(model, ratings)[0][0]
+    scores = _of_someone_new(model, _stated(model, ratings, events))[0][0]
     scores[given.count("item") == 0] = model.cold_value
     frame = pl.DataFrame({"item_id": given.items.ids, "prediction": model.within_scale(scores)})
     return _with_titles(given, frame, "item_id")
@@ -194,19 +202,57 @@ def _banned(given: AnyRatings, items: Iterable[object] | None) -> Bool[np.ndarra
     return banned
 
 
-def _of_someone_new(model: Model, ratings: Mapping[Any, Any]) -> tuple[Float32[np.ndarray, "1 n_items"], Rows]:
-    """Raw predictions of every item, and the sparse row they come from: that of the items the model knows."""
+def _stated(model: Model, ratings: Mapping[Any, Any] | None, events: Iterable[Any] | None) -> dict[str, float]:
+    """What someone is given by: item_id and rating, or how often.
+
+    Raises: SettingError if both or neither are given, or ratings of a model that learned from events, or the other way round.
+    """
+    if (ratings is None) == (events is None):
+        raise SettingError("Someone new is given by ratings or by events, one of the two.")
+    if events is not None and not model.given_.implicit:
+        raise SettingError(f"This {type(model).__name__} learned from ratings on a scale, and events have none; give ratings="
+                           "{item_id: rating}.")
+    if events is not None and not isinstance(events, Mapping):
+        counted = as_text(_listed("events", events)).value_counts(sort=False)
+        return dict(zip(counted["id"].to_list(), counted["count"].cast(pl.Float64).to_list(), strict=True))
+    stated = ratings if events is None else events
+    assert isinstance(stated, Mapping)
+    _check_values(model, stated)
+    ids = as_text(list(stated))
+    if ids.is_duplicated().any():
+        raise DataError(f"Item {_some(ids.filter(ids.is_duplicated()).unique())} is rated twice, as text and as a number; rate "
+                        "it once.")
+    return dict(zip(ids.to_list(), map(float, stated.values()), strict=True))
+
+
+def _with_earlier(model: Model, ids: pl.Series, newer: dict[str, float]) -> dict[str, float]:
+    """What the model knows of one user, and what is newer: ratings replace, events add up."""
     given = model.given_
-    low, high = given.scale
+    if len(ids) != 1:
+        raise SettingError(f"Newer ratings or events are of one person; found {len(ids)} user_ids: ask for each of them.")
+    mine = given.by_user.take(given.users.rows(ids))
+    found = dict(zip(given.items.at(mine.column).to_list(), mine.value.tolist(), strict=True))
+    for item_id, value in newer.items():
+        found[item_id] = found.get(item_id, 0.0) + value if given.implicit else value
+    return found
+
+
+def _check_values(model: Model, ratings: Mapping[Any, Any]) -> None:
+    low, high = model.given_.scale
     for item_id, value in ratings.items():
-        if not isinstance(value, int | float | np.number) or not low <= value <= high:  # also refuses NaN
+        if model.given_.implicit:
+            if not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
+                raise DataError(f"The count of item {str(item_id)!r} is {value!r}; expected a number above 0.")
+        elif not isinstance(value, int | float | np.number) or not low <= value <= high:  # also refuses NaN
             raise DataError(f"The rating of item {str(item_id)!r} is {value!r}; this model's scale is {low:g} to "
                             f"{high:g}.")
+
+
+def _of_someone_new(model: Model, ratings: dict[str, float]) -> tuple[Float32[np.ndarray, "1 n_items"], Rows]:
+    """Raw predictions of every item, and the sparse row they come from: that of the items the model knows."""
+    given = model.given_
     column, rated = given.items.rows(list(ratings)), np.array(list(ratings.values()), np.float32)
     known = (column != UNKNOWN) & (given.count("item") > 0)[column]
-    twice = np.flatnonzero(np.bincount(column[known], minlength=1) > 1)
-    if len(twice):
-        raise DataError(f"Item {_some(given.items.at(twice))} is rated twice, as text and as a number; rate it once.")
     row, _ = Rows.group(np.zeros(int(known.sum()), np.int64), column[known], rated[known], n_rows=1,
                         n_columns=given.n_items)
     return (model.fold_in(row) if known.any() else everyones_best(given)[None, :]), row

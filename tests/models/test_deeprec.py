@@ -90,7 +90,7 @@ def test_the_loss_is_the_masked_squared_error(few, last, tied):
     """Over the ratings that are there, one of them 0; not over the cells that are not."""
     model = unfitted(few, last_activation=last, tied=tied)
     rows, known = whole(few)
-    total, count = next(iter(model.loss(model.net_, model.block(few.by_user))))
+    total, count = next(iter(model.steps(model.net_, model.block(few.by_user))))
     out = dense_forward(model.net_, rows, "selu", last=last, tied=tied)
     assert count == len(few) == known.sum()
     assert float(total.detach()) == pytest.approx(((out - rows)[known] ** 2).sum(), rel=1e-5)
@@ -169,7 +169,7 @@ def test_refeeding_is_a_second_step_on_the_output(few, target, factor):
 
 def test_refeeding_twice_feeds_the_second_output(few):
     model = unfitted(few, refeed=2, activation="identity", hidden=2)
-    steps = model.loss(model.net_, model.block(few.by_user))
+    steps = model.steps(model.net_, model.block(few.by_user))
     rows, _ = whole(few)
     fed = dense_output(model.net_, rows)
     totals = [float(step[0].detach()) for step in steps]
@@ -199,7 +199,7 @@ def test_a_share_of_the_outputs_is_right_on_average(planted_small):
 def test_noise_takes_numbers_out_of_input_and_target(few):
     model = unfitted(few, refeed=1, refeed_noise=0.5)
     torch.manual_seed(0)
-    steps = list(model.loss(model.net_, model.block(few.by_user)))
+    steps = list(model.steps(model.net_, model.block(few.by_user)))
     assert 0 < steps[1][1] < few.n_users * few.n_items
 
 

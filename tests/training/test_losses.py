@@ -1,8 +1,10 @@
-"""Losses and penalties, against autograd's own way."""
+"""Losses and penalties, against autograd's own way and plain NumPy."""
 
+import numpy as np
+import pytest
 import torch
 
-from recollect.training.losses import add_ridge, squared_error
+from recollect.training.losses import add_ridge, logistic_loss, multinomial_loss, squared_error, weighted_error
 
 
 def test_squared_error_is_a_sum_and_a_count():
@@ -24,3 +26,61 @@ def test_a_ridge_on_a_row_sparse_gradient_counts_its_rows_by_their_share():
     expected = torch.zeros(4, 3)
     expected[[1, 3]] = 1 + 6 * share[:, None] * weight.detach()[[1, 3]]
     assert torch.equal(weight.grad.to_dense(), expected)
+
+
+# Events --------------------------------------------------------------------------------------------------------------
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+def weighted(out: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
+    """The value, and its gradient by hand: alpha = 3, absent = 0.5."""
+    weight, p = np.where(counts > 0, 1 + 3 * counts, 0.5), counts > 0
+    return (weight * (p - out) ** 2).sum(), -2 * weight * (p - out)
+
+
+def logistic(out: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
+    weight, p = np.where(counts > 0, 1, 0.5), counts > 0
+    return -(weight * np.log(np.where(p, sigmoid(out), 1 - sigmoid(out)))).sum(), weight * (sigmoid(out) - p)
+
+
+def multinomial(out: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
+    share = np.exp(out) / np.exp(out).sum(axis=1, keepdims=True)
+    return -(counts * np.log(share)).sum(), counts.sum(axis=1, keepdims=True) * share - counts
+
+
+def found(name: str, out: torch.Tensor, row, column, count):
+    if name == "weighted":
+        return weighted_error(out, row, column, count, alpha=3.0, absent=0.5)
+    if name == "logistic":
+        return logistic_loss(out, row, column, absent=0.5)
+    return multinomial_loss(out, row, column, count)
+
+
+@pytest.mark.parametrize("expected", [weighted, logistic, multinomial], ids=lambda f: f.__name__)
+def test_a_loss_of_events_is_its_plain_statement_over_every_cell(expected):
+    """The value and every output's gradient; one row has no event, one event counts 2.5."""
+    random = np.random.default_rng(0)
+    counts = np.array([[1, 0, 2.5, 0], [0, 0, 0, 0], [0, 1, 1, 3]])
+    dense = random.normal(size=counts.shape) * 2
+    out = torch.tensor(dense, requires_grad=True)
+    row, column = (torch.as_tensor(place) for place in np.nonzero(counts))
+    total, n = found(expected.__name__, out, row, column, torch.as_tensor(counts[counts > 0]))
+    total.backward()
+    value, gradient = expected(dense, counts)
+    assert n == 5
+    assert float(total.detach()) == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(out.grad, gradient, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["logistic", "multinomial"])
+def test_outputs_far_from_0_give_finite_losses(name):
+    """−log σ(−200) is 200, and so is the log of e²⁰⁰ + 1: in 32 bits e²⁰⁰ is not."""
+    out = torch.tensor([[-200.0, 0.0], [200.0, 0.0]], requires_grad=True)
+    total, _ = found(name, out, torch.tensor([0]), torch.tensor([0]), torch.ones(1))
+    total.backward()
+    assert torch.isfinite(out.grad).all()
+    absent = 0.5 * (np.log(2) + 200 + np.log(2)) if name == "logistic" else 0.0
+    assert float(total.detach()) == pytest.approx(200 + absent, rel=1e-6)

@@ -3,6 +3,7 @@
     held_out       ratings kept back: RMSE and MAE, per rating and per user
     full_ranking   every item ranked for every user: NDCG, recall, precision, MAP, MRR, hit rate; coverage
     new_users      held_out for people who were not there in fitting, from the ratings they give
+    new_users_ranking    full_ranking for them
 
 A protocol refuses test ratings that the model may see, and says how many there are.
 """
@@ -15,23 +16,23 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 
 from recollect import catalogue
 from recollect.data.parts import Split
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.data.rows import Rows
 from recollect.data.split import shared_pairs
 from recollect.errors import DataError, LeakError, SettingError
 from recollect.evaluation import metrics
 from recollect.evaluation.significance import Difference, Interval, Statistic, bootstrap_interval, paired_bootstrap
 from recollect.model import Model
-from recollect.ranking import first_n, scores_of
+from recollect.ranking import first_n, hits, scores_of
 
 RATING = ("rmse", "mae", "rmse_macro", "mae_macro")
 RANKING: dict[str, Callable[..., np.ndarray]] = {
-    "ndcg": metrics.ndcg_at, "recall": metrics.recall_at, "precision": metrics.precision_at,
-    "map": metrics.average_precision_at, "mrr": metrics.reciprocal_rank_at, "hit": metrics.hit_at,
+    "ndcg": metrics.ndcg_at, "recall": metrics.recall_at, "capped_recall": metrics.capped_recall_at,
+    "precision": metrics.precision_at, "map": metrics.average_precision_at, "mrr": metrics.reciprocal_rank_at,
+    "hit": metrics.hit_at,
 }
 MUST_AGREE = {"tested_on": "test ratings", "relevant_from": "rating from which on an item is relevant"}
 
@@ -156,8 +157,8 @@ def full_ranking(model: Model, test: Ratings, *, n: int = 10, relevant: int | fl
 
     What a user has in `given` (by default what the model was fitted on) is not ranked, nor are items that were not
     there in fitting; someone of whom nothing is known gets what is best on the whole. A test item is relevant from a
-    rating of `relevant` on, by default from three quarters up the scale (4 of 1 to 5). Users with nothing relevant
-    count in no mean (their values are NaN).
+    rating of `relevant` on, by default from three quarters up the scale (4 of 1 to 5); of events, every one is by default. Users
+    with nothing relevant count in no mean (their values are NaN).
 
     Raises: LeakError and DataError as held_out; SettingError if n is below 1.
     """
@@ -166,14 +167,15 @@ def full_ranking(model: Model, test: Ratings, *, n: int = 10, relevant: int | fl
     _check(model, test, given)
     given = model.given_ if given is None else given
     low, high = test.scale
-    least = float(low + 0.75 * (high - low) if relevant is None else relevant)
+    usual = low if test.implicit else low + 0.75 * (high - low)
+    least = float(usual if relevant is None else relevant)
     good, people = test.where(test.value >= least).by_user, np.flatnonzero(test.count("user") > 0)
-    shown, hits = np.empty((len(people), n), np.int64), np.empty((len(people), n), bool)
+    shown, hit = np.empty((len(people), n), np.int64), np.empty((len(people), n), bool)
     for part, scores in scores_of(model, people, given):
         shown[part] = first_n(n, scores)
-        hits[part] = _hits(good.take(people[part]), shown[part])
+        hit[part] = hits(good.take(people[part]), shown[part])
     n_good = good.counts[people]
-    values = {f"{name}@{n}": metric(n, hits, n_good) for name, metric in RANKING.items()}
+    values = {f"{name}@{n}": metric(n, hit, n_good) for name, metric in RANKING.items()}
     about = _about(model, test, split, n=n, relevant_from=least, n_users=len(people),
                    n_without_relevant=int((n_good == 0).sum()), n_cold=int((given.count("user")[people] == 0).sum()))
     return Scores(values, "user", about, whole={f"coverage@{n}": metrics.coverage(shown, test.n_items)})
@@ -184,16 +186,22 @@ def new_users(model: Model, split: Split) -> Scores:
 
     Raises: DataError if the split gives none.
     """
+    return held_out(model, split.test, given=_with_given(model, split), split=split)
+
+
+def new_users_ranking(model: Model, split: Split, *, n: int = 10, relevant: int | float | None = None) -> Scores:
+    """`full_ranking` for people who were not there in fitting, from what `new_user_split` gives of them: strong
+    generalisation, as Liang et al. 2018 measure.
+
+    Raises: DataError if the split gives nothing.
+    """
+    return full_ranking(model, split.test, n=n, relevant=relevant, given=_with_given(model, split), split=split)
+
+
+def _with_given(model: Model, split: Split) -> Ratings:
     if split.given is None:
         raise DataError(f"{split!r} gives no ratings of new users; make it with new_user_split.")
-    return held_out(model, split.test, given=model.given_.union(split.given), split=split)
-
-
-def _hits(good: Rows, shown: Int64[np.ndarray, "users n"]) -> Bool[np.ndarray, "users n"]:
-    """Whether each item shown (-1: none) is among the user's good ones."""
-    width = good.n_columns + 1    # column 0 is for -1
-    person = np.arange(len(good))[:, None]
-    return np.isin(person * width + shown + 1, good.row * np.int64(width) + good.column + 1)
+    return model.given().union(split.given)
 
 
 def _check(model: Model, test: Ratings, given: AnyRatings | None) -> None:

@@ -1,19 +1,23 @@
-"""DeepRec: a deep autoencoder on a user's ratings, trained on its own dense output too.
+"""DeepRec: a deep autoencoder on a user's ratings, trained on its own dense output too; or on a user's events, to rank.
 
 Source: Kuchaiev, Ginsburg. "Training Deep AutoEncoders for Collaborative Filtering." 2017, arXiv:1708.01715.
 Differs: the last batch of an epoch is trained on (the authors' code drops it, even a full one); the error of an epoch is over its
 ratings, not a mean over batches; the fit stops by the validation error (the authors chose a checkpoint by it); predictions are
 clipped to the scale; cold pairs are predicted and counted (the paper leaves them out); a true rating of 0 is seen; a bounded
 last activation is stretched onto the scale. Re-fed rows are their own target, as in the paper and its code; the first author
-wrote later that the target stays what was observed: that is `refeed_target="input"`.
+wrote later that the target stays what was observed: that is `refeed_target="input"`. Events are not in the paper: their input
+and the multinomial loss are those of Mult-DAE (Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders for Collaborative
+Filtering." WWW 2018), the weighted one is that of Hu, Koren, Volinsky ("Collaborative Filtering for Implicit Feedback Datasets."
+ICDM 2008).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -23,6 +27,7 @@ from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.errors import SettingError, unknown
 from recollect.kernels import Block
 from recollect.memory import Memory, Shape, of_rows
+from recollect.model import BLOCK_CELLS
 from recollect.nn import (
     ACTIVATIONS,
     Mirrored,
@@ -35,12 +40,17 @@ from recollect.nn import (
     dense_layer,
     glorot,
 )
+from recollect.ranking import mean_ndcg
 from recollect.rowmodel import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.run import Run
 from recollect.training import loop
-from recollect.training.losses import squared_error
-from recollect.training.watch import History
+from recollect.training.losses import logistic_loss, multinomial_loss, squared_error, weighted_error
+from recollect.training.watch import History, Measure
 
+LOSSES = ("ratings", "weighted", "logistic", "multinomial")
+COUNTS = ("plain", "log", "binary")
+ONLY_FOR = {"alpha": ("weighted",), "absent_weight": ("weighted", "logistic"), "counts": LOSSES[1:], "normalize": LOSSES[1:],
+            "valid_n": LOSSES[1:]}
 TARGETS = ("output", "input")
 BELOW_ANY_RATING = ("identity", "lrelu")    # activations that can say how far someone is below their mean
 
@@ -60,13 +70,29 @@ class Network(nn.Module):
             self.decoder = nn.ModuleList(dense_layer(a, b) for a, b in pairwise((down[-1], *up)))
             self.output = glorot(ObservedOutput((*down, *up)[-1], n_columns))
         self.g = activation(settings.activation)
-        self.f = OntoScale(settings.activation if settings.last_activation else "identity", scale)
+        self.f = nn.Sigmoid() if settings.loss == "logistic" else OntoScale(
+            settings.activation if settings.last_activation else "identity", scale)
+        self.events = settings.loss != "ratings"
+        self.counts, self.normalize = settings.counts, settings.normalize
         self.drop_code, self.drop_hidden = nn.Dropout(settings.dropout), nn.Dropout(settings.hidden_dropout)
         self.drop_input = settings.input_dropout
 
     def encode(self, block: Block) -> Tensor:
         """All layers but the last, for sparse rows: rows × hidden."""
-        return self._hidden(self.input(block, drop=self.drop_input))
+        value = self._event_input(block) if self.events else None
+        return self._hidden(self.input(block, value=value, drop=self.drop_input))
+
+    def strength(self, block: Block) -> Tensor:
+        """What the count of each event counts as."""
+        assert block.value is not None
+        return {"plain": block.value, "log": block.value.log1p(), "binary": torch.ones_like(block.value)}[self.counts]
+
+    def _event_input(self, block: Block) -> Tensor:
+        strength = self.strength(block)
+        if not self.normalize:
+            return strength
+        row = _row_of_each(block)
+        return strength / strength.new_zeros(block.n_rows).index_add_(0, row, strength.square()).sqrt()[row]
 
     def encode_dense(self, rows: Float[Tensor, "rows columns"]) -> Tensor:
         """The same for rows of which every cell is known."""
@@ -93,9 +119,14 @@ class Network(nn.Module):
         return [p for p in self.parameters() if p.ndim == 2]
 
 
+def _row_of_each(block: Block) -> Tensor:
+    """The row of each cell."""
+    return torch.arange(block.n_rows, device=block.device).repeat_interleave(block.rows.start.diff().long())
+
+
 @dataclass(kw_only=True, eq=False)
 class DeepRec(RowModel):
-    """A deep autoencoder on user rows (or item rows) with dropout on its code, by choice with dense re-feeding."""
+    """A deep autoencoder on user rows (or item rows) with dropout on its code, by choice with dense re-feeding, or for events."""
 
     streams: ClassVar[bool] = True
     lighter: ClassVar[tuple[dict[str, Any], ...]] = ({"batch_size": 32},)
@@ -109,6 +140,12 @@ class DeepRec(RowModel):
     hidden_dropout: float = 0.0                         # share of every other hidden layer dropped
     input_dropout: float = 0.0                          # share of the input ratings dropped
     tied: bool = False                                  # decoder weights are the encoder's, transposed ("constrained")
+    loss: str = "ratings"                               # for events: "weighted", "logistic" or "multinomial", over whole rows
+    alpha: float = 10.0                                 # weighted only: an event counts 1 + alpha · count
+    absent_weight: float = 1.0                          # weighted and logistic: what an absent event counts
+    counts: str = "plain"                               # events: a count counts as it is, as "log" (1 + count), or "binary" (1)
+    normalize: bool = True                              # events: each row's counts have length 1 (L2) on the way in
+    valid_n: int = 100                                  # events: length of the lists by whose NDCG the fit stops
     refeed: int = 0                                     # times a step's dense output is fed in again, with a step each
     refeed_target: str = "output"                       # what it should give: itself, or the ratings observed ("input")
     refeed_rate: float = 1.0                            # its gradient is multiplied by this: a learning rate of its own
@@ -130,6 +167,16 @@ class DeepRec(RowModel):
         """Hidden sizes of the encoder, the code's last, and of the decoder."""
         down = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
         return down, down[-2::-1] if self.decoder is None else tuple(self.decoder)
+
+    @property
+    def output(self) -> Literal["ratings", "scores"]:
+        """See Model."""
+        return "ratings" if self.loss == "ratings" else "scores"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """See Model."""
+        return frozenset() if self.loss == "ratings" else frozenset({"events"})
 
     @property
     def linear(self) -> bool:
@@ -158,7 +205,24 @@ class DeepRec(RowModel):
         if self.optimizer == "lbfgs":
             raise SettingError("DeepRec learns in batches, with dropout, which L-BFGS cannot; use optimizer=\"sgd\" or \"adam\".")
         self._check_refeeding()
+        self._check_events()
         self.plan().check()
+
+    def _check_events(self) -> None:
+        for name, known in (("loss", LOSSES), ("counts", COUNTS)):
+            if getattr(self, name) not in known:
+                raise unknown(name, getattr(self, name), known)
+        for name, losses in ONLY_FOR.items():
+            if self.loss not in losses and getattr(self, name) != getattr(type(self), name):
+                raise SettingError(f"{name}={getattr(self, name)} is for loss={' or '.join(map(repr, losses))} only, found loss="
+                                   f"{self.loss!r}; leave it out, or change the loss.")
+        if self.alpha < 0 or self.absent_weight <= 0 or self.valid_n < 1:
+            raise SettingError("alpha is 0 or more, absent_weight above 0 and valid_n 1 or more; found "
+                               f"{self.alpha}, {self.absent_weight} and {self.valid_n}.")
+        usual = {"side": "user", "center": False, "last_activation": False, "refeed": 0}
+        if self.loss != "ratings" and (other := [name for name, value in usual.items() if getattr(self, name) != value]):
+            raise SettingError(f"loss={self.loss!r} is on users' rows and its outputs are no ratings: it needs "
+                               f"{', '.join(f'{name}={usual[name]!r}' for name in other)}; leave {' and '.join(other)} out.")
 
     def _check_refeeding(self) -> None:
         if self.refeed < 0 or self.refeed_rate <= 0 or not 0 < self.refeed_share <= 1:
@@ -185,18 +249,29 @@ class DeepRec(RowModel):
         """See Model."""
         down, up = self.layers
         return of_rows(shape, run, side=self.side, hidden=(*down, *up), plan=self.plan(), block_rows=BLOCK_ROWS,
-                       block_ratings=BLOCK_RATINGS, dense=4 if self.refeed else 0)
+                       block_ratings=BLOCK_RATINGS, dense=4 if self.refeed else 0 if self.loss == "ratings" else 5,
+                       ranked=0 if self.loss == "ratings" else BLOCK_CELLS)
 
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        """Minimise the squared error per batch, and that of re-feeding after it."""
-        rows = train.rows(self.side)
-        return loop.fit(self.net_, rows.less(self.middles(rows)), self.loss, run, self.plan(), penalty=self.penalty,
-                        measure=self.validation(train, valid),
+        """Minimise the squared error per batch, and that of re-feeding after it; or the loss of the events."""
+        rows, events = train.rows(self.side), self.loss != "ratings"
+        return loop.fit(self.net_, rows.less(self.middles(rows)), self.steps, run, self.plan(), penalty=self.penalty,
+                        measure=self._ranking(train, valid) if events else self.validation(train, valid),
+                        figure="train_loss" if events else "train_rmse",
                         belongs_to=self.identity(train, valid), hint=self._hint())
 
-    def loss(self, net: Network, rows: Block) -> Iterator[loop.Step]:
-        """Σ over observed cells of (r − f(r))²; then, after the optimiser's step, that of f(r) fed in again."""
+    def _ranking(self, train: AnyRatings, valid: Ratings | None) -> Measure | None:
+        """NDCG of the validation events, train's being known; None without any."""
+        if valid is None or not len(valid):
+            return None
+        return Measure(f"valid_ndcg@{self.valid_n}", partial(mean_ndcg, self, valid, train, n=self.valid_n), better="higher")
+
+    def steps(self, net: Network, rows: Block) -> Iterator[loop.Step]:
+        """Σ over observed cells of (r − f(r))²; then, after the optimiser's step, that of f(r) fed in again. Events: one loss."""
         hidden = net.encode(rows)
+        if self.loss != "ratings":
+            yield self._of_events(net, hidden, rows)
+            return
         fed = self._output(net, hidden) if self.refeed else None
         yield squared_error(net.decode(hidden, at=rows), rows.value)  # type: ignore[arg-type]
         for again in range(self.refeed):
@@ -208,6 +283,15 @@ class DeepRec(RowModel):
                 yield *squared_error(net.decode(hidden, at=rows), rows.value), self.refeed_rate  # type: ignore[arg-type]
             else:
                 yield *self._against(net, hidden, target), self.refeed_rate
+
+    def _of_events(self, net: Network, hidden: Tensor, rows: Block) -> tuple[Tensor, int]:
+        """The loss over every cell of the rows, before f."""
+        out, row, column, strength = net.output(hidden).float(), _row_of_each(rows), rows.column.long(), net.strength(rows)
+        if self.loss == "weighted":
+            return weighted_error(out, row, column, strength, alpha=self.alpha, absent=self.absent_weight)
+        if self.loss == "logistic":
+            return logistic_loss(out, row, column, absent=self.absent_weight)
+        return multinomial_loss(out, row, column, strength)
 
     @torch.no_grad()
     def _output(self, net: Network, hidden: Tensor) -> Tensor:

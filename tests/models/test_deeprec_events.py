@@ -1,0 +1,180 @@
+"""DeepRec on events: its losses over whole rows, its input, stopping by NDCG, folding in; what it refuses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+import recollect as rc
+from recollect.data.ratings import Ratings
+from recollect.errors import DataError, SettingError
+from recollect.models.deeprec import DeepRec
+from recollect.run import Run
+
+LOSSES = ("weighted", "logistic", "multinomial")
+QUICK = {"hidden": 16, "activation": "tanh", "dropout": 0.0, "input_dropout": 0.3, "optimizer": "adam", "learning_rate": 0.02,
+         "batch_size": 20, "epochs": 40}
+
+
+@pytest.fixture(scope="module")
+def tastes(checkerboard) -> rc.Split:
+    """Two tastes, all items as popular as each other; three tenths of the events are to be found."""
+    return rc.random_split(checkerboard.events(from_=5), test=0.3, valid=0.1, seed=0)
+
+
+@pytest.fixture(scope="module", params=LOSSES)
+def model(request, tastes) -> DeepRec:
+    return DeepRec(loss=request.param, **QUICK).fit(tastes.train, tastes.valid, Run(threads=1))
+
+
+def unfitted(events: Ratings, **settings) -> DeepRec:
+    model = DeepRec(**{"hidden": 3, "activation": "tanh", "dropout": 0.0, **settings})
+    model.given_ = events
+    torch.manual_seed(1)
+    model.net_ = model.build(events.n_users, events.n_items)
+    return model
+
+
+@pytest.fixture
+def counted() -> Ratings:
+    """Three users, four items; counts of 1 to 4."""
+    return Ratings(np.array([0, 0, 1, 1, 2], np.int32), np.array([0, 2, 1, 2, 3], np.int32),
+                   np.array([1, 4, 2, 1, 3], np.float32), rc.Vocab(["a", "b", "c"]), rc.Vocab(["w", "x", "y", "z"]),
+                   scale=(0.0, 4.0), implicit=True)
+
+
+@pytest.mark.parametrize("counts", ["plain", "log", "binary"])
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_loss_is_its_dense_statement(counted, loss, counts, normalize):
+    """Counts as the setting says go in, each row of length 1 if so wished, and weigh in the loss; absent cells count."""
+    more = {"alpha": 3.0} if loss == "weighted" else {}
+    model = unfitted(counted, loss=loss, counts=counts, normalize=normalize, **more)
+    dense = np.zeros((3, 4))
+    dense[counted.user, counted.item] = {"plain": counted.value, "log": np.log1p(counted.value), "binary": 1}[counts]
+    rows = dense / np.linalg.norm(dense, axis=1, keepdims=True) if normalize else dense
+    p = {name: x.detach().double().numpy() for name, x in model.net_.state_dict().items()}
+    out = np.tanh(rows @ p["input.weight"] + p["input.bias"]) @ p["output.weight"].T + p["output.bias"]
+    yes = dense > 0
+    expected = {"weighted": np.where(yes, (1 + 3 * dense) * (1 - out) ** 2, out**2),
+                "logistic": np.log1p(np.exp(np.where(yes, -out, out))),
+                "multinomial": -dense * (out - np.log(np.exp(out).sum(axis=1, keepdims=True)))}[loss]
+    (total, n), = model.steps(model.net_, model.block(counted.by_user))
+    assert n == 5
+    assert float(total.detach()) == pytest.approx(expected.sum(), rel=1e-5)
+
+
+def test_it_beats_popularity_where_there_are_tastes(model, tastes):
+    """About one in three items of someone's taste that they do not have in train is no test event: those of valid, and their
+    diagonal. Popularity knows no taste, and what was drawn into test less often stands first in train."""
+    mine = rc.full_ranking(model, tastes.test, n=5)
+    popular = rc.full_ranking(rc.make("popularity").fit(tastes.train), tastes.test, n=5)
+    assert mine["ndcg@5"] > 0.65
+    assert popular["ndcg@5"] < 0.2
+    assert mine.versus(popular, "ndcg@5", n=200).low > 0.4
+
+
+def test_the_fit_is_stopped_by_the_ndcg_of_the_validation_events(tastes):
+    """What the history has is what full_ranking measures, and the best of it is kept."""
+    model = DeepRec(loss="multinomial", **{**QUICK, "epochs": 12, "look_every": 3}, valid_n=7).fit(tastes.train, tastes.valid)
+    history = model.history_
+    seen = history.column("valid_ndcg@7")
+    assert [epoch for epoch, _ in seen] == [3, 6, 9, 12]
+    assert history.best_valid == max(figure for _, figure in seen)
+    assert rc.full_ranking(model, tastes.valid, n=7)["ndcg@7"] == pytest.approx(history.best_valid, abs=1e-9)
+    assert history.train_name == "train_loss"
+    assert len(history.column("train_loss")) == 12
+
+
+def test_predictions_are_scores(model, tastes, tmp_path):
+    """Of the logistic loss probabilities; errors mean nothing; what is cold gets 0; a saved model says the same."""
+    test = tastes.test
+    predicted = model.predict(test.user, test.item)
+    table = model.scores(np.arange(5), model.given_)
+    assert model.output == "scores"
+    assert predicted.mean() > table.mean()
+    if model.loss == "logistic":
+        assert 0 < table.min() <= table.max() < 1
+    assert model.predict(np.array([-1]), np.array([0])).tolist() == [0.0]
+    with pytest.raises(DataError, match="scores without a unit"):
+        rc.held_out(model, test)
+    loaded = rc.load_model(rc.save(model, tmp_path / "m"))
+    np.testing.assert_array_equal(loaded.predict(test.user, test.item), predicted)
+    assert loaded.given_.implicit
+    assert loaded.history_ == model.history_
+
+
+def test_likeness_follows_taste(model):
+    found = rc.similar(model, item_ids=["i0"], n=10)
+    assert sum(int(item[1:]) % 2 == 0 for item in found["neighbour_id"]) >= 9
+
+
+def test_events_fold_in_at_once(model):
+    """Someone new with three items of odd number gets odd ones; with new events of the other taste, even ones."""
+    found = rc.top_n(model, events=["i1", "i3", "i5"], n=8)
+    assert {int(item[1:]) % 2 for item in found["item_id"]} == {1}
+    assert not {"i1", "i3", "i5"} & set(found["item_id"])
+    assert found.equals(rc.top_n(model, ratings={"i1": 1, "i3": 1, "i5": 1}, n=8))
+    turned = rc.top_n(model, events={f"i{j}": 5 for j in range(0, 24, 2)} | {"i1": 1}, n=5)
+    assert {int(item[1:]) % 2 for item in turned["item_id"]} == {0}
+    scores = rc.fold_in(model, events=["i1", "i3", "i5", "i1"])
+    assert scores.equals(rc.fold_in(model, {"i1": 2, "i3": 1, "i5": 1}))
+
+
+def test_newer_events_of_someone_known_count_at_once(model):
+    known = model.given_.by_user.take(np.array([4]))
+    mine = dict.fromkeys(model.given_.items.at(known.column), 1)
+    new = [item for item in model.given_.items.ids if item not in mine][:6]
+    found = rc.top_n(model, user_ids=["u4"], events=[*new, *new], n=4)
+    expected = rc.top_n(model, events={**mine, **dict.fromkeys(new, 2)}, n=4)
+    assert found["item_id"].equals(expected["item_id"])
+    assert not set(new) & set(found["item_id"])
+
+
+def test_people_who_were_not_there_are_ranked_for_from_what_they_give(checkerboard):
+    split = rc.new_user_split(checkerboard.events(from_=5), users=0.25, given=0.5, seed=0)
+    model = DeepRec(loss="multinomial", **QUICK).fit(split.train, run=Run(threads=1))
+    scores = rc.new_users_ranking(model, split, n=5)
+    assert scores["ndcg@5"] > 0.7     # their diagonal is in train, and so the first of their taste, but no test event
+    assert scores.about["n_users"] == 10
+    assert scores.about["relevant_from"] == 0.0
+    assert rc.new_users_ranking(rc.make("popularity").fit(split.train), split, n=5)["ndcg@5"] < 0.35
+    with pytest.raises(DataError, match="new_user_split"):
+        rc.new_users_ranking(model, dataclasses.replace(split, given=None))
+
+
+def test_nothing_known_is_what_most_have(model):
+    """An id nobody knows, or no event at all: each item's share of the users."""
+    share = model.given_.count("item") / model.given_.n_users
+    for found in (rc.top_n(model, user_ids=["nobody"], n=3), rc.top_n(model, events=[], n=3)):
+        np.testing.assert_allclose(found["prediction"], np.sort(share)[::-1][:3], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("asked", "told"), [
+    ({"events": {"i1": 0}}, "count of item 'i1' is 0"), ({"events": {"i1": "often"}}, "'often'"),
+    ({"ratings": {"i1": -1}}, "above 0"), ({"events": {1: 1, "1": 2}}, "twice"),
+])
+def test_a_count_that_is_none_is_refused(model, asked, told):
+    with pytest.raises(DataError, match=told):
+        rc.top_n(model, **asked)
+
+
+@pytest.mark.parametrize(("settings", "told"), [
+    ({"loss": "multinomal"}, "multinomial"), ({"loss": "logistic", "counts": "some"}, "binary"),
+    ({"loss": "logistic", "side": "item"}, "side='user'"), ({"loss": "weighted", "center": True}, "leave center out"),
+    ({"loss": "weighted", "refeed": 1, "last_activation": True}, "last_activation=False, refeed=0"),
+    ({"alpha": 40.0}, "loss='weighted' only"), ({"loss": "multinomial", "absent_weight": 0.5}, "'weighted' or 'logistic'"),
+    ({"counts": "log"}, "found loss='ratings'"), ({"normalize": False}, "normalize=False"),
+    ({"loss": "weighted", "alpha": -1.0}, "alpha is 0 or more"), ({"loss": "logistic", "absent_weight": 0.0}, "above 0"),
+])
+def test_what_cannot_work_is_refused(settings, told):
+    with pytest.raises(SettingError, match=told):
+        DeepRec(**settings)
+
+
+def test_ratings_and_events_are_not_taken_for_each_other(checkerboard):
+    with pytest.raises(DataError, match=r"are ratings; take the high ones as events: ratings\.events"):
+        DeepRec(loss="logistic", **QUICK).fit(checkerboard)
+    with pytest.raises(DataError, match="are events; use popularity"):
+        DeepRec(**QUICK).fit(checkerboard.events())
