@@ -25,31 +25,64 @@ def evaluate(screen: Screen, run: RunFolder, columns: Columns,
              test: Annotated[str, typer.Argument(metavar="TEST", help="A file of ratings the model has not seen.")],
              given: Annotated[str | None, typer.Option(help="A file of ratings that may be looked at as well, such as "
                                                        "those of new users.")] = None,
-             ranking: Annotated[bool, typer.Option("--ranking", help="Rank all items for each user, too.")] = False,
+             ranking: Annotated[bool, typer.Option("--ranking", help="Rank all items for each user, too; a model of events does "
+                                                   "in any case.")] = False,
              n: Annotated[int, typer.Option("-n", help="Length of the ranking.")] = 10,
-             relevant: Annotated[float | None, typer.Option(help="The rating from which on an item counts as relevant; "
-                                                            "4 on a scale of 1 to 5.")] = None) -> Answer:
-    """Score a model on ratings that it has not seen: RMSE and MAE, and with --ranking NDCG, recall and others."""
+             relevant: Annotated[float | None, typer.Option(help="The rating from which on an item counts as relevant; 4 on a "
+                                                            "scale of 1 to 5. Of events the count; any, if not stated.")] = None
+             ) -> Answer:
+    """Score a model on ratings that it has not seen: RMSE and MAE, and with --ranking NDCG, recall and others. Of a model of
+    events only the ranking can be scored."""
     from recollect import checkpoint
-    from recollect.data.read import read
 
     model = checkpoint.load(run)
-    asked = {"scale": model.given_.scale, **columns.asked()}
-    shown_too = None if given is None else model.given_.union(_onto(read(given, **asked), model.given_)[0])
-    ratings = read(test, **asked)
-    errors, about = _errors(model, ratings, shown_too)
-    figures = errors.table("rmse", "mae", "rmse_macro", "mae_macro")
-    if ranking:
+    shown_too = None if given is None else model.given_.union(_onto(_read(given, model, columns), model.given_)[0])
+    ratings = _read(test, model, columns)
+    about, figures = _counted(model, ratings), []
+    if model.output == "ratings":
+        errors = _errors(model, ratings, shown_too)
+        about |= errors.about
+        figures.append(errors.table("rmse", "mae", "rmse_macro", "mae_macro"))
+    if ranking or model.output == "scores":
         lists = _rankings(model, ratings, shown_too, n=n, relevant=relevant)
-        figures = pl.concat([figures, lists.table()])
         about |= {key: lists.about[key] for key in ("relevant_from", "n_users", "n_without_relevant")}
+        figures.append(lists.table())
+    return _evaluated({"run": run, "test": test, **about}, pl.concat(figures))
+
+
+def _read(path: str, model: Any, columns: Columns) -> Ratings:
+    """A file of what the model has learned from: ratings on its scale, or events.
+
+    Raises: SettingError if the options ask for the other.
+    """
+    from recollect.data.read import read
+
+    asked = columns.asked()
+    if not model.given_.implicit:
+        if columns.implicit or columns.events_from is not None:
+            raise SettingError("This model has learned from ratings and is scored on ratings; leave out --implicit and "
+                               "--events-from.")
+        return read(path, **{"scale": model.given_.scale, **asked})
+    if columns.events_from is None:
+        asked["implicit"] = True
+    return columns.taken(read(path, **asked))
+
+
+def _evaluated(about: dict[str, Any], figures: pl.DataFrame) -> Answer:
     rows = [(r["metric"], r["value"], "" if r["low"] is None else f"[{r['low']:.4f}, {r['high']:.4f}]")
             for r in figures.to_dicts()]
-    found = {"run": run, "test": test, **about, "metrics": {r.pop("metric"): r for r in figures.to_dicts()}}
+    found = {**about, "metrics": {r.pop("metric"): r for r in figures.to_dicts()}}
     return Answer(found, [table(("metric", "value", "95% interval"), rows), *_conditions(about)])
 
 
-def _errors(model: Any, test: Ratings, given: Ratings | None) -> tuple[Any, dict[str, Any]]:
+def _counted(model: Any, test: Ratings) -> dict[str, Any]:
+    """How much there is to be scored, and how many ids the model has never heard of."""
+    return {"n_test": len(test), "implicit": test.implicit,
+            "unknown_users": int((model.given_.users.rows(test.users.ids) < 0).sum()),
+            "unknown_items": int((model.given_.items.rows(test.items.ids) < 0).sum())}
+
+
+def _errors(model: Any, test: Ratings, given: Ratings | None) -> Any:
     """Errors on all test ratings. Those of ids that the model has never heard of get its cold value, too."""
     from recollect.evaluation.protocol import Scores, held_out
 
@@ -62,10 +95,7 @@ def _errors(model: Any, test: Ratings, given: Ratings | None) -> tuple[Any, dict
         values = {name: np.concatenate([scores.values[name], values[name]]) for name in values}
         n_cold += scores.about["n_cold"]
     who = np.concatenate([test.user[known], test.user[~known]]).astype(np.int64)
-    about = {"n_test": len(test), "n_cold": n_cold, "clipped": model.clip, "cold_value": model.cold_value,
-             "unknown_users": int((model.given_.users.rows(test.users.ids) < 0).sum()),
-             "unknown_items": int((model.given_.items.rows(test.items.ids) < 0).sum())}
-    return Scores(values, "rating", about, group=who), about
+    return Scores(values, "rating", {"n_cold": n_cold, "clipped": model.clip, "cold_value": model.cold_value}, group=who)
 
 
 def _onto(ratings: Ratings, known: AnyRatings) -> tuple[Ratings, np.ndarray]:
@@ -88,16 +118,20 @@ def _rankings(model: Any, test: Ratings, given: Ratings | None, *, n: int, relev
 
 
 def _conditions(about: dict[str, Any]) -> list[RenderableType]:
-    cold = (f"; {about['n_cold']:,} have a user or an item without training ratings and were predicted as "
-            f"{about['cold_value']:.4g}." if about["n_cold"] else "; none is cold.")
-    lines: list[RenderableType] = [f"{about['n_test']:,} test ratings, all of them scored{cold}"]
+    lines: list[RenderableType] = []
+    if "n_cold" in about:
+        cold = (f"; {about['n_cold']:,} have a user or an item without training ratings and were predicted as "
+                f"{about['cold_value']:.4g}." if about["n_cold"] else "; none is cold.")
+        lines.append(f"{about['n_test']:,} test ratings, all of them scored{cold}")
     if about["unknown_users"] or about["unknown_items"]:
         lines.append(f"The model has never heard of {about['unknown_users']:,} of the users and "
                      f"{about['unknown_items']:,} of the items.")
     if "n_users" in about:
-        lines.append(f"Ranked: all items the user has not rated, for {about['n_users']:,} users; relevant from "
-                     f"{about['relevant_from']:g} on; {about['n_without_relevant']:,} users have nothing relevant and "
-                     "do not count.")
+        from_ = about["relevant_from"]
+        relevant = "every test event is relevant" if about["implicit"] and not from_ else f"relevant from {from_:g} on"
+        seen = "had" if about["implicit"] else "rated"
+        lines.append(f"Ranked: all items the user has not {seen}, for {about['n_users']:,} users; {relevant}; "
+                     f"{about['n_without_relevant']:,} users have nothing relevant and do not count.")
     return lines
 
 
@@ -124,20 +158,27 @@ def predict(screen: Screen, run: RunFolder,
 def recommend(screen: Screen, run: RunFolder,
               users: Annotated[list[str] | None, typer.Option("--user", metavar="ID", show_default=False,
                                                               help="Someone the model knows; may be repeated.")] = None,
-              ratings: Annotated[Path | None, typer.Option(metavar="FILE", help="Ratings of someone new: a CSV with "
-                                                           "item_id and rating.")] = None,
+              ratings: Annotated[Path | None, typer.Option(metavar="FILE", help="Ratings of someone new, or newer ones of one "
+                                                           "--user: a CSV with item_id and rating.")] = None,
+              event: Annotated[list[str] | None, typer.Option("--event", metavar="ID", show_default=False,
+                                                              help="For a model of events: an item that someone new, or the one "
+                                                                   "--user, has chosen; may be repeated.")] = None,
+              events: Annotated[Path | None, typer.Option(metavar="FILE", help="The same from a file: a CSV with "
+                                                          "item_id.")] = None,
               all_users: Annotated[bool, typer.Option("--all-users", help="All that it knows; needs --out.")] = False,
               n: HowMany = 10,
               items: Annotated[Path | None, typer.Option(metavar="FILE", help="Recommend only these: a CSV with "
                                                                               "item_id.")] = None,
               seen: Annotated[bool, typer.Option("--seen", help="Also what they have rated.")] = False,
               out: OutFile = None) -> Answer:
-    """Recommend items to people the model knows, or to someone new from their ratings."""
+    """Recommend items to people the model knows, or to someone new from their ratings or events."""
     from recollect import checkpoint
     from recollect.recommend import top_n
 
-    if sum((bool(users), ratings is not None, all_users)) != 1:
-        raise SettingError("Say for whom: one of --user ID, --ratings FILE, --all-users.")
+    newer = bool(event) or events is not None or ratings is not None
+    if all_users + (bool(users) or newer) != 1:
+        raise SettingError("Say for whom: --user ID, or --all-users, or someone new by --ratings FILE, --event ID or "
+                           "--events FILE.")
     if all_users and out is None:
         raise SettingError("--all-users writes a file; name it with --out recommendations.parquet.")
     if out is not None:
@@ -146,10 +187,10 @@ def recommend(screen: Screen, run: RunFolder,
     allowed = None if items is None else ids_from(items, "item")["item_id"]
     if all_users and out is not None and out.suffix == ".parquet":
         return _for_all(screen, model, out, n=n, allowed=allowed, seen=seen)
-    whom: dict[str, Any] = {"ratings": _ratings_of(ratings)} if ratings is not None else {
-        "user_ids": model.given_.users.ids if all_users else users}
-    frame = top_n(model, **whom, n=n, items=allowed, seen=seen)
-    strange = _without_ratings(model, users or ())
+    chosen = [*(event or ()), *(() if events is None else ids_from(events, "item")["item_id"])]
+    frame = top_n(model, user_ids=model.given_.users.ids if all_users else users or None, events=chosen or None,
+                  ratings=None if ratings is None else _ratings_of(ratings), n=n, items=allowed, seen=seen)
+    strange = [] if newer else _without_ratings(model, users or ())
     if strange:
         screen.say(f"The model knows no rating of {', '.join(map(repr, strange))}; what is best on the whole is "
                    "recommended.")

@@ -68,7 +68,7 @@ def describe(screen: Screen, source: Source, columns: Columns) -> Answer:
         "density": ratings.density, "scale": ratings.scale,
         "scale_from": "the ratings" if is_inferred else "stated" if columns.scale else "the data set",
         "mean": ratings.mean, "values": values, "times": _times(ratings), "counts": counts, "notes": ratings.notes,
-        "titles": ratings.catalogue is not None, "fingerprint": ratings.fingerprint}
+        "implicit": ratings.implicit, "titles": ratings.catalogue is not None, "fingerprint": ratings.fingerprint}
     if isinstance(ratings, Ratings) and netflix_folder(source) is not None:
         found["published"] = netflix.published(ratings)
     return Answer(found, _described(found))
@@ -76,9 +76,11 @@ def describe(screen: Screen, source: Source, columns: Columns) -> Answer:
 
 def _described(found: dict[str, Any]) -> list[RenderableType]:
     low, high = found["scale"]
-    about = {"ratings": found["ratings"], "users": found["users"], "items": found["items"],
+    one, many = ("count", "pairs") if found["implicit"] else ("rating", "ratings")
+    about = {many: found["ratings"], "users": found["users"], "items": found["items"],
              "density": f"{found['density']:.3%} of all pairs",
-             "scale": f"{low:g} to {high:g} (from {found['scale_from']})".replace("from stated", "stated"),
+             **({"highest count": high} if found["implicit"] else
+                {"scale": f"{low:g} to {high:g} (from {found['scale_from']})".replace("from stated", "stated")}),
              "mean": found["mean"], "times": " to ".join(found["times"]) if found["times"] else "none",
              "titles": found["titles"], "fingerprint": found["fingerprint"],
              **{"note" if j == 0 else " " * j: note for j, note in enumerate(found["notes"])}}
@@ -86,8 +88,9 @@ def _described(found: dict[str, Any]) -> list[RenderableType]:
     bars = [(value, count, "█" * round(BAR * count / most) or "▏") for value, count in found["values"].items()]
     names = ["least", *(f"{q:.0%}" for q in QUANTILES[1:-1]), "most"]
     counts = [(who, *row) for who, row in found["counts"].items()]
-    shown: list[RenderableType] = [facts(about, title=found["name"]), "", table(("rating", "count", ""), bars),
-                                   table(("ratings", *names), counts)]
+    shown: list[RenderableType] = [
+        facts(about, title=found["name"]), "", table((one, "pairs" if one == "count" else "count", ""), bars),
+        table((many, *names), counts)]
     if "published" in found:
         shown.append(table(("part", "users", "published", "ratings", "published", "verdict: users, ratings"),
                            [tuple(row.values()) for row in found["published"]]))
@@ -133,8 +136,8 @@ def store(screen: Screen, source: Source, columns: Columns,
     from recollect.data.sources import known
     from recollect.data.store import store as store_
 
-    films = None if columns.asked() else netflix_folder(source)
-    whole = films or (source if Path(source).is_file() else ratings_from(source, columns))
+    films = None if columns.are_stated else netflix_folder(source)
+    whole = films or (source if Path(source).is_file() and columns.events_from is None else ratings_from(source, columns))
     how: dict[str, Any] = {"name": source} if films and source in known() else columns.asked() if whole == source else {}
     with screen.steps("store", 100) as report:
         made = store_(whole, out, valid=valid, test=test, seed=seed, progress=report, **how)
@@ -201,7 +204,8 @@ def split(screen: Screen, source: Source, columns: Columns,
     ratings = ratings_from(source, columns)
     given |= later(ratings)
     seeded = {"seed": seed} if "seed" in inspect.signature(function).parameters else {}
-    whole = {"data": ratings.name, "fingerprint": ratings.fingerprint, "scale": ratings.scale}   # before there are parts as well
+    whole = {"data": ratings.name, "fingerprint": ratings.fingerprint, "scale": ratings.scale,   # before there are parts as well
+             "implicit": ratings.implicit}
     catalogue = ratings.catalogue
     made = function(ratings, **given, **seeded)
     del ratings

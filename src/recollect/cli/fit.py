@@ -117,8 +117,8 @@ def parts_of(source: str, columns: Columns, *, valid: float | None, test: float,
 
     if not is_stored(source) and not is_split(Path(source)):
         return cut(ratings_from(source, columns), valid=0.05 if valid is None else valid, test=test, seed=seed)
-    if valid is not None or test or columns.asked():
-        raise SettingError(f"{source} is cut already; leave out --valid, --test, the columns and --scale.")
+    if valid is not None or test or columns.are_stated:
+        raise SettingError(f"{source} is cut already; leave out --valid, --test, and what says how to read a file.")
     if is_stored(source):
         whole = open_stored(source)
         return Parts(whole, whole.valid, None)
@@ -197,15 +197,18 @@ def _header(recipe: Any, parts: Parts, out: Path, expected: dict[str, float | No
 
     whole, unseen = parts.train, int((parts.train.count("user") == 0).sum() + (parts.train.count("item") == 0).sum())
     sizes = [f"{name} {len(part):,}" for name, part in vars(parts).items() if part is not None]
-    cold = "the training mean" if recipe.cold == "mean" else f"{sum(whole.scale) / 2:g}, the middle of the scale"
+    what = "event" if whole.implicit else "rating"
+    cold = "the score 0" if recipe.output == "scores" else (
+        "the training mean" if recipe.cold == "mean" else f"{sum(whole.scale) / 2:g}, the middle of the scale")
     settings, usual = catalogue.settings(recipe), catalogue.settings(type(recipe))
     changed = {k: v for k, v in settings.items() if v != usual[k]}
     return [
         f"{type(recipe).__name__} on {_name(parts)}: {whole.n_users:,} users × {whole.n_items:,} "
-        f"items; ratings: {', '.join(sizes)}",
-        f"scale {whole.scale[0]:g} to {whole.scale[1]:g}, predictions "
-        f"{'kept within it' if recipe.clip else 'not kept within it'}; who or what has no training rating ({unseen:,} "
-        f"here) gets {cold}",
+        f"items; {what}s: {', '.join(sizes)}",
+        ("predictions are scores to rank by" if recipe.output == "scores" else
+         f"scale {whole.scale[0]:g} to {whole.scale[1]:g}, predictions "
+         f"{'kept within it' if recipe.clip else 'not kept within it'}")
+        + f"; who or what has no training {what} ({unseen:,} here) gets {cold}",
         f"settings: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'as they come'}",
         f"memory: about {memory(expected['predicted_memory_mb'] or 0)} predicted, "
         f"{memory(expected['available_memory_mb']) if expected['available_memory_mb'] else 'an unknown amount'} available",
@@ -232,26 +235,39 @@ def _result(recipe: Any, parts: Parts, out: Path) -> dict[str, Any]:
     from recollect.run import peak_memory_mb
 
     history = recipe.history_
-    train_rmse = dict(history.column("train_rmse"))
+    learned = dict(history.column(history.train_name))
     return {"out": out, "model": catalogue.name_of(recipe), "settings": catalogue.settings(recipe),
             "seed": recipe.seed_, "data": parts.train.name, "fingerprint": parts.train.fingerprint,
             "scale": parts.train.scale, "users": parts.train.n_users, "items": parts.train.n_items,
             "train_ratings": len(parts.train), "valid_ratings": None if parts.valid is None else len(parts.valid),
             "epochs": len(history), "best_epoch": history.best_epoch,
-            "train_rmse": train_rmse.get(history.best_epoch), "valid_rmse": history.best_valid_rmse,
+            "figures": [history.train_name, history.valid_name],
+            history.train_name: learned.get(history.best_epoch), history.valid_name: history.best_valid,
             "stopped": history.stopped or None, "seconds": max(recipe.seconds_, history.seconds),
             "peak_memory_mb": peak_memory_mb(), "test": None if parts.test is None else _tested(recipe, parts.test, out)}
 
 
 def _tested(recipe: Any, test: Ratings, out: Path) -> dict[str, Any]:
-    """The errors on the test ratings; they are kept beside the model in scores.json."""
-    from recollect.evaluation.protocol import held_out
+    """The errors on the test ratings, or how the test events are ranked; they are kept beside the model in scores.json."""
+    from recollect.evaluation.protocol import full_ranking, held_out
 
-    scores = held_out(recipe, test)
-    found = {"rmse": figure(scores, "rmse"), "mae": figure(scores, "mae"), "ratings": scores.about["n_test"],
-             "cold": scores.about["n_cold"]}
+    found: dict[str, Any]
+    if recipe.output == "scores":
+        scores = full_ranking(recipe, test)
+        found = {name: figure(scores, name) for name in ("ndcg@10", "capped_recall@10")}
+        found |= {"events": scores.about["n_test"], "users": scores.about["n_users"]}
+    else:
+        scores = held_out(recipe, test)
+        found = {"rmse": figure(scores, "rmse"), "mae": figure(scores, "mae"), "ratings": scores.about["n_test"],
+                 "cold": scores.about["n_cold"]}
     (out / "scores.json").write_text(as_json({**scores.about, **found}))
     return found
+
+
+def _label(name: str) -> str:
+    """train_rmse as "train RMSE", train_loss as "train loss"."""
+    part, _, kind = name.partition("_")
+    return f"{part} {kind if kind == 'loss' else kind.upper()}"
 
 
 def figure(scores: Any, name: str) -> dict[str, float]:
@@ -265,15 +281,15 @@ def _told(found: dict[str, Any]) -> list[RenderableType]:
                             "peak memory": f"{memory(found['peak_memory_mb'])}, predicted: "
                                            f"{memory(found['predicted_memory_mb'])}"}
     if found["epochs"]:
-        rows |= {"epochs": f"{found['epochs']}, kept: {found['best_epoch']}", "train RMSE": found["train_rmse"]}
-    if found["valid_ratings"] and found["epochs"]:
-        rows["valid RMSE"] = found["valid_rmse"]
+        rows["epochs"] = f"{found['epochs']}, kept: {found['best_epoch']}"
+        rows |= {_label(name): found[name] for name in found["figures"][:2 if found["valid_ratings"] else 1]}
     if found["test"]:
         test = found["test"]
         rows |= {f"test {name.upper()}": f"{test[name]['value']:.4f} [{test[name]['low']:.4f}, "
                                          f"{test[name]['high']:.4f}]"
-                 for name in ("rmse", "mae")}
-        rows["test ratings"] = f"{test['ratings']:,}, of these cold: {test['cold']:,}"
+                 for name in test if isinstance(test[name], dict)}
+        rows |= {"test events": f"{test['events']:,}, of {test['users']:,} users"} if "events" in test else {
+            "test ratings": f"{test['ratings']:,}, of these cold: {test['cold']:,}"}
     if found["board"]:
         rows["board"] = f"{found['board']}, to be seen with: tensorboard --logdir {found['board']}"
     return [*_broke_down(found["stopped"]), facts(rows), "", f"Next: recollect recommend {found['out']} --user ID"]

@@ -33,11 +33,30 @@ class Columns:
     time_column: Annotated[str | None, typer.Option(help="The column of times.", rich_help_panel=FILE)] = None
     scale: Annotated[str | None, typer.Option(metavar="LOW,HIGH", help="Lowest and highest rating there can be, such "
                                               "as 1,5; else it is inferred.", rich_help_panel=FILE)] = None
+    implicit: Annotated[bool, typer.Option("--implicit", help="Each line is an event, such as a view: no ratings.",
+                                           rich_help_panel=FILE)] = False
+    events_from: Annotated[float | None, typer.Option(metavar="RATING", help="Take the ratings from this one on as events.",
+                                                      rich_help_panel=FILE)] = None
+
+    @property
+    def are_stated(self) -> bool:
+        """Whether anything was."""
+        return bool(self.asked()) or self.events_from is not None
+
+    def taken(self, ratings: Ratings) -> Ratings:
+        """The ratings; those that are high as events, if so stated."""
+        return ratings if self.events_from is None else ratings.events(from_=self.events_from)
 
     def asked(self) -> dict[str, Any]:
-        """What was stated, as `recollect.read` takes it."""
+        """What was stated, as `recollect.read` takes it.
+
+        Raises: SettingError for --implicit with --events-from.
+        """
+        if self.implicit and self.events_from is not None:
+            raise SettingError("--implicit is for events without ratings, --events-from for ratings; state one of the two.")
         stated = {"user": self.user_column, "item": self.item_column, "rating": self.rating_column,
-                  "time": self.time_column, "scale": None if self.scale is None else scale_of(self.scale)}
+                  "time": self.time_column, "scale": None if self.scale is None else scale_of(self.scale),
+                  "implicit": self.implicit or None}
         return {key: value for key, value in stated.items() if value is not None}
 
 
@@ -70,14 +89,14 @@ def ratings_from(source: str, columns: Columns) -> Ratings:
         raise DataError(f"{source} holds stored ratings, which are read batch by batch and not as a whole; only train and "
                         "data describe take them.")
     if not asked:
-        return sources.load(source)
+        return columns.taken(sources.load(source))
     if not Path(source).is_file() and source in sources.known():
         raise SettingError(f"{source} is a data set by name, whose columns and scale are known; leave out the options "
                            f"--{', --'.join(_option(key) for key in asked)}.")
     if netflix_folder(source) is not None:
         raise SettingError(f"{source} holds Netflix' files, whose columns and scale are known; leave out the options "
                            f"--{', --'.join(_option(key) for key in asked)}.")
-    return read(source, **asked)
+    return columns.taken(read(source, **asked))
 
 
 def any_ratings_from(source: str, columns: Columns) -> AnyRatings:
@@ -89,7 +108,7 @@ def any_ratings_from(source: str, columns: Columns) -> AnyRatings:
 
     if not is_stored(source):
         return ratings_from(source, columns)
-    if columns.asked():
+    if columns.are_stated:
         raise SettingError(f"{source} holds stored ratings, whose columns and scale are known; leave out these options.")
     return open_stored(source)
 
@@ -107,7 +126,7 @@ def netflix_folder(source: str) -> Path | None:
 
 
 def _option(key: str) -> str:
-    return key if key == "scale" else f"{key}-column"
+    return key if key in ("scale", "implicit") else f"{key}-column"
 
 
 def is_split(folder: Path) -> bool:
@@ -126,8 +145,9 @@ def parts_from(folder: Path) -> dict[str, Ratings]:
 
     about = json.loads((folder / "split.json").read_text())
     names = [name for name in ("train", "valid", "given", "test") if name in about["parts"]]
-    frames = [read(folder / f"{name}.parquet", scale=about["scale"]).frame() for name in names]
-    whole = from_frame(pl.concat(frames, how="diagonal"), scale=about["scale"], name=about["data"])
+    how: dict[str, Any] = {"implicit": True} if about.get("implicit") else {"scale": about["scale"]}
+    frames = [read(folder / f"{name}.parquet", **how).frame() for name in names]
+    whole = from_frame(pl.concat(frames, how="diagonal"), **how, name=about["data"])
     if len(whole) != sum(map(len, frames)):
         raise DataError(f"The parts in {folder} share {sum(map(len, frames)) - len(whole):,} pairs; split again.")
     if (folder / "items.parquet").is_file():
