@@ -9,6 +9,7 @@ import shlex
 import statistics
 import subprocess
 import time
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Plain:
         torch.manual_seed(seed)
         n = rows.n_columns
         sizes = [n, *HIDDEN, *HIDDEN[-2::-1], n]
-        layers = [nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)]
+        layers = [nn.Linear(a, b) for a, b in pairwise(sizes)]
         for layer in layers:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -72,7 +73,8 @@ class Plain:
     def rmse(self, test: rc.Ratings) -> float:
         """On test ratings, clipped."""
         self.net.eval()
-        out = torch.cat([self.net(self.dense(np.arange(at, min(at + 500, len(self.rows))))) for at in range(0, len(self.rows), 500)])
+        parts = (np.arange(at, min(at + 500, len(self.rows))) for at in range(0, len(self.rows), 500))
+        out = torch.cat([self.net(self.dense(part)) for part in parts])
         return float(np.sqrt(np.mean((out.numpy()[test.user, test.item].clip(*test.scale) - test.value) ** 2)))
 
 

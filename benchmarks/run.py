@@ -24,8 +24,7 @@ from rich.table import Table
 
 import recollect as rc
 from kernels import HIDDEN, ceilings, interleaved, kernels, ratings_1m
-from recollect import jobs
-from recollect.cli import share_the_machine
+from recollect import jobs, machine
 from recollect.data.parts import Split
 from recollect.data.sources import movielens
 from recollect.evaluation.significance import mean_interval
@@ -179,7 +178,7 @@ def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, p
                                                        "JSON line with rmse and notes.seconds_per_epoch.")] = None,
          share: Annotated[float, typer.Option(help="Share of the users of the Netflix shape; 1 is all.")] = 0.05) -> None:
     """Measure what must be fast."""
-    share_the_machine()  # as the command line does; also for the processes started here
+    machine.share()  # as the command line does; also for the processes started here
     measures = {"read": read, "kernels": lambda: products(share), "predict": predict, "fit": fit, "epochs": lambda: epochs(share),
                 "big": big, "folds": folds, "deeprec": lambda: deeprec(peer)}
     asked = what or ["read", "kernels", "predict", "fit"]

@@ -11,9 +11,9 @@ import time
 import numpy as np
 
 import recollect as rc
-from recollect.cli import share_the_machine
+from recollect import machine
 
-share_the_machine()
+machine.share()
 
 
 def main() -> None:

@@ -73,10 +73,10 @@ def test_on_a_gpu_the_network_is_there_and_the_data_are_here(monkeypatch: pytest
 
 def fit_wide(n_users: int) -> tuple[float, float]:
     """Megabytes: predicted, and held by this process at most."""
-    from recollect.cli import share_the_machine
     from recollect.data.sources.planted import planted
+    from recollect.machine import share
 
-    share_the_machine()
+    share()
     torch.set_num_threads(1)
     ratings = planted(n_users, 100, 8_000, noise=0.5).ratings
     model = AutoRec(hidden=500, history=2, epochs=3).fit(ratings)

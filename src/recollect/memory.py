@@ -2,7 +2,7 @@
 
 A `Memory` names what will be held at the worst moment, in bytes. The figures behind it (bytes per rating, copies of the
 parameters) are read off the code and checked against measured peaks: docs/log.md. They hold for a process with the settings
-of the command line (`recollect.cli.give_memory_back`); without them, allocators keep a quarter more.
+of the command line (`recollect.machine.share`); without them, allocators keep a quarter more.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -35,6 +36,19 @@ def dense_layer(n_in: int, n_out: int) -> nn.Linear:
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+class Dropout(nn.Dropout):
+    """torch's dropout; on a CPU the draws are NumPy's, several times as fast, seeded from torch's generator at each call."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """In training a share p is 0 and the rest 1 / (1 − p) times as large."""
+        if not self.training or not self.p or x.device.type != "cpu":
+            return super().forward(x)
+        seed = int(torch.randint(2**63 - 1, ()))
+        drawn = np.random.Generator(np.random.SFC64(seed)).integers(0, 1 << 16, x.numel(), np.uint16)
+        kept = torch.from_numpy(drawn >= round(self.p * (1 << 16))).view(x.shape)
+        return x * kept.to(x.dtype).mul_(1 / (1 - self.p))
 
 
 class SparseInput(nn.Module):

@@ -5,13 +5,12 @@ Modules here import what is heavy inside the verbs, so that help comes at once.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
 from typing import Annotated, Any
 
 import typer
 
+from recollect import machine
 from recollect.cli import ask, compare, data, doctor, experiments, fit
 from recollect.cli.show import Screen
 from recollect.cli.verb import verb
@@ -58,27 +57,9 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
     """Autoencoders for collaborative filtering: from a ratings file to a recommender."""
 
 
-def share_the_machine() -> None:
-    """Let the blocks of a fit go back to the system when it is done with them, instead of lying in pieces: a fit's peak
-    falls by a quarter. Huge pages keep that from costing time. And let torch's idle threads sleep after a thousand looks for
-    work, instead of a third of a million: on a busy machine, two threads that wait for each other so are ten times slower
-    than one. Linux only; comes before torch is imported."""
-    if sys.platform != "linux":
-        return
-    from ctypes import CDLL
-
-    large = 4 << 20
-    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")   # Polars: keep nothing freed
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")               # torch: huge pages for large blocks
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(large))     # glibc: the same for processes started from here
-    with contextlib.suppress(OSError, AttributeError):
-        CDLL(None).mallopt(-3, large)                                # M_MMAP_THRESHOLD, for this one
-
-
 def main() -> None:
     """Run the command line."""
-    share_the_machine()
+    machine.share()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     if "--json" not in sys.argv[1:]:

@@ -30,6 +30,7 @@ from recollect.memory import Memory, Shape, of_rows
 from recollect.model import BLOCK_CELLS
 from recollect.nn import (
     ACTIVATIONS,
+    Dropout,
     Mirrored,
     ObservedOutput,
     OntoScale,
@@ -74,7 +75,7 @@ class Network(nn.Module):
             settings.activation if settings.last_activation else "identity", scale)
         self.events = settings.loss != "ratings"
         self.counts, self.normalize = settings.counts, settings.normalize
-        self.drop_code, self.drop_hidden = nn.Dropout(settings.dropout), nn.Dropout(settings.hidden_dropout)
+        self.drop_code, self.drop_hidden = Dropout(settings.dropout), Dropout(settings.hidden_dropout)
         self.drop_input = settings.input_dropout
 
     def encode(self, block: Block) -> Tensor:

@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from recollect.data.rows import AnyRows, Rows
 from recollect.errors import SettingError, TrainingError
 from recollect.kernels import Block, multiplies_16_bits
+from recollect.machine import reusing_blocks
 from recollect.run import Run
 from recollect.training import optim, snapshot
 from recollect.training.losses import add_ridge
@@ -115,7 +117,8 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
     if run.folder and run.resume and not _take_up(run, owner, keep, history, best):
         log.info("no snapshot in %s: starting from the beginning", run.folder)
     written, done = time.monotonic(), bool(history.epochs and history.epochs[-1].get("last"))
-    with snapshot.stoppable() as stop:
+    again = nullcontext() if plan.batch_size is None else reusing_blocks()
+    with snapshot.stoppable() as stop, again:
         while len(history) < plan.epochs and not done:
             begun, epoch = time.monotonic(), len(history) + 1
             try:
