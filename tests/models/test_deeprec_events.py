@@ -151,6 +151,12 @@ def test_nothing_known_is_what_most_have(model):
         np.testing.assert_allclose(found["prediction"], np.sort(share)[::-1][:3], rtol=1e-6)
 
 
+def test_validation_by_strangers_is_refused(checkerboard):
+    split = rc.new_user_split(checkerboard.events(from_=5), users=0.2, valid_users=0.2, seed=0)
+    with pytest.raises(DataError, match="Nobody in valid has an event in train"):
+        DeepRec(loss="logistic", **QUICK).fit(split.train, split.valid)
+
+
 @pytest.mark.parametrize(("asked", "told"), [
     ({"events": {"i1": 0}}, "count of item 'i1' is 0"), ({"events": {"i1": "often"}}, "'often'"),
     ({"ratings": {"i1": -1}}, "above 0"), ({"events": {1: 1, "1": 2}}, "twice"),

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
-from recollect.errors import SettingError, unknown
+from recollect.errors import DataError, SettingError, unknown
 from recollect.kernels import Block
 from recollect.memory import Memory, Shape, of_rows
 from recollect.model import BLOCK_CELLS
@@ -262,9 +262,15 @@ class DeepRec(RowModel):
                         belongs_to=self.identity(train, valid), hint=self._hint())
 
     def _ranking(self, train: AnyRatings, valid: Ratings | None) -> Measure | None:
-        """NDCG of the validation events, train's being known; None without any."""
+        """NDCG of the validation events, train's being known; None without any.
+
+        Raises: DataError if nobody has both: the figure would stand still.
+        """
         if valid is None or not len(valid):
             return None
+        if not (train.count("user")[valid.user] > 0).any():
+            raise DataError("Nobody in valid has an event in train, so all would be ranked alike, epoch by epoch; take valid from "
+                            "the same people: random_split(train, test=0.05), or leave it out.")
         return Measure(f"valid_ndcg@{self.valid_n}", partial(mean_ndcg, self, valid, train, n=self.valid_n), better="higher")
 
     def steps(self, net: Network, rows: Block) -> Iterator[loop.Step]:
