@@ -269,8 +269,8 @@ class DeepRec(RowModel):
         if valid is None or not len(valid):
             return None
         if not (train.count("user")[valid.user] > 0).any():
-            raise DataError("Nobody in valid has an event in train, so all would be ranked alike, epoch by epoch; take valid from "
-                            "the same people: random_split(train, test=0.05), or leave it out.")
+            raise DataError("Nobody in valid has an event in train, so all would be ranked alike, epoch by epoch; take valid "
+                            "from the same people: random_split(train, test=0.05), or leave it out.")
         return Measure(f"valid_ndcg@{self.valid_n}", partial(mean_ndcg, self, valid, train, n=self.valid_n), better="higher")
 
     def steps(self, net: Network, rows: Block) -> Iterator[loop.Step]:
