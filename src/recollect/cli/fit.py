@@ -265,9 +265,9 @@ def _tested(recipe: Any, test: Ratings, out: Path) -> dict[str, Any]:
 
 
 def _label(name: str) -> str:
-    """train_rmse as "train RMSE", train_loss as "train loss"."""
+    """train_rmse as "train RMSE", test_capped_recall@10 as "test capped recall@10"."""
     part, _, kind = name.partition("_")
-    return f"{part} {kind if kind == 'loss' else kind.upper()}"
+    return f"{part} {kind.upper() if kind.partition('@')[0] in ('rmse', 'mae', 'ndcg') else kind.replace('_', ' ')}"
 
 
 def figure(scores: Any, name: str) -> dict[str, float]:
@@ -285,7 +285,7 @@ def _told(found: dict[str, Any]) -> list[RenderableType]:
         rows |= {_label(name): found[name] for name in found["figures"][:2 if found["valid_ratings"] else 1]}
     if found["test"]:
         test = found["test"]
-        rows |= {f"test {name.upper()}": f"{test[name]['value']:.4f} [{test[name]['low']:.4f}, "
+        rows |= {_label(f"test_{name}"): f"{test[name]['value']:.4f} [{test[name]['low']:.4f}, "
                                          f"{test[name]['high']:.4f}]"
                  for name in test if isinstance(test[name], dict)}
         rows |= {"test events": f"{test['events']:,}, of {test['users']:,} users"} if "events" in test else {
