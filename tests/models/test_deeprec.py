@@ -48,7 +48,7 @@ def test_tied_weights_are_there_once_and_only_the_biases_are_more():
 def test_the_decoder_is_the_encoder_mirrored_or_as_given():
     assert DeepRec(hidden=(512, 512, 1024)).layers == ((512, 512, 1024), (512, 512))
     assert DeepRec(hidden=16).layers == ((16,), ())
-    assert DeepRec(hidden=(16, 4), decoder=(7,)).layers == ((16, 4), (7,))
+    assert DeepRec(hidden=(16, 4), decoder=(7,)).layers == DeepRec(hidden=(16, 4), decoder=7).layers == ((16, 4), (7,))
     assert network(9, hidden=(5, 4), decoder=(7, 6)).output.weight.shape == (9, 6)
 
 
@@ -232,6 +232,12 @@ def test_a_fit_that_breaks_down_ends_with_its_last_good_weights(planted_small, c
         assert f"weights of epoch {model.history_.best_epoch}" in told
     assert model.history_.best_epoch == good.history_.best_epoch
     np.testing.assert_array_equal(model.predict(test.user, test.item), good.predict(test.user, test.item))
+
+
+def test_a_fit_that_breaks_down_at_once_has_nothing_to_keep(planted_small, tmp_path):
+    train, valid, _ = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
+    with pytest.raises(TrainingError, match=r"epoch 1.*Nothing had been learned"):
+        DeepRec(hidden=(8, 4), dropout=0.0, learning_rate=1e6, batch_size=20).fit(train, valid, Run(folder=tmp_path))
 
 
 def test_without_validation_the_snapshot_is_what_is_left(planted_small, tmp_path):

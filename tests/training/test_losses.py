@@ -84,3 +84,13 @@ def test_outputs_far_from_0_give_finite_losses(name):
     assert torch.isfinite(out.grad).all()
     absent = 0.5 * (np.log(2) + 200 + np.log(2)) if name == "logistic" else 0.0
     assert float(total.detach()) == pytest.approx(200 + absent, rel=1e-6)
+
+
+def test_the_error_is_in_32_bits_where_products_are_in_16():
+    """Summed in bfloat16 it would be off in the third place; and each new number of cells would leave compiled code behind."""
+    predicted, value = torch.full((1001,), 3.3), torch.full((1001,), 3.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        total, count = squared_error(predicted, value)
+    assert total.dtype == torch.float32
+    assert count == 1001
+    assert abs(float(total) - 1001 * 0.09) < 1e-3

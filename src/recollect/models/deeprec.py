@@ -134,7 +134,7 @@ class DeepRec(RowModel):
 
     side: Side = "user"                                 # what a row is
     hidden: int | tuple[int, ...] = (512, 512, 1024)    # sizes of the encoder's layers; the last one is the code
-    decoder: tuple[int, ...] | None = None              # hidden sizes of the decoder; None: the encoder's, mirrored
+    decoder: int | tuple[int, ...] | None = None        # hidden sizes of the decoder; None: the encoder's, mirrored
     activation: str = "selu"                            # after every layer
     last_activation: bool = False                       # after the last one, too (the authors' code: by default)
     dropout: float = 0.8                                # share of the code dropped
@@ -167,7 +167,9 @@ class DeepRec(RowModel):
     def layers(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Hidden sizes of the encoder, the code's last, and of the decoder."""
         down = (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
-        return down, down[-2::-1] if self.decoder is None else tuple(self.decoder)
+        if self.decoder is None:
+            return down, down[-2::-1]
+        return down, (self.decoder,) if isinstance(self.decoder, int) else tuple(self.decoder)
 
     @property
     def output(self) -> Literal["ratings", "scores"]:

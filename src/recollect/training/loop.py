@@ -290,7 +290,8 @@ def _mixed(run: Run, plan: Plan, device: torch.device) -> bool:
 def _fall_back(why: str, run: Run, owner: dict[str, Any], keep: _Keeper, history: History, best: Best) -> str:
     """The last good weights into the network: the best by validation (which `fit` restores), else the snapshot's. Says so."""
     if not best.weights and (run.folder is None or not _take_up(run, owner, keep, history, best)):
-        raise TrainingError(f"{why} No weights were kept before it: with validation ratings, or a folder for snapshots, the fit "
+        raise TrainingError(f"{why} Nothing had been learned before it." if not len(history) else
+                            f"{why} No weights were kept before it: with validation ratings, or a folder for snapshots, the fit "
                             "ends with the last good ones.")
     told = f"{why} The fit ends with the weights of epoch {best.epoch or len(history)}."
     log.warning(told)

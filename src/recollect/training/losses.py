@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 def squared_error(predicted: Float[Tensor, " cells"], value: Float[Tensor, " cells"]) -> tuple[Tensor, int]:
     """Sum of squared differences, and how many."""
     difference = predicted - value
-    return difference @ difference, len(value)
+    return difference.square().sum(), len(value)    # a dot product would be in 16 bits where products are
 
 
 def weighted_error(out: Float[Tensor, "rows columns"], row: Int[Tensor, " events"], column: Int[Tensor, " events"],
