@@ -6,25 +6,18 @@ Which rating goes where depends on the ratings and the seed, never on the order 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int, Int8, Int64
 
-from recollect.data.parts import Split
+from recollect.data.hold_out import new_user_split
+from recollect.data.parts import DROPPED, TEST, TRAIN, VALID, Share, Split, check_shares, cut_by, place_in_group, times_of
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import DataError, SettingError, unknown
 
-log = logging.getLogger("recollect")
-
-Share = float | int         # between 0 and 1
 Date = str | int            # "2005-12-01", "2005-12-01T12:00", or seconds since 1970; without a zone it is UTC
-
-TRAIN, VALID, TEST, GIVEN = range(4)
-DROPPED = -1                # codes from here downwards: the reasons why a rating is in no part
 
 
 def random_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.0, seed: int = 0) -> Split:
@@ -34,14 +27,14 @@ def random_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.0, see
 
     Raises: SettingError for an impossible share, DataError if a part would be empty.
     """
-    _check_shares(test=test, valid=valid)
+    check_shares(test=test, valid=valid)
     shuffled = _shuffled(ratings, seed)
     n_test = round(test * len(shuffled))
     n_valid = round(valid * (len(shuffled) - n_test))
     part = np.zeros(len(shuffled), np.int8)
     part[shuffled[:n_test]] = TEST
     part[shuffled[n_test:n_test + n_valid]] = VALID
-    return _cut(ratings, part, "random split", seed, {"test": test, "valid": valid})
+    return cut_by(ratings, part, "random split", seed, {"test": test, "valid": valid})
 
 
 def covering_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.1, seed: int = 0) -> Split:
@@ -54,7 +47,7 @@ def covering_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.1, s
     Raises: SettingError for impossible shares, DataError if train is too small to cover all, or a part is empty.
     Source: the protocol of Kim et al., "Convolutional Matrix Factorization", RecSys 2016.
     """
-    _check_shares(test=test, valid=valid)
+    check_shares(test=test, valid=valid)
     if test + valid >= 1:
         raise SettingError(f"test={test} and valid={valid} add up to {test + valid:g} and leave nothing to train on; "
                            "make them less than 1 together.")
@@ -65,7 +58,7 @@ def covering_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.1, s
     part = np.zeros(len(order), np.int8)
     part[order[n_train:]] = VALID
     part[order[n_train + n_valid:]] = TEST
-    return _cut(ratings, part, "covering split", seed, {"test": test, "valid": valid})
+    return cut_by(ratings, part, "covering split", seed, {"test": test, "valid": valid})
 
 
 def time_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.05, test_from: Date | None = None,
@@ -78,8 +71,8 @@ def time_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.05, test
 
     Raises: SettingError for an impossible share or date, DataError if there are no times or a part would be empty.
     """
-    _check_shares(**({"test": test} if test_from is None else {}), **({"valid": valid} if valid_from is None else {}))
-    time = _times(ratings, "time_split")
+    check_shares(**({"test": test} if test_from is None else {}), **({"valid": valid} if valid_from is None else {}))
+    time = times_of(ratings, "time_split")
     start = _latest(time, test) if test_from is None else _seconds(test_from)
     part = np.where(time >= start, TEST, TRAIN).astype(np.int8)
     if valid_from is not None or valid:
@@ -89,8 +82,8 @@ def time_split(ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.05, test
                                f"{datetime.fromtimestamp(start, UTC):%Y-%m-%d %H:%M:%S}; give an earlier date.")
         part[(time >= begin) & (time < start)] = VALID
     settings = {"test": test} if test_from is None else {"test_from": test_from}
-    return _cut(ratings, part, "split by time", None,
-                settings | ({"valid": valid} if valid_from is None else {"valid_from": valid_from}))
+    return cut_by(ratings, part, "split by time", None,
+                  settings | ({"valid": valid} if valid_from is None else {"valid_from": valid_from}))
 
 
 def window_split(ratings: Ratings, *, train: Sequence[str], test: Sequence[str], valid_share: Share = 0.5,
@@ -105,7 +98,7 @@ def window_split(ratings: Ratings, *, train: Sequence[str], test: Sequence[str],
     empty part.
     Source: the protocol of Kuchaiev and Ginsburg, "Training Deep AutoEncoders for Collaborative Filtering", 2017.
     """
-    _check_shares(valid_share=valid_share)
+    check_shares(valid_share=valid_share)
     part = in_windows(ratings, train=train, test=test, drop_unseen=drop_unseen)
     for name, days, lies in (("train", train, part == TRAIN), ("test", test, (part == TEST) | (part == DROPPED - 1))):
         if not lies.any():
@@ -113,9 +106,9 @@ def window_split(ratings: Ratings, *, train: Sequence[str], test: Sequence[str],
     held_out = np.flatnonzero(part == TEST)
     held_out = held_out[_shuffled(ratings.where(held_out), seed)]
     part[held_out[:round(valid_share * len(held_out))]] = VALID
-    return _cut(ratings, part, "windows", seed,
-                {"train": tuple(train), "test": tuple(test), "valid_share": valid_share, "drop_unseen": drop_unseen},
-                reasons=("outside both windows", "user or item not in train"))
+    return cut_by(ratings, part, "windows", seed,
+                  {"train": tuple(train), "test": tuple(test), "valid_share": valid_share, "drop_unseen": drop_unseen},
+                  reasons=("outside both windows", "user or item not in train"))
 
 
 def in_windows(ratings: Ratings, *, train: Sequence[str], test: Sequence[str],
@@ -125,7 +118,7 @@ def in_windows(ratings: Ratings, *, train: Sequence[str], test: Sequence[str],
 
     Raises: SettingError for a bad date or overlapping windows, DataError without times.
     """
-    time = _times(ratings, "window_split")
+    time = times_of(ratings, "window_split")
     (train_start, train_stop), (test_start, test_stop) = _window(train, "train"), _window(test, "test")
     if train_stop > test_start and test_stop > train_start:
         raise SettingError(f"The windows train={train} and test={test} overlap; end one before the other starts.")
@@ -148,7 +141,7 @@ def last_months(ratings: Ratings, months: int) -> tuple[tuple[str, str], tuple[s
     """
     if not 1 <= months <= 1200:
         raise SettingError(f"{months} months to learn from; expected 1 to 1,200, such as 3.")
-    latest = datetime.fromtimestamp(int(_times(ratings, "last_months").max()), UTC)
+    latest = datetime.fromtimestamp(int(times_of(ratings, "last_months").max()), UTC)
     last = latest.year * 12 + latest.month - 1
     first, test, end = (date(month // 12, month % 12 + 1, 1) for month in (last - months, last, last + 1))
     day = timedelta(days=1)
@@ -167,14 +160,14 @@ def leave_last_split(ratings: Ratings, *, n: int = 1, valid: int = 0, min_train:
     if n < 1 or valid < 0 or min_train < 0:
         raise SettingError(f"leave_last_split needs n of 1 or more, valid and min_train of 0 or more; found n={n}, "
                            f"valid={valid}, min_train={min_train}.")
-    order = np.lexsort((ratings.item, _times(ratings, "leave_last_split"), ratings.user))
+    order = np.lexsort((ratings.item, times_of(ratings, "leave_last_split"), ratings.user))
     count = ratings.count("user")[ratings.user[order]]
-    from_last = count - 1 - _place_in_group(ratings.user[order])
+    from_last = count - 1 - place_in_group(ratings.user[order])
     enough = count >= n + valid + min_train
     part = np.zeros(len(order), np.int8)
     part[order[enough & (from_last < n + valid)]] = VALID
     part[order[enough & (from_last < n)]] = TEST
-    return _cut(ratings, part, "each user's last", None, {"n": n, "valid": valid, "min_train": min_train})
+    return cut_by(ratings, part, "each user's last", None, {"n": n, "valid": valid, "min_train": min_train})
 
 
 def k_folds(ratings: Ratings, *, k: int = 5, valid: Share = 0.0, seed: int = 0) -> Iterator[Split]:
@@ -182,7 +175,7 @@ def k_folds(ratings: Ratings, *, k: int = 5, valid: Share = 0.0, seed: int = 0) 
 
     Raises: SettingError for k < 2 or an impossible share, DataError for fewer ratings than folds.
     """
-    _check_shares(valid=valid)
+    check_shares(valid=valid)
     if k < 2:
         raise SettingError(f"k_folds needs k of 2 or more, found {k}; one part for test is random_split.")
     if len(ratings) < k:
@@ -194,7 +187,7 @@ def k_folds(ratings: Ratings, *, k: int = 5, valid: Share = 0.0, seed: int = 0) 
         part = np.zeros(len(ratings), np.int8)
         part[folds[j]] = TEST
         part[rest[:round(valid * len(rest))]] = VALID  # from the fold after, so that it differs from split to split
-        return _cut(ratings, part, f"fold {j + 1} of {k}", seed, {"k": k, "valid": valid})
+        return cut_by(ratings, part, f"fold {j + 1} of {k}", seed, {"k": k, "valid": valid})
 
     return map(one, range(k))
 
@@ -214,46 +207,13 @@ def density_sweep(ratings: Ratings, *, shares: Sequence[float] = (0.2, 0.4, 0.6,
     half = np.where((len(order) - np.arange(len(order))) % 2 == 0, VALID, TEST)  # a rating keeps its half in all splits
     splits = {}
     for share in shares:
-        _check_shares(train=share)
+        check_shares(train=share)
         n_train = round(share * len(order))
         _check_cover(n_cover, n_train, len(order))
         part = np.zeros(len(order), np.int8)
         part[order[n_train:]] = half[n_train:]
-        splits[share] = _cut(ratings, part, f"density sweep, {share:g}", seed, {"share": share, "covering": covering})
+        splits[share] = cut_by(ratings, part, f"density sweep, {share:g}", seed, {"share": share, "covering": covering})
     return splits
-
-
-def new_user_split(ratings: Ratings, *, users: Share = 0.1, given: Share = 0.8, min_ratings: int = 5,
-                   valid_users: Share = 0.0, by: Literal["random", "time"] = "random", seed: int = 0) -> Split:
-    """Keep users out of train altogether; of each, some ratings are given at prediction, the rest must be predicted.
-
-    `users` and `valid_users` are shares of the users with at least `min_ratings` ratings, or counts (an int); `given`
-    is a share of each one's ratings, or a count. Each has at least one rating given and one to predict. by="time"
-    gives each one's earliest, by="random" any. `split.given` holds what is given of the users of valid and of test,
-    `split.valid` and `split.test` the rest.
-
-    Raises: SettingError for an impossible share or count, DataError if too few users have enough ratings, or by="time"
-    without times.
-    """
-    if by not in ("random", "time"):
-        raise unknown("order of a user's ratings", by, ("random", "time"))
-    if isinstance(given, float) or given < 1:
-        _check_shares(given=given)
-    least = max(min_ratings, 2, given + 1 if isinstance(given, int) else 2)
-    rng = np.random.default_rng(seed)
-    role = _choose_users(ratings, {"users": users, "valid_users": valid_users}, int(least), rng)
-    canonical = ratings.entry("user")
-    entry = canonical[role[ratings.user[canonical]] != TRAIN]
-    user = ratings.user[entry]
-    rank = _times(ratings, "new_user_split(by='time')")[entry] if by == "time" else rng.permutation(len(entry))
-    order = np.lexsort((rank, user))  # equal times: by item row
-    entry, user = entry[order], user[order]
-    count = ratings.count("user")[user]
-    n_given = np.full(len(user), given) if isinstance(given, int) else np.clip(np.rint(given * count), 1, count - 1)
-    part = np.zeros(len(ratings), np.int8)
-    part[entry] = np.where(_place_in_group(user) < n_given, GIVEN, role[user])
-    return _cut(ratings, part, "new users", seed, {"users": users, "given": given, "min_ratings": min_ratings,
-                                                   "valid_users": valid_users, "by": by})
 
 
 def find(how: str) -> Callable[..., Split]:
@@ -279,24 +239,6 @@ def shared_pairs(a: Ratings, b: AnyRatings) -> int:
     return b.shared(a)
 
 
-def _cut(ratings: Ratings, part: Int8[np.ndarray, " ratings"], how: str, seed: int | None, settings: dict[str, Any],
-         reasons: Sequence[str] = ()) -> Split:
-    wants_valid = any(value for name, value in settings.items() if name.startswith("valid"))
-    parts = {}
-    for code, name in enumerate(("train", "valid", "test", "given")):
-        mask = part == code
-        if mask.any():
-            parts[code] = ratings.where(mask, name=f"{ratings.name} {name}")
-        elif code in (TRAIN, TEST) or (code == VALID and wants_valid):
-            raise DataError(f"The {name} part of {len(ratings):,} ratings ({how}, {settings}) would be empty; ask "
-                            "for a larger one, or bring more ratings.")
-    dropped = {why: int((part == DROPPED - j).sum()) for j, why in enumerate(reasons)}
-    split = Split(parts[TRAIN], parts.get(VALID), parts[TEST], how, seed, settings, parts.get(GIVEN),
-                  {why: count for why, count in dropped.items() if count})
-    log.info("%s: %r", ratings.name, split)
-    return split
-
-
 def _shuffled(ratings: Ratings, seed: int) -> Int64[np.ndarray, " ratings"]:
     """The entries in random order; shuffled from the order by user and item, so that the file's order is forgotten."""
     return np.random.default_rng(seed).permutation(ratings.entry("user"))
@@ -320,54 +262,15 @@ def _first_of_each(group: Int[np.ndarray, " entries"], n_groups: int) -> Int64[n
     return first[first >= 0]
 
 
-def _place_in_group(group: Int[np.ndarray, " entries"]) -> Int64[np.ndarray, " entries"]:
-    """0, 1, 2, … within each run of equal numbers."""
-    starts = np.concatenate([[True], group[1:] != group[:-1]])[:len(group)]
-    place = np.arange(len(group))
-    return place - np.maximum.accumulate(np.where(starts, place, 0))
-
-
-def _choose_users(ratings: Ratings, wanted: dict[str, Share], least: int,
-                  rng: np.random.Generator) -> Int8[np.ndarray, " users"]:
-    """The part that each user's ratings to predict go to; TRAIN for those who are not held out."""
-    able = rng.permutation(np.flatnonzero(ratings.count("user") >= least))
-    role, taken = np.zeros(ratings.n_users, np.int8), 0
-    for (name, amount), code in zip(wanted.items(), (TEST, VALID), strict=True):
-        if isinstance(amount, float) or amount < 1:
-            _check_shares(**{name: amount})
-        n = round(amount * len(able)) if isinstance(amount, float) else amount
-        if n < 0 or (amount and not n) or taken + n > len(able):
-            raise DataError(f"{name}={amount} asks for {n} users besides {taken}, but {len(able)} users have the "
-                            f"{least} ratings or more that this needs; ask for fewer, or lower min_ratings or given.")
-        role[able[taken:taken + n]] = code
-        taken += n
-    return role
-
-
-def _check_shares(**shares: Share) -> None:
-    for name, share in shares.items():
-        may_be_none = name.startswith("valid")
-        if not 0 <= share < 1 or (share == 0 and not may_be_none):
-            raise SettingError(f"{name}={share} is not a share; give a number above 0 and below 1, such as 0.1"
-                               f"{', or 0 for none' if may_be_none else ''}.")
-
-
 def _check_cover(n_cover: int, n_train: int, n: int) -> None:
     if n_cover > n_train:
         raise DataError(f"Covering every user and item takes {n_cover:,} ratings, but train would have {n_train:,} of "
                         f"{n:,}; leave at least {n_cover / max(n, 1):.1%} for train, or use random_split.")
 
 
-def _times(ratings: Ratings, asked: str) -> Int64[np.ndarray, " ratings"]:
-    if ratings.time is None:
-        raise DataError(f"{asked} needs to know when each rating was given, but {ratings.name!r} has no times; read a "
-                        "file with a timestamp column, or use random_split.")
-    return ratings.time
-
-
 def _span(ratings: Ratings) -> str:
     """From when to when the ratings are, for messages."""
-    time = _times(ratings, "a split by time")
+    time = times_of(ratings, "a split by time")
     if not len(time):
         return "there are no ratings"
     first, last = (datetime.fromtimestamp(int(t), UTC) for t in (time.min(), time.max()))
