@@ -7,13 +7,10 @@ gives several sums and counts, and after each the optimiser steps before the nex
 
 from __future__ import annotations
 
-import logging
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,19 +19,18 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from recollect.data.rows import AnyRows, Rows
-from recollect.errors import SettingError, TrainingError
+from recollect.errors import SettingError
 from recollect.kernels import Block, multiplies_16_bits
 from recollect.machine import reusing_blocks
 from recollect.run import Run
-from recollect.training import optim, snapshot
+from recollect.training import optim
+from recollect.training.epochs import BrokenDownError, repeat
 from recollect.training.losses import add_ridge
-from recollect.training.watch import Best, History, Measure
+from recollect.training.watch import History, Measure
 
 Step = tuple[Tensor, int] | tuple[Tensor, int, float]   # sum, count, and what multiplies the gradient of their quotient
 Loss = Callable[[Any, Block], Step | Iterator[Step]]    # of the network, and rows; of several steps the first is the loss proper
 Penalty = Callable[[Any], list[tuple[Tensor, float]]]   # of a network: weights, and the λ of λ/2 · ‖weight‖² on each
-
-log = logging.getLogger("recollect")
 
 EXPLODED = 1000.0    # times the first step's loss, and a fit has no way back
 
@@ -109,55 +105,17 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
                            "ratings are on disk, to be read batch by batch: use optimizer=\"adam\" (or \"sgd\") and "
                            "batch_size=512, or so.")
     mixed = _mixed(run, plan, next(net.parameters()).device)
-    keep = _Keeper(net, rows, loss, penalty, plan, column_cells, mixed=mixed, figure=figure)
-    history, best = History(train_name=figure), Best(net, patience=plan.patience, measure=measure)
-    history.valid_name = history.valid_name if measure is None else measure.name
+    learner = _Steps(net, rows, loss, penalty, plan, column_cells, mixed=mixed, figure=figure)
     owner = {**asdict(plan), **(belongs_to or {}), "seed": run.seed, "rows": len(rows), "cells": rows.n_cells,
              "mixed": mixed}
-    if run.folder and run.resume and not _take_up(run, owner, keep, history, best):
-        log.info("no snapshot in %s: starting from the beginning", run.folder)
-    written, done = time.monotonic(), bool(history.epochs and history.epochs[-1].get("last"))
     again = nullcontext() if plan.batch_size is None else reusing_blocks()
-    with snapshot.stoppable() as stop, again:
-        while len(history) < plan.epochs and not done:
-            begun, epoch = time.monotonic(), len(history) + 1
-            try:
-                figures = keep.epoch(epoch)
-            except _BrokenDownError as problem:
-                history.stopped = _fall_back(f"{problem} {hint}".strip(), run, owner, keep, history, best)
-                break
-            if measure is not None and (epoch % plan.look_every == 0 or epoch == plan.epochs or keep.converged):
-                net.eval()
-                with torch.no_grad():
-                    figures[measure.name] = measure.of()
-                done = best.see(figures[measure.name], epoch)
-            done = done or keep.converged
-            history.seconds += time.monotonic() - begun
-            figures["seconds"] = history.seconds
-            history.epochs.append({**figures, "last": 1.0} if done else figures)
-            for watcher in run.watchers:
-                watcher(figures)
-            for look in run.net_watchers:
-                look(figures, net)
-            due = time.monotonic() - written >= run.snapshot_seconds
-            if run.folder and (due or stop.asked or done or epoch == plan.epochs):
-                snapshot.write(Path(run.folder) / "snapshot", _state(keep, history, best), belongs_to=owner)
-                written = time.monotonic()
-            if stop.asked:
-                kept = f"; the snapshot is in {run.folder}" if run.folder else ""
-                raise KeyboardInterrupt(f"stopped after epoch {epoch}{kept}")
-    best.restore()
-    history.best_epoch, history.best_valid = best.epoch or len(history), best.figure
-    net.eval()
-    return history
+    with again:
+        return repeat(learner, run, epochs=plan.epochs, patience=plan.patience, look_every=plan.look_every, measure=measure,
+                      figure=figure, belongs_to=owner, hint=hint)
 
 
-class _BrokenDownError(Exception):
-    """A step from which training cannot go on."""
-
-
-class _Keeper:
-    """The network, its data and its optimiser, for as long as the fit lasts."""
+class _Steps:
+    """Gradient steps: the network, its data and its optimiser, for as long as the fit lasts. A Learner."""
 
     def __init__(self, net: nn.Module, rows: AnyRows, loss: Loss, penalty: Penalty | None, plan: Plan,
                  column_cells: np.ndarray | None, *, mixed: bool, figure: str) -> None:
@@ -174,6 +132,15 @@ class _Keeper:
     @property
     def converged(self) -> bool:
         return isinstance(self.optimizer, optim.LBFGS) and self.optimizer.converged
+
+    def state(self) -> dict[str, Any]:
+        """See Learner."""
+        return {"optimizer": self.optimizer.state_dict(), "first": self.first}
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """See Learner."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.first = state["first"]
 
     def blocks(self) -> Iterator[Block]:
         """Every row once, in batches; the rows without a cell are left out, they have no loss."""
@@ -260,7 +227,7 @@ class _Keeper:
         times = mean / max(self.first, 1e-30)
         what = f"{mean:.3g}, {times:.3g} times that of the first step," if math.isfinite(mean) else str(mean)
         which = "The loss" if part == 0 else "The loss of the further step on the same rows"
-        raise _BrokenDownError(f"{which} became {what} in epoch {number}; the step is too large: lower learning_rate (it is "
+        raise BrokenDownError(f"{which} became {what} in epoch {number}; the step is too large: lower learning_rate (it is "
                                f"{rate:g}) or raise reg.")
 
     def _penalise(self, block: Block, n: int) -> float:
@@ -287,45 +254,5 @@ def _mixed(run: Run, plan: Plan, device: torch.device) -> bool:
     return plan.mixed and multiplies_16_bits(device)
 
 
-def _fall_back(why: str, run: Run, owner: dict[str, Any], keep: _Keeper, history: History, best: Best) -> str:
-    """The last good weights into the network: the best by validation (which `fit` restores), else the snapshot's. Says so."""
-    if not best.weights and (run.folder is None or not _take_up(run, owner, keep, history, best)):
-        raise TrainingError(f"{why} Nothing had been learned before it." if not len(history) else
-                            f"{why} No weights were kept before it: with validation ratings, or a folder for snapshots, the fit "
-                            "ends with the last good ones.")
-    told = f"{why} The fit ends with the weights of epoch {best.epoch or len(history)}."
-    log.warning(told)
-    return told
-
-
 def _block(rows: Rows, device: torch.device) -> Block:
     return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=device)
-
-
-def _state(keep: _Keeper, history: History, best: Best) -> dict[str, Any]:
-    on_device = torch.cuda.get_rng_state(keep.device) if keep.device.type == "cuda" else None
-    return {"net": keep.net.state_dict(), "optimizer": keep.optimizer.state_dict(), "random": torch.get_rng_state(),
-            "random_on_device": on_device,
-            "epochs": history.epochs, "seconds": history.seconds, "first": keep.first,
-            "best": {"weights": best.weights, "error": best.error if best.weights else None, "epoch": best.epoch,
-                     "waited": best.waited}}
-
-
-def _take_up(run: Run, owner: dict[str, Any], keep: _Keeper, history: History, best: Best) -> bool:
-    """Take up the snapshot; False if there is none."""
-    assert run.folder is not None
-    state = snapshot.read(Path(run.folder) / "snapshot", belongs_to=owner)
-    if state is None:
-        return False
-    keep.net.load_state_dict(state["net"])
-    keep.optimizer.load_state_dict(state["optimizer"])
-    torch.set_rng_state(state["random"])
-    if state["random_on_device"] is not None:
-        torch.cuda.set_rng_state(state["random_on_device"], keep.device)
-    history.epochs, history.seconds = state["epochs"], state["seconds"]
-    found = state["best"]
-    best.weights, best.epoch, best.waited = found["weights"], found["epoch"], found["waited"]
-    best.error = math.inf if found["error"] is None else found["error"]
-    keep.first = state["first"]
-    log.info("taken up after epoch %d", len(history))
-    return True

@@ -21,7 +21,7 @@ from torch import Tensor
 from recollect.errors import TrainingError
 from recollect.files import replacing
 
-VERSION = 3
+VERSION = 4
 
 
 def write(folder: Path, state: dict[str, Any], *, belongs_to: dict[str, Any]) -> None:
