@@ -111,7 +111,8 @@ def test_split_files_hold_every_rating_once(work: Path) -> None:
 
 @pytest.mark.parametrize(("how", "settings", "folders"), [
     ("covering", ["--test", "0.1"], [""]), ("time", ["--test", "0.2"], [""]), ("leave-last", ["--set", "n=2"], [""]),
-    ("new-users", ["--set", "users=0.2"], [""]), ("folds", ["--set", "k=2"], ["fold-1", "fold-2"]),
+    ("new-users", ["--set", "users=0.2"], [""]), ("new-items", ["--set", "items=0.2"], [""]),
+    ("folds", ["--set", "k=2"], ["fold-1", "fold-2"]),
     ("density", ["--set", "shares=0.5,0.6"], ["train-0.5", "train-0.6"]),
     ("windows", ["--set", "train=2000-01-01,2001-06-30", "--set", "test=2001-07-01,2003-12-31", "--set",
                  "drop_unseen=false"], [""]),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         density_sweep,
         k_folds,
         leave_last_split,
+        new_item_split,
         new_user_split,
         random_split,
         time_split,
@@ -43,9 +44,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Model", "Ratings", "RecollectError", "Rows", "Run", "Scores", "Split", "StoredRatings", "Vocab",
     "covering_split", "density_sweep", "find", "fold_in", "from_frame", "from_scipy", "from_tuples", "full_ranking",
-    "held_out", "k_folds", "leave_last_split", "load", "load_model", "make", "names", "new_user_split", "new_users",
-    "new_users_ranking", "open_stored", "predict", "random_split", "read", "save", "similar", "store", "time_split", "top_n",
-    "top_n_to_parquet", "window_split",
+    "held_out", "k_folds", "leave_last_split", "load", "load_model", "make", "names", "new_item_split", "new_user_split",
+    "new_users", "new_users_ranking", "open_stored", "predict", "random_split", "read", "save", "similar", "store", "time_split",
+    "top_n", "top_n_to_parquet", "window_split",
 ]
 
 _HOMES = {
@@ -58,8 +59,8 @@ _HOMES = {
     "data.store": "store",
     "data.stored": "StoredRatings open_stored",
     "data.parts": "Split",
-    "data.split": "covering_split density_sweep k_folds leave_last_split new_user_split random_split time_split"
-                  " window_split",
+    "data.split": "covering_split density_sweep k_folds leave_last_split new_item_split new_user_split random_split"
+                  " time_split window_split",
     "data.vocab": "Vocab",
     "errors": "RecollectError",
     "evaluation.protocol": "Scores full_ranking held_out new_users new_users_ranking",

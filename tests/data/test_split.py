@@ -49,6 +49,7 @@ MADE = {
     "fold": lambda r, seed: next(splits.k_folds(r, k=4, valid=0.1, seed=seed)),
     "density": lambda r, seed: splits.density_sweep(r, shares=(0.5,), seed=seed)[0.5],
     "new users": lambda r, seed: splits.new_user_split(r, users=0.2, valid_users=0.1, seed=seed),
+    "new items": lambda r, seed: splits.new_item_split(r, items=0.2, valid_items=0.1, seed=seed),
     "windows": lambda r, seed: splits.window_split(r, train=("1970-01-01", "1970-05-31"),
                                                    test=("1970-06-01", "1970-12-31"), seed=seed),
 }
@@ -328,6 +329,48 @@ def test_more_new_users_than_there_are_is_refused():
         splits.new_user_split(make([(u, j) for u in range(2) for j in range(6)]), users=9)
 
 
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_new_items_have_all_their_ratings_in_one_part_and_none_in_train(seed):
+    ratings = some(seed)
+    split = splits.new_item_split(ratings, items=4, valid_items=2, seed=seed)
+    in_test, in_valid = split.test.count("item") > 0, split.valid.count("item") > 0
+    assert (in_test.sum(), in_valid.sum()) == (4, 2)
+    assert np.array_equal(split.test.count("item")[in_test], ratings.count("item")[in_test])
+    assert np.array_equal(split.valid.count("item")[in_valid], ratings.count("item")[in_valid])
+    assert not split.train.count("item")[in_test | in_valid].any()
+
+
+def test_new_items_are_a_share_of_the_items_with_enough_ratings():
+    ratings = make([(u, i) for i in range(20) for u in range(1 + 4 * (i >= 10))])
+    test = splits.new_item_split(ratings, items=0.3, min_ratings=5, seed=0).test
+    assert len(np.unique(test.item)) == 3
+    assert test.item.min() >= 10
+
+
+def test_users_of_new_items_only_are_counted():
+    ratings = make([(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)], n_items=2)
+    test_item = splits.new_item_split(ratings, items=1, seed=0).test.item[0]
+    row = splits.new_item_split(ratings, items=1, seed=0).table().row(1, named=True)
+    assert row["cold_items"] == 1
+    assert row["cold_users"] == (1 if test_item == 0 else 0)      # user 1 has rated item 0 only
+    assert row["cold_ratings"] == row["ratings"]
+
+
+def test_every_item_is_as_likely_to_be_new():
+    ratings, times = make([(u, i) for i in range(10) for u in range(1 + i)]), np.zeros(10)
+    for seed in range(500):
+        times += splits.new_item_split(ratings, items=0.2, seed=seed).test.count("item") > 0
+    assert np.abs(times - 100).max() < 4 * 9     # binomial(500, 1/5), standard deviation 8.9
+
+
+def test_more_new_items_than_there_are_is_refused():
+    with pytest.raises(DataError, match=r"valid_items=3 asks for 3 items besides 4, but 6 items have the 2 ratings or more"):
+        splits.new_item_split(make([(u, j) for u in range(2) for j in range(6)]), items=4, valid_items=3, min_ratings=2)
+    with pytest.raises(DataError, match=r"train part of 12 ratings .* would be empty"):
+        splits.new_item_split(make([(u, j) for u in range(2) for j in range(6)]), items=6)
+
+
 @pytest.mark.parametrize("cut", [
     lambda r: splits.random_split(r, test=0),
     lambda r: splits.random_split(r, test=1.2),
@@ -339,6 +382,9 @@ def test_more_new_users_than_there_are_is_refused():
     lambda r: splits.new_user_split(r, users=1.5),
     lambda r: splits.new_user_split(r, users=0),
     lambda r: splits.new_user_split(r, given=0),
+    lambda r: splits.new_item_split(r, items=1.0),
+    lambda r: splits.new_item_split(r, items=0),
+    lambda r: splits.new_item_split(r, valid_items=-1),
 ])
 def test_impossible_shares_and_counts_are_refused(cut):
     with pytest.raises(SettingError):
@@ -390,6 +436,7 @@ def test_pairs_of_other_vocabularies_cannot_be_compared():
 
 def test_find_gives_the_split_of_that_name():
     assert splits.find("leave_last") is splits.leave_last_split
+    assert splits.find("new_item") is splits.new_item_split
 
 
 def test_find_names_the_nearest():

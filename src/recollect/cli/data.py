@@ -183,7 +183,7 @@ def plant(screen: Screen, folder: Annotated[Path, typer.Argument(metavar="FOLDER
 def split(screen: Screen, source: Source, columns: Columns,
           out: Annotated[Path, typer.Option(metavar="FOLDER", help="A new folder for the parts.")],
           how: Annotated[str | None, typer.Option(help="random (the default), covering, time, windows, leave-last, new-users, "
-                                                       "folds or density.")] = None,
+                                                       "new-items, folds or density.")] = None,
           time: Annotated[str | None, typer.Option(metavar="SHARE|DAY", help="Split by time: the share of the latest ratings, "
                                                    "such as 0.1, or the first day of the test part.")] = None,
           windows: Annotated[str | None, typer.Option(metavar="DAYS", help="Learn from one calendar window, be judged on "
@@ -239,7 +239,7 @@ def _splitter(how: str) -> Any:
 
     every = {"random": splits.random_split, "covering": splits.covering_split, "time": splits.time_split,
              "windows": splits.window_split, "leave-last": splits.leave_last_split, "new-users": splits.new_user_split,
-             "folds": splits.k_folds, "density": splits.density_sweep}
+             "new-items": splits.new_item_split, "folds": splits.k_folds, "density": splits.density_sweep}
     if how not in every:
         raise unknown("split", how, every)
     return every[how]

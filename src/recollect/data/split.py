@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from jaxtyping import Int, Int8, Int64
 
-from recollect.data.hold_out import new_user_split
+from recollect.data.hold_out import new_item_split, new_user_split
 from recollect.data.parts import DROPPED, TEST, TRAIN, VALID, Share, Split, check_shares, cut_by, place_in_group, times_of
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import DataError, SettingError, unknown
@@ -222,7 +222,8 @@ def find(how: str) -> Callable[..., Split]:
     Raises: SettingError, listing the names there are.
     """
     every = {f.__name__.removesuffix("_split"): f for f in (
-        random_split, covering_split, time_split, window_split, leave_last_split, new_user_split)}
+        random_split, covering_split, time_split, window_split, leave_last_split, new_user_split,
+        new_item_split)}
     if how not in every:
         raise unknown("split", how, every)
     return every[how]
