@@ -18,7 +18,8 @@ WITHIN = {"model": {"memory"},
           "run": {"errors"},
           "jobs": {"errors", "run"}, "report": {"experiment"}, "tune": {"experiment"}}
 HOMES = {"matplotlib": {"report"}, "jinja2": {"report"}, "optuna": {"tune"}, "pooch": {"data"}, "typer": {"cli"}, "rich": {"cli"},
-         "numba": {"kernels"}, "llvmlite": {"kernels"}, "tensorboard": {"training"}, "torch.utils.tensorboard": {"training"}}
+         "numba": {"kernels"}, "llvmlite": {"kernels"}, "tensorboard": {"training"}, "torch.utils.tensorboard": {"training"},
+         "sklearn": {"data", "models", "training"}}
 
 
 def room(path: Path) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recollect.catalogue import find, make, names
     from recollect.checkpoint import load as load_model
     from recollect.checkpoint import save
+    from recollect.data.corpus import Corpus
     from recollect.data.parts import Split
     from recollect.data.ratings import Ratings
     from recollect.data.read import from_frame, from_scipy, from_tuples, read
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     )
     from recollect.data.store import store
     from recollect.data.stored import StoredRatings, open_stored
+    from recollect.data.texts import with_texts
     from recollect.data.vocab import Vocab
+    from recollect.data.words import Reading
     from recollect.errors import RecollectError
     from recollect.evaluation.protocol import Scores, full_ranking, held_out, new_users, new_users_ranking
     from recollect.model import Model
@@ -42,16 +45,17 @@ if TYPE_CHECKING:
     from recollect.run import Run
 
 __all__ = [
-    "Model", "Ratings", "RecollectError", "Rows", "Run", "Scores", "Split", "StoredRatings", "Vocab",
+    "Corpus", "Model", "Ratings", "Reading", "RecollectError", "Rows", "Run", "Scores", "Split", "StoredRatings", "Vocab",
     "covering_split", "density_sweep", "find", "fold_in", "from_frame", "from_scipy", "from_tuples", "full_ranking",
     "held_out", "k_folds", "leave_last_split", "load", "load_model", "make", "names", "new_item_split", "new_user_split",
     "new_users", "new_users_ranking", "open_stored", "predict", "random_split", "read", "save", "similar", "store", "time_split",
-    "top_n", "top_n_to_parquet", "window_split",
+    "top_n", "top_n_to_parquet", "window_split", "with_texts",
 ]
 
 _HOMES = {
     "catalogue": "find make names",
     "checkpoint": "load_model=load save",
+    "data.corpus": "Corpus",
     "data.ratings": "Ratings",
     "data.read": "from_frame from_scipy from_tuples read",
     "data.rows": "Rows",
@@ -61,7 +65,9 @@ _HOMES = {
     "data.parts": "Split",
     "data.split": "covering_split density_sweep k_folds leave_last_split new_item_split new_user_split random_split"
                   " time_split window_split",
+    "data.texts": "with_texts",
     "data.vocab": "Vocab",
+    "data.words": "Reading",
     "errors": "RecollectError",
     "evaluation.protocol": "Scores full_ranking held_out new_users new_users_ranking",
     "model": "Model",

@@ -23,6 +23,8 @@ USUAL = {
     "time": ("timestamp", "time", "ts", "unixreviewtime", "unixtime", "ratingtimestamp", "datetime", "date"),
 }
 COUNT = ("count", "counts", "nevents", "plays", "playcount", "listens", "weight")    # of events, in place of the rating
+TEXT = ("text", "document", "reviewtext", "review", "plot", "overview", "description", "abstract", "content", "body", "synopsis",
+        "summary")                           # of an item, in a table of documents
 PLACES = ("user", "item", "rating", "time")  # the order of the columns of a table without a header
 EVENT_PLACES = ("user", "item", "time")      # the same, of events
 MILLI, MICRO, NANO = 1e11, 1e14, 1e17        # a time above this many seconds must be in a finer unit
@@ -51,6 +53,19 @@ def pick(columns: Sequence[str], asked: dict[str, str | int | None], *, named: b
         raise DataError(f"No column for {' and '.join(missing)} was found among {_listed(columns)}. Name it: "
                         + ", ".join(f'{role}="…"' for role in missing) + ".")
     return found
+
+
+def pick_text(columns: Sequence[str], *, item: str | int | None, text: str | int | None) -> tuple[int, int]:
+    """The places of the item and of its text among the columns of a table of documents: as asked, else by the usual names.
+
+    Raises: DataError if there is none.
+    """
+    places = [_place(role, columns, asked, named=True) for role, asked in (("item", item), ("text", text))]
+    missing = [role for role, place in zip(("item", "text"), places, strict=True) if place is None]
+    if missing:
+        raise DataError(f"No column for {' and '.join(missing)} was found among {_listed([c[:40] for c in columns])}. Name it: "
+                        + ", ".join(f'{role}="…"' for role in missing) + ".")
+    return places[0], places[1]      # type: ignore[return-value]    # neither is None
 
 
 def _check_events(columns: Sequence[str], asked: dict[str, str | int | None], *, named: bool) -> None:
@@ -84,7 +99,8 @@ def _place(role: str, columns: Sequence[str], asked: str | int | None, *, named:
         order = EVENT_PLACES if implicit else PLACES
         return order.index(role) if role in order and order.index(role) < len(columns) else None
     plain = [_plain(column) for column in columns]
-    return next((plain.index(name) for name in (COUNT if implicit and role == "rating" else USUAL[role]) if name in plain), None)
+    names = COUNT if implicit and role == "rating" else TEXT if role == "text" else USUAL[role]
+    return next((plain.index(name) for name in names if name in plain), None)
 
 
 def is_usual(name: str) -> bool:

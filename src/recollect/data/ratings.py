@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Float64, Int32, Int64
 
+from recollect.data.corpus import Corpus
 from recollect.data.rows import AnyRows, Rows
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
 from recollect.errors import DataError
@@ -35,6 +36,7 @@ class AnyRatings(ABC):
     scale: tuple[float, float]
     time: Int64[np.ndarray, " ratings"] | None
     catalogue: pl.DataFrame | None
+    text: Corpus | None = None
     name: str
     notes: tuple[str, ...]
 
@@ -124,12 +126,13 @@ class Ratings(AnyRatings):
 
     `user` and `item` are row numbers in `users` and `items`; `time` is in seconds since 1970, or None; `scale` is the
     lowest and the highest rating that can be given. `catalogue` is what is known about the items beyond their ids
-    (columns item_id, title, genres), or None. A pair stands at most once.
+    (columns item_id, title, genres), or None. `text` are the items' documents, a row for each item (`with_texts`), or None. A
+    pair stands at most once.
 
     Events (`implicit`: views, purchases) have a count above 0 as their value, and 0 to the highest count as their scale.
 
     Raises: DataError if the columns differ in length, a row number has no id, a value is not finite or lies outside
-    the scale, or a pair stands twice.
+    the scale, a pair stands twice, or there is not a document for each item.
     """
 
     user: Int32[np.ndarray, " ratings"]
@@ -141,12 +144,16 @@ class Ratings(AnyRatings):
     scale: tuple[float, float] = (1.0, 5.0)
     implicit: bool = False
     catalogue: pl.DataFrame | None = field(default=None, repr=False)
+    text: Corpus | None = field(default=None, repr=False)
     name: str = "ratings"
     notes: tuple[str, ...] = ()  # what reading did beyond reading, a sentence each
     checked: bool = field(default=False, repr=False)  # set by `where`, whose parts need no second check
     in_memory: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
+        if self.text is not None and len(self.text) != len(self.items):
+            raise DataError(f"The texts have {len(self.text):,} documents and there are {len(self.items):,} items; expected one "
+                            "for each, an empty one where there is none, as with_texts makes them.")
         if not self.checked:
             _check(self)
 
@@ -256,10 +263,10 @@ class Ratings(AnyRatings):
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that identify the ratings, whatever their order."""
+        """16 hexadecimal digits that identify the ratings, whatever their order, and their texts."""
         order = self.entry("user")
         columns = (None if column is None else [column[order]] for column in (self.user, self.item, self.value, self.time))
-        return fingerprint(self.users, self.items, self.scale, columns)
+        return fingerprint(self.users, self.items, self.scale, columns, text=self.text)
 
     def frame(self) -> pl.DataFrame:
         """The canonical table: user_id, item_id, rating (of events: count) and, if known, timestamp."""
@@ -268,8 +275,8 @@ class Ratings(AnyRatings):
         return pl.DataFrame(table if self.time is None else {**table, "timestamp": self.time})
 
 
-def fingerprint(users: Vocab, items: Vocab, scale: tuple[float, float],
-                columns: Iterable[Iterable[np.ndarray] | None]) -> str:
+def fingerprint(users: Vocab, items: Vocab, scale: tuple[float, float], columns: Iterable[Iterable[np.ndarray] | None], *,
+                text: Corpus | None = None) -> str:
     """16 hexadecimal digits from the columns user, item, value and time, ordered by user and item, each in any parts."""
     seen = hashlib.sha256(repr((len(users), len(items), tuple(map(float, scale)))).encode())
     for column in columns:
@@ -279,6 +286,8 @@ def fingerprint(users: Vocab, items: Vocab, scale: tuple[float, float],
             seen.update(b"none")
     for vocab in (users, items):
         seen.update("\x1f".join(vocab.ids).encode())
+    if text is not None:
+        seen.update(text.fingerprint.encode())
     return seen.hexdigest()[:16]
 
 
