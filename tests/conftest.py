@@ -38,3 +38,16 @@ def few() -> Ratings:
     return Ratings(np.array([0, 0, 0, 1, 1, 1, 2], np.int32), np.array([0, 1, 2, 0, 1, 2, 1], np.int32),
                    np.array([4, 0, 2, 5, 1, 3, 2], np.float32), Vocab(["a", "b", "c"]), Vocab(["w", "x", "y", "z"]),
                    time=np.arange(7, dtype=np.int64), scale=(0.0, 5.0))
+
+
+@pytest.fixture(scope="session")
+def plots() -> dict[str, str]:
+    """Eight documents of two topics: those of even items are about ships in space, those of odd ones about a wedding.
+
+    They are of the first items of `checkerboard`, whose tastes go by the same parity.
+    """
+    space = ["The crew of a starship drifts through space.", "A starship finds a signal on a planet.",
+             "The captain and her crew fight robots in space.", "Robots leave the planet for space."]
+    love = ["A bride falls in love before the wedding.", "The wedding brings a lonely widow new love.",
+            "A bride and a baker dance at the wedding.", "The widow and the baker fall in love."]
+    return {f"i{j}": (space, love)[j % 2][j // 2] for j in range(8)}

@@ -66,8 +66,8 @@ class Corpus:
     def counts(self) -> sparse.csr_array:
         """How often each document has each word: documents × words, 32-bit floats."""
         found = sparse.csr_array((np.ones(len(self.word), np.float32), self.word.astype(np.int64), self.start),
-                                 shape=(len(self), self.n_words))
-        found.sum_duplicates()
+                                 shape=(len(self), self.n_words), copy=True)
+        found.sum_duplicates()      # in place
         return found
 
     def padded(self, rows: Int[np.ndarray, " rows"] | Sequence[int], *, length: int | None = None,
@@ -147,7 +147,7 @@ def corpus_of(texts: Sequence[str | None] | pl.Series, reading: Reading | None =
                         f"than {reading.most:.0%} of them, or in fewer than {reading.least}; state another most or least.")
     idf = ((1 + n) / (1 + pl.col("documents"))).log() + 1
     weight = pl.col("count") * (idf if reading.by == "tf-idf" else 1)
-    chosen = fit.sort(-weight, "word").head(reading.n_words).sort("word")
+    chosen = fit.sort(weight, "word", descending=[True, False]).head(reading.n_words).sort("word")
     note = f"{len(chosen):,} of {len(counted):,} words are kept (stop words aside)."
     found = _written(texts, Vocab(chosen["word"]), chosen["documents"].to_numpy().astype(np.int32), reading, None, words)
     return replace(found, notes=(note, *found.notes))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +31,7 @@ class Reading:
                                  # "blanks": what stands between blanks, just as it is (ConvMF's authors)
     lower: bool = True           # capitals become small letters
     numbers: str = "keep"        # "keep" them, "drop" them, or "one": every number is the same word
-    stop_words: str | tuple[str, ...] | None = ENGLISH  # are dropped: "english" (scikit-learn's list), None, or words of your own
+    stop_words: str | Sequence[str] | None = ENGLISH   # are dropped: "english" (scikit-learn's list), None, or words of your own
     first: int | None = 300      # so much of a document is taken, in words, before any is dropped; None: all
     n_words: int = 8000          # at most so many words are kept
     by: str = "tf-idf"           # which: the largest sums of "tf-idf" over the documents, or the largest "count" (as the authors)
@@ -40,18 +42,32 @@ class Reading:
         for name, known in (("split", SPLITS), ("numbers", NUMBERS), ("by", CHOICES)):
             if getattr(self, name) not in known:
                 raise unknown(f"value of {name}", str(getattr(self, name)), known)
-        if not isinstance(self.lower, bool):
-            raise SettingError(f"lower is true or false; found {self.lower!r}.")
         if isinstance(self.stop_words, str) and self.stop_words != ENGLISH:
             raise SettingError(f"stop_words is {ENGLISH!r}, None or a list of words; found {self.stop_words!r}.")
         if self.stop_words is not None and not isinstance(self.stop_words, str):
             object.__setattr__(self, "stop_words", tuple(self.stop_words))
         for name in ("first", "n_words", "least"):
-            value: Any = getattr(self, name)
-            if (name, value) != ("first", None) and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise SettingError(f"{name} is a whole number of 1 or more; found {value!r}.")
-        if not isinstance(self.most, int | float) or not 0 < self.most <= 1:
+        if not 0 < self.most <= 1:
             raise SettingError(f"most is a share of the documents, above 0 and up to 1, such as 0.5; found {self.most!r}.")
+
+
+def reading_of(given: Mapping[str, Any]) -> Reading:
+    """The reading with these values of its fields, as files and commands have them: a list for a tuple, 1 for 1.0.
+
+    Raises: SettingError for a field that does not exist, with the nearest that does, or a value that it cannot take.
+    """
+    fields = {f.name: str(f.type) for f in dataclasses.fields(Reading)}
+    for name, value in given.items():
+        if name not in fields:
+            raise unknown("field of a reading", name, fields)
+        takes = {"str": str, "bool": bool, "int": int, "float": (int, float), "Sequence": (list, tuple), "None": type(None)}
+        kinds = tuple(kind for word, kind in takes.items() if word in fields[name])
+        if not isinstance(value, kinds) or (isinstance(value, bool) and fields[name] != "bool"):    # a bool is an int
+            raise SettingError(f"{name} takes {fields[name]}, found {value!r} ({type(value).__name__}).")
+    return Reading(**{name: float(value) if fields[name] == "float" else value for name, value in given.items()})
 
 
 def is_document(texts: pl.Series) -> pl.Series:
