@@ -17,6 +17,7 @@ import recollect as rc
 from recollect import checkpoint
 from recollect.catalogue import make
 from recollect.data.ratings import Ratings
+from recollect.data.vectors import WordVectors
 from recollect.data.vocab import Vocab
 from recollect.errors import CheckpointError, NotFittedError
 from recollect.files import checksum
@@ -80,6 +81,37 @@ def test_everything_comes_back(model, folder):
     assert loaded.history_ == model.history_
     assert (loaded.seed_, loaded.hidden, loaded.net_.training) == (5, (6, 3), False)
     assert rc.top_n(loaded, user_ids=["1"]).equals(rc.top_n(model, user_ids=["1"]))
+
+
+def test_texts_come_back_and_read_new_documents(checkerboard, plots, tmp_path):
+    with_texts = rc.with_texts(checkerboard, plots)
+    n = with_texts.text.n_words
+    vectors = WordVectors(np.arange(2 * n, dtype=np.float32).reshape(n, 2), np.arange(n) % 2 == 0, "by hand")
+    ratings = replace(with_texts, text=replace(with_texts.text, vectors=vectors))
+    rc.save(make("bias").fit(ratings), tmp_path / "m")
+    found = rc.load_model(tmp_path / "m").given_
+    assert found.fingerprint == ratings.fingerprint
+    assert (found.text.reading, found.text.notes) == (ratings.text.reading, ratings.text.notes)
+    assert repr(found.text.vectors) == repr(vectors)
+    new = ["Robots at a wedding, of all places"]
+    assert found.text.read(new).word.tolist() == ratings.text.read(new).word.tolist()
+    assert found.text.words.at(found.text.read(new).word).to_list() == ["robots", "wedding"]
+
+
+@pytest.mark.parametrize("name", ["text.json", "text.safetensors"])
+def test_damaged_texts_are_told(name, checkerboard, plots, tmp_path):
+    folder = rc.save(make("bias").fit(rc.with_texts(checkerboard, plots)), tmp_path / "m")
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match=f"{name} is damaged"):
+        rc.load_model(folder)
+    (folder / name).unlink()
+    with pytest.raises(CheckpointError, match=f"lacks {name}"):
+        rc.load_model(folder)
+
+
+def test_a_folder_without_texts_is_read_by_older_programs(folder):
+    assert checkpoint.describe(folder)["format"] == 1
 
 
 def test_ratings_without_times_or_titles_come_back_without(few, tmp_path):
@@ -221,8 +253,8 @@ def test_there_is_no_model_where_there_is_none(tmp_path):
 
 
 def test_a_newer_format_is_refused(folder):
-    (folder / "model.json").write_text('{"format": 2, "all": "else may differ"}')
-    with pytest.raises(CheckpointError, match=r"newer Recollect \(format 2\).* reads up to format 1: upgrade"):
+    (folder / "model.json").write_text('{"format": 3, "all": "else may differ"}')
+    with pytest.raises(CheckpointError, match=r"newer Recollect \(format 3\).* reads up to format 2: upgrade"):
         rc.load_model(folder)
 
 

@@ -5,7 +5,9 @@
     given.safetensors  the ratings it predicts from, as row numbers
     vocab.json         the ids of users and items, in row order
     catalogue.parquet  titles and genres, if known
-    given              in place of these three, if it learned from stored ratings: links to their files, or copies
+    text.json          of the items' texts, if there are: the words, and how documents are read
+    text.safetensors   their documents, as numbers of words, and the vectors of the words
+    given              in place of all but the first two, if it learned from stored ratings: links to their files, or copies
 
 It needs neither the data nor the configuration it came from. Beside them may lie scores.json (what `recollect train`
 measured), and `snapshot` and `refit` (an interrupted fit).
@@ -32,18 +34,23 @@ from safetensors import torch as torch_file
 
 from recollect import catalogue
 from recollect.data import stored
+from recollect.data.corpus import Corpus
 from recollect.data.ratings import AnyRatings, Ratings
+from recollect.data.vectors import WordVectors
 from recollect.data.vocab import Vocab
+from recollect.data.words import reading_of
 from recollect.errors import CheckpointError, RecollectError
 from recollect.files import checksum, replacing
 from recollect.model import Model
 from recollect.training.watch import History
 
-FORMAT = 1   # raised when an older program could not read what a newer one writes
+FORMAT = 2   # raised when an older program could not read what a newer one writes: 2 has texts
 STORED = "given"
 PARTS = ("net.safetensors", "given.safetensors", "vocab.json", "catalogue.parquet")
+TEXT_PARTS = ("text.json", "text.safetensors")
 STORED_PARTS = tuple(f"{STORED}/{name}" for name in stored.NEEDED)
-OURS = {"model.json", *PARTS, STORED, "scores.json", "snapshot", "refit"}
+FILES = (*PARTS, *TEXT_PARTS, *STORED_PARTS)
+OURS = {"model.json", *PARTS, *TEXT_PARTS, STORED, "scores.json", "snapshot", "refit"}
 
 
 def save(model: Model, folder: str | Path) -> Path:
@@ -128,13 +135,13 @@ def _write(model: Model, folder: Path) -> None:
                          folder / "net.safetensors")
     _write_given(given, folder)
     about = {
-        "format": FORMAT, "model": catalogue.name_of(model), "settings": catalogue.settings(model),
+        "format": 1 if given.text is None else FORMAT, "model": catalogue.name_of(model), "settings": catalogue.settings(model),
         "n_users": given.n_users, "n_items": given.n_items, "n_ratings": len(given),
         "scale": list(given.scale), "implicit": given.implicit,
         "data": given.name, "fingerprint": given.fingerprint, "seed": model.seed_, "seconds": round(model.seconds_, 3),
         "history": dataclasses.asdict(model.history_), "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {**{name: version(name) for name in ("recollect", "torch")}, "python": platform.python_version()},
-        "checksums": {name: _digest(folder / name) for name in (*PARTS, *STORED_PARTS) if (folder / name).exists()},
+        "checksums": {name: _digest(folder / name) for name in FILES if (folder / name).exists()},
     }
     (folder / "model.json").write_text(json.dumps({**about, "checksum": checksum(about)}, indent=1))
 
@@ -151,6 +158,17 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
     if given.catalogue is not None:
         given.catalogue.write_parquet(table := BytesIO())
         (folder / "catalogue.parquet").write_bytes(table.getvalue())
+    if given.text is not None:
+        _write_text(given.text, folder)
+
+
+def _write_text(text: Corpus, folder: Path) -> None:
+    about = {"words": text.words.ids.to_list(), "reading": dataclasses.asdict(text.reading), "notes": text.notes,
+             "vectors": text.vectors.name if text.vectors else None}
+    columns = {"start": text.start, "word": text.word, "in_documents": text.in_documents}
+    vectors = {"table": text.vectors.table, "found": text.vectors.found} if text.vectors else {}
+    (folder / "text.json").write_text(json.dumps(about))
+    numpy_file.save_file(columns | vectors, folder / "text.safetensors")
 
 
 def _digest(path: Path) -> str:
@@ -160,7 +178,7 @@ def _digest(path: Path) -> str:
 
 def _check(folder: Path, name: str, expected: str) -> None:
     path = folder / name
-    if name not in (*PARTS, *STORED_PARTS) or not path.is_file():
+    if name not in FILES or not path.is_file():
         raise CheckpointError(f"{folder} lacks {name}; the folder was copied in part: copy it again or fit "
                               "anew.")
     if _digest(path) != expected:
@@ -194,4 +212,12 @@ def _given(about: dict[str, Any], folder: Path) -> AnyRatings:
     known = "catalogue.parquet" in about["checksums"]
     return Ratings(columns["user"], columns["item"], columns["value"], users, items, time=columns.get("time"),
                    scale=(about["scale"][0], about["scale"][1]), implicit=about.get("implicit", False), name=about["data"],
-                   catalogue=pl.read_parquet((folder / "catalogue.parquet").read_bytes()) if known else None)
+                   catalogue=pl.read_parquet((folder / "catalogue.parquet").read_bytes()) if known else None,
+                   text=_text(folder) if "text.json" in about["checksums"] else None)
+
+
+def _text(folder: Path) -> Corpus:
+    about, columns = json.loads((folder / "text.json").read_bytes()), numpy_file.load_file(folder / "text.safetensors")
+    vectors = WordVectors(columns["table"], columns["found"], about["vectors"]) if about["vectors"] is not None else None
+    return Corpus(Vocab(pl.Series(about["words"], dtype=pl.String)), columns["start"], columns["word"], columns["in_documents"],
+                  reading_of(about["reading"]), vectors, tuple(about["notes"]))

@@ -17,6 +17,8 @@ CHOICES = ("tf-idf", "count")
 ENGLISH = "english"
 WORD = r"\p{Nd}+(?:[.,]\p{Nd}+)+|[\p{L}\p{M}\p{N}]+(?:['-][\p{L}\p{M}\p{N}]+)*"   # 1,000 or 3.5, else letters and digits
 NUMBER = r"^\p{Nd}+(?:[.,]\p{Nd}+)*$"
+TAKES = (("str", str), ("bool", bool), ("int", int), ("float", int), ("float", float), ("Sequence", list), ("Sequence", tuple),
+         ("None", type(None)))      # what a value may be, by a word of its field's type
 ANY_NUMBER = "0"      # stands for all of them; files of word vectors have it
 
 
@@ -63,11 +65,11 @@ def reading_of(given: Mapping[str, Any]) -> Reading:
     for name, value in given.items():
         if name not in fields:
             raise unknown("field of a reading", name, fields)
-        takes = {"str": str, "bool": bool, "int": int, "float": (int, float), "Sequence": (list, tuple), "None": type(None)}
-        kinds = tuple(kind for word, kind in takes.items() if word in fields[name])
+        kinds = tuple(kind for word, kind in TAKES if word in fields[name])
         if not isinstance(value, kinds) or (isinstance(value, bool) and fields[name] != "bool"):    # a bool is an int
             raise SettingError(f"{name} takes {fields[name]}, found {value!r} ({type(value).__name__}).")
-    return Reading(**{name: float(value) if fields[name] == "float" else value for name, value in given.items()})
+    made: dict[str, Any] = {name: float(value) if fields[name] == "float" else value for name, value in given.items()}
+    return Reading(**made)
 
 
 def is_document(texts: pl.Series) -> pl.Series:
