@@ -102,6 +102,13 @@ def test_fold_that_does_not_exist_is_refused():
         movielens.fold(6)
 
 
+def test_texts_of_films_are_found_beside_the_ratings(tmp_path):
+    with pytest.raises(DataError, match=r"There is no file alltext\.item in .*ml-1m.*MovieLens has no texts"):
+        movielens.documents("1m", "alltext", unpacked(tmp_path, "1m"))
+    (tmp_path / "ml-1m" / "plot.item").write_text("1::A boy's toys come to life.\n")
+    assert movielens.documents("1m", folder=tmp_path) == tmp_path / "ml-1m" / "plot.item"
+
+
 def test_counts_that_are_not_the_published_ones_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"holds 2 users, 2 films and 3 ratings; published are 943, 1,682 and 100,000"):
         load("movielens/100k", unpacked(tmp_path, "100k"))
@@ -174,6 +181,16 @@ def test_failed_download_leaves_nothing(server, tmp_path, checksum, sent):
     with pytest.raises(FetchError, match=r"could not be downloaded to .*again to retry.*planted/… need no network"):
         fetch.download(server.address.format("ml"), tmp_path / "ml.zip", checksum)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_single_file_is_found_or_downloaded_and_kept(server, tmp_path):
+    server.content = b"1 2 3"
+    path = fetch.file("some/users.dat", server.address.format("x"), None, folder=tmp_path)
+    server.content = b""
+    assert fetch.file("some/users.dat", server.address.format("x"), None, folder=tmp_path) == path
+    assert path.read_bytes() == b"1 2 3"
+    assert fetch.found(["some/items.dat", "some/users.dat"], tmp_path) == path
+    assert fetch.found(["some/items.dat"], tmp_path) is None
 
 
 def test_offline_says_what_was_tried(tmp_path):

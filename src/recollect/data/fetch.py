@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import pooch
@@ -39,12 +40,32 @@ def archive(name: str, address: str, checksum: str | None, *, holds: str, folder
     for place in places:
         if (place / name / holds).is_file():
             return place / name
-    to = places[0] if len(places) == 1 or (len(places) == 3 and _is_writable(places[0])) else places[-1]
+    to = _place_to_fill(places)
     for place in places:
         if (place / f"{name}.zip").is_file():
             return _unpack(place / f"{name}.zip", to / name, holds)
     log.info("%s is in none of %s", name, ", ".join(map(str, places)))
     return _unpack(download(address, to / f"{name}.zip", checksum), to / name, holds)
+
+
+def found(paths: Iterable[str], folder: Path | None = None) -> Path | None:
+    """The first of these files ("ml-1m/ratings.dat") in the first of the homes that has one; None if it is in none."""
+    every = [place / path for place in homes(folder) for path in paths]
+    return next((path for path in every if path.is_file()), None)
+
+
+def file(path: str, address: str, checksum: str | None, *, folder: Path | None = None) -> Path:
+    """The file at this path ("citeulike-t/users.dat") in one of the homes, or downloaded to where `archive` downloads to.
+
+    Raises: FetchError if the download fails or its checksum differs.
+    """
+    there = found([path], folder)
+    return download(address, _place_to_fill(homes(folder)) / path, checksum) if there is None else there
+
+
+def _place_to_fill(places: list[Path]) -> Path:
+    """The one folder that was named, else RECOLLECT_DATA if it can be written to, else the user's cache."""
+    return places[0] if len(places) == 1 or (len(places) == 3 and _is_writable(places[0])) else places[-1]
 
 
 def _is_writable(folder: Path) -> bool:

@@ -95,6 +95,20 @@ def _part(whole: Ratings, path: Path) -> Ratings:
     return whole.where(np.isin(whole.pair, pair), name=f"{whole.name} {path.name}")
 
 
+def documents(variant: str, name: str = "plot", folder: str | Path | None = None) -> Path:
+    """The file of the films' texts (`name`.item, lines of film::text) beside the ratings of a release, for `with_texts`.
+
+    Raises: DataError if it is not there: texts are no part of MovieLens, and nothing is downloaded.
+    """
+    release, home = VARIANTS[variant], None if folder is None else Path(folder)
+    path = fetch.found([f"{release.folder}/{name}.item"], home)
+    if path is None:
+        places = ", ".join(str(place / release.folder) for place in fetch.homes(home))
+        raise DataError(f"There is no file {name}.item in {places}. MovieLens has no texts: make a file with a line film::text "
+                        "for each film from a source that you may use, and put it there, or name its path in place of this.")
+    return path
+
+
 def _home(release: Variant, folder: Path | None) -> Path:
     checksum = None if release.md5 is None else f"md5:{release.md5}"
     return fetch.archive(release.folder, ADDRESS.format(release.folder), checksum, holds=release.ratings, folder=folder)
