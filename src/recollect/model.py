@@ -138,6 +138,10 @@ class Model(ABC):
         who = type(self).__name__
         if "time" in self.needs and train.time is None:
             raise DataError(f"{who} needs the time of each rating, and these ratings have none.")
+        if "text" in self.needs and (train.text is None or not train.text.has.any()):
+            what = "none has a word that is kept" if train.text is not None else "these ratings have none"
+            raise DataError(f"{who} needs the items' texts, and {what}; give them: recollect.with_texts(ratings, \"plot.item\"), "
+                            "on the command line --text plot.item.")
         if "events" in self.needs and not train.implicit:
             raise DataError(f"{who} with these settings learns from events (who chose what), and {train!r} are ratings; take "
                             "the high ones as events: ratings.events(from_=4), on the command line --events-from 4.")
@@ -208,10 +212,14 @@ class Model(ABC):
 
     def is_cold(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: AnyRatings | None = None
                 ) -> Bool[np.ndarray, " pairs"]:
-        """Pairs whose user or item has no rating to predict from."""
+        """Pairs of whose user or item nothing is known to predict from."""
         given = self.given(given)
-        has_user, has_item = given.count("user") > 0, self.given_.count("item") > 0
+        has_user, has_item = given.count("user") > 0, self.known_items()
         return ~(_at(has_user, user) & _at(has_item, item))
+
+    def known_items(self) -> Bool[np.ndarray, " n_items"]:
+        """The items of which the model can say something: those with a rating in fitting, unless it knows them otherwise."""
+        return self.given_.count("item") > 0
 
     @property
     def cold_value(self) -> float:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from recollect.data.ratings import Side
 from recollect.errors import SettingError, unknown
 from recollect.kernels import Block, observed, times_dense
 
@@ -121,6 +122,43 @@ def glorot(layer: Layer) -> Layer:
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+class Factors(nn.Module):
+    """mu + U · V: a row of factors per user and per item. With offsets the last column of each is an offset of its own:
+    mu + b_u + b_i + the product of the others. Not trained by gradients: buffers."""
+
+    def __init__(self, n_users: int, n_items: int, k: int, *, offsets: bool = False, text: nn.Module | None = None) -> None:
+        super().__init__()
+        self.offsets = offsets
+        self.mu = nn.Buffer(torch.zeros(()))
+        self.user = nn.Buffer(torch.zeros(n_users, k + offsets))
+        self.item = nn.Buffer(torch.zeros(n_items, k + offsets))
+        self.text = text        # says an item's row from its document
+
+    def forward(self, user: Tensor, item: Tensor) -> Tensor:
+        """The rating of each pair."""
+        product = self.user[user] * self.item[item]
+        if not self.offsets:
+            return self.mu + product.sum(dim=1)
+        return self.mu + product[:, :-1].sum(dim=1) + self.user[user, -1] + self.item[item, -1]
+
+    def features(self, side: Side) -> Tensor:
+        """What the other side is multiplied with: this side's factors, with 1 in place of its offset."""
+        return self.facing(self.user if side == "user" else self.item)
+
+    def facing(self, factors: Tensor) -> Tensor:
+        """The same for such rows of factors."""
+        return nn.functional.pad(factors[:, :-1], (0, 1), value=1.0) if self.offsets else factors
+
+    def offset(self, side: Side) -> Tensor | None:
+        """This side's offsets; None without."""
+        return (self.user if side == "user" else self.item)[:, -1] if self.offsets else None
+
+    def everywhere(self, user: Float[Tensor, "users k"]) -> Float[Tensor, "users items"]:
+        """The rating of every item by users with these factors."""
+        found = self.facing(user) @ self.item.t() + self.mu
+        return found + user[:, -1:] if self.offsets else found
 
 
 class OntoScale(nn.Module):

@@ -40,7 +40,7 @@ def scores_of(model: Model, user: Int[np.ndarray, " users"], given: AnyRatings, 
     known (row number -1, or nobody in `given`) gets `everyones_best`. Items that were not there in fitting are never
     ranked, nor, unless `seen`, those that the user has in `given`.
     """
-    best, unknown = everyones_best(model.given_), model.given_.count("item") == 0
+    best, unknown = everyones_best(model.given_), ~model.known_items()
     known = (user >= 0) & (given.count("user") > 0)[user]
     step = max(1, BLOCK_CELLS // max(1, given.n_items))
     for first in range(0, len(user), step):

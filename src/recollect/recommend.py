@@ -56,8 +56,8 @@ def top_n(model: Model, *, user_ids: Iterable[object] | None = None, ratings: Ma
     Raises: SettingError if n is below 1 or it is not clear for whom; DataError for a rating outside the scale, a count that
     is not above 0, or if none of `items` is known.
     """
-    given = _fitted(model)
-    banned = _banned(given, items)
+    _fitted(model)
+    banned = _banned(model, items)
     ids = None if user_ids is None else as_text(_listed("user_ids", user_ids))
     if ratings is None and events is None:
         if ids is None:
@@ -89,7 +89,7 @@ def top_n_to_parquet(model: Model, path: str | Path, *, user_ids: Iterable[objec
     ids = given.users.ids if user_ids is None else as_text(_listed("user_ids", user_ids))
     if Path(path).is_dir():
         raise SettingError(f"{path} is a folder; name a file, such as {Path(path) / 'recommendations.parquet'}.")
-    banned, written, empty = _banned(given, items), 0, _none_ranked(model).to_arrow().schema
+    banned, written, empty = _banned(model, items), 0, _none_ranked(model).to_arrow().schema
     with replacing(path) as fresh, pq.ParquetWriter(fresh, empty, compression="zstd") as out:
         for done, block in _ranked_for(model, ids, n=n, banned=banned, seen=seen):
             out.write_table(block.to_arrow().cast(empty))
@@ -108,7 +108,7 @@ def fold_in(model: Model, ratings: Mapping[Any, Any] | None = None, *, events: I
     """
     given = _fitted(model)
     scores = _of_someone_new(model, _stated(model, ratings, events))[0][0]
-    scores[given.count("item") == 0] = model.cold_value
+    scores[~model.known_items()] = model.cold_value
     frame = pl.DataFrame({"item_id": given.items.ids, "prediction": model.within_scale(scores)})
     return _with_titles(given, frame, "item_id")
 
@@ -131,7 +131,8 @@ def similar(model: Model, *, item_ids: Iterable[object] | None = None, user_ids:
 
 
 def _neighbours(model: Model, what: Literal["user", "item"], vocab: Vocab, asked: pl.Series, n: int) -> pl.DataFrame:
-    known, row = model.given_.count(what) > 0, vocab.rows(asked)
+    row = vocab.rows(asked)
+    known = model.known_items() if what == "item" else model.given_.count("user") > 0
     strange = asked.filter(pl.Series((row == UNKNOWN) | ~known[row], dtype=pl.Boolean))
     if len(strange):
         raise DataError(f"The model knows no rating {'by user' if what == 'user' else 'of item'} {_some(strange)}; it "
@@ -189,14 +190,15 @@ def _column(column: Any) -> Any:
     return column.to_numpy() if column.dtype == object else pl.from_pandas(column)
 
 
-def _banned(given: AnyRatings, items: Iterable[object] | None) -> Bool[np.ndarray, " n_items"]:
+def _banned(model: Model, items: Iterable[object] | None) -> Bool[np.ndarray, " n_items"]:
     """The items that are not among the candidates; none, if there are no candidates."""
+    given = model.given_
     banned = np.zeros(given.n_items, bool)
     if items is not None:
         row = given.items.rows(as_text(_listed("items", items)))
         banned[:] = True
         banned[row[row != UNKNOWN]] = False
-        if not (given.count("item")[~banned] > 0).any():
+        if not model.known_items()[~banned].any():
             raise DataError(f"None of the {len(row)} candidate items has ratings in this model; check their ids, "
                             f"such as {_some(given.items.ids.head(3))}.")
     return banned
@@ -252,7 +254,7 @@ def _of_someone_new(model: Model, ratings: dict[str, float]) -> tuple[Float32[np
     """Raw predictions of every item, and the sparse row they come from: that of the items the model knows."""
     given = model.given_
     column, rated = given.items.rows(list(ratings)), np.array(list(ratings.values()), np.float32)
-    known = (column != UNKNOWN) & (given.count("item") > 0)[column]
+    known = (column != UNKNOWN) & model.known_items()[column]
     row, _ = Rows.group(np.zeros(int(known.sum()), np.int64), column[known], rated[known], n_rows=1,
                         n_columns=given.n_items)
     return (model.fold_in(row) if known.any() else everyones_best(given)[None, :]), row

@@ -20,14 +20,16 @@ TOGETHER = 4_000_000     # numbers gathered at once
 
 
 def ridge(block: Block, features: Float[Tensor, "columns k"], *, reg: Float[Tensor, " rows"],
-          prior: Float[Tensor, "rows k"] | None = None, base: Float[Tensor, "k k"] | None = None) -> Float[Tensor, "rows k"]:
-    """The answer of every row; without a cell it is the prior (without `base`).
+          prior: Float[Tensor, "rows k"] | None = None, base: Float[Tensor, "k k"] | None = None,
+          value: Float[Tensor, " cells"] | None = None) -> Float[Tensor, "rows k"]:
+    """The answer of every row; without a cell it is the prior (without `base`). `value` takes the place of the block's own.
 
     Raises: ValueError if the shapes do not fit.
     """
-    assert block.value is not None
+    value = block.value if value is None else value
+    assert value is not None
     k, rows = features.shape[1], block.n_rows
-    shapes = {"features": (features, (block.n_columns, k)), "reg": (reg, (rows,)),
+    shapes = {"value": (value, (block.n_cells,)), "features": (features, (block.n_columns, k)), "reg": (reg, (rows,)),
               **({"prior": (prior, (rows, k))} if prior is not None else {}),
               **({"base": (base, (k, k))} if base is not None else {})}
     for name, (found, expected) in shapes.items():
@@ -36,11 +38,11 @@ def ridge(block: Block, features: Float[Tensor, "columns k"], *, reg: Float[Tens
     pull = features.new_zeros(rows, k) if prior is None else reg[:, None] * prior
     base = features.new_zeros(k, k) if base is None else base
     if features.device.type == "cpu" and features.dtype == torch.float32:
-        return _compiled(block, features, base, reg, pull)
-    return _together(block, features, base, reg, pull)
+        return _compiled(block, value, features, base, reg, pull)
+    return _together(block, value, features, base, reg, pull)
 
 
-def _compiled(block: Block, features: Tensor, base: Tensor, reg: Tensor, pull: Tensor) -> Tensor:
+def _compiled(block: Block, value: Tensor, features: Tensor, base: Tensor, reg: Tensor, pull: Tensor) -> Tensor:
     k, width = features.shape[1], -(-features.shape[1] // 32) * 32
     wide, base_wide, pull_wide = (torch.nn.functional.pad(x, (0, width - k, *more)).contiguous().numpy() for x, more in (
         (features, ()), (base, (0, width - k)), (pull, ())))
@@ -52,26 +54,27 @@ def _compiled(block: Block, features: Tensor, base: Tensor, reg: Tensor, pull: T
         shares = np.searchsorted(work, np.linspace(0, work[-1], 8 * threads + 1))
         shares[0], shares[-1] = 0, block.n_rows
         rooms = np.zeros((8 * threads, width * (width + ridge_loops.PACK + 2)), np.float32)
-        ridge_loops.ridge(start, block.column.numpy(), block.value.numpy(), wide, base_wide.reshape(-1), reg.numpy(),  # type: ignore[union-attr]
-                          pull_wide, k, shares, rooms, out, bad)
+        ridge_loops.ridge(start, block.column.numpy(), value.contiguous().numpy(), wide, base_wide.reshape(-1),
+                          reg.numpy(), pull_wide, k, shares, rooms, out, bad)
     found = torch.from_numpy(out[:, :k].copy())
     if bad.any():
-        _again(found, np.flatnonzero(bad), block, features, base, reg, pull)
+        _again(found, np.flatnonzero(bad), block, value, features, base, reg, pull)
     return found
 
 
-def _again(found: Tensor, rows: np.ndarray, block: Block, features: Tensor, base: Tensor, reg: Tensor, pull: Tensor) -> None:
+def _again(found: Tensor, rows: np.ndarray, block: Block, value: Tensor, features: Tensor, base: Tensor, reg: Tensor,
+           pull: Tensor) -> None:
     """Solve these rows in 64 bits: their equations are too close to singular for 32."""
-    start, column, value = block.rows.start, block.column.long(), block.value
+    start, column = block.rows.start, block.column.long()
     for j in rows.tolist():
         cells = slice(int(start[j]), int(start[j + 1]))
         f = features[column[cells]].double()
         a = f.t() @ f + base.double() + reg[j].double() * torch.eye(f.shape[1], dtype=f.dtype, device=f.device)
-        b = pull[j].double() + value[cells].double() @ f  # type: ignore[index]
+        b = pull[j].double() + value[cells].double() @ f
         found[j] = torch.linalg.lstsq(a, b[:, None]).solution[:, 0].to(found.dtype)
 
 
-def _together(block: Block, features: Tensor, base: Tensor, reg: Tensor, pull: Tensor) -> Tensor:
+def _together(block: Block, value: Tensor, features: Tensor, base: Tensor, reg: Tensor, pull: Tensor) -> Tensor:
     """Rows with about as many cells at a time, padded to the longest of them."""
     k, out, device = features.shape[1], torch.empty_like(pull), features.device
     eye = torch.eye(k, dtype=features.dtype, device=device)
@@ -81,10 +84,10 @@ def _together(block: Block, features: Tensor, base: Tensor, reg: Tensor, pull: T
         place = torch.arange(int(count[some].max()), device=device)
         there = place < count[some, None]
         cell = (block.rows.start[some, None] + place)[there].long()
-        f, value = features.new_zeros(*there.shape, k), features.new_zeros(there.shape)
-        f[there], value[there] = features[block.column[cell].long()], block.value[cell].to(f.dtype)  # type: ignore[index]
+        f, v = features.new_zeros(*there.shape, k), features.new_zeros(there.shape)
+        f[there], v[there] = features[block.column[cell].long()], value[cell].to(f.dtype)
         a = torch.baddbmm(base.expand(len(some), k, k), f.transpose(1, 2), f) + reg[some, None, None] * eye
-        b = pull[some] + (value[:, None, :] @ f)[:, 0]
+        b = pull[some] + (v[:, None, :] @ f)[:, 0]
         out[some] = torch.cholesky_solve(b[:, :, None], torch.linalg.cholesky(a))[:, :, 0]
     return out
 

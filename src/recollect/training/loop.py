@@ -159,7 +159,7 @@ class _Steps:
         """One pass over the data (one iteration, for L-BFGS). Returns the epoch's figures."""
         self.net.train()
         rate = self.plan.rate(number)
-        if isinstance(self.optimizer, optim.Adam | optim.SGD):
+        if isinstance(self.optimizer, optim.Adam | optim.RMSprop | optim.SGD):
             self.optimizer.rate = rate
         total, count, objective = 0.0, 0, 0.0
         for block in self.blocks():

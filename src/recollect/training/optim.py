@@ -21,15 +21,15 @@ Closure = Callable[[], Tensor | float]  # sets the gradients and returns the obj
 
 Vector = list[Tensor]            # one part per parameter
 
-OPTIMIZERS = ("lbfgs", "rprop", "adam", "sgd")
+OPTIMIZERS = ("lbfgs", "rprop", "adam", "rmsprop", "sgd")
 FULL_BATCH = ("lbfgs", "rprop")  # steps of these make no sense on a part of the data
-BY_RATE = ("adam", "sgd")        # these have a learning rate that may change
+BY_RATE = ("adam", "rmsprop", "sgd")        # these have a learning rate that may change
 
 
 def make(name: str, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float, momentum: float = 0.9, history: int = 5,
-         state_bits: int = 32) -> LBFGS | Adam | Rprop | SGD:
+         state_bits: int = 32) -> LBFGS | Adam | RMSprop | Rprop | SGD:
     """The optimiser of that name. `learning_rate` is Rprop's first step; L-BFGS finds its own and ignores it. What steps by
-    a rate (Adam, SGD) has it as `rate`, to be changed at any time.
+    a rate (Adam, RMSprop, SGD) has it as `rate`, to be changed at any time.
 
     Raises: SettingError if there is none of that name.
     """
@@ -39,6 +39,8 @@ def make(name: str, parameters: Iterable[torch.nn.Parameter], *, learning_rate: 
         return Rprop(parameters, learning_rate=learning_rate)
     if name == "adam":
         return Adam(parameters, learning_rate=learning_rate, state_bits=state_bits)
+    if name == "rmsprop":
+        return RMSprop(parameters, learning_rate=learning_rate)
     if name == "sgd":
         return SGD(parameters, learning_rate=learning_rate, momentum=momentum)
     raise unknown("optimizer", name, OPTIMIZERS)
@@ -90,6 +92,39 @@ class Adam:
         """Take up a state."""
         self._steps = list(state["steps"])
         _copy(state["mean"], self._mean)
+        _copy(state["square"], self._square)
+
+
+class RMSprop:
+    """Gradients divided by the root of their mean square, a running mean; torch.optim.RMSprop's arithmetic.
+
+    Source: Tieleman and Hinton, lecture 6.5 of "Neural Networks for Machine Learning", 2012.
+    """
+
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float = 0.001, decay: float = 0.9,
+                 epsilon: float = 1e-7) -> None:
+        self._parameters = list(parameters)
+        self.rate, self._decay, self._epsilon = learning_rate, decay, epsilon
+        self._gradient, self._square = ([torch.zeros_like(p, requires_grad=False) for p in self._parameters] for _ in range(2))
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        _forget_gradients(self._parameters)
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> None:
+        """One step of every parameter that has a gradient: Adam's without a memory of gradients."""
+        _call(closure)
+        for p, gradient, square in zip(self._parameters, self._gradient, self._square, strict=True):
+            if p.grad is not None:
+                vectors.adam(p, p.grad, gradient, square, rate=self.rate, epsilon=self._epsilon, betas=(0.0, self._decay), salt=0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a later step depends on, beside the parameters."""
+        return {"square": self._square}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up a state."""
         _copy(state["square"], self._square)
 
 

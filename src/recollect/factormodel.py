@@ -1,0 +1,159 @@
+"""FactorModel: a few numbers per user and per item, whose product is the rating; solved by alternating least squares.
+
+    FactorModel      U · V, with or without offsets      PMF
+    └── TextModel    V is pulled towards what a text says, in `textmodel`
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int
+from torch import Tensor, nn
+
+from recollect.data.ratings import AnyRatings, Ratings, Side
+from recollect.data.rows import Rows
+from recollect.errors import SettingError
+from recollect.kernels import Block
+from recollect.kernels.ridge import ridge
+from recollect.memory import Memory, Shape, of_pairs
+from recollect.model import PairModel
+from recollect.nn import Factors
+from recollect.ranking import mean_ndcg
+from recollect.run import Run
+from recollect.training import als, epochs
+from recollect.training.watch import History, Measure
+
+VALID_N = 100     # places of a ranking that validation looks at, as in Liang et al. 2018
+
+
+@dataclass(kw_only=True, eq=False)
+class FactorModel(PairModel):
+    """U_u · V_i, each user's and item's factors ridge regressions on the others'."""
+
+    factors: int = 50              # k
+    reg_user: float = 10.0         # lambda_U
+    reg_item: float = 10.0         # lambda_V
+    reg_power: float = 0.0         # lambda of a row times its number of ratings to this power: 0 as the papers, 1 "weighted"
+    offsets: bool = False          # the mean, and an offset of each user and item, learned with the factors
+    center: bool = False           # the mean of train is taken off; offsets do so anyway
+    absent: float = 0.0            # b: weight of the pairs without an event, as 0; 0: learn from ratings, from observed ones only
+    init: float = 0.1              # standard deviation of the item factors at the start
+    epochs: int = 100              # turns at most: users, then items
+    patience: int | None = 5       # looks at the validation figure without a gain before stopping
+    look_every: int = 1            # epochs between looks
+
+    @property
+    def output(self) -> Literal["ratings", "scores"]:
+        """See Model."""
+        return "scores" if self.absent else "ratings"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """See Model."""
+        return frozenset({"events"}) if self.absent else frozenset()
+
+    def check(self) -> None:
+        """Refuse settings that cannot work."""
+        for name in ("factors", "epochs", "look_every", "patience"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise SettingError(f"{name} is 1 or more, found {getattr(self, name)}.")
+        if min(self.reg_user, self.reg_item) <= 0 or self.init <= 0:
+            raise SettingError(f"reg_user, reg_item and init are above 0, found {self.reg_user}, {self.reg_item} and "
+                               f"{self.init}.")
+        if not 0 <= self.absent < 1 or not 0 <= self.reg_power <= 1:
+            raise SettingError("absent is a weight of 0 or more and less than 1, that of an event, and reg_power is 0 to 1; "
+                               f"found {self.absent} and {self.reg_power}.")
+        if self.absent and (self.offsets or self.center):
+            raise SettingError("Events (absent above 0) have no mean and no offsets to take off; leave offsets and center out.")
+
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        """Item factors drawn at random; users' are solved from them."""
+        net = Factors(n_users, n_items, self.factors, offsets=self.offsets)
+        nn.init.normal_(net.item, std=self.init)
+        return net
+
+    def one_fit(self, shape: Shape, run: Run) -> Memory:
+        """See Model; the structure of the ratings both ways, and factors with their copies."""
+        numbers = (self.factors + 1) * (shape.n_users + shape.n_items)
+        return of_pairs(shape, parameters=4 * 6 * numbers, bytes_per_rating=72)
+
+    def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
+        """Solve for users and items in turn."""
+        assert isinstance(train, Ratings)
+        if self.offsets or self.center:
+            self.net_.mu.fill_(train.mean)
+        learner = als.Alternate(
+            self.net_, train, absent=self.absent, prior=self.prior(train), weight=self.weight(train),
+            reg_user=self.reg("user", train.count("user")), reg_item=self.item_reg(train))
+        return epochs.repeat(
+            learner, run, epochs=self.epochs, patience=self.patience, look_every=self.look_every,
+            measure=self.validation(train, valid), figure="train_loss" if self.absent else "train_rmse",
+            belongs_to={**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
+                        "valid": valid.fingerprint if valid else None, "seed": run.seed})
+
+    def prior(self, train: Ratings) -> als.Prior | None:
+        """What the items' factors are pulled towards; None: 0."""
+        return None
+
+    def weight(self, train: Ratings) -> Tensor | None:
+        """What each item's error counts in learning the prior; None: 1."""
+        return None
+
+    def reg(self, side: Side, count: Int[np.ndarray, " rows"]) -> Float32[Tensor, " rows"]:
+        """The λ of rows with so many ratings."""
+        reg = self.reg_user if side == "user" else self.reg_item
+        return torch.as_tensor(reg * np.maximum(count, 1.0) ** self.reg_power, dtype=torch.float32)
+
+    def item_reg(self, train: Ratings) -> Float32[Tensor, " items"]:
+        """The λ of the items."""
+        return self.reg("item", train.count("item"))
+
+    def validation(self, train: Ratings, valid: Ratings | None) -> Measure | None:
+        """What a fit is stopped by: the RMSE on `valid`, of events their NDCG; None without any."""
+        if valid is None or not len(valid):
+            return None
+        if self.absent:
+            return Measure(f"valid_ndcg@{VALID_N}", partial(mean_ndcg, self, valid, train, n=VALID_N), better="higher")
+
+        def rmse() -> float:
+            return float(np.sqrt(np.mean((self.predict(valid.user, valid.item).astype(np.float64) - valid.value) ** 2)))
+
+        return Measure("valid_rmse", rmse, par=float(np.sqrt(np.mean((valid.value - train.mean) ** 2))))
+
+    # --- predicting -----------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+        """See Model."""
+        new = (self.given_.count("user") == 0)[user]
+        factors = self.net_.user[torch.as_tensor(np.asarray(user, np.int64), device=self.net_.user.device)]
+        found: np.ndarray = self.net_.everywhere(factors).cpu().numpy()
+        if new.any():
+            found[new] = self.fold_in(given.by_user.take(np.asarray(user)[new]))
+        return found
+
+    @torch.no_grad()
+    def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
+        """See Model. Their factors are the ridge regression that fitting solves for each user."""
+        net: Any = self.net_
+        rows = rows.only_columns(self.known_items())
+        block = Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=net.item.device)
+        features, value, more = net.features("item"), block.value - net.mu, 1 - self.absent
+        if (offset := net.offset("item")) is not None:
+            value = value - offset[block.column.long()]
+        reg = self.reg("user", rows.counts).to(net.item.device)
+        base = self.absent / more * (features.t() @ features)
+        user = ridge(block, features, reg=reg / more, value=value / more, base=base)
+        return net.everywhere(user).cpu().numpy()
+
+    def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
+        """Factors without offsets, less their mean."""
+        factors = (self.net_.user if side == "user" else self.net_.item)[:, :self.factors].cpu().numpy()
+        known = self.known_items() if side == "item" else self.given_.count("user") > 0
+        return factors - factors[known].mean(axis=0)

@@ -1,0 +1,110 @@
+"""ConvMF: matrix factorisation whose item factors are pulled towards what a convolutional network reads in the items' texts.
+
+Source: Kim, Park, Oh, Lee, Yu. "Convolutional Matrix Factorization for Document Context-Aware Recommendation." RecSys 2016.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recollect.data.corpus import Corpus
+from recollect.data.ratings import Ratings
+from recollect.errors import SettingError
+from recollect.kernels.phrases import strongest
+from recollect.nn import check_share
+from recollect.textmodel import TextModel
+from recollect.training.text import Encoder, TextPrior
+
+SMALLER = 20     # pre-trained vectors are divided by this, as in the authors' code
+
+
+class Reader(Encoder):
+    """Words → vectors → filters over windows of them, the strongest answer of each → two dense layers → factors (section 3.2)."""
+
+    def __init__(self, corpus: Corpus, settings: ConvMF, k: int) -> None:
+        super().__init__()
+        self.windows, self.padding = tuple(settings.windows), None if settings.mask else settings.length
+        self.n_words = corpus.n_words
+        table = torch.empty(corpus.n_words + 1, settings.embedding).uniform_(-0.05, 0.05)     # the last row is for padding
+        if corpus.vectors is not None:
+            table[:-1], table[-1] = torch.from_numpy(corpus.vectors.table) / SMALLER, 0
+        self.words = nn.Parameter(table)
+        self.filters = nn.Parameter(torch.cat([_drawn(h, settings.filters, settings.embedding) for h in self.windows]))
+        self.bias = nn.Parameter(torch.zeros(len(self.windows), settings.filters))
+        self.hidden = nn.Linear(len(self.windows) * settings.filters, settings.hidden)
+        self.drop = nn.Dropout(settings.dropout)
+        self.last = nn.Linear(settings.hidden, k)
+        for layer in (self.hidden, self.last):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def answers(self, documents: Corpus) -> Float[Tensor, "documents windows filters"]:
+        """The strongest answer of each filter, equations 6 to 8."""
+        start, word = documents.start, documents.word
+        if self.padding is not None:
+            start, word = _padded(start, word, self.padding, max(self.windows), self.n_words)
+        return torch.relu(strongest(start, word, self.words, self.filters, self.windows) + self.bias)
+
+    def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
+        """See Encoder."""
+        hidden = torch.tanh(self.hidden(self.answers(documents).flatten(1)))
+        return torch.tanh(self.last(self.drop(hidden)))
+
+
+def _drawn(window: int, filters: int, embedding: int) -> Float[Tensor, "rows embedding"]:
+    """The vectors of filters over so many words, Glorot uniform."""
+    bound = (6 / (window * (embedding + filters))) ** 0.5
+    return torch.empty(window * filters, embedding).uniform_(-bound, bound)
+
+
+def _padded(start: np.ndarray, word: np.ndarray, length: int, longest: int, padding: int) -> tuple[np.ndarray, np.ndarray]:
+    """Documents with padding before them, up to this length or as far as it makes a difference to the longest window."""
+    n = np.diff(start)
+    more = np.minimum(np.maximum(length - n, 0), longest)
+    until = np.concatenate([[0], np.cumsum(n + more)])
+    out = np.full(until[-1], padding, word.dtype)
+    out[np.arange(len(word)) + np.repeat(np.cumsum(more), n)] = word
+    return until, out
+
+
+@dataclass(kw_only=True, eq=False)
+class ConvMF(TextModel):
+    """U · V, V pulled towards what a convolutional network says of the text; ConvMF+ if the words have pre-trained vectors."""
+
+    embedding: int = 200                       # numbers per word; of pre-trained vectors, theirs
+    windows: tuple[int, ...] = (3, 4, 5)       # words that a filter sees
+    filters: int = 100                         # per window
+    hidden: int = 200                          # of the layer between the filters and the factors
+    dropout: float = 0.2                       # share of that layer dropped
+    mask: bool = True                          # False: padding before short texts answers, too, as in the authors' code
+    length: int = 300                          # words to which texts are padded, if not masked
+    text_epochs: int = 5                       # of the network, after each turn of the factors
+    batch_size: int = 128                      # texts
+    optimizer: str = "rmsprop"
+    learning_rate: float = 0.001
+
+    def check(self) -> None:
+        """Refuse settings that cannot work."""
+        super().check()
+        check_share("dropout", self.dropout)
+        sizes = (self.embedding, self.filters, self.hidden, self.length, self.text_epochs, self.batch_size, *self.windows)
+        if not self.windows or min(sizes) < 1:
+            raise SettingError("embedding, windows, filters, hidden, length, text_epochs and batch_size are 1 or more.")
+
+    def encoder(self, corpus: Corpus, k: int) -> Reader:
+        """See TextModel."""
+        if corpus.vectors is not None and corpus.vectors.table.shape[1] != self.embedding:
+            raise SettingError(f"The words' vectors have {corpus.vectors.table.shape[1]} numbers, embedding is {self.embedding}; "
+                               f"set embedding={corpus.vectors.table.shape[1]}.")
+        return Reader(corpus, self, k)
+
+    def prior(self, train: Ratings) -> TextPrior:
+        """See TextModel."""
+        assert train.text is not None
+        return TextPrior(self.net_.text, train.text, device=self.net_.item.device, optimizer=self.optimizer,
+                         learning_rate=self.learning_rate, batch_size=self.batch_size, epochs=self.text_epochs)

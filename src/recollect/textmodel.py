@@ -1,0 +1,72 @@
+"""TextModel: a FactorModel whose item factors are pulled towards what the items' texts say.
+
+Of an item without ratings only the text speaks: its factors are what the text says, so that it is predicted, recommended and
+compared like any other.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor, nn
+
+from recollect.data.corpus import Corpus
+from recollect.data.ratings import Ratings
+from recollect.factormodel import FactorModel
+from recollect.nn import Factors
+from recollect.training.text import Encoder, TextPrior, said
+
+
+@dataclass(kw_only=True, eq=False)
+class TextModel(FactorModel):
+    """U_u · V_i, V_i being drawn towards what the text of item i says."""
+
+    offsets: bool = False
+    item_weights: bool = False     # lambda_V and the weight of an item in the text's loss times √ratings / the mean √ratings
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """See Model."""
+        return super().needs | {"text"}
+
+    @abstractmethod
+    def encoder(self, corpus: Corpus, k: int) -> Encoder:
+        """The network that reads a text and says k factors."""
+
+    @abstractmethod
+    def prior(self, train: Ratings) -> TextPrior:
+        """What the texts say, and how it is learned."""
+
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        """Factors of 0, and the network that reads; the users' first draw is of no account, as they are solved for first."""
+        corpus = self.given_.text
+        assert corpus is not None
+        reads = self.encoder(corpus, self.factors + self.offsets)
+        return Factors(n_users, n_items, self.factors, offsets=self.offsets, text=reads)
+
+    def weight(self, train: Ratings) -> Tensor | None:
+        """See FactorModel; the roots of the counts, 1 on average over the rated items. Source: Kim et al., "Deep Hybrid
+        Recommender Systems via Exploiting Document Context and Statistics of Items", Information Sciences 2017."""
+        if not self.item_weights:
+            return None
+        root = np.sqrt(train.count("item"))
+        return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)
+
+    def item_reg(self, train: Ratings) -> Tensor:
+        """See FactorModel."""
+        weight = self.weight(train)
+        reg = super().item_reg(train)
+        return reg if weight is None else reg * torch.where(weight > 0, weight, 1.0)
+
+    def known_items(self) -> Bool[np.ndarray, " n_items"]:
+        """Those with ratings in fitting, or with a text."""
+        assert self.given_.text is not None
+        return super().known_items() | self.given_.text.has
+
+    def says(self, corpus: Corpus) -> Float32[np.ndarray, "documents k"]:
+        """What the texts say: factors of items, of which nothing else need be known."""
+        return said(self.net_.text, corpus).cpu().numpy()
