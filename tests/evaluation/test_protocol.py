@@ -10,6 +10,7 @@ import torch
 import recollect as rc
 from recollect import ranking
 from recollect.catalogue import make
+from recollect.data.parts import Split
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, LeakError, NotFittedError, SettingError
@@ -231,6 +232,101 @@ def test_new_users_are_predicted_from_what_they_give(planted_small, side):
 def test_new_users_need_a_split_of_them(bias, split):
     with pytest.raises(DataError, match="make it with new_user_split"):
         rc.new_users(bias, split)
+
+
+# new_items -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def new_items(train) -> Split:
+    """Nobody in train has rated items 3 to 5: their ratings are test. User 3 has rated new items only."""
+    old = ratings([0, 0, 1, 1, 2], [0, 1, 0, 2, 1], [3, 2, 4, 4, 2], n_items=6)
+    new = ratings([0, 0, 1, 2, 3, 3], [3, 4, 5, 4, 3, 5], [5, 2, 4, 3, 4, 5], n_items=6)
+    return Split(old, None, new, "new items", 0)
+
+
+@pytest.fixture
+def reader(new_items, monkeypatch):
+    """Says 1 to 6 for items 0 to 5, and 5 for item 3 to user 0, as if it had read something about all but item 5."""
+    model = saying(new_items.train, [0.0] * 4, [1.0, 2, 3, 4, 5, 6])
+    monkeypatch.setattr(type(model), "known_items", lambda self: np.arange(6) < 5)
+    return model
+
+
+def test_new_items_are_scored_as_held_out(new_items):
+    model = saying(new_items.train, [0.0] * 4, [1.0, 2, 3, 4, 5, 5])
+    scores, plain = rc.new_items(model, new_items), rc.held_out(model, new_items.test)
+    np.testing.assert_array_equal(scores.values["rmse"], plain.values["rmse"])
+    assert (scores.about["split"], scores.about["n_test"], scores.about["n_cold"]) == ("new items", 6, 6)
+
+
+def test_new_items_are_ranked_alone_by_hand(reader, new_items):
+    # Item 5 is unknown and gets the mean of all ratings, 3; users 0 to 2 see 4, 3, 5. Of user 3 nothing is known: all get what is
+    # best on the whole, 3, and come by column: 3, 4, 5. Relevant from 4 on: user 0 {3}, user 1 {5}, user 3 {3, 5}.
+    scores = rc.new_items_ranking(reader, new_items, n=2)
+    second, nan = 1 / math.log2(3), math.nan
+    expected = {"ndcg@2": [second, 0, nan, 1 / (1 + second)], "recall@2": [1, 0, nan, 0.5], "hit@2": [1, 0, nan, 1],
+                "mrr@2": [0.5, 0, nan, 1]}
+    for name, values in expected.items():
+        np.testing.assert_allclose(scores.of(name), values, err_msg=name)
+    assert scores["coverage@2"] == pytest.approx(2 / 3)
+    about = scores.about
+    assert (about["n_candidates"], about["n_unknown_items"], about["n_users"], about["n_cold"]) == (3, 1, 4, 1)
+    # Each place is a hit in 1 of 3 for users 0 and 1, in 2 of 3 for user 3.
+    assert about["random_ndcg@2"] == pytest.approx(((1 + second) / 3 + (1 + second) / 3 + 2 / 3) / 3)
+    assert about["random_recall@2"] == pytest.approx(2 / 3)
+
+
+def test_items_of_which_a_model_knows_nothing_come_in_their_order(new_items):
+    scores = rc.new_items_ranking(make("popularity").fit(new_items.train.events()), events_of(new_items), n=1)
+    np.testing.assert_array_equal(scores.of("hit@1"), [1, 0, 0, 1])     # item 3 to everyone
+    assert (scores.about["n_unknown_items"], scores.about["n_candidates"]) == (3, 3)
+
+
+def events_of(split: Split) -> Split:
+    return replace(split, train=split.train.events(), test=split.test.events())
+
+
+def test_random_figures_are_those_of_shuffled_items(planted_small):
+    """The mean over many random orders of the new items is what `about` says to expect."""
+    rng, n = np.random.default_rng(0), 5
+    split = rc.new_item_split(planted_small.ratings.events(from_=planted_small.ratings.mean), items=0.25, seed=0)
+    about = rc.new_items_ranking(make("popularity").fit(split.train), split, n=n).about
+    new, good = np.flatnonzero(split.test.count("item") > 0), split.test.by_user
+    people = np.flatnonzero(split.test.count("user") > 0)
+    relevant = np.zeros((len(people), split.test.n_items), bool)
+    found = good.take(people)
+    relevant[found.row, found.column] = True
+    orders = [rng.permutation(new) for _ in range(400)]
+    ndcg = np.mean([metrics.ndcg_at(n, relevant[:, order], found.counts) for order in orders])
+    recall = np.mean([metrics.recall_at(n, relevant[:, order], found.counts) for order in orders])
+    assert about["random_ndcg@5"] == pytest.approx(ndcg, abs=0.01)       # five standard errors, and more
+    assert about["random_recall@5"] == pytest.approx(recall, abs=0.01)
+
+
+def test_a_list_longer_than_the_new_items_holds_them_all(reader, new_items):
+    scores = rc.new_items_ranking(reader, new_items, n=5)
+    np.testing.assert_array_equal(scores.of("recall@5"), [1, 1, math.nan, 1])
+    assert (scores["coverage@5"], scores.about["random_recall@5"]) == (1, 1)
+
+
+def test_items_that_are_not_new_are_refused_and_counted(new_items):
+    model, mixed = saying(new_items.train, [0.0] * 4, [1.0] * 6), ratings([2, 3, 3], [0, 1, 4], [3, 3, 3], n_items=6)
+    for protocol in (rc.new_items, rc.new_items_ranking):
+        with pytest.raises(DataError, match=r"2 of the 3 items in test have ratings in train.*new_item_split"):
+            protocol(model, replace(new_items, test=mixed))
+        with pytest.raises(LeakError, match="test shares 1 pairs"):
+            protocol(model, replace(new_items, test=ratings([0], [0], [3], n_items=6)))
+        with pytest.raises(DataError, match="different vocabularies"):
+            protocol(model, replace(new_items, test=ratings([0], [4], [3], n_items=7)))
+    with pytest.raises(SettingError, match="1 or more; found 0"):
+        rc.new_items_ranking(model, new_items, n=0)
+
+
+def test_rankings_of_other_items_are_not_compared(reader, new_items):
+    alone, among_all = rc.new_items_ranking(reader, new_items), rc.full_ranking(reader, new_items.test)
+    with pytest.raises(DataError, match="number of items that were ranked must be the same for both scores, found 3 and None"):
+        alone.versus(among_all, "ndcg@10")
 
 
 # Scores --------------------------------------------------------------------------------------------------------------

@@ -4,19 +4,21 @@
     full_ranking   every item ranked for every user: NDCG, recall, precision, MAP, MRR, hit rate; coverage
     new_users      held_out for people who were not there in fitting, from the ratings they give
     new_users_ranking    full_ranking for them
+    new_items      held_out for items that nobody had rated in fitting
+    new_items_ranking    these items alone ranked, for those who rated some of them
 
 A protocol refuses test ratings that the model may see, and says how many there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 from recollect import catalogue
 from recollect.data.parts import Split
@@ -26,7 +28,7 @@ from recollect.errors import DataError, LeakError, SettingError
 from recollect.evaluation import metrics
 from recollect.evaluation.significance import Difference, Interval, Statistic, bootstrap_interval, paired_bootstrap
 from recollect.model import Model
-from recollect.ranking import first_n, hits, scores_of
+from recollect.ranking import NEVER, everyones_best, first_n, hits, scores_of
 
 RATING = ("rmse", "mae", "rmse_macro", "mae_macro")
 RANKING: dict[str, Callable[..., np.ndarray]] = {
@@ -34,7 +36,9 @@ RANKING: dict[str, Callable[..., np.ndarray]] = {
     "precision": metrics.precision_at, "map": metrics.average_precision_at, "mrr": metrics.reciprocal_rank_at,
     "hit": metrics.hit_at,
 }
-MUST_AGREE = {"tested_on": "test ratings", "relevant_from": "rating from which on an item is relevant"}
+Table = tuple[slice, Float[np.ndarray, "some n_items"]]     # scores of some of the users: of which, and of each item
+MUST_AGREE = {"tested_on": "test ratings", "relevant_from": "rating from which on an item is relevant",
+              "n_candidates": "number of items that were ranked"}
 
 
 @dataclass(frozen=True)
@@ -162,16 +166,21 @@ def full_ranking(model: Model, test: Ratings, *, n: int = 10, relevant: int | fl
 
     Raises: LeakError and DataError as held_out; SettingError if n is below 1.
     """
-    if n < 1:
-        raise SettingError(f"n is the length of the ranking, 1 or more; found {n}.")
-    _check(model, test, given)
+    _check(model, test, given, n=n)
     given = model.given_ if given is None else given
+    people = np.flatnonzero(test.count("user") > 0)
+    return _ranked(model, test, given, scores_of(model, people, given), n=n, relevant=relevant, split=split)
+
+
+def _ranked(model: Model, test: Ratings, given: AnyRatings, tables: Iterable[Table], *, n: int, relevant: int | float | None,
+            split: Split | None) -> Scores:
+    """Judge the first n by these scores, a row for each user with test ratings in turn."""
     low, high = test.scale
     usual = low if test.implicit else low + 0.75 * (high - low)
     least = float(usual if relevant is None else relevant)
     good, people = test.where(test.value >= least).by_user, np.flatnonzero(test.count("user") > 0)
     shown, hit = np.empty((len(people), n), np.int64), np.empty((len(people), n), bool)
-    for part, scores in scores_of(model, people, given):
+    for part, scores in tables:
         shown[part] = first_n(n, scores)
         hit[part] = hits(good.take(people[part]), shown[part])
     n_good = good.counts[people]
@@ -198,13 +207,76 @@ def new_users_ranking(model: Model, split: Split, *, n: int = 10, relevant: int 
     return full_ranking(model, split.test, n=n, relevant=relevant, given=_with_given(model, split), split=split)
 
 
+def new_items(model: Model, split: Split) -> Scores:
+    """`held_out` for items that nobody had rated in fitting (`new_item_split`). A model that knows nothing else of an item says
+    the same of all of them; `about["n_cold"]` counts these ratings.
+
+    Raises: LeakError and DataError as held_out; DataError if a test item has ratings in train.
+    """
+    _check_new_items(model, split)
+    return held_out(model, split.test, split=split)
+
+
+def new_items_ranking(model: Model, split: Split, *, n: int = 10, relevant: int | float | None = None) -> Scores:
+    """Rank the items of the test part alone, which nobody had rated in fitting, for each user with test ratings.
+
+    Figures are those of `full_ranking`, which see; coverage is the share of these items. What the model can say nothing of is
+    ranked by what is best on the whole, which is the same for all such items, so that they come in the order of the vocabulary;
+    `about["n_unknown_items"]` counts them. `about` also has what to beat, `random_ndcg@n` and `random_recall@n`: what is to be
+    expected of the same items in random order.
+
+    Raises: LeakError and DataError as full_ranking; DataError if a test item has ratings in train; SettingError if n is below 1.
+    """
+    _check_new_items(model, split, n=n)
+    new = split.test.count("item") > 0
+    unknown = new & ~model.known_items()
+    people = np.flatnonzero(split.test.count("user") > 0)
+    tables = _only(new, unknown, everyones_best(model.given_), scores_of(model, people, model.given_))
+    found = _ranked(model, split.test, model.given_, tables, n=n, relevant=relevant, split=split)
+    n_new, liked = int(new.sum()), split.test.value >= found.about["relevant_from"]
+    n_good = split.test.where(liked).count("user")[people]
+    about = {"n_candidates": n_new, "n_unknown_items": int(unknown.sum()), f"random_ndcg@{n}": _random_ndcg(n, n_good, n_new),
+             f"random_recall@{n}": min(n, n_new) / n_new}
+    coverage = f"coverage@{n}"
+    return replace(found, about=found.about | about, whole={coverage: found[coverage] * split.test.n_items / n_new})
+
+
+def _only(items: Bool[np.ndarray, " n_items"], unknown: Bool[np.ndarray, " n_items"], best: Float[np.ndarray, " n_items"],
+          tables: Iterable[Table]) -> Iterator[Table]:
+    """The scores, with nothing but these items to be ranked, the unknown among them by what is best on the whole."""
+    for part, table in tables:
+        table[:, unknown] = best[unknown]
+        table[:, ~items] = NEVER
+        yield part, table
+
+
+def _random_ndcg(n: int, n_relevant: Int64[np.ndarray, " users"], n_items: int) -> float:
+    """The expected NDCG@n of n_items in random order, the mean over users with anything relevant: each place is a hit with
+    probability n_relevant / n_items. NaN if nobody has."""
+    n_good = n_relevant[n_relevant > 0]
+    gain = np.cumsum(1 / np.log2(np.arange(2, n + 2)))
+    expected = n_good / n_items * gain[min(n, n_items) - 1]
+    return float(np.mean(expected / gain[np.minimum(n, n_good) - 1])) if len(n_good) else float("nan")
+
+
+def _check_new_items(model: Model, split: Split, *, n: int = 1) -> None:
+    _check(model, split.test, None, n=n)
+    tested = split.test.count("item") > 0
+    old = tested & ((split.train.count("item") > 0) | (model.given().count("item") > 0))
+    if old.any():
+        raise DataError(f"{int(old.sum()):,} of the {int(tested.sum()):,} items in test have ratings in train, so they are not "
+                        "new; make the split with new_item_split, or use held_out or full_ranking.")
+
+
 def _with_given(model: Model, split: Split) -> Ratings:
     if split.given is None:
         raise DataError(f"{split!r} gives no ratings of new users; make it with new_user_split.")
     return model.given().union(split.given)
 
 
-def _check(model: Model, test: Ratings, given: AnyRatings | None) -> None:
+def _check(model: Model, test: Ratings, given: AnyRatings | None, *, n: int = 1) -> None:
+    if n < 1:
+        raise SettingError(f"n is the length of the ranking, 1 or more; found {n}.")
     fitted = model.given()
     if not len(test):
         raise DataError("There is no test rating to score.")
