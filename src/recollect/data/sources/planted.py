@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from jaxtyping import Float32, Float64, Int, Int32, Int64
-from scipy.special import ndtr
+from scipy.special import expit, ndtr
 
 from recollect.data.ratings import Ratings
 from recollect.data.rows import pieces
@@ -26,6 +26,7 @@ DAY = 86_400           # seconds
 FIRST_DAY = 946_684_800  # 2000-01-01
 HEAD = 50              # the first 1/HEAD of users and items are about alike
 CROWDED = 32           # a user with more than 1/CROWDED of all items has them drawn without repetition
+DIGITS = "abcdefghij"   # of the words that planted texts are made of
 
 
 @dataclass(frozen=True)
@@ -296,3 +297,19 @@ def _numbered(n: int) -> Vocab:
 def _catalogue(n_items: int) -> pl.DataFrame:
     ids = pl.DataFrame({"item_id": _numbered(n_items).ids})
     return ids.select("item_id", title=pl.format("Item {}", "item_id"), genres=pl.lit([], dtype=pl.List(pl.String)))
+
+
+def planted_texts(truth: Truth, items: Vocab, *, length: int = 30, seed: int = 0) -> dict[str, str]:
+    """A document per item, by its id, that tells what is particular to it: its offset and its factors.
+
+    Each of these numbers has ten words for much of it and ten for little. A document's words are drawn number by number, those
+    for much the more often the larger the number is; every fifth word says nothing.
+    """
+    random = np.random.default_rng(seed)
+    told = np.column_stack([truth.b_item / np.std(truth.b_item), truth.V / np.std(truth.V, axis=0)])
+    which = random.integers(0, told.shape[1], (len(told), length))
+    much = random.random((len(told), length)) < expit(2 * np.take_along_axis(told, which, axis=1))
+    silent, word = random.random((len(told), length)) < 0.2, random.integers(0, 10, (len(told), length))
+    return {item_id: " ".join("so" + DIGITS[w] if s else f"{'much' if m else 'little'}{DIGITS[r]}{DIGITS[w]}"
+                              for r, m, s, w in zip(*row, strict=True))
+            for item_id, row in zip(items.ids.to_list(), zip(which, much, silent, word, strict=True), strict=True)}
