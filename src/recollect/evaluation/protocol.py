@@ -208,8 +208,8 @@ def new_users_ranking(model: Model, split: Split, *, n: int = 10, relevant: int 
 
 
 def new_items(model: Model, split: Split) -> Scores:
-    """`held_out` for items that nobody had rated in fitting (`new_item_split`). A model that knows nothing else of an item says
-    the same of all of them; `about["n_cold"]` counts these ratings.
+    """`held_out` for items that nobody had rated in fitting (`new_item_split`). To a model that knows
+    nothing else of them all of these items are alike; `about["n_cold"]` counts the ratings of which it can say nothing.
 
     Raises: LeakError and DataError as held_out; DataError if a test item has ratings in train.
     """
