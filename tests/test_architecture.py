@@ -19,7 +19,7 @@ WITHIN = {"model": {"memory"},
           "jobs": {"errors", "run"}, "report": {"experiment"}, "tune": {"experiment"}}
 HOMES = {"matplotlib": {"report"}, "jinja2": {"report"}, "optuna": {"tune"}, "pooch": {"data"}, "typer": {"cli"}, "rich": {"cli"},
          "numba": {"kernels"}, "llvmlite": {"kernels"}, "tensorboard": {"training"}, "torch.utils.tensorboard": {"training"},
-         "sklearn": {"data", "models", "training"}}
+         "sklearn": {"data", "models", "training"}, "sentence_transformers": {"data"}}
 
 
 def room(path: Path) -> str:

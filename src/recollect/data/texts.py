@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,7 +12,7 @@ import polars as pl
 from recollect.data.corpus import corpus_of
 from recollect.data.documents import documents_of
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.data.vectors import WordVectors
+from recollect.data.vectors import WordVectors, read_vectors
 from recollect.data.vocab import Vocab
 from recollect.data.words import Reading, is_document
 from recollect.errors import DataError
@@ -19,16 +20,17 @@ from recollect.errors import DataError
 log = logging.getLogger("recollect")
 
 
-def with_texts(ratings: AnyRatings, documents: Any, *, reading: Reading | None = None, vectors: WordVectors | None = None,
-               join: bool = False) -> Ratings:
+def with_texts(ratings: AnyRatings, documents: Any, *, reading: Reading | None = None,
+               vectors: WordVectors | str | Path | None = None, join: bool = False) -> Ratings:
     """The ratings with the documents of their items, as `ratings.text`, in place of any they had.
 
     `documents` is a file (`documents.read_documents` says which), a mapping of item ids to texts, or a pandas or Polars frame
-    with the columns item_id and text; with `join` several texts of an item are one. Items that have a document and no ratings are
-    appended to the items, so that they can be recommended by their text; which rating is whose does not change. What has no
-    document, or none with a word, is counted in `notes`.
+    with the columns item_id and text; with `join` several texts of an item are one. `vectors` are those of the
+    words, or where `vectors.read_vectors` finds them. Items that have a document and no ratings are appended to the items, so
+    that they can be recommended by their text; which rating is whose does not change. What has no document, or none with a word,
+    is counted in `notes`.
 
-    Raises: DataError for documents that cannot be read, for ratings on disk, or if no word is left.
+    Raises: DataError for documents or vectors that cannot be read, for ratings on disk, or if no word is left.
     """
     if not isinstance(ratings, Ratings):
         raise DataError(f"{ratings!r} are on disk, and texts go with ratings in memory; read them with recollect.read.")
@@ -38,11 +40,13 @@ def with_texts(ratings: AnyRatings, documents: Any, *, reading: Reading | None =
     items = Vocab(pl.concat([ratings.items.ids, new.ids])) if len(new) else ratings.items
     rows = pl.DataFrame({"item_id": items.ids}).join(table, on="item_id", how="left", maintain_order="left")
     corpus = corpus_of(rows["text"], reading)
-    notes = (*found.notes, *_losses(ratings, found.table, rows["text"], int(corpus.has.sum()), len(new)), *corpus.notes)
+    known = read_vectors(vectors, corpus.words) if isinstance(vectors, str | Path) else vectors
+    notes = (*found.notes, *_losses(ratings, found.table, rows["text"], int(corpus.has.sum()), len(new)), *corpus.notes,
+             *([known.note] if known else []))
     for note in notes:
         log.info("%s: %s", ratings.name, note)
     kept = tuple(note for note in ratings.notes if ratings.text is None or note not in ratings.text.notes)
-    return replace(ratings, items=items, text=replace(corpus, notes=notes, vectors=vectors), notes=kept + notes)
+    return replace(ratings, items=items, text=replace(corpus, notes=notes, vectors=known), notes=kept + notes)
 
 
 def _losses(ratings: Ratings, table: pl.DataFrame, texts: pl.Series, n_worded: int, n_new: int) -> tuple[str, ...]:
