@@ -164,6 +164,7 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
 
 def _write_text(text: Corpus, folder: Path) -> None:
     about = {"words": text.words.ids.to_list(), "reading": dataclasses.asdict(text.reading), "notes": text.notes,
+             "out_of_vocabulary": text.out_of_vocabulary,
              "vectors": text.vectors.name if text.vectors else None}
     columns = {"start": text.start, "word": text.word, "in_documents": text.in_documents}
     vectors = {"table": text.vectors.table, "found": text.vectors.found} if text.vectors else {}
@@ -220,4 +221,4 @@ def _text(folder: Path) -> Corpus:
     about, columns = json.loads((folder / "text.json").read_bytes()), numpy_file.load_file(folder / "text.safetensors")
     vectors = WordVectors(columns["table"], columns["found"], about["vectors"]) if about["vectors"] is not None else None
     return Corpus(Vocab(pl.Series(about["words"], dtype=pl.String)), columns["start"], columns["word"], columns["in_documents"],
-                  reading_of(about["reading"]), vectors, tuple(about["notes"]))
+                  reading_of(about["reading"]), vectors, tuple(about["notes"]), about["out_of_vocabulary"])

@@ -16,6 +16,7 @@ from recollect import jobs
 from recollect.cli.fit import Device, Threads, cut, figure
 from recollect.cli.show import Answer, Screen, as_json, memory, seconds, settings_of, table
 from recollect.cli.sources import Columns, Seed, Source, ratings_from
+from recollect.cli.texts import Texts
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError, unknown
 
@@ -44,7 +45,7 @@ class Entry:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def compare(screen: Screen, source: Source, columns: Columns,
+def compare(screen: Screen, source: Source, columns: Columns, texts: Texts,
             models: Annotated[list[str], typer.Option("--model", metavar="[NAME=]MODEL", show_default=False,
                                                       help="A model; repeat it for more. wide=autorec gives it a "
                                                            "name.")],
@@ -63,7 +64,8 @@ def compare(screen: Screen, source: Source, columns: Columns,
     from recollect.run import Run
 
     Run(device=device)      # refused before the work
-    ratings = ratings_from(source, columns)
+    texts.read_as()
+    ratings = texts.taken(ratings_from(source, columns))
     fits, results = _fits(entries, ratings, test=test, valid=valid, seeds=range(seed, seed + repeat), threads=threads,
                           device=device, ranking=ranking), []
     with screen.steps("fits", repeat * len(entries)) as step:

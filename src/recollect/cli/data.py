@@ -24,6 +24,7 @@ from recollect.cli.sources import (
     ratings_from,
     write_ratings,
 )
+from recollect.cli.texts import Texts, summary, told
 from recollect.cli.windows import way_of
 from recollect.data.parts import Split
 from recollect.data.ratings import AnyRatings, Ratings, Side
@@ -56,11 +57,11 @@ def fetch(screen: Screen, name: Annotated[str, typer.Argument(help="Such as movi
                           f"{ratings.n_users:,} users."])
 
 
-def describe(screen: Screen, source: Source, columns: Columns) -> Answer:
-    """Describe ratings: sizes, scale, values, times, how many each user and item has."""
+def describe(screen: Screen, source: Source, columns: Columns, texts: Texts) -> Answer:
+    """Describe ratings: sizes, scale, values, times, how many each user and item has; and the texts of the items."""
     from recollect.data.sources import netflix
 
-    ratings = any_ratings_from(source, columns)
+    ratings = texts.taken(any_ratings_from(source, columns))
     values, is_inferred = _values(ratings), any("inferred" in note for note in ratings.notes)
     counts = {"per user": _quantiles(ratings, "user"), "per item": _quantiles(ratings, "item")}
     found: dict[str, Any] = {
@@ -69,6 +70,8 @@ def describe(screen: Screen, source: Source, columns: Columns) -> Answer:
         "scale_from": "the ratings" if is_inferred else "stated" if columns.scale else "the data set",
         "mean": ratings.mean, "values": values, "times": _times(ratings), "counts": counts, "notes": ratings.notes,
         "implicit": ratings.implicit, "titles": ratings.catalogue is not None, "fingerprint": ratings.fingerprint}
+    if ratings.text is not None:
+        found["texts"] = summary(ratings.text)
     if isinstance(ratings, Ratings) and netflix_folder(source) is not None:
         found["published"] = netflix.published(ratings)
     return Answer(found, _described(found))
@@ -91,6 +94,8 @@ def _described(found: dict[str, Any]) -> list[RenderableType]:
     shown: list[RenderableType] = [
         facts(about, title=found["name"]), "", table((one, "pairs" if one == "count" else "count", ""), bars),
         table((many, *names), counts)]
+    if "texts" in found:
+        shown += [told(found["texts"]), ""]
     if "published" in found:
         shown.append(table(("part", "users", "published", "ratings", "published", "verdict: users, ratings"),
                            [tuple(row.values()) for row in found["published"]]))

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from recollect.cli.show import Answer, Screen, as_json, facts, memory, seconds, settings_of, table
 from recollect.cli.sources import Columns, Seed, Source, is_split, parts_from, ratings_from
+from recollect.cli.texts import Texts
 from recollect.cli.watching import Watching
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
@@ -74,7 +75,7 @@ class Parts:
     test: Ratings | None
 
 
-def train(screen: Screen, source: Source, columns: Columns, watching: Watching,
+def train(screen: Screen, source: Source, columns: Columns, texts: Texts, watching: Watching,
           out: Annotated[Path, typer.Option(metavar="RUN", help="The folder for the model.")],
           model: Annotated[str, typer.Option(help="Its name; `recollect models` has all.")] = "autorec",
           settings: Settings = None,
@@ -91,12 +92,13 @@ def train(screen: Screen, source: Source, columns: Columns, watching: Watching,
     from recollect.run import Run
 
     recipe = catalogue.make(model, **settings_of(settings or ()))
+    texts.read_as()      # refused before the work
     run = Run(seed=seed, threads=threads or Run().threads, device=device, precision=precision, folder=out, resume=resume,
               memory_check=memory_check)
     if _is_finished(out, resume=resume):
         return _finished(out)
     boards = watching.boards(out, resume=resume)
-    parts = parts_of(source, columns, valid=valid, test=test, seed=seed)
+    parts = parts_of(source, columns, texts, valid=valid, test=test, seed=seed)
     expected = _expected(recipe, parts)
     screen.say(*_header(recipe, parts, out, expected))
     try:
@@ -111,18 +113,18 @@ def train(screen: Screen, source: Source, columns: Columns, watching: Watching,
     return Answer(found, [*drawn, *_told(found)])
 
 
-def parts_of(source: str, columns: Columns, *, valid: float | None, test: float, seed: int) -> Parts:
+def parts_of(source: str, columns: Columns, texts: Texts, *, valid: float | None, test: float, seed: int) -> Parts:
     """The ratings cut at random as asked; the parts that are there already, for a folder of a split or of stored ratings."""
     from recollect.data.stored import is_stored, open_stored
 
     if not is_stored(source) and not is_split(Path(source)):
-        return cut(ratings_from(source, columns), valid=0.05 if valid is None else valid, test=test, seed=seed)
+        return cut(texts.taken(ratings_from(source, columns)), valid=0.05 if valid is None else valid, test=test, seed=seed)
     if valid is not None or test or columns.are_stated:
         raise SettingError(f"{source} is cut already; leave out --valid, --test, and what says how to read a file.")
     if is_stored(source):
-        whole = open_stored(source)
+        whole = texts.taken(open_stored(source))
         return Parts(whole, whole.valid, None)
-    found = parts_from(Path(source))
+    found = parts_from(Path(source), texts)
     return Parts(found["train"], found.get("valid"), None)
 
 

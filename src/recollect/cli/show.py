@@ -255,7 +255,7 @@ def _plain(value: Any) -> Any:
     return _plain(value.tolist())  # NumPy's numbers and arrays
 
 
-def settings_of(pairs: Sequence[str]) -> dict[str, Any]:
+def settings_of(pairs: Sequence[str], *, option: str = "--set") -> dict[str, Any]:
     """The settings written as key=value: JSON if it is JSON, 500,250 as a tuple, else text.
 
     Raises: SettingError if one has no "=" or stands twice.
@@ -264,9 +264,9 @@ def settings_of(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            raise SettingError(f"--set takes KEY=VALUE, such as --set hidden=500; found {pair!r}.")
+            raise SettingError(f"{option} takes KEY=VALUE, such as hidden=500; found {pair!r}.")
         if key.strip() in found:
-            raise SettingError(f"--set {key.strip()} stands twice; give it once.")
+            raise SettingError(f"{option} {key.strip()} stands twice; give it once.")
         found[key.strip()] = _value(value.strip())
     return found
 

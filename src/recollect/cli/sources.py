@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
+from recollect.cli.texts import Texts
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import DataError, SettingError
 
@@ -134,8 +135,8 @@ def is_split(folder: Path) -> bool:
     return (folder / "split.json").is_file()
 
 
-def parts_from(folder: Path) -> dict[str, Ratings]:
-    """The parts of a split that was written to a folder, all with the vocabularies of the whole.
+def parts_from(folder: Path, texts: Texts) -> dict[str, Ratings]:
+    """The parts of a split that was written to a folder, all with the vocabularies of the whole, and with the texts if stated.
 
     Raises: DataError if a file is missing or damaged, or two parts share a pair.
     """
@@ -152,6 +153,7 @@ def parts_from(folder: Path) -> dict[str, Ratings]:
         raise DataError(f"The parts in {folder} share {sum(map(len, frames)) - len(whole):,} pairs; split again.")
     if (folder / "items.parquet").is_file():
         whole = replace(whole, catalogue=pl.read_parquet(folder / "items.parquet"))
+    whole = texts.taken(whole)
     part = np.repeat(np.arange(len(names)), [len(frame) for frame in frames])
     return {name: whole.where(part == j, name=f"{about['data']} {name}") for j, name in enumerate(names)}
 

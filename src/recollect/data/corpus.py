@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -36,6 +37,7 @@ class Corpus:
     reading: Reading
     vectors: WordVectors | None = None
     notes: tuple[str, ...] = ()                     # what was kept and what not, a sentence each
+    out_of_vocabulary: float = math.nan             # the share of what was read, stop words aside, that is no kept word
 
     def __post_init__(self) -> None:
         if self.vectors is not None and len(self.vectors) != self.n_words:
@@ -101,14 +103,14 @@ class Corpus:
     def known_share(self, text: str) -> float:
         """The share of a text's words, stop words aside, that are among the kept ones; NaN for a text without any."""
         found = words_of(_series([text]), self.reading)["word"]
-        return float((self.words.rows(found) != UNKNOWN).mean()) if len(found) else float("nan")
+        return float((self.words.rows(found) != UNKNOWN).mean()) if len(found) else math.nan
 
     def take(self, rows: Int[np.ndarray, " rows"] | Sequence[int]) -> Corpus:
         """Some of the documents, in the order of `rows`."""
         rows = np.asarray(rows, np.int64)
         n = self.length[rows]
         word = self.word[np.repeat(self.start[rows], n) + _within(n)]
-        return replace(self, start=np.concatenate([[0], np.cumsum(n)]), word=word)
+        return replace(self, start=np.concatenate([[0], np.cumsum(n)]), word=word, out_of_vocabulary=math.nan)
 
     def joined(self, other: Corpus) -> Corpus:
         """These documents, then the others, which were read by the same words.
@@ -118,7 +120,8 @@ class Corpus:
         if self.words != other.words or self.reading != other.reading:
             raise DataError(f"{self!r} and {other!r} have different words or were read differently; take corpus.read(texts).")
         return replace(self, start=np.concatenate([self.start, self.start[-1] + other.start[1:]]),
-                       word=np.concatenate([self.word, other.word]), notes=self.notes + other.notes)
+                       word=np.concatenate([self.word, other.word]), notes=self.notes + other.notes,
+                       out_of_vocabulary=math.nan)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -161,8 +164,9 @@ def _written(texts: pl.Series, words: Vocab, in_documents: np.ndarray, reading: 
     kept = word != UNKNOWN
     n = np.bincount(found["document"].to_numpy()[kept], minlength=len(texts))
     start = np.concatenate([[0], np.cumsum(n)]).astype(np.int64)
-    notes = (f"Out of vocabulary: {1 - kept.mean():.1%} of what the documents say, stop words aside.",) if len(kept) else ()
-    return Corpus(words, start, word[kept], in_documents, reading, vectors, notes)
+    share = 1 - float(kept.mean()) if len(kept) else math.nan
+    notes = (f"Out of vocabulary: {share:.1%} of what the documents say, stop words aside.",) if len(kept) else ()
+    return Corpus(words, start, word[kept], in_documents, reading, vectors, notes, share)
 
 
 def _within(n: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " all"]:
