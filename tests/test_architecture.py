@@ -14,7 +14,8 @@ LAYER = {"errors": 0, "run": 0, "jobs": 0, "files": 0, "room": 0, "machine": 0, 
          "checkpoint": 6, "evaluation": 6, "recommend": 6,
          "experiment": 7, "report": 7, "tune": 7, "cli": 8, "__init__": 8}
 WITHIN = {"model": {"memory"},
-          "rowmodel": {"model"}, "factormodel": {"model", "memory", "ranking"}, "textmodel": {"factormodel"}, "ranking": {"model"}, "catalogue": {"model"}, "training": {"nn"}, "files": {"errors"},
+          "rowmodel": {"model"}, "factormodel": {"model", "memory", "ranking"}, "textmodel": {"factormodel"},
+          "ranking": {"model"}, "catalogue": {"model"}, "training": {"nn"}, "files": {"errors"},
           "run": {"errors"},
           "jobs": {"errors", "run"}, "report": {"experiment"}, "tune": {"experiment"}}
 HOMES = {"matplotlib": {"report"}, "jinja2": {"report"}, "optuna": {"tune"}, "pooch": {"data"}, "typer": {"cli"}, "rich": {"cli"},

@@ -33,7 +33,8 @@ VARIANTS = [(name, {}) for name in names()] + [
     ("deeprec", {"last_activation": True, "activation": "lrelu", "refeed": 1, "refeed_share": 0.5}),
     *(("deeprec", {"loss": loss, "center": False, "activation": "tanh", "refit": loss == "logistic", "epochs": 15})
       for loss in ("weighted", "logistic", "multinomial")),
-    ("pmf", {"offsets": False, "center": True}), ("pmf", {"absent": 0.1, "offsets": False}), ("pmf", {"reg_power": 0.5, "refit": True}),
+    ("pmf", {"offsets": False, "center": True}), ("pmf", {"absent": 0.1, "offsets": False}),
+    ("pmf", {"reg_power": 0.5, "refit": True}),
     ("convmf", {"mask": False, "length": 40}), ("convmf", {"item_weights": True, "refit": True}),
     ("convmf", {"absent": 0.1, "offsets": False}),
 ]
@@ -217,7 +218,8 @@ def test_someone_new_is_folded_in_better_than_the_mean(rating_model, planted_sma
     scores = rc.new_users(model, split)
     spread = float(np.std(split.test.value))
     assert scores["rmse"] < 0.95 * spread
-    assert scores.about["n_cold"] == int((~model.known_items()[split.test.item]).sum())
+    given = split.train.union(split.given)
+    assert scores.about["n_cold"] == int(model.is_cold(split.test.user, split.test.item, given=given).sum())
 
 
 def test_someone_new_is_ranked_for_better_than_by_chance(score_model, planted_small):

@@ -26,3 +26,9 @@ def test_finds_planted_offsets():
     ratings = Ratings(user.astype(np.int32), item.astype(np.int32), value, Vocab(range(30)), Vocab(range(20)), scale=(-9.0, 9.0))
     model = Bias(reg_user=0.0, reg_item=0.0, epochs=100).fit(ratings)
     np.testing.assert_allclose(model.predict(user, item), value, atol=1e-4)
+
+
+def test_an_item_that_nobody_rated_gets_the_mean_and_the_users_offset(few):
+    model = Bias().fit(few)
+    predicted = model.predict(np.array([0, -1]), np.array([3, 3]))
+    np.testing.assert_allclose(predicted, [few.mean + float(model.net_.b_user[0]), few.mean], atol=1e-6)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Bool, Float32, Float64, Int
 from torch import Tensor, nn
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
@@ -75,6 +75,12 @@ class Bias(PairModel):
         self.net_.load_state_dict({"mu": torch.tensor(mu, dtype=torch.float64), "b_user": torch.from_numpy(b_user),
                                    "b_item": torch.from_numpy(b_item)})
         return History()
+
+    def is_cold(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: AnyRatings | None = None
+                ) -> Bool[np.ndarray, " pairs"]:
+        """See Model. An item that nobody rated is no reason: there is still the user's offset."""
+        known = np.flatnonzero(self.known_items())[0]
+        return super().is_cold(user, np.where(np.asarray(item) < 0, -1, known), given=given)
 
     def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
         """See Model; without a pair for each cell."""

@@ -121,10 +121,11 @@ class RMSprop:
 
     def state_dict(self) -> dict[str, Any]:
         """What a later step depends on, beside the parameters."""
-        return {"square": self._square}
+        return {"gradient": self._gradient, "square": self._square}    # m + (g − m) is not g to the bit
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state."""
+        _copy(state["gradient"], self._gradient)
         _copy(state["square"], self._square)
 
 
