@@ -49,18 +49,13 @@ class TextModel(FactorModel):
         return Factors(n_users, n_items, self.factors, offsets=self.offsets, text=reads)
 
     def weight(self, train: Ratings) -> Tensor | None:
-        """See FactorModel; the roots of the counts, 1 on average over the rated items. Source: Kim et al., "Deep Hybrid
-        Recommender Systems via Exploiting Document Context and Statistics of Items", Information Sciences 2017."""
-        if not self.item_weights:
-            return None
-        root = np.sqrt(train.count("item"))
-        return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)
+        """See FactorModel."""
+        return by_counts(train) if self.item_weights else None
 
     def item_reg(self, train: Ratings) -> Tensor:
         """See FactorModel."""
-        weight = self.weight(train)
-        reg = super().item_reg(train)
-        return reg if weight is None else reg * torch.where(weight > 0, weight, 1.0)
+        weight, reg = by_counts(train), super().item_reg(train)
+        return reg * torch.where(weight > 0, weight, 1.0) if self.item_weights else reg
 
     def known_items(self) -> Bool[np.ndarray, " n_items"]:
         """Those with ratings in fitting, or with a text."""
@@ -70,3 +65,13 @@ class TextModel(FactorModel):
     def says(self, corpus: Corpus) -> Float32[np.ndarray, "documents k"]:
         """What the texts say: factors of items, of which nothing else need be known."""
         return said(self.net_.text, corpus).cpu().numpy()
+
+
+def by_counts(train: Ratings) -> Float32[Tensor, " items"]:
+    """A weight per item: the root of its number of ratings, 1 on average over the rated ones.
+
+    Source: Kim, Park, Oh, Yu. "Deep Hybrid Recommender Systems via Exploiting Document Context and Statistics of Items."
+    Information Sciences 2017.
+    """
+    root = np.sqrt(train.count("item"))
+    return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)

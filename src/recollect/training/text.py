@@ -37,14 +37,15 @@ class Encoder(nn.Module):
 class TextPrior:
     """What the texts say of the items, learned epoch by epoch. An `als.Prior`.
 
-    An item without a text is said to be like the mean of the others.
+    An item without a text is said to be like the mean of the others. Texts of items without ratings are learned from only if
+    `unrated`, with a weight of 0.
     """
 
     def __init__(self, encoder: Encoder, corpus: Corpus, *, device: torch.device, optimizer: str, learning_rate: float,
-                 batch_size: int, epochs: int) -> None:
+                 batch_size: int, epochs: int, unrated: bool = False) -> None:
         self.encoder, self.corpus, self.device, self.batch_size, self.epochs = encoder, corpus, device, batch_size, epochs
         self.optimizer: Any = optim.make(optimizer, encoder.parameters(), learning_rate=learning_rate)
-        self.has = np.flatnonzero(corpus.has)
+        self.has, self.unrated = np.flatnonzero(corpus.has), unrated
 
     @torch.no_grad()
     def says(self) -> Float[Tensor, "items k"]:
@@ -53,9 +54,9 @@ class TextPrior:
 
     @torch.enable_grad()
     def learn(self, item: Float[Tensor, "items k"], weight: Float[Tensor, " items"]) -> dict[str, float]:
-        """See Prior; an epoch or several over the items with a text and a weight."""
+        """See Prior; an epoch or several over the items with a text and, unless `unrated`, a weight."""
         self.encoder.train()
-        rows, total, count = self.has[weight.cpu().numpy()[self.has] > 0], 0.0, 0
+        rows, total, count = self.has[(weight.cpu().numpy()[self.has] > 0) | self.unrated], 0.0, 0
         for _ in range(self.epochs):
             total, count = 0.0, 0
             for some in self._batches(rows):
