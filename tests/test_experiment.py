@@ -340,6 +340,116 @@ def test_the_memory_of_a_job_is_that_which_the_model_predicts(done, monkeypatch)
 def test_published_folds_have_their_own_validation_part(monkeypatch):
     split = rc.random_split(rc.load("planted/tiny"), test=0.2, seed=0)
     monkeypatch.setattr(work.movielens, "fold", lambda k: (split.train, split.test))
-    found = work.cut("movielens/100k", file.Cut({"how": "published", "fold": 2, "valid": 0.1}, 2))
+    found = work.cut(file.Part("100k", "movielens/100k", {}), file.Cut({"how": "published", "fold": 2, "valid": 0.1}, 2))
     assert (len(found.train), len(found.valid), len(found.test)) == (576, 64, 160)
     assert json.loads(json.dumps(found.settings)) == {"fold": 2, "valid": 0.1}
+
+
+# --- texts of items -------------------------------------------------------------------------------------------------
+
+
+WITH_TEXT = TINY.replace('[like.small]', '''text = "plot.item"
+vectors = "glove/small.txt"
+reading = { n_words = 30, most = 1 }
+[like.small]''')
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home of data with the documents of the items of planted/tiny, which has no folder of its own, and word vectors."""
+    home = tmp_path / "data"
+    (home / "glove").mkdir(parents=True)
+    (home / "plot.item").write_text("".join(f"{j}::toy word{j}\n" for j in range(1, 41)))
+    (home / "glove" / "small.txt").write_text("toy 1 0\nword1 0 1\n")
+    monkeypatch.setenv("RECOLLECT_DATA", str(home))
+    return home
+
+
+def test_a_part_may_have_texts(home, tmp_path):
+    part = file.read(written(tmp_path, WITH_TEXT)).parts["tiny"]
+    split = work.cut(part, part.cuts[0])
+    assert split.train.text is split.test.text
+    assert (split.train.text.n_words, split.train.text.vectors.d) == (30, 2)
+    plain = work.cut(file.read(written(tmp_path)).parts["tiny"], part.cuts[0])
+    assert split.test.frame().equals(plain.test.frame())
+
+
+def test_texts_are_part_of_what_a_result_is_of(home, tmp_path):
+    """Each change makes other jobs: of the documents, the vectors, the reading; without texts they are as ever."""
+
+    def keys(text: str) -> frozenset[str]:
+        planned, _, _ = all_of(written(tmp_path, text), tmp_path / "results")
+        return frozenset(job.key for each in planned for job in each.jobs)
+
+    found = [keys(TINY), keys(WITH_TEXT), keys(WITH_TEXT.replace("n_words = 30", "n_words = 20")),
+             keys(WITH_TEXT.replace('vectors = "glove/small.txt"\n', ""))]
+    (home / "glove" / "small.txt").write_text("toy 1 0\nword1 0 2\n")
+    found.append(keys(WITH_TEXT))
+    (home / "plot.item").write_text("".join(f"{j}::boy word{j}\n" for j in range(1, 41)))
+    found.append(keys(WITH_TEXT))
+    assert len(set(found)) == len(found)
+    planned, _, _ = all_of(written(tmp_path), tmp_path / "results")
+    assert planned[0].jobs[0].fingerprint == rc.load("planted/tiny").fingerprint
+
+
+def test_a_run_with_texts_has_its_figures(home, tmp_path):
+    _, todo, _ = all_of(written(tmp_path, WITH_TEXT), tmp_path / "results")
+    records = [record for _, record in work.each(todo, processes=0)]
+    assert len(records) == 4
+    assert not [record for record in records if "failed" in record]
+    assert records[0]["data"].startswith("planted/tiny with plot.item, vectors = glove/small.txt, n_words = 30")
+
+
+@pytest.mark.parametrize("lost", ["plot.item", "glove/small.txt"])
+def test_a_text_that_is_not_here_is_skipped_and_said(lost, home, tmp_path):
+    (home / lost).unlink()
+    _, todo, kept = all_of(written(tmp_path, WITH_TEXT), tmp_path / "results")
+    assert not todo
+    (about,) = kept.data().values()
+    assert about["missing"] == f"{lost}, a text of planted/tiny, is not here; put it at $RECOLLECT_DATA/{lost}"
+
+
+def test_texts_lie_in_the_folder_of_their_data_set(tmp_path, monkeypatch):
+    from recollect.experiment.texts import located
+
+    monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path))
+    (tmp_path / "ml-1m").mkdir()
+    (tmp_path / "ml-1m" / "plot.item").write_text("1::toy\n")
+    assert located("plot.item", "movielens/1m") == tmp_path / "ml-1m" / "plot.item"
+    assert located("ml-1m/plot.item", "planted/tiny") == tmp_path / "ml-1m" / "plot.item"
+    assert located(str(tmp_path / "ml-1m" / "plot.item"), "movielens/1m") is not None
+    assert located("plot.item", "movielens/100k") is None
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (('text = "plot.item"\n', ""), "part tiny: reading, vectors without text"),
+    (("n_words = 30", "nwords = 30"), r"part tiny: There is no field of a reading 'nwords'. Did you mean 'n_words'"),
+    (("n_words = 30", 'n_words = "all"'), "part tiny: n_words takes int"),
+])
+def test_texts_that_cannot_be_are_refused_before_any_work(change, said, tmp_path):
+    with pytest.raises(SettingError, match=said):
+        file.read(written(tmp_path, WITH_TEXT.replace(*change)))
+
+
+def test_the_shortest_file_may_have_texts(home, tmp_path):
+    found = file.read(written(tmp_path, """
+paper = "A paper."
+data = "planted/tiny"
+text = "plot.item"
+split = { how = "random", test = 0.1 }
+[[run]]
+model = "bias"
+"""))
+    assert found.parts["tiny"].texts.text == "plot.item"
+
+
+def test_the_folds_of_movielens_have_the_same_texts_in_both_parts(monkeypatch, tmp_path, planted_small):
+    """Here of made-up ratings: a document of an item that nobody rated is one of both."""
+    split = rc.random_split(planted_small.ratings, test=0.2, seed=0)
+    monkeypatch.setattr("recollect.data.sources.movielens.fold", lambda which: (split.train, split.test))
+    (tmp_path / "plots").write_text("1::toy\nnew::boy\n")
+    part = file.Part("100k", "movielens/100k", {}, texts=file.Texts(str(tmp_path / "plots")))
+    found = work.cut(part, file.Cut({"how": "published", "fold": 1, "valid": 0.1}, 1))
+    assert found.train.items == found.test.items
+    assert found.test.text is found.train.text
+    assert "new" in found.test.items

@@ -162,3 +162,11 @@ def test_what_is_wrong_with_a_space_is_told_before_anything_is_fitted(tmp_path, 
 def test_without_validation_ratings_there_is_nothing_to_judge_by(tmp_path):
     with pytest.raises(SettingError, match=r"give it valid = 0\.05"):
         tune.tune(tune.read(written(tmp_path, SPACE.replace("valid = 0.2, ", ""))), tmp_path / "s.journal")
+
+
+def test_a_study_may_have_texts(tmp_path):
+    """They are part of what is kept: the study of a file with texts is another one."""
+    plain = tune.read(written(tmp_path))
+    text = tune.read(written(tmp_path, SPACE.replace("trials", 'text = "plot.item"\ntrials')))
+    assert text.part.texts.text == "plot.item"
+    assert text.key != plain.key

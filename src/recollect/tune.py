@@ -24,11 +24,12 @@ from recollect import catalogue
 from recollect.data.ratings import Ratings
 from recollect.errors import RecollectError, SettingError, SizeError
 from recollect.experiment.file import Part, at, check_data, check_split, need, refuse_others, toml
+from recollect.experiment.texts import TEXT_KEYS, texts_of
 from recollect.experiment.work import cut, validation_rmse
 from recollect.files import checksum
 from recollect.run import Run
 
-FILE = {"data", "split", "model", "metric", "seed", "trials", "minutes", "search"}   # every other key is a setting of the model
+FILE = {"data", "split", "model", "metric", "seed", "trials", "minutes", "search", *TEXT_KEYS}   # all others are settings
 RANGE = {"low", "high", "log", "step"}
 STARTUP = 10         # candidates drawn at random before the sampler learns from them
 UNPRUNED = 5         # finished candidates before others may be stopped
@@ -52,7 +53,7 @@ class Space:
     @property
     def key(self) -> str:
         """16 hexadecimal digits that identify the study: everything but how long it goes on."""
-        return checksum({"data": self.part.data, "split": self.part.split, "model": self.model, "settings": self.settings,
+        return checksum({"data": self.part.source, "split": self.part.split, "model": self.model, "settings": self.settings,
                          "search": self.search, "seed": self.seed})[:16]
 
 
@@ -98,8 +99,9 @@ def read(path: str | Path) -> Space:
         if raw.get("metric", "rmse") != "rmse":
             raise SettingError(f"Candidates are judged by the validation RMSE; found metric = {raw['metric']!r}: leave it out.")
         fixed = {key: value for key, value in raw.items() if key not in FILE}
-        space = Space(path.stem, Part(path.stem, raw["data"], raw["split"]), raw["model"], fixed, raw["search"],
-                      raw.get("seed", 0), raw.get("trials", 50), raw.get("minutes"))
+        part = Part(path.stem, raw["data"], raw["split"], texts=texts_of(raw))
+        space = Space(path.stem, part, raw["model"], fixed, raw["search"], raw.get("seed", 0), raw.get("trials", 50),
+                      raw.get("minutes"))
         if not space.search:
             raise SettingError("[search] names no setting; give one, such as reg = { low = 1, high = 1000, log = true }.")
         for name, bounds in space.search.items():
@@ -239,7 +241,7 @@ def _parts(space: Space) -> Iterator[Judged]:
     Raises: SettingError if the split has no validation part.
     """
     for each in space.part.cuts:
-        split = cut(space.part.data, each)
+        split = cut(space.part, each)
         if split.valid is None:
             raise SettingError(f"Candidates are judged by validation ratings, and the {each.settings['how']} split has none; "
                                "give it valid = 0.05, or so.")

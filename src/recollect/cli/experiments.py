@@ -37,7 +37,7 @@ def run(screen: Screen,
     experiment = files.read(file)
     chosen, kept = files.chosen(experiment, only or ()), Results(results)
     data = work.look_for_data([part for _, part in chosen], kept, others=experiment.parts.values())
-    for name in dict.fromkeys(part.data for _, part in chosen):
+    for name in dict.fromkeys(part.source for _, part in chosen):
         if "missing" in data[name]:
             screen.say(f"skipped: {data[name]['missing']}")
     planned = work.plan(chosen, data)
@@ -91,7 +91,7 @@ def _row(each: Any, found: list[tuple[Any, dict[str, Any] | None]], data: dict[s
     done = [record for _, record in found if record and is_done(record)]
     failed = sorted({record["failed"] for _, record in found if record and "failed" in record})
     cached = sum(job.key not in new for job, record in found if is_done(record))
-    here = "missing" not in data[each.part.data]
+    here = "missing" not in data[each.part.source]
     state = (each.entry.note if each.entry.model is None else "skipped: no data" if not here else "failed" if failed else
              "to do" if not done else "cached" if cached == len(done) else "new" if not cached else f"new, {cached} cached")
     figures = [record["test"][each.part.metric] for record in done]

@@ -25,13 +25,14 @@ from recollect.data.sources import netflix
 from recollect.data.split import find
 from recollect.errors import DataError, SettingError, unknown
 from recollect.evaluation.protocol import RATING
+from recollect.experiment.texts import TEXT_KEYS, Texts, texts_of
 
 PUBLISHED = "published"            # the folds u1 to u5 of MovieLens 100K
 OVERLAPPING = ("random", "covering", PUBLISHED)    # splits whose repetitions share training ratings
 CHECKS = ("below", "near", "lowest", "falls", "overfits")
 FILE = {"paper", "link", "protocol", "part", "like", "table"}
-ONE_TABLE = {"data", "split", "metric", "run", "check", "figure"}    # in place of part and table, for a file of one
-PART = {"data", "split", "metric", "about"}
+ONE_TABLE = {"data", "split", "metric", *TEXT_KEYS, "run", "check", "figure"}    # in place of part and table, for a file of one
+PART = {"data", "split", "metric", "about", *TEXT_KEYS}
 TABLE = {"name", "title", "shows", "parts", "splits", "figure", "run", "check"}
 ENTRY = {"name", "model", "like", "on", "claim", "sweep", "note"}    # every other key is a setting of the model
 CLAIM = {"value", "where", "within"}
@@ -55,6 +56,12 @@ class Part:
     split: dict[str, Any]
     metric: str = "rmse"
     about: str = ""          # a sentence
+    texts: Texts | None = None
+
+    @property
+    def source(self) -> str:
+        """What the data are called: their name, and their texts."""
+        return self.data if self.texts is None else f"{self.data} with {self.texts}"
 
     @property
     def cuts(self) -> list[Cut]:
@@ -142,7 +149,7 @@ def read(path: str | Path) -> Experiment:
             refuse_others(raw, FILE | ONE_TABLE, "key")
             name = str(raw.get("data", "")).rpartition("/")[2] or "all"
             raw = {**{k: v for k, v in raw.items() if k not in ONE_TABLE},
-                   "part": {name: {k: raw[k] for k in ("data", "split", "metric") if k in raw}},
+                   "part": {name: {k: raw[k] for k in PART if k in raw}},
                    "table": [{"name": path.stem, **{k: raw[k] for k in ("run", "check", "figure") if k in raw}}]}
         refuse_others(raw, FILE, "key")
         need(raw, "paper", "part", "table")
@@ -216,7 +223,7 @@ def _part(name: str, raw: dict[str, Any]) -> Part:
         check_split(raw["split"], raw["data"])
         if raw.get("metric", "rmse") not in RATING:
             raise unknown("metric of an experiment", raw["metric"], RATING)
-        return Part(name, raw["data"], raw["split"], raw.get("metric", "rmse"), raw.get("about", ""))
+        return Part(name, raw["data"], raw["split"], raw.get("metric", "rmse"), raw.get("about", ""), texts_of(raw))
 
 
 def _table(raw: dict[str, Any], parts: Mapping[str, Part], likes: dict[str, Any]) -> Table:

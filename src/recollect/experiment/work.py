@@ -27,6 +27,7 @@ from recollect.errors import RecollectError, TrainingError
 from recollect.evaluation.protocol import RATING, held_out, new_users
 from recollect.experiment.file import PUBLISHED, Cut, Entry, Part, Table
 from recollect.experiment.results import Job, Results, is_done, job_of, made_by
+from recollect.experiment.texts import same_texts
 from recollect.memory import Shape
 from recollect.model import Model
 from recollect.room import room
@@ -38,7 +39,7 @@ class Task:
     """A job, and what a process needs to do it."""
 
     job: Job
-    data: str
+    part: Part
     cut: Cut
     results: Results
     threads: int | None
@@ -62,16 +63,25 @@ class Planned:
 def look_for_data(parts: Sequence[Part], results: Results, *, others: Iterable[Part] = ()) -> dict[str, dict[str, Any]]:
     """What is known of the parts' data, read anew if they are here, and kept with the results; of those of other parts, only
     whether they are here."""
-    wanted = dict.fromkeys(part.data for part in parts)
-    for name in wanted | dict.fromkeys(part.data for part in others):
-        why = missing(name)
+    wanted = {part.source: part for part in parts}
+    for name, part in ({part.source: part for part in others} | wanted).items():
+        why = missing(part.data) or (part.texts and part.texts.missing(part.data))
         if why:
             results.note_data(name, {"missing": why})
         elif name in wanted:
-            results.note_data(name, _about(sources.load(name)))
+            results.note_data(name, _about(load(part)))
         elif "missing" in results.data().get(name, {}):
             results.note_data(name, {})
     return results.data()
+
+
+def load(part: Part) -> Ratings:
+    """The ratings of a part, with their texts if it has some.
+
+    Raises: as `sources.load` and `with_texts`.
+    """
+    ratings = sources.load(part.data)
+    return ratings if part.texts is None else part.texts.attached(ratings, part.data)
 
 
 def missing(name: str) -> str | None:
@@ -101,7 +111,7 @@ def plan(chosen: Sequence[tuple[Table, Part]], data: dict[str, dict[str, Any]]) 
     """Every entry that is asked for, with its jobs as far as its data are known."""
     found = []
     for table, part in chosen:
-        fingerprint = data.get(part.data, {}).get("fingerprint")
+        fingerprint = data.get(part.source, {}).get("fingerprint")
         for entry in table.entries[part.name]:
             jobs_ = tuple(job_of(entry, cut, fingerprint) for cut in table.cuts(part)) if entry.model and fingerprint else ()
             found.append(Planned(part, table, entry, jobs_))
@@ -116,7 +126,7 @@ def tasks(planned: Sequence[Planned], results: Results, data: dict[str, dict[str
             if job.key in found or (not fresh and is_done(results.read(job))):
                 continue
             label = f"{each.part.name}, {each.table.name}, {each.entry.name}, {_told(cut)}"
-            found[job.key] = Task(job, each.part.data, cut, results, None, label, _memory(job, data[each.part.data]))
+            found[job.key] = Task(job, each.part, cut, results, None, label, _memory(job, data[each.part.source]))
     return list(found.values())
 
 
@@ -195,7 +205,7 @@ def _keep_failure(task: Task, why: str) -> dict[str, Any]:
 
 def _made(task: Task) -> dict[str, Any]:
     now = datetime.now(UTC)
-    return {"data": task.data, "made": {**made_by(task.job.model), "threads": task.threads, "finished": now.timestamp(),
+    return {"data": task.part.source, "made": {**made_by(task.job.model), "threads": task.threads, "finished": now.timestamp(),
                                         "date": now.isoformat(timespec="seconds")}}
 
 
@@ -212,7 +222,7 @@ def _end_with_parent() -> None:
 
 def _measured(task: Task) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Fit, then score on test once: figures, and what comparisons need of each test rating."""
-    split = cut(task.data, task.cut)
+    split = cut(task.part, task.cut)
     model = catalogue.make(task.job.model, **task.job.settings)
     model.fit(split.train, split.valid, Run(seed=task.job.seed, threads=task.threads))
     scores = held_out(model, split.test) if split.given is None else new_users(model, split)
@@ -232,22 +242,25 @@ def validation_rmse(model: Model, valid: Ratings | None) -> float | None:
     return None if valid is None or model.refit else float(held_out(model, valid)["rmse"])
 
 
-def cut(data: str, cut: Cut) -> Split:
-    """The split of a data set that a part of an experiment asks for.
+def cut(part: Part, cut: Cut) -> Split:
+    """A split of the data of a part.
 
-    Raises: as `sources.load` and the split.
+    Raises: as `load` and the split.
     """
     settings = {key: value for key, value in cut.settings.items() if key != "how"}
     if cut.settings["how"] == PUBLISHED:
-        return _published(cut.seed, settings.get("valid", 0.0))
+        return _published(part, cut.seed, settings.get("valid", 0.0))
     how = find(cut.settings["how"])
     seeded = {"seed": cut.seed} if "seed" in inspect.signature(how).parameters else {}
-    return how(sources.load(data), **settings, **seeded)
+    return how(load(part), **settings, **seeded)
 
 
-def _published(fold: int, valid: float) -> Split:
+def _published(of: Part, fold: int, valid: float) -> Split:
     """A published fold of MovieLens 100K; `valid` is a share of its train, drawn by the fold's number as seed."""
     train, test = movielens.fold(fold)
+    if of.texts is not None:
+        train = of.texts.attached(train, of.data)
+        test = same_texts(test, train)
     settings = {"fold": fold, "valid": valid}
     if not valid:
         return Split(train, None, test, "published fold", fold, settings)

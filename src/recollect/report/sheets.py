@@ -100,7 +100,7 @@ class Chapter:
 def gather(experiment: Experiment, results: Results) -> Chapter:
     """Everything that the results folder has about the experiment."""
     data = results.data()
-    sheets = [_sheet(table, experiment.parts[part], results, data.get(experiment.parts[part].data, {}))
+    sheets = [_sheet(table, experiment.parts[part], results, data.get(experiment.parts[part].source, {}))
               for table in experiment.tables.values() for part in table.entries]
     verdicts = [verdict for sheet in sheets for verdict in
                 [*(line.verdict for line in sheet.lines), *(verdict for _, verdict in sheet.checks)] if verdict is not None]
@@ -146,7 +146,7 @@ def _about(table: Table, part: Part, lines: list[Line], data: dict[str, Any]) ->
     """What was measured on what."""
     done = [record for line in lines for record in line.outcome.done]
     fingerprint = f" (fingerprint {data['fingerprint']})" if "fingerprint" in data else ""
-    said = f"{part.data}{fingerprint}: {how_split(part, table)}."
+    said = f"{part.source}{fingerprint}: {how_split(part, table)}."
     if done:
         tests, cold = sorted({r["n_test"] for r in done}), sorted({r["n_cold"] for r in done})
         said += f" All {_range(tests)} test ratings of a split are scored, {_range(cold)} of them cold."
