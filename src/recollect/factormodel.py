@@ -70,7 +70,7 @@ class FactorModel(PairModel):
             raise SettingError("absent is a weight of 0 or more and less than 1, that of an event, and reg_power is 0 to 1; "
                                f"found {self.absent} and {self.reg_power}.")
         if self.absent and (self.offsets or self.center):
-            raise SettingError("Events (absent above 0) have no mean and no offsets to take off; leave offsets and center out.")
+            raise SettingError("Events (absent above 0) have no mean and no offsets to take off; set offsets=False and center=False.")
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """Item factors drawn at random; users' are solved from them."""
@@ -88,14 +88,17 @@ class FactorModel(PairModel):
         assert isinstance(train, Ratings)
         if self.offsets or self.center:
             self.net_.mu.fill_(train.mean)
-        learner = als.Alternate(
-            self.net_, train, absent=self.absent, prior=self.prior(train), weight=self.weight(train),
-            reg_user=self.reg("user", train.count("user")), reg_item=self.item_reg(train))
         return epochs.repeat(
-            learner, run, epochs=self.epochs, patience=self.patience, look_every=self.look_every,
+            self.learner(train), run, epochs=self.epochs, patience=self.patience, look_every=self.look_every,
             measure=self.validation(train, valid), figure="train_loss" if self.absent else "train_rmse",
             belongs_to={**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
                         "valid": valid.fingerprint if valid else None, "seed": run.seed})
+
+    def learner(self, train: Ratings) -> epochs.Learner:
+        """What learns, epoch by epoch: exact turns."""
+        return als.Alternate(
+            self.net_, train, absent=self.absent, prior=self.prior(train), weight=self.weight(train),
+            reg_user=self.reg("user", train.count("user")), reg_item=self.item_reg(train))
 
     def prior(self, train: Ratings) -> als.Prior | None:
         """What the items' factors are pulled towards; None: 0."""

@@ -28,7 +28,7 @@ def test_someone_new_with_the_ratings_of_a_fitted_user_gets_their_factors(plante
 
 def test_settings_that_cannot_work_are_refused():
     for bad, told in (({"factors": 0}, "factors is 1 or more"), ({"reg_user": 0}, "above 0"), ({"absent": 1.0}, "less than 1"),
-                      ({"absent": 0.1, "offsets": True}, "leave offsets"), ({"reg_power": 2.0}, "reg_power is 0 to 1")):
+                      ({"absent": 0.1, "offsets": True}, "set offsets=False"), ({"reg_power": 2.0}, "reg_power is 0 to 1")):
         with pytest.raises(SettingError, match=told):
             rc.make("pmf", **bad)
 
@@ -56,4 +56,17 @@ def test_vectors_leave_offsets_out(few):
 
 def test_it_does_not_take_ratings_for_events(few):
     with pytest.raises(DataError, match="learns from events"):
-        rc.make("pmf", absent=0.1).fit(few)
+        rc.make("pmf", absent=0.1, offsets=False).fit(few)
+
+
+def test_descent_reaches_what_exact_turns_reach(planted_small):
+    split = rc.random_split(planted_small.ratings, test=0.1, seed=0)
+    settings = {"factors": 2, "offsets": True, "reg_user": 0.5, "reg_item": 0.5, "reg_power": 0.0}
+    exact = rc.make("pmf", **settings, epochs=60).fit(split.train)
+    steps = rc.make("pmf", **settings, solver="sgd", learning_rate=0.02, decay=0.99, epochs=300).fit(split.train)
+    assert rc.held_out(steps, split.test)["rmse"] == pytest.approx(rc.held_out(exact, split.test)["rmse"], rel=0.05)
+
+
+def test_too_large_a_step_says_so(planted_small):
+    with pytest.raises(rc.RecollectError, match="lower learning_rate"):
+        rc.make("pmf", solver="sgd", learning_rate=5.0).fit(planted_small.ratings)
