@@ -18,7 +18,18 @@ from recollect.data.corpus import Corpus
 from recollect.data.ratings import Ratings
 from recollect.factormodel import FactorModel
 from recollect.nn import Factors
-from recollect.training.text import Encoder, TextPrior, said
+from recollect.training.als import Prior
+from recollect.training.text import Encoder, said
+
+
+def by_counts(train: Ratings) -> Float32[Tensor, " items"]:
+    """A weight per item: the root of its number of ratings, 1 on average over the rated ones.
+
+    Source: Kim, Park, Oh, Yu. "Deep Hybrid Recommender Systems via Exploiting Document Context and Statistics of Items."
+    Information Sciences 2017.
+    """
+    root = np.sqrt(train.count("item"))
+    return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -38,7 +49,7 @@ class TextModel(FactorModel):
         """The network that reads a text and says k factors."""
 
     @abstractmethod
-    def prior(self, train: Ratings) -> TextPrior:
+    def prior(self, train: Ratings) -> Prior:
         """What the texts say, and how it is learned."""
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
@@ -65,13 +76,3 @@ class TextModel(FactorModel):
     def says(self, corpus: Corpus) -> Float32[np.ndarray, "documents k"]:
         """What the texts say: factors of items, of which nothing else need be known."""
         return said(self.net_.text, corpus).cpu().numpy()
-
-
-def by_counts(train: Ratings) -> Float32[Tensor, " items"]:
-    """A weight per item: the root of its number of ratings, 1 on average over the rated ones.
-
-    Source: Kim, Park, Oh, Yu. "Deep Hybrid Recommender Systems via Exploiting Document Context and Statistics of Items."
-    Information Sciences 2017.
-    """
-    root = np.sqrt(train.count("item"))
-    return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)
