@@ -6,16 +6,22 @@ compared like any other.
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor, nn
 
 from recollect.data.corpus import Corpus
+from recollect.data.documents import documents_of
 from recollect.data.ratings import Ratings
+from recollect.data.vocab import UNKNOWN, Vocab
+from recollect.errors import DataError
 from recollect.factormodel import FactorModel
 from recollect.nn import Factors
 from recollect.training.als import Prior
@@ -76,3 +82,30 @@ class TextModel(FactorModel):
     def says(self, corpus: Corpus) -> Float32[np.ndarray, "documents k"]:
         """What the texts say: factors of items, of which nothing else need be known."""
         return said(self.net_.text, corpus).cpu().numpy()
+
+    def with_items(self, documents: Any, **how: Any) -> TextModel:
+        """The same model with further items, of which nothing is known but their texts: it predicts, recommends and compares
+        them like any other. Nothing is trained; this model stays as it is.
+
+        `documents` is what `with_texts` takes: a file, a mapping of item ids to texts, a frame. Of an item that the model knows
+        already nothing changes; one whose text has no word that the model knows stays unknown.
+
+        Raises: DataError if no document is of a new item, or none can be read.
+        """
+        given = self.given()
+        assert isinstance(given, Ratings) and given.text is not None  # noqa: PT018 - one kind of ratings has texts
+        table = documents_of(documents, **how).table
+        new = table.filter(pl.Series(given.items.rows(table["item_id"]) == UNKNOWN, dtype=pl.Boolean))
+        if not len(new):
+            raise DataError(f"The model knows all {len(table):,} items of these documents already; there is nothing to add.")
+        read = given.text.read(new["text"])
+        if not read.has.any():
+            raise DataError(f"None of the {len(new):,} new documents has a word that the model knows.")
+        other = copy.copy(self)
+        other.net_ = copy.deepcopy(self.net_)
+        rows = torch.as_tensor(self.says(read), device=self.net_.item.device)
+        other.net_.item = nn.Buffer(torch.cat([self.net_.item, rows]))
+        other.given_ = replace(given, items=Vocab(pl.concat([given.items.ids, new["item_id"]])), text=given.text.joined(read),
+                               checked=True)
+        other._forget()
+        return other

@@ -133,3 +133,28 @@ def test_rmsprop_is_torchs():
             optimizer.step()
         found.append(x.detach())
     torch.testing.assert_close(*found, atol=1e-5, rtol=1e-4)
+
+
+def test_items_that_come_later_are_known_by_their_texts(told, tmp_path):
+    split = rc.new_item_split(told, items=0.2, seed=0)
+    model = rc.make("convmf", **{**QUICK, "epochs": 10}).fit(split.train)
+    item_id = told.items.ids[int(split.test.item[0])]
+    (document,) = [" ".join(told.text.words.at(told.text.take([int(split.test.item[0])]).word))]
+    more = model.with_items({"brand new": document, item_id: "known already"})
+    loaded = rc.load_model(rc.save(more, tmp_path / "m"))
+    pairs = [("1", "brand new"), ("1", item_id)]
+    for each in (more, loaded):
+        found = rc.predict(each, pairs)
+        assert not found["cold"].any()
+        assert found["prediction"][0] == pytest.approx(found["prediction"][1], abs=1e-4)
+    assert rc.predict(model, pairs)["cold"].to_list() == [True, False]
+    assert "brand new" in rc.similar(more, item_ids=[item_id], n=1)["neighbour_id"].to_list()
+    assert rc.top_n(more, user_ids=["1"], items=["brand new"])["item_id"].to_list() == ["brand new"]
+
+
+def test_adding_nothing_new_says_so(told):
+    model = rc.make("convmf", **{**QUICK, "epochs": 1}).fit(told)
+    with pytest.raises(DataError, match="nothing to add"):
+        model.with_items({told.items.ids[0]: "words"})
+    with pytest.raises(DataError, match="word that the model knows"):
+        model.with_items({"new": "quite unheard of"})

@@ -21,6 +21,27 @@ OutFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it her
                                                                    "showing it.")]
 
 
+NewItems = Annotated[Path | None, typer.Option("--new-items", metavar="FILE", help="Texts of items that the model does not know; "
+                                               "one that reads texts knows them by these.")]
+
+
+def _loaded(run: Path, new_items: Path | None) -> Any:
+    """The saved model, with further items if there are texts of them.
+
+    Raises: SettingError if it is no model that reads texts.
+    """
+    from recollect import checkpoint
+    from recollect.textmodel import TextModel
+
+    model = checkpoint.load(run)
+    if new_items is None:
+        return model
+    if not isinstance(model, TextModel):
+        raise SettingError(f"{run} holds a {type(model).__name__}, which reads no texts and knows items by their ratings only; "
+                           "leave --new-items out.")
+    return model.with_items(new_items)
+
+
 def evaluate(screen: Screen, run: RunFolder, columns: Columns,
              test: Annotated[str, typer.Argument(metavar="TEST", help="A file of ratings the model has not seen.")],
              given: Annotated[str | None, typer.Option(help="A file of ratings that may be looked at as well, such as "
@@ -29,13 +50,11 @@ def evaluate(screen: Screen, run: RunFolder, columns: Columns,
                                                    "in any case.")] = False,
              n: Annotated[int, typer.Option("-n", help="Length of the ranking.")] = 10,
              relevant: Annotated[float | None, typer.Option(help="The rating from which on an item counts as relevant; 4 on a "
-                                                            "scale of 1 to 5. Of events the count; any, if not stated.")] = None
-             ) -> Answer:
+                                                            "scale of 1 to 5. Of events the count; any, if not stated.")] = None,
+             new_items: NewItems = None) -> Answer:
     """Score a model on ratings that it has not seen: RMSE and MAE, and with --ranking NDCG, recall and others. Of a model of
     events only the ranking can be scored."""
-    from recollect import checkpoint
-
-    model = checkpoint.load(run)
+    model = _loaded(run, new_items)
     shown_too = None if given is None else model.given_.union(_onto(_read(given, model, columns), model.given_)[0])
     ratings = _read(test, model, columns)
     about, figures = _counted(model, ratings), []
@@ -138,14 +157,13 @@ def _conditions(about: dict[str, Any]) -> list[RenderableType]:
 def predict(screen: Screen, run: RunFolder,
             pairs: Annotated[Path, typer.Option(metavar="FILE", help="A CSV or Parquet file with user_id and "
                                                                      "item_id.")],
-            out: OutFile = None) -> Answer:
+            new_items: NewItems = None, out: OutFile = None) -> Answer:
     """Predict the rating of each pair of a file. Without --out a CSV goes to standard output."""
-    from recollect import checkpoint
     from recollect.recommend import predict as predicted
 
     if out is not None:
         check_ending(out)
-    frame = predicted(checkpoint.load(run), ids_from(pairs, "user", "item"))
+    frame = predicted(_loaded(run, new_items), ids_from(pairs, "user", "item"))
     n_cold = int(frame["cold"].sum())
     told = f"{len(frame):,} pairs, {n_cold:,} with a user or an item that the model knows no rating of."
     if out is None:
@@ -170,9 +188,8 @@ def recommend(screen: Screen, run: RunFolder,
               items: Annotated[Path | None, typer.Option(metavar="FILE", help="Recommend only these: a CSV with "
                                                                               "item_id.")] = None,
               seen: Annotated[bool, typer.Option("--seen", help="Also what they have rated.")] = False,
-              out: OutFile = None) -> Answer:
+              new_items: NewItems = None, out: OutFile = None) -> Answer:
     """Recommend items to people the model knows, or to someone new from their ratings or events."""
-    from recollect import checkpoint
     from recollect.recommend import top_n
 
     newer = bool(event) or events is not None or ratings is not None
@@ -183,7 +200,7 @@ def recommend(screen: Screen, run: RunFolder,
         raise SettingError("--all-users writes a file; name it with --out recommendations.parquet.")
     if out is not None:
         check_ending(out)
-    model = checkpoint.load(run)
+    model = _loaded(run, new_items)
     allowed = None if items is None else ids_from(items, "item")["item_id"]
     if all_users and out is not None and out.suffix == ".parquet":
         return _for_all(screen, model, out, n=n, allowed=allowed, seen=seen)
@@ -244,14 +261,13 @@ def similar(screen: Screen, run: RunFolder,
                                                             help="Items to find others like; may be repeated.")] = None,
             users: Annotated[list[str] | None, typer.Option("--user", metavar="ID", show_default=False,
                                                             help="Users to find others like.")] = None,
-            n: HowMany = 10) -> Answer:
+            n: HowMany = 10, new_items: NewItems = None) -> Answer:
     """Find the items (or users) most like one."""
-    from recollect import checkpoint
     from recollect.recommend import similar as likest
 
     if bool(items) == bool(users):
         raise SettingError("Say like what: --item ID or --user ID.")
-    model = checkpoint.load(run)
+    model = _loaded(run, new_items)
     frame = likest(model, item_ids=items or None, user_ids=users or None, n=n)
     key = "item_id" if items else "user_id"
     names = [column for column in frame.columns if column != key]
