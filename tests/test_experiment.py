@@ -115,7 +115,7 @@ def test_a_sweep_is_a_run_for_each_value_or_pair_of_values(tmp_path):
     ('claim.tiny', 'claim.huge', "There is no part with a claim 'huge'. Known: tiny."),
     ('where = "Table 1"', 'whence = "Table 1"', "There is no key of a claim 'whence'"),
     ('name = "t"', 'name = "t"\nparts = ["huge"]', "There is no part 'huge'"),
-    ('name = "t"', 'name = "t"\nfigure = "hidden"', "There is no figure 'hidden'. Known: epochs, runs."),
+    ('name = "t"', 'name = "t"\nfigure = "hidden"', "There is no figure 'hidden'. Known: counts, epochs, runs."),
     ('name = "t"', 'naem = "t"', "There is no key of a table 'naem'. Did you mean 'name'?"),
     ('name = "auto"', 'name = "bias"', "The run 'bias' stands twice"),
     ('model = "bias"', '', "table t: run bias: "),

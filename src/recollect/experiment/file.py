@@ -28,7 +28,7 @@ from recollect.evaluation.protocol import RATING
 from recollect.experiment.texts import TEXT_KEYS, Texts, texts_of
 
 PUBLISHED = "published"            # the folds u1 to u5 of MovieLens 100K
-OVERLAPPING = ("random", "covering", PUBLISHED)    # splits whose repetitions share training ratings
+OVERLAPPING = ("random", "covering", "new_item", PUBLISHED)    # splits whose repetitions share training ratings
 CHECKS = ("below", "near", "lowest", "falls", "overfits")
 FILE = {"paper", "link", "protocol", "part", "like", "table"}
 ONE_TABLE = {"data", "split", "metric", *TEXT_KEYS, "run", "check", "figure"}    # in place of part and table, for a file of one
@@ -116,7 +116,7 @@ class Table:
     shows: str
     entries: dict[str, tuple[Entry, ...]]
     checks: tuple[Check, ...] = ()
-    figure: str | None = None              # "runs", "epochs" or a setting that is swept
+    figure: str | None = None              # "runs", "epochs", "counts" or a setting that is swept
     splits: int | None = None              # only the first of the part's; None: all
 
     def cuts(self, part: Part) -> list[Cut]:
@@ -240,8 +240,8 @@ def _table(raw: dict[str, Any], parts: Mapping[str, Part], likes: dict[str, Any]
         some = entries[names[0]]
         checks = tuple(_check(each, some, parts) for each in raw.get("check", []))
         swept = {key for entry in some for key in entry.point}
-        if raw.get("figure") not in (None, "runs", "epochs", *swept):
-            raise unknown("figure", str(raw["figure"]), ("runs", "epochs", *swept))
+        if raw.get("figure") not in (None, "runs", "epochs", "counts", *swept):
+            raise unknown("figure", str(raw["figure"]), ("runs", "epochs", "counts", *swept))
         return Table(raw["name"], raw.get("title", raw["name"]), raw.get("shows", ""), entries, checks, raw.get("figure"),
                      raw.get("splits"))
 

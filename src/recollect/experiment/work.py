@@ -21,7 +21,7 @@ from recollect import catalogue, jobs
 from recollect.data import fetch, sources
 from recollect.data.parts import Split
 from recollect.data.ratings import Ratings
-from recollect.data.sources import movielens, netflix
+from recollect.data.sources import amazon, citeulike, movielens, netflix
 from recollect.data.split import find, random_split
 from recollect.errors import RecollectError, TrainingError
 from recollect.evaluation.protocol import RATING, held_out, new_users
@@ -93,6 +93,12 @@ def missing(name: str) -> str | None:
         is_here = any(netflix.is_folder(place / folder) for place in places for folder in netflix.FOLDERS)
         place = f"$RECOLLECT_DATA/{netflix.FOLDERS[0]}"
         return None if is_here else f"{name} is not here; put your copy of the Netflix Prize at {place}"
+    if family in ("amazon", "citeulike"):
+        source = {"amazon": amazon, "citeulike": citeulike}[family]
+        if source.find(variant) is not None:
+            return None
+        folder = source.VARIANTS[variant].folder
+        return f"{name} is not here; `recollect data fetch {name}` gets it, or put it at $RECOLLECT_DATA/{folder}"
     if family != "movielens":
         return None     # made here
     release = movielens.VARIANTS[variant]
@@ -104,7 +110,8 @@ def missing(name: str) -> str | None:
 
 def _about(ratings: Ratings) -> dict[str, Any]:
     return {"fingerprint": ratings.fingerprint, "users": ratings.n_users, "items": ratings.n_items, "ratings": len(ratings),
-            "timed": ratings.time is not None}
+            "timed": ratings.time is not None,
+            "item_counts": np.quantile(ratings.count("item")[ratings.count("item") > 0], np.linspace(0, 1, 201)).tolist()}
 
 
 def plan(chosen: Sequence[tuple[Table, Part]], data: dict[str, dict[str, Any]]) -> list[Planned]:

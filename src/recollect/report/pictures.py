@@ -93,7 +93,7 @@ def figure(sheet: Sheet) -> Any:
     Raises: SettingError if Matplotlib is not there.
     """
     kind = sheet.table.figure
-    if kind is None or not sheet.has_results:
+    if kind is None or not sheet.has_results or (kind == "counts" and not sheet.item_counts):
         return None
     check("figure.png")
     from matplotlib.figure import Figure
@@ -102,7 +102,7 @@ def figure(sheet: Sheet) -> Any:
     height = 1.1 + 0.36 * len(lines) if kind == "runs" else 3.6
     picture = Figure(figsize=(7, height), layout="constrained")
     axes = picture.add_subplot()
-    {"runs": _runs, "epochs": _epochs}.get(kind, _swept)(axes, sheet, lines)
+    {"runs": _runs, "epochs": _epochs, "counts": _counts}.get(kind, _swept)(axes, sheet, lines)
     axes.set_title(f"{sheet.table.title}: {sheet.part.name}", loc="left", fontsize=10, color=INK)
     axes.grid(axis="x" if kind == "runs" else "y", color=INK, alpha=0.12)
     axes.set_axisbelow(True)
@@ -181,6 +181,14 @@ def _epochs(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
         top = max(1.03 * low, min(1.25 * low, 1.02 * ends) if ends < 1.5 * low else 1.1 * ends)
         axes.set_ylim(low - 0.05 * (top - low), top)
     axes.set(xlabel="epoch", ylabel="validation RMSE")
+
+
+def _counts(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
+    """The share of items with fewer than so many ratings."""
+    counts, n = sheet.item_counts, len(sheet.item_counts) - 1
+    axes.step(counts, [place / n for place in range(n + 1)], where="post", color=COLOURS[0], linewidth=1.8)
+    axes.set_xscale("log")
+    axes.set(xlabel="ratings of an item", ylabel="share of items with fewer", ylim=(0, 1.02))
 
 
 def _colours() -> Iterator[str]:

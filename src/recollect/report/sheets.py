@@ -65,6 +65,7 @@ class Sheet:
     checks: list[tuple[Check, Verdict]]
     about: str                                   # data, split, how many test ratings, in a sentence or two
     missing: str = ""                            # why nothing could be run: the data are not here
+    item_counts: tuple[float, ...] = ()          # ratings per rated item: the least, the most, and what lies between in equal shares
 
     @property
     def has_results(self) -> bool:
@@ -113,7 +114,8 @@ def _sheet(table: Table, part: Part, results: Results, data: dict[str, Any]) -> 
     lines = [_line(entry, table, part, results, data) for entry in table.entries[part.name]]
     done = [line.outcome for line in lines]
     checks = [(check, of_check(check, done)) for check in table.checks if not check.parts or part.name in check.parts]
-    return Sheet(table, part, lines, checks, _about(table, part, lines, data), data.get("missing", ""))
+    return Sheet(table, part, lines, checks, _about(table, part, lines, data), data.get("missing", ""),
+                 tuple(data.get("item_counts", ())))
 
 
 def _line(entry: Entry, table: Table, part: Part, results: Results, data: dict[str, Any]) -> Line:
