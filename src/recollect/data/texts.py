@@ -24,8 +24,8 @@ def with_texts(ratings: AnyRatings, documents: Any, *, reading: Reading | None =
                vectors: WordVectors | str | Path | None = None, join: bool = False) -> Ratings:
     """The ratings with the documents of their items, as `ratings.text`, in place of any they had.
 
-    `documents` is a file (`documents.read_documents` says which), a mapping of item ids to texts, or a pandas or Polars frame
-    with the columns item_id and text; with `join` several texts of an item are one. `vectors` are those of the
+    `documents` is a file, or what `documents.read_documents` made of one; a mapping of item ids to texts; or a pandas or Polars
+    frame with the columns item_id and text; with `join` several texts of an item are one. `vectors` are those of the
     words, or where `vectors.read_vectors` finds them. Items that have a document and no ratings are appended to the items, so
     that they can be recommended by their text; which rating is whose does not change. What has no document, or none with a word,
     is counted in `notes`.
