@@ -80,8 +80,8 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(path, films, tmp_path, mo
 def test_every_model_and_setting_is_described(model):
     text = page("docs/models.md")
     shared = text.partition("## What all models share")[2].partition("\n## ")[0]
-    section = text.partition(f"\n## {model}\n")[2].partition("\n## ")[0]
-    assert section, f"docs/models.md has no section {model}"
+    assert f"(models/{model}.md)" in text
+    section = page(f"docs/models/{model}.md")
     for setting in dataclasses.fields(catalogue.find(model)):
         assert f"| `{setting.name}` |" in section + shared, f"{model}'s {setting.name}"
 
@@ -89,8 +89,7 @@ def test_every_model_and_setting_is_described(model):
 @pytest.mark.parametrize("model", rc.names())
 def test_the_defaults_in_the_docs_are_those_of_the_code(model):
     """`None`, `0.01`, `"item"` …: the first words of the second column, as Python writes them."""
-    text = page("docs/models.md")
-    section = text.partition(f"\n## {model}\n")[2].partition("\n## ")[0]
+    section = page(f"docs/models/{model}.md")
     stated = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", section, re.MULTILINE))
     defaults = catalogue.settings(catalogue.find(model))
     assert stated
