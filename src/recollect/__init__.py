@@ -48,16 +48,18 @@ if TYPE_CHECKING:
         new_users,
         new_users_ranking,
     )
+    from recollect.explain import exchanged, filters, spoken_for
     from recollect.model import Model
     from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
     from recollect.run import Run
 
 __all__ = [
     "Corpus", "Model", "Ratings", "Reading", "RecollectError", "Rows", "Run", "Scores", "Split", "StoredRatings", "Vocab",
-    "covering_split", "density_sweep", "find", "fold_in", "from_frame", "from_scipy", "from_tuples", "full_ranking",
-    "held_out", "k_folds", "leave_last_split", "load", "load_model", "make", "names", "new_item_split", "new_items",
-    "new_items_ranking", "new_user_split", "new_users", "new_users_ranking", "open_stored", "predict", "random_split", "read",
-    "save", "similar", "store", "time_split", "top_n", "top_n_to_parquet", "window_split", "with_texts",
+    "covering_split", "density_sweep", "exchanged", "filters", "find", "fold_in", "from_frame", "from_scipy", "from_tuples",
+    "full_ranking", "held_out", "k_folds", "leave_last_split", "load", "load_model", "make", "names", "new_item_split",
+    "new_items", "new_items_ranking", "new_user_split", "new_users", "new_users_ranking", "open_stored", "predict",
+    "random_split", "read", "save", "similar", "spoken_for", "store", "time_split", "top_n", "top_n_to_parquet",
+    "window_split", "with_texts",
 ]
 
 _HOMES = {
@@ -78,6 +80,7 @@ _HOMES = {
     "data.words": "Reading",
     "errors": "RecollectError",
     "evaluation.protocol": "Scores full_ranking held_out new_items new_items_ranking new_users new_users_ranking",
+    "explain": "exchanged filters spoken_for",
     "model": "Model",
     "recommend": "fold_in predict similar top_n top_n_to_parquet",
     "run": "Run",

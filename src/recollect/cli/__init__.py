@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from recollect import machine
-from recollect.cli import ask, compare, data, doctor, experiments, fit
+from recollect.cli import ask, compare, data, doctor, experiments, explain, fit
 from recollect.cli.show import Screen
 from recollect.cli.verb import verb
 
@@ -35,6 +35,7 @@ verb(app)(ask.evaluate)
 verb(app)(ask.predict)
 verb(app)(ask.recommend)
 verb(app)(ask.similar)
+verb(app)(explain.explain)
 verb(app)(compare.compare)
 verb(app)(experiments.run)
 verb(app)(experiments.report)
