@@ -18,6 +18,9 @@ from recollect.run import Run
 QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80},
          "deeprec": {"hidden": (12, 16), "dropout": 0.2, "center": True, "optimizer": "adam", "learning_rate": 0.03,
                      "batch_size": 40, "epochs": 30},
+         "ctr": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "offsets": True, "epochs": 15, "passes": 20},
+         "cdl": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "offsets": True, "epochs": 15, "hidden": (8,), "text_epochs": 2,
+                 "batch_size": 20},
          "pmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15},
          "convmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "offsets": True, "epochs": 15, "embedding": 8, "filters": 8,
                     "hidden": 8, "windows": (1, 2), "text_epochs": 3, "learning_rate": 0.01, "batch_size": 20}}
@@ -36,7 +39,8 @@ VARIANTS = [(name, {}) for name in names()] + [
     ("pmf", {"offsets": False, "center": True}), ("pmf", {"absent": 0.1, "offsets": False}),
     ("pmf", {"reg_power": 0.5, "refit": True}), ("pmf", {"solver": "sgd", "learning_rate": 0.02, "epochs": 60}),
     ("convmf", {"mask": False, "length": 40}), ("convmf", {"item_weights": True, "refit": True}),
-    ("convmf", {"absent": 0.1, "offsets": False}),
+    ("convmf", {"absent": 0.1, "offsets": False}), ("ctr", {"absent": 0.1, "offsets": False}),
+    ("cdl", {"absent": 0.1, "offsets": False, "pretrain_epochs": 2}), ("ctr", {"refine": False, "refit": True}),
 ]
 
 

@@ -21,7 +21,7 @@ from recollect.data.rows import Rows
 from recollect.errors import SettingError
 from recollect.kernels import Block
 from recollect.kernels.ridge import ridge
-from recollect.memory import Memory, Shape, of_pairs
+from recollect.memory import Memory, Shape, of_factors
 from recollect.model import PairModel
 from recollect.nn import Factors
 from recollect.ranking import mean_ndcg
@@ -70,7 +70,8 @@ class FactorModel(PairModel):
             raise SettingError("absent is a weight of 0 or more and less than 1, that of an event, and reg_power is 0 to 1; "
                                f"found {self.absent} and {self.reg_power}.")
         if self.absent and (self.offsets or self.center):
-            raise SettingError("Events (absent above 0) have no mean and no offsets to take off; set offsets=False and center=False.")
+            raise SettingError("Events (absent above 0) have no mean and no offsets to take off; set offsets=False and "
+                               "center=False.")
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """Item factors drawn at random; users' are solved from them."""
@@ -79,9 +80,8 @@ class FactorModel(PairModel):
         return net
 
     def one_fit(self, shape: Shape, run: Run) -> Memory:
-        """See Model; the structure of the ratings both ways, and factors with their copies."""
-        numbers = (self.factors + 1) * (shape.n_users + shape.n_items)
-        return of_pairs(shape, parameters=4 * 6 * numbers, bytes_per_rating=72)
+        """See Model."""
+        return of_factors(shape, numbers=(self.factors + 1) * (shape.n_users + shape.n_items))
 
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Solve for users and items in turn."""

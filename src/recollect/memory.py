@@ -33,6 +33,8 @@ IN_PASSING = 20               # a number per cell: prediction, difference, gradi
 CUTTING_OUT = 40              # copying rows out of a block
 STREAMED = 300 * MB           # of ratings on disk: the window that is mixed, the next one, and copies of both
 RANKING = 14                  # per cell that is ranked: scores, a copy of them, a flag
+TURNS = 140                   # per rating: both orientations, predictions, differences
+TEXT_LIBRARIES = 100 * MB     # scikit-learn, and the table of documents
 CHECKING = 66                 # looking for pairs that train and valid share
 
 # Copies of the parameters: kept by the optimiser; and beside gradients, for a moment, in its step.
@@ -97,6 +99,13 @@ def of_pairs(shape: Shape, *, parameters: int, bytes_per_rating: int) -> Memory:
     """A model solved from loose ratings: bytes of its parameters, and bytes per training rating on the way."""
     passing = max(bytes_per_rating, CHECKING if shape.n_valid else 0) * shape.held
     return Memory({**of_data(shape), "parameters": parameters, "temporaries": passing})
+
+
+def of_factors(shape: Shape, *, numbers: int, texts: int = 0) -> Memory:
+    """A model of so many factors in all, solved in turns or by descent; bytes for reading texts, if it does."""
+    passing = max(TURNS, CHECKING if shape.n_valid else 0) * shape.held
+    return Memory({**of_data(shape), "libraries": LIBRARIES + COMPILED + (TEXT_LIBRARIES if texts else 0),
+                   "parameters": 4 * 4 * numbers, "temporaries": passing, **({"texts": texts} if texts else {})})
 
 
 def of_rows(shape: Shape, run: Run, *, side: Side, hidden: tuple[int, ...], plan: Plan, block_rows: int,

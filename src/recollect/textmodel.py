@@ -23,7 +23,9 @@ from recollect.data.ratings import Ratings
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
 from recollect.factormodel import FactorModel
+from recollect.memory import Memory, Shape, of_factors
 from recollect.nn import Factors
+from recollect.run import Run
 from recollect.training.als import Prior
 from recollect.training.text import Encoder, said
 
@@ -36,6 +38,9 @@ def by_counts(train: Ratings) -> Float32[Tensor, " items"]:
     """
     root = np.sqrt(train.count("item"))
     return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)
+
+N_WORDS = 8000      # that a reading keeps, unless it is told otherwise
+TOKENS = 200        # of a document, about
 
 
 @dataclass(kw_only=True, eq=False)
@@ -64,6 +69,15 @@ class TextModel(FactorModel):
         assert corpus is not None
         reads = self.encoder(corpus, self.factors + self.offsets)
         return Factors(n_users, n_items, self.factors, offsets=self.offsets, text=reads)
+
+    def one_fit(self, shape: Shape, run: Run) -> Memory:
+        """See Model; a network that reads 8,000 words, with its gradients, its optimiser and its best weights."""
+        numbers = (self.factors + 1) * (shape.n_users + shape.n_items)
+        return of_factors(shape, numbers=numbers, texts=4 * (6 * self.network_numbers(N_WORDS) + TOKENS * shape.n_items))
+
+    @abstractmethod
+    def network_numbers(self, n_words: int) -> int:
+        """How many numbers the network learns, and holds for a batch, if there are so many words."""
 
     def weight(self, train: Ratings) -> Tensor | None:
         """See FactorModel."""

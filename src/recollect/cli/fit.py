@@ -197,7 +197,11 @@ def _expected(recipe: Any, parts: Parts) -> dict[str, float | None]:
 def _header(recipe: Any, parts: Parts, out: Path, expected: dict[str, float | None]) -> list[str]:
     from recollect import catalogue
 
-    whole, unseen = parts.train, int((parts.train.count("user") == 0).sum() + (parts.train.count("item") == 0).sum())
+    whole = parts.train
+    nothing = whole.count("item") == 0
+    if whole.text is not None and "text" in recipe.needs:
+        nothing &= ~whole.text.has
+    unseen = int((whole.count("user") == 0).sum() + nothing.sum())
     sizes = [f"{name} {len(part):,}" for name, part in vars(parts).items() if part is not None]
     what = "event" if whole.implicit else "rating"
     cold = "the score 0" if recipe.output == "scores" else (
@@ -210,7 +214,7 @@ def _header(recipe: Any, parts: Parts, out: Path, expected: dict[str, float | No
         ("predictions are scores to rank by" if recipe.output == "scores" else
          f"scale {whole.scale[0]:g} to {whole.scale[1]:g}, predictions "
          f"{'kept within it' if recipe.clip else 'not kept within it'}")
-        + f"; who or what has no training {what} ({unseen:,} here) gets {cold}",
+        + f"; who or what has no training {what}{' and no text' * ('text' in recipe.needs)} ({unseen:,} here) gets {cold}",
         f"settings: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'as they come'}",
         f"memory: about {memory(expected['predicted_memory_mb'] or 0)} predicted, "
         f"{memory(expected['available_memory_mb']) if expected['available_memory_mb'] else 'an unknown amount'} available",

@@ -128,6 +128,10 @@ class CDL(TextModel):
             raise SettingError(f"reconstruction and reg_weights are 0 or more, found {self.reconstruction} and "
                                f"{self.reg_weights}.")
 
+    def network_numbers(self, n_words: int) -> int:
+        """See TextModel; for a batch, its bags and what is made of them."""
+        return 2 * n_words * self.hidden[0] + n_words * self.batch_size
+
     def encoder(self, corpus: Corpus, k: int) -> Autoencoder:
         """See TextModel."""
         return Autoencoder(corpus, self, k)

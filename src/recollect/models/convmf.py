@@ -24,7 +24,7 @@ from recollect.errors import SettingError
 from recollect.kernels.phrases import strongest
 from recollect.nn import check_share
 from recollect.textmodel import TextModel
-from recollect.training.text import Encoder, TextPrior
+from recollect.training.text import READ_AT_ONCE, Encoder, TextPrior
 
 SMALLER = 20     # pre-trained vectors are divided by this, as in the authors' code
 
@@ -106,6 +106,11 @@ class ConvMF(TextModel):
         sizes = (self.embedding, self.filters, self.hidden, self.length, self.text_epochs, self.batch_size, *self.windows)
         if not self.windows or min(sizes) < 1:
             raise SettingError("embedding, windows, filters, hidden, length, text_epochs and batch_size are 1 or more.")
+
+    def network_numbers(self, n_words: int) -> int:
+        """See TextModel; for a batch, the part of each word in each filter."""
+        rows = self.filters * sum(self.windows)
+        return n_words * self.embedding + rows * self.embedding + rows * min(n_words, READ_AT_ONCE * 12) // 6
 
     def encoder(self, corpus: Corpus, k: int) -> Reader:
         """See TextModel."""

@@ -34,6 +34,10 @@ class CTR(TextModel):
         if self.passes < 1 or self.smooth < 0:
             raise SettingError(f"passes is 1 or more and smooth 0 or more, found {self.passes} and {self.smooth}.")
 
+    def network_numbers(self, n_words: int) -> int:
+        """See TextModel; each topic's share of each word."""
+        return n_words * self.factors
+
     def encoder(self, corpus: Corpus, k: int) -> Topics:
         """See TextModel."""
         return Topics(corpus.n_words, self.factors, k=k, smooth=self.smooth)

@@ -65,7 +65,7 @@ class Sheet:
     checks: list[tuple[Check, Verdict]]
     about: str                                   # data, split, how many test ratings, in a sentence or two
     missing: str = ""                            # why nothing could be run: the data are not here
-    item_counts: tuple[float, ...] = ()          # ratings per rated item: the least, the most, and what lies between in equal shares
+    item_counts: tuple[float, ...] = ()          # ratings per rated item: the least, the most, between them by equal shares
 
     @property
     def has_results(self) -> bool:
