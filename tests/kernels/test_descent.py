@@ -12,7 +12,7 @@ def made(n_users=90, n_items=70, n=2000, factors=5, seed=0):
     user, item = (x.astype(np.int32) for x in np.divmod(pair, n_items))
     value = random.normal(size=n).astype(np.float32)
     cells = Cells(user, item, value, n_users=n_users, n_items=n_items, factors=factors)
-    cells.user[:, :factors], cells.item[:, :factors] = random.normal(size=(n_users, factors)), random.normal(size=(n_items, factors))
+    cells.user[:, :factors], cells.item[:, :factors] = (random.normal(size=(rows, factors)) for rows in (n_users, n_items))
     return cells
 
 

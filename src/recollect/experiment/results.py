@@ -25,7 +25,7 @@ from recollect.files import checksum, replacing
 
 FORMAT = 1
 MADE_BY = ("data/*.py", "kernels/*.py", "training/*.py", "evaluation/metrics.py", "evaluation/protocol.py", "model.py",
-           "rowmodel.py", "factormodel.py", "textmodel.py", "nn.py")   # on which all figures depend; reading is in the fingerprint
+           "rowmodel.py", "factormodel.py", "textmodel.py", "nn.py")   # what all figures depend on; reading is in the fingerprint
 SOURCE = Path(__file__).parents[1]
 
 
