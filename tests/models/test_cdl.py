@@ -16,8 +16,8 @@ from recollect.run import Run
 from recollect.training.text import TextPrior
 
 CPU = torch.device("cpu")
-QUICK = {"factors": 4, "reg_user": 0.3, "reg_item": 10.0, "offsets": True, "epochs": 20, "patience": None, "hidden": (16,),
-         "reconstruction": 1.0, "dropout": 0.0, "text_epochs": 5, "learning_rate": 0.01, "batch_size": 20}
+QUICK = {"factors": 4, "reg_user": 0.3, "reg_item": 10.0, "reg_power": 0.0, "epochs": 20, "patience": None, "hidden": (16,),
+         "dropout": 0.0, "text_epochs": 5, "learning_rate": 0.01, "batch_size": 20}
 TINY = {"factors": 2, "hidden": (3,), "noise": 0.0, "dropout": 0.0, "reconstruction": 7.0, "reg_weights": 0.3}
 
 

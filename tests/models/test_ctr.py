@@ -14,7 +14,7 @@ from recollect.run import Run
 from recollect.training.als import Alternate
 from recollect.training.topics import SMOOTH_WORDS, TopicPrior, Topics
 
-QUICK = {"factors": 6, "reg_user": 0.3, "reg_item": 10.0, "offsets": True, "epochs": 20, "patience": None, "smooth": 0.1}
+QUICK = {"factors": 6, "reg_user": 0.3, "reg_item": 10.0, "reg_power": 0.0, "epochs": 20, "patience": None, "smooth": 0.1}
 
 
 @pytest.fixture(scope="module")

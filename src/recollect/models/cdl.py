@@ -3,9 +3,10 @@
 Source: Wang, Wang, Yeung. "Collaborative Deep Learning for Recommender Systems." KDD 2015.
 Differs: the autoencoder learns by Adam, an epoch or several after each turn of the factors, with other masks each time; texts are
 read without masks. The biases of the last layer start at the words' means. Pre-training, if any, is of the whole stack at once.
-Learns from ratings as they are (`absent=0`), as in the comparison of Kim et al. 2016; the paper learns from events:
-`absent=0.01, reg_user=1, reg_item=10`. With `offsets`, the code says 0 of an item's offset. `reg_power` and `item_weights` are
-not in the paper. An item without a text has the mean code of the others.
+By default it learns from ratings, with offsets and a λ that grows with a row's ratings; of an item's offset the code says 0.
+The paper learns from events (`absent=0.01, reg_user=1, reg_item=10`), the comparison of Kim et al. 2016 from ratings
+(`reg_user=10, reg_item=100` for MovieLens 1M), both with `offsets=False, reg_power=0, reconstruction=1000`. An item without a
+text has the mean code of the others.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from recollect.training.text import Encoder, TextPrior
 
 
 class Autoencoder(Encoder):
-    """Bags of words → layers → code → layers → bags of words (section 3.1); the code says the factors."""
+    """Bags of words → layers → code → layers → bags of words: the code says the factors."""
 
     def __init__(self, corpus: Corpus, settings: CDL, k: int) -> None:
         super().__init__()
@@ -65,8 +66,8 @@ class Autoencoder(Encoder):
 
     def loss(self, documents: Corpus, target: Float[Tensor, "documents k"], weight: Float[Tensor, " documents"]
              ) -> tuple[Tensor, int]:
-        """Minus twice the documents' part of the log likelihood in section 3.4, and how many they are; `weight` is λ_v, 0 without
-        ratings."""
+        """Minus twice the documents' part of the log likelihood that the paper maximises, and how many they are; `weight` is λ_v,
+        0 without ratings."""
         block = bags(documents, self.first.weight.device)
         code = self.code(block)
         factors = (target[:, :code.shape[1]] - code).square().sum(dim=1) @ weight
@@ -103,14 +104,18 @@ def mean_of(corpus: Corpus) -> nn.Parameter:
 class CDL(TextModel):
     """U · V, V being the code of an autoencoder that reads bags of words, and what the ratings add."""
 
+    reg_user: float = 0.52               # lambda_U
+    reg_item: float = 0.36               # lambda_V
+    reg_power: float = 0.7
+    offsets: bool = True
     hidden: tuple[int, ...] = (200,)     # layers between the words and the code, which has `factors`; the decoder mirrors them
     activation: str = "sigmoid"          # of the encoder's layers
-    reconstruction: float = 1000.0       # lambda_n: weight of the words' squared errors
+    reconstruction: float = 1.0          # lambda_n: weight of the words' squared errors
     reg_weights: float = 1e-4            # lambda_W: on weights and biases
     noise: float = 0.3                   # share of a text's words that are masked
     dropout: float = 0.1                 # share of each layer that is dropped
     pretrain_epochs: int = 0             # of the autoencoder on the words alone, before the first turn
-    text_epochs: int = 5                 # of the autoencoder, after each turn of the factors
+    text_epochs: int = 2                 # of the autoencoder, after each turn of the factors
     batch_size: int = 128                # texts
     optimizer: str = "adam"
     learning_rate: float = 0.001
