@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Bool, Float32, Int, Int64
 from torch import nn
 
 from recollect import kernels
@@ -178,6 +178,12 @@ class Model(ABC):
               ) -> Float32[np.ndarray, " pairs"]:
         """Raw predictions for pairs none of which is cold; `given` is what they may be made from."""
 
+    def pairs_at(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings,
+                 times: Int64[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
+        """The same for ratings given at these times, in seconds since 1970. To most models all times are alike; to one that
+        knows better, `pairs` and `scores` are of each user's last day."""
+        return self.pairs(user, item, given)
+
     @abstractmethod
     def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
         """Raw predictions of every item for a few users that are not cold."""
@@ -190,20 +196,23 @@ class Model(ABC):
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """What the model knows of each user or item, as vectors whose cosine means likeness."""
 
-    def predict(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: AnyRatings | None = None
-                ) -> Float32[np.ndarray, " pairs"]:
+    def predict(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *, given: AnyRatings | None = None,
+                times: Int[np.ndarray, " pairs"] | None = None) -> Float32[np.ndarray, " pairs"]:
         """Ratings (or scores, see `output`) for pairs of row numbers, in the rating scale; a cold pair (see `is_cold`) gets the
         cold value.
 
         `given` is what predictions may be made from, by default what the model was fitted on; people who stand in it
-        and were not there in fitting are folded in.
+        and were not there in fitting are folded in. `times`, in seconds since 1970, is when each rating is given; without it, a
+        model that goes by time predicts for each user's last day.
         """
         given = self.given(given)
         user, item = np.asarray(user, np.int64), np.asarray(item, np.int64)
         warm = ~self.is_cold(user, item, given=given)
         out = np.full(len(user), self.cold_value, np.float32)
-        if warm.any():
+        if warm.any() and times is None:
             out[warm] = self.pairs(user[warm], item[warm], given)
+        elif warm.any():
+            out[warm] = self.pairs_at(user[warm], item[warm], given, np.asarray(times, np.int64)[warm])
         return self.within_scale(out)
 
     def within_scale(self, raw: np.ndarray) -> np.ndarray:

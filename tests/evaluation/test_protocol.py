@@ -90,6 +90,20 @@ def test_held_out_scores_every_rating_as_predict_says(fitted, split):
     assert (about["trained_on"], about["tested_on"]) == (split.train.fingerprint, split.test.fingerprint)
 
 
+def test_held_out_asks_for_the_times_of_the_ratings(train, monkeypatch):
+    """A model that says the number of the day; user 3 is cold and gets the mean, 3."""
+    model, test = saying(train, [0.0] * 4, [0.0] * 5), ratings([0, 1, 3], [2, 1, 0], [3, 4, 3])
+    monkeypatch.setattr(type(model), "pairs_at", lambda self, user, item, given, times: (times // 86_400).astype(np.float32))
+    dated = replace(test, time=np.array([3, 5, 1]) * 86_400)
+    np.testing.assert_array_equal(rc.held_out(model, dated).values["mae"], [0, 1, 0])
+    np.testing.assert_array_equal(model.predict(dated.user, dated.item, times=dated.time), [3, 5, 3])
+
+
+def test_times_are_nothing_to_a_model_that_knows_of_none(fitted, split):
+    test = split.test
+    np.testing.assert_array_equal(fitted.predict(test.user, test.item, times=test.time), fitted.predict(test.user, test.item))
+
+
 def test_predictions_are_clipped_unless_the_model_says_otherwise(train):
     model, test = saying(train, [0.0] * 4, [9.0] * 5), ratings([0], [2], [5])
     assert rc.held_out(model, test)["rmse"] == 0

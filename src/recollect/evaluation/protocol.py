@@ -137,8 +137,8 @@ def _statistic(name: str) -> Statistic:
 
 
 def held_out(model: Model, test: Ratings, *, given: AnyRatings | None = None, split: Split | None = None) -> Scores:
-    """Errors on test ratings, predicted from `given` (by default what the model was fitted on). All of them are scored,
-    also the cold ones, which are counted.
+    """Errors on test ratings, predicted for their times from `given` (by default what the model was fitted on). All of them are
+    scored, also the cold ones, which are counted.
 
     Raises: LeakError if test shares pairs with what the model was fitted on or with `given`; DataError if test is empty
     or the model gives no ratings.
@@ -147,7 +147,7 @@ def held_out(model: Model, test: Ratings, *, given: AnyRatings | None = None, sp
         raise DataError(f"{type(model).__name__} gives scores without a unit: RMSE and MAE mean nothing for it; use "
                         "full_ranking.")
     _check(model, test, given)
-    predicted = model.predict(test.user, test.item, given=given)
+    predicted = model.predict(test.user, test.item, given=given, times=test.time)
     values = {"rmse": metrics.squared_errors(test.value, predicted),
               "mae": metrics.absolute_errors(test.value, predicted)}
     cold = model.is_cold(test.user, test.item, given=given)
