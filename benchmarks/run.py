@@ -1,5 +1,5 @@
 """What must be fast, measured: make bench, or python benchmarks/run.py [read] [kernels] [predict] [fit] [epochs] [big] [folds]
-[deeprec].
+[deeprec] [factors].
 
 Times are interleaved, with minimum and median, and a ratio to a yardstick measured in the same run: a plain dense PyTorch
 AutoRec step, as tutorials write it. Every fit runs in a fresh process, so that its peak memory is its own. Data: MovieLens
@@ -19,6 +19,7 @@ import torch
 import typer
 from deeprec import deeprec
 from epochs import epochs
+from factors import factors
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +32,7 @@ from recollect.evaluation.significance import mean_interval
 from recollect.run import peak_memory_mb
 
 HEADS = {"million_ratings_per_s": "M ratings/s", "of_copy_bandwidth": "of copy bw", "of_fp32_peak": "of fp32 peak",
-         "dense_over_this": "× dense"}
+         "dense_over_this": "× dense", "plain_over_this": "× plain"}
 screen = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
@@ -172,15 +173,15 @@ def draw(found: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, predict, fit, epochs, big, folds, deeprec; the "
-                                                                 "first four if nothing is named.")] = None,
+def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, predict, fit, epochs, big, folds, deeprec, factors; "
+                                                                 "the first four if nothing is named.")] = None,
          peer: Annotated[str | None, typer.Option(help="For deeprec: a command that fits another implementation and prints a "
                                                        "JSON line with rmse and notes.seconds_per_epoch.")] = None,
          share: Annotated[float, typer.Option(help="Share of the users of the Netflix shape; 1 is all.")] = 0.05) -> None:
     """Measure what must be fast."""
     machine.share()  # as the command line does; also for the processes started here
     measures = {"read": read, "kernels": lambda: products(share), "predict": predict, "fit": fit, "epochs": lambda: epochs(share),
-                "big": big, "folds": folds, "deeprec": lambda: deeprec(peer)}
+                "big": big, "folds": folds, "deeprec": lambda: deeprec(peer), "factors": factors}
     asked = what or ["read", "kernels", "predict", "fit"]
     unknown = [name for name in asked if name not in measures]
     if unknown:

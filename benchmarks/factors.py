@@ -1,0 +1,95 @@
+"""Factor models on MovieLens 1M: turns of ALS, passes of descent and steps of ConvMF's filters, each beside plain PyTorch; and, where
+the films' texts are found, a whole fit of ConvMF in a process of its own."""
+
+import statistics
+from typing import Any
+
+import numpy as np
+import torch
+
+import recollect as rc
+from kernels import interleaved, ratings_1m
+from recollect import jobs
+from recollect.data.sources import movielens
+from recollect.errors import DataError
+from recollect.kernels import Block
+from recollect.kernels.phrases import _plainly, strongest
+from recollect.kernels.ridge import _together, ridge
+from recollect.nn import Factors
+from recollect.run import peak_memory_mb
+from recollect.training.sgd import Descend
+
+K = 50
+LENGTHS = (39, 3883)     # words of a plot that are kept, on average, and plots
+
+
+def factors() -> dict[str, Any]:
+    """Seconds of each, interleaved, with a ratio to the plain one of the same run; and a fit of ConvMF."""
+    train = rc.random_split(ratings_1m(), test=0.1, seed=0).train
+    found = {"one turn of ALS, k = 50": turns(train), "one pass of SGD, k = 50": passes(train), "filters on 128 texts": texts()}
+    rows = {f"{what}, {who}": {"min_s": min(seconds), "median_s": statistics.median(seconds)}
+            for what, runs in found.items() for who, seconds in runs.items()}
+    for what, runs in found.items():
+        rows[f"{what}, ours"]["plain_over_this"] = min(runs["plain"]) / min(runs["ours"])
+    try:
+        movielens.documents("1m")
+    except DataError:
+        return {"data": train.name, "rows": rows}
+    return {"data": train.name, "rows": rows, "a fit of ConvMF": next(jobs.each(_fit, [None], processes=1))}
+
+
+def turns(train: rc.Ratings) -> dict[str, list[float]]:
+    """Users and items solved once: in the core's cache, and padded together by PyTorch."""
+    sides = [(Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns), torch.randn(rows.n_columns, K) * 0.3,
+              torch.full((len(rows),), 5.0)) for rows in (train.by_user, train.by_item)]
+
+    def ours() -> None:
+        for block, features, reg in sides:
+            ridge(block, features, reg=reg)
+
+    def plain() -> None:
+        for block, features, reg in sides:
+            _together(block, block.value, features, torch.zeros(K, K), reg, torch.zeros(block.n_rows, K))
+
+    return interleaved({"ours": ours, "plain": plain})
+
+
+def passes(train: rc.Ratings) -> dict[str, list[float]]:
+    """A step on every rating; of PyTorch, steps on batches of 10,000 ratings, whose rows it gathers and scatters."""
+    net = Factors(train.n_users, train.n_items, K, offsets=True)
+    ours = Descend(net, train, reg_user=torch.ones(train.n_users), reg_item=torch.ones(train.n_items), learning_rate=0.005)
+    U, V = torch.randn(train.n_users, K) * 0.1, torch.randn(train.n_items, K) * 0.1
+    user, item, value = (torch.from_numpy(x).long() if x.dtype != np.float32 else torch.from_numpy(x)
+                         for x in (train.user, train.item, train.value))
+
+    def plain() -> None:
+        for part in torch.randperm(len(value)).split(10_000):
+            u, v = U[user[part]], V[item[part]]
+            error = 0.005 * (value[part] - (u * v).sum(dim=1))[:, None]
+            U.index_add_(0, user[part], error * v - 0.0003 * u)
+            V.index_add_(0, item[part], error * u - 0.0003 * v)
+
+    return interleaved({"ours": lambda: ours.epoch(1), "plain": plain})
+
+
+def texts() -> dict[str, list[float]]:
+    """The answers of 300 filters over 3, 4 and 5 words to a batch, with all gradients."""
+    random = np.random.default_rng(0)
+    n = np.maximum(1, random.poisson(LENGTHS[0], 128))
+    start, word = np.concatenate([[0], np.cumsum(n)]), np.minimum(random.zipf(1.3, n.sum()), 8000).astype(np.int32) - 1
+    table, weight = torch.randn(8000, 200, requires_grad=True), torch.randn(1200, 200, requires_grad=True)
+
+    def step(answers: Any) -> None:
+        table.grad = weight.grad = None
+        answers().square().sum().backward()
+
+    return interleaved({"ours": lambda: step(lambda: strongest(start, word, table, weight, (3, 4, 5))),
+                        "plain": lambda: step(lambda: _plainly(start, word, table, weight, (3, 4, 5), 100))})
+
+
+def _fit(_: None) -> dict[str, Any]:
+    ratings = rc.with_texts(rc.load("movielens/1m"), movielens.documents("1m"))
+    split = rc.covering_split(ratings, seed=0)
+    model = rc.make("convmf").fit(split.train, split.valid)
+    return {"seconds": model.seconds_, "turns": len(model.history_), "peak_mb": peak_memory_mb(),
+            "test_rmse": rc.held_out(model, split.test)["rmse"]}
