@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -195,3 +197,119 @@ def check_share(name: str, share: float) -> None:
     """Refuse a share outside [0, 1)."""
     if not 0 <= share < 1:
         raise SettingError(f"{name} is the share that is dropped, 0 or more and less than 1; found {share}.")
+
+
+# --- weights with a kernel -----------------------------------------------------------------------------------------------
+
+KERNEL_ROWS = 1024     # rows of a kernel that are there at once: they stay in the cache
+
+
+def kernel(u: Float[Tensor, "n places"], v: Float[Tensor, "k places"]) -> Float[Tensor, "n k"]:
+    """max(0, 1 − ‖u_i − v_j‖²), by one product: ‖u − v‖² = ‖u‖² + ‖v‖² − 2 u · v."""
+    left = torch.cat([2 * u, 1 - u.square().sum(dim=1, keepdim=True), torch.ones_like(u[:, :1])], dim=1)
+    right = torch.cat([v, torch.ones_like(v[:, :1]), -v.square().sum(dim=1, keepdim=True)], dim=1)
+    return (left @ right.t()).clamp_(min=0)
+
+
+class _Kernelled(torch.autograd.Function):
+    """W ⊙ K and ‖K‖², K(u, v) worked out a few rows at a time, anew on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, W: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(W, u, v)
+        weight, squares = torch.empty_like(W), W.new_zeros(())
+        for rows in _some_rows(len(W)):
+            K = kernel(u[rows], v)
+            torch.mul(W[rows], K, out=weight[rows])
+            squares += K.square().sum()
+        return weight, squares
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        W, u, v = ctx.saved_tensors
+        of_W, of_u, of_v = torch.empty_like(W), torch.empty_like(u), torch.zeros_like(v)
+        for rows in _some_rows(len(W)):
+            K, back = kernel(u[rows], v), grads[0][rows]
+            torch.mul(back, K, out=of_W[rows])
+            of_K = (back * W[rows]).addcmul_(K, 2 * grads[1]).mul_(K > 0)
+            of_u[rows] = 2 * (of_K @ v - of_K.sum(dim=1, keepdim=True) * u[rows])     # ∂K_ij / ∂u_i = −2 (u_i − v_j)
+            of_v += 2 * (of_K.t() @ u[rows] - of_K.sum(dim=0)[:, None] * v)
+        return of_W, of_u, of_v
+
+
+def _some_rows(n: int) -> Iterator[slice]:
+    return (slice(first, first + KERNEL_ROWS) for first in range(0, n, KERNEL_ROWS))
+
+
+class KernelLayer(nn.Module):
+    """Weights W ⊙ K and a bias. K(u, v), from 0 to 1, says how near the places of the units are that a weight joins.
+
+    Source: Muller, Martel, Indiveri. "Kernelized Synaptic Weight Matrices." ICML 2018.
+    """
+
+    def __init__(self, n_rows: int, n_columns: int, *, n_biases: int, places: int, std: float) -> None:
+        super().__init__()
+        self.W = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_rows, n_columns)))
+        self.u, self.v = (nn.Parameter(nn.init.trunc_normal_(torch.empty(n, places), std=std, a=-2 * std, b=2 * std))
+                          for n in (n_rows, n_columns))
+        self.bias = nn.Parameter(torch.zeros(n_biases))
+
+    @property
+    def weight(self) -> Tensor:
+        """W ⊙ K, worked out at each look."""
+        return self.effective()[0]
+
+    def effective(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """W ⊙ K and ‖K‖², of all rows or of these."""
+        if rows is None:
+            return _Kernelled.apply(self.W, self.u, self.v)
+        return _Kernelled.apply(self.W[rows], self.u[rows], self.v)
+
+
+class KernelAutoencoder(nn.Module):
+    """W_L · … sigmoid(W₁ r + b₁) … + b_L, every weight matrix W ⊙ K.
+
+    The first layer's weights and the last one's are columns × hidden, those between out × in. `effective` works them all out;
+    who needs them several times hands them on as `weights`.
+    """
+
+    def __init__(self, n_columns: int, hidden: Sequence[int], *, places: int, std: float) -> None:
+        super().__init__()
+        kind = {"places": places, "std": std}
+        self.input = KernelLayer(n_columns, hidden[0], n_biases=hidden[0], **kind)  # type: ignore[arg-type]
+        self.between = nn.ModuleList(KernelLayer(b, a, n_biases=b, **kind) for a, b in pairwise(hidden))  # type: ignore[arg-type]
+        self.output = KernelLayer(n_columns, hidden[-1], n_biases=n_columns, **kind)  # type: ignore[arg-type]
+        self.f = nn.Identity()
+
+    @property
+    def layers(self) -> list[KernelLayer]:
+        """First to last."""
+        return [self.input, *self.between, self.output]  # type: ignore[list-item]
+
+    def effective(self) -> tuple[list[Tensor], Tensor]:
+        """The weights W ⊙ K of each layer, and Σ ‖K‖² over them."""
+        weights, squares = zip(*(layer.effective() for layer in self.layers), strict=True)
+        return list(weights), torch.stack(squares).sum()
+
+    def encode(self, block: Block, weights: Sequence[Tensor] | None = None) -> Float[Tensor, "rows hidden"]:
+        """All layers but the last, for sparse rows; absent cells count as 0."""
+        weight = self.input.weight if weights is None else weights[0]
+        return self.go_on(times_dense(block, weight) + self.input.bias, weights)
+
+    def go_on(self, x: Float[Tensor, "rows first"], weights: Sequence[Tensor] | None = None) -> Float[Tensor, "rows hidden"]:
+        """The same from what enters the first hidden layer."""
+        code = torch.sigmoid(x)
+        for j, layer in enumerate(self.between, start=1):
+            weight: Any = layer.weight if weights is None else weights[j]
+            code = torch.sigmoid(nn.functional.linear(code, weight, layer.bias))  # type: ignore[arg-type]
+        return code
+
+    def decode(self, code: Float[Tensor, "rows hidden"], at: Block | None = None, columns: Tensor | None = None,
+               weights: Sequence[Tensor] | None = None) -> Tensor:
+        """The last layer at the cells of `at`, or rows × these columns, or rows × all columns."""
+        if columns is not None:
+            return (self.output.effective(columns)[0] @ code.t() + self.output.bias[columns, None]).t()
+        weight = self.output.weight if weights is None else weights[-1]
+        if at is None:
+            return nn.functional.linear(code, weight, self.output.bias)
+        return observed(at, code, weight, self.output.bias)

@@ -1,0 +1,144 @@
+"""SparseFC: its objective against plain NumPy, what a kernel does and does not do, its special cases."""
+
+import numpy as np
+import pytest
+import torch
+
+import recollect as rc
+from recollect.errors import SettingError
+from recollect.kernels import Block
+from recollect.memory import Shape
+from recollect.models.sparsefc import SparseFC
+from recollect.run import Run
+from recollect.training.losses import add_ridge
+
+QUICK = {"hidden": (8, 6), "reg": 2.0, "reg_kernel": 0.02, "epochs": 40}
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def unfitted(ratings, **settings) -> SparseFC:
+    """A model with its network built and nothing learned; its places are far enough apart to see."""
+    model = SparseFC(**{"hidden": (3, 2), "init_places": 0.3, **settings})
+    model.given_ = ratings
+    torch.manual_seed(0)
+    model.net_ = model.build(ratings.n_users, ratings.n_items)
+    return model
+
+
+def whole(ratings, side) -> tuple[np.ndarray, np.ndarray]:
+    """The rating matrix with rows by side, and where it is known."""
+    dense, known = np.zeros((ratings.n_users, ratings.n_items)), np.zeros((ratings.n_users, ratings.n_items), bool)
+    dense[ratings.user, ratings.item], known[ratings.user, ratings.item] = ratings.value, True
+    return (dense, known) if side == "user" else (dense.T, known.T)
+
+
+@pytest.mark.parametrize("side", ["item", "user"])
+def test_the_objective_equals_the_dense_statement(few, side):
+    model = unfitted(few, side=side, reg=0.7, reg_kernel=0.4)
+    net = model.net_
+    total, count = model.loss(net, model.block(few.rows(side)))
+    total.backward()
+    penalty = sum(add_ridge(weight, reg) for weight, reg in model.penalty(net))
+
+    r, known = whole(few, side)
+    W, u, v, b = zip(*((x.detach().double().numpy() for x in (layer.W, layer.u, layer.v, layer.bias)) for layer in net.layers),
+                     strict=True)
+    K = [np.maximum(0, 1 - ((a[:, None] - c) ** 2).sum(axis=2)) for a, c in zip(u, v, strict=True)]
+    first, second, last = (w * k for w, k in zip(W, K, strict=True))
+    h = sigmoid(sigmoid(r @ first + b[0]) @ second.T + b[1])
+    error = np.where(known, h @ last.T + b[2] - r, 0)
+    squares = (error**2).sum() + 0.2 * sum((k**2).sum() for k in K)
+
+    assert count == len(few)
+    assert float(total.detach()) == pytest.approx(squares, rel=1e-5)
+    assert penalty == pytest.approx(0.35 * sum((w**2).sum() for w in W), rel=1e-5)
+    np.testing.assert_allclose(net.output.bias.grad, 2 * error.sum(axis=0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(net.output.W.grad, 2 * (error.T @ h) * K[2] + 0.7 * W[2], rtol=1e-4, atol=1e-5)
+
+
+def test_a_weight_between_units_far_apart_is_cut_off(few):
+    """The input of a user whose place is far from every unit's changes no code."""
+    net = unfitted(few, init_places=0.01).net_
+    with torch.no_grad():
+        net.input.u[1] = 5.0
+    assert (net.input.weight[1] == 0).all()
+    assert (net.input.weight[0] != 0).all()
+    for value in (1.0, 5.0):
+        row = Block(np.array([0, 2]), np.array([0, 1]), np.array([3, value], np.float32), n_columns=3)
+        alone = Block(np.array([0, 1]), np.array([0]), np.array([3], np.float32), n_columns=3)
+        torch.testing.assert_close(net.encode(row), net.encode(alone))
+
+
+def test_a_penalty_on_kernels_moves_units_apart(planted_small):
+    """Without one, nothing pulls at the places of units but the fit."""
+    def mean_kernel(reg_kernel: float) -> float:
+        model = SparseFC(**{**QUICK, "reg_kernel": reg_kernel, "init_places": 0.1}).fit(planted_small.ratings)
+        _, squares = model.net_.effective()
+        return float(squares.detach()) / sum(layer.W.numel() for layer in model.net_.layers)
+
+    assert mean_kernel(5.0) < 0.6 * mean_kernel(0.0)
+
+
+def test_the_weights_that_new_people_are_solved_with_are_the_effective_ones(planted_small):
+    model = SparseFC(**{**QUICK, "init_places": 0.3}).fit(planted_small.ratings)
+    layer = model.net_.output
+    assert not torch.allclose(layer.weight, layer.W)
+    columns = torch.cat([layer.weight, layer.bias[:, None]], dim=1).detach().double()
+    torch.testing.assert_close(model.columns().middle, columns.mean(dim=0))
+
+
+def test_the_error_that_is_left_is_that_on_train_without_the_penalty(planted_small):
+    ratings = planted_small.ratings
+    model = SparseFC(**{**QUICK, "reg_kernel": 0.2, "clip": False}).fit(ratings)
+    error = float(np.mean((model.predict(ratings.user, ratings.item) - ratings.value) ** 2))
+    assert model.columns().variance == pytest.approx(max(error, 0.01 * ratings.variance), rel=1e-4)
+    assert model.history_.epochs[-1]["train_loss"] > error + 0.01
+
+
+def test_every_layer_has_weights_places_and_biases(few):
+    model = unfitted(few, hidden=(5, 4), places=2)
+    n, sizes = few.n_users, [(few.n_users, 5), (5, 4), (4, few.n_users)]
+    assert sum(p.numel() for p in model.net_.parameters()) == sum(a * b + 2 * (a + b) for a, b in sizes) + 5 + 4 + n
+
+
+def test_one_hidden_layer_and_a_number_are_the_same(planted_small):
+    a, b = (SparseFC(**{**QUICK, "hidden": hidden}).fit(planted_small.ratings, run=Run(threads=1)) for hidden in (6, (6,)))
+    u, i = planted_small.ratings.user, planted_small.ratings.item
+    np.testing.assert_array_equal(a.predict(u, i), b.predict(u, i))
+
+
+def test_an_interrupted_fit_goes_on_to_the_same_end(planted_small, tmp_path):
+    split = rc.random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
+    straight = SparseFC(**QUICK).fit(split.train, split.valid, Run(threads=1))
+
+    def stop(figures: dict[str, float]) -> None:
+        if figures["epoch"] == 15:
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        SparseFC(**QUICK).fit(split.train, split.valid, Run(threads=1, folder=tmp_path, snapshot_seconds=0, watchers=(stop,)))
+    again = SparseFC(**QUICK).fit(split.train, split.valid, Run(threads=1, folder=tmp_path, resume=True))
+    assert again.history_.best_epoch == straight.history_.best_epoch
+    found, expected = (model.predict(split.test.user, split.test.item) for model in (again, straight))
+    np.testing.assert_allclose(found, expected, atol=1e-3)     # the gradient is worked out anew: rounding
+
+
+def test_the_kernels_are_counted_in_the_memory(few):
+    host = SparseFC().memory(Shape.of(few)).host
+    assert host["kernels"] == 2 * host["parameters"]
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"hidden": ()}, "hidden is one or more sizes"),
+    ({"places": 0}, "places a number of dimensions"),
+    ({"reg": -1.0}, "reg and reg_kernel are 0 or more"),
+    ({"init_places": 0.0}, "init_places above 0"),
+    ({"side": "both"}, "side is"),
+    ({"epochs": 0}, "epochs must be 1 or more"),
+])
+def test_settings_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
+        SparseFC(**settings)
