@@ -1,5 +1,5 @@
-"""Factor models on MovieLens 1M: turns of ALS, passes of descent and steps of ConvMF's filters, each beside plain PyTorch; and, where
-the films' texts are found, a whole fit of ConvMF in a process of its own."""
+"""Factor models on MovieLens 1M: turns of ALS, passes of descent and steps of ConvMF's filters, each beside plain PyTorch; and,
+where the films' texts are found, a whole fit of ConvMF in a process of its own."""
 
 import statistics
 from typing import Any

@@ -173,8 +173,8 @@ def draw(found: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=150)
 
 
-def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, predict, fit, epochs, big, folds, deeprec, factors; "
-                                                                 "the first four if nothing is named.")] = None,
+def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, predict, fit, epochs, big, folds, deeprec, "
+                                                                 "factors; the first four if nothing is named.")] = None,
          peer: Annotated[str | None, typer.Option(help="For deeprec: a command that fits another implementation and prints a "
                                                        "JSON line with rmse and notes.seconds_per_epoch.")] = None,
          share: Annotated[float, typer.Option(help="Share of the users of the Netflix shape; 1 is all.")] = 0.05) -> None:

@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import platform
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -24,8 +26,7 @@ from recollect.experiment.file import Cut, Entry
 from recollect.files import checksum, replacing
 
 FORMAT = 1
-MADE_BY = ("data/*.py", "kernels/*.py", "training/*.py", "evaluation/metrics.py", "evaluation/protocol.py", "model.py",
-           "rowmodel.py", "factormodel.py", "textmodel.py", "nn.py")   # what all figures depend on; reading is in the fingerprint
+MADE_BY = ("evaluation/metrics.py", "evaluation/protocol.py")      # and the model's file, and whatever these import
 SOURCE = Path(__file__).parents[1]
 
 
@@ -116,12 +117,32 @@ def is_old(record: dict[str, Any]) -> bool:
 
 @cache
 def source_digest(model: str) -> str:
-    """16 hexadecimal digits of the source files that the figures of this model depend on."""
-    own = [] if ":" in model else [SOURCE / "models" / f"{model}.py"]
+    """16 hexadecimal digits of the source files that the figures of this model depend on: reading is in the fingerprint."""
+    own = [] if ":" in model else [f"models/{model}.py"]
     found = hashlib.sha256()
-    for path in sorted([*(path for pattern in MADE_BY for path in SOURCE.glob(pattern)), *own]):
-        found.update(f"{path.relative_to(SOURCE).as_posix()}\0".encode() + path.read_bytes())
+    for name in sorted(_with_imports([*MADE_BY, *own])):
+        found.update(f"{name}\0".encode() + (SOURCE / name).read_bytes())
     return found.hexdigest()[:16]
+
+
+def _with_imports(names: Iterable[str]) -> set[str]:
+    """These source files, those of ours that they import, those that these import, and so on."""
+    found, waiting = set(), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _imports(SOURCE / name)
+    return found
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("recollect."):
+            home = "/".join(str(node.module).split(".")[1:])
+            places = [home, *(f"{home}/{alias.name}" for alias in node.names)]
+            files = (f"{place}{end}" for place in places for end in (".py", "/__init__.py"))
+            yield from (file for file in files if (SOURCE / file).is_file())
 
 
 def made_by(model: str) -> dict[str, Any]:
