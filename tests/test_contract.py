@@ -23,6 +23,7 @@ QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80},
          "cdl": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "offsets": True, "epochs": 15, "hidden": (8,), "text_epochs": 2,
                  "batch_size": 20},
          "pmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15},
+         "biased_mf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "init": 0.1, "decay": 1.0, "epochs": 60},
          "convmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "offsets": True, "epochs": 15, "embedding": 8, "filters": 8,
                     "hidden": 8, "windows": (1, 2), "text_epochs": 3, "learning_rate": 0.01, "batch_size": 20}}
 EVERY = Reading(stop_words=None, most=1.0)    # word, of documents too short to lose one
@@ -40,6 +41,7 @@ VARIANTS = [(name, {}) for name in names()] + [
       for loss in ("weighted", "logistic", "multinomial")),
     ("pmf", {"offsets": False, "center": True}), ("pmf", {"absent": 0.1, "offsets": False}),
     ("pmf", {"reg_power": 0.5, "refit": True}), ("pmf", {"solver": "sgd", "learning_rate": 0.02, "epochs": 60}),
+    ("biased_mf", {"solver": "als", "reg_power": 0.5, "refit": True}),
     ("convmf", {"mask": False, "length": 40}), ("convmf", {"item_weights": True, "refit": True}),
     ("convmf", {"absent": 0.1, "offsets": False}), ("ctr", {"absent": 0.1, "offsets": False}),
     ("cdl", {"absent": 0.1, "offsets": False, "pretrain_epochs": 2}), ("ctr", {"refine": False, "refit": True}),
