@@ -1,7 +1,8 @@
 """FactorModel: a few numbers per user and per item, whose product is the rating; solved by alternating least squares.
 
-    FactorModel      U · V, with or without offsets      PMF
-    └── TextModel    V is pulled towards what a text says, in `textmodel`
+    FactorModel                U · V, with or without offsets
+    ├── PlainFactorModel       from ratings alone: exact turns, or descent along gradients    PMF, BiasedMF
+    └── TextModel              V is pulled towards what a text says, in `textmodel`
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ from torch import Tensor, nn
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.rows import Rows
-from recollect.errors import SettingError
+from recollect.errors import SettingError, unknown
 from recollect.kernels import Block
 from recollect.kernels.ridge import ridge
 from recollect.memory import Memory, Shape, of_factors
-from recollect.model import PairModel
+from recollect.model import Model, PairModel
 from recollect.nn import Factors
 from recollect.ranking import mean_ndcg
 from recollect.run import Run
 from recollect.training import als, epochs
+from recollect.training.sgd import Descend
 from recollect.training.watch import History, Measure
 
+SOLVERS = ("als", "sgd")
 VALID_N = 100     # places of a ranking that validation looks at, as in Liang et al. 2018
 
 
@@ -119,27 +122,15 @@ class FactorModel(PairModel):
 
     def validation(self, train: Ratings, valid: Ratings | None) -> Measure | None:
         """What a fit is stopped by: the RMSE on `valid`, of events their NDCG; None without any."""
-        if valid is None or not len(valid):
-            return None
-        if self.absent:
+        if self.absent and valid is not None and len(valid):
             return Measure(f"valid_ndcg@{VALID_N}", partial(mean_ndcg, self, valid, train, n=VALID_N), better="higher")
-
-        def rmse() -> float:
-            return float(np.sqrt(np.mean((self.predict(valid.user, valid.item).astype(np.float64) - valid.value) ** 2)))
-
-        return Measure("valid_rmse", rmse, par=float(np.sqrt(np.mean((valid.value - train.mean) ** 2))))
+        return valid_rmse(self, train, valid)
 
     # --- predicting -----------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
         """See Model."""
-        new = (self.given_.count("user") == 0)[user]
-        factors = self.net_.user[torch.as_tensor(np.asarray(user, np.int64), device=self.net_.user.device)]
-        found: np.ndarray = self.net_.everywhere(factors).cpu().numpy()
-        if new.any():
-            found[new] = self.fold_in(given.by_user.take(np.asarray(user)[new]))
-        return found
+        return tables(self, user, given)
 
     @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
@@ -157,6 +148,69 @@ class FactorModel(PairModel):
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """Factors without offsets, less their mean."""
-        factors = (self.net_.user if side == "user" else self.net_.item)[:, :self.factors].cpu().numpy()
-        known = self.known_items() if side == "item" else self.given_.count("user") > 0
-        return factors - factors[known].mean(axis=0)
+        return centred(self, side, self.factors)
+
+
+def valid_rmse(model: Model, train: Ratings, valid: Ratings | None) -> Measure | None:
+    """What a model of ratings is stopped by; None without any."""
+    if valid is None or not len(valid):
+        return None
+
+    def rmse() -> float:
+        found = model.predict(valid.user, valid.item, times=valid.time).astype(np.float64)
+        return float(np.sqrt(np.mean((found - valid.value) ** 2)))
+
+    return Measure("valid_rmse", rmse, par=float(np.sqrt(np.mean((valid.value - train.mean) ** 2))))
+
+
+@torch.no_grad()
+def tables(model: Model, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+    """`scores` of a model whose `net_` is Factors; who was not there in fitting is folded in."""
+    net, user = model.net_, np.asarray(user, np.int64)
+    new = (model.given_.count("user") == 0)[user]
+    found: np.ndarray = net.everywhere(net.user[torch.as_tensor(user, device=net.user.device)]).cpu().numpy()
+    if new.any():
+        found[new] = model.fold_in(given.by_user.take(user[new]))
+    return found
+
+
+def centred(model: Model, side: Side, k: int) -> Float32[np.ndarray, "rows k"]:
+    """`vectors` of such a model: the k factors without offsets, less their mean."""
+    factors: np.ndarray = (model.net_.user if side == "user" else model.net_.item)[:, :k].cpu().numpy()
+    known = model.known_items() if side == "item" else model.given_.count("user") > 0
+    return factors - factors[known].mean(axis=0)
+
+
+@dataclass(kw_only=True, eq=False)
+class PlainFactorModel(FactorModel):
+    """A factor model of ratings alone: solved exactly, users and items in turn, or by descent a rating at a time."""
+
+    solver: str = "als"              # exact turns; or "sgd"
+    learning_rate: float = 0.01      # SGD only
+    decay: float = 1.0               # SGD only: what the learning rate is multiplied by after each epoch
+
+    def check(self) -> None:
+        """Refuse settings that cannot work."""
+        super().check()
+        if self.solver not in SOLVERS:
+            raise unknown("solver", self.solver, SOLVERS)
+        if self.solver == "sgd" and self.absent:
+            raise SettingError("SGD visits ratings one by one, and with absent above 0 every pair counts; use solver=\"als\".")
+        if self.learning_rate <= 0 or not 0 < self.decay <= 1:
+            raise SettingError(f"learning_rate is above 0 and decay above 0 and at most 1, found {self.learning_rate} and "
+                               f"{self.decay}.")
+
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        """See FactorModel; gradients need users' factors to begin with."""
+        net: Any = super().build(n_users, n_items)
+        if self.solver == "sgd":
+            nn.init.normal_(net.user, std=self.init)
+            net.user[:, self.factors:] = net.item[:, self.factors:] = 0
+        return net
+
+    def learner(self, train: Ratings) -> epochs.Learner:
+        """See FactorModel."""
+        if self.solver == "als":
+            return super().learner(train)
+        return Descend(self.net_, train, reg_user=self.reg("user", train.count("user")), reg_item=self.item_reg(train),
+                       learning_rate=self.learning_rate, decay=self.decay)
