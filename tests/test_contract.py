@@ -19,23 +19,25 @@ QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80},
          "deeprec": {"hidden": (12, 16), "dropout": 0.2, "center": True, "optimizer": "adam", "learning_rate": 0.03,
                      "batch_size": 40, "epochs": 30},
          "sparsefc": {"hidden": (20, 20), "reg": 1.0, "reg_kernel": 0.01, "epochs": 150},
-         "ctr": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "offsets": True, "epochs": 15, "passes": 20},
-         "cdl": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "offsets": True, "epochs": 15, "hidden": (8,), "text_epochs": 2,
+         "glocalk": {"hidden": 20, "reg": 1.0, "reg_kernel": 0.01, "pretrain_epochs": 80, "epochs": 80, "dot_scale": 0.02},
+         "ctr": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15, "passes": 20},
+         "cdl": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15, "hidden": (8,), "text_epochs": 2,
                  "batch_size": 20},
          "bayes_mf": {"factors": 3, "epochs": 60, "burn_in": 4, "kept": 20},
          "pmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15},
          "biased_mf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "init": 0.1, "decay": 1.0, "epochs": 60},
-         "convmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "offsets": True, "epochs": 15, "embedding": 8, "filters": 8,
+         "convmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15, "embedding": 8, "filters": 8,
                     "hidden": 8, "windows": (1, 2), "text_epochs": 3, "learning_rate": 0.01, "batch_size": 20}}
 EVERY = Reading(stop_words=None, most=1.0)    # word, of documents too short to lose one
 WITHOUT_TASTE = {"bias", "popularity"}
+ROWS_OF_ITEMS = {"glocalk"}
 VARIANTS = [(name, {}) for name in names()] + [
     ("autorec", {"side": "user", "center": True}), ("autorec", {"center": True}), ("autorec", {"hidden": (12, 6, 12)}),
     ("autorec", {"output_activation": "sigmoid"}),
     ("autorec", {"optimizer": "adam", "batch_size": 40, "learning_rate": 0.02, "epochs": 40, "input_dropout": 0.1}),
     ("autorec", {"optimizer": "rprop", "refit": True}),
     ("sparsefc", {"side": "user", "center": True}), ("sparsefc", {"hidden": 12, "init_places": 0.1, "refit": True}),
-    ("deeprec", {"side": "item"}), ("deeprec", {"tied": True, "refeed": 1}),
+    ("glocalk", {"refit": True}), ("deeprec", {"side": "item"}), ("deeprec", {"tied": True, "refeed": 1}),
     ("deeprec", {"refeed": 2, "refeed_target": "input", "refit": True}),
     ("deeprec", {"last_activation": True, "activation": "lrelu", "refeed": 1, "refeed_share": 0.5}),
     *(("deeprec", {"loss": loss, "center": False, "activation": "tanh", "refit": loss == "logistic", "epochs": 15})
