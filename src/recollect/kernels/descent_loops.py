@@ -20,7 +20,7 @@ def _next(state):
 
 @njit
 @no_type_check
-def _shuffle(order, state):
+def shuffle(order, state):
     """A random order of the numbers from 0 on."""
     for j in range(len(order)):
         order[j] = j
@@ -46,7 +46,7 @@ def descend(cells, user, item, value, U, V, b_user, b_item, reg_user, reg_item, 
             cell = g * groups + (g + diagonal) % groups
             first, n = cells[cell], cells[cell + 1] - cells[cell]
             order = np.empty(n, np.int32)
-            _shuffle(order, (np.uint64(seed) + np.uint64(cell + 1)) * np.uint64(0x9E3779B97F4A7C15) | np.uint64(1))
+            shuffle(order, (np.uint64(seed) + np.uint64(cell + 1)) * np.uint64(0x9E3779B97F4A7C15) | np.uint64(1))
             for j in order:
                 a, b = np.int64(user[first + j]), np.int64(item[first + j])
                 x, y, dot = a * width, b * width, zero()

@@ -1,0 +1,19 @@
+"""SVDpp: SVD++, biased matrix factorisation in which the items someone rated tell of their taste, whatever the ratings.
+
+Source: Koren. "Factorization Meets the Neighborhood: a Multifaceted Collaborative Filtering Model." KDD 2008, section 4.
+Differs: a user's ratings are visited together, the users in random order; the steps are the paper's, but the y_j get all of
+theirs when the user is done (see `kernels.svdpp_loops`). p, q and y have a λ each, and those of p and q grow slower than the
+ratings (`reg_power`). N(u) are the items rated in train. The paper's steps (gamma .007, lambda_6 .005, lambda_7 .015) are
+`SVDpp(learning_rate=0.007, decay=0.9, reg_offset=0.005, reg_user=0.015, reg_item=0.015, reg_implied=0.015, reg_power=1.0)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recollect.tastemodel import TasteModel
+
+
+@dataclass(kw_only=True, eq=False)
+class SVDpp(TasteModel):
+    """mu + b_u + b_i + q_i · (p_u + |N(u)|^-1/2 Σ y_j), equation 15."""
