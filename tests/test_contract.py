@@ -26,6 +26,8 @@ QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80},
          "bayes_mf": {"factors": 3, "epochs": 60, "burn_in": 4, "kept": 20},
          "pmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15},
          "biased_mf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "init": 0.1, "decay": 1.0, "epochs": 60},
+         **dict.fromkeys(("svdpp", "timesvdpp"), {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "init": 0.1,
+                                                  "decay": 1.0, "epochs": 60}),
          "convmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15, "embedding": 8, "filters": 8,
                     "hidden": 8, "windows": (1, 2), "text_epochs": 3, "learning_rate": 0.01, "batch_size": 20}}
 EVERY = Reading(stop_words=None, most=1.0)    # word, of documents too short to lose one
@@ -45,6 +47,7 @@ VARIANTS = [(name, {}) for name in names()] + [
     ("pmf", {"offsets": False, "center": True}), ("pmf", {"absent": 0.1, "offsets": False}),
     ("pmf", {"reg_power": 0.5, "refit": True}), ("pmf", {"solver": "sgd", "learning_rate": 0.02, "epochs": 60}),
     ("biased_mf", {"solver": "als", "reg_power": 0.5, "refit": True}),
+    ("svdpp", {"refit": True}), ("timesvdpp", {"day_factors": True, "frequency": True, "refit": True}),
     ("bayes_mf", {"bags": False, "refit": True}),
     ("convmf", {"mask": False, "length": 40}), ("convmf", {"item_weights": True, "refit": True}),
     ("convmf", {"absent": 0.1, "offsets": False}), ("ctr", {"absent": 0.1, "offsets": False}),
@@ -86,7 +89,8 @@ def planted_small(planted_small):
 
 @pytest.fixture(scope="module")
 def checkerboard(checkerboard):
-    return rc.with_texts(checkerboard, {f"i{j}": ("even number", "odd one")[j % 2] for j in range(40)}, reading=EVERY)
+    dated = dataclasses.replace(checkerboard, time=np.arange(len(checkerboard)))
+    return rc.with_texts(dated, {f"i{j}": ("even number", "odd one")[j % 2] for j in range(40)}, reading=EVERY)
 
 
 @pytest.fixture
@@ -256,7 +260,7 @@ def test_folding_in_a_fitted_user_resembles_their_predictions(model, parts):
 
 def test_one_user_only_is_an_error(model):
     alone = Ratings(np.zeros(3, np.int32), np.arange(3, dtype=np.int32), np.ones(3, np.float32), Vocab(["a"]),
-                    Vocab(["x", "y", "z"]), implicit="events" in model.needs)
+                    Vocab(["x", "y", "z"]), time=np.arange(3), implicit="events" in model.needs)
     alone = rc.with_texts(alone, {"x": "alone", "y": "again"}, reading=EVERY)
     with pytest.raises(DataError, match="at least 2 users, found 1"):
         model.fit(alone)
