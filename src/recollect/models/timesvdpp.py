@@ -32,11 +32,11 @@ BASE, LEVELS = 6.76, 8     # a day with so many ratings to the power n is of lev
 class Moments:
     """When the ratings of some pairs are given."""
 
-    def __init__(self, days: Days, user: np.ndarray, day: np.ndarray, *, bins: int, power: float) -> None:
+    def __init__(self, days: Days, user: np.ndarray, day: np.ndarray, *, bins: int, power: float, device: torch.device) -> None:
         slot = days.slot(user, day)
-        self.slot, self.drift = torch.from_numpy(slot), torch.from_numpy(days.drift(user, day, power=power))
-        self.bin = torch.from_numpy(days.bin(day, n=bins))
-        self.level = torch.from_numpy(np.minimum(np.log(days.often(slot)) / np.log(BASE), LEVELS - 1).astype(np.int64))
+        level = np.minimum(np.log(days.often(slot)) / np.log(BASE), LEVELS - 1).astype(np.int64)
+        self.slot, self.drift, self.bin, self.level = (
+            torch.as_tensor(x, device=device) for x in (slot, days.drift(user, day, power=power), days.bin(day, n=bins), level))
 
 
 class TimedTastes(Tastes):
@@ -146,15 +146,15 @@ class TimeSVDpp(TasteModel):
         steps[5, 0] *= self.frequency
         slot = days.slot(train.user, train.time // SECONDS)[train.entry("user")]
         at = self.moments(days.user, days.day)
-        part, level = (np.append(x.numpy(), 0).astype(np.int32) for x in (at.bin, at.level))
-        return Time(slot=slot.astype(np.int32), drift=np.append(at.drift.numpy(), np.float32(0)), bin=part, level=level,
+        drift, part, level = (np.pad(x.cpu().numpy(), (0, 1)) for x in (at.drift, at.bin, at.level))    # the last slot is no day
+        return Time(slot=slot.astype(np.int32), drift=drift, bin=part.astype(np.int32), level=level.astype(np.int32),
                     n_bins=self.bins, n_levels=LEVELS, steps=steps, day_factors=self.day_factors)
 
     # --- predicting -----------------------------------------------------------------------------------------------
 
     def moments(self, user: Int[np.ndarray, " pairs"], day: Int[np.ndarray, " pairs"]) -> Moments:
         """What the network needs to know of the days."""
-        return Moments(self.days, user, day, bins=self.bins, power=self.drift_power)
+        return Moments(self.days, user, day, bins=self.bins, power=self.drift_power, device=self.net_.user.device)
 
     def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
               ) -> Float32[np.ndarray, " pairs"]:
@@ -167,8 +167,9 @@ class TimeSVDpp(TasteModel):
         """See Model."""
         new = self.given_.count("user")[user] == 0
         out = np.empty(len(user), np.float32)
-        at = self.moments(user[~new], times[~new] // SECONDS)
-        out[~new] = self.net_.at(torch.from_numpy(user[~new]), torch.from_numpy(item[~new]), at).numpy()
+        at, device = self.moments(user[~new], times[~new] // SECONDS), self.net_.user.device
+        places = (torch.as_tensor(x[~new], device=device) for x in (user, item))
+        out[~new] = self.net_.at(*places, at).cpu().numpy()
         out[new] = folded_pairs(self, user[new], item[new], given)
         return out
 
@@ -177,7 +178,8 @@ class TimeSVDpp(TasteModel):
         """See Model."""
         user = np.asarray(user, np.int64)
         new = self.given_.count("user")[user] == 0
-        found: np.ndarray = self.net_.everything_at(torch.from_numpy(user), self.moments(user, self.days.latest(user))).numpy()
+        at, places = self.moments(user, self.days.latest(user)), torch.as_tensor(user, device=self.net_.user.device)
+        found: np.ndarray = self.net_.everything_at(places, at).cpu().numpy()
         if new.any():
             found[new] = self.fold_in(given.by_user.take(user[new]))
         return found
