@@ -26,8 +26,9 @@ QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80},
          "bayes_mf": {"factors": 3, "epochs": 60, "burn_in": 4, "kept": 20},
          "pmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15},
          "biased_mf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "init": 0.1, "decay": 1.0, "epochs": 60},
-         **dict.fromkeys(("svdpp", "timesvdpp"), {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "init": 0.1,
-                                                  "decay": 1.0, "epochs": 60}),
+         "svdpp": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "init": 0.1, "decay": 1.0, "epochs": 60},
+         "timesvdpp": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "init": 0.1, "decay": 1.0, "epochs": 60},
+         "rbm": {"hidden": 40, "levels": 5, "reg": 3.0, "learning_rate": 0.02, "decay": 0.98, "batch_size": 20, "epochs": 40},
          "convmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15, "embedding": 8, "filters": 8,
                     "hidden": 8, "windows": (1, 2), "text_epochs": 3, "learning_rate": 0.01, "batch_size": 20}}
 EVERY = Reading(stop_words=None, most=1.0)    # word, of documents too short to lose one
@@ -49,6 +50,8 @@ VARIANTS = [(name, {}) for name in names()] + [
     ("biased_mf", {"solver": "als", "reg_power": 0.5, "refit": True}),
     ("svdpp", {"refit": True}), ("timesvdpp", {"day_factors": True, "frequency": True, "refit": True}),
     ("bayes_mf", {"bags": False, "refit": True}),
+    ("rbm", {"side": "user"}), ("rbm", {"conditional": True, "side": "user", "refit": True}),
+    ("rbm", {"ordered": False, "optimizer": "sgd", "learning_rate": 0.1, "sample": False}),
     ("convmf", {"mask": False, "length": 40}), ("convmf", {"item_weights": True, "refit": True}),
     ("convmf", {"absent": 0.1, "offsets": False}), ("ctr", {"absent": 0.1, "offsets": False}),
     ("cdl", {"absent": 0.1, "offsets": False, "pretrain_epochs": 2}), ("ctr", {"refine": False, "refit": True}),
@@ -284,7 +287,7 @@ def test_beats_the_bias_model_on_planted_tastes(of_ratings):
     bias = rmse(find("bias")().fit(parts.train), parts.test)
     for name in set(names()) - WITHOUT_TASTE:
         sides = "side" in settings(find(name)) and name not in ROWS_OF_ITEMS
-        ways = [{"side": "item"}, {"side": "user", "center": True}] if sides else [{}]
+        ways = [{"side": "item"}, {"side": "user", "center": name != "rbm"}] if sides else [{}]
         for way in ways:
             model = make(name, **{**way, **QUICK[name]}).fit(parts.train, parts.valid)
             assert rmse(model, parts.test) < 0.9 * bias, (name, way)

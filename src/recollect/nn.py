@@ -284,7 +284,7 @@ class KernelAutoencoder(nn.Module):
     @property
     def layers(self) -> list[KernelLayer]:
         """First to last."""
-        return [self.input, *self.between, self.output]  # type: ignore[list-item]
+        return [self.input, *self.between, self.output]
 
     def effective(self) -> tuple[list[Tensor], Tensor]:
         """The weights W ⊙ K of each layer, and Σ ‖K‖² over them."""

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
+from scipy.special import ndtr
 
 import recollect as rc
 from recollect.data.ratings import Ratings
@@ -87,6 +89,67 @@ def test_a_good_day_is_seen():
     assert model.predict(*pairs)[0] == pytest.approx(odd if last % 2 else even, abs=0.2)
 
 
+@pytest.fixture(scope="module")
+def stars():
+    """Five stars, the lowest rare: not normal at all."""
+    made = planted(150, 100, 5000, rank=2, noise=0.8, seed=5, step=1.0)
+    return rc.random_split(made.ratings, test=0.2, valid=0.1, seed=0)
+
+
+@pytest.fixture(scope="module")
+def probit(stars):
+    return rc.make("bayes_mf", **QUICK, probit=True).fit(stars.train, stars.valid)
+
+
+def test_levels_between_cut_points_predict_as_well_as_numbers(stars, probit):
+    plain = rc.make("bayes_mf", **QUICK).fit(stars.train)
+    assert rc.held_out(probit, stars.test)["rmse"] == pytest.approx(rc.held_out(plain, stars.test)["rmse"], rel=0.03)
+    assert rc.held_out(probit, stars.valid)["rmse"] == pytest.approx(probit.history_.best_valid, abs=0.01)
+
+
+def test_cut_points_ascend_in_every_draw(probit):
+    assert (probit.net_.cut.diff(dim=1) > 0).all()
+
+
+def test_chances_of_levels_are_those_of_a_normal_number_between_cut_points(probit):
+    chance = probit.net_.chances(torch.tensor([0.3]), probit.net_.cut[0])[0].numpy()
+    edges = np.concatenate([[-np.inf], probit.net_.cut[0], [np.inf]])
+    np.testing.assert_allclose(chance, np.diff(ndtr(edges - 0.3)), atol=1e-6)
+    expected = probit.net_.expected(torch.tensor([0.3]), probit.net_.cut[0])
+    assert expected.item() == pytest.approx(chance @ np.arange(1, 6), abs=1e-5)
+
+
+def test_the_moments_are_those_of_the_chances(stars, probit):
+    user, item = (torch.from_numpy(x[:50]).long() for x in (stars.test.user, stars.test.item))
+    chance, levels = probit.net_.level_chances(user, item).numpy(), np.arange(1, 6)
+    mean, std = (x.numpy() for x in probit.net_.moments(user, item))
+    np.testing.assert_allclose(mean, chance @ levels, atol=1e-4)
+    np.testing.assert_allclose(std, np.sqrt(chance @ levels**2 - (chance @ levels) ** 2), atol=1e-3)
+
+
+def test_intervals_of_levels_hold_as_many_ratings_as_they_say(stars, probit):
+    low, high = probit.predict_interval(stars.test.user, stars.test.item)
+    assert np.mean((low <= stars.test.value) & (stars.test.value <= high)) == pytest.approx(0.9, abs=0.05)
+    assert probit.predict_interval(np.array([-1]), np.array([0]))[0] < 3
+
+
+def test_someone_new_is_told_by_their_levels(stars, probit):
+    user = np.argsort(-stars.train.count("user"))[:5]
+    folded, fitted = probit.fold_in(stars.train.by_user.take(user)), probit.scores(user, stars.train)
+    assert np.abs(folded - fitted).mean() < 0.15
+
+
+def test_a_saved_model_of_levels_predicts_the_same(stars, probit, tmp_path):
+    rc.save(probit, tmp_path / "m")
+    np.testing.assert_array_equal(rc.load_model(tmp_path / "m").predict(stars.test.user, stars.test.item),
+                                  probit.predict(stars.test.user, stars.test.item))
+
+
+def test_ratings_without_steps_have_no_levels(parts):
+    with pytest.raises(DataError, match="takes ratings in steps"):
+        rc.make("bayes_mf", **QUICK, probit=True).fit(parts.train)
+
+
 def test_days_need_times(parts):
     with pytest.raises(DataError, match="needs the time"):
         rc.make("bayes_mf", **QUICK, time=True).fit(dataclasses.replace(parts.train, time=None))
@@ -111,8 +174,9 @@ def test_validation_is_of_the_mean_over_the_draws_so_far(parts, fitted):
     assert rc.held_out(every, parts.valid)["rmse"] == pytest.approx(every.history_.best_valid, abs=1e-3)
 
 
-def test_an_interrupted_fit_goes_on_to_the_bit(parts, tmp_path):
-    settings = {"factors": 3, "epochs": 12, "burn_in": 4, "kept": 6}
+@pytest.mark.parametrize("more", [{}, {"probit": True}, {"time": True, "bags": False}])
+def test_an_interrupted_fit_goes_on_to_the_bit(stars, more, tmp_path):
+    parts, settings = stars, {"factors": 3, "epochs": 12, "burn_in": 4, "kept": 6, **more}
 
     def stop(figures):
         if figures["epoch"] == 7:
@@ -137,7 +201,8 @@ def test_likeness_is_that_of_the_draws(fitted, parts):
 
 def test_settings_that_cannot_work_are_refused():
     for bad, told in (({"factors": 0}, "factors is 1 or more"), ({"burn_in": 200}, "no draw would count"),
-                      ({"alpha": 0.0}, "above 0"), ({"kept": 0}, "kept is 1 or more")):
+                      ({"alpha": 0.0}, "above 0"), ({"alpha": 1.0, "probit": True}, "leave alpha out"),
+                      ({"kept": 0}, "kept is 1 or more")):
         with pytest.raises(SettingError, match=told):
             rc.make("bayes_mf", **bad)
     with pytest.raises(SettingError, match="level is a probability"):

@@ -9,7 +9,7 @@ from recollect.data.sources.planted import planted, planted_texts
 from recollect.data.vectors import WordVectors
 from recollect.errors import DataError, SettingError
 
-QUICK = {"factors": 3, "reg_user": 0.3, "reg_item": 3.0, "offsets": True, "epochs": 20, "patience": None, "embedding": 8,
+QUICK = {"factors": 3, "reg_user": 0.3, "reg_item": 3.0, "reg_power": 0.0, "epochs": 20, "patience": None, "embedding": 8,
          "filters": 8, "hidden": 8, "windows": (1, 2), "text_epochs": 5, "learning_rate": 0.01, "batch_size": 20, "dropout": 0.0}
 
 

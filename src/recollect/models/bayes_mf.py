@@ -7,7 +7,8 @@ noise is drawn, too; the paper holds it at 2. Rows without ratings do not tell o
 Koren ("On the Difficulty of Evaluating Baselines", 2019) found to win: each item has a second vector for those who rated it, and
 each user one for what they rated. Their sum over √n is the prior mean of the one that holds them, as in Macau (Simm et al. 2017),
 with a Normal-Wishart prior of its own; in libFM bags are features beside the factors, and vectors of one side also multiply each
-other. `time` adds a vector of each day, which multiplies users' and items' as in libFM.
+other. `time` adds a vector of each day, which multiplies users' and items' as in libFM; `probit` has ratings as levels between
+cut points (Albert and Chib 1993, 2001). Not each draw is clipped to the scale but their mean: a difference of 0.0002.
 """
 
 from __future__ import annotations
@@ -25,18 +26,21 @@ from torch import nn
 from recollect.catalogue import settings
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.rows import Rows
-from recollect.errors import SettingError
+from recollect.errors import DataError, SettingError
 from recollect.kernels import gibbs
 from recollect.memory import Memory, Shape, of_factors
 from recollect.model import PairModel, folded_pairs
 from recollect.run import Run
-from recollect.training import epochs
+from recollect.training import epochs, truncated
 from recollect.training.gibbs import Gaussian, Noise, Sampler
+from recollect.training.ordinal import Ordinal, bounds
 from recollect.training.samples import Samples
 from recollect.training.watch import History
 
-DAY = 86_400     # seconds
-AT_ONCE = 1 << 16   # pairs
+DAY = 86_400          # seconds
+AT_ONCE = 1 << 16     # pairs
+MOST_LEVELS = 100     # of probit
+TURNS = 8             # of fold-in with probit: the latent numbers' means, then the vectors
 
 
 @dataclass(kw_only=True, eq=False)
@@ -46,10 +50,11 @@ class BayesMF(PairModel):
     factors: int = 32              # D
     bags: bool = True              # also learn from who rated what, whatever the rating
     time: bool = False             # a vector for each day, too
+    probit: bool = False           # ratings are levels between cut points of a latent number, which the factors say
     alpha: float | None = None     # precision of the noise; None: drawn
     init: float = 0.1              # standard deviation of the factors at the start
     epochs: int = 200              # draws of everything
-    burn_in: int = 20              # the first so many do not count
+    burn_in: int = 10              # the first so many do not count
     kept: int = 60                 # draws that predictions are the mean of, evenly spread over those that count
 
     @property
@@ -65,6 +70,8 @@ class BayesMF(PairModel):
         if not 0 <= self.burn_in < self.epochs:
             raise SettingError(f"burn_in is 0 or more and less than epochs, found {self.burn_in} of {self.epochs}: no draw would "
                                "count.")
+        if self.probit and self.alpha is not None:
+            raise SettingError(f"The latent numbers of probit have noise of precision 1; leave alpha out (it is {self.alpha}).")
         if self.init <= 0 or (self.alpha is not None and self.alpha <= 0):
             raise SettingError(f"init and alpha are above 0, found {self.init} and {self.alpha}.")
 
@@ -79,20 +86,33 @@ class BayesMF(PairModel):
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """Room for the draws that are kept."""
         return Samples(min(self.kept, self.epochs - self.burn_in), n_users=n_users, n_items=n_items, n_days=len(self._days()),
-                       k=self.factors + 1, n_levels=0, bags=self.bags)
+                       k=self.factors + 1, n_levels=len(self._levels()), bags=self.bags)
 
     def _days(self) -> Int64[np.ndarray, " days"]:
         """The days of which there are ratings."""
         times = self.given_.time if self.time else None
         return np.empty(0, np.int64) if times is None else np.unique(times // DAY)
 
+    def _levels(self) -> Float32[np.ndarray, " levels"]:
+        """The ratings that there are, for `probit`."""
+        if not self.probit:
+            return np.empty(0, np.float32)
+        assert isinstance(self.given_, Ratings)
+        levels = np.unique(self.given_.value)
+        if not 2 <= len(levels) <= MOST_LEVELS:
+            raise DataError(f"probit takes ratings in steps, 2 to {MOST_LEVELS} of them, and there are {len(levels):,} different "
+                            "ones; use probit=False.")
+        return levels
+
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Draw so many times."""
         assert isinstance(train, Ratings)
         net: Samples = self.net_
         valid = valid if valid is not None and len(valid) else None
-        net.mu.fill_(train.mean)
-        net.spread.fill_(max(1e-6, train.variance ** 0.5))
+        net.levels.copy_(torch.from_numpy(self._levels()))
+        if not self.probit:
+            net.mu.fill_(train.mean)
+            net.spread.fill_(max(1e-6, train.variance ** 0.5))
         net.days.copy_(torch.from_numpy(self._days()))
         day = self._day(train.time, len(train))
         net.last_day.copy_(torch.from_numpy(_last(train, day, unknown=len(net.days))))
@@ -105,11 +125,18 @@ class BayesMF(PairModel):
         return history
 
     def _noise(self, train: Ratings) -> Noise:
+        if self.probit:
+            return Ordinal(self._level(train.value), len(self.net_.levels))
         return Gaussian(self._latent(train.value), None if self.alpha is None else self.alpha * self.net_.spread.item() ** 2)
 
     def _latent(self, value: Float32[np.ndarray, " ratings"]) -> Float32[np.ndarray, " ratings"]:
         """Ratings less their mean, in units of their spread."""
         return (value - np.float32(self.net_.mu.item())) / np.float32(self.net_.spread.item())
+
+    def _level(self, value: Float32[np.ndarray, " ratings"]) -> Int64[np.ndarray, " ratings"]:
+        """The level of each rating: the nearest there is."""
+        levels = self.net_.levels.cpu().numpy()
+        return np.searchsorted((levels[1:] + levels[:-1]) / 2, value)
 
     def _day(self, times: np.ndarray | None, n: int) -> Int64[np.ndarray, " ratings"]:
         """The row of each rating's day; the last one where nothing is known of the day."""
@@ -124,12 +151,12 @@ class BayesMF(PairModel):
     def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
               ) -> Float32[np.ndarray, " pairs"]:
         """See Model. A model with `time` predicts for the user's last day."""
-        return self._pairs(user, item, given, self.net_.last_day.cpu().numpy()[user])
+        return self._pairs(user, item, given, self._days_of(user, None))
 
     def pairs_at(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings,
                  times: Int64[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
         """See Model. A day without training ratings is as any other."""
-        return self._pairs(user, item, given, self._day(times, len(times)))
+        return self._pairs(user, item, given, self._days_of(user, times))
 
     def _pairs(self, user: np.ndarray, item: np.ndarray, given: AnyRatings, day: np.ndarray) -> np.ndarray:
         new = self.given_.count("user")[user] == 0
@@ -180,8 +207,18 @@ class BayesMF(PairModel):
             middle += bag @ net.held[s].float().cpu().numpy()
         precision = net.precision[s].double().cpu().numpy() / float(net.alpha[s])
         one_day = np.zeros_like(rows.column)
-        return gibbs.draw(rows.start, rows.column, one_day, self._latent(rows.value), item, day, base=precision,
-                          pull=middle @ precision, noise=np.zeros_like(middle))[:, :k]
+
+        def solved(value: np.ndarray) -> np.ndarray:
+            return gibbs.draw(rows.start, rows.column, one_day, value, item, day, base=precision, pull=middle @ precision,
+                              noise=np.zeros_like(middle))
+
+        if not self.probit:
+            return solved(self._latent(rows.value))[:, :k]
+        said, level = np.zeros(len(rows.value), np.float32), self._level(rows.value)
+        for _ in range(TURNS):
+            user = solved(said + truncated.mean(*bounds(net.cut[s].double().cpu().numpy(), level, said)).astype(np.float32))
+            said = gibbs.ratings((rows.row, rows.column, one_day), (user, item, day), k)
+        return user[:, :k]
 
     def predict_std(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *,
                     times: Int[np.ndarray, " pairs"] | None = None) -> Float32[np.ndarray, " pairs"]:
@@ -202,21 +239,37 @@ class BayesMF(PairModel):
             raise SettingError(f"level is a probability between 0 and 1, found {level}.")
         mean, std = self._moments(user, item, times)
         wide = np.float32(ndtri((1 + level) / 2)) * std
-        return self.within_scale(mean - wide), self.within_scale(mean + wide)
+        low, high = mean - wide, mean + wide
+        if self.probit and (warm := ~self.is_cold(user, item)).any():
+            places = (np.asarray(x)[warm] for x in (user, item, self._days_of(user, times)))
+            low[warm], high[warm] = self._quantiles(self._each(self.net_.level_chances, *places), (1 - level) / 2)
+        return self.within_scale(low), self.within_scale(high)
 
     def _moments(self, user: np.ndarray, item: np.ndarray, times: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each pair's rating."""
         self.given()
-        user, item = np.asarray(user, np.int64), np.asarray(item, np.int64)
+        user, item, day = np.asarray(user, np.int64), np.asarray(item, np.int64), self._days_of(user, times)
         warm, n = ~self.is_cold(user, item), len(user)
         mean, std = np.full(n, self.cold_value, np.float32), np.full(n, self.given_.variance ** 0.5, np.float32)
-        day = self.net_.last_day.cpu().numpy()[user] if times is None else self._day(np.asarray(times), n)
 
         def both(*rows: torch.Tensor) -> torch.Tensor:
             return torch.stack(self.net_.moments(*rows), dim=1)
 
         mean[warm], std[warm] = self._each(both, user[warm], item[warm], day[warm]).T
         return mean, std
+
+    def _days_of(self, user: np.ndarray, times: np.ndarray | None) -> Int64[np.ndarray, " pairs"]:
+        """The row of the day of each pair: that of its time, or the user's last."""
+        return self.net_.last_day.cpu().numpy()[user] if times is None else self._day(np.asarray(times), len(user))
+
+    def _quantiles(self, chance: Float32[np.ndarray, "pairs levels"], outside: float) -> tuple[np.ndarray, np.ndarray]:
+        """Between what all but a share `outside` on either side lies, each level being spread half the way to the next."""
+        levels = self.net_.levels.cpu().numpy()
+        middles = (levels[1:] + levels[:-1]) / 2
+        edges = np.concatenate([[2 * levels[0] - middles[0]], middles, [2 * levels[-1] - middles[-1]]])
+        below = np.concatenate([np.zeros((len(chance), 1)), np.cumsum(chance, axis=1)], axis=1)
+        found = np.array([np.interp((outside, 1 - outside), x, edges) for x in below])
+        return found[:, 0], found[:, 1]
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """Factors of all draws side by side, less their mean: a product of two is the mean over draws of theirs."""

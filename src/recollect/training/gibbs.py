@@ -18,7 +18,6 @@ from recollect.kernels import gibbs
 from recollect.training.conjugate import noise_precision, normal_wishart
 from recollect.training.samples import Samples
 
-SWEEPS = 2     # draws of a bag's vectors for each draw of its holders'
 TURNS = {"item": ("user", "day"), "user": ("item", "day"), "day": ("user", "item")}     # a field, and what it is joined with
 
 
@@ -87,11 +86,9 @@ class Bag:
         """
         mean, own = normal_wishart(self.Y[self.held], random)
         diagonal, basis = eigh(own, precision)             # basisᵀ precision basis = I, basisᵀ own basis = diagonal
-        there, Y = np.linalg.inv(basis).T, self.Y
-        Y, rest = Y @ there, left @ there
-        for _ in range(SWEEPS):
-            Y, rest = gibbs.draw_bag(self.start, self.holder, self.weight, Y, rest, precision=diagonal,
-                                     pull=diagonal * (mean @ there), noise=random.standard_normal(Y.shape, np.float32))
+        there = np.linalg.inv(basis).T
+        Y, rest = gibbs.draw_bag(self.start, self.holder, self.weight, self.Y @ there, left @ there, precision=diagonal,
+                                 pull=diagonal * (mean @ there), noise=random.standard_normal(self.Y.shape, np.float32))
         self.Y = Y @ basis.T
         self.sum += left - rest @ basis.T
 
@@ -159,7 +156,7 @@ class Sampler:
         self.net: Any = net
         self.device, self.noise = net.user.device, noise
         self.burn_in, self.counting, self.rows = burn_in, epochs - burn_in, {"user": train.user, "item": train.item, "day": day}
-        self.fields = self._fields(init)
+        self.fields, self._rating = self._fields(init), train.value
         if bags:
             k = net.user.shape[2]
             self.fields["user"].bag, self.fields["item"].bag = Bag(train.by_item, k), Bag(train.by_user, k)
@@ -193,9 +190,8 @@ class Sampler:
                 self.fields[name].draw(self.noise, self.fields[left].table, self.fields[right].table, random)
         said = self._says(*self.rows.values())
         self.noise.draw(said, random, burning=number <= self.burn_in)
-        spread = float(self.net.spread)
-        figures = {"epoch": float(number), "train_rmse": spread * math.sqrt(_square(self.noise.value - said) / len(said)),
-                   "alpha": self.noise.alpha / spread ** 2}
+        figures = {"epoch": float(number), "train_rmse": _rmse(self._expected(said), self._rating),
+                   "alpha": self.noise.alpha / float(self.net.spread) ** 2}
         if self.valid is not None:
             figures["valid_rmse"] = self._look(number - self.burn_in)
         self._keep(number - self.burn_in)
@@ -207,11 +203,15 @@ class Sampler:
     def _look(self, counted: int) -> float:
         """The RMSE on validation of the mean over the draws that count; before there are any, of this one."""
         assert self.valid is not None
-        latent, cut = torch.from_numpy(self._says(*self._valid_rows)), torch.from_numpy(self.noise.cut())
-        found = self.net.expected(latent.to(self.device), cut.float().to(self.device)).cpu().numpy()
+        found = self._expected(self._says(*self._valid_rows))
         self.total += found if counted > 0 else 0
-        mean = self.total / counted if counted > 0 else found
-        return math.sqrt(_square(np.clip(mean, *self.valid.scale) - self.valid.value) / max(1, len(mean)))
+        return _rmse(np.clip(self.total / counted if counted > 0 else found, *self.valid.scale), self.valid.value)
+
+    def _expected(self, said: Float32[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
+        """The ratings that what the factors say comes to."""
+        cut = torch.from_numpy(self.noise.cut()).float().to(self.device)
+        found: np.ndarray = self.net.expected(torch.from_numpy(said).to(self.device), cut).cpu().numpy()
+        return found
 
     def _keep(self, counted: int) -> None:
         """Put this draw into the network, if it is one of those to be kept: evenly spread, the last one among them."""
@@ -249,3 +249,7 @@ def _random() -> np.random.Generator:
 
 def _square(x: np.ndarray) -> float:
     return float(np.square(x, dtype=np.float64).sum())
+
+
+def _rmse(found: np.ndarray, value: np.ndarray) -> float:
+    return math.sqrt(_square(found - value) / max(1, len(value)))
