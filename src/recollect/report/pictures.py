@@ -88,7 +88,7 @@ INK = "#010203"      # stands for the colour of text, which a page sets itself
 
 
 def figure(sheet: Sheet) -> Any:
-    """The figure that a table asks for, as Matplotlib's; None if nothing is there to draw.
+    """The figure that a table asks for, as Matplotlib's; None if nothing is there to draw, or but one point of a sweep.
 
     Raises: SettingError if Matplotlib is not there.
     """
@@ -99,10 +99,13 @@ def figure(sheet: Sheet) -> Any:
     from matplotlib.figure import Figure
 
     lines = [line for line in sheet.lines if line.interval is not None or line.claim is not None]
+    draw = {"runs": _runs, "epochs": _epochs, "counts": _counts}.get(kind, _swept)
+    if draw is _swept and len({line.entry.point[kind] for line in lines if kind in line.entry.point and line.interval}) < 2:
+        return None
     height = 1.1 + 0.36 * len(lines) if kind == "runs" else 3.6
     picture = Figure(figsize=(7, height), layout="constrained")
     axes = picture.add_subplot()
-    {"runs": _runs, "epochs": _epochs, "counts": _counts}.get(kind, _swept)(axes, sheet, lines)
+    draw(axes, sheet, lines)
     axes.set_title(f"{sheet.table.title}: {sheet.part.name}", loc="left", fontsize=10, color=INK)
     axes.grid(axis="x" if kind == "runs" else "y", color=INK, alpha=0.12)
     axes.set_axisbelow(True)
