@@ -9,7 +9,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "recollect"
 
 # Layer by file or folder; an import may point down or, where named in WITHIN, within its layer.
 LAYER = {"errors": 0, "run": 0, "jobs": 0, "files": 0, "room": 0, "machine": 0, "data": 1, "kernels": 2, "nn": 3,
-         "foldin": 3, "training": 3,
+         "foldin": 3, "recurrent": 3, "training": 3,
          "model": 4, "rowmodel": 4, "memory": 4, "factormodel": 4, "textmodel": 4, "tastemodel": 4,
          "catalogue": 4, "ranking": 4, "models": 5,
          "checkpoint": 6, "evaluation": 6, "recommend": 6,
@@ -17,7 +17,7 @@ LAYER = {"errors": 0, "run": 0, "jobs": 0, "files": 0, "room": 0, "machine": 0, 
 WITHIN = {"model": {"memory"},
           "rowmodel": {"model"}, "factormodel": {"model", "memory", "ranking"}, "textmodel": {"factormodel", "memory"},
           "tastemodel": {"factormodel", "memory", "model"},
-          "ranking": {"model"}, "catalogue": {"model"}, "training": {"nn"}, "files": {"errors"},
+          "ranking": {"model"}, "catalogue": {"model"}, "training": {"nn", "recurrent"}, "files": {"errors"},
           "run": {"errors"},
           "jobs": {"errors", "run"}, "report": {"experiment"}, "tune": {"experiment"}}
 HOMES = {"matplotlib": {"report"}, "jinja2": {"report"}, "optuna": {"tune"}, "pooch": {"data"}, "typer": {"cli"}, "rich": {"cli"},
