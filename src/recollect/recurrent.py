@@ -38,7 +38,7 @@ class Steps:
     days: int                                     # in a step
 
     @classmethod
-    def of(cls, ratings: Ratings, side: Side, *, days: int) -> Steps:
+    def of(cls, ratings: Ratings, side: Side, *, days: int, mean: float) -> Steps:
         """The steps of these ratings, which have times."""
         assert ratings.time is not None
         step = ratings.time // (SECONDS * days)
@@ -48,8 +48,7 @@ class Steps:
         key, slot = np.unique(row.astype(np.int64) * n_steps + (step - zero), return_inverse=True)
         at, step = np.divmod(key, n_steps)
         start = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=n_rows))])
-        value = ratings.value - np.float32(ratings.mean)
-        cells, entry = Rows.group(slot, column, value, n_rows=len(key), n_columns=n_columns)
+        cells, entry = Rows.group(slot, column, ratings.value - np.float32(mean), n_rows=len(key), n_columns=n_columns)
         return cls(start, step, cells, slot, entry, zero, n_steps, days)
 
     def __len__(self) -> int:

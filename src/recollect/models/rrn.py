@@ -58,10 +58,11 @@ class RRN(PairModel):
     reg_user: float = 0.5           # lambda of u and b_u, times the user's number of ratings to the power reg_power
     reg_item: float = 0.4           # the same of m and b_i
     reg_power: float = 0.7          # 0: the same for all; 1: with each rating
-    reg: float = 1.0                # lambda of the weights of the LSTMs and the embeddings
+    reg: float = 0.001              # lambda of the LSTMs' weights and W_a, with each rating
+    left_out: bool = True           # the LSTMs learn what factors leave over that have not seen the rating; False: that have
     init: float = 0.1               # standard deviation of the items' factors at the start
     pretrain_epochs: int = 10       # turns of users and items without LSTMs, before all else
-    learning_rate: float = 0.003    # of Adam, in the first epoch
+    learning_rate: float = 0.001    # of Adam, in the first epoch
     decay: float = 0.95             # what it is multiplied by after each epoch
     batch_size: int = 256           # users or items of a step of Adam
     epochs: int = 30                # turns at most: users, then items
@@ -105,7 +106,7 @@ class RRN(PairModel):
         for epoch in range(self.pretrain_epochs):
             first.epoch(epoch)
         plan = Plan(learning_rate=self.learning_rate, decay=self.decay, batch_size=self.batch_size, batch_slots=1 << 15,
-                    reg=self.reg)
+                    reg=self.reg, left_out=self.left_out)
         learner = Subspaces(self.net_, train, self.steps, plan, reg_user=reg_user, reg_item=reg_item)
         return epochs.repeat(
             learner, run, epochs=self.epochs, patience=self.patience, look_every=self.look_every,
@@ -123,7 +124,8 @@ class RRN(PairModel):
         """The steps of the ratings it was fitted on."""
         if not hasattr(self, "steps_"):
             assert isinstance(self.given_, Ratings)
-            self.steps_ = {side: Steps.of(self.given_, side, days=self.step_days) for side in SIDES}
+            mean = float(self.net_.still.mu)
+            self.steps_ = {side: Steps.of(self.given_, side, days=self.step_days, mean=mean) for side in SIDES}
         return self.steps_
 
     def _forget(self) -> None:

@@ -39,12 +39,12 @@ class Plan:
     decay: float              # what it is multiplied by after each epoch
     batch_size: int           # rows
     batch_slots: int          # slots of a batch at most, or one row
-    reg: float                # λ of the weights, beside the sum of squared errors
-    still: bool = True        # factors that do not change are solved for again in each turn
+    reg: float                # λ of the weights with each rating
+    left_out: bool            # the LSTMs learn what is left by factors that have not seen the rating itself
 
 
 class Subspaces:
-    """Minimises Σ (r − r̂)² + λ of the factors + reg ‖weights‖², users and items in turn."""
+    """Minimises Σ ((r − r̂)² + reg ‖weights‖²) + λ of the factors, users and items in turn."""
 
     def __init__(self, net: Any, train: Ratings, steps: Mapping[Side, Steps], plan: Plan, *,
                  reg_user: Float[Tensor, " users"], reg_item: Float[Tensor, " items"]) -> None:
@@ -52,6 +52,7 @@ class Subspaces:
         self.device = net.still.user.device
         self.train = train
         self.reg = {"user": reg_user.to(self.device), "item": reg_item.to(self.device)}
+        self.shrunk = 1 - sum(self._leverage(side) for side in SIDES).clamp(max=0.95) if plan.left_out else 1.0
         self.optimizers = {side: optim.Adam(net.moving[side].parameters(), learning_rate=plan.learning_rate) for side in SIDES}
 
     @property
@@ -75,9 +76,11 @@ class Subspaces:
         """One side's; the squared error of its LSTM's predictions while going."""
         other = SIDES[side == "user"]
         facing = self._table(other)
-        if self.plan.still:
-            self._solve(side, facing)
+        self._solve(side, facing)
         rest = self._rest()
+        if self.plan.left_out:
+            moved = self._moving(self._table(side), facing, side)
+            rest = moved + (rest - moved) / self.shrunk
         order = torch.randperm(len(self.steps[side].counts)).numpy()
         order = order[self.steps[side].counts[order] > 0]
         return sum(self._descend(side, order[rows], facing, rest) for rows in pieces(
@@ -100,6 +103,20 @@ class Subspaces:
         found = ridge(block, still.features(other), reg=self.reg[side], value=value)
         (still.user if side == "user" else still.item).copy_(found)
 
+    @torch.no_grad()
+    def _leverage(self, side: Side) -> Float[Tensor, " ratings"]:
+        """How far each rating pulls its own prediction: f (FᵀF + λ)⁻¹ f for each row's ridge regression."""
+        rows, other = self.train.rows(side), SIDES[side == "user"]
+        features, reg = self.net.still.features(other).cpu().numpy(), self.reg[side].cpu().numpy()
+        eye, out = np.eye(features.shape[1], dtype=np.float32), np.empty(rows.n_cells, np.float32)
+        for row in np.flatnonzero(rows.counts):
+            cells = slice(rows.start[row], rows.start[row + 1])
+            f = features[rows.column[cells]]
+            out[cells] = ((f @ np.linalg.inv(f.T @ f + reg[row] * eye)) * f).sum(axis=1)
+        found = np.empty_like(out)
+        found[self.train.entry(side)] = out
+        return torch.as_tensor(found, device=self.device)
+
     def _moving(self, ours: Tensor, facing: Tensor, side: Side) -> Float[Tensor, " ratings"]:
         """What the moving parts say of each rating."""
         slot, slot_facing = (torch.as_tensor(self.steps[s].slot, device=self.device) for s in (side, SIDES[side == "user"]))
@@ -113,8 +130,9 @@ class Subspaces:
         """What the still part leaves over of each rating."""
         user, item, value = (torch.as_tensor(x, device=self.device)
                              for x in (self.train.user, self.train.item, self.train.value))
-        return torch.cat([v - self.net.still(u, i) for u, i, v in zip(*(x.split(CELLS) for x in (user, item, value)),
+        left = torch.cat([v - self.net.still(u, i) for u, i, v in zip(*(x.split(CELLS) for x in (user, item, value)),
                                                                       strict=True)])
+        return left
 
     def _descend(self, side: Side, row: Int64[np.ndarray, " rows"], facing: Tensor, rest: Tensor) -> float:
         """A step on the ratings of these rows; their squared error."""
@@ -131,7 +149,7 @@ class Subspaces:
         (error / len(entry)).backward()
         if self.plan.reg:
             for weight in moving.weights():
-                add_ridge(weight, 2 * self.plan.reg / len(self.train))
+                add_ridge(weight, 2 * self.plan.reg)
         optimizer.step()
         return float(error.detach())
 
