@@ -72,3 +72,22 @@ def test_two_levels_have_one_cut_point(drawn):
     for _ in range(20):
         noise.draw(said, np.random.default_rng(1), burning=True)
     assert noise.cut()[0] == pytest.approx(CUT[2], abs=0.1)
+
+
+def test_cut_points_that_fell_behind_catch_up(drawn):
+    """As while factors are still finding their place: what they say has moved on, by many standard errors."""
+    said, level = drawn
+    noise, random = Ordinal(level, 5), np.random.default_rng(2)
+    for _ in range(10):
+        noise.draw(0.5 * said, random, burning=True)
+    for _ in range(40):
+        noise.draw(said, random, burning=False)
+    np.testing.assert_allclose(noise.cut(), CUT, atol=0.1)
+
+
+def test_a_level_that_the_factors_find_impossible_leaves_finite_slopes():
+    noise = Ordinal(np.array([0, 1, 2, 3, 4] * 50), 5)
+    found = noise.fit(apart(noise.cut()), np.array([40, -9, 9, 12, -40] * 50, np.float32))
+    assert np.isfinite(found.slope).all()
+    assert np.isfinite(found.information).all()
+    assert (noise.fit(apart(noise.cut()), np.full(250, -9, np.float32)).slope != 0).any()

@@ -231,7 +231,8 @@ class BayesMF(PairModel):
     def predict_interval(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], level: float = 0.9, *,
                          times: Int[np.ndarray, " pairs"] | None = None
                          ) -> tuple[Float32[np.ndarray, " pairs"], Float32[np.ndarray, " pairs"]]:
-        """The lowest and the highest value between which the rating of each pair lies with probability `level`.
+        """The lowest and the highest value between which the rating of each pair lies with probability `level`: so many standard
+        deviations around the mean, within the scale.
 
         Raises: SettingError if the level is not between 0 and 1.
         """
@@ -239,11 +240,7 @@ class BayesMF(PairModel):
             raise SettingError(f"level is a probability between 0 and 1, found {level}.")
         mean, std = self._moments(user, item, times)
         wide = np.float32(ndtri((1 + level) / 2)) * std
-        low, high = mean - wide, mean + wide
-        if self.probit and (warm := ~self.is_cold(user, item)).any():
-            places = (np.asarray(x)[warm] for x in (user, item, self._days_of(user, times)))
-            low[warm], high[warm] = self._quantiles(self._each(self.net_.level_chances, *places), (1 - level) / 2)
-        return self.within_scale(low), self.within_scale(high)
+        return self.within_scale(mean - wide), self.within_scale(mean + wide)
 
     def _moments(self, user: np.ndarray, item: np.ndarray, times: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each pair's rating."""
@@ -261,15 +258,6 @@ class BayesMF(PairModel):
     def _days_of(self, user: np.ndarray, times: np.ndarray | None) -> Int64[np.ndarray, " pairs"]:
         """The row of the day of each pair: that of its time, or the user's last."""
         return self.net_.last_day.cpu().numpy()[user] if times is None else self._day(np.asarray(times), len(user))
-
-    def _quantiles(self, chance: Float32[np.ndarray, "pairs levels"], outside: float) -> tuple[np.ndarray, np.ndarray]:
-        """Between what all but a share `outside` on either side lies, each level being spread half the way to the next."""
-        levels = self.net_.levels.cpu().numpy()
-        middles = (levels[1:] + levels[:-1]) / 2
-        edges = np.concatenate([[2 * levels[0] - middles[0]], middles, [2 * levels[-1] - middles[-1]]])
-        below = np.concatenate([np.zeros((len(chance), 1)), np.cumsum(chance, axis=1)], axis=1)
-        found = np.array([np.interp((outside, 1 - outside), x, edges) for x in below])
-        return found[:, 0], found[:, 1]
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """Factors of all draws side by side, less their mean: a product of two is the mean over draws of theirs."""

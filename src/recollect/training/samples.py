@@ -78,10 +78,3 @@ class Samples(nn.Module):
         """The probability of each level."""
         below = torch.special.ndtr(cut - latent[:, None])
         return torch.diff(below, dim=1, prepend=torch.zeros_like(below[:, :1]), append=torch.ones_like(below[:, :1]))
-
-    def level_chances(self, user: Tensor, item: Tensor, day: Tensor | None = None) -> Float[Tensor, "pairs levels"]:
-        """The same, the mean over the draws."""
-        total = torch.zeros(len(user), len(self.levels), device=user.device)
-        for s, latent in enumerate(self.latent(user, item, day)):
-            total += self.chances(latent, self.cut[s])
-        return total / self.n
