@@ -42,6 +42,7 @@ class Model(ABC):
     """A recipe. Its fields are the hyperparameters; what it has learned is `net_`, from the ratings `given_`."""
 
     streams: ClassVar[bool] = False                 # learns from ratings on disk, too
+    stops: ClassVar[bool] = True                    # validation may end a fit; if not, `refit` learns from all at once
     lighter: ClassVar[tuple[dict[str, Any], ...]] = ()   # settings that take less memory, proposed when a fit needs too much
 
     clip: bool = True      # predictions are kept within the rating scale
@@ -103,6 +104,8 @@ class Model(ABC):
 
     def _fit(self, train: AnyRatings, valid: Ratings | None, run: Run) -> None:
         self._forget()
+        if self.refit and valid is not None and not self.stops:
+            train, valid = train.union(valid), None
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             self.given_ = train
@@ -128,7 +131,8 @@ class Model(ABC):
         if not (self.refit and shape.n_valid):
             return first
         both = dataclasses.replace(shape, n_train=shape.n_train + shape.n_valid, n_valid=0)
-        return of_refit(shape, first, self.one_fit(both, run))
+        again = self.one_fit(both, run)
+        return of_refit(shape, first, again) if self.stops else again
 
     def one_fit(self, shape: Shape, run: Run) -> Memory:
         """The same without `refit`. A model that holds more than its ratings and a few numbers per user and item says so."""

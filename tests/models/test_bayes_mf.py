@@ -208,3 +208,11 @@ def test_settings_that_cannot_work_are_refused():
             rc.make("bayes_mf", **bad)
     with pytest.raises(SettingError, match="level is a probability"):
         rc.make("bayes_mf").predict_interval(np.array([0]), np.array([0]), 90.0)
+
+
+def test_with_refit_validation_ratings_are_learned_from_at_once(parts):
+    both = rc.make("bayes_mf", **QUICK, refit=True).fit(parts.train, parts.valid)
+    assert len(both.given_) == len(parts.train) + len(parts.valid)
+    assert len(both.history_) == both.epochs
+    plain = rc.make("bayes_mf", **QUICK).fit(parts.train.union(parts.valid))
+    np.testing.assert_array_equal(both.predict(parts.test.user, parts.test.item), plain.predict(parts.test.user, parts.test.item))

@@ -47,6 +47,8 @@ TURNS = 8             # of fold-in with probit: the latent numbers' means, then 
 class BayesMF(PairModel):
     """The mean over draws of mu + b_u + b_i + U_u · V_i (equation 8)."""
 
+    stops = False
+
     factors: int = 32              # D
     bags: bool = True              # also learn from who rated what, whatever the rating
     time: bool = False             # a vector for each day, too

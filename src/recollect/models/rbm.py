@@ -145,20 +145,20 @@ class RBM(RowModel):
 
     side: Side = "item"
     center: bool = False               # stays False: ratings are levels, from which nothing can be taken off
-    reg: float = 10.0                  # lambda of contrast + lambda/2 ‖weights‖², the contrast summed over all rows
-    hidden: int = 300                  # F
+    reg: float = 40.0                  # lambda of contrast + lambda/2 ‖weights‖², the contrast summed over all rows
+    hidden: int = 200                  # F
     levels: int = 10                   # values of a rating; where there are more, each counts as the nearest of so many
     ordered: bool = True               # the levels of a column share a slope beside weights of their own; the paper: False
     conditional: bool = False          # which columns are rated reaches the hidden units, too, through D: section 4
-    steps: tuple[int, ...] = (1, 3, 5)       # T, Gibbs steps of a reconstruction
-    steps_from: tuple[int, ...] = (21, 31)   # epochs from which on the next T counts
+    steps: tuple[int, ...] = (1,)            # T, Gibbs steps of a reconstruction
+    steps_from: tuple[int, ...] = ()         # epochs from which on the next T counts
     sample: bool = True                # hidden units are drawn 0 or 1 in learning; False: their probabilities go on
     init: float = 0.01                 # standard deviation of W before training
     optimizer: str = "adam"            # or "sgd"
     learning_rate: float = 0.004       # a batch's gradient is the mean over its rows
     decay: float = 0.95                # what the learning rate is multiplied by after each epoch
     momentum: float = 0.9              # SGD only
-    batch_size: int = 100              # rows
+    batch_size: int = 200              # rows
     epochs: int = 60                   # at most
     patience: int | None = 5           # looks at the validation error without a gain before stopping
     look_every: int = 1                # epochs between looks
