@@ -1,7 +1,8 @@
-"""Factor models on MovieLens 1M: turns of ALS, passes of descent and steps of ConvMF's filters, each beside plain PyTorch; and,
-where the films' texts are found, a whole fit of ConvMF in a process of its own."""
+"""Factor models on MovieLens 1M: turns of ALS, passes of descent and ConvMF's filters, each beside plain PyTorch; an epoch of
+others; and, where the films' texts are found, a whole fit of ConvMF in a process of its own."""
 
 import statistics
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,12 @@ from recollect.run import peak_memory_mb
 from recollect.training.sgd import Descend
 
 K = 50
+EPOCHS: dict[str, tuple[str, dict[str, Any]]] = {     # what an epoch of a fit takes
+    "a pass of BiasedMF, k = 128": ("biased_mf", {"patience": None}),
+    "a pass of SVD++, k = 64": ("svdpp", {"patience": None}),
+    "a pass of timeSVD++, k = 64": ("timesvdpp", {"patience": None}),
+    "a draw of BayesMF, 32 factors, bags": ("bayes_mf", {"burn_in": 0}),
+    "the same, days and ordered probit": ("bayes_mf", {"burn_in": 0, "time": True, "probit": True})}
 LENGTHS = (39, 3883)     # words of a plot that are kept, on average, and plots
 
 
@@ -29,6 +36,9 @@ def factors() -> dict[str, Any]:
     found = {"one turn of ALS, k = 50": turns(train), "one pass of SGD, k = 50": passes(train), "filters on 128 texts": texts()}
     rows = {f"{what}, {who}": {"min_s": min(seconds), "median_s": statistics.median(seconds)}
             for what, runs in found.items() for who, seconds in runs.items()}
+    for what, (name, settings) in EPOCHS.items():
+        seconds = epochs_of(train, name, settings)
+        rows[what] = {"min_s": min(seconds), "median_s": statistics.median(seconds)}
     for what, runs in found.items():
         rows[f"{what}, ours"]["plain_over_this"] = min(runs["plain"]) / min(runs["ours"])
     try:
@@ -36,6 +46,13 @@ def factors() -> dict[str, Any]:
     except DataError:
         return {"data": train.name, "rows": rows}
     return {"data": train.name, "rows": rows, "a fit of ConvMF": next(jobs.each(_fit, [None], processes=1))}
+
+
+def epochs_of(train: rc.Ratings, name: str, settings: dict[str, Any]) -> list[float]:
+    """Seconds of each epoch of a short fit but the first, in which loops may be compiled."""
+    model = rc.make(name, epochs=9, **settings).fit(train)
+    done = [each["seconds"] for each in model.history_.epochs]
+    return [after - before for before, after in pairwise(done)]
 
 
 def turns(train: rc.Ratings) -> dict[str, list[float]]:
