@@ -118,9 +118,12 @@ def test_what_moves_is_learned(moving):
 
 
 def subspaces(model, ratings, **more):
-    plan = Plan(**{"learning_rate": 0.01, "decay": 1.0, "batch_size": 30, "batch_slots": 100, "reg": 0.0, "left_out": True, **more})
-    return Subspaces(model.net_, ratings, model.steps, plan, reg_user=model.lambdas("user", ratings.count("user")),
-                     reg_item=model.lambdas("item", ratings.count("item")))
+    plan = Plan(**{"learning_rate": 0.01, "decay": 1.0, "batch_size": 30, "batch_slots": 100, "reg": 0.0, "left_out": True,
+                   **more})
+    learner = Subspaces(model.net_, ratings, model.steps, plan, reg_user=model.lambdas("user", ratings.count("user")),
+                        reg_item=model.lambdas("item", ratings.count("item")))
+    learner.begin(0)
+    return learner
 
 
 def test_a_turn_changes_one_side_only(fitted, moving):

@@ -1,6 +1,11 @@
 """RRN: factors of users and items that two LSTMs carry through time, beside factors that stand still.
 
 Source: Wu, Ahmed, Beutel, Smola, Jing. "Recurrent Recommender Networks." WSDM 2017.
+Differs: what an LSTM reads at a step are the ratings of the row's step before, and the clock of this one: a prediction never sees
+its own step. x are ratings less the mean, τ shares of the time of train. Factors that stand still, and offsets of users and items,
+are not steps of gradients: they are solved for exactly, in turns of their own at the start and then in every turn of a side, and
+with `left_out` the LSTMs learn what they would leave over without the rating itself. Weights bear a λ. Lists, and predictions
+without times, are of a user's last step in train; someone new comes at the end of the time.
 """
 
 from __future__ import annotations
@@ -23,11 +28,14 @@ from recollect.kernels.ridge import ridge
 from recollect.memory import Memory, Shape, of_factors
 from recollect.model import PairModel, folded_pairs
 from recollect.nn import Factors
-from recollect.recurrent import Reader, Recurrent, Steps
+from recollect.recurrent import KEPT, SLOTS, Reader, Recurrent, Steps
 from recollect.run import Run
-from recollect.training import als, epochs
+from recollect.training import epochs
 from recollect.training.subspace import SIDES, Plan, Subspaces
 from recollect.training.watch import History
+
+BATCH_SLOTS = 1 << 15     # slots of a batch at most, or one row
+STEPS = 112               # bytes per rating: what slots there are, and whose, of either side
 
 
 class Network(nn.Module):
@@ -48,7 +56,7 @@ class Network(nn.Module):
 
 @dataclass(kw_only=True, eq=False)
 class RRN(PairModel):
-    """mu + b_u + b_i + u · m + ũ_t · m̃_t, equation 6; ũ_t and m̃_t affine in the states of LSTMs."""
+    """mu + b_u + b_i + u · m + ũ_t · m̃_t, ũ_t and m̃_t affine in the states of LSTMs."""
 
     hidden: int = 40                # units of each LSTM
     embedding: int = 40             # numbers that a step's ratings become before the LSTM reads them
@@ -64,8 +72,8 @@ class RRN(PairModel):
     pretrain_epochs: int = 10       # turns of users and items without LSTMs, before all else
     learning_rate: float = 0.001    # of Adam, in the first epoch
     decay: float = 0.95             # what it is multiplied by after each epoch
-    batch_size: int = 256           # users or items of a step of Adam
-    epochs: int = 30                # turns at most: users, then items
+    batch_size: int = 64            # users or items of a step of Adam
+    epochs: int = 20                # turns at most: users, then items
     patience: int | None = 4        # looks at the validation figure without a gain before stopping
     look_every: int = 1             # epochs between looks
 
@@ -93,21 +101,23 @@ class RRN(PairModel):
         return net
 
     def one_fit(self, shape: Shape, run: Run) -> Memory:
-        """See Model; there may be as many slots as ratings."""
-        return of_factors(shape, numbers=(self.factors + self.embedding) * (shape.n_users + shape.n_items)
-                          + self.dynamic * shape.n_train)
+        """See Model. With steps of days MovieLens has a slot for every other rating, of users and items together."""
+        rows, slots = shape.n_users + shape.n_items, shape.n_train // 2
+        need = of_factors(shape, numbers=(self.factors + self.embedding + 1) * rows)
+        kept = min(slots, 2 * KEPT) * 2 * self.hidden                                # h and c, for predictions
+        passing = min(slots, SLOTS) * (self.embedding + 6 * self.hidden)             # gates and states
+        return Memory({**need.host, "temporaries": 4 * passing, "steps": STEPS * shape.n_train,
+                       "states": 4 * (self.dynamic * slots + kept)})
 
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Factors in turn without time; then users and items in turn."""
         assert isinstance(train, Ratings)
         self.net_.still.mu.fill_(train.mean)
-        reg_user, reg_item = (self.lambdas(side, train.count(side)) for side in SIDES)
-        first = als.Alternate(self.net_.still, train, reg_user=reg_user, reg_item=reg_item)
-        for epoch in range(self.pretrain_epochs):
-            first.epoch(epoch)
-        plan = Plan(learning_rate=self.learning_rate, decay=self.decay, batch_size=self.batch_size, batch_slots=1 << 15,
+        plan = Plan(learning_rate=self.learning_rate, decay=self.decay, batch_size=self.batch_size, batch_slots=BATCH_SLOTS,
                     reg=self.reg, left_out=self.left_out)
-        learner = Subspaces(self.net_, train, self.steps, plan, reg_user=reg_user, reg_item=reg_item)
+        learner = Subspaces(self.net_, train, self.steps, plan, reg_user=self.lambdas("user", train.count("user")),
+                             reg_item=self.lambdas("item", train.count("item")))
+        learner.begin(self.pretrain_epochs)
         return epochs.repeat(
             learner, run, epochs=self.epochs, patience=self.patience, look_every=self.look_every,
             measure=valid_rmse(self, train, valid),

@@ -52,7 +52,6 @@ class Subspaces:
         self.device = net.still.user.device
         self.train = train
         self.reg = {"user": reg_user.to(self.device), "item": reg_item.to(self.device)}
-        self.shrunk = 1 - sum(self._leverage(side) for side in SIDES).clamp(max=0.95) if plan.left_out else 1.0
         self.optimizers = {side: optim.Adam(net.moving[side].parameters(), learning_rate=plan.learning_rate) for side in SIDES}
 
     @property
@@ -72,15 +71,23 @@ class Subspaces:
                                   f"is {rate:g}).")
         return {"epoch": float(number), "train_rmse": math.sqrt(total / max(1, len(self.train))), "learning_rate": rate}
 
+    def begin(self, turns: int) -> None:
+        """So many turns of factors alone; then how much of the error that a rating would have without them is left with them."""
+        for _ in range(turns):
+            for side in SIDES:
+                self.solve(side)
+        if self.plan.left_out:
+            user, item = (self._leverage(side) for side in SIDES)
+            self._left = 1 - (user + item).clamp(max=0.95)
+
     def turn(self, side: Side) -> float:
         """One side's; the squared error of its LSTM's predictions while going."""
-        other = SIDES[side == "user"]
-        facing = self._table(other)
-        self._solve(side, facing)
+        facing = self._table(SIDES[side == "user"])
+        moved = self._moving(self._table(side), facing, side)
+        self.solve(side, moved)
         rest = self._rest()
         if self.plan.left_out:
-            moved = self._moving(self._table(side), facing, side)
-            rest = moved + (rest - moved) / self.shrunk
+            rest = moved + (rest - moved) / self._left
         order = torch.randperm(len(self.steps[side].counts)).numpy()
         order = order[self.steps[side].counts[order] > 0]
         return sum(self._descend(side, order[rows], facing, rest) for rows in pieces(
@@ -90,24 +97,22 @@ class Subspaces:
         return Reader(self.net.moving[side], self.steps[side]).table()
 
     @torch.no_grad()
-    def _solve(self, side: Side, facing: Float[Tensor, "slots k"]) -> None:
-        """The side's still factors exactly, from what its moving part leaves over."""
-        still, rows = self.net.still, self.train.rows(side)
-        other = SIDES[side == "user"]
-        left = torch.as_tensor(self.train.value, device=self.device) - still.mu
-        left -= self._moving(self._table(side), facing, side)
+    def solve(self, side: Side, moved: Float[Tensor, " ratings"] | None = None) -> None:
+        """The side's still factors exactly, from what the moving part leaves over of each rating."""
+        still, rows, entry = self.net.still, self.train.rows(side), self.train.entry(side)
         block = Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self.device)
-        value = left[torch.as_tensor(self.train.entry(side), device=self.device)]
-        if (offset := still.offset(other)) is not None:
-            value -= offset[block.column.long()]
-        found = ridge(block, still.features(other), reg=self.reg[side], value=value)
+        value: Tensor = block.value - still.mu - still.offset(SIDES[side == "user"])[block.column.long()]
+        if moved is not None:
+            value -= moved[torch.as_tensor(entry, device=self.device)]
+        found = ridge(block, still.features(SIDES[side == "user"]), reg=self.reg[side], value=value)
         (still.user if side == "user" else still.item).copy_(found)
+
 
     @torch.no_grad()
     def _leverage(self, side: Side) -> Float[Tensor, " ratings"]:
         """How far each rating pulls its own prediction: f (FᵀF + λ)⁻¹ f for each row's ridge regression."""
-        rows, other = self.train.rows(side), SIDES[side == "user"]
-        features, reg = self.net.still.features(other).cpu().numpy(), self.reg[side].cpu().numpy()
+        rows, reg = self.train.rows(side), self.reg[side].cpu().numpy()
+        features = self.net.still.features(SIDES[side == "user"]).cpu().numpy()
         eye, out = np.eye(features.shape[1], dtype=np.float32), np.empty(rows.n_cells, np.float32)
         for row in np.flatnonzero(rows.counts):
             cells = slice(rows.start[row], rows.start[row + 1])
@@ -130,9 +135,8 @@ class Subspaces:
         """What the still part leaves over of each rating."""
         user, item, value = (torch.as_tensor(x, device=self.device)
                              for x in (self.train.user, self.train.item, self.train.value))
-        left = torch.cat([v - self.net.still(u, i) for u, i, v in zip(*(x.split(CELLS) for x in (user, item, value)),
+        return torch.cat([v - self.net.still(u, i) for u, i, v in zip(*(x.split(CELLS) for x in (user, item, value)),
                                                                       strict=True)])
-        return left
 
     def _descend(self, side: Side, row: Int64[np.ndarray, " rows"], facing: Tensor, rest: Tensor) -> float:
         """A step on the ratings of these rows; their squared error."""
