@@ -129,6 +129,8 @@ class Recurrent(nn.Module):
         self.recur = nn.Linear(hidden, 4 * hidden, bias=False)
         self.out = nn.Linear(hidden, factors)
         nn.init.ones_(self.input.bias[hidden:2 * hidden])                        # remembers at the start
+        nn.init.normal_(self.out.weight, std=0.03)                               # and says next to nothing
+        nn.init.normal_(self.out.bias, std=0.03)
         self.hidden = hidden
 
     def weights(self) -> list[nn.Parameter]:

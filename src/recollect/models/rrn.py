@@ -2,7 +2,7 @@
 
 Source: Wu, Ahmed, Beutel, Smola, Jing. "Recurrent Recommender Networks." WSDM 2017.
 Differs: what an LSTM reads at a step are the ratings of the row's step before, and the clock of this one: a prediction never sees
-its own step. x are ratings less the mean, τ shares of the time of train. Factors that stand still, and offsets of users and items,
+its own step. x are ratings less the mean, τ shares of the time of train. Factors that stand still, and the offsets beside them,
 are not steps of gradients: they are solved for exactly, in turns of their own at the start and then in every turn of a side, and
 with `left_out` the LSTMs learn what they would leave over without the rating itself. Weights bear a λ. Lists, and predictions
 without times, are of a user's last step in train; someone new comes at the end of the time.
