@@ -50,20 +50,20 @@ class LLORMA(PairModel):
     anchors: int = 50              # q: local models
     factors: int = 32              # r: numbers per user and per item in each
     kernel: str = "epanechnikov"   # how the weight falls with the distance from the anchor: or "triangular", "uniform"
-    width_user: float = 2.2        # h_1: the angle, 0 to pi, from which on a user's weight is 0
-    width_item: float = 2.2        # h_2: the same for items
+    width_user: float = 2.4        # h_1: the angle, 0 to pi, from which on a user's weight is 0
+    width_item: float = 2.4        # h_2: the same for items
     joint: bool = False            # all local models together on the error of their mean; False: each by itself
     offsets: bool = True           # the mean is taken off, and every model, the global one too, has offsets of users and items
-    reg_user: float = 0.13         # lambda_1, times the user's number of weighted ratings to the power reg_power
-    reg_item: float = 0.1          # lambda_2, the same of items
+    reg_user: float = 0.09         # lambda_1, times the user's number of weighted ratings to the power reg_power
+    reg_item: float = 0.07         # lambda_2, the same of items
     reg_power: float = 0.8         # 1: lambda with each rating; less: it grows slower than the ratings
-    learning_rate: float = 0.025   # in the first epoch, of a rating of mean weight
-    decay: float = 0.93            # what the learning rate is multiplied by after each epoch
+    learning_rate: float = 0.03    # in the first epoch, of a rating of mean weight
+    decay: float = 0.88            # what the learning rate is multiplied by after each epoch
     init: float = 0.03             # standard deviation of the local factors at the start
     pre_factors: int = 10          # of the global factorisation, in which distances are measured
     pre_reg: float = 0.04          # its lambda, with each rating
     pre_epochs: int = 15           # its turns
-    epochs: int = 60               # passes at most
+    epochs: int = 40               # passes at most
     patience: int | None = 2       # looks at the validation figure without a gain before stopping
     look_every: int = 5            # epochs between looks
 
@@ -81,9 +81,9 @@ class LLORMA(PairModel):
             raise SettingError(f"reg_power is 0 to 1 and decay above 0 and at most 1, found {self.reg_power} and {self.decay}.")
 
     def one_fit(self, shape: Shape, run: Run) -> Memory:
-        """See Model."""
-        rows, copies = shape.n_users + shape.n_items, 2 if shape.n_valid else 1
-        local = self.anchors * rows * (self.factors + self.offsets + 2)
+        """See Model; of the local factors there are the network's, the kernel's and, with validation, the best."""
+        rows, copies = shape.n_users + shape.n_items, 3 if shape.n_valid else 2
+        local = self.anchors * rows * (self.factors + 4)
         return of_factors(shape, numbers=local * copies // 4 + rows * (self.pre_factors + 1))
 
     # --- learning -------------------------------------------------------------------------------------------------
