@@ -146,8 +146,8 @@ def test_a_matrix_too_large_to_be_dense_is_refused():
     ({"hidden": 0}, "hidden is one or more sizes"),
     ({"side": "user"}, "convolves items × users"),
     ({"reg_kernel": -1.0}, "reg and reg_kernel are 0 or more"),
-    ({"dot_scale": 0.0}, "dot_scale above 0"),
-    ({"pretrain_epochs": 0}, "pretrain_epochs must be 1"),
+    ({"dot_scale": 0.0}, "dot_scale is above 0"),
+    ({"pretrain_epochs": 0}, "pretrain_epochs is 1"),
     ({"epochs": 0}, "epochs must be 1"),
 ])
 def test_settings_that_cannot_work_are_refused(settings, message):

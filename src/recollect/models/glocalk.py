@@ -11,10 +11,9 @@ matrix is worked out without completing it. The errors have no half before them,
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,13 +24,11 @@ from torch.nn.functional import conv2d, linear
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.rows import Rows
 from recollect.errors import SettingError
+from recollect.kernelmodel import KernelModel
 from recollect.kernels import Block
-from recollect.memory import Memory, Shape, of_rows
 from recollect.nn import KernelAutoencoder, KernelLayer
-from recollect.rowmodel import BLOCK_RATINGS, BLOCK_ROWS, Part, RowModel
+from recollect.rowmodel import Part
 from recollect.run import Run
-from recollect.training import loop
-from recollect.training.losses import squared_error
 from recollect.training.watch import History
 
 SIZE = 3     # of the global kernel, rows and columns
@@ -88,79 +85,39 @@ class Network(nn.Module):
 
 
 @dataclass(kw_only=True, eq=False)
-class GLocalK(RowModel):
+class GLocalK(KernelModel):
     """A kernelized autoencoder on item rows, trained on the ratings and then on a convolution of them."""
 
-    lighter: ClassVar[tuple[dict[str, Any], ...]] = ({"history": 2},)
+    dense = DENSE
 
-    hidden: int | tuple[int, ...] = (500, 500)    # units of each hidden layer, all sigmoid
     reg: float = 140.0              # lambda on every W; the paper's lambda_2, 70 beside half the error
     reg_kernel: float = 0.036       # lambda on every local kernel K; the paper's lambda_s, 0.018 beside half the error
-    places: int = 5                 # dimensions of the space in which units have their places u and v
-    init_places: float = 0.001      # standard deviation of the places before training: so near that K is about 1
     dot_scale: float = 0.5          # times the global kernel
     pretrain_epochs: int = 1000     # of the first stage, at most; an epoch is one iteration of L-BFGS
     epochs: int = 300               # of the second stage, at most
-    history: int = 10               # pairs that L-BFGS remembers
-    patience: int | None = 4        # looks at the validation error without a gain before a stage stops
-    look_every: int = 10            # epochs between looks
-
-    @property
-    def layers(self) -> tuple[int, ...]:
-        """Hidden sizes, first to last."""
-        return (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
-
-    @property
-    def linear(self) -> bool:
-        """See RowModel."""
-        return True
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        if not self.layers or min(self.layers) < 1 or self.places < 1:
-            raise SettingError(f"hidden is one or more sizes and places a number of dimensions, each 1 or more; found hidden="
-                               f"{self.hidden} and places={self.places}.")
+        super().check()
         if self.side != "item":
             raise SettingError(f"GLocalK convolves items × users: side is \"item\", found {self.side!r}; for rows of users use "
                                "sparsefc or autorec.")
-        if min(self.reg, self.reg_kernel) < 0 or self.init_places <= 0 or self.dot_scale <= 0:
-            raise SettingError("reg and reg_kernel are 0 or more, init_places and dot_scale above 0, found "
-                               f"reg={self.reg}, reg_kernel={self.reg_kernel}, init_places={self.init_places} and "
-                               f"dot_scale={self.dot_scale}.")
-        if self.pretrain_epochs < 1:
-            raise SettingError(f"pretrain_epochs must be 1 or more, found {self.pretrain_epochs}.")
-        self.plan(self.epochs).check()
-
-    def plan(self, epochs: int) -> loop.Plan:
-        """The training part of the settings, for a stage of so many epochs."""
-        return loop.Plan(epochs=epochs, history=self.history, patience=self.patience, look_every=self.look_every)
+        if self.dot_scale <= 0 or self.pretrain_epochs < 1:
+            raise SettingError(f"dot_scale is above 0 and pretrain_epochs is 1 or more, found {self.dot_scale} and "
+                               f"{self.pretrain_epochs}.")
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """The network of the second stage before learning; that of the first is its `local`."""
         local = KernelAutoencoder(n_users, self.layers, places=self.places, std=self.init_places)
         return Network(n_items, local, self.dot_scale)
 
-    def one_fit(self, shape: Shape, run: Run) -> Memory:
-        """See Model; whole matrices are there as dense ones, and all weights twice more, times the kernels: they and their
-        gradients."""
-        found = of_rows(shape, run, side=self.side, hidden=self.layers, plan=self.plan(self.epochs), block_rows=BLOCK_ROWS,
-                        block_ratings=BLOCK_RATINGS, dense=DENSE)
-        place = found.device or found.host
-        place["kernels"] = 2 * place["parameters"]
-        return found
-
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """The autoencoder alone, as SparseFC; then all of it. An interrupted fit goes through the first stage again."""
         net = self.net_
         self.net_ = net.local
-        self.pretrained_ = self._stage(self.pretrain_epochs, train, valid, dataclasses.replace(run, folder=None, resume=False))
+        self.pretrained_ = self.stage(self.pretrain_epochs, train, valid, dataclasses.replace(run, folder=None, resume=False))
         self.net_ = net
-        return self._stage(self.epochs, train, valid, run)
-
-    def _stage(self, epochs: int, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        rows = train.rows(self.side)
-        return loop.fit(self.net_, rows.less(self.middles(rows)), self.loss, run, self.plan(epochs), penalty=self.penalty,
-                        measure=self.validation(train, valid), figure="train_loss", belongs_to=self.identity(train, valid))
+        return self.stage(self.epochs, train, valid, run)
 
     def _fit_again(self, ratings: AnyRatings, run: Run) -> None:
         """See Model; the first stage, too, for as long as was best."""
@@ -168,17 +125,6 @@ class GLocalK(RowModel):
         again.history_ = self.history_
         super(GLocalK, again)._fit_again(ratings, run)
         self.net_, self.given_ = again.net_, again.given_
-
-    def loss(self, net: KernelAutoencoder | Network, rows: Block) -> tuple[Tensor, int]:
-        """Σ over observed cells of (r − h(r))², plus λ/2 · Σ ‖K‖² over the layers; and how many cells."""
-        weights, squares = net.effective()
-        known = net.decode(net.encode(rows, weights), at=rows, weights=weights)
-        total, count = squared_error(known, rows.value)  # type: ignore[arg-type]
-        return total + self.reg_kernel / 2 * squares, count
-
-    def penalty(self, net: KernelAutoencoder | Network) -> list[tuple[Tensor, float]]:
-        """λ/2 · Σ ‖W‖² over the layers."""
-        return [(layer.W, self.reg) for layer in net.layers]
 
     # --- the rows, all at once ------------------------------------------------------------------------------------
 
@@ -199,11 +145,3 @@ class GLocalK(RowModel):
         if given is self.given_:
             self._kept_codes = found
         return found
-
-    def _residual_variance(self) -> float:
-        """See RowModel; the training figure has a penalty in it, so the error on train is looked at."""
-        error = self.history_.best_valid_rmse
-        if not math.isfinite(error):
-            given: Any = self.given_
-            error = float(np.sqrt(np.mean((self.pairs(given.user, given.item, given) - given.value) ** 2)))
-        return max(error**2, 0.01 * self.given_.variance, 1e-9)
