@@ -304,6 +304,16 @@ def test_predictions_keep_the_order_and_mark_the_cold(work: Path, tmp_path: Path
     assert call("predict", work / "run", "--pairs", work / "pairs.csv").stdout == (tmp_path / "out.csv").read_text()
 
 
+def test_predictions_come_with_their_interval(work: Path, tmp_path: Path) -> None:
+    answer("train", work / "ratings.csv", "--model", "bayes_mf", "--set", "factors=2", "--set", "epochs=12", "--set", "burn_in=2",
+           "--out", tmp_path / "run")
+    rows = answer("predict", tmp_path / "run", "--pairs", work / "pairs.csv", "--interval", 0.9)["predictions"]
+    assert all(row["low"] <= row["prediction"] <= row["high"] for row in rows)
+    refused = call("predict", work / "run", "--pairs", work / "pairs.csv", "--interval", 0.9)
+    assert refused.exit_code == 1
+    assert "does not say how sure" in refused.stderr
+
+
 def test_recommend_for_all_agrees_with_recommend_for_one(work: Path, tmp_path: Path) -> None:
     for name in ("all.parquet", "all.csv"):
         answer("recommend", work / "run", "--all-users", "--out", tmp_path / name, "-n", 3)

@@ -143,6 +143,38 @@ def test_predict_leaves_other_columns_out(bias):
     assert frame.columns == ["user_id", "item_id", "prediction", "cold"]
 
 
+@pytest.fixture(scope="module")
+def sure(ratings):
+    timed = Ratings(ratings.user, ratings.item, ratings.value, ratings.users, ratings.items,
+                    time=np.arange(len(ratings), dtype=np.int64) * 3600)
+    return make("bayes_mf", factors=2, epochs=12, burn_in=2, kept=6, time=True).fit(timed, run=Run(threads=1))
+
+
+def test_predict_says_between_what_a_rating_lies(sure):
+    user, item = np.array([5, 0]), np.array([3, 7])
+    pairs = [(sure.given_.users.ids[u], sure.given_.items.ids[i]) for u, i in zip(user.tolist(), item.tolist(), strict=True)]
+    frame = rc.predict(sure, pairs, interval=0.8)
+    assert frame.columns == ["user_id", "item_id", "prediction", "cold", "std", "low", "high"]
+    np.testing.assert_array_equal(frame["low"], sure.predict_interval(user, item, 0.8)[0])
+    np.testing.assert_array_equal(frame["std"], sure.predict_std(user, item))
+    assert (frame["low"] < frame["prediction"]).all()
+    assert (frame["prediction"] < frame["high"]).all()
+
+
+def test_predict_goes_by_the_time_of_each_pair(sure):
+    ids = {"user_id": [sure.given_.users.ids[5]] * 2, "item_id": [sure.given_.items.ids[3]] * 2}
+    frame = rc.predict(sure, pl.DataFrame({**ids, "timestamp": ["1970-01-02", "1970-01-20T10:00"]}))
+    days = np.array([86_400, 19 * 86_400 + 36_000])
+    np.testing.assert_array_equal(frame["prediction"], sure.predict(np.array([5, 5]), np.array([3, 3]), times=days))
+    with pytest.raises(DataError, match="Pair 2: the timestamp is 'soon'; expected seconds since 1970"):
+        rc.predict(sure, pl.DataFrame({**ids, "timestamp": ["1970-01-02", "soon"]}))
+
+
+def test_a_model_that_does_not_know_how_sure_it_is_says_so(bias):
+    with pytest.raises(SettingError, match="Bias does not say how sure it is of a prediction; bayes_mf does"):
+        rc.predict(bias, [("1", "2")], interval=0.9)
+
+
 @pytest.mark.parametrize(("pairs", "message"), [
     (pl.DataFrame({"userId": [1], "item_id": [1]}), "user_id and item_id, found userId, item_id; rename"),
     (pd.DataFrame({0: [1], 1: [1]}), "found 0, 1; rename"),

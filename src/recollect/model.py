@@ -219,6 +219,21 @@ class Model(ABC):
             out[warm] = self.pairs_at(user[warm], item[warm], given, np.asarray(times, np.int64)[warm])
         return self.within_scale(out)
 
+    def predict_std(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *,
+                    times: Int[np.ndarray, " pairs"] | None = None) -> Float32[np.ndarray, " pairs"]:
+        """The standard deviation of the rating of each pair. Raises: SettingError if the model does not know it."""
+        raise self._unsure()
+
+    def predict_interval(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], level: float = 0.9, *,
+                         times: Int[np.ndarray, " pairs"] | None = None
+                         ) -> tuple[Float32[np.ndarray, " pairs"], Float32[np.ndarray, " pairs"]]:
+        """Between what the rating of each pair lies with probability `level`. Raises: SettingError if the model does not
+        know it."""
+        raise self._unsure()
+
+    def _unsure(self) -> SettingError:
+        return SettingError(f"{type(self).__name__} does not say how sure it is of a prediction; bayes_mf does.")
+
     def within_scale(self, raw: np.ndarray) -> np.ndarray:
         """Raw predictions kept within the rating scale, unless `clip` is off; scores have no scale and stay as they are."""
         return np.clip(raw, *self.given_.scale) if self.clip and self.output == "ratings" else raw

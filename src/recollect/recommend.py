@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 
+from recollect.data import columns as roles
 from recollect.data.ratings import AnyRatings, titles
 from recollect.data.rows import Rows
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
@@ -24,19 +25,39 @@ from recollect.ranking import NEVER, everyones_best, first_n, scores_of
 NEW = "new"      # the user_id of someone who is given by their ratings alone
 
 
-def predict(model: Model, pairs: Any) -> pl.DataFrame:
+def predict(model: Model, pairs: Any, *, interval: float | None = None) -> pl.DataFrame:
     """The rating of each pair: user_id, item_id, prediction, cold; in the order of `pairs`.
 
     `pairs` is a frame with columns user_id and item_id (pandas, Polars, DuckDB, Arrow), or an iterable of (user_id,
-    item_id). `cold` marks the pairs whose user or item the model knows no rating of; they get the model's cold policy,
-    never an error.
+    item_id). A column timestamp says when each rating is given (seconds since 1970, or ISO dates), which matters to models that
+    go by time. `cold` marks the pairs whose user or item the model knows no rating of; they get the model's cold policy,
+    never an error. With `interval`, a probability, the columns std, low and high follow: the standard deviation of the rating,
+    and between what it lies with that probability.
 
-    Raises: DataError if the columns are not there, or something is no pair.
+    Raises: DataError if the columns are not there, something is no pair, or a time cannot be read; SettingError if the model
+    does not say how sure it is.
     """
     given, frame = _fitted(model), _pairs(pairs)
     user, item = given.users.rows(frame["user_id"]), given.items.rows(frame["item_id"])
-    return frame.with_columns(pl.Series("prediction", model.predict(user, item)),
-                              pl.Series("cold", model.is_cold(user, item)))
+    times = _times(frame["timestamp"]) if "timestamp" in frame.columns else None
+    found = frame.with_columns(pl.Series("prediction", model.predict(user, item, times=times)),
+                               pl.Series("cold", model.is_cold(user, item)))
+    if interval is None:
+        return found
+    low, high = model.predict_interval(user, item, interval, times=times)
+    return found.with_columns(pl.Series("std", model.predict_std(user, item, times=times)), pl.Series("low", low),
+                              pl.Series("high", high))
+
+
+def _times(column: pl.Series) -> Int64[np.ndarray, " pairs"]:
+    """Whole seconds since 1970."""
+    found = roles.seconds(column)
+    if np.isnan(found).any():
+        row = int(np.isnan(found).argmax())
+        raise DataError(f"Pair {row + 1}: the timestamp is {column[row]!r}; expected seconds since 1970 or an ISO date. Leave "
+                        "the column out if times are not known.")
+    whole = np.floor(found).astype(np.int64)
+    return whole // roles.unit(whole)[0]
 
 
 def top_n(model: Model, *, user_ids: Iterable[object] | None = None, ratings: Mapping[Any, Any] | None = None,
@@ -180,7 +201,10 @@ def _pairs(pairs: Any) -> pl.DataFrame:
     if missing:
         raise DataError(f"Pairs need the columns user_id and item_id, found {', '.join(map(str, frame.columns))}; "
                         "rename them.")
-    return pl.DataFrame({name: as_text(_column(frame[name])) for name in ("user_id", "item_id")})
+    ids = pl.DataFrame({name: as_text(_column(frame[name])) for name in ("user_id", "item_id")})
+    if "timestamp" not in frame.columns:
+        return ids
+    return ids.with_columns(pl.Series("timestamp", _column(frame["timestamp"])))
 
 
 def _column(column: Any) -> Any:

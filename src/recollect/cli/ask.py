@@ -155,15 +155,17 @@ def _conditions(about: dict[str, Any]) -> list[RenderableType]:
 
 
 def predict(screen: Screen, run: RunFolder,
-            pairs: Annotated[Path, typer.Option(metavar="FILE", help="A CSV or Parquet file with user_id and "
-                                                                     "item_id.")],
+            pairs: Annotated[Path, typer.Option(metavar="FILE", help="A CSV or Parquet file with user_id and item_id; and with "
+                                                                     "timestamp, if it is known when.")],
+            interval: Annotated[float | None, typer.Option(metavar="P", show_default=False, help="Also between what the rating "
+                                                           "lies with this probability, for models that know.")] = None,
             new_items: NewItems = None, out: OutFile = None) -> Answer:
     """Predict the rating of each pair of a file. Without --out a CSV goes to standard output."""
     from recollect.recommend import predict as predicted
 
     if out is not None:
         check_ending(out)
-    frame = predicted(_loaded(run, new_items), ids_from(pairs, "user", "item"))
+    frame = predicted(_loaded(run, new_items), ids_from(pairs, "user", "item", if_there=("time",)), interval=interval)
     n_cold = int(frame["cold"].sum())
     told = f"{len(frame):,} pairs, {n_cold:,} with a user or an item that the model knows no rating of."
     if out is None:

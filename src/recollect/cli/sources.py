@@ -158,8 +158,9 @@ def parts_from(folder: Path, texts: Texts) -> dict[str, Ratings]:
     return {name: whole.where(part == j, name=f"{about['data']} {name}") for j, name in enumerate(names)}
 
 
-def ids_from(path: Path, *roles: str) -> pl.DataFrame:
-    """Columns of ids (user_id, item_id) or ratings from a CSV or Parquet file, found by their usual names, as text.
+def ids_from(path: Path, *roles: str, if_there: tuple[str, ...] = ()) -> pl.DataFrame:
+    """Columns of ids (user_id, item_id) or ratings from a CSV or Parquet file, found by their usual names, as text; and of roles
+    that may be missing.
 
     Raises: DataError if a column is not there.
     """
@@ -168,8 +169,10 @@ def ids_from(path: Path, *roles: str) -> pl.DataFrame:
     frame = _frame(path)
     plain = [re.sub(r"[^a-z0-9]", "", column.lower()) for column in frame.columns]
     found = {}
-    for role in roles:
+    for role in (*roles, *if_there):
         place = next((plain.index(name) for name in USUAL[role] if name in plain), None)
+        if place is None and role in if_there:
+            continue
         if place is None:
             raise DataError(f"{path} has no column {canonical(role)}; it has {', '.join(map(repr, frame.columns))}. "
                             f"Its first line must name the columns: {','.join(map(canonical, roles))}.")
@@ -180,7 +183,7 @@ def ids_from(path: Path, *roles: str) -> pl.DataFrame:
 
 def canonical(role: str) -> str:
     """The canonical name of a column."""
-    return role if role == "rating" else f"{role}_id"
+    return {"rating": "rating", "time": "timestamp"}.get(role, f"{role}_id")
 
 
 def _frame(path: Path) -> pl.DataFrame:
