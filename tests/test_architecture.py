@@ -9,17 +9,11 @@ SOURCE = Path(__file__).parents[1] / "src" / "recollect"
 
 # Layer by file or folder; an import may point down or, where named in WITHIN, within its layer.
 LAYER = {"errors": 0, "run": 0, "jobs": 0, "files": 0, "room": 0, "machine": 0, "data": 1, "kernels": 2, "nn": 3,
-         "foldin": 3, "recurrent": 3, "training": 3,
-         "model": 4, "rowmodel": 4, "memory": 4, "factormodel": 4, "textmodel": 4, "tastemodel": 4, "kernelmodel": 4,
-         "catalogue": 4, "ranking": 4, "models": 5,
-         "checkpoint": 6, "evaluation": 6, "recommend": 6,
-         "experiment": 7, "explain": 7, "report": 7, "tune": 7, "cli": 8, "__init__": 8}
-WITHIN = {"model": {"memory"},
-          "rowmodel": {"model"}, "factormodel": {"model", "memory", "ranking"}, "textmodel": {"factormodel", "memory"},
-          "tastemodel": {"factormodel", "memory", "model"}, "kernelmodel": {"rowmodel", "memory"},
-          "ranking": {"model"}, "catalogue": {"model"}, "training": {"nn", "recurrent"}, "files": {"errors"},
-          "run": {"errors"},
-          "jobs": {"errors", "run"}, "report": {"experiment"}, "tune": {"experiment"}}
+         "recurrent": 3, "training": 3, "model": 4, "memory": 4, "catalogue": 4, "ranking": 4, "families": 5, "models": 6,
+         "checkpoint": 7, "evaluation": 7, "recommend": 7,
+         "experiment": 8, "explain": 8, "report": 8, "tune": 8, "cli": 9, "__init__": 9}
+WITHIN = {"model": {"memory"}, "ranking": {"model"}, "catalogue": {"model"}, "training": {"nn", "recurrent"},
+          "files": {"errors"}, "run": {"errors"}, "jobs": {"errors", "run"}, "report": {"experiment"}, "tune": {"experiment"}}
 HOMES = {"matplotlib": {"report"}, "jinja2": {"report"}, "optuna": {"tune"}, "pooch": {"data"}, "typer": {"cli"}, "rich": {"cli"},
          "numba": {"kernels"}, "llvmlite": {"kernels"}, "tensorboard": {"training"}, "torch.utils.tensorboard": {"training"},
          "sklearn": {"data", "models", "training"}, "sentence_transformers": {"data"}}

@@ -224,6 +224,17 @@ def test_the_source_of_one_model_does_not_date_the_results_of_another():
     assert results.source_digest("bias") != results.source_digest("autorec")
 
 
+def test_what_source_code_only_says_does_not_date_results(tmp_path):
+    path = tmp_path / "some.py"
+
+    def code(said, error, number):
+        path.write_text(f'def f(x):\n    """{said}"""\n    if x:\n        raise ValueError("{error}")  # {said}\n'
+                        f"    return {number}\n")
+        return results._code(path)
+
+    assert code("one", "bad", 1) == code("two", "worse", 1) != code("one", "bad", 2)
+
+
 def test_a_damaged_result_is_told(done, tmp_path):
     kept = Results(tmp_path)
     (tmp_path / f"{done[1][0].jobs[0].key}.json").write_text("{")

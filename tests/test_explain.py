@@ -9,8 +9,8 @@ import recollect as rc
 from recollect import explain
 from recollect.data.sources.planted import planted, planted_texts
 from recollect.errors import DataError, NotFittedError, SettingError
+from recollect.families.text import TextModel
 from recollect.report import phrases as pictures
-from recollect.textmodel import TextModel
 
 SMALL = {"factors": 3, "epochs": 2, "reg_user": 0.3, "reg_item": 3.0, "offsets": True, "clip": False}
 CONVMF = {"embedding": 4, "filters": 3, "hidden": 6, "windows": (1, 2), "dropout": 0.0, "learning_rate": 0.01}

@@ -22,9 +22,9 @@ from recollect.data.rows import pieces
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.data.words import words_of
 from recollect.errors import DataError, SettingError
+from recollect.families.text import TextModel
 from recollect.kernels.phrases import strongest
 from recollect.model import Model
-from recollect.textmodel import TextModel
 
 READ_AT_ONCE = 512         # documents
 WORDS_AT_ONCE = 1 << 18    # of documents, and of texts with a phrase left out

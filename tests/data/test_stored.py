@@ -345,7 +345,7 @@ def test_a_fit_allocates_less_than_the_cells_take(tmp_path, monkeypatch):
     made = planted(2_000, 500, 200_000, activity=0.2, popularity=0.3, times=False).ratings
     stored = storing.store(made, tmp_path / "s", valid=0.02, group_size=4_000)
     monkeypatch.setattr(stored_, "AT_ONCE", 4_000)
-    monkeypatch.setattr("recollect.rowmodel.BLOCK_RATINGS", 4_000)
+    monkeypatch.setattr("recollect.families.row.BLOCK_RATINGS", 4_000)
     valid, model, group = stored.valid, adam(side="user", batch_size=64, epochs=1), StoredRows._group
     model.fit(stored, valid)           # compile first
     before, arrow = pa.total_allocated_bytes(), []

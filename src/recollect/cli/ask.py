@@ -31,7 +31,7 @@ def _loaded(run: Path, new_items: Path | None) -> Any:
     Raises: SettingError if it is no model that reads texts.
     """
     from recollect import checkpoint
-    from recollect.textmodel import TextModel
+    from recollect.families.text import TextModel
 
     model = checkpoint.load(run)
     if new_items is None:

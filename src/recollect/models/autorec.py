@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
+from recollect.families.row import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.kernels import Block
 from recollect.memory import Memory, Shape, of_rows
 from recollect.nn import BOUNDS, Binary, ObservedOutput, OntoScale, SparseInput, activation, check_share, dense_layer
-from recollect.rowmodel import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.run import Run
 from recollect.training import loop
 from recollect.training.losses import squared_error

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recollect.errors import SettingError
-from recollect.factormodel import PlainFactorModel
+from recollect.families.factor import PlainFactorModel
 
 
 @dataclass(kw_only=True, eq=False)

@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from recollect.data.corpus import Corpus
 from recollect.data.ratings import Ratings
 from recollect.errors import SettingError
+from recollect.families.text import TextModel
 from recollect.kernels import Block
 from recollect.nn import Dropout, SparseInput, activation, check_share, dense_layer, glorot
-from recollect.textmodel import TextModel
 from recollect.training.text import Encoder, TextPrior
 
 

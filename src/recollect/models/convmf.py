@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from recollect.data.corpus import Corpus
 from recollect.data.ratings import Ratings
 from recollect.errors import SettingError
+from recollect.families.text import TextModel
 from recollect.kernels.phrases import strongest
 from recollect.nn import check_share
-from recollect.textmodel import TextModel
 from recollect.training.text import READ_AT_ONCE, Encoder, TextPrior
 
 SMALLER = 20     # pre-trained vectors are divided by this, as in the authors' code

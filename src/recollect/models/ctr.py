@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from recollect.data.corpus import Corpus
 from recollect.data.ratings import Ratings
 from recollect.errors import SettingError
-from recollect.textmodel import TextModel
+from recollect.families.text import TextModel
 from recollect.training.topics import TopicPrior, Topics
 
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.errors import DataError, SettingError, unknown
+from recollect.families.row import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.kernels import Block
 from recollect.memory import Memory, Shape, of_rows
 from recollect.model import BLOCK_CELLS
@@ -42,7 +43,6 @@ from recollect.nn import (
     glorot,
 )
 from recollect.ranking import mean_ndcg
-from recollect.rowmodel import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.run import Run
 from recollect.training import loop
 from recollect.training.losses import logistic_loss, multinomial_loss, squared_error, weighted_error

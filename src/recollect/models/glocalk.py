@@ -24,10 +24,10 @@ from torch.nn.functional import conv2d, linear
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.rows import Rows
 from recollect.errors import SettingError
-from recollect.kernelmodel import KernelModel
+from recollect.families.kernel import KernelModel
+from recollect.families.row import Part
 from recollect.kernels import Block
 from recollect.nn import KernelAutoencoder, KernelLayer
-from recollect.rowmodel import Part
 from recollect.run import Run
 from recollect.training.watch import History
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.rows import Rows
 from recollect.errors import SettingError, unknown
-from recollect.factormodel import valid_rmse
+from recollect.families.factor import valid_rmse
 from recollect.kernels import Block
 from recollect.kernels.llorma import Weights
 from recollect.kernels.ridge import ridge

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recollect.factormodel import PlainFactorModel
+from recollect.families.factor import PlainFactorModel
 
 
 @dataclass(kw_only=True, eq=False)

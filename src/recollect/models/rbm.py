@@ -23,11 +23,11 @@ from torch.nn.functional import pad, softplus
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.rows import Rows
 from recollect.errors import SettingError
-from recollect.foldin import Columns
+from recollect.families.foldin import Columns
+from recollect.families.row import RowModel
 from recollect.kernels import Block, observed, times_dense
 from recollect.kernels.ridge import ridge
 from recollect.memory import Memory, Shape, of_pairs
-from recollect.rowmodel import RowModel
 from recollect.run import Run
 from recollect.training import epochs
 from recollect.training.contrastive import Contrast, Plan

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.rows import Rows
 from recollect.errors import SettingError
-from recollect.factormodel import valid_rmse
+from recollect.families.factor import valid_rmse
 from recollect.kernels import Block
 from recollect.kernels.ridge import ridge
 from recollect.memory import Memory, Shape, of_factors

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.kernelmodel import KernelModel
+from recollect.families.kernel import KernelModel
 from recollect.nn import KernelAutoencoder
 from recollect.run import Run
 from recollect.training.watch import History

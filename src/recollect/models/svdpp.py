@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recollect.tastemodel import TasteModel
+from recollect.families.taste import TasteModel
 
 
 @dataclass(kw_only=True, eq=False)

@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from recollect.data.days import SECONDS, Days
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
+from recollect.families.taste import TasteModel, Tastes
 from recollect.kernels.svdpp import Time
 from recollect.memory import Memory, Shape, of_factors
 from recollect.model import folded_pairs
 from recollect.run import Run
-from recollect.tastemodel import TasteModel, Tastes
 
 BASE, LEVELS = 6.76, 8     # a day with so many ratings to the power n is of level n
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.rows import Rows
 from recollect.errors import SettingError
-from recollect.factormodel import centred, tables, valid_rmse
+from recollect.families.factor import centred, tables, valid_rmse
 from recollect.kernels import Block, observed, times_dense
 from recollect.kernels.ridge import ridge
 from recollect.kernels.svdpp import Steps, Time, Visits

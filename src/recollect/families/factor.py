@@ -2,7 +2,7 @@
 
     FactorModel                U · V, with or without offsets
     ├── PlainFactorModel       from ratings alone: exact turns, or descent along gradients    PMF, BiasedMF
-    └── TextModel              V is pulled towards what a text says, in `textmodel`
+    └── TextModel              V is pulled towards what a text says, in `text`
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.rows import AnyRows, Rows, pieces
-from recollect.foldin import Columns
+from recollect.families.foldin import Columns
 from recollect.kernels import Block
 from recollect.model import Model, folded_pairs
 from recollect.training.watch import Measure

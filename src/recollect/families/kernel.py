@@ -14,9 +14,9 @@ from torch import Tensor
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
+from recollect.families.row import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.kernels import Block
 from recollect.memory import Memory, Shape, of_rows
-from recollect.rowmodel import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.run import Run
 from recollect.training import loop
 from recollect.training.losses import squared_error

@@ -22,7 +22,7 @@ from recollect.data.documents import documents_of
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
-from recollect.factormodel import FactorModel
+from recollect.families.factor import FactorModel
 from recollect.memory import Memory, Shape, of_factors
 from recollect.nn import Factors
 from recollect.run import Run

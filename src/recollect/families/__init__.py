@@ -1,0 +1,1 @@
+"""4 · What models alike share, one file per family."""
