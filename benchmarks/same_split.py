@@ -12,6 +12,7 @@ import numpy as np
 
 import recollect as rc
 from recollect import machine
+from recollect.cli.show import settings_of
 
 machine.share()
 
@@ -27,7 +28,7 @@ def main() -> None:
     asked.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     asked.add_argument("--refit", action="store_true")
     given = asked.parse_args()
-    settings = {**(AUTOREC if given.model == "autorec" else {}), **dict(pair.split("=", 1) for pair in given.set)}
+    settings = {**(AUTOREC if given.model == "autorec" else {}), **settings_of(given.set)}
 
     ratings = rc.load("movielens/1m")
     is_test = np.random.default_rng(given.seed).random(len(ratings)) < 0.1

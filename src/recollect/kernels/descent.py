@@ -26,7 +26,7 @@ class Cells:
     def __init__(self, user: Int32[np.ndarray, " ratings"], item: Int32[np.ndarray, " ratings"],
                  value: Float32[np.ndarray, " ratings"], *, n_users: int, n_items: int, factors: int) -> None:
         cell = _groups(user, n_users)[user].astype(np.int64) * GROUPS + _groups(item, n_items)[item]
-        order = np.lexsort((item, user, cell))     # whatever order the ratings came in
+        order = np.argsort((cell * n_users + user) * n_items + item)     # whatever order the ratings came in
         self.cells = np.searchsorted(cell[order], np.arange(GROUPS * GROUPS + 1))
         self._user, self._item, self._value = user[order], item[order], value[order].astype(np.float32)
         width = -(-factors // 16) * 16
