@@ -115,6 +115,15 @@ def test_the_figure_is_the_validation_error_of_a_fit_by_hand(tmp_path):
     assert model.fit(split.train, split.valid, rc.Run(threads=1)).history_.best_valid_rmse == pytest.approx(study.best.rmse)
 
 
+def test_candidates_are_numbers_of_three_digits_within_the_bounds(tmp_path):
+    narrow, wide = (tune.read(written(tmp_path, SPACE.split("reg_item")[0] + f"reg_user = {{{{ {bounds} }}}}\n"))
+                    for bounds in ("low = 0.99941, high = 0.99999", "low = 0.1, high = 9.0, log = true"))
+    for trial in tune.tune(narrow, tmp_path / "s.journal", threads=1).trials:
+        assert trial.settings["reg_user"] in (0.99941, 0.99999)
+    for trial in tune.tune(wide, tmp_path / "s.journal", threads=1).trials:
+        assert len(str(trial.settings["reg_user"]).replace(".", "").strip("0")) <= 3
+
+
 @pytest.mark.parametrize(("problem", "state"), [(TrainingError("The objective became nan"), "failed"),
                                                 (SizeError("It would need 5 TB"), "too large")])
 def test_a_candidate_that_cannot_be_fitted_is_kept_with_the_reason_and_the_others_go_on(tmp_path, monkeypatch, problem, state):

@@ -254,11 +254,18 @@ def _drawn(trial: Any, name: str, bounds: dict[str, Any]) -> Any:
     low, high, log, step = bounds["low"], bounds["high"], bounds.get("log", False), bounds.get("step")
     if isinstance(low, int) and isinstance(high, int) and isinstance(step or 1, int):
         return trial.suggest_int(name, low, high, log=log, step=step or 1)
-    return trial.suggest_float(name, low, high, log=log, step=step)
+    return _short(trial, name, trial.suggest_float(name, low, high, log=log, step=step))
+
+
+def _short(trial: Any, name: str, value: float) -> float:
+    """To three digits, as people write settings, within the bounds."""
+    bounds = trial.distributions[name]
+    return min(max(float(f"{value:.3g}"), bounds.low), bounds.high)
 
 
 def _trial(trial: Any) -> Trial:
-    settings = {name: json.loads(value) if isinstance(value, str) else value for name, value in trial.params.items()}
+    settings = {name: json.loads(value) if isinstance(value, str) else _short(trial, name, value) if isinstance(value, float)
+                else value for name, value in trial.params.items()}
     last = max(trial.intermediate_values, default=None)
     rmse = trial.values[0] if trial.state.name == "COMPLETE" else None if last is None else trial.intermediate_values[last]
     told = trial.user_attrs

@@ -151,12 +151,12 @@ def tune(screen: Screen,
 def _tuned(study: Any, kept: Path) -> Answer:
     names, best = list(study.space.search), study.best
     ranked = sorted(study.trials, key=lambda trial: (trial.state != "done", trial.rmse or float("inf")))
-    rows = [(trial.number, trial.rmse, *(_rounded(trial.settings.get(name)) for name in names), seconds(trial.seconds),
+    rows = [(trial.number, trial.rmse, *(as_text(trial.settings.get(name)) for name in names), seconds(trial.seconds),
              trial.state) for trial in ranked[:12]]
     data = {"storage": kept, "data": study.space.part.data, "split": study.space.part.split, "model": study.space.model,
             "trials": [vars(trial) for trial in ranked], "best": None if best is None else vars(best),
             "importance": study.importance}
-    shown: list[Any] = [table(("number", "valid RMSE", *names, "time", "state"), rows,
+    shown: list[Any] = [table(("number", "valid RMSE", *(name.replace("_", " ") for name in names), "time", "state"), rows,
                               title=f"{study.space.model} on {study.space.part.data}, {len(ranked)} candidates")]
     if study.importance:
         shown += ["Share of the differences that goes with each setting: "
@@ -169,10 +169,6 @@ def _tuned(study: Any, kept: Path) -> Answer:
     return Answer(data, [*shown, "The best, for a command and for a file of experiments:", "",
                          " ".join(f"--set {key}={as_text(value)}" for key, value in settings.items()), "",
                          *(f"{key} = {as_toml(value)}" for key, value in settings.items())])
-
-
-def _rounded(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else as_text(value)
 
 
 def as_text(value: Any) -> str:
