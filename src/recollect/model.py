@@ -142,7 +142,8 @@ class Model(ABC):
         who = type(self).__name__
         if "time" in self.needs and train.time is None:
             raise DataError(f"{who} needs the time of each rating, and these ratings have none. Name their column: "
-                            "recollect.read(…, time=\"when\"), on the command line --time-column when; or choose a model without time.")
+                            "recollect.read(…, time=\"when\"), on the command line --time-column when; or choose a model "
+                            "without time.")
         if "text" in self.needs and (train.text is None or not train.text.has.any()):
             what = "none has a word that is kept" if train.text is not None else "these ratings have none"
             raise DataError(f"{who} needs the items' texts, and {what}; give them: recollect.with_texts(ratings, \"plot.item\"), "
