@@ -63,17 +63,17 @@ class RRN(PairModel):
     dynamic: int = 20               # numbers per user and per item that change with time
     factors: int = 20               # numbers per user and per item that do not
     step_days: int = 7              # days in a step of time
-    reg_user: float = 0.5           # lambda of u and b_u, times the user's number of ratings to the power reg_power
-    reg_item: float = 0.4           # the same of m and b_i
-    reg_power: float = 0.7          # 0: the same for all; 1: with each rating
-    reg: float = 0.001              # lambda of the LSTMs' weights and W_a, with each rating
+    reg_user: float = 0.3           # lambda of u and b_u, times the user's number of ratings to the power reg_power
+    reg_item: float = 0.03          # the same of m and b_i
+    reg_power: float = 1.0          # 0: the same for all; 1: with each rating
+    reg: float = 0.003              # lambda of the LSTMs' weights and W_a, with each rating
     left_out: bool = True           # the LSTMs learn what factors leave over that have not seen the rating; False: that have
     init: float = 0.1               # standard deviation of the items' factors at the start
     pretrain_epochs: int = 10       # turns of users and items without LSTMs, before all else
-    learning_rate: float = 0.001    # of Adam, in the first epoch
+    learning_rate: float = 0.0015   # of Adam, in the first epoch
     decay: float = 0.95             # what it is multiplied by after each epoch
     batch_size: int = 64            # users or items of a step of Adam
-    epochs: int = 20                # turns at most: users, then items
+    epochs: int = 30                # turns at most: users, then items
     patience: int | None = 4        # looks at the validation figure without a gain before stopping
     look_every: int = 1             # epochs between looks
 
