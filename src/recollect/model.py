@@ -124,6 +124,11 @@ class Model(ABC):
                                                    memory_check=False))                   # it was, for both fits
         self.net_, self.given_ = again.net_, again.given_
 
+    def identity(self, train: AnyRatings, valid: Ratings | None) -> dict[str, object]:
+        """What a snapshot of this fit belongs to."""
+        return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
+                "valid": valid.fingerprint if valid else None}
+
     def memory(self, shape: Shape, run: Run | None = None) -> Memory:
         """What `fit` will hold on data of this shape when it holds most, in bytes; worked out without building anything."""
         run = run or Run()

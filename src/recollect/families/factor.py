@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -94,8 +93,7 @@ class FactorModel(PairModel):
         return epochs.repeat(
             self.learner(train), run, epochs=self.epochs, patience=self.patience, look_every=self.look_every,
             measure=self.validation(train, valid), figure="train_loss" if self.absent else "train_rmse",
-            belongs_to={**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
-                        "valid": valid.fingerprint if valid else None, "seed": run.seed})
+            belongs_to=self.identity(train, valid))
 
     def learner(self, train: Ratings) -> epochs.Learner:
         """What learns, epoch by epoch: exact turns."""

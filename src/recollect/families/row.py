@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from abc import abstractmethod
@@ -160,11 +159,6 @@ class RowModel(Model):
         with torch.no_grad():
             found = (self._codes(self.given_)[0] if side == self.side else self.net_.output.weight).cpu().numpy()
             return found - found[self.given_.count(side) > 0].mean(axis=0)
-
-    def identity(self, train: AnyRatings, valid: Ratings | None) -> dict[str, object]:
-        """What a snapshot of this fit belongs to."""
-        return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
-                "valid": valid.fingerprint if valid else None}
 
     # --- the rows, part by part -----------------------------------------------------------------------------------
 

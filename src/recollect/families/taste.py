@@ -6,7 +6,6 @@ rated j implies. What SVD++ and its form with time share.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,8 +104,7 @@ class TasteModel(PairModel):
         return epochs.repeat(
             self.learner(train), run, epochs=self.epochs, patience=self.patience, look_every=self.look_every,
             measure=valid_rmse(self, train, valid),
-            belongs_to={**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
-                        "valid": valid.fingerprint if valid else None, "seed": run.seed})
+            belongs_to=self.identity(train, valid))
 
     def learner(self, train: Ratings) -> epochs.Learner:
         """What learns, epoch by epoch."""

@@ -23,7 +23,6 @@ from scipy.sparse import csr_array
 from scipy.special import ndtri
 from torch import nn
 
-from recollect.catalogue import settings
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.rows import Rows
 from recollect.errors import DataError, SettingError
@@ -120,8 +119,7 @@ class BayesMF(PairModel):
         net.last_day.copy_(torch.from_numpy(_last(train, day, unknown=len(net.days))))
         sampler = Sampler(net, train, self._noise(train), day=day, bags=self.bags, init=self.init, burn_in=self.burn_in,
                           epochs=self.epochs, valid=valid, valid_day=None if valid is None else self._day(valid.time, len(valid)))
-        history = epochs.repeat(sampler, run, epochs=self.epochs, belongs_to={
-            **settings(self), "train": train.fingerprint, "valid": valid.fingerprint if valid else None, "seed": run.seed})
+        history = epochs.repeat(sampler, run, epochs=self.epochs, belongs_to=self.identity(train, valid))
         if valid is not None:
             history.best_valid = history.epochs[-1]["valid_rmse"]
         return history

@@ -11,7 +11,6 @@ models share the rating (see `kernels.llorma_loops`).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -112,8 +111,7 @@ class LLORMA(PairModel):
         return epochs.repeat(
             learner, run, epochs=self.epochs, patience=self.patience, look_every=self.look_every,
             measure=valid_rmse(self, train, valid),
-            belongs_to={**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
-                        "valid": valid.fingerprint if valid else None, "seed": run.seed})
+            belongs_to=self.identity(train, valid))
 
     def _learn_everywhere(self, train: Ratings) -> None:
         net = self.net_.everywhere

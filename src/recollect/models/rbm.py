@@ -209,7 +209,7 @@ class RBM(RowModel):
         return epochs.repeat(
             Contrast(self.net_, rows, self.plan(), reg=self.reg), run, epochs=self.epochs, patience=self.patience,
             look_every=self.look_every, measure=self.validation(train, valid),
-            belongs_to={**self.identity(train, valid), "seed": run.seed})
+            belongs_to=self.identity(train, valid))
 
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """See Model. `side="user"`: one pass over their ratings. `side="item"`: a ridge on how the expected ratings of the

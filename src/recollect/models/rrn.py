@@ -10,7 +10,6 @@ without times, are of a user's last step in train; someone new comes at the end 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,8 +120,7 @@ class RRN(PairModel):
         return epochs.repeat(
             learner, run, epochs=self.epochs, patience=self.patience, look_every=self.look_every,
             measure=valid_rmse(self, train, valid),
-            belongs_to={**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
-                        "valid": valid.fingerprint if valid else None, "seed": run.seed})
+            belongs_to=self.identity(train, valid))
 
     def lambdas(self, side: Side, count: Int[np.ndarray, " rows"]) -> Float32[Tensor, " rows"]:
         """The λ of rows with so many ratings."""

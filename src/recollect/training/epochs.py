@@ -51,11 +51,13 @@ class BrokenDownError(Exception):
 def repeat(learner: Learner, run: Run, *, epochs: int, patience: int | None = None, look_every: int = 1,
            measure: Measure | None = None, figure: str = "train_rmse", belongs_to: dict[str, Any], hint: str = "") -> History:
     """Learn until the validation figure stands still, nothing changes, or so many epochs are over; the best weights are left in
-    the network (the last, without validation). See `loop.fit`, whose parameters these are; `belongs_to` names the fit.
+    the network (the last, without validation). See `loop.fit`, whose parameters these are; `belongs_to` and the seed name the
+    fit.
 
     Raises: TrainingError if it breaks down before any weights were kept, or the snapshot belongs to another fit;
     KeyboardInterrupt after an epoch in which someone asked to stop, the snapshot written.
     """
+    belongs_to = {**belongs_to, "seed": run.seed}
     history, best = History(train_name=figure), Best(learner.net, patience=patience, measure=measure)
     history.valid_name = history.valid_name if measure is None else measure.name
     if run.folder and run.resume and not _take_up(run, belongs_to, learner, history, best):

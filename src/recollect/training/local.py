@@ -5,9 +5,6 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
@@ -18,7 +15,7 @@ from recollect.data.rows import Rows
 from recollect.kernels import Block, times_dense
 from recollect.kernels.llorma import Board, Descent, Weights, turn
 from recollect.nn import Factors
-from recollect.training.epochs import BrokenDownError
+from recollect.training.descent import Descending, views
 
 AT_ONCE = 1 << 16     # pairs
 TINY = 1e-30          # less than any sum of weights
@@ -82,57 +79,24 @@ class LocalFactors(nn.Module):
         return nn.functional.pad(factors[:, :-1], (0, 1), value=1.0), factors[:, -1]
 
 
-class Locally:
+class Locally(Descending):
     """Descent. Each local model by itself minimises Σ w (r − r̂_t)² and its penalty; `together`, they minimise the squared error
     of their weighted mean and the penalties of all."""
 
     def __init__(self, net: LocalFactors, train: Ratings, target: Float32[np.ndarray, " ratings"], weights: Weights, *,
                  learning_rate: float, decay: float, together: bool) -> None:
-        self.net: Any = net
-        self.device, self.rate, self.decay = net.user.device, learning_rate, decay
         self.k = net.user.shape[2] - net.offsets
         self.descent = Descent(train.user, train.item, target, weights, factors=self.k, together=together)
-        self._in()
+        super().__init__(net, learning_rate=learning_rate, decay=decay)
 
-    @property
-    def converged(self) -> bool:
-        """Never: validation says when."""
-        return False
+    def descend(self, shrink: float, seed: int) -> tuple[float, float]:
+        """See Descending."""
+        return self.descent.epoch(rate=self.rate * shrink, seed=seed, offsets=self.net.offsets)
 
-    def epoch(self, number: int) -> dict[str, float]:
-        """A step on every rating; the weighted RMSE on train while going, and the rate."""
-        rate = self.rate * self.decay ** (number - 1)
-        errors, n = self.descent.epoch(rate=rate, seed=int(torch.randint(2**62, ())), offsets=self.net.offsets)
-        if not math.isfinite(errors):
-            raise BrokenDownError(f"The error became {errors} in epoch {number}; the step is too large: lower learning_rate (it "
-                                  f"is {rate:g}).")
-        self._out()
-        return {"epoch": float(number), "train_rmse": math.sqrt(errors / n) if n else 0.0, "learning_rate": rate}
-
-    def _pairs(self) -> list[tuple[np.ndarray, np.ndarray, Tensor]]:
-        """The kernel's factors and offsets of each side, and the network's."""
-        ours = self.descent
-        return [(ours.user, ours.b_user, self.net.user), (ours.item, ours.b_item, self.net.item)]
-
-    def _in(self) -> None:
-        for ours, offset, theirs in self._pairs():
-            ours[:, :, :self.k] = theirs[:, :, :self.k].cpu().numpy()
-            if self.net.offsets:
-                offset[:] = theirs[:, :, -1].cpu().numpy()
-
-    def _out(self) -> None:
-        for ours, offset, theirs in self._pairs():
-            theirs[:, :, :self.k] = torch.from_numpy(ours[:, :, :self.k])
-            if self.net.offsets:
-                theirs[:, :, -1] = torch.from_numpy(offset)
-
-    def state(self) -> dict[str, Any]:
-        """See Learner: everything is in the network."""
-        return {}
-
-    def take_up(self, state: dict[str, Any]) -> None:
-        """See Learner."""
-        self._in()
+    def pairs(self) -> list[tuple[np.ndarray, Tensor]]:
+        """See Descending."""
+        ours, net = self.descent, self.net
+        return views(ours.user, ours.b_user, net.user, self.k) + views(ours.item, ours.b_item, net.item, self.k)
 
 
 def counts(rows: Rows, weight_row: Float32[np.ndarray, "models rows"], weight_column: Float32[np.ndarray, "models columns"]

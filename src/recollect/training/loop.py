@@ -106,8 +106,7 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
                            "batch_size=512, or so.")
     mixed = _mixed(run, plan, next(net.parameters()).device)
     learner = _Steps(net, rows, loss, penalty, plan, column_cells, mixed=mixed, figure=figure)
-    owner = {**asdict(plan), **(belongs_to or {}), "seed": run.seed, "rows": len(rows), "cells": rows.n_cells,
-             "mixed": mixed}
+    owner = {**asdict(plan), **(belongs_to or {}), "rows": len(rows), "cells": rows.n_cells, "mixed": mixed}
     again = nullcontext() if plan.batch_size is None else reusing_blocks()
     with again:
         return repeat(learner, run, epochs=plan.epochs, patience=plan.patience, look_every=plan.look_every, measure=measure,
