@@ -124,6 +124,24 @@ class Model(ABC):
                                                    memory_check=False))                   # it was, for both fits
         self.net_, self.given_ = again.net_, again.given_
 
+    def need_one(self, *names: str) -> None:
+        """Refuse these settings below 1; None is left alone.
+
+        Raises: SettingError.
+        """
+        for name in names:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise SettingError(f"{name} is 1 or more, found {getattr(self, name)}.")
+
+    def need_positive(self, *names: str) -> None:
+        """Refuse these settings at 0 and below.
+
+        Raises: SettingError.
+        """
+        for name in names:
+            if getattr(self, name) <= 0:
+                raise SettingError(f"{name} is above 0, found {getattr(self, name)}.")
+
     def identity(self, train: AnyRatings, valid: Ratings | None) -> dict[str, object]:
         """What a snapshot of this fit belongs to."""
         return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,

@@ -62,9 +62,7 @@ class FactorModel(PairModel):
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        for name in ("factors", "epochs", "look_every", "patience"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise SettingError(f"{name} is 1 or more, found {getattr(self, name)}.")
+        self.need_one("factors", "epochs", "look_every", "patience")
         if min(self.reg_user, self.reg_item) <= 0 or self.init <= 0:
             raise SettingError(f"reg_user, reg_item and init are above 0, found {self.reg_user}, {self.reg_item} and "
                                f"{self.init}.")

@@ -72,12 +72,8 @@ class TasteModel(PairModel):
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        for name in ("factors", "epochs", "look_every", "patience"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise SettingError(f"{name} is 1 or more, found {getattr(self, name)}.")
-        for name in ("reg_user", "reg_item", "reg_offset", "init", "learning_rate"):
-            if getattr(self, name) <= 0:
-                raise SettingError(f"{name} is above 0, found {getattr(self, name)}.")
+        self.need_one("factors", "epochs", "look_every", "patience")
+        self.need_positive("reg_user", "reg_item", "reg_offset", "init", "learning_rate")
         if self.reg_implied < 0 or not 0 <= self.reg_power <= 1 or not 0 < self.decay <= 1:
             raise SettingError("reg_implied is 0 or more, reg_power is 0 to 1, and decay is above 0 and at most 1; found "
                                f"{self.reg_implied}, {self.reg_power} and {self.decay}.")

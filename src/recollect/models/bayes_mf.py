@@ -65,9 +65,7 @@ class BayesMF(PairModel):
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        for name in ("factors", "epochs", "kept"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name} is 1 or more, found {getattr(self, name)}.")
+        self.need_one("factors", "epochs", "kept")
         if not 0 <= self.burn_in < self.epochs:
             raise SettingError(f"burn_in is 0 or more and less than epochs, found {self.burn_in} of {self.epochs}: no draw would "
                                "count.")

@@ -68,12 +68,8 @@ class LLORMA(PairModel):
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        for name in ("anchors", "factors", "pre_factors", "pre_epochs", "epochs", "look_every", "patience"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise SettingError(f"{name} is 1 or more, found {getattr(self, name)}.")
-        for name in ("reg_user", "reg_item", "pre_reg", "learning_rate", "init", "width_user", "width_item"):
-            if getattr(self, name) <= 0:
-                raise SettingError(f"{name} is above 0, found {getattr(self, name)}.")
+        self.need_one("anchors", "factors", "pre_factors", "pre_epochs", "epochs", "look_every", "patience")
+        self.need_positive("reg_user", "reg_item", "pre_reg", "learning_rate", "init", "width_user", "width_item")
         if self.kernel not in KERNELS:
             raise unknown("kernel", self.kernel, tuple(KERNELS))
         if not 0 <= self.reg_power <= 1 or not 0 < self.decay <= 1:

@@ -83,12 +83,8 @@ class RRN(PairModel):
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        for name in ("hidden", "embedding", "dynamic", "factors", "step_days", "batch_size", "epochs", "look_every", "patience"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise SettingError(f"{name} is 1 or more, found {getattr(self, name)}.")
-        for name in ("reg_user", "reg_item", "init", "learning_rate"):
-            if getattr(self, name) <= 0:
-                raise SettingError(f"{name} is above 0, found {getattr(self, name)}.")
+        self.need_one("hidden", "embedding", "dynamic", "factors", "step_days", "batch_size", "epochs", "look_every", "patience")
+        self.need_positive("reg_user", "reg_item", "init", "learning_rate")
         if min(self.reg, self.pretrain_epochs) < 0 or not 0 <= self.reg_power <= 1 or not 0 < self.decay <= 1:
             raise SettingError("reg and pretrain_epochs are 0 or more, reg_power is 0 to 1, and decay is above 0 and at most 1; "
                                f"found {self.reg}, {self.pretrain_epochs}, {self.reg_power} and {self.decay}.")
