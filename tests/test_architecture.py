@@ -11,10 +11,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "recollect"
 LAYER = {"errors": 0, "run": 0, "jobs": 0, "files": 0, "room": 0, "machine": 0, "data": 1, "kernels": 2, "nn": 3,
          "recurrent": 3, "training": 3, "model": 4, "memory": 4, "catalogue": 4, "ranking": 4, "families": 5, "models": 6,
          "checkpoint": 7, "evaluation": 7, "recommend": 7,
-         "experiment": 8, "explain": 8, "report": 8, "tune": 8, "cli": 9, "__init__": 9}
+         "experiment": 8, "explain": 8, "report": 8, "cli": 9, "__init__": 9}
 WITHIN = {"model": {"memory"}, "ranking": {"model"}, "catalogue": {"model"}, "training": {"nn", "recurrent"},
-          "files": {"errors"}, "run": {"errors"}, "jobs": {"errors", "run"}, "report": {"experiment"}, "tune": {"experiment"}}
-HOMES = {"matplotlib": {"report"}, "jinja2": {"report"}, "optuna": {"tune"}, "pooch": {"data"}, "typer": {"cli"}, "rich": {"cli"},
+          "files": {"errors"}, "run": {"errors"}, "jobs": {"errors", "run"}, "report": {"experiment"}}
+HOMES = {"matplotlib": {"report"}, "jinja2": {"report"}, "optuna": {"experiment"}, "pooch": {"data"}, "typer": {"cli"}, "rich": {"cli"},
          "numba": {"kernels"}, "llvmlite": {"kernels"}, "tensorboard": {"training"}, "torch.utils.tensorboard": {"training"},
          "sklearn": {"data", "models", "training"}, "sentence_transformers": {"data"}}
 

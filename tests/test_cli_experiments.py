@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from recollect import jobs, tune
+from recollect import jobs
 from recollect.cli import app
-from recollect.experiment import work
+from recollect.experiment import runner, tune
 
 FILE = """
 paper = "A paper."
@@ -39,7 +39,7 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path))
     here = jobs.each
-    monkeypatch.setattr(work.jobs, "each", lambda function, inputs, *, processes: here(function, inputs))
+    monkeypatch.setattr(runner.jobs, "each", lambda function, inputs, *, processes: here(function, inputs))
     (tmp_path / "experiments").mkdir()
     path = tmp_path / "experiments" / "paper.toml"
     path.write_text(FILE)
@@ -64,14 +64,14 @@ def test_run_does_what_has_no_result_and_says_what_it_skips(paper: Path) -> None
 def test_list_runs_nothing(paper: Path) -> None:
     found = json.loads(call("run", paper, "--list", "--json").stdout)
     assert {row["state"] for row in found["runs"] if row["run"] == "bias"} == {"to do", "skipped: no data"}
-    assert list(Path("runs/results").glob("*.safetensors")) == []
+    assert [path.name for path in Path("runs/results").iterdir()] == ["data.json"]
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(paper: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(*args: object, **more: object) -> None:
         raise KeyboardInterrupt("stopped after epoch 3")
 
-    monkeypatch.setattr(work.jobs, "each", stopped)
+    monkeypatch.setattr(runner.jobs, "each", stopped)
     result = call("run", paper)
     assert result.exit_code == 130
     assert "Stopped. What is finished is kept in runs/results; the same command goes on." in result.stderr
@@ -107,7 +107,7 @@ trials = 3
 [search]
 reg_user = { choices = [1.0, 5.0] }
 """)
-    monkeypatch.setattr(tune, "_judged", lambda optuna, trial, *args, **more: {"1.0": 0.8, "5.0": 0.7}[trial.params["reg_user"]])
+    monkeypatch.setattr(tune, "_judge", lambda optuna, trial, *args, **more: {"1.0": 0.8, "5.0": 0.7}[trial.params["reg_user"]])
     result = call("tune", "space.toml", "--trials", 6)
     assert result.exit_code == 0
     assert "--set epochs=9 --set reg_user=5.0" in result.stdout

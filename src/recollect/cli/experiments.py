@@ -15,10 +15,11 @@ from recollect.cli.fit import Threads
 from recollect.cli.show import Answer, Screen, memory, seconds, table
 from recollect.errors import SettingError
 
-RESULTS = Path("runs/results")
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="NAME", show_default=False,
                                                 help="A part or a table of the file; repeat it for more.")]
-ResultsFolder = Annotated[Path, typer.Option("--results", metavar="FOLDER", help="Where results are kept.")]
+ResultsFolder = Annotated[Path | None, typer.Option("--results", metavar="FOLDER", show_default=False,
+                                                    help="Where records are kept; the folder that the file names, or "
+                                                         "runs/results, if not stated.")]
 
 
 def run(screen: Screen,
@@ -28,26 +29,28 @@ def run(screen: Screen,
                                                                   "stated.")] = None,
         fresh: Annotated[bool, typer.Option("--fresh", help="Run again what has a result.")] = False,
         list_: Annotated[bool, typer.Option("--list", help="Only show what there is to run.")] = False,
-        results: ResultsFolder = RESULTS) -> Answer:
+        results: ResultsFolder = None) -> Answer:
     """Run what an experiment's file asks for and has no result yet; a table of what there is."""
-    from recollect.experiment import file as files
-    from recollect.experiment import work
+    from recollect.experiment import planner
+    from recollect.experiment.parse import read
     from recollect.experiment.results import Results
+    from recollect.experiment.spec import select
 
-    experiment = files.read(file)
-    chosen, kept = files.chosen(experiment, only or ()), Results(results)
-    data = work.look_for_data([part for _, part in chosen], kept, others=experiment.parts.values())
-    for name in dict.fromkeys(part.source for _, part in chosen):
+    experiment = read(file)
+    selected = select(experiment, only or ())
+    records = Results(results or experiment.records)
+    data = planner.look_for_data([part for _, part in selected], records, other_parts=experiment.parts.values())
+    for name in dict.fromkeys(part.source for _, part in selected):
         if "missing" in data[name]:
             screen.say(f"skipped: {data[name]['missing']}")
-    planned = work.plan(chosen, data)
-    todo = work.tasks(planned, kept, data, fresh=fresh)
-    jobs = {job.key for each in planned for job in each.jobs}
+    planned = planner.plan(selected, data)
+    todo = planner.tasks(experiment, planned, records, data, fresh=fresh)
+    jobs = {job.key for one in planned for job in one.jobs}
     screen.say(f"{len(jobs)} runs, {len(jobs) - len(todo)} cached, {len(todo)} to do")
     if not list_:
-        with _stoppable(results):
+        with _stoppable(records.folder):
             _work(screen, todo, processes)
-    return _answer(experiment.name, planned, kept, data, {task.job.key for task in todo}, listed=list_)
+    return _answer(experiment.name, planned, records, data, {task.job.key for task in todo}, listed=list_)
 
 
 @contextmanager
@@ -59,11 +62,11 @@ def _stoppable(kept: Path) -> Iterator[None]:
 
 
 def _work(screen: Screen, todo: Sequence[Any], processes: int | None) -> None:
-    from recollect.experiment import work
+    from recollect.experiment.runner import run_tasks
 
     with screen.steps("runs", len(todo)) as step:
         step(0, todo[0].label if todo else "")
-        for done, (task, record) in enumerate(work.each(todo, processes=processes), start=1):
+        for done, (task, record) in enumerate(run_tasks(todo, processes=processes), start=1):
             screen.say(f"{task.label}: {_outcome(record)}")
             step(done, todo[done].label if done < len(todo) else "")
 
@@ -92,10 +95,10 @@ def _row(each: Any, found: list[tuple[Any, dict[str, Any] | None]], data: dict[s
     failed = sorted({record["failed"] for _, record in found if record and "failed" in record})
     cached = sum(job.key not in new for job, record in found if is_done(record))
     here = "missing" not in data[each.part.source]
-    state = (each.entry.note if each.entry.model is None else "skipped: no data" if not here else "failed" if failed else
+    state = (each.run.note if each.run.model is None else "skipped: no data" if not here else "failed" if failed else
              "to do" if not done else "cached" if cached == len(done) else "new" if not cached else f"new, {cached} cached")
     figures = [record["test"][each.part.metric] for record in done]
-    return {"part": each.part.name, "table": each.table.name, "run": each.entry.name, "splits": len(each.table.cuts(each.part)),
+    return {"part": each.part.name, "table": each.table.name, "run": each.run.name, "splits": len(each.table.splits(each.part)),
             "done": len(done), "cached": cached, "state": state, "metric": each.part.metric,
             "value": statistics.fmean(figures) if figures else None, "failed": failed,
             "keys": [job.key for job, _ in found]}
@@ -107,22 +110,26 @@ def report(screen: Screen,
                                                                    "named.")] = None,
            out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to write report.html, a Markdown page for each, and "
                                                                     "their pictures.")] = Path("runs/report"),
-           results: ResultsFolder = RESULTS) -> Answer:
+           results: ResultsFolder = None) -> Answer:
     """Write tables and figures, the paper's numbers beside ours with a verdict on each claim; nothing is run."""
-    from recollect.experiment.file import read
+    from recollect.experiment.parse import read
     from recollect.experiment.results import Results
-    from recollect.report import pages
+    from recollect.report import render
+    from recollect.report.tables import make_report
 
-    asked = files or sorted(Path("experiments").glob("*.toml"))
-    if not asked:
+    paths = files or sorted(Path("experiments").glob("*.toml"))
+    if not paths:
         raise SettingError("There is no folder experiments here with TOML files; name a file.")
-    written, chapters = pages.write([read(file) for file in asked], Results(results), out)
-    counts = {chapter.experiment.name: chapter.counts for chapter in chapters}
-    said = [f"{chapter.experiment.name}: {pages.summary(chapter)}" for chapter in chapters]
-    waiting = [line for chapter in chapters for line in chapter.open]
-    named = [path.name for path in written if path.suffix != ".png"]
-    told = f"Written to {out}: {', '.join(named)} and {len(written) - len(named)} pictures."
-    return Answer({"written": written, "verdicts": counts, "open": waiting}, [*said, *waiting, told])
+    reports = []
+    for experiment in map(read, paths):
+        reports.append(make_report(experiment, Results(results or experiment.records)))
+    written = render.write(reports, out)
+    counts = {report.experiment.name: report.counts for report in reports}
+    summaries = [f"{report.experiment.name}: {render.summary(report)}" for report in reports]
+    waiting = [line for report in reports for line in report.open]
+    pages = [path.name for path in written if path.suffix != ".png"]
+    message = f"Written to {out}: {', '.join(pages)} and {len(written) - len(pages)} pictures."
+    return Answer({"written": written, "verdicts": counts, "open": waiting}, [*summaries, *waiting, message])
 
 
 def tune(screen: Screen,
@@ -135,7 +142,7 @@ def tune(screen: Screen,
                                                                            "runs/tune/NAME.journal, if not stated.")] = None
          ) -> Answer:
     """Choose settings by the validation ratings; the same command goes on with what was interrupted."""
-    from recollect import tune as tuning
+    from recollect.experiment import tune as tuning
 
     space = tuning.read(file)
     kept = storage or Path("runs/tune") / f"{space.name}.journal"

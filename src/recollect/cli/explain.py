@@ -56,7 +56,7 @@ def explain(screen: Screen, run: RunFolder, phrase: Phrase, item: Item,
 
     asked = _asked(phrase, item, filters=filters, only=only, n=n)
     if figure is not None:
-        from recollect.report.pictures import check
+        from recollect.report import check
 
         check(figure)
     model = checkpoint.load(run)

@@ -128,12 +128,40 @@ def paired_bootstrap(a: Figures, b: Figures, *, statistic: Statistic = "mean",
     Source: Efron and Tibshirani. "An Introduction to the Bootstrap." 1993, chapters 13 and 15.
     """
     first, second = _pair(a, b)
-    means = _statistic(_resampled_means([first, second], group, n, seed), statistic)
-    drawn = means[:, 0] - means[:, 1]
+    means = _resampled_means([first, second], group, n, seed)
+    return _bootstrap_difference(np.array([first.mean(), second.mean()]), means, statistic, level)
+
+
+def paired_bootstrap_of_sums(a: Figures, b: Figures, count: Figures, *, statistic: Statistic = "mean",
+                             level: float = 0.95, n: int = 2000, seed: int = 0) -> Difference:
+    """`paired_bootstrap` over groups of ratings (users), from each group's sum instead of its ratings.
+
+    Args:
+        a: the sum of the first model's values in each group, such as a user's squared errors.
+        b: the same of the second model, group by group.
+        count: the number of ratings in each group.
+        statistic: "mean", or "root_mean" of squared errors for the RMSE.
+        level: of the interval.
+        n: resamples.
+        seed: of the resampling; the same groups and seed draw as `paired_bootstrap` does.
+
+    Raises: DataError if the three differ in length or are not finite, SettingError for an unknown statistic or level.
+    """
+    first, second = _pair(a, b)
+    sums = np.column_stack([first, second, _pair(count, b)[0]])
+    total = sums.sum(axis=0)
+    return _bootstrap_difference(total[:-1] / total[-1], _resampled_ratios(sums, n, seed), statistic, level)
+
+
+def _bootstrap_difference(stated: Float[ndarray, " 2"], means: Float[ndarray, "resamples 2"], statistic: Statistic,
+                          level: float) -> Difference:
+    """From the means of both models, as stated and in each resample."""
+    resampled = _statistic(means, statistic)
+    drawn = resampled[:, 0] - resampled[:, 1]
     low, high = np.quantile(drawn, _tails(level))
     turned = min((drawn <= 0).sum(), (drawn >= 0).sum())
-    stated = _statistic(np.array([first.mean(), second.mean()]), statistic)
-    return Difference(float(stated[0] - stated[1]), float(low), float(high), min(1.0, 2 * (1 + int(turned)) / (n + 1)))
+    first, second = _statistic(stated, statistic)
+    return Difference(float(first - second), float(low), float(high), min(1.0, 2 * (1 + int(turned)) / (len(drawn) + 1)))
 
 
 # Several models ------------------------------------------------------------------------------------------------------
@@ -255,7 +283,11 @@ def _resampled_means(columns: Sequence[ndarray], group: ndarray | None, n: int,
             raise DataError(f"{len(size)} values, but {len(group)} groups; give the group of every value.")
         number = np.unique(group, return_inverse=True)[1]
         columns, size = [np.bincount(number, weights=c) for c in columns], np.bincount(number).astype(np.float64)
-    sums = np.column_stack([*columns, size])
+    return _resampled_ratios(np.column_stack([*columns, size]), n, seed)
+
+
+def _resampled_ratios(sums: Float[ndarray, "groups columns"], n: int, seed: int) -> Float[ndarray, "resamples means"]:
+    """Each column's total over the last column's in n resamples of the groups."""
     rng, totals = np.random.default_rng(seed), np.empty((n, sums.shape[1]))
     for j in range(n):
         weight = np.bincount(rng.integers(len(sums), size=len(sums)), minlength=len(sums))

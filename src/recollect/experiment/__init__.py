@@ -1,6 +1,10 @@
-"""7 · Experiments: a TOML file becomes runs, runs become results on disk.
+"""9 · Experiments: a TOML file becomes runs, runs become records on disk.
 
-    file      what the file says: parts, tables, runs, the paper's claims; checked before any work
-    results   one JSON file per run, named by what it was made from
-    work      runs that are not there yet, each in a fresh process
+spec      what a file describes: parts, tables, runs, the paper's claims
+parse     reads the file and checks it before any work
+planner   which jobs have no record yet
+runner    does them, each in a process of its own
+results   the records: one JSON file per job, named by what decides its figures
+carried   rows of an earlier release whose records are lost
+tune      chooses settings by the validation ratings
 """

@@ -1,17 +1,20 @@
-"""Results on disk: a JSON file per run, named by a checksum of what the run was made from; test errors beside it.
+"""Records on disk: a JSON file per job, which a repository can keep beside its pages.
 
-    KEY.json           what was run, its figures, the curve of its epochs, how long it took, by what it was made; or why it failed
-    KEY.safetensors    the squared error of each test rating and its user, from which runs are compared
-    data.json          the data sets that were looked for: their fingerprint and shape, or that they were not here
+    KEY.json     what was run, its figures on validation and test, the validation error by epoch,
+                 seconds, memory, and which code made it; or why it failed
+    KEY.npz      errors on test summed by user, where a table compares runs over users
+    data.json    the data that were looked for: fingerprint and shape, or that they are missing
+
+KEY identifies what decides the figures: data, split, model, settings and seed. The code is not
+part of it: a record names the release and the commit that made it.
 """
 
 from __future__ import annotations
 
-import ast
-import hashlib
+import io
 import json
 import platform
-from collections.abc import Iterable, Iterator
+import subprocess
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -19,22 +22,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import numpy as numpy_file
+from jaxtyping import Float, Int
+from numpy import ndarray
 
 from recollect.errors import CheckpointError
-from recollect.experiment.file import Cut, Entry
+from recollect.experiment.spec import RunSpec, SplitSpec
 from recollect.files import checksum, replacing
 
-FORMAT = 1
-MADE_BY = ("evaluation/metrics.py", "evaluation/protocol.py")      # and the model's file, and whatever these import
+FORMAT = 2
 SOURCE = Path(__file__).parents[1]
+USER_SUMS_LIMIT = 64 * 1024  # bytes; larger ones would weigh on every clone of the repository
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One fit and its scoring: everything that decides the figures."""
+    """One fit and its evaluation: everything that decides the figures."""
 
-    fingerprint: str             # of the data
+    fingerprint: str  # of the data
     split: dict[str, Any]
     model: str
     settings: dict[str, Any]
@@ -46,117 +51,197 @@ class Job:
         return checksum(asdict(self))[:16]
 
 
-def job_of(entry: Entry, cut: Cut, fingerprint: str) -> Job:
-    """The job of an entry on one split."""
-    assert entry.model is not None
-    return Job(fingerprint, cut.settings, entry.model, entry.settings, cut.seed)
+def job_of(run: RunSpec, split: SplitSpec, fingerprint: str) -> Job:
+    """The job of a run on one split of data with this fingerprint."""
+    assert run.model is not None
+    return Job(fingerprint, split.settings, run.model, run.settings, split.seed)
+
+
+@dataclass(frozen=True)
+class UserSums:
+    """Errors on the test ratings of one split, summed by user.
+
+    Two runs on the same split are compared by them; single errors would be a hundred times larger.
+    """
+
+    user: Int[ndarray, " users"]  # row numbers, ascending
+    squared: Float[ndarray, " users"]
+    absolute: Float[ndarray, " users"]
+    count: Int[ndarray, " users"]  # test ratings
+
+    @classmethod
+    def of(
+        cls,
+        user: Int[ndarray, " ratings"],
+        squared: Float[ndarray, " ratings"],
+        absolute: Float[ndarray, " ratings"],
+    ) -> UserSums:
+        """Sums over each user's ratings.
+
+        Args:
+            user: the row number of the user of each test rating.
+            squared: the squared error of each test rating.
+            absolute: the absolute error of each test rating.
+        """
+        users, position, count = np.unique(user, return_inverse=True, return_counts=True)
+        return cls(users, np.bincount(position, squared), np.bincount(position, absolute), count)
+
+    def packed(self) -> bytes:
+        """The sums as a compressed file, in single precision."""
+        buffer = io.BytesIO()
+        steps = np.diff(self.user, prepend=0)  # small numbers, which compress well
+        np.savez_compressed(
+            buffer,
+            user_steps=steps.astype(np.uint32),
+            squared=self.squared.astype(np.float32),
+            absolute=self.absolute.astype(np.float32),
+            count=self.count.astype(np.uint32),
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def unpacked(cls, path: Path) -> UserSums:
+        """The sums in a file that holds what `packed` returned."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls(
+                user=np.cumsum(file["user_steps"], dtype=np.int64),
+                squared=file["squared"].astype(np.float64),
+                absolute=file["absolute"].astype(np.float64),
+                count=file["count"].astype(np.int64),
+            )
 
 
 @dataclass(frozen=True)
 class Results:
-    """A folder of results."""
+    """A folder of records."""
 
     folder: Path
 
-    def read(self, job: Job) -> dict[str, Any] | None:
-        """What is known of a job; None if nothing.
+    def read(self, job: Job) -> Record | None:
+        """The record of a job; None without one.
 
-        Raises: CheckpointError for a damaged file, or one of a newer version.
+        Raises: CheckpointError for a damaged file, or one of another format.
         """
-        return self._json(self._path(job, "json"))
+        return read_json(self.folder / f"{job.key}.json")
 
-    def write(self, job: Job, figures: dict[str, Any], errors: dict[str, np.ndarray] | None = None) -> dict[str, Any]:
-        """Keep the figures of a job, in place of earlier ones; returns what `read` will."""
-        if errors is not None:
-            with replacing(self._path(job, "safetensors")) as fresh:
-                numpy_file.save_file(errors, fresh)
+    def write(self, job: Job, figures: Record, user_sums: UserSums | None = None) -> Record:
+        """Write the record of a job in place of an earlier one, and return it.
+
+        Args:
+            job: what was run.
+            figures: what came out of it, ready for JSON.
+            user_sums: kept beside the record if they take no more than USER_SUMS_LIMIT.
+        """
         record = {"format": FORMAT, **asdict(job), **figures}
-        with replacing(self._path(job, "json")) as fresh:
-            fresh.write_text(json.dumps(record, indent=1))
+        sums_path = self._user_sums_path(job)
+        sums_path.unlink(missing_ok=True)
+        packed = b"" if user_sums is None else user_sums.packed()
+        if 0 < len(packed) <= USER_SUMS_LIMIT:
+            with replacing(sums_path) as fresh:
+                fresh.write_bytes(packed)
+        write_json(self.folder / f"{job.key}.json", record)
         return record
 
-    def errors(self, job: Job) -> dict[str, np.ndarray]:
-        """`squared_error` and `user` of each test rating of a finished job."""
-        return numpy_file.load_file(self._path(job, "safetensors"))
+    def user_sums(self, job: Job) -> UserSums | None:
+        """The errors of a job by user; None if they were not kept."""
+        path = self._user_sums_path(job)
+        return UserSums.unpacked(path) if path.is_file() else None
 
     def data(self) -> dict[str, dict[str, Any]]:
-        """What is known of data sets by their names: fingerprint, users, items and ratings; or `missing`, a sentence."""
-        return self._json(self.folder / "data.json") or {}
+        """What is known of data sets by name: fingerprint, users, items, ratings; or `missing`."""
+        return read_json(self.folder / "data.json") or {}
 
-    def note_data(self, name: str, about: dict[str, Any]) -> None:
-        """Keep what is known of a data set."""
-        known = {**self.data(), name: about}
-        with replacing(self.folder / "data.json") as fresh:
-            fresh.write_text(json.dumps(known, indent=1, sort_keys=True))
+    def note_data(self, name: str, facts: dict[str, Any]) -> None:
+        """Keep what is known of a data set.
 
-    def _path(self, job: Job, ending: str) -> Path:
-        return self.folder / f"{job.key}.{ending}"
+        That it is missing today does not erase what an earlier run measured.
+        """
+        known = self.data()
+        if "fingerprint" in known.get(name, {}) and "fingerprint" not in facts:
+            return
+        write_json(self.folder / "data.json", dict(sorted({**known, name: facts}.items())))
 
-    def _json(self, path: Path) -> dict[str, Any] | None:
-        if not path.is_file():
-            return None
-        try:
-            found: dict[str, Any] = json.loads(path.read_bytes())
-        except ValueError as problem:
-            raise CheckpointError(f"{path} is damaged ({problem}); remove it and run again.") from problem
-        if found.get("format", FORMAT) != FORMAT:
-            raise CheckpointError(f"{path} is of format {found['format']}, this version reads {FORMAT}; upgrade it, or take "
-                                  "another folder of results.")
-        return found
+    def _user_sums_path(self, job: Job) -> Path:
+        return self.folder / f"{job.key}.npz"
 
 
-def is_done(record: dict[str, Any] | None) -> bool:
-    """Whether a job has figures: a failed one is tried again."""
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The content of a file of results; None if it does not exist.
+
+    Raises: CheckpointError for a damaged file, or one of another format.
+    """
+    if not path.is_file():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    except ValueError as problem:
+        raise CheckpointError(
+            f"{path} is damaged ({problem}); remove it and run again."
+        ) from problem
+    if content.get("format", FORMAT) != FORMAT:
+        raise CheckpointError(
+            f"{path} has format {content['format']}, this version reads {FORMAT}; "
+            "use another folder of results, or remove the file and run again."
+        )
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write an object compactly, with a line for each key and each row, so that changes are small.
+
+    Args:
+        path: where to write.
+        content: the object; a list of objects in it counts as rows.
+    """
+    lines = []
+    for key, value in content.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            rows = ",\n".join(_compact(row) for row in value)
+            lines.append(f"{_compact(key)}:[\n{rows}\n]")
+        else:
+            lines.append(f"{_compact(key)}:{_compact(value)}")
+    with replacing(path) as fresh:
+        fresh.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def is_done(record: Record | None) -> bool:
+    """Whether a job has figures; one that failed has none and is tried again."""
     return record is not None and "failed" not in record
 
 
-def is_old(record: dict[str, Any]) -> bool:
-    """Whether other source code than today's made the record."""
-    return bool(record["made"]["source"] != source_digest(record["model"]))
+def made_by() -> dict[str, Any]:
+    """Which code makes records now: release, commit in a checkout, and versions of libraries."""
+    made: dict[str, Any] = {"release": version("recollect")}
+    commit = _commit()
+    if commit:
+        made["commit"] = commit
+    libraries = {name: version(name) for name in ("torch", "numpy")}
+    made["versions"] = {**libraries, "python": platform.python_version()}
+    return made
 
 
 @cache
-def source_digest(model: str) -> str:
-    """16 hexadecimal digits of the source code that the figures of this model depend on: reading is in the fingerprint. What is
-    only said (comments, docstrings, errors) does not count."""
-    own = [] if ":" in model else [f"models/{model}.py"]
-    found = hashlib.sha256()
-    for name in sorted(_with_imports([*MADE_BY, *own])):
-        found.update(f"{name}\0{_code(SOURCE / name)}".encode())
-    return found.hexdigest()[:16]
+def _commit() -> str | None:
+    """The short name of the commit, with "-dirty" if the package differs from it; None without git.
+
+    Only the package itself counts as changed: records and pages are written while runs go on.
+    """
+    is_tracked = _git("ls-files", "__init__.py")  # an installed copy may lie in another repository
+    name = _git("rev-parse", "--short", "HEAD")
+    if not is_tracked or not name:
+        return None
+    return f"{name}-dirty" if _git("status", "--porcelain", ".") else name
 
 
-def _code(path: Path) -> str:
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            node.value.value = ""
-        elif isinstance(node, ast.Raise):
-            node.exc = node.cause = None
-    return ast.unparse(tree)
-
-
-def _with_imports(names: Iterable[str]) -> set[str]:
-    """These source files, those of ours that they import, those that these import, and so on."""
-    found, waiting = set(), list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += _imports(SOURCE / name)
-    return found
-
-
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("recollect."):
-            home = "/".join(str(node.module).split(".")[1:])
-            places = [home, *(f"{home}/{alias.name}" for alias in node.names)]
-            files = (f"{place}{end}" for place in places for end in (".py", "/__init__.py"))
-            yield from (file for file in files if (SOURCE / file).is_file())
-
-
-def made_by(model: str) -> dict[str, Any]:
-    """What results are made by: the source and the versions."""
-    versions = {name: version(name) for name in ("recollect", "torch", "numpy")}
-    return {"source": source_digest(model), "versions": {**versions, "python": platform.python_version()}}
+def _git(*args: str) -> str | None:
+    try:
+        finished = subprocess.run(
+            ["git", *args], cwd=SOURCE, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return finished.stdout.strip()

@@ -1,4 +1,4 @@
-"""The texts of a part's items: which files, where they are, and how they are read."""
+"""The texts of a part's items: which files they are, where they lie, and how they are read."""
 
 from __future__ import annotations
 
@@ -15,82 +15,98 @@ from recollect.data.vectors import SENTENCES
 from recollect.data.words import Reading, reading_of
 from recollect.errors import DataError, SettingError
 
-TEXT_KEYS = {"text", "vectors", "reading", "join"}      # of a part
+TEXT_KEYS = {"text", "vectors", "reading", "join"}  # keys of a part
 
 
 @dataclass(frozen=True)
 class Texts:
-    """A file of documents and perhaps one of word vectors, named by their places in the homes of data, or by their paths."""
+    """A file of documents and perhaps one of word vectors, by path or by place in a data home."""
 
     text: str
     vectors: str | None = None
-    join: bool = False                                       # several documents of an item are one
-    given: dict[str, Any] = field(default_factory=dict)      # fields of the reading that are not the usual ones
+    join: bool = False  # several documents of an item become one
+    changed: dict[str, Any] = field(default_factory=dict)  # fields of the reading, not defaults
 
     @property
     def reading(self) -> Reading:
         """How a document becomes words."""
-        return reading_of(self.given)
+        return reading_of(self.changed)
 
     def __str__(self) -> str:
-        about = {"vectors": self.vectors, "join": self.join or None, **self.given}
-        return ", ".join([self.text, *(f"{key} = {value}" for key, value in about.items() if value is not None)])
+        options = {"vectors": self.vectors, "join": self.join or None, **self.changed}
+        stated = [f"{key} = {value}" for key, value in options.items() if value is not None]
+        return ", ".join([self.text, *stated])
 
     def missing(self, data: str) -> str | None:
-        """Which of the files is not here, and where it belongs; None if they are. Nothing is downloaded."""
+        """Which file of these texts is missing and where it belongs; None if all exist.
+
+        Nothing is downloaded.
+        """
         for name in self._files():
-            if located(name, data) is None:
-                place = Path("$RECOLLECT_DATA", folder_of(data), name)
+            if find_file(name, data) is None:
+                place = Path("$RECOLLECT_DATA", data_folder(data), name)
                 return f"{name}, a text of {data}, is not here; put it at {place}"
         return None
 
-    def attached(self, ratings: Ratings, data: str) -> Ratings:
-        """The ratings of this data set with the texts.
+    def attach(self, ratings: Ratings, data: str) -> Ratings:
+        """The ratings of the data set of this name, with the texts of their items.
 
-        Raises: DataError if a file is missing, and as `with_texts`.
+        Raises: DataError if a file is missing, or as `with_texts`.
         """
-        missing = self.missing(data)
-        if missing:
-            raise DataError(f"{missing}.")
-        found = {name: located(name, data) for name in self._files()}
-        vectors = None if self.vectors is None else found.get(self.vectors, self.vectors)
-        return with_texts(ratings, found[self.text], reading=self.reading, vectors=vectors, join=self.join)
+        reason = self.missing(data)
+        if reason:
+            raise DataError(f"{reason}.")
+        paths = {name: find_file(name, data) for name in self._files()}
+        vectors: Any = self.vectors
+        if vectors in paths:
+            vectors = paths[vectors]
+        return with_texts(
+            ratings, paths[self.text], reading=self.reading, vectors=vectors, join=self.join
+        )
 
     def _files(self) -> list[str]:
-        is_file = self.vectors is not None and not self.vectors.startswith(SENTENCES)
-        return [self.text, *([self.vectors] if self.vectors is not None and is_file else [])]
+        if self.vectors is None or self.vectors.startswith(SENTENCES):
+            return [self.text]
+        return [self.text, self.vectors]
 
 
-def texts_of(raw: Mapping[str, Any]) -> Texts | None:
-    """What the keys of a part say of texts; None if they say nothing.
+def read_texts(raw: Mapping[str, Any]) -> Texts | None:
+    """The texts that the keys of a part describe; None without such keys.
 
-    Raises: SettingError for vectors or a reading without a text, or a reading that cannot be.
+    Raises: SettingError for vectors or a reading without a text, or a reading that does not exist.
     """
-    if not TEXT_KEYS & set(raw):
+    stated = TEXT_KEYS & set(raw)
+    if not stated:
         return None
     if "text" not in raw:
-        stated = ", ".join(sorted(TEXT_KEYS & set(raw)))
-        raise SettingError(f"{stated} without text; name the file of the documents, such as text = \"plot.item\".")
-    found = Texts(raw["text"], raw.get("vectors"), raw.get("join", False), dict(raw.get("reading", {})))
-    reading_of(found.given)
-    return found
+        keys = ", ".join(sorted(stated))
+        raise SettingError(
+            f'{keys} without text; name the file of the documents, such as text = "plot.item".'
+        )
+    reading = dict(raw.get("reading", {}))
+    reading_of(reading)  # refuses fields that do not exist
+    return Texts(raw["text"], raw.get("vectors"), raw.get("join", False), reading)
 
 
-def same_texts(ratings: Ratings, other: Ratings) -> Ratings:
-    """The ratings with the items and the texts of the other part of a split that was published in parts."""
+def with_texts_of(ratings: Ratings, other: Ratings) -> Ratings:
+    """The ratings with the items and texts of the other part of the same published split."""
     return replace(ratings, items=other.items, text=other.text)
 
 
-def located(name: str, data: str) -> Path | None:
-    """The file of this path, in the data set's folder in one of the homes of data, or in a home itself; None if it is nowhere."""
-    places = [Path(), *(home / folder_of(data) for home in fetch.homes()), *fetch.homes()]
-    return next((place / name for place in places if (place / name).is_file()), None)
+def find_file(name: str, data: str) -> Path | None:
+    """The file of this path: from here, in the data set's folder of a data home, or in the home.
+
+    None if it is nowhere.
+    """
+    homes = fetch.homes()
+    folders = [Path(), *(home / data_folder(data) for home in homes), *homes]
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
-def folder_of(data: str) -> Path:
-    """The folder of a data set in the homes of data; of one without, the home itself."""
-    family, _, variant = data.partition("/")
+def data_folder(data: str) -> Path:
+    """The folder of a data set in the data homes; an empty path for data without one."""
     if data not in sources.known():
         return Path()
+    family, _, variant = data.partition("/")
     release = importlib.import_module(f"recollect.data.sources.{family}").VARIANTS[variant]
-    return Path(getattr(release, "folder", ""))      # what is made here has none
+    return Path(getattr(release, "folder", ""))  # data that are made here have none

@@ -1,11 +1,13 @@
-"""7 · Results as tables, pictures and pages, the paper's numbers beside ours. Reads results only.
+"""9 · Results as tables, figures and pages, beside the paper's numbers. Reads records only.
 
-    verdict    what a result says about a claim
-    sheets     an experiment and its results, put together
-    pictures   a training curve; the figures of an experiment
-    pages      the HTML page, and a Markdown page per experiment
+verdict          what results say about a claim or a check
+tables           an experiment and its results, put together
+figures          the figures of an experiment
+render           the HTML page, and a Markdown page per experiment
+training_curve   the curve of one fit
+phrases          figures of what a model of texts responds to
 """
 
-from recollect.report.pictures import check, curve
+from recollect.report.training_curve import check, curve
 
 __all__ = ["check", "curve"]

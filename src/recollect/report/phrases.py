@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from recollect.report.pictures import COLOURS, check
+from recollect.report.figures import COLORS
+from recollect.report.training_curve import check
 
 WIDTH = 8.0                # inches
 LINE, BLANK = 0.29, 0.05   # inches from line to line, and between the boxes of words
@@ -41,7 +42,7 @@ def bars(table: pl.DataFrame, path: str | Path, *, title: str = "") -> Path:
 
 def _panel(axes: Any, part: pl.DataFrame) -> None:
     """The phrases of one filter, from top to bottom as they stand in the table."""
-    drawn = axes.barh(range(len(part)), part["answer"], color=COLOURS[1], height=0.7)
+    drawn = axes.barh(range(len(part)), part["answer"], color=COLORS[1], height=0.7)
     axes.bar_label(drawn, fmt="%.4f", padding=3, fontsize=8)
     axes.set_yticks(range(len(part)), part["phrase"], fontsize=9, parse_math=False)
     axes.tick_params(axis="y", length=0)

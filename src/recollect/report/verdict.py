@@ -5,19 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from recollect.evaluation.significance import Interval, mean_interval, paired_bootstrap, resampled_t
-from recollect.experiment.file import Check, Claim, Entry
+from recollect.evaluation.significance import (
+    Difference,
+    Interval,
+    Statistic,
+    mean_interval,
+    paired_bootstrap_of_sums,
+    resampled_t,
+)
+from recollect.experiment.carried import CarriedCheck, CarriedRow
+from recollect.experiment.results import Record, UserSums, is_done
+from recollect.experiment.spec import MIN_SPLITS, Check, Claim, RunSpec
 
-ENOUGH = 3          # splits from which on an interval over them, and a test, say something
-LEVEL = 0.05        # p below which a difference is more than chance
+LEVEL = 0.05  # p below which a difference is more than chance
 
 
 class Verdict(NamedTuple):
-    """`word` is better, confirmed, missed; of a check confirmed, not confirmed; open, if there is too little to tell."""
+    """A word and the reason.
+
+    The word is better, confirmed or missed for a claim; confirmed or not confirmed for a check;
+    open where results are missing.
+    """
 
     word: str
     text: str
@@ -25,134 +37,246 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was measured of an entry, one record per finished split (None for one that is not there)."""
+    """What was measured of a run: a record per split, or the row as an earlier release printed it.
 
-    entry: Entry
-    records: Sequence[dict[str, Any] | None]
-    errors: Callable[[int], dict[str, np.ndarray]]    # of the test ratings of one split
+    With `carried` there are no records; otherwise `records` has None for each split without one.
+    """
+
+    run: RunSpec
+    records: Sequence[Record | None]
     metric: str
-    test_share: float | None                          # for splits that overlap; None: they do not
+    test_share: float | None  # of splits that overlap; None: they do not
+    user_sums: Callable[[int], UserSums | None]  # errors by user on the split of this number
+    carried: CarriedRow | None = None
 
     @property
-    def done(self) -> list[dict[str, Any]]:
-        """The finished records."""
-        return [record for record in self.records if record is not None and "failed" not in record]
+    def done(self) -> list[Record]:
+        """The records with figures."""
+        return [record for record in self.records if record is not None and is_done(record)]
+
+    @property
+    def n_done(self) -> int:
+        """The number of splits that have a figure."""
+        return len(self.done) if self.carried is None else self.carried.n_splits
 
     def value(self, split: int) -> float | None:
-        """The figure on one split, if it is there."""
-        record = self.records[split]
-        return None if record is None or "failed" in record else record["test"][self.metric]
+        """The figure on one split; None if it is not known."""
+        record = self.records[split] if split < len(self.records) else None
+        if record is None or not is_done(record):
+            return None
+        figure: float = record["test"][self.metric]
+        return figure
 
     @property
     def interval(self) -> Interval | None:
-        """Mean and 95% interval over the finished splits; without limits if they are fewer than ENOUGH."""
+        """Mean over the splits with its 95% interval, without limits for fewer than MIN_SPLITS."""
+        if self.carried is not None:
+            return self.carried.interval
         values = [record["test"][self.metric] for record in self.done]
         if not values:
             return None
-        found = mean_interval(values, test_share=self.test_share)
-        return found if len(values) >= ENOUGH else Interval(found.mean, float("nan"), float("nan"))
+        interval = mean_interval(values, test_share=self.test_share)
+        if len(values) < MIN_SPLITS:
+            return Interval(interval.mean, float("nan"), float("nan"))
+        return interval
+
+    @property
+    def mean(self) -> float:
+        """Mean over the splits; NaN without a figure."""
+        return float("nan") if self.interval is None else self.interval.mean
+
+    @property
+    def curve(self) -> list[tuple[int, float]]:
+        """Epoch and validation RMSE on the first split that has a record."""
+        if self.carried is not None:
+            return self.carried.curve
+        if not self.done:
+            return []
+        return [(epoch, error) for epoch, error in self.done[0]["curve"]["valid_rmse"]]
 
 
-def of_claim(claim: Claim, found: Interval) -> Verdict:
+def judge_claim(claim: Claim, interval: Interval) -> Verdict:
     """Whether a figure reaches the paper's; lower is better.
 
-    better: the whole interval (without one, the figure and `within`) is below the claim. confirmed: the figure is at most
-    `within` above it, or the interval reaches it. missed: neither.
+    better: the whole interval (without one: the figure and `within`) is below the claim.
+    confirmed: the figure is at most `within` above it, or the interval reaches it.
+    missed: neither.
     """
-    above = round(found.mean - claim.value, 9)    # 0.834 is 0.003 above 0.831
-    if (found.high if np.isfinite(found.high) else found.mean + claim.within) < claim.value:
+    above = round(interval.mean - claim.value, 9)  # 0.834 is 0.003 above 0.831, not a bit more
+    upper = interval.high if np.isfinite(interval.high) else interval.mean + claim.within
+    if upper < claim.value:
         return Verdict("better", f"better by {-above:.4f}")
-    if above <= claim.within or found.low <= claim.value:
+    if above <= claim.within or interval.low <= claim.value:
         return Verdict("confirmed", "confirmed")
     return Verdict("missed", f"missed by {above:.4f}")
 
 
-def of_check(check: Check, outcomes: Sequence[Outcome]) -> Verdict:
-    """Whether results confirm what the paper says in words."""
-    by_name = {outcome.entry.name: outcome for outcome in outcomes}
-    if check.kind == "falls":
-        asked = [outcome for outcome in outcomes if outcome.entry.line in check.of[0] and outcome.entry.point]
-    elif check.kind == "lowest":
-        asked = [outcome for outcome in outcomes if outcome.entry.model]
-    else:
-        asked = [by_name[name] for group in check.of for name in group]
-    lacking = [outcome.entry.name for outcome in asked if not outcome.done]
+def judge_check(
+    check: Check, outcomes: Sequence[Outcome], carried: CarriedCheck | None = None
+) -> Verdict:
+    """Whether results confirm what the paper says in words.
+
+    Args:
+        check: what is asked.
+        outcomes: those of all runs of the table.
+        carried: the verdict that an earlier release printed. It is kept if one of the runs is known
+            from that release only and all figures are still those that it was computed from.
+    """
+    concerned = _concerned(check, outcomes)
+    lacking = [outcome.run.name for outcome in concerned if not outcome.n_done]
     if lacking:
         return Verdict("open", f"no result of {', '.join(lacking)}")
-    return HOW[check.kind](check, asked, by_name)
+    is_carried = any(outcome.carried is not None for outcome in concerned)
+    figures = {outcome.run.name: outcome.mean for outcome in concerned}
+    if is_carried and carried is not None and carried.stands(figures):
+        return Verdict(carried.word, carried.text)
+    return JUDGES[check.kind](check, concerned)
 
 
-def _below(check: Check, asked: Sequence[Outcome], by_name: dict[str, Outcome]) -> Verdict:
-    pairs = [_difference(by_name[a], by_name[b]) for a, b in product(*check.of)]
-    if any(pair is None for pair in pairs):
-        return Verdict("open", "the runs have no split in common, or too few for this metric")
-    worst, p, by = max((pair for pair in pairs if pair is not None), key=lambda pair: (pair[0] >= 0, pair[1], pair[0]))
-    if worst < 0 and p < LEVEL:
-        least = min(-pair[0] for pair in pairs if pair is not None)
-        return Verdict("confirmed", f"by {least:.4f}{' or more' if len(pairs) > 1 else ''}, more than chance (p = {p:.2g}, {by})")
-    if worst < 0:
-        return Verdict("not confirmed", f"below by {-worst:.4f}, which may be chance (p = {p:.2g}, {by})")
-    return Verdict("not confirmed", f"above by {worst:.4f} (p = {p:.2g}, {by})")
+def _concerned(check: Check, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes that a check is about, in the table's order for a series."""
+    if check.kind == "falls":
+        series = check.groups[0]
+        return [
+            outcome for outcome in outcomes if outcome.run.series in series and outcome.run.swept
+        ]
+    if check.kind == "lowest":
+        return [outcome for outcome in outcomes if outcome.run.model]
+    by_name = {outcome.run.name: outcome for outcome in outcomes}
+    return [by_name[name] for group in check.groups for name in group]
 
 
-def _difference(a: Outcome, b: Outcome) -> tuple[float, float, str] | None:
-    """a − b on the splits that both have, its p and the test; None if it cannot be tested."""
-    both = [j for j in range(min(len(a.records), len(b.records))) if a.value(j) is not None and b.value(j) is not None]
-    if len(both) >= ENOUGH and a.test_share is not None:
-        found = resampled_t([a.value(j) for j in both], [b.value(j) for j in both], test_share=a.test_share)  # type: ignore[misc]
-        return found.difference, found.p, f"corrected t-test over {len(both)} splits"
-    if not both or a.metric not in ("rmse", "mae"):
+def _pairs(check: Check, concerned: Sequence[Outcome]) -> list[tuple[Outcome, Outcome]]:
+    """Each run of the first group with each of the second."""
+    by_name = {outcome.run.name: outcome for outcome in concerned}
+    return [(by_name[a], by_name[b]) for a, b in product(*check.groups)]
+
+
+class _Tested(NamedTuple):
+    """A difference of two runs, and the test that gave its p."""
+
+    difference: float
+    p: float
+    test: str
+
+
+def _judge_below(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    tested = []
+    for a, b in _pairs(check, concerned):
+        result = _test_difference(a, b)
+        if isinstance(result, str):
+            return Verdict("open", result)
+        tested.append(result)
+    # A positive difference weighs more than a large p: it contradicts the claim.
+    worst = max(tested, key=lambda pair: (pair.difference >= 0, pair.p, pair.difference))
+    p_and_test = f"(p = {worst.p:.2g}, {worst.test})"
+    if worst.difference >= 0:
+        return Verdict("not confirmed", f"above by {worst.difference:.4f} {p_and_test}")
+    if worst.p >= LEVEL:
+        below = f"below by {-worst.difference:.4f}, which may be chance {p_and_test}"
+        return Verdict("not confirmed", below)
+    least = min(-pair.difference for pair in tested)
+    or_more = " or more" if len(tested) > 1 else ""
+    return Verdict("confirmed", f"by {least:.4f}{or_more}, more than chance {p_and_test}")
+
+
+def _test_difference(a: Outcome, b: Outcome) -> _Tested | str:
+    """The mean of a less that of b on the splits that both have, tested; or why it cannot be."""
+    carried = [outcome.run.name for outcome in (a, b) if outcome.carried is not None]
+    if carried:
+        return f"of {', '.join(carried)} only the mean is known; run it again"
+    n_splits = min(len(a.records), len(b.records))
+    both = [(j, a.value(j), b.value(j)) for j in range(n_splits)]
+    common = [(j, x, y) for j, x, y in both if x is not None and y is not None]
+    if len(common) >= MIN_SPLITS and a.test_share is not None:
+        _, first, second = zip(*common, strict=True)
+        result = resampled_t(first, second, test_share=a.test_share)
+        return _Tested(result.difference, result.p, f"corrected t-test over {len(common)} splits")
+    if not common or a.metric not in ("rmse", "mae"):
+        return "the runs have no split in common, or too few for this metric"
+    splits = [j for j, _, _ in common]
+    difference = compare_users(
+        [a.user_sums(j) for j in splits], [b.user_sums(j) for j in splits], a.metric
+    )
+    if difference is None:
+        return "errors by user were not kept; `recollect run --fresh` keeps them"
+    n_common = f"{len(splits)} split{'s' * (len(splits) > 1)}"
+    return _Tested(difference.difference, difference.p, f"bootstrap over users, {n_common}")
+
+
+def compare_users(
+    first: Sequence[UserSums | None], second: Sequence[UserSums | None], metric: str
+) -> Difference | None:
+    """The difference of two runs by a paired bootstrap over users.
+
+    Args:
+        first: errors of the first run by user, one per split.
+        second: those of the second on the same splits.
+        metric: "rmse" or "mae".
+
+    Returns: None if the errors of a split were not kept.
+    """
+    a = [sums for sums in first if sums is not None]
+    b = [sums for sums in second if sums is not None]
+    if len(a) < len(first) or len(b) < len(second):
         return None
-    mine, others = ([each.errors(j) for j in both] for each in (a, b))
-    user = np.concatenate([errors["user"] for errors in mine])
-    first, second = (np.concatenate([errors["squared_error"] for errors in each]) for each in (mine, others))
-    if a.metric == "mae":
-        first, second = np.sqrt(first), np.sqrt(second)
-    found = paired_bootstrap(first, second, statistic="root_mean" if a.metric == "rmse" else "mean", group=user)
-    return found.difference, found.p, f"bootstrap over users, {len(both)} split{'s' * (len(both) > 1)}"
+    # A user may have test ratings in several splits: all of them are drawn together.
+    position = np.unique(np.concatenate([sums.user for sums in a]), return_inverse=True)[1]
+    count = np.bincount(position, np.concatenate([sums.count for sums in a]))
+    errors = "squared" if metric == "rmse" else "absolute"
+    totals = []
+    for run in (a, b):
+        values = np.concatenate([getattr(sums, errors) for sums in run])
+        totals.append(np.bincount(position, values))
+    statistic: Statistic = "root_mean" if metric == "rmse" else "mean"
+    return paired_bootstrap_of_sums(totals[0], totals[1], count, statistic=statistic)
 
 
-def _near(check: Check, asked: Sequence[Outcome], by_name: dict[str, Outcome]) -> Verdict:
-    apart = max(abs(_mean(by_name[a]) - _mean(by_name[b])) for a, b in product(*check.of))
-    said = f"{apart:.4f} apart, at most {check.within:g} asked"
-    return Verdict("confirmed" if apart <= check.within else "not confirmed", said)
+def _judge_near(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    apart = max(abs(a.mean - b.mean) for a, b in _pairs(check, concerned))
+    word = "confirmed" if apart <= check.within else "not confirmed"
+    return Verdict(word, f"{apart:.4f} apart, at most {check.within:g} asked")
 
 
-def _lowest(check: Check, asked: Sequence[Outcome], by_name: dict[str, Outcome]) -> Verdict:
-    (name,), = check.of
-    next_best = min((outcome for outcome in asked if outcome.entry.name != name), key=_mean)
-    gain = _mean(next_best) - _mean(by_name[name])
-    said = f"{abs(gain):.4f} {'below' if gain > 0 else 'above'} {next_best.entry.name}"
-    return Verdict("confirmed" if gain > 0 else "not confirmed", said)
+def _judge_lowest(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    name = check.groups[0][0]
+    claimed = next(outcome for outcome in concerned if outcome.run.name == name)
+    others = [outcome for outcome in concerned if outcome.run.name != name]
+    best_other = min(others, key=lambda outcome: outcome.mean)
+    gain = best_other.mean - claimed.mean
+    if gain > 0:
+        return Verdict("confirmed", f"{gain:.4f} below {best_other.run.name}")
+    return Verdict("not confirmed", f"{-gain:.4f} above {best_other.run.name}")
 
 
-def _falls(check: Check, asked: Sequence[Outcome], by_name: dict[str, Outcome]) -> Verdict:
-    rises = [(_mean(b) - _mean(a), a, b) for a, b in pairwise(asked)]
-    worst, a, b = max(rises, key=lambda rise: rise[0])
-    if worst <= check.within:
-        slack = f"; steps up of {check.within:g} are allowed" if check.within else ""
-        return Verdict("confirmed", f"from {_mean(asked[0]):.4f} to {_mean(asked[-1]):.4f}{slack}")
-    return Verdict("not confirmed", f"rises by {worst:.4f} from {a.entry.name} to {b.entry.name}")
+def _judge_falls(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    before, after = max(pairwise(concerned), key=lambda pair: pair[1].mean - pair[0].mean)
+    rise = after.mean - before.mean
+    if rise > check.within:
+        steps = f"from {before.run.name} to {after.run.name}"
+        return Verdict("not confirmed", f"rises by {rise:.4f} {steps}")
+    allowed = f"; steps up of {check.within:g} are allowed" if check.within else ""
+    ends = f"from {concerned[0].mean:.4f} to {concerned[-1].mean:.4f}"
+    return Verdict("confirmed", f"{ends}{allowed}")
 
 
-def _overfits(check: Check, asked: Sequence[Outcome], by_name: dict[str, Outcome]) -> Verdict:
-    """The validation error of the last epoch is above the best one by more than `within`."""
-    rise = {}
-    for outcome in asked:
-        errors = [error for _, error in outcome.done[0]["curve"]["valid_rmse"]]
+def _judge_overfits(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    """Whether the validation error of the last epoch is above the best by more than `within`."""
+    rises = {}
+    for outcome in concerned:
+        errors = [error for _, error in outcome.curve]
         if not errors:
-            return Verdict("open", f"{outcome.entry.name} has no validation errors by epoch")
-        rise[outcome.entry.name] = errors[-1] - min(errors)
-    least = min(rise, key=lambda name: rise[name])
-    return Verdict("confirmed" if rise[least] > check.within else "not confirmed",
-                   f"validation error at the end {rise[least]:.4f} above its best ({least})")
+            return Verdict("open", f"{outcome.run.name} has no validation errors by epoch")
+        rises[outcome.run.name] = errors[-1] - min(errors)
+    name = min(rises, key=lambda name: rises[name])
+    word = "confirmed" if rises[name] > check.within else "not confirmed"
+    return Verdict(word, f"validation error at the end {rises[name]:.4f} above its best ({name})")
 
 
-def _mean(outcome: Outcome) -> float:
-    found = outcome.interval
-    assert found is not None
-    return found.mean
-
-
-HOW: dict[str, Callable[[Check, Sequence[Outcome], dict[str, Outcome]], Verdict]] = {
-    "below": _below, "near": _near, "lowest": _lowest, "falls": _falls, "overfits": _overfits}
+JUDGES: dict[str, Callable[[Check, Sequence[Outcome]], Verdict]] = {
+    "below": _judge_below,
+    "near": _judge_near,
+    "lowest": _judge_lowest,
+    "falls": _judge_falls,
+    "overfits": _judge_overfits,
+}

@@ -1,0 +1,94 @@
+"""The data of a part: whether they can be used, how they are loaded and split."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from recollect.data import fetch, sources
+from recollect.data.parts import Split
+from recollect.data.ratings import Ratings
+from recollect.data.sources import amazon, citeulike, movielens, netflix
+from recollect.data.split import find, random_split
+from recollect.experiment.spec import PUBLISHED, Part, SplitSpec
+from recollect.experiment.texts import with_texts_of
+
+
+def reason_missing(part: Part) -> str | None:
+    """Why the data or texts of a part cannot be used, and how to get them; None if they can."""
+    reason = missing(part.data)
+    if reason is None and part.texts is not None:
+        reason = part.texts.missing(part.data)
+    return reason
+
+
+def missing(name: str) -> str | None:
+    """Why the data of this name cannot be used, and how to get them; None if they can.
+
+    Nothing is downloaded.
+    """
+    if Path(name).exists():
+        return None
+    family, _, variant = name.partition("/")
+    homes = fetch.homes()
+    if family == "netflix":
+        folders = [home / folder for home in homes for folder in netflix.FOLDERS]
+        if any(netflix.is_folder(folder) for folder in folders):
+            return None
+        place = f"$RECOLLECT_DATA/{netflix.FOLDERS[0]}"
+        return f"{name} is not here; put your copy of the Netflix Prize at {place}"
+    if family in ("amazon", "citeulike"):
+        source = {"amazon": amazon, "citeulike": citeulike}[family]
+        if source.find(variant) is not None:
+            return None
+        folder = source.VARIANTS[variant].folder
+    elif family == "movielens":
+        release = movielens.VARIANTS[variant]
+        folder = release.folder
+        names = (f"{folder}/{release.ratings}", f"{folder}.zip")
+        if any((home / file).is_file() for home in homes for file in names):
+            return None
+    else:
+        return None  # made when it is loaded
+    return (
+        f"{name} is not here; `recollect data fetch {name}` gets it, "
+        f"or put it at $RECOLLECT_DATA/{folder}"
+    )
+
+
+def load_part(part: Part) -> Ratings:
+    """The ratings of a part, with the texts of their items if it has some.
+
+    Raises: as `sources.load` and `with_texts`.
+    """
+    ratings = sources.load(part.data)
+    if part.texts is None:
+        return ratings
+    return part.texts.attach(ratings, part.data)
+
+
+def split_part(part: Part, spec: SplitSpec) -> Split:
+    """One split of a part.
+
+    Raises: as `load_part` and the split.
+    """
+    settings = {key: value for key, value in spec.settings.items() if key != "how"}
+    if spec.settings["how"] == PUBLISHED:
+        return _published_fold(part, spec.seed, settings.get("valid", 0.0))
+    split = find(spec.settings["how"])
+    if "seed" in inspect.signature(split).parameters:
+        settings["seed"] = spec.seed
+    return split(load_part(part), **settings)
+
+
+def _published_fold(part: Part, fold: int, valid: float) -> Split:
+    """A published fold of MovieLens 100K; a share `valid` of its train is drawn for validation."""
+    train, test = movielens.fold(fold)
+    if part.texts is not None:
+        train = part.texts.attach(train, part.data)
+        test = with_texts_of(test, train)
+    settings = {"fold": fold, "valid": valid}
+    if not valid:
+        return Split(train, None, test, "published fold", fold, settings)
+    halves = random_split(train, test=valid, seed=fold)
+    return Split(halves.train, halves.test, test, "published fold", fold, settings)

@@ -1,0 +1,164 @@
+"""Doing what the planner found: each task in a process of its own, its record on disk at once."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from recollect import catalogue, jobs
+from recollect.data.ratings import Ratings
+from recollect.errors import RecollectError, TrainingError
+from recollect.evaluation.protocol import RATING, Scores, held_out, new_users
+from recollect.experiment.part_data import split_part
+from recollect.experiment.planner import Task, available_cores, processes_that_fit
+from recollect.experiment.results import Record, UserSums, made_by
+from recollect.model import Model
+from recollect.room import room
+from recollect.run import Run, peak_memory_mb
+
+CURVE_DIGITS = 6  # significant ones: enough to draw and to compare epochs
+
+
+def run_tasks(
+    tasks: Sequence[Task], *, processes: int | None = None
+) -> Iterator[tuple[Task, Record]]:
+    """Run tasks and give each with its record, in their order.
+
+    A record is on disk as soon as its job is done. A job that fails is recorded with the reason,
+    and the others go on.
+
+    Args:
+        tasks: what to run; the cores are divided among those that run at a time.
+        processes: how many run at a time; 0: one after another in this process; None: as many as
+            cores and memory allow.
+    """
+    if processes is None:
+        processes = _default_processes(tasks)
+    threads = max(1, available_cores() // max(1, processes))
+    remaining = deque(replace(task, threads=threads) for task in tasks)
+    begun = datetime.now(UTC)
+    while remaining:
+        records = jobs.each(run_task, list(remaining), processes=processes)
+        try:
+            for record in records:
+                yield remaining.popleft(), record
+        except TrainingError as problem:
+            # A process died and took its job with it. What the others finished is on disk.
+            task = remaining.popleft()
+            yield task, _write_failure(task, str(problem))
+            finished = [task for task in remaining if _finished_since(task, begun)]
+            for task in finished:
+                remaining.remove(task)
+                yield task, task.results.read(task.job) or {}
+
+
+def _default_processes(tasks: Sequence[Task]) -> int:
+    available = room()
+    return processes_that_fit(
+        [task.memory for task in tasks],
+        cores=available_cores(),
+        available=available.bytes if available else None,
+    )
+
+
+def _finished_since(task: Task, begun: datetime) -> bool:
+    record = task.results.read(task.job)
+    return record is not None and datetime.fromisoformat(record["made"]["date"]) >= begun
+
+
+def run_task(task: Task) -> Record:
+    """Do a task in this process and write its record: figures, or why it failed."""
+    _end_with_parent()
+    begun = time.monotonic()
+    try:
+        figures, scores = _measure(task)
+    except Exception as problem:
+        kind = "" if isinstance(problem, RecollectError) else f"{type(problem).__name__}: "
+        return _write_failure(task, f"{kind}{problem}")
+    seconds = round(time.monotonic() - begun, 3)
+    figures |= {"seconds": seconds, "peak_memory_mb": round(peak_memory_mb(), 1)}
+    user_sums = _sum_by_user(scores) if task.keeps_user_sums else None
+    return task.results.write(task.job, {**figures, **_provenance(task)}, user_sums)
+
+
+def _write_failure(task: Task, reason: str) -> Record:
+    return task.results.write(task.job, {"failed": reason, **_provenance(task)})
+
+
+def _provenance(task: Task) -> dict[str, Any]:
+    date = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return {
+        "data": task.part.source,
+        "made": {**made_by(), "threads": task.threads, "date": date},
+    }
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent ends: a killed `run` must not leave fits behind."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _measure(task: Task) -> tuple[dict[str, Any], Scores]:
+    """Fit, then score the test ratings once."""
+    split = split_part(task.part, task.split)
+    model = catalogue.make(task.job.model, **task.job.settings)
+    model.fit(split.train, split.valid, Run(seed=task.job.seed, threads=task.threads))
+    scores = new_users(model, split) if split.given is not None else held_out(model, split.test)
+    history = model.history_
+    figures = {
+        "test": {name: float(scores[name]) for name in RATING},
+        "valid_rmse": validation_rmse(model, split.valid),
+        "n_train": len(split.train),
+        "n_valid": 0 if split.valid is None else len(split.valid),
+        "n_test": len(split.test),
+        "n_cold": scores.about["n_cold"],
+        "epochs": len(history),
+        "best_epoch": history.best_epoch,
+        "curve": {key: _round_curve(history.column(key)) for key in ("train_rmse", "valid_rmse")},
+        "n_parameters": sum(parameter.numel() for parameter in model.net_.parameters()),
+        "fit_seconds": round(model.seconds_, 3),
+    }
+    return figures, scores
+
+
+def validation_rmse(model: Model, valid: Ratings | None) -> float | None:
+    """The validation RMSE by which a fit was stopped, or that of a model without epochs.
+
+    None without validation ratings, and if the model was fitted to them too.
+    """
+    if math.isfinite(model.history_.best_valid_rmse):
+        return model.history_.best_valid_rmse
+    if valid is None or model.refit:
+        return None
+    return float(held_out(model, valid)["rmse"])
+
+
+def _round_curve(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    return [(epoch, float(f"{value:.{CURVE_DIGITS}g}")) for epoch, value in points]
+
+
+def _sum_by_user(scores: Scores) -> UserSums:
+    assert scores.group is not None
+    user = np.asarray(scores.group)
+    # Single precision first: the errors of a fit are not known any better.
+    squared = scores.values["rmse"].astype(np.float32)
+    absolute = scores.values["mae"].astype(np.float32)
+    return UserSums.of(user, squared, absolute)

@@ -1,0 +1,127 @@
+"""A file of tuning: which settings are searched, on what, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recollect import catalogue
+from recollect.errors import SettingError
+from recollect.experiment.parse import check_data, check_split
+from recollect.experiment.spec import Part
+from recollect.experiment.texts import TEXT_KEYS, read_texts
+from recollect.experiment.toml_file import (
+    error_context,
+    read_toml,
+    refuse_unknown_keys,
+    require_keys,
+)
+from recollect.files import checksum
+
+# Every other key is a setting that stays as it is.
+FILE_KEYS = {"data", "split", "model", "metric", "seed", "trials", "minutes", "search", *TEXT_KEYS}
+RANGE_KEYS = {"low", "high", "log", "step"}
+Bounds = dict[str, Any]  # low, high, log, step; or choices
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a file of tuning describes."""
+
+    name: str
+    part: Part
+    model: str
+    settings: dict[str, Any]  # fixed
+    search: dict[str, Bounds]  # by setting
+    seed: int = 0
+    trials: int = 50
+    minutes: float | None = None
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits that identify the study: everything but how long it goes on."""
+        about = {
+            "data": self.part.source,
+            "split": self.part.split,
+            "model": self.model,
+            "settings": self.settings,
+            "search": self.search,
+            "seed": self.seed,
+        }
+        return checksum(about)[:16]
+
+
+def read(path: str | Path) -> Space:
+    """The search space that a file describes.
+
+    Raises: DataError if the file does not exist or is not TOML; SettingError for a key, model,
+        setting, data set or split that does not exist, or bounds that make no range.
+    """
+    path = Path(path)
+    raw = read_toml(path)
+    with error_context(str(path)):
+        require_keys(raw, "data", "split", "model", "search")
+        check_data(raw["data"])
+        check_split(raw["split"], raw["data"])
+        if raw.get("metric", "rmse") != "rmse":
+            raise SettingError(
+                "Candidates are judged by the validation RMSE; "
+                f"found metric = {raw['metric']!r}: leave it out."
+            )
+        space = Space(
+            name=path.stem,
+            part=Part(path.stem, raw["data"], raw["split"], texts=read_texts(raw)),
+            model=raw["model"],
+            settings={key: value for key, value in raw.items() if key not in FILE_KEYS},
+            search=raw["search"],
+            seed=raw.get("seed", 0),
+            trials=raw.get("trials", 50),
+            minutes=raw.get("minutes"),
+        )
+        _check_search(space)
+    return space
+
+
+def _check_search(space: Space) -> None:
+    """Refuse a search without settings, or bounds that the model does not take."""
+    if not space.search:
+        raise SettingError(
+            "[search] names no setting; give one, such as "
+            "reg = { low = 1, high = 1000, log = true }."
+        )
+    for name, bounds in space.search.items():
+        with error_context(f"search {name}"):
+            _check_bounds(bounds)
+    for end in (0, -1):
+        values = {name: _end(bounds, end) for name, bounds in space.search.items()}
+        catalogue.make(space.model, **{**space.settings, **values})
+
+
+def _check_bounds(bounds: Any) -> None:
+    if not isinstance(bounds, dict) or ("choices" in bounds) == ("low" in bounds):
+        raise SettingError(f"A setting has low and high, or choices; found {bounds!r}.")
+    if "choices" in bounds:
+        refuse_unknown_keys(bounds, {"choices"}, "key of a range")
+        if not isinstance(bounds["choices"], list) or not bounds["choices"]:
+            raise SettingError(f"choices is a list of values, found {bounds['choices']!r}.")
+        return
+    refuse_unknown_keys(bounds, RANGE_KEYS, "key of a range")
+    require_keys(bounds, "low", "high")
+    low, high = bounds["low"], bounds["high"]
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        raise SettingError(
+            f"low and high are numbers; found {bounds!r}; for other values use choices."
+        )
+    is_impossible_log = bounds.get("log") and (low <= 0 or "step" in bounds)
+    if low >= high or is_impossible_log:
+        raise SettingError(
+            f"low is below high, and with log above 0 and without step; found {bounds!r}."
+        )
+
+
+def _end(bounds: Bounds, end: int) -> Any:
+    """The first (0) or last (-1) value of a setting's bounds."""
+    if "choices" in bounds:
+        return bounds["choices"][end]
+    return (bounds["low"], bounds["high"])[end]

@@ -1,0 +1,178 @@
+"""What an experiment's file describes. Nothing here reads, runs or writes.
+
+    Experiment   a paper: parts and tables under their names
+    Part         data, split and metric under a name; a table is made on one part or more
+    Table        runs beside each other with the paper's numbers, and checks of the paper's words
+    RunSpec      one run of a table: a model with its settings; without a model, a number to quote
+
+`parse` makes an `Experiment` from a TOML file; docs/experiments.md has every key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recollect import catalogue
+from recollect.errors import unknown
+from recollect.experiment.texts import Texts
+
+PUBLISHED = "published"  # the folds u1 to u5 of MovieLens 100K
+OVERLAPPING = ("random", "covering", "new_item", PUBLISHED)  # repetitions share training ratings
+MIN_SPLITS = 3  # fewer give no interval and no t-test over splits
+RECORDS = Path("runs/results")  # where records are kept unless the file says otherwise
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """One split of a part: its settings, and the seed, which is also that of the fit."""
+
+    settings: dict[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """Data, how they are split, and the metric."""
+
+    name: str
+    data: str
+    split: dict[str, Any]  # as in the file: how, its settings, and which repetitions
+    metric: str = "rmse"
+    about: str = ""  # a sentence for the page
+    texts: Texts | None = None
+
+    @property
+    def source(self) -> str:
+        """The name of the data and, if there are some, of the texts of their items."""
+        return self.data if self.texts is None else f"{self.data} with {self.texts}"
+
+    @property
+    def splits(self) -> list[SplitSpec]:
+        """All splits of the part, in order."""
+        repetition = ("repeat", "seed", "folds")
+        settings = {key: value for key, value in self.split.items() if key not in repetition}
+        if self.split["how"] == PUBLISHED:
+            folds = self.split.get("folds", [1, 2, 3, 4, 5])
+            return [SplitSpec({**settings, "fold": fold}, fold) for fold in folds]
+        first = self.split.get("seed", 0)
+        n_splits = self.split.get("repeat", 1)
+        return [SplitSpec(settings, seed) for seed in range(first, first + n_splits)]
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether repetitions of the split share training ratings."""
+        return self.split["how"] in OVERLAPPING
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A number that the paper prints."""
+
+    value: float
+    where: str  # the place in the paper
+    within: float = 0.0  # how far above it a figure may be and still confirm it
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """A run of a table on one part."""
+
+    name: str
+    model: str | None  # None: the paper's number alone
+    settings: dict[str, Any] = field(default_factory=dict)  # all of the model's, with defaults
+    claim: Claim | None = None
+    series: str = ""  # the name without the swept values
+    swept: dict[str, Any] = field(default_factory=dict)  # swept settings with their values
+    note: str = ""  # why there is no model
+
+    @property
+    def changed_settings(self) -> dict[str, Any]:
+        """The settings that differ from the model's defaults; empty without a model."""
+        if self.model is None:
+            return {}
+        fields = dataclasses.fields(catalogue.find(self.model))
+        defaults = {setting.name: setting.default for setting in fields}
+        return {key: value for key, value in self.settings.items() if value != defaults[key]}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the paper says in words, in a form that figures can confirm."""
+
+    says: str
+    where: str
+    kind: str  # below, near, lowest, falls or overfits
+    groups: tuple[tuple[str, ...], ...]  # names of runs, for "falls" of a series
+    within: float = 0.0
+    parts: tuple[str, ...] = ()  # the parts that it concerns; none: all
+
+    def concerns(self, part: Part) -> bool:
+        """Whether the check is made on this part."""
+        return not self.parts or part.name in self.parts
+
+
+@dataclass(frozen=True)
+class Table:
+    """Runs on each part, and checks of their figures."""
+
+    name: str
+    title: str
+    shows: str
+    runs: dict[str, tuple[RunSpec, ...]]  # by the name of the part
+    checks: tuple[Check, ...] = ()
+    figure: str | None = None  # "runs", "epochs", "counts" or a swept setting
+    n_splits: int | None = None  # how many of the part's splits; None: all
+
+    def splits(self, part: Part) -> list[SplitSpec]:
+        """The splits of this table on a part."""
+        return part.splits[: self.n_splits]
+
+    def needs_user_sums(self, part: Part) -> bool:
+        """Whether a check compares runs by a bootstrap over users: too few splits for a t-test."""
+        has_t_test = part.overlaps and len(self.splits(part)) >= MIN_SPLITS
+        if has_t_test or part.metric not in ("rmse", "mae"):
+            return False
+        return any(check.kind == "below" and check.concerns(part) for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A file: the paper, its protocol in a sentence, parts and tables by name."""
+
+    name: str
+    paper: str
+    protocol: str
+    link: str
+    parts: dict[str, Part]
+    tables: dict[str, Table]
+    records: Path = RECORDS
+
+
+def select(experiment: Experiment, only: Iterable[str]) -> list[tuple[Table, Part]]:
+    """The tables on the parts that are named; all of them if nothing is named.
+
+    Raises: SettingError for a name that is neither a part's nor a table's.
+    """
+    names = set(only)
+    for name in names - set(experiment.parts) - set(experiment.tables):
+        known = [*experiment.parts, *experiment.tables]
+        raise unknown(f"part or table of {experiment.name}", name, known)
+    parts = names & set(experiment.parts) or set(experiment.parts)
+    tables = names & set(experiment.tables) or set(experiment.tables)
+    return [
+        (table, experiment.parts[part])
+        for table in experiment.tables.values()
+        for part in table.runs
+        if part in parts and table.name in tables
+    ]
+
+
+def format_setting(value: Any) -> str:
+    """A setting's value for people: the elements of a list without brackets."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,293 @@
+"""Choosing settings by the validation ratings: a search space becomes an Optuna study on disk.
+
+Every candidate is fitted on the same splits with the same seeds and judged by its validation RMSE
+alone: test ratings are dropped before the first fit. On the first split a candidate is stopped if
+it does worse than the median did after as many epochs.
+
+The next candidate depends on the file, the seed and the earlier candidates, so an interrupted
+study resumes as if it had not been interrupted.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from recollect import catalogue
+from recollect.data.ratings import Ratings
+from recollect.errors import RecollectError, SettingError, SizeError
+from recollect.experiment.part_data import split_part
+from recollect.experiment.runner import validation_rmse
+from recollect.experiment.search_space import Bounds, Space, read
+from recollect.model import Model
+from recollect.run import Run
+
+__all__ = ["Space", "Study", "Trial", "read", "tune"]
+
+STARTUP = 10  # candidates drawn at random before the sampler learns from them
+UNPRUNED = 5  # finished candidates before others may be stopped
+Watch = Callable[[int, str], None]  # number of candidates so far, and the last one's outcome
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate."""
+
+    number: int
+    settings: dict[str, Any]  # those searched
+    state: str  # "done", "stopped early", "too large" or "failed"
+    rmse: float | None  # mean over the splits; of a stopped candidate, the last one measured
+    seconds: float
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """All candidates so far."""
+
+    space: Space
+    trials: list[Trial]
+    importance: dict[str, float]  # share of each setting, adding up to 1; empty for few candidates
+
+    @property
+    def best(self) -> Trial | None:
+        """The finished candidate with the lowest validation RMSE."""
+        done = [trial for trial in self.trials if trial.state == "done"]
+        return min(done, key=lambda trial: trial.rmse or 0.0, default=None)
+
+
+class _Fold(NamedTuple):
+    """What candidates are judged on: a split without its test ratings."""
+
+    train: Ratings
+    valid: Ratings
+    seed: int
+
+
+def _ignore(done: int, outcome: str) -> None:
+    pass
+
+
+def tune(
+    space: Space,
+    storage: Path,
+    *,
+    trials: int | None = None,
+    minutes: float | None = None,
+    threads: int | None = None,
+    watch: Watch = _ignore,
+) -> Study:
+    """Begin or resume the study of a search space, until it has enough candidates or time is up.
+
+    Args:
+        space: what is searched.
+        storage: the journal of the study; made if it does not exist.
+        trials: candidates in all, those of earlier calls included (default: the space's).
+        minutes: begin no candidate after so many (default: the space's).
+        threads: of a fit (default: every core).
+        watch: called after each candidate.
+
+    Raises: SettingError without Optuna; KeyboardInterrupt: finished candidates are kept.
+    """
+    optuna = _import_optuna()
+    n_trials = trials or space.trials
+    until = time.monotonic() + 60 * (minutes or space.minutes or float("inf"))
+    with _silence(optuna):
+        study = _open_study(optuna, space, storage)
+        count = len(_ended(study))
+        folds = list(_load_folds(space)) if count < n_trials else []
+        while count < n_trials and time.monotonic() < until:
+            candidate = _next_candidate(optuna, study, space, count)
+            _try_candidate(optuna, study, candidate, space, folds, threads)
+            count = len(_ended(study))
+            watch(count, _describe(_to_trial(study.trials[-1])))
+        ended = [_to_trial(trial) for trial in _ended(study)]
+        return Study(space, ended, _importance(optuna, study))
+
+
+def _describe(trial: Trial) -> str:
+    return trial.state if trial.rmse is None else f"{trial.state}, RMSE {trial.rmse:.4f}"
+
+
+def _import_optuna() -> Any:
+    try:
+        import optuna
+    except ImportError as problem:
+        raise SettingError(
+            'Tuning needs Optuna; install it with: pip install "recollect[tune]".'
+        ) from problem
+    return optuna
+
+
+@contextmanager
+def _silence(optuna: Any) -> Iterator[None]:
+    """Keep Optuna from logging: `watch` reports instead."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        try:
+            yield
+        finally:
+            optuna.logging.set_verbosity(verbosity)
+
+
+def _open_study(optuna: Any, space: Space, storage: Path) -> Any:
+    """The study in the journal.
+
+    A candidate that a killed process left unfinished is marked as failed; the same comes next.
+    """
+    storage.parent.mkdir(parents=True, exist_ok=True)
+    backend = optuna.storages.journal.JournalFileBackend(str(storage))
+    study = optuna.create_study(
+        storage=optuna.storages.JournalStorage(backend),
+        study_name=space.key,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=5),
+        load_if_exists=True,
+    )
+    for trial in study.trials:
+        if trial.state.name == "RUNNING":
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    return study
+
+
+def _ended(study: Any) -> list[Any]:
+    """The candidates that came to an end; interrupted ones did not."""
+    return [trial for trial in study.trials if "state" in trial.user_attrs]
+
+
+def _next_candidate(optuna: Any, study: Any, space: Space, count: int) -> Any:
+    """The candidate that follows `count` others, whichever process asks for it."""
+    study.sampler = optuna.samplers.TPESampler(
+        seed=1000 * space.seed + count, n_startup_trials=STARTUP
+    )
+    return study.ask()
+
+
+def _try_candidate(
+    optuna: Any, study: Any, candidate: Any, space: Space, folds: list[_Fold], threads: int | None
+) -> None:
+    """Fit a candidate on every split and tell the study the outcome."""
+    begun = time.monotonic()
+    state = "done"
+    rmse = None
+    try:
+        drawn = {name: _draw(candidate, name, bounds) for name, bounds in space.search.items()}
+        model = replace(catalogue.make(space.model, **{**space.settings, **drawn}), refit=False)
+        errors = []
+        for number, fold in enumerate(folds):
+            errors.append(_judge(optuna, candidate, model, fold, threads, may_stop=number == 0))
+        rmse = statistics.fmean(errors)
+    except optuna.TrialPruned:
+        state = "stopped early"
+    except RecollectError as problem:
+        state = "too large" if isinstance(problem, SizeError) else "failed"
+        candidate.set_user_attr("why", str(problem))
+    gc.collect()
+    candidate.set_user_attr("seconds", time.monotonic() - begun)
+    candidate.set_user_attr("state", state)
+    if rmse is not None:
+        study.tell(candidate, rmse)
+    elif state == "failed":
+        study.tell(candidate, state=optuna.trial.TrialState.FAIL)
+    else:
+        study.tell(candidate, state=optuna.trial.TrialState.PRUNED)
+
+
+def _judge(
+    optuna: Any, candidate: Any, model: Model, fold: _Fold, threads: int | None, *, may_stop: bool
+) -> float:
+    """The validation RMSE on one split; with `may_stop` the fit may be stopped early."""
+
+    def watch(figures: dict[str, float]) -> None:
+        if "valid_rmse" in figures:
+            candidate.report(figures["valid_rmse"], int(figures["epoch"]))
+            if candidate.should_prune():
+                raise optuna.TrialPruned
+
+    watchers = (watch,) if may_stop else ()
+    run = Run(seed=fold.seed, threads=threads, watchers=watchers)
+    fitted = replace(model).fit(fold.train, fold.valid, run)
+    rmse = validation_rmse(fitted, fold.valid)
+    assert rmse is not None  # there are validation ratings, and no refit
+    return rmse
+
+
+def _load_folds(space: Space) -> Iterator[_Fold]:
+    """Train and validation ratings of each split, and its seed; test ratings end here.
+
+    Raises: SettingError if the split has no validation part.
+    """
+    for spec in space.part.splits:
+        split = split_part(space.part, spec)
+        if split.valid is None:
+            raise SettingError(
+                f"Candidates are judged by validation ratings, and the {spec.settings['how']} "
+                "split has none; give it valid = 0.05, or so."
+            )
+        yield _Fold(split.train, split.valid, spec.seed)
+
+
+def _draw(candidate: Any, name: str, bounds: Bounds) -> Any:
+    """The candidate's value of a setting."""
+    if "choices" in bounds:
+        # Optuna takes plain values only, and a choice may be a list: they are kept as JSON.
+        texts = [json.dumps(choice) for choice in bounds["choices"]]
+        return json.loads(candidate.suggest_categorical(name, texts))
+    low, high, step = bounds["low"], bounds["high"], bounds.get("step")
+    log = bounds.get("log", False)
+    if isinstance(low, int) and isinstance(high, int) and isinstance(step or 1, int):
+        return candidate.suggest_int(name, low, high, log=log, step=step or 1)
+    return _round(candidate, name, candidate.suggest_float(name, low, high, log=log, step=step))
+
+
+def _round(candidate: Any, name: str, value: float) -> float:
+    """The value to three digits, as people write settings, within the bounds."""
+    bounds = candidate.distributions[name]
+    return min(max(float(f"{value:.3g}"), bounds.low), bounds.high)
+
+
+def _to_trial(candidate: Any) -> Trial:
+    settings = {}
+    for name, value in candidate.params.items():
+        if isinstance(value, str):
+            settings[name] = json.loads(value)
+        elif isinstance(value, float):
+            settings[name] = _round(candidate, name, value)
+        else:
+            settings[name] = value
+    attributes = candidate.user_attrs
+    return Trial(
+        number=candidate.number,
+        settings=settings,
+        state=attributes["state"],
+        rmse=_last_rmse(candidate),
+        seconds=attributes["seconds"],
+        why=attributes.get("why", ""),
+    )
+
+
+def _last_rmse(candidate: Any) -> float | None:
+    """The figure of a finished candidate; of another the last validation RMSE, if there is one."""
+    if candidate.state.name == "COMPLETE":
+        return float(candidate.values[0])
+    by_epoch: dict[int, float] = candidate.intermediate_values
+    return by_epoch[max(by_epoch)] if by_epoch else None
+
+
+def _importance(optuna: Any, study: Any) -> dict[str, float]:
+    """How much each setting contributes to the differences; empty with too few candidates."""
+    done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    if len(done) < STARTUP or len({trial.value for trial in done}) < 2:
+        return {}
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: float(share) for name, share in shares.items()}

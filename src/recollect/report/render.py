@@ -1,0 +1,242 @@
+"""The pages: one HTML file with everything in it, and a Markdown page for each experiment."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recollect.errors import SettingError
+from recollect.evaluation.significance import Interval
+from recollect.files import replacing
+from recollect.report import figures
+from recollect.report.tables import Report, ResultRow, ResultTable
+
+FigureKey = tuple[str, str, str]  # experiment, table, part
+
+
+def write(reports: Sequence[Report], folder: Path) -> list[Path]:
+    """Write report.html, and for each experiment NAME.md with its figures.
+
+    Args:
+        reports: of the experiments.
+        folder: where to write; it is made if it does not exist.
+
+    Returns: the files.
+    Raises: SettingError without Jinja or Matplotlib.
+    """
+    check()
+    drawn = {}
+    for report in reports:
+        for table in report.tables:
+            figure = figures.draw(table)
+            if figure is not None:
+                drawn[_figure_key(report, table)] = figure
+    written = []
+    for key, figure in drawn.items():
+        written.append(figures.write_png(figure, folder / f"{_file_name(key)}.png"))
+    files = {key: f"{_file_name(key)}.png" for key in drawn}
+    for report in reports:
+        path = folder / f"{report.experiment.name}.md"
+        written.append(_write_text(path, markdown(report, files)))
+    svgs = {key: figures.to_svg(figure, _file_name(key)) for key, figure in drawn.items()}
+    written.append(_write_text(folder / "report.html", html(reports, svgs)))
+    return written
+
+
+def check() -> None:
+    """Refuse to start without the libraries for pages.
+
+    Raises: SettingError with how to install them.
+    """
+    try:
+        import jinja2  # noqa: F401
+        import matplotlib  # noqa: F401
+    except ImportError as problem:
+        raise SettingError(
+            'Reports need Jinja and Matplotlib; install them with: pip install "recollect[report]".'
+        ) from problem
+
+
+def _figure_key(report: Report, table: ResultTable) -> FigureKey:
+    return report.experiment.name, table.table.name, table.part.name
+
+
+def _file_name(key: FigureKey) -> str:
+    """The name of a figure's file, without characters that file names should not have."""
+    return "-".join(re.sub(r"[^\w]+", "-", name) for name in key)
+
+
+def _write_text(path: Path, text: str) -> Path:
+    with replacing(path) as fresh:
+        fresh.write_text(text)
+    return path
+
+
+# --- cells ----------------------------------------------------------------------------------------
+
+
+def format_figure(value: float | None) -> str:
+    """A figure to four places; a dash without one."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:.4f}"
+
+
+def format_interval(interval: Interval | None) -> str:
+    """The limits of an interval; a dash without them."""
+    if interval is None or not math.isfinite(interval.low):
+        return "–"
+    return f"{interval.low:.4f} – {interval.high:.4f}"
+
+
+def format_seconds(seconds: float | None) -> str:
+    """A duration in seconds, from a minute on in minutes; a dash without one."""
+    if seconds is None:
+        return "–"
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+
+
+def cells(row: ResultRow) -> dict[str, str]:
+    """What a table says of a run, by column."""
+    texts = {
+        "run": row.run.name,
+        "ours": row.reason,
+        "95% interval": format_interval(row.interval),
+        "splits": _format_splits(row),
+        "paper": "–",
+        "ours − paper": "–",
+        "verdict": "–",
+        "fit": format_seconds(row.fit_seconds),
+        "peak MB": "–" if row.peak_memory_mb is None else f"{row.peak_memory_mb:,.0f}",
+    }
+    if row.claim is not None:
+        texts["paper"] = f"{row.claim.value:g}"
+    if row.interval is not None:
+        texts["ours"] = format_figure(row.interval.mean)
+        if row.claim is not None and row.verdict is not None:
+            texts["ours − paper"] = f"{row.interval.mean - row.claim.value:+.4f}"
+            texts["verdict"] = row.verdict.text
+    return texts
+
+
+def _format_splits(row: ResultRow) -> str:
+    n_done = row.outcome.n_done
+    if not n_done:
+        return "–"
+    return str(row.n_splits) if n_done == row.n_splits else f"{n_done} of {row.n_splits}"
+
+
+def columns(table: ResultTable) -> list[str]:
+    """The columns of a table; those of the paper only if it claims something."""
+    paper = ["paper", "ours − paper", "verdict"] if any(row.claim for row in table.rows) else []
+    return ["run", "ours", "95% interval", "splits", *paper, "fit", "peak MB"]
+
+
+def visible_rows(table: ResultTable) -> list[ResultRow]:
+    """The rows to show: of a table without results, only those with a number of the paper."""
+    return [row for row in table.rows if table.has_results or row.claim is not None]
+
+
+def failures(table: ResultTable) -> list[str]:
+    """Runs that failed, and why."""
+    failed = [row for row in table.rows if row.reason.startswith("failed")]
+    return [f"{row.run.name} {row.reason}" for row in failed]
+
+
+def summary(report: Report) -> str:
+    """How many claims and checks came out how."""
+    words = {"open": "without a result"}
+    counts = [f"{n} {words.get(word, word)}" for word, n in report.counts.items() if n]
+    return ", ".join(counts) or "none"
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+def markdown(report: Report, files: Mapping[FigureKey, str]) -> str:
+    """The page of an experiment.
+
+    Args:
+        report: of the experiment.
+        files: the file of each figure, by experiment, table and part.
+    """
+    experiment = report.experiment
+    paper = experiment.paper
+    lines = [
+        f"# {experiment.name}",
+        "",
+        f"Written by `recollect report experiments/{experiment.name}.toml`; "
+        "change that file, not this page.",
+        "",
+        f"[{paper}]({experiment.link})" if experiment.link else paper,
+        "",
+        experiment.protocol.strip(),
+        "",
+        f"Claims and checks: {summary(report)}. {report.made}",
+        "",
+    ]
+    lines += [f"- {part.name}: {part.about}" for part in report.parts]
+    lines += [f"- {sentence}" for sentence in report.open]
+    for spec in experiment.tables.values():
+        lines += ["", f"## {spec.title}", "", spec.shows, ""]
+        for table in report.tables:
+            if table.table is spec:
+                lines += _markdown_table(table, files.get(_figure_key(report, table)))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def _markdown_table(table: ResultTable, file: str | None) -> list[str]:
+    rows = visible_rows(table)
+    if not rows:
+        return []
+    head = columns(table)
+    lines = [
+        f"**{table.part.name}.** {table.about}",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+    ]
+    for row in rows:
+        texts = cells(row)
+        lines.append("| " + " | ".join(_escape(texts[column]) for column in head) + " |")
+    lines.append("")
+    lines += [f"- {failure}" for failure in failures(table)]
+    if table.has_results:
+        for check_, verdict in table.checks:
+            claim = f"{check_.says} ({check_.where})"
+            lines.append(f"- {claim}: **{verdict.word}**, {verdict.text}.")
+        lines.append("")
+    if file:
+        lines += [f"![{table.table.title}, {table.part.name}]({file})", ""]
+    return lines
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def html(reports: Sequence[Report], svgs: Mapping[FigureKey, str]) -> str:
+    """One page with everything in it: no request leaves it.
+
+    Args:
+        reports: of the experiments.
+        svgs: the figures, by experiment, table and part.
+    """
+    import jinja2
+
+    def svg(report: Report, table: ResultTable) -> str:
+        return svgs.get(_figure_key(report, table), "")
+
+    environment: Any = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    functions = (cells, columns, failures, summary, svg, visible_rows)
+    environment.globals |= {function.__name__: function for function in functions}
+    return str(environment.get_template("page.html").render(reports=reports))

@@ -1,0 +1,352 @@
+"""An experiment and its results, put together: a table per table and part, with a row per run."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from recollect.evaluation.significance import Interval
+from recollect.experiment.carried import Carried, CarriedTable, read_carried
+from recollect.experiment.planner import jobs_of
+from recollect.experiment.results import Job, Record, Results, UserSums, is_done
+from recollect.experiment.spec import (
+    PUBLISHED,
+    Check,
+    Claim,
+    Experiment,
+    Part,
+    RunSpec,
+    Table,
+    format_setting,
+)
+from recollect.report.verdict import Outcome, Verdict, judge_check, judge_claim
+
+WORDS = ("better", "confirmed", "missed", "not confirmed", "open")
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A run of a table: its figures beside the paper's."""
+
+    outcome: Outcome
+    n_splits: int  # of the table
+    verdict: Verdict | None  # of its claim; None without a claim
+    reason: str  # why there is no figure: "not run", "not built yet", "failed: …"; or empty
+
+    @property
+    def run(self) -> RunSpec:
+        """What was run."""
+        return self.outcome.run
+
+    @property
+    def claim(self) -> Claim | None:
+        """The paper's number."""
+        return self.run.claim
+
+    @property
+    def interval(self) -> Interval | None:
+        """Mean over the splits, with limits if there are enough of them."""
+        return self.outcome.interval
+
+    @property
+    def fit_seconds(self) -> float | None:
+        """Median over the splits of the seconds of a fit."""
+        if self.outcome.carried is not None:
+            return self.outcome.carried.fit_seconds
+        seconds = [record["fit_seconds"] for record in self.outcome.done]
+        return statistics.median(seconds) if seconds else None
+
+    @property
+    def peak_memory_mb(self) -> float | None:
+        """The highest peak over the splits of a process's memory."""
+        if self.outcome.carried is not None:
+            return self.outcome.carried.peak_memory_mb
+        peaks = [record["peak_memory_mb"] for record in self.outcome.done]
+        return max(peaks) if peaks else None
+
+    @property
+    def settings(self) -> str:
+        """The model and the settings that differ from its defaults; empty without a model."""
+        if self.run.model is None:
+            return ""
+        changed = self.run.changed_settings.items()
+        stated = ", ".join(f"{key} = {format_setting(value)}" for key, value in changed)
+        return f"{self.run.model}: {stated or 'defaults'}"
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """The results of a table on one part."""
+
+    table: Table
+    part: Part
+    rows: list[ResultRow]
+    checks: list[tuple[Check, Verdict]]
+    about: str  # data, splits, number of test ratings, releases, in a few sentences
+    missing: str = ""  # why nothing could be run: the data are missing
+    item_counts: tuple[float, ...] = ()  # quantiles of the number of ratings per rated item
+
+    @property
+    def has_results(self) -> bool:
+        """Whether any row has a figure."""
+        return any(row.outcome.n_done for row in self.rows)
+
+    @property
+    def n_carried(self) -> int:
+        """The number of rows that an earlier release printed and whose records are lost."""
+        return sum(row.outcome.carried is not None for row in self.rows)
+
+    @property
+    def records(self) -> list[Record]:
+        """The records behind all rows."""
+        return [record for row in self.rows for record in row.outcome.done]
+
+
+@dataclass(frozen=True)
+class Report:
+    """An experiment with all of its results."""
+
+    experiment: Experiment
+    tables: list[ResultTable]
+    made: str  # when, with which versions
+    counts: dict[str, int] = field(default_factory=dict)  # of verdicts on claims and checks
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts about which the file says something."""
+        return [part for part in self.experiment.parts.values() if part.about]
+
+    @property
+    def open(self) -> list[str]:
+        """What has not been run, in sentences."""
+        missing = [f"skipped: {table.missing}" for table in self.tables if table.missing]
+        waiting: dict[str, list[str]] = {}
+        for table in self.tables:
+            if not table.missing and not table.has_results:
+                waiting.setdefault(table.part.name, []).append(table.table.name)
+        command = f"recollect run experiments/{self.experiment.name}.toml --only"
+        not_run = [
+            f"{part}: {', '.join(names)} not run yet (`{command} {part}`)"
+            for part, names in waiting.items()
+        ]
+        return [*dict.fromkeys(missing), *not_run]
+
+
+def make_report(experiment: Experiment, results: Results) -> Report:
+    """Everything that a folder of records says about an experiment."""
+    data = results.data()
+    carried = read_carried(results.folder)
+    tables = []
+    for table in experiment.tables.values():
+        for name in table.runs:
+            part = experiment.parts[name]
+            facts = data.get(part.source, {})
+            printed = carried.table(experiment.name, table.name, name)
+            tables.append(_make_table(table, part, results, facts, carried, printed))
+    counts = _count_verdicts(tables)
+    made = _describe_making(tables, carried.made.get(experiment.name))
+    return Report(experiment, tables, made, counts)
+
+
+def _make_table(
+    table: Table,
+    part: Part,
+    results: Results,
+    facts: dict[str, Any],
+    carried: Carried,
+    printed: CarriedTable,
+) -> ResultTable:
+    rows = [_make_row(run, table, part, results, facts, carried) for run in table.runs[part.name]]
+    outcomes = [row.outcome for row in rows]
+    checks = [
+        (check, judge_check(check, outcomes, printed.checks.get(check.says)))
+        for check in table.checks
+        if check.concerns(part)
+    ]
+    about = _describe_table(table, part, rows, facts, printed)
+    item_counts = tuple(facts.get("item_counts", ()))
+    return ResultTable(table, part, rows, checks, about, facts.get("missing", ""), item_counts)
+
+
+def _make_row(
+    run: RunSpec,
+    table: Table,
+    part: Part,
+    results: Results,
+    facts: dict[str, Any],
+    carried: Carried,
+) -> ResultRow:
+    jobs = jobs_of(run, table, part, facts)
+    n_splits = len(table.splits(part))
+    records = [results.read(job) for job in jobs] or [None] * n_splits
+    failures = [record["failed"] for record in records if record and not is_done(record)]
+    carried_row = None
+    if not all(is_done(record) for record in records):
+        carried_row = carried.row(jobs, part.metric)
+    outcome = Outcome(
+        run=run,
+        records=[None] * n_splits if carried_row is not None else records,
+        metric=part.metric,
+        test_share=_test_share(part, records),
+        user_sums=_UserSumsOf(results, jobs),
+        carried=carried_row,
+    )
+    reason = _reason(run, outcome, failures, facts)
+    verdict = None
+    if run.claim is not None and outcome.interval is not None:
+        verdict = judge_claim(run.claim, outcome.interval)
+    elif run.claim is not None:
+        verdict = Verdict("open", reason)
+    return ResultRow(outcome, n_splits, verdict, reason)
+
+
+@dataclass(frozen=True)
+class _UserSumsOf:
+    """Reads errors by user when a test needs them: most tables do not."""
+
+    results: Results
+    jobs: Sequence[Job]
+
+    def __call__(self, split: int) -> UserSums | None:
+        return self.results.user_sums(self.jobs[split])
+
+
+def _reason(
+    run: RunSpec, outcome: Outcome, failures: Sequence[str], facts: Mapping[str, Any]
+) -> str:
+    """Why a row has no figure, or not that of every split."""
+    if failures:
+        return f"failed: {failures[0]}"
+    if outcome.n_done:
+        return ""
+    if run.model is None:
+        return run.note
+    return "skipped: no data" if "missing" in facts else "not run"
+
+
+def _test_share(part: Part, records: Sequence[Record | None]) -> float | None:
+    """The share of the ratings in test, if repetitions of the split overlap."""
+    done = next((record for record in records if record and is_done(record)), None)
+    if done is None or not part.overlaps:
+        return None
+    n_ratings = done["n_train"] + done["n_valid"] + done["n_test"]
+    return float(done["n_test"] / n_ratings)
+
+
+def _count_verdicts(tables: Sequence[ResultTable]) -> dict[str, int]:
+    words = []
+    for table in tables:
+        words += [row.verdict.word for row in table.rows if row.verdict is not None]
+        words += [verdict.word for _, verdict in table.checks]
+    return {word: words.count(word) for word in WORDS}
+
+
+# --- sentences ------------------------------------------------------------------------------------
+
+
+def _describe_table(
+    table: Table,
+    part: Part,
+    rows: Sequence[ResultRow],
+    facts: Mapping[str, Any],
+    printed: CarriedTable,
+) -> str:
+    """What was measured on what, and by which releases."""
+    fingerprint = f" (fingerprint {facts['fingerprint']})" if "fingerprint" in facts else ""
+    sentences = [f"{part.source}{fingerprint}: {describe_splits(part, table)}."]
+    records = [record for row in rows for record in row.outcome.done]
+    n_test = [record["n_test"] for record in records]
+    n_cold = [record["n_cold"] for record in records]
+    n_carried = sum(row.outcome.carried is not None for row in rows)
+    if n_carried:
+        n_test += printed.n_test
+        n_cold += printed.n_cold
+    if n_test:
+        scored = f"All {_range(n_test)} test ratings of a split are scored"
+        sentences.append(f"{scored}, {_range(n_cold)} of them cold.")
+    return " ".join([*sentences, *_describe_releases(records, n_carried, printed)])
+
+
+def _describe_releases(
+    records: Sequence[Record], n_carried: int, printed: CarriedTable
+) -> list[str]:
+    """The releases and commits that made the rows of a table; nothing without rows."""
+    commits: dict[str, dict[str, None]] = {}
+    for record in sorted(records, key=lambda record: record["made"]["date"]):
+        made = record["made"]
+        names = commits.setdefault(made["release"], {})
+        if "commit" in made:
+            names[made["commit"]] = None
+    releases = []
+    for release, names in commits.items():
+        in_checkout = f" (commit{'s' * (len(names) > 1)} {', '.join(names)})" if names else ""
+        releases.append(f"{release}{in_checkout}")
+    sentences = []
+    if releases:
+        sentences.append(f"Made by release {' and '.join(releases)}.")
+    if n_carried:
+        rows = "1 row is" if n_carried == 1 else f"{n_carried} rows are"
+        sentences.append(f"{rows} carried over from release {printed.release}.")
+    return sentences
+
+
+def _range(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def describe_splits(part: Part, table: Table) -> str:
+    """The splits of a table in words."""
+    splits = table.splits(part)
+    plural = "s" * (len(splits) > 1)
+    settings = []
+    for key, value in splits[0].settings.items():
+        if key not in ("how", "fold"):
+            words = " to ".join(value) if isinstance(value, list) else value
+            settings.append(f"{key} {words}")
+    seeds = _describe_seeds([split.seed for split in splits])
+    if part.split["how"] == PUBLISHED:
+        details = f" ({', '.join(settings)})" if settings else ""
+        return f"published fold{plural} {seeds}{details}"
+    details = ", ".join([*settings, f"seed{plural} {seeds}"])
+    return f"{part.split['how'].replace('_', ' ')} split{plural} ({details})"
+
+
+def _describe_seeds(seeds: Sequence[int]) -> str:
+    is_range = list(seeds) == list(range(seeds[0], seeds[-1] + 1))
+    if len(seeds) > 1 and is_range:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def _describe_making(tables: Sequence[ResultTable], printed: Mapping[str, Any] | None) -> str:
+    """When the rows of a page were made and with which versions."""
+    records = [record for table in tables for record in table.records]
+    n_carried = sum(table.n_carried for table in tables)
+    made = [record["made"] for record in records]
+    if n_carried and printed is not None:
+        made.append(printed)
+    if not made:
+        return "Nothing has been run yet."
+    newest = max(made, key=lambda one: one["date"])
+    versions = {"recollect": newest["release"], **newest["versions"]}
+    with_versions = ", ".join(f"{name} {version}" for name, version in versions.items())
+    days = sorted({one["date"][:10] for one in made})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    threads = []
+    for one in made:
+        threads += one["threads"] if isinstance(one["threads"], list) else [one["threads"]]
+    line = f"Made {when} with {with_versions}; CPU, {_range(threads)} thread(s) a fit."
+    if n_carried and printed is not None:
+        line += _describe_carried(n_carried, printed["release"])
+    return line
+
+
+def _describe_carried(n_rows: int, release: str) -> str:
+    rows = "1 row is a summary" if n_rows == 1 else f"{n_rows} rows are summaries"
+    return (
+        f" {rows} carried over from release {release}: the records of single splits are lost; "
+        "`recollect run` makes them anew."
+    )
