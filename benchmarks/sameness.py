@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import torch
+from tests.cases import VARIANTS, made
 
 import recollect as rc
 from recollect.data.sources.planted import planted, planted_texts
 from recollect.run import Run
-from tests.cases import VARIANTS, made
 
 FEW_EPOCHS = {"epochs": 4, "pretrain_epochs": 3, "text_epochs": 1, "burn_in": 1}
 

@@ -1,6 +1,6 @@
 """Models in small, for the tests that all of them must pass: quick settings, and variants worth a run of their own."""
 
-from recollect.catalogue import make, names
+from recollect.registry import make, model_names
 
 QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80},
          "deeprec": {"hidden": (12, 16), "dropout": 0.2, "center": True, "optimizer": "adam", "learning_rate": 0.03,
@@ -23,7 +23,7 @@ QUICK = {"autorec": {"hidden": 12, "reg": 2.0, "epochs": 80},
          "convmf": {"factors": 3, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "epochs": 15, "embedding": 8, "filters": 8,
                     "hidden": 8, "windows": (1, 2), "text_epochs": 3, "learning_rate": 0.01, "batch_size": 20}}
 
-VARIANTS = [(name, {}) for name in names()] + [
+VARIANTS = [(name, {}) for name in model_names()] + [
     ("autorec", {"side": "user", "center": True}), ("autorec", {"center": True}), ("autorec", {"hidden": (12, 6, 12)}),
     ("autorec", {"output_activation": "sigmoid"}),
     ("autorec", {"optimizer": "adam", "batch_size": 40, "learning_rate": 0.02, "epochs": 40, "input_dropout": 0.1}),

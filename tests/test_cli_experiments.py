@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from recollect import jobs, tune
+from recollect import tune
 from recollect.cli import app
 from recollect.experiment import work
+from recollect.system import processes
 
 FILE = """
 paper = "A paper."
@@ -38,7 +39,7 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of experiments in an empty folder without data, whose runs are done in this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path))
-    here = jobs.each
+    here = processes.each
     monkeypatch.setattr(work.jobs, "each", lambda function, inputs, *, processes: here(function, inputs))
     (tmp_path / "experiments").mkdir()
     path = tmp_path / "experiments" / "paper.toml"

@@ -5,18 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-
-import recollect as rc
-from recollect.catalogue import find, make, name_of, names, settings
-from recollect.data.ratings import Ratings
-from recollect.data.sources.planted import planted_texts
-from recollect.data.vocab import Vocab
-from recollect.data.words import Reading
-from recollect.errors import DataError, LeakError, NotFittedError, SettingError
-from recollect.run import Run
 from tests.cases import QUICK, VARIANTS, label, made
 
-EVERY = Reading(stop_words=None, most=1.0)    # word, of documents too short to lose one
+import recollect as rc
+from recollect.data.ratings import Ratings
+from recollect.data.sources.planted import planted_texts
+from recollect.data.text.tokenizer import Tokenizer
+from recollect.data.vocab import Vocab
+from recollect.errors import DataError, LeakError, NotFittedError, SettingError
+from recollect.registry import find, make, model_names, name_of, settings
+from recollect.run import Run
+
+EVERY = Tokenizer(stop_words=None, most=1.0)    # word, of documents too short to lose one
 WITHOUT_TASTE = {"bias", "popularity"}
 ROWS_OF_ITEMS = {"glocalk"}
 
@@ -238,7 +238,7 @@ def test_beats_the_bias_model_on_planted_tastes(of_ratings):
     """Offsets cannot see the rank-2 part; every other model must."""
     parts = of_ratings
     bias = rmse(find("bias")().fit(parts.train), parts.test)
-    for name in set(names()) - WITHOUT_TASTE:
+    for name in set(model_names()) - WITHOUT_TASTE:
         sides = "side" in settings(find(name)) and name not in ROWS_OF_ITEMS
         ways = [{"side": "item"}, {"side": "user", "center": name != "rbm"}] if sides else [{}]
         for way in ways:
@@ -249,7 +249,7 @@ def test_beats_the_bias_model_on_planted_tastes(of_ratings):
 def test_sees_two_tastes(checkerboard):
     """The diagonal, which is held out, is liked by everyone."""
     user = np.arange(40)
-    for name in set(names()) - WITHOUT_TASTE:
+    for name in set(model_names()) - WITHOUT_TASTE:
         model = make(name, **QUICK[name]).fit(checkerboard)
         assert model.predict(user, user).min() > 4, name
 

@@ -15,7 +15,7 @@ import recollect as rc
 from recollect.errors import DataError, SettingError, TrainingError
 from recollect.experiment import file, results, work
 from recollect.experiment.results import Results
-from recollect.room import Room
+from recollect.system.available_memory import Room
 
 ROOT = Path(__file__).parents[1]
 TINY = """

@@ -17,7 +17,7 @@ from recollect.experiment.results import Results, job_of
 from recollect.report import pages, pictures
 from recollect.report.sheets import gather
 from recollect.report.verdict import Outcome, of_check, of_claim
-from recollect.training.watch import History
+from recollect.training.history import History
 
 NONE = float("nan")
 

@@ -20,14 +20,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from recollect import catalogue
+from recollect import registry
 from recollect.data.ratings import Ratings
 from recollect.errors import RecollectError, SettingError, SizeError
 from recollect.experiment.file import Part, at, check_data, check_split, need, refuse_others, toml
 from recollect.experiment.texts import TEXT_KEYS, texts_of
 from recollect.experiment.work import cut, validation_rmse
-from recollect.files import checksum
 from recollect.run import Run
+from recollect.system.atomic_files import checksum
 
 FILE = {"data", "split", "model", "metric", "seed", "trials", "minutes", "search", *TEXT_KEYS}   # all others are settings
 RANGE = {"low", "high", "log", "step"}
@@ -108,7 +108,7 @@ def read(path: str | Path) -> Space:
             with at(f"search {name}"):
                 _check_bounds(bounds)
         for side in (0, -1):     # both ends must be settings that the model takes
-            catalogue.make(space.model, **{**fixed, **{name: _end(bounds, side) for name, bounds in space.search.items()}})
+            registry.make(space.model, **{**fixed, **{name: _end(bounds, side) for name, bounds in space.search.items()}})
         return space
 
 
@@ -203,7 +203,7 @@ def _try(optuna: Any, study: Any, trial: Any, space: Space, parts: list[Judged],
     state, begun, rmse, states = "done", time.monotonic(), None, optuna.trial.TrialState
     try:
         given = {**space.settings, **{name: _drawn(trial, name, bounds) for name, bounds in space.search.items()}}
-        model = replace(catalogue.make(space.model, **given), refit=False)
+        model = replace(registry.make(space.model, **given), refit=False)
         rmse = statistics.fmean(_judged(optuna, trial, model, part, threads, first=j == 0) for j, part in enumerate(parts))
     except optuna.TrialPruned:
         state = "stopped early"

@@ -12,11 +12,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
+from tests.cases import VARIANTS, made
 
 import recollect as rc
 from recollect.data.sources.planted import planted, planted_texts
 from recollect.run import Run
-from tests.cases import VARIANTS, made
 
 SHORT = {"epochs": 3, "pretrain_epochs": 2, "text_epochs": 1, "burn_in": 1, "kept": 3, "factors": 2}
 EXTRA = [("autorec", {"side": "user", "center": True}), ("deeprec", {"loss": "multinomial", "center": False, "activation": "tanh"})]

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recollect import catalogue
+from recollect import registry
 from recollect.data import sources
 from recollect.data.sources import netflix
-from recollect.data.split import find
+from recollect.data.splitting import find
 from recollect.errors import DataError, SettingError, unknown
-from recollect.evaluation.protocol import RATING
+from recollect.evaluation.protocols import RATING
 from recollect.experiment.texts import TEXT_KEYS, Texts, texts_of
 
 PUBLISHED = "published"            # the folds u1 to u5 of MovieLens 100K
@@ -285,7 +285,7 @@ def resolved(model: str, given: dict[str, Any]) -> dict[str, Any]:
 
     Raises: SettingError for a model or setting that does not exist, or a value it cannot take.
     """
-    return catalogue.settings(catalogue.make(model, **given))
+    return registry.settings(registry.make(model, **given))
 
 
 def _named(name: str, point: dict[str, Any]) -> str:
@@ -365,5 +365,5 @@ def need(raw: Mapping[str, Any], *keys: str) -> None:
 def changed(entry: Entry) -> dict[str, Any]:
     """The settings of an entry that are not the model's defaults."""
     assert entry.model is not None
-    usual = {f.name: f.default for f in dataclasses.fields(catalogue.find(entry.model))}
+    usual = {f.name: f.default for f in dataclasses.fields(registry.find(entry.model))}
     return {key: value for key, value in entry.settings.items() if value != usual[key]}

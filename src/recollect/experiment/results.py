@@ -23,7 +23,7 @@ from safetensors import numpy as numpy_file
 
 from recollect.errors import CheckpointError
 from recollect.experiment.file import Cut, Entry
-from recollect.files import checksum, replacing
+from recollect.system.atomic_files import checksum, replacing
 
 FORMAT = 1
 MADE_BY = ("evaluation/metrics.py", "evaluation/protocol.py")      # and the model's file, and whatever these import

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recollect.data import fetch, sources
+from recollect.data import download, sources
 from recollect.data.ratings import Ratings
-from recollect.data.texts import with_texts
-from recollect.data.vectors import SENTENCES
-from recollect.data.words import Reading, reading_of
+from recollect.data.text.tokenizer import Tokenizer, tokenizer_of
+from recollect.data.text.word_vectors import SENTENCES
+from recollect.data.with_texts import with_texts
 from recollect.errors import DataError, SettingError
 
 TEXT_KEYS = {"text", "vectors", "reading", "join"}      # of a part
@@ -28,9 +28,9 @@ class Texts:
     given: dict[str, Any] = field(default_factory=dict)      # fields of the reading that are not the usual ones
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> Tokenizer:
         """How a document becomes words."""
-        return reading_of(self.given)
+        return tokenizer_of(self.given)
 
     def __str__(self) -> str:
         about = {"vectors": self.vectors, "join": self.join or None, **self.given}
@@ -72,7 +72,7 @@ def texts_of(raw: Mapping[str, Any]) -> Texts | None:
         stated = ", ".join(sorted(TEXT_KEYS & set(raw)))
         raise SettingError(f"{stated} without text; name the file of the documents, such as text = \"plot.item\".")
     found = Texts(raw["text"], raw.get("vectors"), raw.get("join", False), dict(raw.get("reading", {})))
-    reading_of(found.given)
+    tokenizer_of(found.given)
     return found
 
 
@@ -83,7 +83,7 @@ def same_texts(ratings: Ratings, other: Ratings) -> Ratings:
 
 def located(name: str, data: str) -> Path | None:
     """The file of this path, in the data set's folder in one of the homes of data, or in a home itself; None if it is nowhere."""
-    places = [Path(), *(home / folder_of(data) for home in fetch.homes()), *fetch.homes()]
+    places = [Path(), *(home / folder_of(data) for home in download.homes()), *download.homes()]
     return next((place / name for place in places if (place / name).is_file()), None)
 
 

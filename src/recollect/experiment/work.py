@@ -17,21 +17,21 @@ from typing import Any
 
 import numpy as np
 
-from recollect import catalogue, jobs
-from recollect.data import fetch, sources
-from recollect.data.parts import Split
+from recollect import registry
+from recollect.data import download, sources
 from recollect.data.ratings import Ratings
 from recollect.data.sources import amazon, citeulike, movielens, netflix
-from recollect.data.split import find, random_split
+from recollect.data.splitting import Split, find, random_split
 from recollect.errors import RecollectError, TrainingError
-from recollect.evaluation.protocol import RATING, held_out, new_users
+from recollect.evaluation.protocols import RATING, held_out, new_users
 from recollect.experiment.file import PUBLISHED, Cut, Entry, Part, Table
 from recollect.experiment.results import Job, Results, is_done, job_of, made_by
 from recollect.experiment.texts import same_texts
-from recollect.memory import Shape
+from recollect.memory_estimate import Shape
 from recollect.model import Model
-from recollect.room import room
 from recollect.run import Run, peak_memory_mb
+from recollect.system.available_memory import room
+from recollect.system.processes import each as each_in_process
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def missing(name: str) -> str | None:
     """Why the data of this name cannot be used here and how to get them; None if they are here. Nothing is downloaded."""
     if Path(name).exists():
         return None
-    (family, _, variant), places = name.partition("/"), fetch.homes()
+    (family, _, variant), places = name.partition("/"), download.homes()
     if family == "netflix":
         is_here = any(netflix.is_folder(place / folder) for place in places for folder in netflix.FOLDERS)
         place = f"$RECOLLECT_DATA/{netflix.FOLDERS[0]}"
@@ -145,7 +145,7 @@ def _memory(job: Job, data: dict[str, Any]) -> int:
     """Bytes that the job will take, a little more than it should: as if all ratings were learned from."""
     n = int(data["ratings"])
     shape = Shape(n_users=data["users"], n_items=data["items"], n_train=n, n_valid=n // 20, timed=data["timed"])
-    return catalogue.make(job.model, **job.settings).memory(shape).peak
+    return registry.make(job.model, **job.settings).memory(shape).peak
 
 
 def at_once(needs: Sequence[int], *, cores: int, available: int | None) -> int:
@@ -176,7 +176,7 @@ def each(todo: Sequence[Task], *, processes: int | None = None) -> Iterator[tupl
     rest = deque(replace(task, threads=max(1, cores() // max(1, n))) for task in todo)
     begun = time.time()
     while rest:
-        found = jobs.each(work, list(rest), processes=n)
+        found = each_in_process(work, list(rest), processes=n)
         try:
             for record in found:
                 yield rest.popleft(), record
@@ -230,7 +230,7 @@ def _end_with_parent() -> None:
 def _measured(task: Task) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Fit, then score on test once: figures, and what comparisons need of each test rating."""
     split = cut(task.part, task.cut)
-    model = catalogue.make(task.job.model, **task.job.settings)
+    model = registry.make(task.job.model, **task.job.settings)
     model.fit(split.train, split.valid, Run(seed=task.job.seed, threads=task.threads))
     scores = held_out(model, split.test) if split.given is None else new_users(model, split)
     history = model.history_

@@ -12,9 +12,9 @@ from recollect.errors import SettingError
 from recollect.evaluation.significance import Interval
 from recollect.experiment.file import Experiment
 from recollect.experiment.results import Results
-from recollect.files import replacing
 from recollect.report import pictures
 from recollect.report.sheets import Chapter, Line, Sheet, gather
+from recollect.system.atomic_files import replacing
 
 OLD = "† made by an earlier version of the source; `recollect run FILE --fresh` makes it anew."
 

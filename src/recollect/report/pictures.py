@@ -12,7 +12,7 @@ from typing import Any
 from recollect.errors import SettingError
 from recollect.experiment.file import shown
 from recollect.report.sheets import Line, Sheet
-from recollect.training.watch import History
+from recollect.training.history import History
 
 ENDINGS = (".png", ".svg", ".pdf")
 
@@ -37,7 +37,7 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
 
     Raises: SettingError as `check`.
     """
-    from recollect.files import replacing
+    from recollect.system.atomic_files import replacing
 
     check(path)
     from matplotlib.figure import Figure
@@ -200,7 +200,7 @@ def _colours() -> Iterator[str]:
 
 def png(picture: Any, path: Path) -> Path:
     """Write a figure for a white page; returns the path."""
-    from recollect.files import replacing
+    from recollect.system.atomic_files import replacing
 
     with replacing(path) as fresh:
         picture.savefig(fresh, format="png", dpi=150, metadata={"Software": None})
