@@ -18,7 +18,7 @@ from torch import nn
 
 import recollect as rc
 from kernels import ratings_1m
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 
 HIDDEN, BATCH, RATE = (512, 512, 1024), 128, 0.005
 SETTINGS: dict[str, Any] = {"hidden": HIDDEN, "last_activation": True, "learning_rate": RATE, "batch_size": BATCH}

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 import recollect as rc
 from kernels import SHAPES, made_up
-from recollect import jobs
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 from recollect.run import peak_memory_mb
+from recollect.system import processes
 
 SIDES: dict[str, dict[str, Any]] = {
     "I-AutoRec, k = 500": {"side": "item", "hidden": 500, "batch_size": 1_024, "state_bits": 16},
@@ -26,9 +26,9 @@ def epochs(share: float) -> dict[str, Any]:
     users, items, ratings = SHAPES["netflix"]
     with tempfile.TemporaryDirectory(dir=".") as room:
         table, folder = Path(room) / "ratings.parquet", Path(room) / "stored"
-        about = next(jobs.each(_make, [(round(users * share), items, round(ratings * share), table)], processes=1))
-        stored = next(jobs.each(_store, [(table, folder)], processes=1))
-        fits = [next(jobs.each(_fit, [(settings, folder)], processes=1)) for settings in SIDES.values()]
+        about = next(processes.each(_make, [(round(users * share), items, round(ratings * share), table)], processes=1))
+        stored = next(processes.each(_store, [(table, folder)], processes=1))
+        fits = [next(processes.each(_fit, [(settings, folder)], processes=1)) for settings in SIDES.values()]
     return {"rows": {"making the table": about, "storing it by user and by item": stored, **dict(zip(SIDES, fits, strict=True))}}
 
 

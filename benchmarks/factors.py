@@ -10,15 +10,15 @@ import torch
 
 import recollect as rc
 from kernels import interleaved, ratings_1m
-from recollect import jobs
 from recollect.data.sources import movielens
 from recollect.errors import DataError
 from recollect.kernels import Block
-from recollect.kernels.phrases import _plainly, strongest
+from recollect.kernels.convolution import _plainly, strongest
 from recollect.kernels.ridge import _together, ridge
 from recollect.nn import Factors
 from recollect.run import peak_memory_mb
-from recollect.training.sgd import Descend
+from recollect.system import processes
+from recollect.training.factor_sgd import FactorSGD
 
 K = 50
 EPOCHS: dict[str, tuple[str, dict[str, Any]]] = {     # what an epoch of a fit takes
@@ -45,7 +45,7 @@ def factors() -> dict[str, Any]:
         movielens.documents("1m")
     except DataError:
         return {"data": train.name, "rows": rows}
-    return {"data": train.name, "rows": rows, "a fit of ConvMF": next(jobs.each(_fit, [None], processes=1))}
+    return {"data": train.name, "rows": rows, "a fit of ConvMF": next(processes.each(_fit, [None], processes=1))}
 
 
 def epochs_of(train: rc.Ratings, name: str, settings: dict[str, Any]) -> list[float]:
@@ -74,7 +74,7 @@ def turns(train: rc.Ratings) -> dict[str, list[float]]:
 def passes(train: rc.Ratings) -> dict[str, list[float]]:
     """A step on every rating; of PyTorch, steps on batches of 10,000 ratings, whose rows it gathers and scatters."""
     net = Factors(train.n_users, train.n_items, K, offsets=True)
-    ours = Descend(net, train, reg_user=torch.ones(train.n_users), reg_item=torch.ones(train.n_items), learning_rate=0.005)
+    ours = FactorSGD(net, train, reg_user=torch.ones(train.n_users), reg_item=torch.ones(train.n_items), learning_rate=0.005)
     U, V = torch.randn(train.n_users, K) * 0.1, torch.randn(train.n_items, K) * 0.1
     user, item, value = (torch.from_numpy(x).long() if x.dtype != np.float32 else torch.from_numpy(x)
                          for x in (train.user, train.item, train.value))

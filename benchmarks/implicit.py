@@ -15,7 +15,7 @@ import polars as pl
 import recollect as rc
 
 EVENTS = {"hidden": 600, "activation": "tanh", "dropout": 0.0, "input_dropout": 0.5, "optimizer": "adam", "learning_rate": 0.003,
-          "batch_size": 500, "epochs": 40, "look_every": 2, "patience": 5}
+          "batch_size": 500, "epochs": 40, "validate_every": 2, "patience": 5}
 MODELS = {"Popularity": ("popularity", {}),
           **{f"DeepRec, {loss}": ("deeprec", {"loss": loss, **EVENTS}) for loss in ("weighted", "logistic", "multinomial")},
           "DeepRec, multinomial, 600-200-600": ("deeprec", {"loss": "multinomial", **EVENTS, "hidden": (600, 200)}),

@@ -25,11 +25,11 @@ from rich.table import Table
 
 import recollect as rc
 from kernels import HIDDEN, ceilings, interleaved, kernels, ratings_1m
-from recollect import jobs, machine
-from recollect.data.parts import Split
 from recollect.data.sources import movielens
+from recollect.data.splitting import Split
 from recollect.evaluation.significance import mean_interval
 from recollect.run import peak_memory_mb
+from recollect.system import allocator, processes
 
 HEADS = {"million_ratings_per_s": "M ratings/s", "of_copy_bandwidth": "of copy bw", "of_fp32_peak": "of fp32 peak",
          "dense_over_this": "× dense", "plain_over_this": "× plain"}
@@ -68,7 +68,7 @@ def fit() -> dict[str, Any]:
     """One fit of I-AutoRec: seconds until the validation RMSE is within 0.001 of the best, and peak memory."""
     split = rc.random_split(ratings_1m(), test=0.1, valid=0.05, seed=0)
     settings = {"side": "item", "hidden": HIDDEN, "reg": 200.0, "reg_input": 800.0}   # chosen on validation: docs/log.md
-    (found,) = jobs.each(timed_fit, [("autorec", settings, split)], processes=1)
+    (found,) = processes.each(timed_fit, [("autorec", settings, split)], processes=1)
     return found
 
 
@@ -85,14 +85,14 @@ def predict() -> dict[str, Any]:
 
 def big() -> dict[str, Any]:
     """500,000 users × 100,000 items, 5 million ratings: dense would be 200 GB. A fit in a process of its own."""
-    (found,) = jobs.each(big_fit, [None], processes=1)
+    (found,) = processes.each(big_fit, [None], processes=1)
     return found
 
 
 def big_fit(_: None) -> dict[str, Any]:
     split = rc.random_split(rc.load("planted/big"), test=0.1, valid=0.02, seed=0)
     settings = {"side": "item", "hidden": 100, "optimizer": "adam", "batch_size": 5000, "learning_rate": 0.001, "epochs": 5,
-                "center": True, "reg": 20.0, "look_every": 1}
+                "center": True, "reg": 20.0, "validate_every": 1}
     bias = rc.held_out(rc.make("bias").fit(split.train), split.test)["rmse"]
     return {**timed_fit(("autorec", settings, split)), "bias_rmse": bias}
 
@@ -179,7 +179,7 @@ def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, p
                                                        "JSON line with rmse and notes.seconds_per_epoch.")] = None,
          share: Annotated[float, typer.Option(help="Share of the users of the Netflix shape; 1 is all.")] = 0.05) -> None:
     """Measure what must be fast."""
-    machine.share()  # as the command line does; also for the processes started here
+    allocator.share()  # as the command line does; also for the processes started here
     measures = {"read": read, "kernels": lambda: products(share), "predict": predict, "fit": fit, "epochs": lambda: epochs(share),
                 "big": big, "folds": folds, "deeprec": lambda: deeprec(peer), "factors": factors}
     asked = what or ["read", "kernels", "predict", "fit"]

@@ -11,10 +11,10 @@ import time
 import numpy as np
 
 import recollect as rc
-from recollect import machine
-from recollect.cli.show import settings_of
+from recollect.cli.output.screen import settings_of
+from recollect.system import allocator
 
-machine.share()
+allocator.share()
 
 AUTOREC = {"reg": 200.0, "reg_input": 800.0}
 

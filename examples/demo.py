@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 import recollect as rc
-from recollect import jobs
 from recollect.data.sources.planted import planted
 from recollect.errors import FetchError
 from recollect.run import peak_memory_mb
+from recollect.system import processes
 
 REAL: dict[str, Any] = {"side": "item", "hidden": 500, "reg": 200.0}                     # for MovieLens 100K
 MADE_UP: dict[str, Any] = {"side": "item", "hidden": 100, "reg": 30.0, "center": True}   # for the planted ratings
@@ -88,7 +88,7 @@ def main() -> None:
     split = rc.random_split(ratings, test=0.1, valid=0.05, seed=0)
     print(f"{name}: {len(ratings):,} ratings of {ratings.n_items:,} items by {ratings.n_users:,} users.")
     with Console(stderr=True).status(f"Fitting {' and '.join(models)}, half a minute or so …"):
-        results = list(jobs.each(fit, [(*model, split) for model in models.items()], processes=1))
+        results = list(processes.each(fit, [(*model, split) for model in models.items()], processes=1))
     screen.print(comparison(results, f"{name}, {len(split.test):,} test ratings of a random 10%, all scored"))
     print(f"Intervals: bootstrap over users. Cold test ratings: {results[-1]['n_cold']}. Memory: of a fresh process, "
           "PyTorch included.\n")

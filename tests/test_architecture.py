@@ -63,7 +63,7 @@ def test_heavy_packages_have_one_home(path):
 
 @pytest.mark.parametrize("path", sorted((SOURCE / "models").glob("[a-z]*.py")), ids=lambda p: p.stem)
 def test_a_model_file_has_one_model_and_its_source(path):
-    from recollect.catalogue import find
+    from recollect.registry import find
 
     assert find(path.stem).__name__.lower() == path.stem.replace("_", "")
     assert "Source:" in (ast.get_docstring(ast.parse(path.read_text())) or "")

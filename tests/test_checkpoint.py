@@ -15,14 +15,14 @@ from safetensors import numpy as numpy_file
 
 import recollect as rc
 from recollect import checkpoint
-from recollect.catalogue import make
 from recollect.data.ratings import Ratings
-from recollect.data.vectors import WordVectors
+from recollect.data.text.word_vectors import WordVectors
 from recollect.data.vocab import Vocab
 from recollect.errors import CheckpointError, NotFittedError
-from recollect.files import checksum
 from recollect.models.bias import Bias
+from recollect.registry import make
 from recollect.run import Run
+from recollect.system.atomic_files import checksum
 
 
 @dataclass(kw_only=True, eq=False)

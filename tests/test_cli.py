@@ -14,13 +14,14 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import recollect as rc
-from recollect import memory
-from recollect.cli import app, show
-from recollect.cli.show import as_json, settings_of
+from recollect import memory_estimate
+from recollect.cli import app
+from recollect.cli.output import screen
+from recollect.cli.output.screen import as_json, settings_of
 from recollect.cli.verb import told
 from recollect.errors import SettingError
 from recollect.kernels import multiplies_16_bits
-from recollect.room import Room
+from recollect.system.available_memory import Room
 
 SMALL = ["--set", "hidden=6", "--set", "reg=2", "--set", "epochs=6", "--threads", "1"]
 
@@ -75,7 +76,7 @@ def test_models_lists_settings_with_defaults_and_comments() -> None:
     settings = {s["name"]: s for s in answer("models", "autorec")["settings"]}
     assert settings["hidden"]["default"] == 500
     assert settings["reg"]["meaning"].startswith("lambda")
-    assert [m["name"] for m in answer("models")["models"]] == rc.names()
+    assert [m["name"] for m in answer("models")["models"]] == rc.model_names()
 
 
 def test_data_list_names_what_load_knows() -> None:
@@ -182,13 +183,13 @@ def test_both_forms_can_be_made(netflix: Path, tmp_path: Path) -> None:
 
 
 def test_netflix_folders_are_stored_without_being_held(netflix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recollect.data.prize.read", None)
+    monkeypatch.setattr("recollect.data.sources.netflix.files.read", None)
     found = answer("data", "store", netflix, tmp_path / "stored", "--test", 0.1)
     assert found["ratings"] + found["test"] == 50_240
 
 
 def test_a_large_table_is_written_in_parts(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recollect.cli.sources.BLOCK", 300)
+    monkeypatch.setattr("recollect.cli.options.source.BLOCK", 300)
     for name in ("out.csv", "out.parquet"):
         answer("data", "convert", work / "ratings.csv", tmp_path / name)
         assert rc.read(tmp_path / name).frame().equals(rc.read(work / "ratings.csv").frame())
@@ -213,7 +214,7 @@ def test_train_draws_the_curve_where_asked_and_never_into_json(work: Path, tmp_p
 
 
 def test_on_a_terminal_the_curve_is_drawn_while_and_after(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(show, "_console", lambda file: Console(file=file, force_terminal=True, width=90, height=30))
+    monkeypatch.setattr(screen, "_console", lambda file: Console(file=file, force_terminal=True, width=90, height=30))
     args = ["train", work / "split", *SMALL, "--out"]
     asked = call(*args, tmp_path / "run")
     assert "RMSE by epoch" in asked.stdout
@@ -264,7 +265,7 @@ def test_a_fit_that_broke_down_says_so_first_and_for_good(work: Path, tmp_path: 
 
 
 def test_compare_tells_which_fits_broke_down(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recollect.jobs.each", lambda fit, fits, processes: map(fit, fits))
+    monkeypatch.setattr("recollect.system.processes.each", lambda fit, fits, processes: map(fit, fits))
     settings = ("hidden=8,4", "dropout=0", "batch_size=20", "learning_rate=0.02", "epochs=9", "milestones=[6]", "decay=1e6")
     result = call("compare", work / "ratings.csv", "--model", "deeprec", "--repeat", 1, "--threads", 1,
                   *(word for each in settings for word in ("--set", f"deeprec.{each}")))
@@ -381,7 +382,7 @@ def test_train_says_what_memory_it_will_take_and_took(work: Path, tmp_path: Path
 
 
 def test_train_refuses_what_the_memory_will_not_do_for_unless_told_to_try(work: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(memory, "room", lambda: Room(1 << 20, "this machine"))
+    monkeypatch.setattr(memory_estimate, "room", lambda: Room(1 << 20, "this machine"))
     refused = call("train", work / "split", "--out", tmp_path / "run", *SMALL, "--json")
     assert json.loads(refused.stdout)["error"]["kind"] == "size"
     assert call("train", work / "split", "--out", tmp_path / "run", *SMALL, "--no-memory-check").exit_code == 0
@@ -537,7 +538,7 @@ STOPPED = """
 import os, signal, sys
 from contextlib import contextmanager
 from recollect.cli import main
-from recollect.cli.show import Screen
+from recollect.cli.output.screen import Screen
 
 shown = Screen.epochs
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from recollect import jobs
 from recollect.cli import app
 from recollect.experiment import runner, tune
+from recollect.system import processes as process_pool
 
 FILE = """
 paper = "A paper."
@@ -38,8 +38,8 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of experiments in an empty folder without data, whose runs are done in this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path))
-    here = jobs.each
-    monkeypatch.setattr(runner.jobs, "each", lambda function, inputs, *, processes: here(function, inputs))
+    here = process_pool.each
+    monkeypatch.setattr(runner, "each_in_process", lambda function, inputs, *, processes: here(function, inputs))
     (tmp_path / "experiments").mkdir()
     path = tmp_path / "experiments" / "paper.toml"
     path.write_text(FILE)
@@ -71,7 +71,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(paper: Path, monkeypatch: pyt
     def stopped(*args: object, **more: object) -> None:
         raise KeyboardInterrupt("stopped after epoch 3")
 
-    monkeypatch.setattr(runner.jobs, "each", stopped)
+    monkeypatch.setattr(runner, "each_in_process", stopped)
     result = call("run", paper)
     assert result.exit_code == 130
     assert "Stopped. What is finished is kept in runs/results; the same command goes on." in result.stderr

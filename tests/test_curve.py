@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from recollect.cli.curve import curve
+from recollect.cli.output.curve import curve
 
 
 def picture(epochs: list[dict[str, float]], **more: object) -> list[str]:

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 import recollect as rc
-from recollect import catalogue
-from recollect.data import sources, split
+from recollect import registry
+from recollect.data import sources, splitting
 from recollect.data.sources.planted import planted
-from recollect.evaluation import metrics, protocol
+from recollect.evaluation import metrics, protocols
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -65,7 +65,7 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(path, films, tmp_path, mo
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("os.sched_getaffinity", lambda who: {0}, raising=False)  # one thread: tests share the machine
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path / "none"))
-    monkeypatch.setattr("recollect.data.fetch.download", no_network)
+    monkeypatch.setattr("recollect.data.download.download", no_network)
     monkeypatch.setattr(rc, "load", offline)
     monkeypatch.setattr(sources, "load", offline)
     shared: dict[str, object] = {"__name__": "example"}
@@ -76,22 +76,22 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(path, films, tmp_path, mo
 # --- what the code offers is described ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", rc.names())
+@pytest.mark.parametrize("model", rc.model_names())
 def test_every_model_and_setting_is_described(model):
     text = page("docs/models.md")
     shared = text.partition("## What all models share")[2].partition("\n## ")[0]
     assert f"(models/{model}.md)" in text
     section = page(f"docs/models/{model}.md")
-    for setting in dataclasses.fields(catalogue.find(model)):
+    for setting in dataclasses.fields(registry.find(model)):
         assert f"| `{setting.name}` |" in section + shared, f"{model}'s {setting.name}"
 
 
-@pytest.mark.parametrize("model", rc.names())
+@pytest.mark.parametrize("model", rc.model_names())
 def test_the_defaults_in_the_docs_are_those_of_the_code(model):
     """`None`, `0.01`, `"item"` …: the first words of the second column, as Python writes them."""
     section = page(f"docs/models/{model}.md")
     stated = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", section, re.MULTILINE))
-    defaults = catalogue.settings(catalogue.find(model))
+    defaults = registry.settings(registry.find(model))
     assert stated
     for setting, default in stated.items():
         assert default.strip("`") == repr(defaults[setting]).replace("'", '"'), setting
@@ -102,13 +102,13 @@ def test_every_metric_is_described(metric):
     assert f"`{metric}`" in page("docs/evaluation.md")
 
 
-@pytest.mark.parametrize("protocol_", [f for f, kind in vars(protocol).items() if inspect.isfunction(kind)
-                                       and kind.__module__ == protocol.__name__ and not f.startswith("_")])
+@pytest.mark.parametrize("protocol_", [f for f, kind in vars(protocols).items() if inspect.isfunction(kind)
+                                       and kind.__module__ == protocols.__name__ and not f.startswith("_")])
 def test_every_protocol_is_described(protocol_):
     assert says(page("docs/evaluation.md"), protocol_)
 
 
-@pytest.mark.parametrize("split_", [f for f in vars(split) if f.endswith(("_split", "_folds", "_sweep"))])
+@pytest.mark.parametrize("split_", [f for f in vars(splitting) if f.endswith(("_split", "_folds", "_sweep"))])
 def test_every_split_is_described(split_):
     assert f"`{split_}`" in page("docs/evaluation.md")
 

@@ -9,12 +9,12 @@ import recollect as rc
 from recollect import explain
 from recollect.data.sources.planted import planted, planted_texts
 from recollect.errors import DataError, NotFittedError, SettingError
-from recollect.families.text import TextModel
+from recollect.families.text_model import TextModel
 from recollect.report import phrases as pictures
 
 SMALL = {"factors": 3, "epochs": 2, "reg_user": 0.3, "reg_item": 3.0, "offsets": True, "clip": False}
 CONVMF = {"embedding": 4, "filters": 3, "hidden": 6, "windows": (1, 2), "dropout": 0.0, "learning_rate": 0.01}
-TEXT_MODELS = [name for name in rc.names() if issubclass(rc.find(name), TextModel)]
+TEXT_MODELS = [name for name in rc.model_names() if issubclass(rc.find(name), TextModel)]
 TEXTS = {"w": "red fox runs", "x": "far off a red fox sleeps red fox", "y": "blue fox runs", "z": "moon"}
 
 
@@ -44,7 +44,7 @@ def by_hand():
     first word fox (1) or moon (¼); filters 0 and 1 to nothing.
     """
     rated = [(user, item, 1 + n % 5) for n, (user, item) in enumerate((user, item) for user in "abc" for item in TEXTS)]
-    ratings = rc.with_texts(rc.from_tuples(rated, scale=(1, 5)), TEXTS, reading=rc.Reading(stop_words=None, most=1.0))
+    ratings = rc.with_texts(rc.from_tuples(rated, scale=(1, 5)), TEXTS, reading=rc.Tokenizer(stop_words=None, most=1.0))
     model = fitted("convmf", ratings, embedding=2, filters=2)
     net, place = model.net_.text, {word: n for n, word in enumerate(ratings.text.words.ids)}
     with torch.no_grad():
@@ -159,7 +159,7 @@ def test_what_cannot_be_asked_of_filters_is_an_error(by_hand, ask, says):
 def test_text_and_ratings_add_up_to_the_prediction(models, name):
     model = models[name]
     found = explain.spoken_for(model, user_id=3, item_id=5)
-    theta, user, item = model.says(model.given_.text)[4], model.net_.user[2].numpy(), model.net_.item[4].numpy()
+    theta, user, item = model.text_factors(model.given_.text)[4], model.net_.user[2].numpy(), model.net_.item[4].numpy()
     facing = np.append(user[:-1], 1)
     assert found.prediction == pytest.approx(rc.predict(model, [(3, 5)])["prediction"][0], abs=1e-5)
     assert found.base == pytest.approx(float(model.net_.mu) + user[-1], abs=1e-5)
@@ -183,7 +183,7 @@ def test_what_speaks_for_an_item_is_what_the_ratings_say():
     """Items with the word good are rated 5, those with bad 1."""
     texts = {f"i{n}": f"{'good' if n % 2 else 'bad'} story of a {('ship', 'dog', 'war', 'king')[n // 2 % 4]}" for n in range(40)}
     rated = [(f"u{u}", item, 5 if "good" in text else 1) for u in range(10) for item, text in texts.items()]
-    ratings = rc.with_texts(rc.from_tuples(rated, scale=(1, 5)), texts, reading=rc.Reading(stop_words=None, most=1.0))
+    ratings = rc.with_texts(rc.from_tuples(rated, scale=(1, 5)), texts, reading=rc.Tokenizer(stop_words=None, most=1.0))
     model = fitted("convmf", ratings, epochs=10)
     for word, sign in (("good", 1), ("bad", -1)):
         found = explain.spoken_for(model, user_id="u1", text=f"story of a {word} king", width=1).table(1)
@@ -200,7 +200,7 @@ def test_a_new_text_has_no_ratings(models):
 
 def test_of_a_text_without_its_last_word_the_mean_of_all_is_said(models):
     model = models["convmf"]
-    said = model.says(model.given_.text)
+    said = model.text_factors(model.given_.text)
     mean, user = said[model.given_.text.has].mean(axis=0), model.net_.user[2].numpy()
     found = explain.spoken_for(model, user_id="3", text="littlebc", width=4)
     np.testing.assert_allclose(found.changes, [found.text - np.append(user[:-1], 1) @ mean], atol=1e-5)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from recollect.files import replacing
+from recollect.system.atomic_files import replacing
 
 
 def write(path, text):

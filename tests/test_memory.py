@@ -5,13 +5,14 @@ import pytest
 import torch
 
 import recollect as rc
-from recollect import jobs, memory
-from recollect import room as room_of
+from recollect import memory_estimate
 from recollect.errors import SizeError
-from recollect.memory import MB, Memory, Shape, fitting, lacking
+from recollect.memory_estimate import MB, Memory, Shape, fitting, lacking
 from recollect.models.autorec import AutoRec
-from recollect.room import Room
 from recollect.run import Run, peak_memory_mb
+from recollect.system import available_memory as room_of
+from recollect.system import processes
+from recollect.system.available_memory import Room
 
 SMALL = Shape(n_users=6_040, n_items=3_706, n_train=950_000, n_valid=50_000)
 NETFLIX = Shape(n_users=480_189, n_items=17_770, n_train=95_000_000, n_valid=5_000_000)
@@ -22,14 +23,14 @@ GB = 1024 * MB
 def tight(monkeypatch: pytest.MonkeyPatch) -> Room:
     """A machine of 12 GB."""
     there = Room(12 * GB, "this machine")
-    monkeypatch.setattr(memory, "room", lambda: there)
+    monkeypatch.setattr(memory_estimate, "room", lambda: there)
     return there
 
 
 # --- what is predicted ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", rc.names())
+@pytest.mark.parametrize("name", rc.model_names())
 def test_every_model_predicts_its_memory_in_whole_bytes(name: str) -> None:
     model = rc.make(name)
     small, large = model.memory(SMALL), model.memory(NETFLIX)
@@ -74,7 +75,7 @@ def test_on_a_gpu_the_network_is_there_and_the_data_are_here(monkeypatch: pytest
 def fit_wide(n_users: int) -> tuple[float, float]:
     """Megabytes: predicted, and held by this process at most."""
     from recollect.data.sources.planted import planted
-    from recollect.machine import share
+    from recollect.system.allocator import share
 
     share()
     torch.set_num_threads(1)
@@ -85,7 +86,7 @@ def fit_wide(n_users: int) -> tuple[float, float]:
 
 def test_the_prediction_is_near_the_measured_peak() -> None:
     """Most of it are copies of 8 million parameters; libraries of other versions may take 100 MB more or less."""
-    (found,) = jobs.each(fit_wide, [8_000], processes=1)
+    (found,) = processes.each(fit_wide, [8_000], processes=1)
     predicted, measured = found
     assert measured > 600
     assert 0.8 < predicted / measured < 1.3
@@ -97,21 +98,21 @@ def test_the_prediction_is_near_the_measured_peak() -> None:
 def test_a_fit_that_cannot_fit_is_refused_before_anything_is_built(monkeypatch: pytest.MonkeyPatch, planted_small) -> None:
     built = []
     monkeypatch.setattr(AutoRec, "build", lambda *sizes: built.append(sizes))
-    monkeypatch.setattr(memory, "room", lambda: Room(400 * MB, "this machine"))
+    monkeypatch.setattr(memory_estimate, "room", lambda: Room(400 * MB, "this machine"))
     with pytest.raises(SizeError, match=r"would need .* MB \(libraries .*this machine has 400 MB"):
         AutoRec().fit(planted_small.ratings)
     assert built == []
 
 
 def test_the_check_can_be_left_out(monkeypatch: pytest.MonkeyPatch, planted_small) -> None:
-    monkeypatch.setattr(memory, "room", lambda: Room(1, "this machine"))
+    monkeypatch.setattr(memory_estimate, "room", lambda: Room(1, "this machine"))
     model = AutoRec(hidden=4, epochs=1, refit=True).fit(planted_small.ratings, run=Run(memory_check=False))
     assert len(model.history_) == 1
 
 
 def test_a_machine_that_does_not_say_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "room", lambda: None)
-    memory.refuse_too_large(AutoRec(), NETFLIX, Run())
+    monkeypatch.setattr(memory_estimate, "room", lambda: None)
+    memory_estimate.refuse_too_large(AutoRec(), NETFLIX, Run())
 
 
 def test_what_is_proposed_fits_and_no_more_would(tight: Room) -> None:
@@ -124,7 +125,7 @@ def test_what_is_proposed_fits_and_no_more_would(tight: Room) -> None:
 
 def test_the_message_has_the_sizes_the_settings_and_the_ways_out(tight: Room) -> None:
     with pytest.raises(SizeError) as caught:
-        memory.refuse_too_large(AutoRec(), NETFLIX, Run())
+        memory_estimate.refuse_too_large(AutoRec(), NETFLIX, Run())
     told = str(caught.value)
     assert "AutoRec on 480,189 × 17,770 with hidden=500, history=4, optimizer='lbfgs' would need " in told
     assert "(optimiser 10.7 GB, " in told

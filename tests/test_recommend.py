@@ -13,12 +13,12 @@ import torch
 
 import recollect as rc
 from recollect import ranking
-from recollect.catalogue import make, name_of
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, NotFittedError, SettingError
 from recollect.models.bias import Offsets
 from recollect.ranking import everyones_best, first_n
+from recollect.registry import make, name_of
 from recollect.run import Run
 
 MODELS = {"item": ("autorec", {"side": "item"}), "user": ("autorec", {"side": "user"}), "bias": ("bias", {})}

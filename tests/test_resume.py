@@ -13,9 +13,9 @@ import pytest
 import torch
 
 import recollect as rc
-from recollect.catalogue import make
 from recollect.data.sources.planted import planted
 from recollect.errors import TrainingError
+from recollect.registry import make
 from recollect.run import Run
 
 FITS = {
@@ -31,7 +31,7 @@ KILLED_IN = {"lbfgs": 8, "rprop": 8, "adam": 5, "refit": 12 + 4}   # the refit i
 def fit(name: str, run: Run, **other):
     """The same fit wherever it runs; `other` changes its settings."""
     parts = rc.random_split(planted(60, 40, 900, seed=3).ratings, test=0.1, valid=0.1, seed=0)
-    model = make("autorec", **{"hidden": 8, "reg": 1.0, "look_every": 3, **FITS[name], **other})
+    model = make("autorec", **{"hidden": 8, "reg": 1.0, "validate_every": 3, **FITS[name], **other})
     return model.fit(parts.train, parts.valid, replace(run, seed=7, threads=1))
 
 
@@ -148,14 +148,14 @@ def test_other_settings_are_refused_and_named(folder):
 
 def test_another_seed_is_refused_and_named(folder):
     parts = rc.random_split(planted(60, 40, 900, seed=3).ratings, test=0.1, valid=0.1, seed=0)
-    model = make("autorec", hidden=8, reg=1.0, look_every=3, epochs=20)
+    model = make("autorec", hidden=8, reg=1.0, validate_every=3, epochs=20)
     with pytest.raises(TrainingError, match=r"another fit: seed was 7 and is 8"):
         model.fit(parts.train, parts.valid, Run(folder=folder, resume=True, seed=8, threads=1))
 
 
 def test_other_data_are_refused_and_named(folder):
     parts = rc.random_split(planted(60, 40, 900, seed=3).ratings, test=0.1, valid=0.1, seed=0)
-    model, run = make("autorec", hidden=8, reg=1.0, look_every=3, epochs=20), Run(folder=folder, resume=True, seed=7, threads=1)
+    model, run = make("autorec", hidden=8, reg=1.0, validate_every=3, epochs=20), Run(folder=folder, resume=True, seed=7, threads=1)
     one = replace(parts.train, value=np.where(np.arange(len(parts.train)) == 0, 6 - parts.train.value, parts.train.value))
     with pytest.raises(TrainingError, match=f"another fit: train was {parts.train.fingerprint!r} and is {one.fingerprint!r}"):
         model.fit(one, parts.valid, run)

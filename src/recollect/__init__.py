@@ -13,16 +13,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recollect.catalogue import find, make, names
     from recollect.checkpoint import load as load_model
     from recollect.checkpoint import save
-    from recollect.data.corpus import Corpus
-    from recollect.data.parts import Split
+    from recollect.data.on_disk.stored_ratings import StoredRatings, open_stored
+    from recollect.data.on_disk.writing import store
     from recollect.data.ratings import Ratings
     from recollect.data.read import from_frame, from_scipy, from_tuples, read
-    from recollect.data.rows import Rows
     from recollect.data.sources import load
-    from recollect.data.split import (
+    from recollect.data.sparse_rows import Rows
+    from recollect.data.splitting import (
+        Split,
         covering_split,
         density_sweep,
         k_folds,
@@ -33,13 +33,12 @@ if TYPE_CHECKING:
         time_split,
         window_split,
     )
-    from recollect.data.store import store
-    from recollect.data.stored import StoredRatings, open_stored
-    from recollect.data.texts import with_texts
+    from recollect.data.text.corpus import Corpus
+    from recollect.data.text.tokenizer import Tokenizer
     from recollect.data.vocab import Vocab
-    from recollect.data.words import Reading
+    from recollect.data.with_texts import with_texts
     from recollect.errors import RecollectError
-    from recollect.evaluation.protocol import (
+    from recollect.evaluation.protocols import (
         Scores,
         full_ranking,
         held_out,
@@ -51,35 +50,76 @@ if TYPE_CHECKING:
     from recollect.explain import exchanged, filters, spoken_for
     from recollect.model import Model
     from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
+    from recollect.registry import find, make, model_names
     from recollect.run import Run
 
 __all__ = [
-    "Corpus", "Model", "Ratings", "Reading", "RecollectError", "Rows", "Run", "Scores", "Split", "StoredRatings", "Vocab",
-    "covering_split", "density_sweep", "exchanged", "filters", "find", "fold_in", "from_frame", "from_scipy", "from_tuples",
-    "full_ranking", "held_out", "k_folds", "leave_last_split", "load", "load_model", "make", "names", "new_item_split",
-    "new_items", "new_items_ranking", "new_user_split", "new_users", "new_users_ranking", "open_stored", "predict",
-    "random_split", "read", "save", "similar", "spoken_for", "store", "time_split", "top_n", "top_n_to_parquet",
-    "window_split", "with_texts",
+    "Corpus",
+    "Model",
+    "Ratings",
+    "RecollectError",
+    "Rows",
+    "Run",
+    "Scores",
+    "Split",
+    "StoredRatings",
+    "Tokenizer",
+    "Vocab",
+    "covering_split",
+    "density_sweep",
+    "exchanged",
+    "filters",
+    "find",
+    "fold_in",
+    "from_frame",
+    "from_scipy",
+    "from_tuples",
+    "full_ranking",
+    "held_out",
+    "k_folds",
+    "leave_last_split",
+    "load",
+    "load_model",
+    "make",
+    "model_names",
+    "new_item_split",
+    "new_items",
+    "new_items_ranking",
+    "new_user_split",
+    "new_users",
+    "new_users_ranking",
+    "open_stored",
+    "predict",
+    "random_split",
+    "read",
+    "save",
+    "similar",
+    "spoken_for",
+    "store",
+    "time_split",
+    "top_n",
+    "top_n_to_parquet",
+    "window_split",
+    "with_texts",
 ]
 
 _HOMES = {
-    "catalogue": "find make names",
+    "registry": "find make model_names",
     "checkpoint": "load_model=load save",
-    "data.corpus": "Corpus",
+    "data.text.corpus": "Corpus",
     "data.ratings": "Ratings",
     "data.read": "from_frame from_scipy from_tuples read",
-    "data.rows": "Rows",
+    "data.sparse_rows": "Rows",
     "data.sources": "load",
-    "data.store": "store",
-    "data.stored": "StoredRatings open_stored",
-    "data.parts": "Split",
-    "data.split": "covering_split density_sweep k_folds leave_last_split new_item_split new_user_split random_split"
-                  " time_split window_split",
-    "data.texts": "with_texts",
+    "data.on_disk.writing": "store",
+    "data.on_disk.stored_ratings": "StoredRatings open_stored",
+        "data.splitting": "Split covering_split density_sweep k_folds leave_last_split new_item_split new_user_split"
+                      " random_split time_split window_split",
+    "data.with_texts": "with_texts",
     "data.vocab": "Vocab",
-    "data.words": "Reading",
+    "data.text.tokenizer": "Tokenizer",
     "errors": "RecollectError",
-    "evaluation.protocol": "Scores full_ranking held_out new_items new_items_ranking new_users new_users_ranking",
+    "evaluation.protocols": "Scores full_ranking held_out new_items new_items_ranking new_users new_users_ranking",
     "explain": "exchanged filters spoken_for",
     "model": "Model",
     "recommend": "fold_in predict similar top_n top_n_to_parquet",

@@ -19,6 +19,7 @@ import dataclasses
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from io import BytesIO
@@ -32,23 +33,23 @@ from safetensors import SafetensorError
 from safetensors import numpy as numpy_file
 from safetensors import torch as torch_file
 
-from recollect import catalogue
-from recollect.data import stored
-from recollect.data.corpus import Corpus
+from recollect import registry
+from recollect.data.on_disk import stored_ratings
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.data.vectors import WordVectors
+from recollect.data.text.corpus import Corpus
+from recollect.data.text.tokenizer import tokenizer_of
+from recollect.data.text.word_vectors import WordVectors
 from recollect.data.vocab import Vocab
-from recollect.data.words import reading_of
 from recollect.errors import CheckpointError, RecollectError
-from recollect.files import checksum, replacing
 from recollect.model import Model
-from recollect.training.watch import History
+from recollect.system.atomic_files import checksum, replacing
+from recollect.training.history import History
 
-FORMAT = 2   # raised when an older program could not read what a newer one writes: 2 has texts
+FORMAT = 3   # raised when an older program could not read what a newer one writes: 2 has texts, 3 new names of weights
 STORED = "given"
 PARTS = ("net.safetensors", "given.safetensors", "vocab.json", "catalogue.parquet")
 TEXT_PARTS = ("text.json", "text.safetensors")
-STORED_PARTS = tuple(f"{STORED}/{name}" for name in stored.NEEDED)
+STORED_PARTS = tuple(f"{STORED}/{name}" for name in stored_ratings.NEEDED)
 FILES = (*PARTS, *TEXT_PARTS, *STORED_PARTS)
 OURS = {"model.json", *PARTS, *TEXT_PARTS, STORED, "scores.json", "snapshot", "refit"}
 
@@ -135,7 +136,7 @@ def _write(model: Model, folder: Path) -> None:
                          folder / "net.safetensors")
     _write_given(given, folder)
     about = {
-        "format": 1 if given.text is None else FORMAT, "model": catalogue.name_of(model), "settings": catalogue.settings(model),
+        "format": FORMAT, "model": registry.name_of(model), "settings": registry.settings(model),
         "n_users": given.n_users, "n_items": given.n_items, "n_ratings": len(given),
         "scale": list(given.scale), "implicit": given.implicit,
         "data": given.name, "fingerprint": given.fingerprint, "seed": model.seed_, "seconds": round(model.seconds_, 3),
@@ -147,7 +148,7 @@ def _write(model: Model, folder: Path) -> None:
 
 
 def _write_given(given: AnyRatings, folder: Path) -> None:
-    if isinstance(given, stored.StoredRatings):
+    if isinstance(given, stored_ratings.StoredRatings):
         given.link_into(folder / STORED)
         return
     assert isinstance(given, Ratings)
@@ -188,16 +189,24 @@ def _check(folder: Path, name: str, expected: str) -> None:
 
 
 def _read(about: dict[str, Any], folder: Path) -> Model:
-    model = catalogue.make(about["model"], **about["settings"])
+    model = registry.make(about["model"], **about["settings"])
     model.given_ = _given(about, folder)
     with torch.random.fork_rng(devices=[]):
         model.net_ = model.build(model.given_.n_users, model.given_.n_items)
-    model.net_.load_state_dict(torch_file.load_file(folder / "net.safetensors"))
+    weights = torch_file.load_file(folder / "net.safetensors")
+    if about["format"] < 3:
+        weights = {_todays_name(name, model.former_network_names): weight for name, weight in weights.items()}
+    model.net_.load_state_dict(weights)
     model.net_.eval()
     model.history_ = _history(about["history"])
     model.seed_, model.seconds_ = about["seed"], about["seconds"]
     model._forget()
     return model
+
+
+def _todays_name(name: str, former: Mapping[str, str]) -> str:
+    """The name of a weight, part by part: earlier releases called some parts of networks otherwise."""
+    return ".".join(former.get(part, part) for part in name.split("."))
 
 
 def _history(about: dict[str, Any]) -> History:
@@ -207,7 +216,7 @@ def _history(about: dict[str, Any]) -> History:
 
 def _given(about: dict[str, Any], folder: Path) -> AnyRatings:
     if f"{STORED}/about.json" in about["checksums"]:
-        return stored.open_stored(folder / STORED)
+        return stored_ratings.open_stored(folder / STORED)
     columns, ids = numpy_file.load_file(folder / "given.safetensors"), json.loads((folder / "vocab.json").read_bytes())
     users, items = (Vocab(pl.Series(ids[what], dtype=pl.String)) for what in ("users", "items"))
     known = "catalogue.parquet" in about["checksums"]
@@ -221,4 +230,4 @@ def _text(folder: Path) -> Corpus:
     about, columns = json.loads((folder / "text.json").read_bytes()), numpy_file.load_file(folder / "text.safetensors")
     vectors = WordVectors(columns["table"], columns["found"], about["vectors"]) if about["vectors"] is not None else None
     return Corpus(Vocab(pl.Series(about["words"], dtype=pl.String)), columns["start"], columns["word"], columns["in_documents"],
-                  reading_of(about["reading"]), vectors, tuple(about["notes"]), about["out_of_vocabulary"])
+                  tokenizer_of(about["reading"]), vectors, tuple(about["notes"]), about["out_of_vocabulary"])

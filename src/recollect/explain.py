@@ -15,16 +15,16 @@ import polars as pl
 import torch
 from jaxtyping import Float32, Float64, Int, Int64
 
-from recollect.catalogue import find
-from recollect.data.corpus import Corpus
 from recollect.data.ratings import AnyRatings
-from recollect.data.rows import pieces
+from recollect.data.sparse_rows import pieces
+from recollect.data.text.corpus import Corpus
+from recollect.data.text.tokenizer import words_of
 from recollect.data.vocab import UNKNOWN, Vocab
-from recollect.data.words import words_of
 from recollect.errors import DataError, SettingError
-from recollect.families.text import TextModel
-from recollect.kernels.phrases import strongest
+from recollect.families.text_model import TextModel
+from recollect.kernels.convolution import strongest
 from recollect.model import Model
+from recollect.registry import find
 
 READ_AT_ONCE = 512         # documents
 WORDS_AT_ONCE = 1 << 18    # of documents, and of texts with a phrase left out
@@ -303,7 +303,7 @@ def spoken_for(model: Model, *, user_id: object, item_id: object = None, text: s
     document = _new(corpus, text) if item is None else corpus.take([item])
     width = width or (max(reads.net_.text.windows) if _has_filters(model) else 1)
     base, facing = _of_user(reads.net_, user)
-    said = float(reads.says(document)[0] @ facing)
+    said = float(reads.text_factors(document)[0] @ facing)
     rest = np.concatenate([_says(reads, part) @ facing for part in _left_out(document, width)])
     whole = said if item is None else float(reads.net_.item[item].cpu().numpy() @ facing)
     return Spoken(model.given_.users.ids[user], None if item is None else model.given_.items.ids[item],
@@ -376,9 +376,9 @@ def _left_out(document: Corpus, width: int) -> Iterator[Corpus]:
 def _says(model: TextModel, documents: Corpus) -> Float64[np.ndarray, "documents k"]:
     """What the texts say; one without words, the mean of what those say that the model has learned from."""
     if documents.has.all():
-        return model.says(documents).astype(np.float64)
+        return model.text_factors(documents).astype(np.float64)
     learned = model.given_.text
     assert learned is not None
     assert not documents.has.any()      # the same number of words is left of each
-    mean = model.says(learned)[learned.has].mean(axis=0, dtype=np.float64)
+    mean = model.text_factors(learned)[learned.has].mean(axis=0, dtype=np.float64)
     return np.tile(mean, (len(documents), 1))

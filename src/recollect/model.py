@@ -15,6 +15,7 @@ import logging
 import shutil
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -26,11 +27,11 @@ from torch import nn
 
 from recollect import kernels
 from recollect.data.ratings import AnyRatings, Ratings, Side
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError, LeakError, NotFittedError, SettingError, unknown
-from recollect.memory import Memory, Shape, of_pairs, of_refit, refuse_too_large
+from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit, refuse_too_large
 from recollect.run import Run
-from recollect.training.watch import History
+from recollect.training.history import History
 
 log = logging.getLogger("recollect")
 
@@ -43,6 +44,7 @@ class Model(ABC):
 
     streams: ClassVar[bool] = False                 # learns from ratings on disk, too
     stops: ClassVar[bool] = True                    # validation may end a fit; if not, `refit` learns from all at once
+    former_network_names: ClassVar[Mapping[str, str]] = {}   # parts of `net_` in folders of format 1 and 2: today's names
     lighter: ClassVar[tuple[dict[str, Any], ...]] = ()   # settings that take less memory, proposed when a fit needs too much
 
     clip: bool = True      # predictions are kept within the rating scale
@@ -142,7 +144,7 @@ class Model(ABC):
             if getattr(self, name) <= 0:
                 raise SettingError(f"{name} is above 0, found {getattr(self, name)}.")
 
-    def identity(self, train: AnyRatings, valid: Ratings | None) -> dict[str, object]:
+    def fit_key(self, train: AnyRatings, valid: Ratings | None) -> dict[str, object]:
         """What a snapshot of this fit belongs to."""
         return {**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, "train": train.fingerprint,
                 "valid": valid.fingerprint if valid else None}
@@ -150,14 +152,14 @@ class Model(ABC):
     def memory(self, shape: Shape, run: Run | None = None) -> Memory:
         """What `fit` will hold on data of this shape when it holds most, in bytes; worked out without building anything."""
         run = run or Run()
-        first = self.one_fit(shape, run)
+        first = self.estimate_memory(shape, run)
         if not (self.refit and shape.n_valid):
             return first
         both = dataclasses.replace(shape, n_train=shape.n_train + shape.n_valid, n_valid=0)
-        again = self.one_fit(both, run)
+        again = self.estimate_memory(both, run)
         return of_refit(shape, first, again) if self.stops else again
 
-    def one_fit(self, shape: Shape, run: Run) -> Memory:
+    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
         """The same without `refit`. A model that holds more than its ratings and a few numbers per user and item says so."""
         return of_pairs(shape, parameters=32 * (shape.n_users + shape.n_items), bytes_per_rating=40)
 
@@ -312,7 +314,7 @@ class PairModel(Model):
             device = next(iter(self.net_.state_dict().values())).device
             places = (torch.as_tensor(x[~new], device=device) for x in (user, item))
             out[~new] = self.net_(*places).cpu().numpy()
-        out[new] = folded_pairs(self, user[new], item[new], given)
+        out[new] = predict_new_users(self, user[new], item[new], given)
         return out
 
     def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
@@ -328,7 +330,7 @@ def _at(flags: Bool[np.ndarray, " rows"], row: np.ndarray) -> Bool[np.ndarray, "
     return np.where(row >= 0, flags[row], False)
 
 
-def folded_pairs(model: Model, user: np.ndarray, item: np.ndarray, given: AnyRatings) -> np.ndarray:
+def predict_new_users(model: Model, user: np.ndarray, item: np.ndarray, given: AnyRatings) -> np.ndarray:
     """Predictions for people who were not there in fitting, from the ratings they have in `given`."""
     out = np.empty(len(user), np.float32)
     people, where = np.unique(user, return_inverse=True)

@@ -157,7 +157,7 @@ class Factors(nn.Module):
         """This side's offsets; None without."""
         return (self.user if side == "user" else self.item)[:, -1] if self.offsets else None
 
-    def everywhere(self, user: Float[Tensor, "users k"]) -> Float[Tensor, "users items"]:
+    def predict_all(self, user: Float[Tensor, "users k"]) -> Float[Tensor, "users items"]:
         """The rating of every item by users with these factors."""
         found = self.facing(user) @ self.item.t() + self.mu
         return found + user[:, -1:] if self.offsets else found

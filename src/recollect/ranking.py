@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float32, Int, Int64
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 from recollect.model import BLOCK_CELLS, Model
 
 NEVER = -np.inf   # the score of what must not be ranked

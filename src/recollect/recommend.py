@@ -13,14 +13,14 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float32, Int64
 
-from recollect.data import columns as roles
+from recollect.data.parsing import columns as roles
 from recollect.data.ratings import AnyRatings, titles
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
 from recollect.errors import DataError, SettingError
-from recollect.files import replacing
 from recollect.model import BLOCK_CELLS, Model
 from recollect.ranking import NEVER, everyones_best, first_n, scores_of
+from recollect.system.atomic_files import replacing
 
 NEW = "new"      # the user_id of someone who is given by their ratings alone
 

@@ -108,7 +108,7 @@ def test_a_file_of_ratings_will_do_where_there_is_none_of_reviews(tmp_path, monk
     def offline(address, *more):
         raise FetchError(address)
 
-    monkeypatch.setattr("recollect.data.fetch.download", offline)
+    monkeypatch.setattr("recollect.data.download.download", offline)
     assert amazon.find("instant-video", tmp_path) is None
     kept(tmp_path, "instant-video", "ratings_Amazon_Instant_Video.csv", b"A2,B1,5.0,200\nA1,B1,2.0,100\n")
     assert len(load("amazon/instant-video", tmp_path)) == 2

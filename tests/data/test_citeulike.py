@@ -100,7 +100,7 @@ def test_missing_files_are_downloaded_and_checked(tmp_path, monkeypatch):
         asked.append((address, path, checksum))
         raise FetchError(address)
 
-    monkeypatch.setattr("recollect.data.fetch.download", offline)
+    monkeypatch.setattr("recollect.data.download.download", offline)
     for variant in ("t", "a"):
         assert citeulike.find(variant, tmp_path) is None
         with pytest.raises(FetchError):

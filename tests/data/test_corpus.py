@@ -7,15 +7,15 @@ import polars as pl
 import pytest
 
 import recollect as rc
-from recollect.data.corpus import corpus_of
-from recollect.data.vectors import WordVectors
-from recollect.data.words import Reading, reading_of
+from recollect.data.text.corpus import corpus_of
+from recollect.data.text.tokenizer import Tokenizer, tokenizer_of
+from recollect.data.text.word_vectors import WordVectors
 from recollect.errors import DataError, SettingError
 
-PLAIN = Reading(stop_words=None, most=1.0)
+PLAIN = Tokenizer(stop_words=None, most=1.0)
 
 
-def words(text: str, reading: Reading = PLAIN, **more) -> list[str]:
+def words(text: str, reading: Tokenizer = PLAIN, **more) -> list[str]:
     """The words of one text, in their order."""
     found = corpus_of([text], replace(reading, **more))
     return found.words.at(found.word).to_list()
@@ -81,16 +81,16 @@ def test_a_document_is_cut_before_any_word_is_dropped():
 ])
 def test_a_value_that_a_field_cannot_take_is_refused(field, value):
     with pytest.raises(SettingError, match=field):
-        reading_of({field: value})
+        tokenizer_of({field: value})
 
 
 def test_an_unknown_field_is_refused_with_the_nearest():
     with pytest.raises(SettingError, match="Did you mean 'n_words'"):
-        reading_of({"nwords": 10})
+        tokenizer_of({"nwords": 10})
 
 
 def test_a_reading_is_made_from_what_a_file_says():
-    assert reading_of({"stop_words": ["a"], "most": 1, "first": None}) == Reading(stop_words=("a",), most=1.0, first=None)
+    assert tokenizer_of({"stop_words": ["a"], "most": 1, "first": None}) == Tokenizer(stop_words=("a",), most=1.0, first=None)
 
 
 # --- which words are kept -------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_tf_idf_is_that_of_scikit_learn(plots):
     total = np.asarray(theirs.transform(texts).sum(axis=0)).ravel()
     for n_words in (1, 3, 7, 12):
         kept = theirs.get_feature_names_out()[np.lexsort((np.arange(len(total)), -total))[:n_words]]
-        assert corpus_of(texts, Reading(n_words=n_words, most=1.0)).words.ids.to_list() == sorted(kept)
+        assert corpus_of(texts, Tokenizer(n_words=n_words, most=1.0)).words.ids.to_list() == sorted(kept)
 
 
 def test_equal_words_go_by_the_alphabet():
@@ -122,10 +122,10 @@ def test_equal_words_go_by_the_alphabet():
 def test_words_of_most_documents_and_of_too_few_are_dropped():
     """Empty documents do not count: "film" is in 2 of 4, no more than half; "toy" in 3."""
     texts = ["film toy", "film toy", "toy boy", "dog", None, " "]
-    found = corpus_of(texts, Reading(stop_words=None))
+    found = corpus_of(texts, Tokenizer(stop_words=None))
     assert found.words.ids.to_list() == ["boy", "dog", "film"]
     assert found.in_documents.tolist() == [1, 1, 2]
-    assert corpus_of(texts, Reading(stop_words=None, least=2)).words.ids.to_list() == ["film"]
+    assert corpus_of(texts, Tokenizer(stop_words=None, least=2)).words.ids.to_list() == ["film"]
 
 
 def test_if_no_word_is_left_it_is_said_why():
@@ -181,7 +181,7 @@ def test_new_documents_are_read_by_the_same_words(small):
 
 
 def test_the_share_of_known_words_leaves_stop_words_out():
-    found = corpus_of(["starship crew", "bride"], Reading())
+    found = corpus_of(["starship crew", "bride"], Tokenizer())
     assert found.known_share("The starship and a robot") == 0.5
     assert np.isnan(found.known_share("the"))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recollect.data.days import SECONDS, Days
+from recollect.data.calendar import SECONDS, Days
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import Vocab
 

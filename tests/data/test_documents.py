@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 import recollect as rc
-from recollect.data.documents import documents_of, read_documents
+from recollect.data.text.documents import documents_of, read_documents
 from recollect.errors import DataError
 
 BOTH = {"1": "A boy's toys come to life.", "2": "A wedding in Zürich, “naïve”"}

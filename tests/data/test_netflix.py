@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 import recollect as rc
-from recollect.data import prize
-from recollect.data.plant import sizes, write_netflix
 from recollect.data.sources import load, netflix
-from recollect.data.split import window_split
+from recollect.data.sources.netflix import prize_files
+from recollect.data.sources.netflix.synthetic import sizes, write_netflix
+from recollect.data.splitting import window_split
 from recollect.errors import DataError, SettingError
 
 FILES = {
@@ -104,8 +104,8 @@ def test_ratings_are_those_that_read_makes_of_a_table(folder):
 def test_a_film_may_go_on_in_the_next_piece(planted, monkeypatch, piece):
     """Whatever the size of pieces, of files and of blocks in which they are taken in."""
     whole = netflix.read(planted)
-    monkeypatch.setattr(prize, "PIECE", piece)
-    monkeypatch.setattr("recollect.data.lines.BLOCK", 500)
+    monkeypatch.setattr(prize_files, "PIECE", piece)
+    monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 500)
     assert netflix.read(planted).fingerprint == whole.fingerprint
 
 
@@ -161,8 +161,8 @@ def test_a_damaged_file_is_refused(folder, text, said):
 
 
 def test_a_damaged_line_of_a_later_piece_has_its_number(planted, tmp_path, monkeypatch):
-    monkeypatch.setattr(prize, "PIECE", 1)
-    monkeypatch.setattr("recollect.data.lines.BLOCK", 300)
+    monkeypatch.setattr(prize_files, "PIECE", 1)
+    monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 300)
     text = "".join((planted / "training_set" / f"mv_{film:07}.txt").read_text() for film in range(1, 30))
     at = text.count("\n") + 1
     write(tmp_path, {"combined_data_1.txt": text + "1,2,2005-01-99\n"})
@@ -347,8 +347,8 @@ def test_a_folder_that_holds_something_is_left_alone(folder):
 
 
 def test_reading_says_how_far_it_is(folder):
-    files, done = prize.find(folder), []
-    prize.read(files, name="netflix", report=done.append)
+    files, done = prize_files.find(folder), []
+    prize_files.read(files, name="netflix", report=done.append)
     assert sum(done) == files.size
 
 

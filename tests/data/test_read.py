@@ -86,20 +86,20 @@ def test_parquet_reads_the_same(file, tmp_path, pack):
 
 
 def test_text_in_many_blocks_reads_as_one(file, monkeypatch):
-    monkeypatch.setattr("recollect.data.lines.BLOCK", 64)
+    monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 64)
     text = "user,item,rating,time\n" + "".join(f'u{j % 7},"i,{j}",{1 + j % 5},{j}\n' for j in range(200))
     ratings = read(file(text))
     assert rows(ratings) == {(f"u{j % 7}", f"i,{j}", 1 + j % 5, j) for j in range(200)}
 
 
 def test_quote_inside_an_id_does_not_join_lines(file, monkeypatch):
-    monkeypatch.setattr("recollect.data.lines.BLOCK", 64)
+    monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 64)
     text = "".join("u{}\t{}\t{}\n".format(j, "5\"" if j == 10 else "5in", 1 + j % 5) for j in range(200))
     assert len(read(file(text))) == 200
 
 
 def test_line_numbers_count_over_blocks(file, monkeypatch):
-    monkeypatch.setattr("recollect.data.lines.BLOCK", 64)
+    monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 64)
     with pytest.raises(DataError, match=r"Line 151 of .*'five'"):
         read(file("".join(f"u{j},i,{5 if j != 150 else 'five'},{j}\n" for j in range(200))))
 

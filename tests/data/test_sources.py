@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from recollect.data import fetch
+from recollect.data import download
 from recollect.data.sources import known, load, movielens
 from recollect.data.sources.planted import planted, planted_by_item
 from recollect.errors import DataError, FetchError, SettingError
@@ -131,8 +131,8 @@ def test_damaged_archive_leaves_no_folder(small, tmp_path):
 
 def test_homes_are_looked_at_in_order(tmp_path, monkeypatch):
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path))
-    assert fetch.homes()[0] == tmp_path
-    assert fetch.homes(tmp_path / "own") == [tmp_path / "own"]
+    assert download.homes()[0] == tmp_path
+    assert download.homes(tmp_path / "own") == [tmp_path / "own"]
 
 
 def test_folder_of_the_environment_is_used(small, tmp_path, monkeypatch):
@@ -179,23 +179,23 @@ def test_download_is_checked_unpacked_and_kept(small, server, tmp_path, monkeypa
 def test_failed_download_leaves_nothing(server, tmp_path, checksum, sent):
     server.content, server.sent = b"x" * 100_000, sent
     with pytest.raises(FetchError, match=r"could not be downloaded to .*again to retry.*planted/… need no network"):
-        fetch.download(server.address.format("ml"), tmp_path / "ml.zip", checksum)
+        download.download(server.address.format("ml"), tmp_path / "ml.zip", checksum)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_single_file_is_found_or_downloaded_and_kept(server, tmp_path):
     server.content = b"1 2 3"
-    path = fetch.file("some/users.dat", server.address.format("x"), None, folder=tmp_path)
+    path = download.file("some/users.dat", server.address.format("x"), None, folder=tmp_path)
     server.content = b""
-    assert fetch.file("some/users.dat", server.address.format("x"), None, folder=tmp_path) == path
+    assert download.file("some/users.dat", server.address.format("x"), None, folder=tmp_path) == path
     assert path.read_bytes() == b"1 2 3"
-    assert fetch.found(["some/items.dat", "some/users.dat"], tmp_path) == path
-    assert fetch.found(["some/items.dat"], tmp_path) is None
+    assert download.found(["some/items.dat", "some/users.dat"], tmp_path) == path
+    assert download.found(["some/items.dat"], tmp_path) is None
 
 
 def test_offline_says_what_was_tried(tmp_path):
     with pytest.raises(FetchError, match=r"http://127\.0\.0\.1:1/ml\.zip could not be downloaded"):
-        fetch.download("http://127.0.0.1:1/ml.zip", tmp_path / "ml.zip", None)
+        download.download("http://127.0.0.1:1/ml.zip", tmp_path / "ml.zip", None)
 
 
 # ---- planted

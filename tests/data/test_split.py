@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recollect.data import split as splits
 from recollect.data.ratings import Ratings
+from recollect.data.splitting import methods as splits
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, SettingError
 

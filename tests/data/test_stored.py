@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 
 import recollect as rc
 from recollect.cli import app
-from recollect.data import store as storing
-from recollect.data import stored as stored_
+from recollect.data.on_disk import stored_ratings as stored_
+from recollect.data.on_disk import writing as storing
+from recollect.data.on_disk.stored_ratings import StoredRows
 from recollect.data.ratings import Ratings
-from recollect.data.rows import Rows, pieces
 from recollect.data.sources.planted import planted
-from recollect.data.stored import StoredRows
+from recollect.data.sparse_rows import Rows, pieces
 from recollect.errors import CheckpointError, DataError, LeakError, SettingError
 from recollect.run import Run
 
@@ -91,7 +91,7 @@ def test_row_groups_hold_whole_rows_of_about_a_size(folder, name):
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "csv.gz"])
 def test_a_file_is_stored_as_it_is_read(ratings, tmp_path, monkeypatch, ending):
-    monkeypatch.setattr("recollect.data.lines.BLOCK", 10_000)
+    monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 10_000)
     monkeypatch.setattr("recollect.data.read.BLOCK", 700)
     monkeypatch.setattr(storing, "BLOCK", 800)
     frame, path = ratings.frame(), tmp_path / f"r.{ending}"
@@ -105,7 +105,7 @@ def test_a_file_is_stored_as_it_is_read(ratings, tmp_path, monkeypatch, ending):
 
 def test_ids_and_duplicates_are_treated_as_by_read(tmp_path, monkeypatch):
     """Blanks, ids as floats, times out of order, and milliseconds; a block holds a line or two."""
-    monkeypatch.setattr("recollect.data.lines.BLOCK", 40)
+    monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 40)
     path = tmp_path / "r.csv"
     path.write_text("user,item,rating,time\n10, 7 ,1,1700000003000\n2.0,7,4,1700000001000\n10.0,7,5,1700000001000\n"
                     "2,8,2,1700000009000\n2,8,3,1700000009400\n10,9.0,2.5,1700000000000\n")
@@ -216,7 +216,7 @@ def test_learning_from_disk_is_learning_from_memory_in_the_same_order(ratings, t
     held = replace(_in_memory(cut), time=None)
     inner = Rows.batches
     monkeypatch.setattr(Rows, "batches", lambda self, size, order: inner(self, size, cut.rows(side).streamed(order)))
-    on_disk, in_memory = (adam(side=side, center=center, look_every=2).fit(train, cut.valid) for train in (cut, held))
+    on_disk, in_memory = (adam(side=side, center=center, validate_every=2).fit(train, cut.valid) for train in (cut, held))
     for a, b in zip(weights(on_disk), weights(in_memory), strict=True):
         assert np.array_equal(a, b)
     assert on_disk.history_.column("valid_rmse") == in_memory.history_.column("valid_rmse")
@@ -336,7 +336,7 @@ def test_a_fit_never_holds_more_than_a_few_row_groups(ratings, tmp_path, monkeyp
         return replace(rows, column=column)
 
     monkeypatch.setattr(StoredRows, "_group", counted)
-    adam(side="user", batch_size=10, look_every=1).fit(stored, stored.valid)
+    adam(side="user", batch_size=10, validate_every=1).fit(stored, stored.valid)
     assert 0 < most[0] <= 2 * stored_.WINDOW + 2 * stored_.KEPT < len(stored.rows("user")._first_row) / 4
 
 
@@ -345,7 +345,7 @@ def test_a_fit_allocates_less_than_the_cells_take(tmp_path, monkeypatch):
     made = planted(2_000, 500, 200_000, activity=0.2, popularity=0.3, times=False).ratings
     stored = storing.store(made, tmp_path / "s", valid=0.02, group_size=4_000)
     monkeypatch.setattr(stored_, "AT_ONCE", 4_000)
-    monkeypatch.setattr("recollect.families.row.BLOCK_RATINGS", 4_000)
+    monkeypatch.setattr("recollect.families.row_model.BLOCK_RATINGS", 4_000)
     valid, model, group = stored.valid, adam(side="user", batch_size=64, epochs=1), StoredRows._group
     model.fit(stored, valid)           # compile first
     before, arrow = pa.total_allocated_bytes(), []

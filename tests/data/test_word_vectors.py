@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import recollect as rc
-from recollect.data import vector_files
-from recollect.data.fasttext import fnv, ngrams
-from recollect.data.vectors import read_vectors
+from recollect.data.text import vector_files
+from recollect.data.text.fasttext import fnv, ngrams
+from recollect.data.text.word_vectors import read_vectors
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, SettingError
 
@@ -150,7 +150,7 @@ def test_a_fasttext_model_is_read_in_blocks_and_packed(tmp_path, monkeypatch):
     rows = np.random.default_rng(1).normal(size=(2 + 100, 3)).astype(np.float32)
     content = fasttext(["the", "toy"], rows, bucket=100)
     whole = read_vectors(written(tmp_path / "model.bin", content), WORDS)
-    monkeypatch.setattr("recollect.data.fasttext.BLOCK", 120)
+    monkeypatch.setattr("recollect.data.text.fasttext.BLOCK", 120)
     monkeypatch.setattr(vector_files, "BLOCK", 50)
     parts = read_vectors(written(tmp_path / "model.bin.gz", gzip.compress(content)), WORDS)
     np.testing.assert_allclose(parts.table, whole.table, rtol=1e-6)

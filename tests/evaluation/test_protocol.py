@@ -9,14 +9,14 @@ import torch
 
 import recollect as rc
 from recollect import ranking
-from recollect.catalogue import make
-from recollect.data.parts import Split
 from recollect.data.ratings import Ratings
+from recollect.data.splitting import Split
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, LeakError, NotFittedError, SettingError
 from recollect.evaluation import metrics, significance
-from recollect.evaluation.protocol import Scores
+from recollect.evaluation.protocols import Scores
 from recollect.models.bias import Offsets
+from recollect.registry import make
 from recollect.run import Run
 
 SETTINGS = {"hidden": 12, "reg": 2.0, "epochs": 80, "patience": None}

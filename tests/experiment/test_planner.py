@@ -7,8 +7,8 @@ import recollect as rc
 from recollect.experiment import part_data, planner, runner
 from recollect.experiment.results import Results
 from recollect.experiment.spec import Part, SplitSpec
-from recollect.memory import Shape
-from recollect.room import Room
+from recollect.memory_estimate import Shape
+from recollect.system.available_memory import Room
 
 
 def test_a_run_in_two_tables_is_one_job(tmp_path):
@@ -33,8 +33,8 @@ def test_missing_data_are_reported_and_nothing_is_downloaded(tmp_path, monkeypat
 
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(part_data.fetch.pooch, "os_cache", lambda name: tmp_path / "cache")
-    monkeypatch.setattr(part_data.fetch, "download", no_network)
+    monkeypatch.setattr(part_data.download.pooch, "os_cache", lambda name: tmp_path / "cache")
+    monkeypatch.setattr(part_data.download, "download", no_network)
     path = write_file(tmp_path, TINY.replace("planted/tiny", "movielens/10m"))
     planned, todo, results = plan_all(path, tmp_path / "results")
     assert todo == []

@@ -145,6 +145,12 @@ def test_records_are_found_under_new_names_of_settings(folder):
     assert read_carried(folder).row([renamed], "rmse").interval.mean == 0.9
 
 
+def test_without_renames_the_former_names_of_the_models_are_replaced(folder):
+    keys = rekey(folder)
+    renamed = Job(JOB.fingerprint, JOB.split, "svdpp", {"reg": 1.0, "validate_every": 5}, JOB.seed)
+    assert keys == {JOB.key: renamed.key}
+
+
 def test_without_a_change_of_names_nothing_is_written(folder):
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
     assert rekey(folder, {"no_such_setting": "x"}) == {}

@@ -117,7 +117,7 @@ def test_a_process_that_dies_fails_alone(tmp_path, monkeypatch):
                 raise TrainingError("A process ended without a word")
             yield {"test": {"rmse": number}}
 
-    monkeypatch.setattr(runner.jobs, "each", dies_at_the_second)
+    monkeypatch.setattr(runner, "each_in_process", dies_at_the_second)
     outcomes = list(runner.run_tasks(todo, processes=1))
     failed = [task.label for task, record in outcomes if "failed" in record]
     assert failed == ["tiny, t, bias, seed 1"]
@@ -136,7 +136,7 @@ if __name__ == "__main__":
 def test_after_a_kill_finished_jobs_stay_and_the_others_are_run(tmp_path):
     """Killed without warning when the first record exists; the same command does the others."""
     folder = tmp_path / "results"
-    slow = TINY.replace("epochs = 5", "epochs = 2000\npatience = 2000\nlook_every = 1")
+    slow = TINY.replace("epochs = 5", "epochs = 2000\npatience = 2000\nvalidate_every = 1")
     path = write_file(tmp_path, slow)
     (tmp_path / "main.py").write_text(KILLED)
     command = [sys.executable, tmp_path / "main.py", "run", path, "--results", folder]

@@ -25,7 +25,7 @@ model = "autorec"
 trials = 8
 seed = 1
 epochs = 8
-look_every = 1
+validate_every = 1
 [search]
 hidden = {{ choices = [[3], [4, 2]] }}
 reg = {{ choices = [1.0, 1000000.0] }}
@@ -141,7 +141,7 @@ def test_the_figure_is_the_validation_error_of_a_fit_by_hand(tmp_path):
         tune.read(written(tmp_path, AUTO)), tmp_path / "s.journal", trials=1, threads=1
     )
     split = rc.random_split(rc.load("planted/tiny"), test=0.3, valid=0.2, seed=0)
-    model = rc.make("autorec", epochs=8, look_every=1, **study.best.settings)
+    model = rc.make("autorec", epochs=8, validate_every=1, **study.best.settings)
     assert model.fit(
         split.train, split.valid, rc.Run(threads=1)
     ).history_.best_valid_rmse == pytest.approx(study.best.rmse)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from recollect.kernels.descent import GROUPS, Cells, _groups
+from recollect.kernels.sgd import GROUPS, Cells, _groups
 
 
 def made(n_users=90, n_items=70, n=2000, factors=5, seed=0):

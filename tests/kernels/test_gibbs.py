@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 from recollect.kernels import gibbs
 
 K = 4     # three factors and an offset

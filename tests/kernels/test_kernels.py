@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from recollect.data.ratings import Rows
 from recollect.errors import SettingError
-from recollect.kernels import BACKENDS, Block, backend_for, cpu, observed, times_dense, use
+from recollect.kernels import BACKENDS, Block, backend_for, observed, times_dense, use
+from recollect.kernels.backends import cpu
 
 EXACT = [name for name in BACKENDS if name != "cpu16"]
 
@@ -182,7 +183,7 @@ def test_operands_of_another_shape_are_refused_before_the_loops_read_past_their_
             call(rows, *operands)
 
 
-@pytest.mark.parametrize(("home", "said"), [("recollect.kernels.loops", 1), ("somebody.elses", 0)])
+@pytest.mark.parametrize(("home", "said"), [("recollect.kernels.compiled.sparse_products", 1), ("somebody.elses", 0)])
 def test_compiling_our_loops_is_announced_once(home, said, caplog, monkeypatch):
     monkeypatch.setattr(cpu.compiling, "said", False)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recollect.kernels.phrases import _plainly, strongest
+from recollect.kernels.convolution import _plainly, strongest
 
 LENGTHS = [1, 2, 3, 4, 5, 9, 40]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recollect.kernels import vectors
+from recollect.kernels import optimizer_steps
 
 SIZES = [(1,), (16,), (3, 7), (2048,), (70, 61), ()]   # shorter and longer than a vector and a block, no multiples
 
@@ -12,7 +12,7 @@ SIZES = [(1,), (16,), (3, 7), (2048,), (70, 61), ()]   # shorter and longer than
 @pytest.fixture(params=["compiled", "torch", "64 bits"])
 def dtype(request, monkeypatch):
     if request.param == "torch":
-        monkeypatch.setattr(vectors, "compiled", lambda x: False)
+        monkeypatch.setattr(optimizer_steps, "compiled", lambda x: False)
     return torch.float64 if request.param == "64 bits" else torch.float32
 
 
@@ -25,16 +25,16 @@ def whole(parts: list[torch.Tensor]) -> np.ndarray:
     return np.concatenate([x.reshape(-1).double().numpy() for x in parts])
 
 
-def rows(pairs: vectors.Pairs) -> np.ndarray:
+def rows(pairs: optimizer_steps.Pairs) -> np.ndarray:
     """All the rows of all the parts, without the zeros at their ends."""
     return np.concatenate([part.double().numpy()[:, :max(1, int(np.prod(size)))]
                            for part, size in zip(pairs.parts, SIZES, strict=True)], axis=1)
 
 
-def filled(dtype: torch.dtype) -> tuple[vectors.Pairs, list[torch.Tensor], tuple[np.ndarray, float]]:
+def filled(dtype: torch.dtype) -> tuple[optimizer_steps.Pairs, list[torch.Tensor], tuple[np.ndarray, float]]:
     """Three pairs of four, written in the order 2, 0, 3; and what the last writing returned."""
     parameters = parts(0, dtype)
-    pairs, known = vectors.Pairs(parameters, 4), []
+    pairs, known = optimizer_steps.Pairs(parameters, 4), []
     for k, pair in enumerate((2, 0, 3)):
         found = pairs.write(pair, known, step=0.5 + k, direction=parts(10 + k, dtype), gradient=parts(20 + k, dtype),
                             before=parts(30 + k, dtype))
@@ -83,10 +83,10 @@ def test_threads_change_nothing(two_threads):
     found = []
     for threads in (1, 2):
         two_threads(threads)
-        p, out, pairs = x.clone(), d.clone(), vectors.Pairs([x], 2)
+        p, out, pairs = x.clone(), d.clone(), optimizer_steps.Pairs([x], 2)
         products, slope = pairs.write(0, [], step=0.3, direction=[d], gradient=[g], before=[x])
-        vectors.Pairs([p], 2).combine([], np.ones(5), [g], out=[out], step=0.1)
-        vectors.adam(p, g, torch.zeros_like(p), torch.zeros_like(p), rate=0.1, epsilon=1e-8, betas=(0.9, 0.99), salt=3)
+        optimizer_steps.Pairs([p], 2).combine([], np.ones(5), [g], out=[out], step=0.1)
+        optimizer_steps.adam(p, g, torch.zeros_like(p), torch.zeros_like(p), rate=0.1, epsilon=1e-8, betas=(0.9, 0.99), salt=3)
         found.append((torch.tensor(products), torch.tensor(slope), pairs.parts[0], out, p))
     for one, two in zip(*found, strict=True):
         assert torch.equal(one, two)
@@ -103,7 +103,7 @@ def test_moments_in_16_bits_are_right_on_average(dtype):
     """1 + 1/512 lies a quarter of the way from one number of bfloat16 to the next, so a quarter is rounded up."""
     p, gradient = torch.zeros(40000, dtype=dtype), torch.full((40000,), 1 + 1 / 512, dtype=dtype)
     mean, square = (torch.zeros(40000, dtype=torch.bfloat16) for _ in range(2))
-    vectors.adam(p, gradient, mean, square, rate=0.1, epsilon=0.0, betas=(0.0, 0.0), salt=1)
+    optimizer_steps.adam(p, gradient, mean, square, rate=0.1, epsilon=0.0, betas=(0.0, 0.0), salt=1)
     assert set(mean.tolist()) == {1.0, 1 + 1 / 128}
     assert float(mean.double().mean()) == pytest.approx(1 + 1 / 512, abs=5 * 0.0034 / 200)          # five standard errors
     assert float(square.double().mean()) == pytest.approx((1 + 1 / 512)**2, abs=5 * 0.0039 / 200)
@@ -113,9 +113,9 @@ def test_moments_in_16_bits_are_right_on_average(dtype):
 def test_compiled_and_torch_round_alike(monkeypatch):
     found = []
     for works in (True, False):
-        monkeypatch.setattr(vectors, "compiled", lambda x, works=works: works)
+        monkeypatch.setattr(optimizer_steps, "compiled", lambda x, works=works: works)
         p, mean, square = torch.ones(50, 100), *(torch.zeros(50, 100, dtype=torch.bfloat16) for _ in range(2))
-        vectors.adam(p, torch.arange(300.0).reshape(3, 100), mean, square, rows=torch.tensor([1, 7, 49]), rate=0.1,
+        optimizer_steps.adam(p, torch.arange(300.0).reshape(3, 100), mean, square, rows=torch.tensor([1, 7, 49]), rate=0.1,
                      epsilon=1e-8, betas=(0.5, 0.75), salt=2**31 + 5)
         found.append((p, mean, square))
     for one, other in zip(*found, strict=True):

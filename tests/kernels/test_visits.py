@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from recollect.kernels.svdpp import Steps, Time, Visits
+from recollect.kernels.svdpp import Steps, SVDppArrays, Time
 
 STEP, REG = 0.05, 0.2     # of what changes with time, in the tests
 
@@ -12,8 +12,8 @@ STEP, REG = 0.05, 0.2     # of what changes with time, in the tests
 def made(start, item, value, *, factors=3, n_items=6, rate=0.05, reg=0.1, time=None, seed=0):
     n_users, item = len(start) - 1, np.array(item, np.int32)
     steps = Steps(rate=rate, reg_user=np.full(n_users, reg, np.float32), reg_item=np.full(n_items, reg, np.float32),
-                  reg_implied=reg / 2, reg_offset=reg / 4)
-    visits = Visits(np.array(start, np.int64), item, np.array(value, np.float32), n_items=n_items, factors=factors, steps=steps,
+                  reg_y=reg / 2, reg_offset=reg / 4)
+    visits = SVDppArrays(np.array(start, np.int64), item, np.array(value, np.float32), n_items=n_items, factors=factors, steps=steps,
                     time=time)
     random = np.random.default_rng(seed)
     for name in ("own", "item", "implied", *(("drift", "day") if time else ())):

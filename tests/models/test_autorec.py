@@ -212,9 +212,9 @@ def test_a_bounded_output_is_folded_in_to_its_minimum(planted_small):
 
 
 def test_validation_error_in_the_history_is_the_one_of_predict(planted_small):
-    from recollect.data.split import random_split
+    from recollect.data.splitting import random_split
     train, valid, _ = random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
-    model = AutoRec(hidden=5, reg=2.0, epochs=20, look_every=1, patience=None).fit(train, valid)
+    model = AutoRec(hidden=5, reg=2.0, epochs=20, validate_every=1, patience=None).fit(train, valid)
     error = np.sqrt(np.mean((model.predict(valid.user, valid.item) - valid.value) ** 2))
     assert model.history_.best_valid_rmse == pytest.approx(float(error), abs=1e-5)
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 import recollect as rc
-from recollect.data.corpus import corpus_of
 from recollect.data.sources.planted import planted, planted_texts
-from recollect.data.words import Reading
+from recollect.data.text.corpus import corpus_of
+from recollect.data.text.tokenizer import Tokenizer
 from recollect.errors import SettingError
+from recollect.families.text_prior import TextPrior
 from recollect.models.cdl import bags, dense
 from recollect.run import Run
-from recollect.training.text import TextPrior
 
 CPU = torch.device("cpu")
 QUICK = {"factors": 4, "reg_user": 0.3, "reg_item": 10.0, "reg_power": 0.0, "epochs": 20, "patience": None, "hidden": (16,),
@@ -30,7 +30,7 @@ def told():
 
 @pytest.fixture
 def two():
-    return corpus_of(["a b b d", "c"], Reading(stop_words=None, most=1.0))
+    return corpus_of(["a b b d", "c"], Tokenizer(stop_words=None, most=1.0))
 
 
 def sigmoid(x):
@@ -122,7 +122,7 @@ def test_a_loaded_model_reads_new_texts(told, tmp_path):
     model = rc.make("cdl", **{**QUICK, "epochs": 2}).fit(told)
     loaded = rc.load_model(rc.save(model, tmp_path / "m"))
     new = ["mucha muchaa muchab littlebc", "littleaa littlebb"]
-    np.testing.assert_array_equal(model.says(told.text.read(new)), loaded.says(loaded.given_.text.read(new)))
+    np.testing.assert_array_equal(model.text_factors(told.text.read(new)), loaded.text_factors(loaded.given_.text.read(new)))
 
 
 def test_a_fit_that_was_stopped_goes_on_where_it_was(told, tmp_path):

@@ -6,7 +6,7 @@ import torch
 
 import recollect as rc
 from recollect.data.sources.planted import planted, planted_texts
-from recollect.data.vectors import WordVectors
+from recollect.data.text.word_vectors import WordVectors
 from recollect.errors import DataError, SettingError
 
 QUICK = {"factors": 3, "reg_user": 0.3, "reg_item": 3.0, "reg_power": 0.0, "epochs": 20, "patience": None, "embedding": 8,
@@ -36,7 +36,7 @@ def plainly(net, words, windows):
 def test_the_network_says_what_the_equations_say(told):
     model = rc.make("convmf", **{**QUICK, "epochs": 1}).fit(told)
     document = told.text.take([4])
-    np.testing.assert_allclose(model.says(document)[0], plainly(model.net_.text, document.word, (1, 2)), atol=1e-5)
+    np.testing.assert_allclose(model.text_factors(document)[0], plainly(model.net_.text, document.word, (1, 2)), atol=1e-5)
 
 
 def test_unmasked_padding_is_read_as_a_word_before_the_text(told):
@@ -44,7 +44,7 @@ def test_unmasked_padding_is_read_as_a_word_before_the_text(told):
     document, padding = told.text.take([4]), told.text.n_words
     words = [padding] * (70 - len(document.word)) + document.word.tolist()
     assert len(words) == 70
-    np.testing.assert_allclose(model.says(document)[0], plainly(model.net_.text, words, (1, 2)), atol=1e-5)
+    np.testing.assert_allclose(model.text_factors(document)[0], plainly(model.net_.text, words, (1, 2)), atol=1e-5)
 
 
 def test_items_that_nobody_rated_are_predicted_from_their_texts(told):
@@ -69,9 +69,9 @@ def test_items_that_nobody_rated_are_recommended_and_compared(told):
 def test_an_item_without_a_text_is_like_the_mean_of_the_others(told):
     texts = dict.fromkeys(told.items.ids.to_list(), "word soup")
     texts[told.items.ids[7]] = ""
-    ratings = rc.with_texts(told, texts, reading=rc.Reading(most=1.0))
+    ratings = rc.with_texts(told, texts, reading=rc.Tokenizer(most=1.0))
     model = rc.make("convmf", **{**QUICK, "epochs": 2}).fit(ratings)
-    said = model.says(ratings.text)
+    said = model.text_factors(ratings.text)
     np.testing.assert_allclose(said[7], np.delete(said, 7, axis=0).mean(axis=0), atol=1e-5)
 
 
@@ -79,7 +79,7 @@ def test_a_loaded_model_reads_new_texts(told, tmp_path):
     model = rc.make("convmf", **{**QUICK, "epochs": 2}).fit(told)
     loaded = rc.load_model(rc.save(model, tmp_path / "m"))
     new = ["mucha muchaa muchab littlebc", "littleaa littlebb"]
-    np.testing.assert_array_equal(model.says(told.text.read(new)), loaded.says(loaded.given_.text.read(new)))
+    np.testing.assert_array_equal(model.text_factors(told.text.read(new)), loaded.text_factors(loaded.given_.text.read(new)))
 
 
 def test_pre_trained_vectors_are_where_the_words_start(told):
@@ -121,7 +121,7 @@ def test_ratings_without_texts_are_refused(few):
 
 
 def test_rmsprop_is_torchs():
-    from recollect.training.optim import make
+    from recollect.training.optimizers import make
     found = []
     for maker in (lambda p: make("rmsprop", p, learning_rate=0.01),
                   lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.9, eps=1e-7)):

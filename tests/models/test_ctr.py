@@ -9,10 +9,10 @@ import torch
 import recollect as rc
 from recollect.data.sources.planted import planted, planted_texts
 from recollect.errors import SettingError
+from recollect.models.ctr.topics import SMOOTH_WORDS, TopicPrior, Topics
 from recollect.nn import Factors
 from recollect.run import Run
-from recollect.training.als import Alternate
-from recollect.training.topics import SMOOTH_WORDS, TopicPrior, Topics
+from recollect.training.als import ALS
 
 QUICK = {"factors": 6, "reg_user": 0.3, "reg_item": 10.0, "reg_power": 0.0, "epochs": 20, "patience": None, "smooth": 0.1}
 
@@ -42,7 +42,7 @@ def test_no_turn_makes_the_objective_higher(told, absent, reg_user, reg_item):
     topics = Topics(told.text.n_words, 6, k=6, smooth=0.1)
     reg = torch.full((told.n_items,), reg_item)
     assert (told.count("item") > 0).all()
-    learner = Alternate(Factors(told.n_users, told.n_items, 6, text=topics), told, reg_item=reg, absent=absent,
+    learner = ALS(Factors(told.n_users, told.n_items, 6, text=topics), told, reg_item=reg, absent=absent,
                         reg_user=torch.full((told.n_users,), reg_user),
                         prior=TopicPrior(topics, told.text, reg=reg, passes=20, refine=True))
     found = []
@@ -61,7 +61,7 @@ def test_without_refining_the_topics_stay_as_they_were_found(told):
 
 
 def test_shares_sum_to_1_and_say_nothing_of_the_offset(told):
-    says = rc.make("ctr", **{**QUICK, "epochs": 2}).fit(told).says(told.text)
+    says = rc.make("ctr", **{**QUICK, "epochs": 2}).fit(told).text_factors(told.text)
     assert says.shape == (150, 7)
     np.testing.assert_allclose(says[:, :6].sum(axis=1), 1, atol=1e-5)
     assert (says[:, 6] == 0).all()
@@ -83,7 +83,7 @@ def test_an_item_without_a_text_is_like_the_mean_of_the_others(told):
     texts[told.items.ids[7]] = ""
     ratings = rc.with_texts(told, texts)
     model = rc.make("ctr", **{**QUICK, "epochs": 2}).fit(ratings)
-    said = model.says(ratings.text)
+    said = model.text_factors(ratings.text)
     np.testing.assert_allclose(said[7], np.delete(said, 7, axis=0).mean(axis=0), atol=1e-5)
 
 
@@ -91,7 +91,7 @@ def test_a_loaded_model_reads_new_texts(told, tmp_path):
     model = rc.make("ctr", **{**QUICK, "epochs": 3}).fit(told)
     loaded = rc.load_model(rc.save(model, tmp_path / "m"))
     new = ["mucha muchaa muchab littlebc", "littleaa littlebb"]
-    np.testing.assert_array_equal(model.says(told.text.read(new)), loaded.says(loaded.given_.text.read(new)))
+    np.testing.assert_array_equal(model.text_factors(told.text.read(new)), loaded.text_factors(loaded.given_.text.read(new)))
 
 
 def test_a_fit_that_was_stopped_goes_on_where_it_was(told, tmp_path):

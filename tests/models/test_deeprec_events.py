@@ -77,7 +77,7 @@ def test_it_beats_popularity_where_there_are_tastes(model, tastes):
 
 def test_the_fit_is_stopped_by_the_ndcg_of_the_validation_events(tastes):
     """What the history has is what full_ranking measures, and the best of it is kept."""
-    model = DeepRec(loss="multinomial", **{**QUICK, "epochs": 12, "look_every": 3}, valid_n=7).fit(tastes.train, tastes.valid)
+    model = DeepRec(loss="multinomial", **{**QUICK, "epochs": 12, "validate_every": 3}, valid_n=7).fit(tastes.train, tastes.valid)
     history = model.history_
     seen = history.column("valid_ndcg@7")
     assert [epoch for epoch, _ in seen] == [3, 6, 9, 12]

@@ -8,7 +8,7 @@ import torch
 
 import recollect as rc
 from recollect.errors import SettingError, SizeError
-from recollect.memory import Shape, refuse_too_large
+from recollect.memory_estimate import Shape, refuse_too_large
 from recollect.models.glocalk import GLocalK
 from recollect.models.sparsefc import SparseFC
 from recollect.run import Run
@@ -127,7 +127,7 @@ def test_predictions_of_a_few_pairs_are_those_of_all(planted_small):
 
 def test_the_second_fit_has_both_stages_as_long_as_was_best(planted_small):
     split = rc.random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
-    model = GLocalK(**{**QUICK, "refit": True, "look_every": 3}).fit(split.train, split.valid, Run(threads=1))
+    model = GLocalK(**{**QUICK, "refit": True, "validate_every": 3}).fit(split.train, split.valid, Run(threads=1))
     best = {"pretrain_epochs": model.pretrained_.best_epoch, "epochs": model.history_.best_epoch}
     whole = GLocalK(**{**QUICK, **best}).fit(split.train.union(split.valid), run=Run(threads=1))
     test = split.test

@@ -29,7 +29,7 @@ def regions() -> Ratings:
 
 def weight(net, side: str, t: int, row: int, *, width: float, kernel) -> float:
     """K(d / h), in plain words."""
-    factors = (net.everywhere.user if side == "user" else net.everywhere.item)[:, :-1].double().numpy()
+    factors = (net.global_factors.user if side == "user" else net.global_factors.item)[:, :-1].double().numpy()
     anchor, own = factors[int(net.anchor[t, 0 if side == "user" else 1])], factors[row]
     apart = np.arccos(min(1.0, anchor @ own / np.linalg.norm(anchor) / np.linalg.norm(own))) / width
     return kernel(apart) if apart < 1 else 0.0
@@ -58,7 +58,7 @@ def test_a_prediction_is_the_weighted_mean_of_local_ones(planted_small):
     w = (net.weight_user[:, user] * net.weight_item[:, item]).numpy()
     local = [net.user[t, user, :-1] @ net.item[t, item, :-1] + net.user[t, user, -1] + net.item[t, item, -1] for t in range(5)]
     assert 0 < (w > 0).sum() < 5
-    by_hand = float(net.everywhere.mu) + w @ np.array(local) / w.sum()
+    by_hand = float(net.global_factors.mu) + w @ np.array(local) / w.sum()
     np.testing.assert_allclose(net(torch.tensor([user]), torch.tensor([item])).numpy(), by_hand, rtol=1e-5)
 
 
@@ -67,9 +67,9 @@ def test_where_no_local_model_reaches_the_global_one_predicts(planted_small):
     net, user, item = model.net_, *np.divmod(np.arange(9600), 80)
     far = (net.weight_user[0, user] * net.weight_item[0, item] == 0).numpy()
     assert 0.5 < far.mean() < 1
-    everywhere = net.everywhere(torch.from_numpy(user), torch.from_numpy(item)).numpy()
-    np.testing.assert_allclose(model.predict(user, item)[far], everywhere[far], rtol=1e-5)
-    assert np.abs(model.predict(user, item) - everywhere)[~far].mean() > 0.01
+    global_factors = net.global_factors(torch.from_numpy(user), torch.from_numpy(item)).numpy()
+    np.testing.assert_allclose(model.predict(user, item)[far], global_factors[far], rtol=1e-5)
+    assert np.abs(model.predict(user, item) - global_factors)[~far].mean() > 0.01
 
 
 @pytest.mark.parametrize("joint", [False, True])
@@ -132,7 +132,7 @@ def test_someone_new_without_ratings_gets_items_everywhere(planted_small):
     train = planted_small.ratings
     model = rc.make("llorma", **SETTINGS).fit(train)
     net, nobody = model.net_, train.by_user.take(np.array([-1]))
-    np.testing.assert_allclose(model.fold_in(nobody)[0], net.everywhere.mu + net.everywhere.item[:, -1], rtol=1e-5)
+    np.testing.assert_allclose(model.fold_in(nobody)[0], net.global_factors.mu + net.global_factors.item[:, -1], rtol=1e-5)
 
 
 def test_settings_that_cannot_work_are_refused():

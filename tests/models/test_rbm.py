@@ -8,7 +8,7 @@ import torch
 
 import recollect as rc
 from recollect.data.ratings import Ratings
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import Vocab
 from recollect.errors import SettingError
 from recollect.kernels import Block

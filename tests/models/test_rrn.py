@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import recollect as rc
-from recollect import recurrent
-from recollect.data.days import SECONDS
+from recollect.data.calendar import SECONDS
 from recollect.errors import DataError, SettingError
-from recollect.recurrent import Packed, Reader, Steps
-from recollect.training.subspace import SIDES, Plan, Subspaces
+from recollect.models.rrn import recurrent
+from recollect.models.rrn.recurrent import Packed, Reader, Steps
+from recollect.models.rrn.subspace_descent import SIDES, Plan, SubspaceDescent
 
 SETTINGS = {"factors": 3, "hidden": 5, "embedding": 4, "dynamic": 2, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0,
             "epochs": 3, "step_days": 5, "clip": False}
@@ -120,7 +120,7 @@ def test_what_moves_is_learned(moving):
 def subspaces(model, ratings, **more):
     plan = Plan(**{"learning_rate": 0.01, "decay": 1.0, "batch_size": 30, "batch_slots": 100, "reg": 0.0, "left_out": True,
                    **more})
-    learner = Subspaces(model.net_, ratings, model.steps, plan, reg_user=model.lambdas("user", ratings.count("user")),
+    learner = SubspaceDescent(model.net_, ratings, model.steps, plan, reg_user=model.lambdas("user", ratings.count("user")),
                         reg_item=model.lambdas("item", ratings.count("item")))
     learner.begin(0)
     return learner

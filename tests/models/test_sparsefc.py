@@ -7,7 +7,7 @@ import torch
 import recollect as rc
 from recollect.errors import SettingError
 from recollect.kernels import Block
-from recollect.memory import Shape
+from recollect.memory_estimate import Shape
 from recollect.models.sparsefc import SparseFC
 from recollect.run import Run
 from recollect.training.losses import add_ridge

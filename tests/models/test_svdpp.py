@@ -50,7 +50,7 @@ def test_what_someone_rated_tells_their_taste_whatever_the_ratings(chosen):
 
 def test_without_implied_factors_nothing_is_known_from_what_was_rated_alone(chosen):
     """A λ so large that y stays 0 leaves plain matrix factorisation."""
-    model = rc.make("svdpp", **SETTINGS | {"reg_implied": 1 / 0.015}).fit(chosen)
+    model = rc.make("svdpp", **SETTINGS | {"reg_y": 1 / 0.015}).fit(chosen)
     assert float(model.net_.implied.abs().max()) < 0.05
 
 
@@ -79,7 +79,7 @@ def test_an_interrupted_fit_goes_on_to_the_bit(planted_small, tmp_path):
 
 def test_settings_that_cannot_work_are_refused():
     for bad, told in (({"factors": 0}, "factors is 1 or more"), ({"reg_user": 0.0}, "reg_user is above 0"),
-                      ({"reg_implied": -1.0}, "reg_implied is 0 or more"), ({"reg_power": 2.0}, "reg_power is 0 to 1"),
+                      ({"reg_y": -1.0}, "reg_y is 0 or more"), ({"reg_power": 2.0}, "reg_power is 0 to 1"),
                       ({"decay": 0.0}, "decay is above 0")):
         with pytest.raises(SettingError, match=told):
             rc.make("svdpp", **bad)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import recollect as rc
-from recollect.data.days import SECONDS
+from recollect.data.calendar import SECONDS
 from recollect.errors import DataError, SettingError
 
 SETTINGS = {"factors": 4, "reg_user": 0.3, "reg_item": 0.3, "reg_power": 0.0, "init": 0.1, "epochs": 40, "decay": 1.0}

@@ -5,7 +5,7 @@ import re
 from matplotlib import rc_context
 
 from recollect.report import curve
-from recollect.training.watch import History
+from recollect.training.history import History
 
 
 def words_in_curve(history, folder):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from recollect.nn import Factors
-from recollect.training.als import Alternate
+from recollect.training.als import ALS
 
 
 class Fixed:
@@ -14,7 +14,7 @@ class Fixed:
     def __init__(self, theta):
         self.theta = theta
 
-    def says(self):
+    def mean(self):
         return self.theta
 
     def learn(self, item, weight):
@@ -23,7 +23,7 @@ class Fixed:
     def state(self):
         return {}
 
-    def take_up(self, state):
+    def load_state(self, state):
         pass
 
 
@@ -32,7 +32,7 @@ def made(few, *, offsets=False, prior=None, **more):
     net = Factors(3, 4, 2, offsets=offsets)
     net.item.normal_()
     net.mu.fill_(few.mean if offsets else 0.0)
-    return Alternate(net, few, reg_user=torch.full((3,), 0.5), reg_item=torch.tensor([1.0, 2.0, 3.0, 4.0]), prior=prior, **more)
+    return ALS(net, few, reg_user=torch.full((3,), 0.5), reg_item=torch.tensor([1.0, 2.0, 3.0, 4.0]), prior=prior, **more)
 
 
 def solved(x, y, reg, prior):

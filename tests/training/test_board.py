@@ -11,9 +11,9 @@ from tensorboard.backend.event_processing.event_accumulator import HISTOGRAMS, S
 import recollect as rc
 from recollect.errors import SettingError
 from recollect.run import Run
-from recollect.training.board import BINS, Board, histogram, holds_events
+from recollect.training.tensorboard import BINS, Board, histogram, holds_events
 
-SETTINGS = {"hidden": 6, "reg": 2.0, "epochs": 5, "optimizer": "adam", "learning_rate": 0.01, "batch_size": 16, "look_every": 2}
+SETTINGS = {"hidden": 6, "reg": 2.0, "epochs": 5, "optimizer": "adam", "learning_rate": 0.01, "batch_size": 16, "validate_every": 2}
 
 
 def read(folder: Path) -> EventAccumulator:

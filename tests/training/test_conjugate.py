@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recollect.training.conjugate import noise_precision, normal_wishart, wishart
+from recollect.models.bayes_mf.conjugate import noise_precision, normal_wishart, wishart
 
 
 def test_the_mean_of_a_wishart_is_its_scale_times_its_freedom():

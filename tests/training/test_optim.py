@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import minimize
 
 from recollect.errors import SettingError
-from recollect.training.optim import LBFGS, SGD, Adam, Rprop, make
+from recollect.training.optimizers import LBFGS, SGD, Adam, Rprop, make
 
 
 def quadratic(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

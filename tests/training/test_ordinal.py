@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from recollect.training.ordinal import Ordinal, apart, together
+from recollect.models.bayes_mf.ordinal_probit import Ordinal, apart, together
 
 CUT = np.array([-1.5, -0.4, 0.3, 1.6])
 

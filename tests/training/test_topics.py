@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from recollect.data.corpus import corpus_of
-from recollect.data.words import Reading
-from recollect.training.topics import SMOOTH_WORDS, TopicPrior, Topics, counted, most_likely
+from recollect.data.text.corpus import corpus_of
+from recollect.data.text.tokenizer import Tokenizer
+from recollect.models.ctr.topics import SMOOTH_WORDS, TopicPrior, Topics, counted, most_likely
 
-EVERY = Reading(stop_words=None, most=1.0)
+EVERY = Tokenizer(stop_words=None, most=1.0)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_words_are_expected_of_topics_as_the_equation_has_it(two_topics):
 def test_two_topics_are_told_apart(two_topics):
     torch.manual_seed(0)
     topics = Topics(two_topics.n_words, 2, k=3, smooth=0.1)
-    says = TopicPrior(topics, two_topics, reg=torch.ones(60), passes=100, refine=True).says().numpy()
+    says = TopicPrior(topics, two_topics, reg=torch.ones(60), passes=100, refine=True).mean().numpy()
     np.testing.assert_allclose(says[:, :2].sum(axis=1), 1, atol=1e-5)
     assert (says[:, 2] == 0).all()        # topics say nothing of a column beyond them
     even = int(says[0].argmax())
@@ -82,7 +82,7 @@ def test_a_new_document_is_read_as_one_that_was_there(two_topics):
     torch.manual_seed(0)
     topics = Topics(two_topics.n_words, 2, k=2, smooth=1.0)
     prior = TopicPrior(topics, two_topics, reg=torch.ones(60), passes=200, refine=True)
-    np.testing.assert_allclose(topics(two_topics), prior.says(), atol=1e-3)
+    np.testing.assert_allclose(topics(two_topics), prior.mean(), atol=1e-3)
 
 
 def test_no_pass_makes_what_is_seen_less_likely(two_topics):
@@ -106,5 +106,5 @@ def test_documents_of_items_without_ratings_are_not_pulled(two_topics):
     weight = torch.ones(60)
     weight[0] = 0
     prior.learn(item, weight)
-    assert prior.says()[0].max() > 0.95
-    np.testing.assert_allclose(prior.says()[2], [0.5, 0.5], atol=0.01)
+    assert prior.mean()[0].max() > 0.95
+    np.testing.assert_allclose(prior.mean()[2], [0.5, 0.5], atol=0.01)

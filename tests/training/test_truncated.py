@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import truncnorm
 
-from recollect.training import truncated
+from recollect.models.bayes_mf import truncated_normal
 
 INF = np.inf
 
@@ -13,7 +13,7 @@ INF = np.inf
                                            (-20, 20)])
 def test_draws_have_the_moments_of_the_distribution(low, high):
     n = 200_000
-    x = truncated.draw(np.full(n, float(low)), np.full(n, float(high)), np.random.default_rng(0).random(n))
+    x = truncated_normal.draw(np.full(n, float(low)), np.full(n, float(high)), np.random.default_rng(0).random(n))
     mean, std = truncnorm.mean(low, high), truncnorm.std(low, high)
     assert ((low <= x) & (x <= high)).all()
     assert x.mean() == pytest.approx(mean, abs=5 * std / n ** 0.5)
@@ -22,7 +22,7 @@ def test_draws_have_the_moments_of_the_distribution(low, high):
 
 @pytest.mark.parametrize(("low", "high"), [(40.0, INF), (-INF, -300.0), (50.0, 50.01), (-38.0, -36.0)])
 def test_where_no_probability_is_left_in_64_bits_draws_are_next_to_the_bound(low, high):
-    x = truncated.draw(np.full(9999, low), np.full(9999, high), np.random.default_rng(0).random(9999))
+    x = truncated_normal.draw(np.full(9999, low), np.full(9999, high), np.random.default_rng(0).random(9999))
     assert ((low <= x) & (x <= high)).all()
     near, width = min(abs(low), abs(high)), high - low
     expected = 1 / near if width == INF or width * near > 9 else 1 / near - width / np.expm1(width * near)    # about exponential
@@ -31,9 +31,9 @@ def test_where_no_probability_is_left_in_64_bits_draws_are_next_to_the_bound(low
 
 @pytest.mark.parametrize(("low", "high"), [(-INF, INF), (-1, 2), (0.5, 0.6), (3, INF), (-INF, -4), (8, 9), (-20, 20)])
 def test_the_mean_is_that_of_the_distribution(low, high):
-    found = truncated.mean(np.array([low, low], float), np.array([high, high], float))
+    found = truncated_normal.mean(np.array([low, low], float), np.array([high, high], float))
     np.testing.assert_allclose(found, truncnorm.mean(low, high), atol=1e-9)
 
 
 def test_the_mean_far_out_is_next_to_the_bound():
-    np.testing.assert_allclose(truncated.mean(np.array([50.0, -INF]), np.array([INF, -50.0])), [50.02, -50.02], atol=1e-3)
+    np.testing.assert_allclose(truncated_normal.mean(np.array([50.0, -INF]), np.array([INF, -50.0])), [50.02, -50.02], atol=1e-3)

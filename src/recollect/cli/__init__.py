@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from recollect import machine
 from recollect.cli import ask, compare, data, doctor, experiments, explain, fit
-from recollect.cli.show import Screen
+from recollect.cli.output.screen import Screen
 from recollect.cli.verb import verb
+from recollect.system import allocator
 
 app = typer.Typer(name="recollect", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["-h", "--help"]},
@@ -60,7 +60,7 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
 
 def main() -> None:
     """Run the command line."""
-    machine.share()
+    allocator.share()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     if "--json" not in sys.argv[1:]:

@@ -11,8 +11,8 @@ import polars as pl
 import typer
 from rich.console import RenderableType
 
-from recollect.cli.show import Answer, Raw, Screen, table
-from recollect.cli.sources import Columns, RunFolder, check_ending, ids_from, write_frame
+from recollect.cli.options.source import Columns, RunFolder, check_ending, ids_from, write_frame
+from recollect.cli.output.screen import Answer, Raw, Screen, table
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import DataError, SettingError
 
@@ -31,7 +31,7 @@ def _loaded(run: Path, new_items: Path | None) -> Any:
     Raises: SettingError if it is no model that reads texts.
     """
     from recollect import checkpoint
-    from recollect.families.text import TextModel
+    from recollect.families.text_model import TextModel
 
     model = checkpoint.load(run)
     if new_items is None:
@@ -103,7 +103,7 @@ def _counted(model: Any, test: Ratings) -> dict[str, Any]:
 
 def _errors(model: Any, test: Ratings, given: Ratings | None) -> Any:
     """Errors on all test ratings. Those of ids that the model has never heard of get its cold value, too."""
-    from recollect.evaluation.protocol import Scores, held_out
+    from recollect.evaluation.protocols import Scores, held_out
 
     part, known = _onto(test, model.given_)
     strange = test.value[~known].astype(np.float64) - model.cold_value
@@ -128,7 +128,7 @@ def _onto(ratings: Ratings, known: AnyRatings) -> tuple[Ratings, np.ndarray]:
 
 
 def _rankings(model: Any, test: Ratings, given: Ratings | None, *, n: int, relevant: float | None) -> Any:
-    from recollect.evaluation.protocol import full_ranking
+    from recollect.evaluation.protocols import full_ranking
 
     part, _ = _onto(test, model.given_)
     if not len(part):

@@ -12,13 +12,13 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from recollect import jobs
 from recollect.cli.fit import Device, Threads, cut, figure
-from recollect.cli.show import Answer, Screen, as_json, memory, seconds, settings_of, table
-from recollect.cli.sources import Columns, Seed, Source, ratings_from
-from recollect.cli.texts import Texts
+from recollect.cli.options.source import Columns, Seed, Source, ratings_from
+from recollect.cli.options.texts import Texts
+from recollect.cli.output.screen import Answer, Screen, as_json, memory, seconds, settings_of, table
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError, unknown
+from recollect.system import processes
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def compare(screen: Screen, source: Source, columns: Columns, texts: Texts,
     with screen.steps("fits", repeat * len(entries)) as step:
         names = [f"{name}, seed {s}" for s in range(seed, seed + repeat) for name in entries]
         step(0, names[0])
-        for done, result in enumerate(jobs.each(fit, fits, processes=1), start=1):
+        for done, result in enumerate(processes.each(fit, fits, processes=1), start=1):
             results.append(result)
             step(done, names[done] if done < len(names) else "")
     by_name = {name: results[j::len(entries)] for j, name in enumerate(entries)}
@@ -82,7 +82,7 @@ def compare(screen: Screen, source: Source, columns: Columns, texts: Texts,
              "models": {name: _summary(entries[name], runs, test_share=test) for name, runs in by_name.items()},
              "differences": tests, "versions": _versions()}
     if out is not None:
-        from recollect.files import replacing
+        from recollect.system.atomic_files import replacing
 
         with replacing(out) as fresh:
             fresh.write_text(as_json(found))
@@ -94,7 +94,7 @@ def entries_of(models: list[str], settings: dict[str, Any]) -> dict[str, Entry]:
 
     Raises: SettingError for a name that stands twice, or a setting of none of them.
     """
-    from recollect import catalogue
+    from recollect import registry
 
     found: dict[str, Entry] = {}
     for text in models:
@@ -110,7 +110,7 @@ def entries_of(models: list[str], settings: dict[str, Any]) -> dict[str, Entry]:
             raise unknown("model here", name, found)
         found[name].settings[setting] = value
     for entry in found.values():
-        catalogue.make(entry.model, **entry.settings)
+        registry.make(entry.model, **entry.settings)
     return found
 
 
@@ -126,12 +126,12 @@ def _fits(entries: dict[str, Entry], ratings: Ratings, *, test: float, valid: fl
 
 def fit(job: Fit) -> dict[str, Any]:
     """Fit a model on a split and score it."""
-    from recollect import catalogue
-    from recollect.evaluation.protocol import full_ranking, held_out
+    from recollect import registry
+    from recollect.evaluation.protocols import full_ranking, held_out
     from recollect.run import Run, peak_memory_mb
 
     run = Run(seed=job.seed, threads=job.threads, device=job.device)
-    model = catalogue.make(job.model, **job.settings).fit(job.train, job.valid, run)
+    model = registry.make(job.model, **job.settings).fit(job.train, job.valid, run)
     peak = peak_memory_mb()
     scores = held_out(model, job.test)
     lists = full_ranking(model, job.test) if job.ranking else None
@@ -156,7 +156,7 @@ def differences(by_name: dict[str, list[dict[str, Any]]], *, test_share: float) 
 
 
 def _summary(entry: Entry, runs: list[dict[str, Any]], *, test_share: float) -> dict[str, Any]:
-    from recollect import catalogue
+    from recollect import registry
     from recollect.evaluation.significance import mean_interval
 
     interval = runs[0]["interval"]
@@ -165,7 +165,7 @@ def _summary(entry: Entry, runs: list[dict[str, Any]], *, test_share: float) -> 
         interval = {"value": mean, "low": low, "high": high}
     every = ("rmse", "mae", "seconds", "peak_memory_mb", "n_test", "n_cold", "best_epoch", "stopped")
     ranking = {name: statistics.fmean(run["ranking"][name] for run in runs) for name in runs[0]["ranking"]}
-    return {"model": entry.model, "settings": catalogue.settings(catalogue.make(entry.model, **entry.settings)),
+    return {"model": entry.model, "settings": registry.settings(registry.make(entry.model, **entry.settings)),
             "rmse": interval, "mae": statistics.fmean(run["mae"] for run in runs), "ranking": ranking,
             "runs": [{key: run[key] for key in every} for run in runs]}
 

@@ -13,8 +13,7 @@ import polars as pl
 import typer
 from rich.console import RenderableType
 
-from recollect.cli.show import Answer, Screen, facts, settings_of, table
-from recollect.cli.sources import (
+from recollect.cli.options.source import (
     Columns,
     Seed,
     Source,
@@ -24,10 +23,11 @@ from recollect.cli.sources import (
     ratings_from,
     write_ratings,
 )
-from recollect.cli.texts import Texts, summary, told
-from recollect.cli.windows import way_of
-from recollect.data.parts import Split
+from recollect.cli.options.texts import Texts, summary, told
+from recollect.cli.options.windows import way_of
+from recollect.cli.output.screen import Answer, Screen, facts, settings_of, table
 from recollect.data.ratings import AnyRatings, Ratings, Side
+from recollect.data.splitting import Split
 from recollect.errors import SettingError, unknown
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -138,8 +138,8 @@ def store(screen: Screen, source: Source, columns: Columns,
           test: Annotated[float, typer.Option(help="Share to be judged on; set aside in test.parquet.")] = 0.0,
           seed: Seed = 0) -> Answer:
     """Store ratings so that models learn from them batch by batch: for those that memory cannot hold."""
+    from recollect.data.on_disk.writing import store as store_
     from recollect.data.sources import known
-    from recollect.data.store import store as store_
 
     films = None if columns.are_stated else netflix_folder(source)
     whole = films or (source if Path(source).is_file() and columns.events_from is None else ratings_from(source, columns))
@@ -172,7 +172,7 @@ def plant(screen: Screen, folder: Annotated[Path, typer.Argument(metavar="FOLDER
                                                  "file).")] = "training_set",
           seed: Seed = 0) -> Answer:
     """Write made-up ratings as the files of a public data set: to try its reader without its data."""
-    from recollect.data.plant import sizes, write_netflix
+    from recollect.data.sources.netflix.synthetic import sizes, write_netflix
 
     if like != "netflix":
         raise unknown("form of files to plant", like, ["netflix"])
@@ -240,7 +240,7 @@ def _days(given: dict[str, Any]) -> dict[str, str]:
 
 
 def _splitter(how: str) -> Any:
-    from recollect.data import split as splits
+    from recollect.data.splitting import methods as splits
 
     every = {"random": splits.random_split, "covering": splits.covering_split, "time": splits.time_split,
              "windows": splits.window_split, "leave-last": splits.leave_last_split, "new-users": splits.new_user_split,
@@ -259,7 +259,7 @@ def _named(made: Any) -> Iterable[tuple[str, Split]]:
 
 def _write_split(cut: Split, folder: Path, whole: dict[str, Any], catalogue: pl.DataFrame | None) -> dict[str, Any]:
     """Write the parts and what they are; the folder is there whole or not at all."""
-    from recollect.files import replacing
+    from recollect.system.atomic_files import replacing
 
     about = {"how": cut.how, "settings": cut.settings, "seed": cut.seed, **whole, "dropped": cut.dropped,
              "parts": {row["part"]: row for row in cut.table().to_dicts()}}

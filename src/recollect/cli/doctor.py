@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from recollect.cli.fit import Settings
-from recollect.cli.show import Answer, Screen, facts, memory, seconds, settings_of, table
+from recollect.cli.output.screen import Answer, Screen, facts, memory, seconds, settings_of, table
 from recollect.errors import SettingError, TrainingError
 
 PACKAGES = ("recollect", "torch", "numpy", "numba", "scipy", "polars", "pyarrow", "safetensors", "matplotlib",
@@ -28,14 +28,14 @@ def doctor(screen: Screen,
            model: Annotated[str, typer.Option(help="The model for --shape.")] = "autorec",
            settings: Settings = None) -> Answer:
     """Show versions, devices, memory and data folders, and test the installation on made-up ratings."""
-    from recollect import catalogue
+    from recollect import registry
 
     if shape is not None:
-        return _fits({shape: _sizes(shape)}, [catalogue.make(model, **settings_of(settings or ()))])
+        return _fits({shape: _sizes(shape)}, [registry.make(model, **settings_of(settings or ()))])
     if settings or model != "autorec":
         raise SettingError("--model and --set say what is to be fitted on a --shape; give one, such as --shape "
                            "6040x3706x1000209.")
-    fits = _fits(KNOWN, [catalogue.make("autorec"), catalogue.make("autorec", **BATCHES)])
+    fits = _fits(KNOWN, [registry.make("autorec"), registry.make("autorec", **BATCHES)])
     machine = _machine()
     return Answer({**machine.data, **fits.data}, [*machine.shown[:-2], "", *fits.shown, *machine.shown[-2:]])
 
@@ -43,15 +43,15 @@ def doctor(screen: Screen,
 def _machine() -> Answer:
     import torch
 
-    from recollect.data import fetch
+    from recollect.data import download
     from recollect.kernels import multiplies_16_bits
-    from recollect.memory import MB
-    from recollect.room import room, total
+    from recollect.memory_estimate import MB
+    from recollect.system.available_memory import room, total
 
     there, gpus = room(), [f"cuda:{j}" for j in range(torch.cuda.device_count())]
     devices = ["cpu", *(f"{gpu} ({torch.cuda.get_device_name(gpu)})" for gpu in gpus)]
     short = {device: multiplies_16_bits(torch.device(device)) for device in ("cpu", *gpus)}
-    homes = [str(home.resolve()) for home in fetch.homes()]
+    homes = [str(home.resolve()) for home in download.homes()]
     found: dict[str, Any] = {
         "python": platform.python_version(), "system": platform.platform(terse=True),
         "packages": {name: _version(name) for name in PACKAGES}, "devices": devices, "multiplies_16_bits": short,
@@ -82,8 +82,8 @@ def _version(name: str) -> str | None:
 def _fits(shapes: dict[str, tuple[int, int, int]], recipes: list[Any]) -> Answer:
     """The predicted peak of fitting each model on each shape, a twentieth of the ratings kept for validation, and whether
     there is room for it."""
-    from recollect.memory import MB, Shape
-    from recollect.room import room
+    from recollect.memory_estimate import MB, Shape
+    from recollect.system.available_memory import room
 
     there, found, rows = room(), [], []
     for data, (users, items, ratings) in shapes.items():
@@ -101,11 +101,11 @@ def _fits(shapes: dict[str, tuple[int, int, int]], recipes: list[Any]) -> Answer
 
 def _brief(recipe: Any) -> str:
     """The model with the settings that its size depends on."""
-    from recollect import catalogue
+    from recollect import registry
 
-    now, usual = catalogue.settings(recipe), catalogue.settings(type(recipe))
+    now, usual = registry.settings(recipe), registry.settings(type(recipe))
     shown = [f"{key}={value}" for key, value in now.items() if value != usual[key] or key in ("side", "hidden", "optimizer")]
-    return " ".join([catalogue.name_of(recipe), *shown])
+    return " ".join([registry.name_of(recipe), *shown])
 
 
 def _sizes(shape: str) -> tuple[int, int, int]:
@@ -125,12 +125,12 @@ def _self_test() -> float:
 
     Raises: TrainingError if the loaded model predicts otherwise than the fitted one.
     """
-    from recollect import catalogue, checkpoint
+    from recollect import checkpoint, registry
     from recollect.data.sources import load
 
     started = time.monotonic()
     ratings = load("planted/tiny")
-    model = catalogue.make("autorec", hidden=8, reg=1.0, epochs=5).fit(ratings)
+    model = registry.make("autorec", hidden=8, reg=1.0, epochs=5).fit(ratings)
     with tempfile.TemporaryDirectory() as folder:
         again = checkpoint.load(checkpoint.save(model, Path(folder) / "model"))
     if not (again.predict(ratings.user, ratings.item) == model.predict(ratings.user, ratings.item)).all():

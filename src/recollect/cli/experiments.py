@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from recollect.cli.fit import Threads
-from recollect.cli.show import Answer, Screen, memory, seconds, table
+from recollect.cli.output.screen import Answer, Screen, memory, seconds, table
 from recollect.errors import SettingError
 
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="NAME", show_default=False,

@@ -10,8 +10,8 @@ import polars as pl
 import typer
 from rich.console import RenderableType
 
-from recollect.cli.show import Answer, Screen, facts, table
-from recollect.cli.sources import RunFolder
+from recollect.cli.options.source import RunFolder
+from recollect.cli.output.screen import Answer, Screen, facts, table
 from recollect.errors import DataError, SettingError
 
 PHRASE, ITEM = "A phrase", "An item and a user"

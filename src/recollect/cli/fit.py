@@ -15,10 +15,10 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from recollect.cli.show import Answer, Screen, as_json, facts, memory, seconds, settings_of, table
-from recollect.cli.sources import Columns, Seed, Source, is_split, parts_from, ratings_from
-from recollect.cli.texts import Texts
-from recollect.cli.watching import Watching
+from recollect.cli.options.plotting import Watching
+from recollect.cli.options.source import Columns, Seed, Source, is_split, parts_from, ratings_from
+from recollect.cli.options.texts import Texts
+from recollect.cli.output.screen import Answer, Screen, as_json, facts, memory, seconds, settings_of, table
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 
@@ -32,13 +32,13 @@ Device = Annotated[str, typer.Option(help="Where to fit: cpu, cuda, cuda:1.")]
 def models(screen: Screen,
            name: Annotated[str | None, typer.Argument(help="One model, to see its settings.")] = None) -> Answer:
     """List the models; with a name, the settings of one."""
-    from recollect import catalogue
+    from recollect import registry
 
     if name is None:
-        found = [_about(each) for each in catalogue.names()]
+        found = [_about(each) for each in registry.model_names()]
         rows = [tuple(each.values()) for each in found]
         return Answer({"models": found}, [table(("name", "what it is", "source"), rows)])
-    about, settings = _about(name), _settings(catalogue.find(name))
+    about, settings = _about(name), _settings(registry.find(name))
     shown = table(("setting", "type", "default", "meaning"),
                   [(s["name"], s["type"], json.dumps(s["default"]), s["meaning"]) for s in settings])
     return Answer({**about, "settings": settings}, [facts(about), "", shown])
@@ -46,9 +46,9 @@ def models(screen: Screen,
 
 def _about(name: str) -> dict[str, str]:
     """What the head of the model's file says of it."""
-    from recollect import catalogue
+    from recollect import registry
 
-    text = inspect.getdoc(inspect.getmodule(catalogue.find(name))) or ""
+    text = inspect.getdoc(inspect.getmodule(registry.find(name))) or ""
     source = re.search(r"^Source:\s*(.*?)(?:^\w+:|\n\n|\Z)", text, re.MULTILINE | re.DOTALL)
     return {"name": name, "what it is": text.partition("\n")[0].partition(": ")[2] or text.partition("\n")[0],
             "source": " ".join(source[1].split()) if source else ""}
@@ -88,10 +88,10 @@ def train(screen: Screen, source: Source, columns: Columns, texts: Texts, watchi
           memory_check: Annotated[bool, typer.Option("--memory-check/--no-memory-check",
                                                      help="Refuse a fit for which the memory will not do.")] = True) -> Answer:
     """Fit a model and keep it in a folder. Ctrl-C stops after the epoch; --resume takes it up again."""
-    from recollect import catalogue, checkpoint
+    from recollect import checkpoint, registry
     from recollect.run import Run
 
-    recipe = catalogue.make(model, **settings_of(settings or ()))
+    recipe = registry.make(model, **settings_of(settings or ()))
     texts.read_as()      # refused before the work
     run = Run(seed=seed, threads=threads or Run().threads, device=device, precision=precision, folder=out, resume=resume,
               memory_check=memory_check)
@@ -102,7 +102,7 @@ def train(screen: Screen, source: Source, columns: Columns, texts: Texts, watchi
     expected = _expected(recipe, parts)
     screen.say(*_header(recipe, parts, out, expected))
     try:
-        with screen.epochs(catalogue.settings(recipe).get("epochs", 1), drawn=watching.curve is not False) as watch:
+        with screen.epochs(registry.settings(recipe).get("epochs", 1), drawn=watching.curve is not False) as watch:
             recipe.fit(parts.train, parts.valid, dataclasses.replace(run, watchers=(watch,), net_watchers=boards))
     except KeyboardInterrupt as stopped:
         raise KeyboardInterrupt(_how_to_resume(out, str(stopped))) from None
@@ -115,7 +115,7 @@ def train(screen: Screen, source: Source, columns: Columns, texts: Texts, watchi
 
 def parts_of(source: str, columns: Columns, texts: Texts, *, valid: float | None, test: float, seed: int) -> Parts:
     """The ratings cut at random as asked; the parts that are there already, for a folder of a split or of stored ratings."""
-    from recollect.data.stored import is_stored, open_stored
+    from recollect.data.on_disk.stored_ratings import is_stored, open_stored
 
     if not is_stored(source) and not is_split(Path(source)):
         return cut(texts.taken(ratings_from(source, columns)), valid=0.05 if valid is None else valid, test=test, seed=seed)
@@ -130,7 +130,7 @@ def parts_of(source: str, columns: Columns, texts: Texts, *, valid: float | None
 
 def cut(ratings: Ratings, *, valid: float, test: float, seed: int) -> Parts:
     """A random split; `test` or `valid` may be 0."""
-    from recollect.data.split import random_split
+    from recollect.data.splitting import random_split
 
     if test:
         return Parts(*random_split(ratings, test=test, valid=valid, seed=seed))
@@ -186,8 +186,8 @@ def _broke_down(stopped: str | None) -> list[RenderableType]:
 
 def _expected(recipe: Any, parts: Parts) -> dict[str, float | None]:
     """What the fit will take of memory at most, and what there is, in megabytes."""
-    from recollect.memory import MB, Shape
-    from recollect.room import room
+    from recollect.memory_estimate import MB, Shape
+    from recollect.system.available_memory import room
 
     there = room()
     return {"predicted_memory_mb": recipe.memory(Shape.of(parts.train, parts.valid)).peak / MB,
@@ -195,7 +195,7 @@ def _expected(recipe: Any, parts: Parts) -> dict[str, float | None]:
 
 
 def _header(recipe: Any, parts: Parts, out: Path, expected: dict[str, float | None]) -> list[str]:
-    from recollect import catalogue
+    from recollect import registry
 
     whole = parts.train
     nothing = whole.count("item") == 0
@@ -206,7 +206,7 @@ def _header(recipe: Any, parts: Parts, out: Path, expected: dict[str, float | No
     what = "event" if whole.implicit else "rating"
     cold = "the score 0" if recipe.output == "scores" else (
         "the training mean" if recipe.cold == "mean" else f"{sum(whole.scale) / 2:g}, the middle of the scale")
-    settings, usual = catalogue.settings(recipe), catalogue.settings(type(recipe))
+    settings, usual = registry.settings(recipe), registry.settings(type(recipe))
     changed = {k: v for k, v in settings.items() if v != usual[k]}
     return [
         f"{type(recipe).__name__} on {_name(parts)}: {whole.n_users:,} users × {whole.n_items:,} "
@@ -237,12 +237,12 @@ def _how_to_resume(out: Path, told: str) -> str:
 
 
 def _result(recipe: Any, parts: Parts, out: Path) -> dict[str, Any]:
-    from recollect import catalogue
+    from recollect import registry
     from recollect.run import peak_memory_mb
 
     history = recipe.history_
     learned = dict(history.column(history.train_name))
-    return {"out": out, "model": catalogue.name_of(recipe), "settings": catalogue.settings(recipe),
+    return {"out": out, "model": registry.name_of(recipe), "settings": registry.settings(recipe),
             "seed": recipe.seed_, "data": parts.train.name, "fingerprint": parts.train.fingerprint,
             "scale": parts.train.scale, "users": parts.train.n_users, "items": parts.train.n_items,
             "train_ratings": len(parts.train), "valid_ratings": None if parts.valid is None else len(parts.valid),
@@ -255,7 +255,7 @@ def _result(recipe: Any, parts: Parts, out: Path) -> dict[str, Any]:
 
 def _tested(recipe: Any, test: Ratings, out: Path) -> dict[str, Any]:
     """The errors on the test ratings, or how the test events are ranked; they are kept beside the model in scores.json."""
-    from recollect.evaluation.protocol import full_ranking, held_out
+    from recollect.evaluation.protocols import full_ranking, held_out
 
     found: dict[str, Any]
     if recipe.output == "scores":

@@ -16,7 +16,7 @@ from typing import Any
 
 import typer
 
-from recollect.cli.show import Answer, Screen
+from recollect.cli.output.screen import Answer, Screen
 from recollect.errors import RecollectError
 
 Verb = Callable[..., Answer]

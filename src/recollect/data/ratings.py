@@ -18,8 +18,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Float64, Int32, Int64
 
-from recollect.data.corpus import Corpus
-from recollect.data.rows import AnyRows, Rows
+from recollect.data.sparse_rows import AnyRows, Rows
+from recollect.data.text.corpus import Corpus
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
 from recollect.errors import DataError
 

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from jaxtyping import Bool, Int32, Int64
 from scipy import sparse
 
-from recollect.data import columns as roles
-from recollect.data.lines import opened, text_file
+from recollect.data.parsing import columns as roles
+from recollect.data.parsing.lines import opened, text_file
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
 from recollect.errors import DataError, SettingError
@@ -52,7 +52,7 @@ def read(path: str | Path, *, user: Column = None, item: Column = None, rating: 
     names the line.
     """
     asked = {"user": user, "item": item, "rating": rating, "time": time}
-    intake = Intake(scale, time_asked=time is not None, implicit=implicit)
+    intake = RatingsBuilder(scale, time_asked=time is not None, implicit=implicit)
     for frame, where in frames(path, asked, header=header, separator=separator, implicit=implicit):
         intake.add(frame, where)
     return intake.ratings(name or name_of(path), str(path))
@@ -123,7 +123,7 @@ def from_frame(table: Any, *, user: Column = None, item: Column = None, rating: 
     else:
         raise DataError(f"A {type(table).__name__} is no table that speaks Arrow; pass a pandas or Polars frame, a "
                         "DuckDB relation or an Arrow table, or use from_tuples or from_scipy.")
-    intake = Intake(scale, time_asked=time is not None, implicit=implicit)
+    intake = RatingsBuilder(scale, time_asked=time is not None, implicit=implicit)
     intake.add(columns, lambda row: f"Row {row} of the table")
     return intake.ratings(name, "the table")
 
@@ -159,7 +159,7 @@ def from_tuples(rows: Iterable[Sequence[object]], *, scale: Sequence[int | float
     columns = dict(zip(places, zip(*rows, strict=True), strict=False))
     table = {role: as_text(column) if role in ("user", "item") else pl.Series(column, strict=False)
              for role, column in columns.items()}
-    intake = Intake(scale, time_asked=True, implicit=implicit)
+    intake = RatingsBuilder(scale, time_asked=True, implicit=implicit)
     intake.add(pl.DataFrame(table), lambda row: f"Tuple {row}")
     return intake.ratings(name, "the list")
 
@@ -189,7 +189,7 @@ def from_scipy(matrix: Any, *, user_ids: Iterable[object] | None = None, item_id
     return _assemble(user, item, value, None, users, items, scale=scale, implicit=implicit, name=name, notes=())
 
 
-class Intake:
+class RatingsBuilder:
     """Ratings on their way in, a block at a time; keeps row numbers of ids, 20 bytes a rating."""
 
     def __init__(self, scale: Sequence[int | float] | None, *, time_asked: bool, implicit: bool = False) -> None:

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recollect import catalogue
+from recollect import registry
 from recollect.data import sources
 from recollect.data.sources import netflix
-from recollect.data.split import find
+from recollect.data.splitting import find
 from recollect.errors import SettingError, unknown
-from recollect.evaluation.protocol import RATING
+from recollect.evaluation.protocols import RATING
 from recollect.experiment.spec import (
     PUBLISHED,
     RECORDS,
@@ -256,7 +256,7 @@ def resolve_settings(model: str, stated: Raw) -> Raw:
 
     Raises: SettingError for a model or setting that does not exist, or a value it cannot take.
     """
-    return catalogue.settings(catalogue.make(model, **stated))
+    return registry.settings(registry.make(model, **stated))
 
 
 # --- claims and checks ----------------------------------------------------------------------------

@@ -5,11 +5,10 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-from recollect.data import fetch, sources
-from recollect.data.parts import Split
+from recollect.data import download, sources
 from recollect.data.ratings import Ratings
 from recollect.data.sources import amazon, citeulike, movielens, netflix
-from recollect.data.split import find, random_split
+from recollect.data.splitting import Split, find, random_split
 from recollect.experiment.spec import PUBLISHED, Part, SplitSpec
 from recollect.experiment.texts import with_texts_of
 
@@ -30,7 +29,7 @@ def missing(name: str) -> str | None:
     if Path(name).exists():
         return None
     family, _, variant = name.partition("/")
-    homes = fetch.homes()
+    homes = download.homes()
     if family == "netflix":
         folders = [home / folder for home in homes for folder in netflix.FOLDERS]
         if any(netflix.is_folder(folder) for folder in folders):

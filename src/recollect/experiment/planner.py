@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from recollect import catalogue
+from recollect import registry
 from recollect.data.ratings import Ratings
 from recollect.experiment.part_data import load_part, reason_missing
 from recollect.experiment.results import Job, Results, is_done, job_of
 from recollect.experiment.spec import PUBLISHED, Experiment, Part, RunSpec, SplitSpec, Table
-from recollect.memory import Shape
+from recollect.memory_estimate import Shape
 
 DataFacts = dict[str, dict[str, Any]]  # by the name of the data: as in data.json
 
@@ -176,7 +176,7 @@ def _predict_memory(job: Job, facts: dict[str, Any]) -> int:
         n_valid=n_ratings // 20,
         timed=facts["timed"],
     )
-    return catalogue.make(job.model, **job.settings).memory(shape).peak
+    return registry.make(job.model, **job.settings).memory(shape).peak
 
 
 def processes_that_fit(needs: Sequence[int], *, cores: int, available: int | None) -> int:

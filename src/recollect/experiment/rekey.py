@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from recollect import registry
 from recollect.errors import SettingError
 from recollect.experiment.carried import FILE
 from recollect.experiment.results import Job, read_json, write_json
+from recollect.settings import former_names
 
 JOB_FIELDS = ("fingerprint", "split", "model", "settings", "seed")
 
 
-def rekey(folder: Path, renames: Mapping[str, str]) -> dict[str, str]:
+def rekey(folder: Path, renames: Mapping[str, str] | None = None) -> dict[str, str]:
     """Rename settings in every record of a folder, and file each record under its new key.
 
     The figures are not touched. Rows that were carried over get the new names too.
@@ -21,7 +23,7 @@ def rekey(folder: Path, renames: Mapping[str, str]) -> dict[str, str]:
     Args:
         folder: a folder of records.
         renames: new names by old ones; "svdpp.reg_implied" is a setting of that model alone,
-            "look_every" that of every model.
+            "look_every" that of every model (default: the former names that the models declare).
 
     Returns: the new key of each record by its old one, for those that changed.
     Raises: SettingError, before anything is written, if two settings would have one name.
@@ -54,7 +56,7 @@ def _move_record(path: Path, key: str, record: dict[str, Any]) -> None:
 
 
 def _rename_carried(
-    carried: dict[str, Any] | None, renames: Mapping[str, str]
+    carried: dict[str, Any] | None, renames: Mapping[str, str] | None
 ) -> dict[str, Any] | None:
     if carried is None:
         return None
@@ -64,7 +66,11 @@ def _rename_carried(
     return {**carried, "rows": rows}
 
 
-def _rename(model: str, settings: dict[str, Any], renames: Mapping[str, str]) -> dict[str, Any]:
+def _rename(
+    model: str, settings: dict[str, Any], renames: Mapping[str, str] | None
+) -> dict[str, Any]:
+    if renames is None:
+        renames = former_names(registry.find(model))
     renamed = {}
     for name, value in settings.items():
         new = renames.get(f"{model}.{name}", renames.get(name, name))

@@ -27,7 +27,7 @@ from numpy import ndarray
 
 from recollect.errors import CheckpointError
 from recollect.experiment.spec import RunSpec, SplitSpec
-from recollect.files import checksum, replacing
+from recollect.system.atomic_files import checksum, replacing
 
 FORMAT = 2
 SOURCE = Path(__file__).parents[1]

@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from recollect import catalogue, jobs
+from recollect import registry
 from recollect.data.ratings import Ratings
 from recollect.errors import RecollectError, TrainingError
-from recollect.evaluation.protocol import RATING, Scores, held_out, new_users
+from recollect.evaluation.protocols import RATING, Scores, held_out, new_users
 from recollect.experiment.part_data import split_part
 from recollect.experiment.planner import Task, available_cores, processes_that_fit
 from recollect.experiment.results import Record, UserSums, made_by
 from recollect.model import Model
-from recollect.room import room
 from recollect.run import Run, peak_memory_mb
+from recollect.system.available_memory import room
+from recollect.system.processes import each as each_in_process
 
 CURVE_DIGITS = 6  # significant ones: enough to draw and to compare epochs
 
@@ -48,7 +49,7 @@ def run_tasks(
     remaining = deque(replace(task, threads=threads) for task in tasks)
     begun = datetime.now(UTC)
     while remaining:
-        records = jobs.each(run_task, list(remaining), processes=processes)
+        records = each_in_process(run_task, list(remaining), processes=processes)
         try:
             for record in records:
                 yield remaining.popleft(), record
@@ -119,7 +120,7 @@ def _end_with_parent() -> None:
 def _measure(task: Task) -> tuple[dict[str, Any], Scores]:
     """Fit, then score the test ratings once."""
     split = split_part(task.part, task.split)
-    model = catalogue.make(task.job.model, **task.job.settings)
+    model = registry.make(task.job.model, **task.job.settings)
     model.fit(split.train, split.valid, Run(seed=task.job.seed, threads=task.threads))
     scores = new_users(model, split) if split.given is not None else held_out(model, split.test)
     history = model.history_

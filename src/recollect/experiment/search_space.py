@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recollect import catalogue
+from recollect import registry
 from recollect.errors import SettingError
 from recollect.experiment.parse import check_data, check_split
 from recollect.experiment.spec import Part
@@ -17,7 +17,7 @@ from recollect.experiment.toml_file import (
     refuse_unknown_keys,
     require_keys,
 )
-from recollect.files import checksum
+from recollect.system.atomic_files import checksum
 
 # Every other key is a setting that stays as it is.
 FILE_KEYS = {"data", "split", "model", "metric", "seed", "trials", "minutes", "search", *TEXT_KEYS}
@@ -95,7 +95,7 @@ def _check_search(space: Space) -> None:
             _check_bounds(bounds)
     for end in (0, -1):
         values = {name: _end(bounds, end) for name, bounds in space.search.items()}
-        catalogue.make(space.model, **{**space.settings, **values})
+        registry.make(space.model, **{**space.settings, **values})
 
 
 def _check_bounds(bounds: Any) -> None:

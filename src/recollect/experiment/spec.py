@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from recollect import catalogue
+from recollect import registry
 from recollect.errors import unknown
 from recollect.experiment.texts import Texts
 
@@ -94,7 +94,7 @@ class RunSpec:
         """The settings that differ from the model's defaults; empty without a model."""
         if self.model is None:
             return {}
-        fields = dataclasses.fields(catalogue.find(self.model))
+        fields = dataclasses.fields(registry.find(self.model))
         defaults = {setting.name: setting.default for setting in fields}
         return {key: value for key, value in self.settings.items() if value != defaults[key]}
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recollect.data import fetch, sources
+from recollect.data import download, sources
 from recollect.data.ratings import Ratings
-from recollect.data.texts import with_texts
-from recollect.data.vectors import SENTENCES
-from recollect.data.words import Reading, reading_of
+from recollect.data.text.tokenizer import Tokenizer, tokenizer_of
+from recollect.data.text.word_vectors import SENTENCES
+from recollect.data.with_texts import with_texts
 from recollect.errors import DataError, SettingError
 
 TEXT_KEYS = {"text", "vectors", "reading", "join"}  # keys of a part
@@ -28,9 +28,9 @@ class Texts:
     changed: dict[str, Any] = field(default_factory=dict)  # fields of the reading, not defaults
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> Tokenizer:
         """How a document becomes words."""
-        return reading_of(self.changed)
+        return tokenizer_of(self.changed)
 
     def __str__(self) -> str:
         options = {"vectors": self.vectors, "join": self.join or None, **self.changed}
@@ -84,7 +84,7 @@ def read_texts(raw: Mapping[str, Any]) -> Texts | None:
             f'{keys} without text; name the file of the documents, such as text = "plot.item".'
         )
     reading = dict(raw.get("reading", {}))
-    reading_of(reading)  # refuses fields that do not exist
+    tokenizer_of(reading)  # refuses fields that do not exist
     return Texts(raw["text"], raw.get("vectors"), raw.get("join", False), reading)
 
 
@@ -98,7 +98,7 @@ def find_file(name: str, data: str) -> Path | None:
 
     None if it is nowhere.
     """
-    homes = fetch.homes()
+    homes = download.homes()
     folders = [Path(), *(home / data_folder(data) for home in homes), *homes]
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 

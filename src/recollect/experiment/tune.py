@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recollect import catalogue
+from recollect import registry
 from recollect.data.ratings import Ratings
 from recollect.errors import RecollectError, SettingError, SizeError
 from recollect.experiment.part_data import split_part
@@ -181,7 +181,7 @@ def _try_candidate(
     rmse = None
     try:
         drawn = {name: _draw(candidate, name, bounds) for name, bounds in space.search.items()}
-        model = replace(catalogue.make(space.model, **{**space.settings, **drawn}), refit=False)
+        model = replace(registry.make(space.model, **{**space.settings, **drawn}), refit=False)
         errors = []
         for number, fold in enumerate(folds):
             errors.append(_judge(optuna, candidate, model, fold, threads, may_stop=number == 0))

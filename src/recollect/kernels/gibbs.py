@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int, Int64
 
-from recollect.kernels import cpu, gibbs_loops, ridge_loops
+from recollect.kernels.backends import cpu
+from recollect.kernels.compiled import gibbs, ridge
 
 Table = Float32[np.ndarray, "_ width"]
 
@@ -35,8 +36,8 @@ def draw(start: Int64[np.ndarray, " rows_and_one"], left: Int[np.ndarray, " cell
     square[:k, :k] = base
     with cpu.one_at_a_time:
         shares = _shares(start + np.arange(len(start)) * np.int64(k // 3 + 1))      # cells, and what factoring costs
-        rooms = np.zeros((len(shares) - 1, width * (width + ridge_loops.PACK + 2)), np.float32)
-        gibbs_loops.draw(start, left, right, value, lefts, rights, square.reshape(-1), _padded(pull, width),
+        rooms = np.zeros((len(shares) - 1, width * (width + ridge.PACK + 2)), np.float32)
+        gibbs.draw(start, left, right, value, lefts, rights, square.reshape(-1), _padded(pull, width),
                          _padded(noise, width), k, shares, rooms, out, bad)
     for j in np.flatnonzero(bad):
         cells = slice(start[j], start[j + 1])
@@ -60,7 +61,7 @@ def ratings(rows: tuple[Int[np.ndarray, " pairs"], ...], tables: tuple[Table, ..
     """What each triple of rows of three tables comes to."""
     out = np.empty(len(rows[0]), np.float32)
     with cpu.one_at_a_time:
-        gibbs_loops.ratings(*rows, *tables, k, _shares(np.arange(len(out) + 1)), out)
+        gibbs.ratings(*rows, *tables, k, _shares(np.arange(len(out) + 1)), out)
     return out
 
 
@@ -80,7 +81,7 @@ def draw_bag(start: Int64[np.ndarray, " rows_and_one"], holder: Int[np.ndarray, 
     square = np.bincount(row, weights=weight[holder].astype(np.float64) ** 2, minlength=len(Y)).astype(np.float32)
     precision = np.concatenate([precision, np.ones(width - k)]).astype(np.float32)
     with cpu.one_at_a_time:
-        gibbs_loops.bag(start, holder, weight, Y, left, square, precision, _padded(pull[None], width)[0], noise)
+        gibbs.bag(start, holder, weight, Y, left, square, precision, _padded(pull[None], width)[0], noise)
     return Y[:, :k], left[:, :k]
 
 

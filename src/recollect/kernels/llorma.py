@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32, Int64
 
-from recollect.kernels import cpu, llorma_loops, ridge_loops
-from recollect.kernels.descent import GROUPS, _groups
+from recollect.kernels.backends import cpu
+from recollect.kernels.compiled import llorma, ridge
+from recollect.kernels.sgd import GROUPS, _groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +56,11 @@ class Descent:
         with cpu.one_at_a_time:
             numba.set_num_threads(_threads())
             if self.together:
-                errors, n = llorma_loops.joint(self._cells, *self._ratings, w.user, w.item, *learned, *steps, np.uint64(seed),
+                errors, n = llorma.joint(self._cells, *self._ratings, w.user, w.item, *learned, *steps, np.uint64(seed),
                                                GROUPS)
             else:
                 order = np.random.default_rng(seed).permutation(len(self._ratings[0]))
-                errors, n = llorma_loops.alone(*(x[order] for x in self._ratings), w.user, w.item, w.scale, *learned, *steps)
+                errors, n = llorma.alone(*(x[order] for x in self._ratings), w.user, w.item, w.scale, *learned, *steps)
         return float(errors), float(n)
 
 
@@ -81,7 +82,7 @@ def turn(board: Board, weight_row: Float32[np.ndarray, " rows"], weight_column: 
     """The rows' factors in one local model, in place of these: a ridge regression each, every cell with its weight.
 
     λ is reg times the sum of the row's weights. Alone the model explains the values; together with the others, what these leave
-    of them, and `said` is kept up to date. A row without weight keeps its factors. See `llorma_loops.turn`.
+    of them, and `said` is kept up to date. A row without weight keeps its factors. See `llorma.turn`.
     """
     k, rows = features.shape[1], len(board.start) - 1
     width = -(-k // 32) * 32
@@ -91,8 +92,8 @@ def turn(board: Board, weight_row: Float32[np.ndarray, " rows"], weight_column: 
         work = board.start + np.arange(rows + 1) * np.int64(k // 3 + 1)        # cells, and what factoring costs
         shares = np.searchsorted(work, np.linspace(0, work[-1], 8 * threads + 1))
         shares[0], shares[-1] = 0, rows
-        rooms = np.zeros((8 * threads, width * (width + ridge_loops.PACK + 2)), np.float32)
-        llorma_loops.turn(board.start, board.column, board.value, board.share, board.said, weight_row, weight_column, wide,
+        rooms = np.zeros((8 * threads, width * (width + ridge.PACK + 2)), np.float32)
+        llorma.turn(board.start, board.column, board.value, board.share, board.said, weight_row, weight_column, wide,
                           offset, own, k, reg, together, shares, rooms, np.zeros(rows, np.bool_))
     return np.ascontiguousarray(own[:, :k])
 

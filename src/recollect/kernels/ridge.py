@@ -2,7 +2,7 @@
 
 Row j's answer minimises Σ over its cells of (value − x · f)² + reg_j ‖x − prior_j‖² + xᵀ base x, f being the features of the
 cell's column. `reference` is the definition; on a CPU in 32 bits a row's normal equations are made, factored and solved in
-the core's cache (`ridge_loops`); elsewhere rows with about as many cells are solved together.
+the core's cache (`compiled.ridge`); elsewhere rows with about as many cells are solved together.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recollect.kernels import Block, cpu, ridge_loops
+from recollect.kernels import Block
+from recollect.kernels.backends import cpu
+from recollect.kernels.compiled import ridge as loops
 
 LIKE = 1.25              # rows are solved together whose cells differ by no more than this factor
 TOGETHER = 4_000_000     # numbers gathered at once
@@ -53,8 +55,8 @@ def _compiled(block: Block, value: Tensor, features: Tensor, base: Tensor, reg: 
         work = start + np.arange(len(start)) * np.int64(k // 3 + 1)        # cells, and what factoring costs
         shares = np.searchsorted(work, np.linspace(0, work[-1], 8 * threads + 1))
         shares[0], shares[-1] = 0, block.n_rows
-        rooms = np.zeros((8 * threads, width * (width + ridge_loops.PACK + 2)), np.float32)
-        ridge_loops.ridge(start, block.column.numpy(), value.contiguous().numpy(), wide, base_wide.reshape(-1),
+        rooms = np.zeros((8 * threads, width * (width + loops.PACK + 2)), np.float32)
+        loops.ridge(start, block.column.numpy(), value.contiguous().numpy(), wide, base_wide.reshape(-1),
                           reg.numpy(), pull_wide, k, shares, rooms, out, bad)
     found = torch.from_numpy(out[:, :k].copy())
     if bad.any():

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32, Int64
 
-from recollect.kernels import cpu, svdpp_loops, timesvdpp_loops
+from recollect.kernels.backends import cpu
+from recollect.kernels.compiled import svdpp, timesvdpp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,7 @@ class Steps:
     rate: float
     reg_user: Float32[np.ndarray, " users"]
     reg_item: Float32[np.ndarray, " items"]
-    reg_implied: float      # of all the y_j of N(u) with each rating of u
+    reg_y: float      # of all the y_j of N(u) with each rating of u
     reg_offset: float
 
 
@@ -40,7 +41,7 @@ class Time:
     day_factors: bool
 
 
-class Visits:
+class SVDppArrays:
     """Ratings by user, and what is learned from them.
 
     `own`, `item` and `implied` are p, q and y, with zero columns added to a multiple of 16; `b_user` and `b_item` offsets.
@@ -73,11 +74,11 @@ class Visits:
         errors, each before its step."""
         s, time = self.steps, self._time
         static = (self._start, self._item, self._value, self.own, self.item, self.implied, self.b_user, self.b_item, s.reg_user,
-                  s.reg_item, np.float32(s.reg_implied), np.float32(s.reg_offset), np.float32(s.rate * shrink), np.uint64(seed))
+                  s.reg_item, np.float32(s.reg_y), np.float32(s.reg_offset), np.float32(s.rate * shrink), np.uint64(seed))
         if time is None:
-            return float(svdpp_loops.descend(*static))
+            return float(svdpp.descend(*static))
         steps = time.steps * np.array([shrink, 1], np.float32)
-        return float(timesvdpp_loops.descend(
+        return float(timesvdpp.descend(
             *static, time.slot, time.drift, time.bin, time.level, steps, time.day_factors, self.slope, self.b_day, self.b_bin,
             self.scale, self.scale_day, self.b_often, self.drift, self.day))
 
@@ -86,5 +87,5 @@ class Visits:
         out = np.empty_like(self.own)
         with cpu.one_at_a_time:
             numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-            svdpp_loops.implied(self._start, self._item, self.implied, out)
+            svdpp.implied(self._start, self._item, self.implied, out)
         return out + self.own

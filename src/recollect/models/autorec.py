@@ -19,14 +19,15 @@ from torch import Tensor, nn
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
-from recollect.families.row import BLOCK_RATINGS, BLOCK_ROWS, RowModel
+from recollect.families.row_model import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.kernels import Block
-from recollect.memory import Memory, Shape, of_rows
+from recollect.memory_estimate import Memory, Shape, of_rows
 from recollect.nn import BOUNDS, Binary, ObservedOutput, OntoScale, SparseInput, activation, check_share, dense_layer
 from recollect.run import Run
-from recollect.training import loop
+from recollect.settings import setting
+from recollect.training import gradient
+from recollect.training.history import History
 from recollect.training.losses import squared_error
-from recollect.training.watch import History
 
 
 class Network(nn.Module):
@@ -96,7 +97,7 @@ class AutoRec(RowModel):
     state_bits: int = 32                   # Adam only: 16 halves the memory of its moments
     history: int = 4                       # pairs that L-BFGS remembers
     patience: int | None = 4               # looks at the validation error without a gain before stopping
-    look_every: int = 5                    # epochs between looks
+    validate_every: int = setting(5, at_least=1, formerly="look_every")                    # epochs between looks
     cold: str = "middle"                   # of the scale: the paper's 3, of 1 to 5
 
     @property
@@ -133,17 +134,17 @@ class AutoRec(RowModel):
                                f"output_activation={self.output_activation!r} and lazy={self.lazy}.")
         self.plan().check()
 
-    def plan(self) -> loop.Plan:
+    def plan(self) -> gradient.Plan:
         """The training part of the settings."""
-        return loop.Plan(epochs=self.epochs, optimizer=self.optimizer, learning_rate=self.learning_rate,
+        return gradient.Plan(epochs=self.epochs, optimizer=self.optimizer, learning_rate=self.learning_rate,
                          history=self.history, batch_size=self.batch_size, patience=self.patience,
-                         look_every=self.look_every, lazy=self.lazy, state_bits=self.state_bits)
+                         validate_every=self.validate_every, lazy=self.lazy, state_bits=self.state_bits)
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """The network before learning; 2 m k + m + k numbers with one hidden layer."""
         return Network(n_users if self.side == "item" else n_items, self, self.given_.scale)
 
-    def one_fit(self, shape: Shape, run: Run) -> Memory:
+    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
         """See Model."""
         return of_rows(shape, run, side=self.side, hidden=self.layers, plan=self.plan(), block_rows=BLOCK_ROWS,
                        block_ratings=BLOCK_RATINGS)
@@ -151,9 +152,9 @@ class AutoRec(RowModel):
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimise equation 2."""
         rows = train.rows(self.side)
-        return loop.fit(self.net_, rows.less(self.middles(rows)), self.loss, run, self.plan(), penalty=self.penalty,
+        return gradient.fit(self.net_, rows.less(self.row_means(rows)), self.loss, run, self.plan(), penalty=self.penalty,
                         measure=self.validation(train, valid),
-                        belongs_to=self.identity(train, valid), column_cells=train.count(self.across))
+                        fit_key=self.fit_key(train, valid), column_cells=train.count(self.other_side))
 
     def loss(self, net: Network, rows: Block) -> tuple[Tensor, int]:
         """Σ over observed cells of (r − h(r))², and how many cells; without the mask over every cell, unknown ones as 0."""

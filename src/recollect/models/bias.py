@@ -15,12 +15,12 @@ from jaxtyping import Bool, Float32, Float64, Int
 from torch import Tensor, nn
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError, SettingError
-from recollect.memory import Memory, Shape, of_pairs
+from recollect.memory_estimate import Memory, Shape, of_pairs
 from recollect.model import PairModel
 from recollect.run import Run
-from recollect.training.watch import History
+from recollect.training.history import History
 
 
 class Offsets(nn.Module):
@@ -56,7 +56,7 @@ class Bias(PairModel):
         """Offsets of zero."""
         return Offsets(n_users, n_items)
 
-    def one_fit(self, shape: Shape, run: Run) -> Memory:
+    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
         """See Model; the offsets and what is left over of each rating are in 64 bits."""
         return of_pairs(shape, parameters=16 * (shape.n_users + shape.n_items), bytes_per_rating=40)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recollect.errors import SettingError
-from recollect.families.factor import PlainFactorModel
+from recollect.families.matrix_factorization import PlainFactorModel
+from recollect.settings import setting
 
 
 @dataclass(kw_only=True, eq=False)
@@ -28,7 +29,7 @@ class BiasedMF(PlainFactorModel):
     decay: float = 0.93
     epochs: int = 60
     patience: int | None = 2
-    look_every: int = 5
+    validate_every: int = setting(5, at_least=1, formerly="look_every")
 
     def check(self) -> None:
         """Refuse settings that cannot work."""

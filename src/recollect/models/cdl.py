@@ -19,13 +19,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recollect.data.corpus import Corpus
 from recollect.data.ratings import Ratings
+from recollect.data.text.corpus import Corpus
 from recollect.errors import SettingError
-from recollect.families.text import TextModel
+from recollect.families.text_model import TextModel
+from recollect.families.text_prior import Encoder, TextPrior
 from recollect.kernels import Block
 from recollect.nn import Dropout, SparseInput, activation, check_share, dense_layer, glorot
-from recollect.training.text import Encoder, TextPrior
 
 
 class Autoencoder(Encoder):

@@ -18,13 +18,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from recollect.data.corpus import Corpus
 from recollect.data.ratings import Ratings
+from recollect.data.text.corpus import Corpus
 from recollect.errors import SettingError
-from recollect.families.text import TextModel
-from recollect.kernels.phrases import strongest
+from recollect.families.text_model import TextModel
+from recollect.families.text_prior import READ_AT_ONCE, Encoder, TextPrior
+from recollect.kernels.convolution import strongest
 from recollect.nn import check_share
-from recollect.training.text import READ_AT_ONCE, Encoder, TextPrior
 
 SMALLER = 20     # pre-trained vectors are divided by this, as in the authors' code
 

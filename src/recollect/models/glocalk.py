@@ -22,14 +22,14 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError
-from recollect.families.kernel import KernelModel
-from recollect.families.row import Part
+from recollect.families.kernel_autoencoder import KernelAutoencoderModel
+from recollect.families.row_model import Part
 from recollect.kernels import Block
 from recollect.nn import KernelAutoencoder, KernelLayer
 from recollect.run import Run
-from recollect.training.watch import History
+from recollect.training.history import History
 
 SIZE = 3     # of the global kernel, rows and columns
 DENSE = 6    # items × users matrices that a step holds: ratings, convolution, what of it is seen, and gradients
@@ -85,7 +85,7 @@ class Network(nn.Module):
 
 
 @dataclass(kw_only=True, eq=False)
-class GLocalK(KernelModel):
+class GLocalK(KernelAutoencoderModel):
     """A kernelized autoencoder on item rows, trained on the ratings and then on a convolution of them."""
 
     dense = DENSE

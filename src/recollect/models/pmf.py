@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recollect.families.factor import PlainFactorModel
+from recollect.families.matrix_factorization import PlainFactorModel
 
 
 @dataclass(kw_only=True, eq=False)

@@ -15,11 +15,11 @@ from jaxtyping import Float32, Int
 from torch import Tensor, nn
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError
 from recollect.model import PairModel
 from recollect.run import Run
-from recollect.training.watch import History
+from recollect.training.history import History
 
 
 class Shares(nn.Module):

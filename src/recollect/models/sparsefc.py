@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from torch import nn
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.families.kernel import KernelModel
+from recollect.families.kernel_autoencoder import KernelAutoencoderModel
 from recollect.nn import KernelAutoencoder
 from recollect.run import Run
-from recollect.training.watch import History
+from recollect.training.history import History
 
 
 @dataclass(kw_only=True, eq=False)
-class SparseFC(KernelModel):
+class SparseFC(KernelAutoencoderModel):
     """A kernelized autoencoder on item rows (or user rows)."""
 
     def build(self, n_users: int, n_items: int) -> nn.Module:

@@ -4,16 +4,16 @@ Source: Koren. "Factorization Meets the Neighborhood: a Multifaceted Collaborati
 Differs: a user's ratings are visited together, the users in random order; the steps are the paper's, but the y_j get all of
 theirs when the user is done (see `kernels.svdpp_loops`). p, q and y have a λ each, and those of p and q grow slower than the
 ratings (`reg_power`). N(u) are the items rated in train. The paper's steps (gamma .007, lambda_6 .005, lambda_7 .015) are
-`SVDpp(learning_rate=0.007, decay=0.9, reg_offset=0.005, reg_user=0.015, reg_item=0.015, reg_implied=0.015, reg_power=1.0)`.
+`SVDpp(learning_rate=0.007, decay=0.9, reg_offset=0.005, reg_user=0.015, reg_item=0.015, reg_y=0.015, reg_power=1.0)`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from recollect.families.taste import TasteModel
+from recollect.families.svdpp import SVDppModel
 
 
 @dataclass(kw_only=True, eq=False)
-class SVDpp(TasteModel):
+class SVDpp(SVDppModel):
     """mu + b_u + b_i + q_i · (p_u + |N(u)|^-1/2 Σ y_j), equation 15."""

@@ -17,19 +17,19 @@ import torch
 from jaxtyping import Float32, Int, Int64
 from torch import Tensor, nn
 
-from recollect.data.days import SECONDS, Days
+from recollect.data.calendar import SECONDS, Days
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
-from recollect.families.taste import TasteModel, Tastes
+from recollect.families.svdpp import SVDppFactors, SVDppModel
 from recollect.kernels.svdpp import Time
-from recollect.memory import Memory, Shape, of_factors
-from recollect.model import folded_pairs
+from recollect.memory_estimate import Memory, Shape, of_factors
+from recollect.model import predict_new_users
 from recollect.run import Run
 
 BASE, LEVELS = 6.76, 8     # a day with so many ratings to the power n is of level n
 
 
-class Moments:
+class RatingTimes:
     """When the ratings of some pairs are given."""
 
     def __init__(self, days: Days, user: np.ndarray, day: np.ndarray, *, bins: int, power: float, device: torch.device) -> None:
@@ -39,8 +39,8 @@ class Moments:
             torch.as_tensor(x, device=device) for x in (slot, days.drift(user, day, power=power), days.bin(day, n=bins), level))
 
 
-class TimedTastes(Tastes):
-    """The network: Tastes, and what changes of each. Without a moment it is static."""
+class TimeSVDppFactors(SVDppFactors):
+    """The network: SVDppFactors, and what changes of each. Without a moment it is static."""
 
     def __init__(self, n_users: int, n_items: int, k: int, *, slots: int, bins: int, day_factors: bool) -> None:
         super().__init__(n_users, n_items, k)
@@ -54,7 +54,7 @@ class TimedTastes(Tastes):
         self.day = nn.Buffer(torch.zeros(slots if day_factors else 0, k))     # p_uk,t
 
     def places(self) -> dict[str, Tensor]:
-        """See Tastes."""
+        """See SVDppFactors."""
         names = ("slope", "b_day", "b_bin", "scale", "scale_day", "b_often", "drift", "day")
         return super().places() | {name: getattr(self, name) for name in names}
 
@@ -83,7 +83,7 @@ class TimedTastes(Tastes):
 
 
 @dataclass(kw_only=True, eq=False)
-class TimeSVDpp(TasteModel):
+class TimeSVDpp(SVDppModel):
     """mu + b_u(t) + b_i(t) c_u(t) + q_i · (p_u(t) + |N(u)|^-1/2 Σ y_j), equations 10 and 14."""
 
     bins: int = 30                 # parts of the time in which an item's offset differs
@@ -129,18 +129,18 @@ class TimeSVDpp(TasteModel):
     def _forget(self) -> None:
         self.__dict__.pop("days_", None)
 
-    def empty(self, n_users: int, n_items: int) -> Tastes:
-        """See TasteModel."""
-        return TimedTastes(n_users, n_items, self.factors, slots=len(self.days) + 1, bins=self.bins, day_factors=self.day_factors)
+    def empty(self, n_users: int, n_items: int) -> SVDppFactors:
+        """See SVDppModel."""
+        return TimeSVDppFactors(n_users, n_items, self.factors, slots=len(self.days) + 1, bins=self.bins, day_factors=self.day_factors)
 
-    def one_fit(self, shape: Shape, run: Run) -> Memory:
+    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
         """See Model; there may be as many days as ratings."""
         slots = shape.n_train * (self.factors + 2 if self.day_factors else 2)
         return of_factors(shape, numbers=(3 * self.factors + 4) * (shape.n_users + shape.n_items) + slots
                           + (self.bins + LEVELS) * shape.n_items)
 
     def time(self, train: Ratings) -> Time:
-        """See TasteModel."""
+        """See SVDppModel."""
         days, steps = self.days, np.array(list(self.pairs_of_steps().values()), np.float32)
         assert train.time is not None
         steps[5, 0] *= self.frequency
@@ -152,9 +152,9 @@ class TimeSVDpp(TasteModel):
 
     # --- predicting -----------------------------------------------------------------------------------------------
 
-    def moments(self, user: Int[np.ndarray, " pairs"], day: Int[np.ndarray, " pairs"]) -> Moments:
+    def moments(self, user: Int[np.ndarray, " pairs"], day: Int[np.ndarray, " pairs"]) -> RatingTimes:
         """What the network needs to know of the days."""
-        return Moments(self.days, user, day, bins=self.bins, power=self.drift_power, device=self.net_.user.device)
+        return RatingTimes(self.days, user, day, bins=self.bins, power=self.drift_power, device=self.net_.user.device)
 
     def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
               ) -> Float32[np.ndarray, " pairs"]:
@@ -170,7 +170,7 @@ class TimeSVDpp(TasteModel):
         at, device = self.moments(user[~new], times[~new] // SECONDS), self.net_.user.device
         places = (torch.as_tensor(x[~new], device=device) for x in (user, item))
         out[~new] = self.net_.at(*places, at).cpu().numpy()
-        out[new] = folded_pairs(self, user[new], item[new], given)
+        out[new] = predict_new_users(self, user[new], item[new], given)
         return out
 
     @torch.no_grad()

@@ -11,9 +11,9 @@ from typing import Any
 
 from recollect.evaluation.significance import Interval
 from recollect.experiment.spec import format_setting
-from recollect.files import replacing
 from recollect.report.tables import ResultRow, ResultTable
 from recollect.report.training_curve import check
+from recollect.system.atomic_files import replacing
 
 COLORS = (
     "#c2410c",

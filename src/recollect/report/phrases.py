@@ -107,7 +107,7 @@ def _legend(picture: Any, colours: Any, height: float) -> None:
 
 
 def _saved(picture: Any, path: str | Path) -> Path:
-    from recollect.files import replacing
+    from recollect.system.atomic_files import replacing
 
     path = Path(path)
     with replacing(path) as fresh:

@@ -10,9 +10,9 @@ from typing import Any
 
 from recollect.errors import SettingError
 from recollect.evaluation.significance import Interval
-from recollect.files import replacing
 from recollect.report import figures
 from recollect.report.tables import Report, ResultRow, ResultTable
+from recollect.system.atomic_files import replacing
 
 FigureKey = tuple[str, str, str]  # experiment, table, part
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from recollect.errors import SettingError
-from recollect.files import replacing
-from recollect.training.watch import History
+from recollect.system.atomic_files import replacing
+from recollect.training.history import History
 
 ENDINGS = (".png", ".svg", ".pdf")
 TRAIN_COLOR = "#8a8f98"

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recollect.data.ratings import Ratings
-from recollect.data.rows import Rows
+from recollect.data.sparse_rows import Rows
 from recollect.kernels import Block, observed
 from recollect.kernels.ridge import ridge
 from recollect.nn import Factors
@@ -24,7 +24,7 @@ from recollect.nn import Factors
 class Prior(Protocol):
     """What the items' factors are pulled towards."""
 
-    def says(self) -> Float[Tensor, "items k"]:
+    def mean(self) -> Float[Tensor, "items k"]:
         """What it says of each item now."""
 
     def learn(self, item: Float[Tensor, "items k"], weight: Float[Tensor, " items"]) -> dict[str, float]:
@@ -33,11 +33,11 @@ class Prior(Protocol):
     def state(self) -> dict[str, Any]:
         """What a snapshot keeps of it beside the network."""
 
-    def take_up(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         """Go on from that state."""
 
 
-class Alternate:
+class ALS:
     """Users, items, and what the prior says of them, in turn. A Learner (see `epochs`).
 
     Minimises Σ w (r − r̂)² + Σ reg_user ‖U_u‖² + Σ reg_item ‖V_i − θ_i‖²: w = 1 for what is observed and `absent` for every other
@@ -52,7 +52,7 @@ class Alternate:
         self.reg_user, self.reg_item = reg_user.to(self.device), reg_item.to(self.device)
         self.rated = torch.as_tensor(train.count("item") > 0, device=self.device)
         self.weight = (torch.ones_like(self.reg_item) if weight is None else weight.to(self.device)) * self.rated
-        self.theta = torch.zeros_like(net.item) if prior is None else prior.says()
+        self.theta = torch.zeros_like(net.item) if prior is None else prior.mean()
         if prior is not None:
             net.item.copy_(self.theta)
 
@@ -70,7 +70,7 @@ class Alternate:
         figures = {"epoch": float(number)} | self._figures()
         if self.prior is not None:
             figures |= self.prior.learn(net.item, self.weight)
-            self.theta = self.prior.says()
+            self.theta = self.prior.mean()
             net.item[~self.rated] = self.theta[~self.rated]
         return figures
 
@@ -103,11 +103,11 @@ class Alternate:
         """See Learner."""
         return {"theta": self.theta, "prior": self.prior.state() if self.prior else {}}
 
-    def take_up(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         """See Learner."""
         self.theta = state["theta"].to(self.device)
         if self.prior is not None:
-            self.prior.take_up(state["prior"])
+            self.prior.load_state(state["prior"])
 
 
 def _square(x: Tensor) -> float:

@@ -19,22 +19,22 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recollect.errors import TrainingError
-from recollect.files import replacing
+from recollect.system.atomic_files import replacing
 
 VERSION = 4
 
 
-def write(folder: Path, state: dict[str, Any], *, belongs_to: dict[str, Any]) -> None:
+def write(folder: Path, state: dict[str, Any], *, fit_key: dict[str, Any]) -> None:
     """Write the state (a tree of dicts, lists, numbers, texts and tensors) in place of an earlier one."""
     tensors: dict[str, Tensor] = {}
     tree = _pack(state, tensors)
     with replacing(folder) as fresh:
         fresh.mkdir()
         save_file(tensors, fresh / "tensors.safetensors")
-        (fresh / "state.json").write_text(json.dumps({"version": VERSION, "belongs_to": belongs_to, "state": tree}))
+        (fresh / "state.json").write_text(json.dumps({"version": VERSION, "fit_key": fit_key, "state": tree}))
 
 
-def read(folder: Path, *, belongs_to: dict[str, Any]) -> dict[str, Any] | None:
+def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:
     """The state written last, or None if there is none.
 
     Raises: TrainingError if it belongs to another fit, or cannot be read.
@@ -46,15 +46,15 @@ def read(folder: Path, *, belongs_to: dict[str, Any]) -> dict[str, Any] | None:
     try:
         found = json.loads((folder / "state.json").read_text())
         tensors = load_file(folder / "tensors.safetensors")
-        version, owner, tree = found["version"], found["belongs_to"], found["state"]
+        version, owner, tree = found["version"], found["fit_key"], found["state"]
     except Exception as problem:
         raise TrainingError(f"The snapshot in {folder} cannot be read ({problem}); remove the folder and fit anew.") from problem
     if version != VERSION:
         raise TrainingError(f"The snapshot in {folder} has version {version}, this program writes {VERSION}; fit anew.")
-    belongs_to = json.loads(json.dumps(belongs_to))
-    if owner != belongs_to:
-        changed = sorted(k for k in owner.keys() | belongs_to.keys() if owner.get(k) != belongs_to.get(k))
-        was = ", ".join(f"{k} was {owner.get(k)!r} and is {belongs_to.get(k)!r}" for k in changed)
+    fit_key = json.loads(json.dumps(fit_key))
+    if owner != fit_key:
+        changed = sorted(k for k in owner.keys() | fit_key.keys() if owner.get(k) != fit_key.get(k))
+        was = ", ".join(f"{k} was {owner.get(k)!r} and is {fit_key.get(k)!r}" for k in changed)
         raise TrainingError(f"The snapshot in {folder} belongs to another fit: {was}. Use the settings and data it was "
                             "made with, another folder, or start without resuming.")
     return _unpack(tree, tensors)

@@ -6,9 +6,9 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-from recollect.data import prize
 from recollect.data.ratings import Ratings
 from recollect.data.read import read
+from recollect.data.sources.netflix import prize_files
 from recollect.errors import unknown
 
 
@@ -20,7 +20,7 @@ def load(name: str | Path, folder: str | Path | None = None) -> Ratings:
 
     Raises: SettingError for a name that does not exist; FetchError if a download fails; DataError if data are damaged.
     """
-    if prize.find(Path(name)) is not None:
+    if prize_files.find(Path(name)) is not None:
         return importlib.import_module(f"{__name__}.netflix").read(name)
     family, _, variant = str(name).partition("/")
     if Path(name).is_file() or (family not in families() and (Path(name).exists() or Path(name).suffix)):

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from recollect.data import fetch
-from recollect.data.lines import blocks
+from recollect.data import download
+from recollect.data.parsing.lines import blocks
 from recollect.data.ratings import Ratings
-from recollect.data.read import Intake, name_of
+from recollect.data.read import RatingsBuilder, name_of
 from recollect.data.read import read as read_table
 from recollect.errors import DataError, unknown
 
@@ -80,8 +80,8 @@ def load(variant: str, folder: Path | None = None) -> Ratings:
 def find(variant: str, folder: Path | None = None) -> Path | None:
     """The file of reviews in `folder` or one of the homes, else the file of ratings; None if neither is there."""
     release = VARIANTS[variant]
-    return fetch.found(_files(release), folder) or (
-        fetch.found([f"{release.folder}/{release.ratings}"], folder) if release.ratings else None)
+    return download.found(_files(release), folder) or (
+        download.found([f"{release.folder}/{release.ratings}"], folder) if release.ratings else None)
 
 
 def _files(release: Variant) -> list[str]:
@@ -89,8 +89,8 @@ def _files(release: Variant) -> list[str]:
 
 
 def _reviews(release: Variant, folder: Path | None) -> Path:
-    there, packed = fetch.found(_files(release), folder), f"{release.reviews}.gz"
-    return there or fetch.file(f"{release.folder}/{packed}", ADDRESS.format(packed), None, folder=folder)
+    there, packed = download.found(_files(release), folder), f"{release.reviews}.gz"
+    return there or download.file(f"{release.folder}/{packed}", ADDRESS.format(packed), None, folder=folder)
 
 
 def read(path: str | Path, *, name: str | None = None) -> Ratings:
@@ -104,7 +104,7 @@ def read(path: str | Path, *, name: str | None = None) -> Ratings:
         return read_table(path, header=False, scale=SCALE, name=name)
     rows = [(line, *review[:4]) for line, review in _numbered(path)]
     table = pl.DataFrame(rows, schema=["line", "user", "item", "rating", "time"], orient="row")
-    intake = Intake(SCALE, time_asked=True)
+    intake = RatingsBuilder(SCALE, time_asked=True)
     intake.add(table.drop("line"), lambda row: f"Line {table['line'][row]} of {path}")
     return intake.ratings(name, str(path))
 

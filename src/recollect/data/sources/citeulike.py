@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64
 
-from recollect.data import fetch
-from recollect.data.corpus import Corpus
+from recollect.data import download
 from recollect.data.ratings import Ratings
+from recollect.data.text.corpus import Corpus
+from recollect.data.text.tokenizer import Tokenizer
 from recollect.data.vocab import Vocab
-from recollect.data.words import Reading
 from recollect.errors import DataError
 
 ADDRESS = "https://raw.githubusercontent.com/js05212/citeulike-{}/master/{}"
@@ -92,18 +92,18 @@ def bags(variant: str, folder: Path | None = None) -> Corpus:
              f"{empty:,} of {len(found):,} articles have no words.")
     return Corpus(Vocab(words), np.concatenate([[0], np.cumsum(length)]), np.repeat(*distinct.T).astype(np.int32),
                   np.bincount(distinct[:, 0], minlength=len(words)).astype(np.int32),
-                  Reading(stop_words=None, first=None, n_words=len(words), most=1.0), notes=notes[:1 + (empty > 0)])
+                  Tokenizer(stop_words=None, first=None, n_words=len(words), most=1.0), notes=notes[:1 + (empty > 0)])
 
 
 def find(variant: str, folder: Path | None = None) -> Path | None:
     """The file of likes in `folder` or one of the homes; None if it is not there."""
-    return fetch.found([f"{VARIANTS[variant].folder}/{USERS}"], folder)
+    return download.found([f"{VARIANTS[variant].folder}/{USERS}"], folder)
 
 
 def _file(variant: str, name: str, folder: Path | None) -> Path:
     release = VARIANTS[variant]
     checksum = f"md5:{release.md5[name]}" if name in release.md5 else None
-    return fetch.file(f"{release.folder}/{name}", ADDRESS.format(variant, name), checksum, folder=folder)
+    return download.file(f"{release.folder}/{name}", ADDRESS.format(variant, name), checksum, folder=folder)
 
 
 def _lines(path: Path) -> list[str]:

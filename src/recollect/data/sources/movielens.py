@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from recollect.data import fetch
+from recollect.data import download
 from recollect.data.ratings import Ratings
 from recollect.data.read import read
 from recollect.errors import DataError, SettingError
@@ -101,9 +101,9 @@ def documents(variant: str, name: str = "plot", folder: str | Path | None = None
     Raises: DataError if it is not there: texts are no part of MovieLens, and nothing is downloaded.
     """
     release, home = VARIANTS[variant], None if folder is None else Path(folder)
-    path = fetch.found([f"{release.folder}/{name}.item"], home)
+    path = download.found([f"{release.folder}/{name}.item"], home)
     if path is None:
-        places = ", ".join(str(place / release.folder) for place in fetch.homes(home))
+        places = ", ".join(str(place / release.folder) for place in download.homes(home))
         raise DataError(f"There is no file {name}.item in {places}. MovieLens has no texts: make a file with a line film::text "
                         "for each film from a source that you may use, and put it there, or name its path in place of this.")
     return path
@@ -111,7 +111,7 @@ def documents(variant: str, name: str = "plot", folder: str | Path | None = None
 
 def _home(release: Variant, folder: Path | None) -> Path:
     checksum = None if release.md5 is None else f"md5:{release.md5}"
-    return fetch.archive(release.folder, ADDRESS.format(release.folder), checksum, holds=release.ratings, folder=folder)
+    return download.archive(release.folder, ADDRESS.format(release.folder), checksum, holds=release.ratings, folder=folder)
 
 
 def films(path: Path) -> pl.DataFrame:

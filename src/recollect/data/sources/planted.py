@@ -17,7 +17,7 @@ from jaxtyping import Float32, Float64, Int, Int32, Int64
 from scipy.special import expit, ndtr
 
 from recollect.data.ratings import Ratings
-from recollect.data.rows import pieces
+from recollect.data.sparse_rows import pieces
 from recollect.data.vocab import Vocab
 from recollect.errors import SettingError
 

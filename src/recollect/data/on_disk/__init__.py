@@ -1,0 +1,1 @@
+"""Ratings that memory cannot hold."""

@@ -1,0 +1,1 @@
+"""Lines of text, columns and the roles they play."""

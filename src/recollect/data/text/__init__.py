@@ -1,0 +1,1 @@
+"""Items' texts: documents, tokens, corpora, word vectors."""

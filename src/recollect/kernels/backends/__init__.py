@@ -1,0 +1,1 @@
+"""The sparse products, computed in different ways."""

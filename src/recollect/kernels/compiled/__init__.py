@@ -1,0 +1,1 @@
+"""Numba loops, and nothing else."""

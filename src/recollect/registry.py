@@ -1,0 +1,148 @@
+"""The models by name: found by their file or folder, made from named settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import logging
+import pkgutil
+from typing import Any
+
+from recollect.errors import SettingError, unknown
+from recollect.model import Model
+from recollect.settings import former_names
+
+log = logging.getLogger("recollect")
+
+HOME = "recollect.models"
+TYPES = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "str": str,
+    "tuple": tuple,
+    "None": type(None),
+    "Side": str,
+}  # what the words of a field's annotation stand for
+
+
+def model_names() -> list[str]:
+    """The name of every model of the package: its file or folder in `recollect/models`."""
+    folder = importlib.import_module(HOME).__path__
+    return sorted(module.name for module in pkgutil.iter_modules(folder))
+
+
+def find(name: str) -> type[Model]:
+    """The class of a model.
+
+    Args:
+        name: a file or folder in `recollect/models`, or "package.module:Class" for a model from elsewhere.
+
+    Raises:
+        SettingError: if there is no such model.
+    """
+    if ":" in name:
+        return _find_elsewhere(name)
+    if name not in model_names():
+        raise unknown("model", name, model_names())
+    module = importlib.import_module(f"{HOME}.{name}")
+    (kind,) = {member for member in vars(module).values() if _is_model_of(member, module.__name__)}
+    return kind
+
+
+def _is_model_of(member: Any, home: str) -> bool:
+    """Whether this is a concrete model that was defined in the module or folder `home`."""
+    if not inspect.isclass(member) or not issubclass(member, Model) or inspect.isabstract(member):
+        return False
+    return member.__module__ == home or member.__module__.startswith(f"{home}.")
+
+
+def _find_elsewhere(name: str) -> type[Model]:
+    module_name, class_name = name.split(":", 1)
+    try:
+        kind = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as problem:
+        raise SettingError(f"There is no model {name!r}: {problem}.") from problem
+    if not (inspect.isclass(kind) and issubclass(kind, Model)):
+        raise SettingError(f"{name!r} is no model: it must be a class under recollect.Model.")
+    return kind
+
+
+def name_of(model: Model | type[Model]) -> str:
+    """The name by which `find` finds the model's class."""
+    kind = model if inspect.isclass(model) else type(model)
+    if kind.__module__.startswith(f"{HOME}."):
+        return kind.__module__.removeprefix(f"{HOME}.").partition(".")[0]
+    return f"{kind.__module__}:{kind.__name__}"
+
+
+def settings(model: Model | type[Model]) -> dict[str, Any]:
+    """The settings of a model and their values (of a class: the defaults)."""
+    if isinstance(model, Model):
+        return {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
+    return {field.name: field.default for field in dataclasses.fields(model)}
+
+
+def make(name: str, **given: Any) -> Model:
+    """An unfitted model.
+
+    Args:
+        name: as `find` takes it.
+        given: settings by name; those that are not given have their defaults. A name from an earlier release still
+            works, and a note says what it is called now.
+
+    Raises:
+        SettingError: for a model or a setting that does not exist (with the nearest that does), or a bad value.
+    """
+    kind = find(name)
+    given = with_todays_names(kind, given)
+    known = settings(kind)
+    for key in given:
+        if key not in known:
+            raise unknown(f"setting of {name}", key, known)
+    values = {
+        field.name: _converted(name, field, given[field.name])
+        for field in dataclasses.fields(kind)
+        if field.name in given
+    }
+    return kind(**values)
+
+
+def with_todays_names(kind: type[Model], given: dict[str, Any]) -> dict[str, Any]:
+    """Settings by the names that they have today; those of earlier releases are translated, which a note says.
+
+    Args:
+        kind: the model's class.
+        given: settings by name.
+
+    Raises:
+        SettingError: if a setting stands there by both of its names.
+    """
+    former = former_names(kind)
+    named: dict[str, Any] = {}
+    for key, value in given.items():
+        today = key if key in settings(kind) else former.get(key, key)
+        if today in named or (today != key and today in given):
+            raise SettingError(f"{key} is called {today} now, and both are given; leave {key} out.")
+        if today != key:
+            log.info("the setting %s is called %s now", key, today)
+        named[today] = value
+    return named
+
+
+def _converted(model: str, field: dataclasses.Field[Any], value: Any) -> Any:
+    """The value as the field's type has it; a list becomes a tuple, a whole number may stand for a fraction."""
+    if isinstance(value, list):
+        value = tuple(value)
+    annotation = str(field.type)
+    if "float" in annotation and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    allowed = tuple(kind for word, kind in TYPES.items() if word in annotation)
+    is_stray_bool = isinstance(value, bool) and bool not in allowed
+    if not isinstance(value, allowed) or is_stray_bool:
+        raise SettingError(
+            f"{model}'s setting {field.name} takes {annotation}, found {value!r} "
+            f"({type(value).__name__})."
+        )
+    return value

@@ -1,0 +1,125 @@
+"""A setting of a model: a dataclass field with a default and the range of values that make sense.
+
+    factors: int = setting(50, at_least=1)             # k
+    decay: float = setting(1.0, above=0, at_most=1)
+    solver: str = setting("als", one_of=("als", "sgd"))
+
+The range stands beside the default, is checked when the model is made, and is shown by the command line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recollect.errors import SettingError, unknown
+
+KEY = "recollect"  # where a field's metadata holds its Range
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values a setting may have; None where there is no limit."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    one_of: tuple[str, ...] = ()
+    formerly: str | None = None
+
+    def __str__(self) -> str:
+        if self.one_of:
+            return f"one of {', '.join(self.one_of)}"
+        limits = {
+            "at least": self.at_least,
+            "above": self.above,
+            "at most": self.at_most,
+            "below": self.below,
+        }
+        return " and ".join(f"{word} {x:g}" for word, x in limits.items() if x is not None)
+
+    def contains(self, number: float) -> bool:
+        """Whether a number lies within all limits."""
+        return (
+            (self.at_least is None or number >= self.at_least)
+            and (self.above is None or number > self.above)
+            and (self.at_most is None or number <= self.at_most)
+            and (self.below is None or number < self.below)
+        )
+
+    def check(self, name: str, value: Any) -> None:
+        """Refuse a value out of range; None and what is not a number are left to the model.
+
+        Args:
+            name: of the setting, for the message.
+            value: a number, a word, or a tuple of numbers, each of which must lie in the range.
+
+        Raises:
+            SettingError: if it does not.
+        """
+        if self.one_of and value is not None and value not in self.one_of:
+            raise unknown(name, str(value), self.one_of)
+        numbers = value if isinstance(value, tuple | list) else (value,)
+        for number in numbers:
+            if isinstance(number, int | float) and not self.contains(number):
+                raise SettingError(f"{name} must be {self}, found {value!r}.")
+
+
+def setting(
+    default: Any,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    one_of: Sequence[str] = (),
+    formerly: str | None = None,
+) -> Any:
+    """A dataclass field with this default and range.
+
+    Args:
+        default: the value if the user names none; immutable.
+        at_least: the smallest value allowed.
+        above: a bound that the value must exceed.
+        at_most: the largest value allowed.
+        below: a bound that the value must not reach.
+        one_of: the words allowed.
+        formerly: the name that earlier releases gave this setting; still accepted by `registry.make`.
+    """
+    allowed = Range(at_least, above, at_most, below, tuple(one_of), formerly)
+    return dataclasses.field(default=default, metadata={KEY: allowed})
+
+
+def share(default: float, *, formerly: str | None = None) -> Any:
+    """A setting that is a share: at least 0 and below 1.
+
+    Args:
+        default: the value if the user names none.
+        formerly: the name that earlier releases gave this setting.
+    """
+    return setting(default, at_least=0, below=1, formerly=formerly)
+
+
+def range_of(field: dataclasses.Field[Any]) -> Range:
+    """The range of a dataclass field; without limits if it was declared without `setting`."""
+    allowed: Range = field.metadata.get(KEY, Range())
+    return allowed
+
+
+def check_ranges(model: Any) -> None:
+    """Refuse a dataclass one of whose fields is out of range.
+
+    Raises:
+        SettingError: naming the setting, its range and the value.
+    """
+    for field in dataclasses.fields(model):
+        range_of(field).check(field.name, getattr(model, field.name))
+
+
+def former_names(kind: Any) -> dict[str, str]:
+    """The names that earlier releases gave to settings of a dataclass, and today's."""
+    fields = dataclasses.fields(kind)
+    return {former: field.name for field in fields if (former := range_of(field).formerly)}

@@ -1,0 +1,1 @@
+"""How a process shares a machine: memory, processes, files."""
