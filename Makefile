@@ -21,7 +21,7 @@ lint: $(READY)                  # style and types
 bench: $(READY)                 # what must be fast, measured
 	$(BIN)/python benchmarks/run.py
 
-paper: $(READY)                 # the papers' tables on MovieLens 100K, ours beside theirs, in some minutes: docs/results
+paper: $(READY)                 # the papers' tables on MovieLens 100K, in some minutes: records and pages in docs/results
 	$(BIN)/recollect data fetch movielens/100k
 	@done=0; for file in experiments/*.toml; do $(BIN)/recollect run $$file --only 100k || done=1; done; \
 		$(BIN)/recollect report --out docs/results && exit $$done

@@ -61,6 +61,20 @@ def test_run_does_what_has_no_result_and_says_what_it_skips(paper: Path) -> None
     assert "2 to do" in call("run", paper, "--fresh", "--only", "tiny").stderr
 
 
+def test_records_are_kept_where_the_file_says_and_the_report_reads_them_there(paper: Path) -> None:
+    paper.write_text('records = "../docs/records"\n' + FILE)
+    call("run", paper, "--quiet")
+    assert len(list(Path("docs/records").glob("*.json"))) == 3    # two records, data.json
+    assert "better by" in page_of_report()
+    assert "not run" in page_of_report("--results", "elsewhere")
+    assert not Path("runs/results").exists()
+
+
+def page_of_report(*options: str) -> str:
+    assert call("report", "--out", "pages", *options).exit_code == 0
+    return Path("pages/paper.md").read_text()
+
+
 def test_list_runs_nothing(paper: Path) -> None:
     found = json.loads(call("run", paper, "--list", "--json").stdout)
     assert {row["state"] for row in found["runs"] if row["run"] == "bias"} == {"to do", "skipped: no data"}

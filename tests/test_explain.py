@@ -272,8 +272,8 @@ def test_a_text_breaks_its_lines_where_they_are_full(tmp_path):
     pytest.importorskip("matplotlib")
     from matplotlib.figure import Figure
 
-    places = pictures._lines(Figure(figsize=(pictures.WIDTH, 1), dpi=150), ["word"] * 40 + ["w" * 300, "word"])
+    places = pictures._place_words(Figure(figsize=(pictures.WIDTH, 1), dpi=150), ["word"] * 40 + ["w" * 300, "word"])
     assert [line for _, line in places] == sorted(line for _, line in places)
-    assert all(x < pictures.WIDTH - pictures.EDGE for x, _ in places)
+    assert all(x < pictures.WIDTH - pictures.MARGIN for x, _ in places)
     assert places[-2][1] == places[-3][1] + 1 == places[-1][1] - 1
-    assert pl.Series([x for x, _ in places]).min() == pictures.EDGE
+    assert pl.Series([x for x, _ in places]).min() == pictures.MARGIN

@@ -1,4 +1,4 @@
-"""Tuning: what a search space may say, that it goes on where it stopped, and that test ratings have no part in it."""
+"""Tuning: search spaces, resuming a study, and that test ratings have no part in it."""
 
 import polars as pl
 import pytest
@@ -56,7 +56,7 @@ def test_the_same_seed_tries_the_same_and_another_does_not(tmp_path):
 
 
 def test_an_interrupted_study_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
-    """Stopped in the middle of the third candidate; also beyond the random beginning, where the sampler learns."""
+    """Stopped in the third candidate; also beyond the random ones, where the sampler learns."""
     monkeypatch.setattr(tune, "STARTUP", 2)
     space = tune.read(written(tmp_path))
     whole = tune.tune(space, tmp_path / "whole.journal", threads=1)
@@ -88,7 +88,7 @@ def test_a_finished_study_is_not_gone_on_with_unless_more_candidates_are_asked_f
 
 
 def test_test_ratings_make_no_difference(tmp_path):
-    """The same ratings, except that those in test are turned round: every candidate and every figure stays."""
+    """With other values of the ratings in test, every candidate and every figure stays."""
     ratings = rc.load("planted/tiny")
     test = (
         rc.random_split(ratings, test=0.3, seed=0)
@@ -187,7 +187,7 @@ def test_a_candidate_that_cannot_be_fitted_is_kept_with_the_reason_and_the_other
 
 
 def test_a_candidate_that_is_worse_than_most_is_stopped_early(tmp_path, monkeypatch):
-    """λ of a million cannot learn anything; after one fit that does, it is stopped at the first epoch that counts."""
+    """With λ of a million nothing is learned: it is stopped at the first epoch that counts."""
     monkeypatch.setattr(tune, "UNPRUNED", 1)
     study = tune.tune(tune.read(written(tmp_path, AUTO)), tmp_path / "s.journal", threads=1)
     assert {trial.settings["reg"] for trial in study.trials if trial.state == "stopped early"} == {

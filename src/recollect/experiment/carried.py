@@ -71,7 +71,13 @@ class Carried:
         return row if row is not None and row.metric == metric else None
 
     def table(self, experiment: str, table: str, part: str) -> CarriedTable:
-        """What was printed of a table on a part; nothing if it was not carried over."""
+        """What was printed of a table on a part; nothing if it was not carried over.
+
+        Args:
+            experiment: its name.
+            table: the name of the table.
+            part: the name of the part.
+        """
         return self.tables.get(f"{experiment}/{table}/{part}", CarriedTable())
 
 

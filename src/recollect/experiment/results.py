@@ -52,7 +52,13 @@ class Job:
 
 
 def job_of(run: RunSpec, split: SplitSpec, fingerprint: str) -> Job:
-    """The job of a run on one split of data with this fingerprint."""
+    """The job of a run on one split.
+
+    Args:
+        run: a run with a model.
+        split: of the table's splits.
+        fingerprint: of the data.
+    """
     assert run.model is not None
     return Job(fingerprint, split.settings, run.model, run.settings, split.seed)
 

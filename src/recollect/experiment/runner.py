@@ -134,7 +134,6 @@ def _measure(task: Task) -> tuple[dict[str, Any], Scores]:
         "epochs": len(history),
         "best_epoch": history.best_epoch,
         "curve": {key: _round_curve(history.column(key)) for key in ("train_rmse", "valid_rmse")},
-        "n_parameters": sum(parameter.numel() for parameter in model.net_.parameters()),
         "fit_seconds": round(model.seconds_, 3),
     }
     return figures, scores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recollect.evaluation.significance import Interval
@@ -12,7 +12,6 @@ from recollect.experiment.carried import Carried, CarriedTable, read_carried
 from recollect.experiment.planner import jobs_of
 from recollect.experiment.results import Job, Record, Results, UserSums, is_done
 from recollect.experiment.spec import (
-    PUBLISHED,
     Check,
     Claim,
     Experiment,
@@ -20,6 +19,13 @@ from recollect.experiment.spec import (
     RunSpec,
     Table,
     format_setting,
+)
+from recollect.report.sentences import (
+    describe_carried,
+    describe_counts,
+    describe_data,
+    describe_page,
+    describe_releases,
 )
 from recollect.report.verdict import Outcome, Verdict, judge_check, judge_claim
 
@@ -84,7 +90,7 @@ class ResultTable:
     part: Part
     rows: list[ResultRow]
     checks: list[tuple[Check, Verdict]]
-    about: str  # data, splits, number of test ratings, releases, in a few sentences
+    about: str = ""  # data, splits, number of test ratings and releases, in sentences
     missing: str = ""  # why nothing could be run: the data are missing
     item_counts: tuple[float, ...] = ()  # quantiles of the number of ratings per rated item
 
@@ -145,9 +151,10 @@ def make_report(experiment: Experiment, results: Results) -> Report:
             facts = data.get(part.source, {})
             printed = carried.table(experiment.name, table.name, name)
             tables.append(_make_table(table, part, results, facts, carried, printed))
-    counts = _count_verdicts(tables)
-    made = _describe_making(tables, carried.made.get(experiment.name))
-    return Report(experiment, tables, made, counts)
+    records = [record for table in tables for record in table.records]
+    n_carried = sum(table.n_carried for table in tables)
+    made = describe_page(records, n_carried, carried.made.get(experiment.name))
+    return Report(experiment, tables, made, _count_verdicts(tables))
 
 
 def _make_table(
@@ -165,9 +172,32 @@ def _make_table(
         for check in table.checks
         if check.concerns(part)
     ]
-    about = _describe_table(table, part, rows, facts, printed)
-    item_counts = tuple(facts.get("item_counts", ()))
-    return ResultTable(table, part, rows, checks, about, facts.get("missing", ""), item_counts)
+    result = ResultTable(
+        table=table,
+        part=part,
+        rows=rows,
+        checks=checks,
+        missing=facts.get("missing", ""),
+        item_counts=tuple(facts.get("item_counts", ())),
+    )
+    return replace(result, about=_describe(result, facts, printed))
+
+
+def _describe(result: ResultTable, facts: Mapping[str, Any], printed: CarriedTable) -> str:
+    """What was measured on what, and by which code."""
+    sentences = [describe_data(result.table, result.part, facts)]
+    n_test = [record["n_test"] for record in result.records]
+    n_cold = [record["n_cold"] for record in result.records]
+    if result.n_carried:
+        n_test += printed.n_test
+        n_cold += printed.n_cold
+    if n_test:
+        sentences.append(describe_counts(n_test, n_cold))
+    if result.records:
+        sentences.append(describe_releases(result.records))
+    if result.n_carried:
+        sentences.append(describe_carried(result.n_carried, printed.release))
+    return " ".join(sentences)
 
 
 def _make_row(
@@ -241,112 +271,3 @@ def _count_verdicts(tables: Sequence[ResultTable]) -> dict[str, int]:
         words += [row.verdict.word for row in table.rows if row.verdict is not None]
         words += [verdict.word for _, verdict in table.checks]
     return {word: words.count(word) for word in WORDS}
-
-
-# --- sentences ------------------------------------------------------------------------------------
-
-
-def _describe_table(
-    table: Table,
-    part: Part,
-    rows: Sequence[ResultRow],
-    facts: Mapping[str, Any],
-    printed: CarriedTable,
-) -> str:
-    """What was measured on what, and by which releases."""
-    fingerprint = f" (fingerprint {facts['fingerprint']})" if "fingerprint" in facts else ""
-    sentences = [f"{part.source}{fingerprint}: {describe_splits(part, table)}."]
-    records = [record for row in rows for record in row.outcome.done]
-    n_test = [record["n_test"] for record in records]
-    n_cold = [record["n_cold"] for record in records]
-    n_carried = sum(row.outcome.carried is not None for row in rows)
-    if n_carried:
-        n_test += printed.n_test
-        n_cold += printed.n_cold
-    if n_test:
-        scored = f"All {_range(n_test)} test ratings of a split are scored"
-        sentences.append(f"{scored}, {_range(n_cold)} of them cold.")
-    return " ".join([*sentences, *_describe_releases(records, n_carried, printed)])
-
-
-def _describe_releases(
-    records: Sequence[Record], n_carried: int, printed: CarriedTable
-) -> list[str]:
-    """The releases and commits that made the rows of a table; nothing without rows."""
-    commits: dict[str, dict[str, None]] = {}
-    for record in sorted(records, key=lambda record: record["made"]["date"]):
-        made = record["made"]
-        names = commits.setdefault(made["release"], {})
-        if "commit" in made:
-            names[made["commit"]] = None
-    releases = []
-    for release, names in commits.items():
-        in_checkout = f" (commit{'s' * (len(names) > 1)} {', '.join(names)})" if names else ""
-        releases.append(f"{release}{in_checkout}")
-    sentences = []
-    if releases:
-        sentences.append(f"Made by release {' and '.join(releases)}.")
-    if n_carried:
-        rows = "1 row is" if n_carried == 1 else f"{n_carried} rows are"
-        sentences.append(f"{rows} carried over from release {printed.release}.")
-    return sentences
-
-
-def _range(numbers: Sequence[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def describe_splits(part: Part, table: Table) -> str:
-    """The splits of a table in words."""
-    splits = table.splits(part)
-    plural = "s" * (len(splits) > 1)
-    settings = []
-    for key, value in splits[0].settings.items():
-        if key not in ("how", "fold"):
-            words = " to ".join(value) if isinstance(value, list) else value
-            settings.append(f"{key} {words}")
-    seeds = _describe_seeds([split.seed for split in splits])
-    if part.split["how"] == PUBLISHED:
-        details = f" ({', '.join(settings)})" if settings else ""
-        return f"published fold{plural} {seeds}{details}"
-    details = ", ".join([*settings, f"seed{plural} {seeds}"])
-    return f"{part.split['how'].replace('_', ' ')} split{plural} ({details})"
-
-
-def _describe_seeds(seeds: Sequence[int]) -> str:
-    is_range = list(seeds) == list(range(seeds[0], seeds[-1] + 1))
-    if len(seeds) > 1 and is_range:
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds))
-
-
-def _describe_making(tables: Sequence[ResultTable], printed: Mapping[str, Any] | None) -> str:
-    """When the rows of a page were made and with which versions."""
-    records = [record for table in tables for record in table.records]
-    n_carried = sum(table.n_carried for table in tables)
-    made = [record["made"] for record in records]
-    if n_carried and printed is not None:
-        made.append(printed)
-    if not made:
-        return "Nothing has been run yet."
-    newest = max(made, key=lambda one: one["date"])
-    versions = {"recollect": newest["release"], **newest["versions"]}
-    with_versions = ", ".join(f"{name} {version}" for name, version in versions.items())
-    days = sorted({one["date"][:10] for one in made})
-    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    threads = []
-    for one in made:
-        threads += one["threads"] if isinstance(one["threads"], list) else [one["threads"]]
-    line = f"Made {when} with {with_versions}; CPU, {_range(threads)} thread(s) a fit."
-    if n_carried and printed is not None:
-        line += _describe_carried(n_carried, printed["release"])
-    return line
-
-
-def _describe_carried(n_rows: int, release: str) -> str:
-    rows = "1 row is a summary" if n_rows == 1 else f"{n_rows} rows are summaries"
-    return (
-        f" {rows} carried over from release {release}: the records of single splits are lost; "
-        "`recollect run` makes them anew."
-    )

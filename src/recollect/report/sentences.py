@@ -1,0 +1,111 @@
+"""The sentences of a page: what was measured on what, when, and by which code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recollect.experiment.results import Record
+from recollect.experiment.spec import PUBLISHED, Part, Table
+
+
+def describe_data(table: Table, part: Part, facts: Mapping[str, Any]) -> str:
+    """The data of a table with their fingerprint, and how they are split.
+
+    Args:
+        table: it says how many splits there are.
+        part: on which the table is made.
+        facts: those of the part's data, as in data.json.
+    """
+    fingerprint = f" (fingerprint {facts['fingerprint']})" if "fingerprint" in facts else ""
+    return f"{part.source}{fingerprint}: {describe_splits(table, part)}."
+
+
+def describe_splits(table: Table, part: Part) -> str:
+    """The splits of a table on a part in words."""
+    splits = table.splits(part)
+    plural = "s" * (len(splits) > 1)
+    settings = []
+    for key, value in splits[0].settings.items():
+        if key not in ("how", "fold"):
+            words = " to ".join(value) if isinstance(value, list) else value
+            settings.append(f"{key} {words}")
+    seeds = _describe_seeds([split.seed for split in splits])
+    if part.split["how"] == PUBLISHED:
+        details = f" ({', '.join(settings)})" if settings else ""
+        return f"published fold{plural} {seeds}{details}"
+    details = ", ".join([*settings, f"seed{plural} {seeds}"])
+    return f"{part.split['how'].replace('_', ' ')} split{plural} ({details})"
+
+
+def _describe_seeds(seeds: Sequence[int]) -> str:
+    is_range = list(seeds) == list(range(seeds[0], seeds[-1] + 1))
+    if len(seeds) > 1 and is_range:
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def describe_counts(n_test: Sequence[int], n_cold: Sequence[int]) -> str:
+    """How many test ratings a split has, and how many of them are cold."""
+    scored = f"All {_range(n_test)} test ratings of a split are scored"
+    return f"{scored}, {_range(n_cold)} of them cold."
+
+
+def _range(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def describe_releases(records: Sequence[Record]) -> str:
+    """The releases and commits that made records, the oldest first."""
+    commits: dict[str, dict[str, None]] = {}
+    for record in sorted(records, key=lambda record: record["made"]["date"]):
+        made = record["made"]
+        of_release = commits.setdefault(made["release"], {})
+        if "commit" in made:
+            of_release[made["commit"]] = None
+    releases = []
+    for release, names in commits.items():
+        plural = "s" * (len(names) > 1)
+        releases.append(f"{release} (commit{plural} {', '.join(names)})" if names else release)
+    return f"Made by release {' and '.join(releases)}."
+
+
+def describe_carried(n_rows: int, release: str) -> str:
+    """How many rows of a table are carried over."""
+    rows = "1 row is" if n_rows == 1 else f"{n_rows} rows are"
+    return f"{rows} carried over from release {release}."
+
+
+def describe_page(
+    records: Sequence[Record], n_carried: int, printed: Mapping[str, Any] | None
+) -> str:
+    """When the rows of a page were made, with which versions, and how many are carried over.
+
+    Args:
+        records: behind the rows.
+        n_carried: rows without records, carried over from an earlier release.
+        printed: what that release printed of their making; None if nothing is carried over.
+    """
+    made = [record["made"] for record in records]
+    if n_carried and printed is not None:
+        made.append(printed)
+    if not made:
+        return "Nothing has been run yet."
+    newest = max(made, key=lambda origin: origin["date"])
+    versions = {"recollect": newest["release"], **newest["versions"]}
+    with_versions = ", ".join(f"{name} {version}" for name, version in versions.items())
+    days = sorted({origin["date"][:10] for origin in made})
+    when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    threads: list[int] = []
+    for origin in made:
+        stated = origin["threads"]
+        threads += stated if isinstance(stated, list) else [stated]
+    sentence = f"Made {when} with {with_versions}; CPU, {_range(threads)} thread(s) a fit."
+    if not n_carried or printed is None:
+        return sentence
+    rows = "1 row is a summary" if n_carried == 1 else f"{n_carried} rows are summaries"
+    return (
+        f"{sentence} {rows} carried over from release {printed['release']}: the records of "
+        "single splits are lost; `recollect run` makes them anew."
+    )
