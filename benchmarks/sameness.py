@@ -118,7 +118,7 @@ def main() -> int:
                 continue
             model = make() if home == "planted" else quick(make())
             begun = time.monotonic()
-            found = results(model, splits["events" in model.needs])
+            found = results(model, splits["events" in model.capabilities.needs])
             differing = [key for key, value in found.items() if given.compare and not same(before.get(f"{label}/{home}/{key}"), value)]
             wrong += [f"{label}/{home}/{key}" for key in differing]
             print(f"{label} {home}: {time.monotonic() - begun:.1f} s {'DIFFERS: ' + ', '.join(differing) if differing else ''}",

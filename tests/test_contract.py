@@ -68,7 +68,7 @@ def of_events(planted_small):
 @pytest.fixture
 def parts(model, of_ratings, of_events):
     """Of what the model learns from."""
-    return of_events if "events" in model.needs else of_ratings
+    return of_events if "events" in model.capabilities.needs else of_ratings
 
 
 def rmse(model, test, **more) -> float:
@@ -216,14 +216,14 @@ def test_folding_in_a_fitted_user_resembles_their_predictions(model, parts):
 
 def test_one_user_only_is_an_error(model):
     alone = Ratings(np.zeros(3, np.int32), np.arange(3, dtype=np.int32), np.ones(3, np.float32), Vocab(["a"]),
-                    Vocab(["x", "y", "z"]), time=np.arange(3), implicit="events" in model.needs)
+                    Vocab(["x", "y", "z"]), time=np.arange(3), implicit="events" in model.capabilities.needs)
     alone = rc.with_texts(alone, {"x": "alone", "y": "again"}, reading=EVERY)
     with pytest.raises(DataError, match="at least 2 users, found 1"):
         model.fit(alone)
 
 
 def test_ratings_and_events_are_not_taken_for_each_other(model, of_ratings, of_events):
-    other = of_ratings if "events" in model.needs else of_events
+    other = of_ratings if "events" in model.capabilities.needs else of_events
     with pytest.raises(DataError, match=r"are ratings; take the high ones|are events; use popularity"):
         model.fit(other.train)
 

@@ -199,7 +199,7 @@ def lacking(need: Memory, there: tuple[Room | None, Room | None]) -> tuple[dict[
 def fitting(model: Any, shape: Shape, run: Run, there: tuple[Room | None, Room | None]) -> list[dict[str, Any]]:
     """Changes of the model's settings with which it fits: fewer hidden units, and what it names as `lighter`."""
     now, ways = model.memory(shape, run), []
-    for changes in ({}, *model.lighter):
+    for changes in ({}, *model.capabilities.smaller):
         def need(more: dict[str, Any], changes: dict[str, Any] = changes) -> Memory:
             return dataclasses.replace(model, **changes, **more).memory(shape, run)
 
@@ -228,7 +228,7 @@ def _most(hidden: int | tuple[int, ...], fits: Callable[[Any], bool]) -> int | t
 
 def _told(model: Any) -> str:
     """The settings that its size depends on."""
-    names = dict.fromkeys(["hidden", *(key for way in model.lighter for key in way)])
+    names = dict.fromkeys(["hidden", *(key for way in model.capabilities.smaller for key in way)])
     found = {name: getattr(model, name, None) for name in names}
     return ", ".join(f"{name}={value!r}" for name, value in found.items() if value is not None) or "its settings"
 

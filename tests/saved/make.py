@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     for name, changes in [*plain, *EXTRA]:
         model = made((name, changes))
         model = type(model)(**{**vars(model), **{key: value for key, value in SHORT.items() if hasattr(model, key)}})
-        data = ratings.events(from_=ratings.mean) if "events" in model.needs else ratings
+        data = ratings.events(from_=ratings.mean) if "events" in model.capabilities.needs else ratings
         model.fit(data, run=Run(seed=3, threads=1))
         label = "-".join([name, *map(str, changes.values())][:2])
         rc.save(model, folder / label)

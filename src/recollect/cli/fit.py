@@ -199,7 +199,7 @@ def _header(recipe: Any, parts: Parts, out: Path, expected: dict[str, float | No
 
     whole = parts.train
     nothing = whole.count("item") == 0
-    if whole.text is not None and "text" in recipe.needs:
+    if whole.text is not None and "text" in recipe.capabilities.needs:
         nothing &= ~whole.text.has
     unseen = int((whole.count("user") == 0).sum() + nothing.sum())
     sizes = [f"{name} {len(part):,}" for name, part in vars(parts).items() if part is not None]
@@ -214,7 +214,7 @@ def _header(recipe: Any, parts: Parts, out: Path, expected: dict[str, float | No
         ("predictions are scores to rank by" if recipe.output == "scores" else
          f"scale {whole.scale[0]:g} to {whole.scale[1]:g}, predictions "
          f"{'kept within it' if recipe.clip else 'not kept within it'}")
-        + f"; who or what has no training {what}{' and no text' * ('text' in recipe.needs)} ({unseen:,} here) gets {cold}",
+        + f"; who or what has no training {what}{' and no text' * ('text' in recipe.capabilities.needs)} ({unseen:,} here) gets {cold}",
         f"settings: {', '.join(f'{k}={v}' for k, v in changed.items()) or 'as they come'}",
         f"memory: about {memory(expected['predicted_memory_mb'] or 0)} predicted, "
         f"{memory(expected['available_memory_mb']) if expected['available_memory_mb'] else 'an unknown amount'} available",

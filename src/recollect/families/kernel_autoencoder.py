@@ -11,12 +11,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 from recollect.families.row_model import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.kernels import Block
 from recollect.memory_estimate import Memory, Shape, of_rows
+from recollect.model import Capabilities
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training import gradient
@@ -28,7 +30,6 @@ from recollect.training.losses import squared_error
 class KernelAutoencoderModel(RowModel):
     """Squared error over observed cells only, λ on every W and on every kernel K."""
 
-    lighter: ClassVar[tuple[dict[str, Any], ...]] = ({"history": 2},)
     dense: ClassVar[int] = 0        # rows × columns matrices that a step holds
 
     hidden: int | tuple[int, ...] = (500, 500)    # units of each hidden layer, all sigmoid
@@ -40,6 +41,11 @@ class KernelAutoencoderModel(RowModel):
     history: int = 10               # pairs that L-BFGS remembers
     patience: int | None = 4        # looks at the validation error without a gain before stopping
     validate_every: int = setting(10, at_least=1, formerly="look_every")            # epochs between looks
+
+    @property
+    @override
+    def capabilities(self) -> Capabilities:
+        return Capabilities(smaller=({"history": 2},))
 
     @property
     def layers(self) -> tuple[int, ...]:

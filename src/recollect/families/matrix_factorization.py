@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
@@ -22,7 +23,7 @@ from recollect.errors import SettingError, unknown
 from recollect.kernels import Block
 from recollect.kernels.ridge import ridge
 from recollect.memory_estimate import Memory, Shape, of_factors
-from recollect.model import Model, PairModel
+from recollect.model import Capabilities, Model, PairModel
 from recollect.nn import Factors
 from recollect.ranking import mean_ndcg
 from recollect.run import Run
@@ -39,7 +40,7 @@ VALID_N = 100     # places of a ranking that validation looks at, as in Liang et
 class FactorModel(PairModel):
     """U_u · V_i, each user's and item's factors ridge regressions on the others'."""
 
-    factors: int = 50              # k
+    factors: int = setting(50, at_least=1)              # k
     reg_user: float = 10.0         # lambda_U
     reg_item: float = 10.0         # lambda_V
     reg_power: float = 0.0         # lambda of a row times its number of ratings to this power: 0 as the papers, 1 "weighted"
@@ -47,23 +48,19 @@ class FactorModel(PairModel):
     center: bool = False           # the mean of train is taken off; offsets do so anyway
     absent: float = 0.0            # b: weight of the pairs without an event, as 0; 0: learn from ratings, from observed ones only
     init: float = 0.1              # standard deviation of the item factors at the start
-    epochs: int = 100              # turns at most: users, then items
-    patience: int | None = 5       # looks at the validation figure without a gain before stopping
+    epochs: int = setting(100, at_least=1)              # turns at most: users, then items
+    patience: int | None = setting(5, at_least=1)       # looks at the validation figure without a gain before stopping
     validate_every: int = setting(1, at_least=1, formerly="look_every")            # epochs between looks
 
     @property
-    def output(self) -> Literal["ratings", "scores"]:
-        """See Model."""
-        return "scores" if self.absent else "ratings"
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """See Model."""
-        return frozenset({"events"}) if self.absent else frozenset()
+    @override
+    def capabilities(self) -> Capabilities:
+        if self.absent:
+            return Capabilities(output="scores", needs=frozenset({"events"}))
+        return Capabilities()
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        self.need_one("factors", "epochs", "validate_every", "patience")
         if min(self.reg_user, self.reg_item) <= 0 or self.init <= 0:
             raise SettingError(f"reg_user, reg_item and init are above 0, found {self.reg_user}, {self.reg_item} and "
                                f"{self.init}.")
@@ -125,9 +122,9 @@ class FactorModel(PairModel):
 
     # --- predicting -----------------------------------------------------------------------------------------------
 
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
-        """See Model."""
-        return tables(self, user, given)
+    @override
+    def score_known(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+        return score_table(self.net_, user)
 
     @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
@@ -161,14 +158,11 @@ def valid_rmse(model: Model, train: Ratings, valid: Ratings | None) -> Validatio
 
 
 @torch.no_grad()
-def tables(model: Model, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
-    """`scores` of a model whose `net_` is Factors; who was not there in fitting is folded in."""
-    net, user = model.net_, np.asarray(user, np.int64)
-    new = (model.given_.count("user") == 0)[user]
-    found: np.ndarray = net.predict_all(net.user[torch.as_tensor(user, device=net.user.device)]).cpu().numpy()
-    if new.any():
-        found[new] = model.fold_in(given.by_user.take(user[new]))
-    return found
+def score_table(net: Factors, user: Int[np.ndarray, " users"]) -> Float32[np.ndarray, "users n_items"]:
+    """The rating of every item by each of these users, from their factors."""
+    rows = torch.as_tensor(user, device=net.user.device)
+    scores: np.ndarray = net.predict_all(net.user[rows]).cpu().numpy()
+    return scores
 
 
 def centred(model: Model, side: Side, k: int) -> Float32[np.ndarray, "rows k"]:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Int, Int64
 from torch import Tensor
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import AnyRows, Rows, pieces
 from recollect.families.fold_in import Columns
 from recollect.kernels import Block
-from recollect.model import Model, predict_new_users
+from recollect.model import Model
 from recollect.training.history import ValidationMetric
 
 BLOCK_ROWS = 8_192                                     # sparse rows encoded at once when predicting, at most
@@ -87,36 +88,27 @@ class RowModel(Model):
 
         return ValidationMetric("valid_rmse", rmse, baseline=float(np.sqrt(np.mean((valid.value - train.mean) ** 2))))
 
-    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
-              ) -> Float32[np.ndarray, " pairs"]:
-        """See Model."""
-        row, column = self._row_column(user, item)
-        new = (self._fitted_columns() == 0)[column]
-        if not new.any():
-            return self._collect(self._parts(self._visible(given), row, column), len(user))
-        out = np.empty(len(user), np.float32)
-        out[~new] = self._collect(self._parts(self._visible(given), row[~new], column[~new]), int((~new).sum()))
-        if self.side == "item":
-            out[new] = predict_new_users(self, user[new], item[new], given)
-        else:  # is_cold counts an item as known only if it was there in fitting
-            raise AssertionError("a new item reached the network")
-        return out
+    @override
+    def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> Bool[np.ndarray, " users"]:
+        if self.side == "user":  # a new user is one more row
+            return np.zeros(len(user), bool)
+        return super().needs_fold_in(user)
 
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
-        """See Model."""
-        with torch.no_grad():
-            if self.side == "user":
-                return self._complete(self._visible(given).take(user))
-            new = (self._fitted_columns() == 0)[user]
-            codes, middle = self._codes(given)
-            columns = torch.as_tensor(np.asarray(user[~new], np.int64), device=self._device)
-            found = self.net_.decode(codes, columns=columns).cpu().numpy().T
-            found = found + middle if self.center else found
-            if not new.any():
-                return found
-            out = np.empty((len(user), self.given_.n_items), np.float32)
-            out[~new], out[new] = found, self.fold_in(given.by_user.take(user[new]))
-            return out
+    @override
+    def predict_known(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings,
+                      times: Int64[np.ndarray, " pairs"] | None) -> Float32[np.ndarray, " pairs"]:
+        row, column = self._row_column(user, item)
+        return self._collect(self._parts(self._visible(given), row, column), len(user))
+
+    @override
+    @torch.no_grad()
+    def score_known(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+        if self.side == "user":
+            return self._complete(self._visible(given).take(user))
+        codes, row_means = self._codes(given)
+        columns = torch.as_tensor(user, device=self._device)
+        scores: np.ndarray = self.net_.decode(codes, columns=columns).cpu().numpy().T
+        return scores + row_means if self.center else scores
 
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """See Model. `side="user"`: one pass over their ratings. `side="item"`: a ridge solve of their output row on the

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError
-from recollect.families.matrix_factorization import centred, tables, valid_rmse
+from recollect.families.matrix_factorization import centred, score_table, valid_rmse
 from recollect.families.svdpp_sgd import SVDppSGD
 from recollect.kernels import Block, observed, times_dense
 from recollect.kernels.ridge import ridge
@@ -58,23 +59,21 @@ class SVDppFactors(Factors):
 class SVDppModel(PairModel):
     """mu + b_u + b_i + q_i · (p_u + |N(u)|^-1/2 Σ y_j), learned by descent, user by user."""
 
-    factors: int = 64              # numbers per user and per item
-    learning_rate: float = 0.02    # gamma_1 and gamma_2, in the first epoch
+    factors: int = setting(64, at_least=1)              # numbers per user and per item
+    learning_rate: float = setting(0.02, above=0)    # gamma_1 and gamma_2, in the first epoch
     decay: float = 0.94            # what the learning rate is multiplied by after each epoch
-    reg_user: float = 0.16         # lambda_7 of p_u, times the user's number of ratings to the power reg_power
-    reg_item: float = 0.15         # the same of q_i
+    reg_user: float = setting(0.16, above=0)         # lambda_7 of p_u, times the user's number of ratings to the power reg_power
+    reg_item: float = setting(0.15, above=0)         # the same of q_i
     reg_power: float = 0.8         # 1: lambda_7 with each rating, as the paper has it; less: it grows slower than the ratings
     reg_y: float = setting(0.0022, at_least=0, formerly="reg_implied")    # lambda_7 of y_j, with each rating of a user who rated j
-    reg_offset: float = 0.01       # lambda_6 of b_u and b_i, with each rating
-    init: float = 0.003            # standard deviation of p and q at the start; y starts at 0
-    epochs: int = 60               # passes at most
-    patience: int | None = 3       # looks at the validation figure without a gain before stopping
+    reg_offset: float = setting(0.01, above=0)       # lambda_6 of b_u and b_i, with each rating
+    init: float = setting(0.003, above=0)            # standard deviation of p and q at the start; y starts at 0
+    epochs: int = setting(60, at_least=1)               # passes at most
+    patience: int | None = setting(3, at_least=1)       # looks at the validation figure without a gain before stopping
     validate_every: int = setting(3, at_least=1, formerly="look_every")            # epochs between looks
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        self.need_one("factors", "epochs", "validate_every", "patience")
-        self.need_positive("reg_user", "reg_item", "reg_offset", "init", "learning_rate")
         if self.reg_y < 0 or not 0 <= self.reg_power <= 1 or not 0 < self.decay <= 1:
             raise SettingError("reg_y is 0 or more, reg_power is 0 to 1, and decay is above 0 and at most 1; found "
                                f"{self.reg_y}, {self.reg_power} and {self.decay}.")
@@ -123,9 +122,9 @@ class SVDppModel(PairModel):
 
     # --- predicting -----------------------------------------------------------------------------------------------
 
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
-        """See Model."""
-        return tables(self, user, given)
+    @override
+    def score_known(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+        return score_table(self.net_, user)
 
     @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:

@@ -16,6 +16,7 @@ import polars as pl
 import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import Ratings
 from recollect.data.text.corpus import Corpus
@@ -25,6 +26,7 @@ from recollect.errors import DataError
 from recollect.families.matrix_factorization import FactorModel
 from recollect.families.text_prior import Encoder, said
 from recollect.memory_estimate import Memory, Shape, of_factors
+from recollect.model import Capabilities
 from recollect.nn import Factors
 from recollect.run import Run
 from recollect.training.als import Prior
@@ -51,9 +53,10 @@ class TextModel(FactorModel):
     item_weights: bool = False     # lambda_V and the weight of an item in the text's loss times √ratings / the mean √ratings
 
     @property
-    def needs(self) -> frozenset[str]:
-        """See Model."""
-        return super().needs | {"text"}
+    @override
+    def capabilities(self) -> Capabilities:
+        of_factors = super().capabilities
+        return replace(of_factors, needs=of_factors.needs | {"text"})
 
     @abstractmethod
     def encoder(self, corpus: Corpus, k: int) -> Encoder:

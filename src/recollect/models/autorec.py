@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
 
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 from recollect.families.row_model import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.kernels import Block
 from recollect.memory_estimate import Memory, Shape, of_rows
+from recollect.model import Capabilities
 from recollect.nn import BOUNDS, Binary, ObservedOutput, OntoScale, SparseInput, activation, check_share, dense_layer
 from recollect.run import Run
 from recollect.settings import setting
@@ -76,9 +77,6 @@ class Network(nn.Module):
 class AutoRec(RowModel):
     """An autoencoder on item rows (I-AutoRec) or user rows (U-AutoRec); squared error over observed cells only."""
 
-    streams: ClassVar[bool] = True
-    lighter: ClassVar[tuple[dict[str, Any], ...]] = ({"history": 2}, {"optimizer": "adam", "batch_size": 512})
-
     hidden: int | tuple[int, ...] = 500    # k; several sizes make it deep: (500, 250, 500)
     hidden_activation: str = "sigmoid"     # g
     output_activation: str = "identity"    # f; a bounded one is stretched onto the rating scale
@@ -99,6 +97,11 @@ class AutoRec(RowModel):
     patience: int | None = 4               # looks at the validation error without a gain before stopping
     validate_every: int = setting(5, at_least=1, formerly="look_every")                    # epochs between looks
     cold: str = "middle"                   # of the scale: the paper's 3, of 1 to 5
+
+    @property
+    @override
+    def capabilities(self) -> Capabilities:
+        return Capabilities(streams=True, smaller=({"history": 2}, {"optimizer": "adam", "batch_size": 512}))
 
     @property
     def layers(self) -> tuple[int, ...]:

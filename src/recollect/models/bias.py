@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Float64, Int
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
@@ -82,10 +83,8 @@ class Bias(PairModel):
         known = np.flatnonzero(self.known_items())[0]
         return super().is_cold(user, np.where(np.asarray(item) < 0, -1, known), given=given)
 
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
-        """See Model; without a pair for each cell."""
-        if (self.given_.count("user")[user] == 0).any():
-            return super().scores(user, given)
+    @override
+    def score_known(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
         mu, b_user, b_item = (x.cpu().numpy() for x in (self.net_.mu, self.net_.b_user, self.net_.b_item))
         return (mu + b_user[user, None] + b_item[None, :]).astype(np.float32)
 

@@ -7,17 +7,17 @@ Source: Cremonesi, Koren, Turrin. "Performance of Recommender Algorithms on Top-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError
-from recollect.model import PairModel
+from recollect.model import Capabilities, PairModel
 from recollect.run import Run
 from recollect.training.history import History
 
@@ -39,14 +39,9 @@ class Popularity(PairModel):
     """The share of the users who have an event with the item, 0 to 1. Counts beyond the first are of no account."""
 
     @property
-    def output(self) -> Literal["ratings", "scores"]:
-        """See Model."""
-        return "scores"
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """See Model."""
-        return frozenset({"events"})
+    @override
+    def capabilities(self) -> Capabilities:
+        return Capabilities(output="scores", needs=frozenset({"events"}))
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """Shares of 0."""
@@ -58,7 +53,8 @@ class Popularity(PairModel):
         self.net_.load_state_dict({"share": torch.tensor(share, dtype=torch.float32)})
         return History()
 
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+    @override
+    def score_known(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
         """See Model."""
         return np.tile(self._share, (len(user), 1))
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int, Int64
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.calendar import SECONDS, Days
 from recollect.data.ratings import AnyRatings, Ratings
@@ -23,7 +24,7 @@ from recollect.errors import SettingError
 from recollect.families.svdpp import SVDppFactors, SVDppModel
 from recollect.kernels.svdpp import Time
 from recollect.memory_estimate import Memory, Shape, of_factors
-from recollect.model import predict_new_users
+from recollect.model import Capabilities
 from recollect.run import Run
 
 BASE, LEVELS = 6.76, 8     # a day with so many ratings to the power n is of level n
@@ -100,9 +101,9 @@ class TimeSVDpp(SVDppModel):
     step_day_factors: tuple[float, ...] = (4e-3, 0.02)      # of p_uk,t
 
     @property
-    def needs(self) -> frozenset[str]:
-        """See Model."""
-        return frozenset({"time"})
+    @override
+    def capabilities(self) -> Capabilities:
+        return Capabilities(needs=frozenset({"time"}))
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
@@ -156,30 +157,20 @@ class TimeSVDpp(SVDppModel):
         """What the network needs to know of the days."""
         return RatingTimes(self.days, user, day, bins=self.bins, power=self.drift_power, device=self.net_.user.device)
 
-    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
-              ) -> Float32[np.ndarray, " pairs"]:
-        """See Model."""
-        return self.pairs_at(user, item, given, self.days.latest(user) * SECONDS)
-
+    @override
     @torch.no_grad()
-    def pairs_at(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings,
-                 times: Int64[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
-        """See Model."""
-        new = self.given_.count("user")[user] == 0
-        out = np.empty(len(user), np.float32)
-        at, device = self.moments(user[~new], times[~new] // SECONDS), self.net_.user.device
-        places = (torch.as_tensor(x[~new], device=device) for x in (user, item))
-        out[~new] = self.net_.at(*places, at).cpu().numpy()
-        out[new] = predict_new_users(self, user[new], item[new], given)
-        return out
+    def predict_known(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings,
+                      times: Int64[np.ndarray, " pairs"] | None) -> Float32[np.ndarray, " pairs"]:
+        day = self.days.latest(user) if times is None else times // SECONDS
+        at = self.moments(user, day)
+        users, items = (torch.as_tensor(x, device=self.net_.user.device) for x in (user, item))
+        predicted: np.ndarray = self.net_.at(users, items, at).cpu().numpy()
+        return predicted
 
+    @override
     @torch.no_grad()
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
-        """See Model."""
-        user = np.asarray(user, np.int64)
-        new = self.given_.count("user")[user] == 0
-        at, places = self.moments(user, self.days.latest(user)), torch.as_tensor(user, device=self.net_.user.device)
-        found: np.ndarray = self.net_.everything_at(places, at).cpu().numpy()
-        if new.any():
-            found[new] = self.fold_in(given.by_user.take(user[new]))
-        return found
+    def score_known(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+        at = self.moments(user, self.days.latest(user))
+        rows = torch.as_tensor(user, device=self.net_.user.device)
+        scores: np.ndarray = self.net_.everything_at(rows, at).cpu().numpy()
+        return scores

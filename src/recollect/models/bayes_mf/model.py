@@ -22,18 +22,20 @@ from jaxtyping import Float32, Int, Int64
 from scipy.sparse import csr_array
 from scipy.special import ndtri
 from torch import nn
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError, SettingError
 from recollect.kernels import gibbs
 from recollect.memory_estimate import Memory, Shape, of_factors
-from recollect.model import PairModel, predict_new_users
+from recollect.model import Capabilities, PairModel
 from recollect.models.bayes_mf import truncated_normal
 from recollect.models.bayes_mf.ordinal_probit import Ordinal, bounds
 from recollect.models.bayes_mf.sampler import Gaussian, GibbsSampler, Noise
 from recollect.models.bayes_mf.samples import Samples
 from recollect.run import Run
+from recollect.settings import setting
 from recollect.training import fit_loop
 from recollect.training.history import History
 
@@ -47,26 +49,24 @@ TURNS = 8             # of fold-in with probit: the latent numbers' means, then 
 class BayesMF(PairModel):
     """The mean over draws of mu + b_u + b_i + U_u · V_i (equation 8)."""
 
-    stops = False
-
-    factors: int = 32              # D
+    factors: int = setting(32, at_least=1)              # D
     bags: bool = True              # also learn from who rated what, whatever the rating
     time: bool = False             # a vector for each day, too
     probit: bool = False           # ratings are levels between cut points of a latent number, which the factors say
     alpha: float | None = None     # precision of the noise; None: drawn
     init: float = 0.1              # standard deviation of the factors at the start
-    epochs: int = 200              # draws of everything
+    epochs: int = setting(200, at_least=1)              # draws of everything
     burn_in: int = 10              # the first so many do not count
-    kept: int = 60                 # draws that predictions are the mean of, evenly spread over those that count
+    kept: int = setting(60, at_least=1)                 # draws that predictions are the mean of, evenly spread over those that count
 
     @property
-    def needs(self) -> frozenset[str]:
-        """See Model."""
-        return frozenset({"time"}) if self.time else frozenset()
+    @override
+    def capabilities(self) -> Capabilities:
+        needs = frozenset({"time"}) if self.time else frozenset()
+        return Capabilities(needs=needs, stops_early=False)
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        self.need_one("factors", "epochs", "kept")
         if not 0 <= self.burn_in < self.epochs:
             raise SettingError(f"burn_in is 0 or more and less than epochs, found {self.burn_in} of {self.epochs}: no draw would "
                                "count.")
@@ -147,22 +147,10 @@ class BayesMF(PairModel):
 
     # --- predicting -----------------------------------------------------------------------------------------------
 
-    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
-              ) -> Float32[np.ndarray, " pairs"]:
-        """See Model. A model with `time` predicts for the user's last day."""
-        return self._pairs(user, item, given, self._days_of(user, None))
-
-    def pairs_at(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings,
-                 times: Int64[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
-        """See Model. A day without training ratings is as any other."""
-        return self._pairs(user, item, given, self._days_of(user, times))
-
-    def _pairs(self, user: np.ndarray, item: np.ndarray, given: AnyRatings, day: np.ndarray) -> np.ndarray:
-        new = self.given_.count("user")[user] == 0
-        out = np.empty(len(user), np.float32)
-        out[~new] = self._each(self.net_, user[~new], item[~new], day[~new])
-        out[new] = predict_new_users(self, user[new], item[new], given)
-        return out
+    @override
+    def predict_known(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings,
+                      times: Int64[np.ndarray, " pairs"] | None) -> Float32[np.ndarray, " pairs"]:
+        return self._each(self.net_, user, item, self._days_of(user, times))
 
     @torch.no_grad()
     def _each(self, what: Any, user: np.ndarray, item: np.ndarray, day: np.ndarray) -> np.ndarray:
@@ -171,14 +159,11 @@ class BayesMF(PairModel):
         return np.concatenate([what(*(torch.as_tensor(x[first:first + AT_ONCE], device=device).long() for x in (user, item, day)))
                                .cpu().numpy() for first in parts])
 
+    @override
     @torch.no_grad()
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
-        """See Model."""
-        net, rows = self.net_, torch.as_tensor(np.asarray(user, np.int64), device=self.net_.user.device)
-        found = self._mean_table(lambda s: net.user[s].float()[rows], net.last_day[rows])
-        if (new := (self.given_.count("user") == 0)[user]).any():
-            found[new] = self.fold_in(given.by_user.take(np.asarray(user)[new]))
-        return found
+    def score_known(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+        net, rows = self.net_, torch.as_tensor(user, device=self.net_.user.device)
+        return self._mean_table(lambda s: net.user[s].float()[rows], net.last_day[rows])
 
     @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:

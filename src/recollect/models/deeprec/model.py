@@ -17,18 +17,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.errors import DataError, SettingError, unknown
 from recollect.families.row_model import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.kernels import Block
 from recollect.memory_estimate import Memory, Shape, of_rows
-from recollect.model import BLOCK_CELLS
+from recollect.model import BLOCK_CELLS, Capabilities
 from recollect.nn import (
     ACTIVATIONS,
     Dropout,
@@ -130,9 +130,6 @@ def _row_of_each(block: Block) -> Tensor:
 class DeepRec(RowModel):
     """A deep autoencoder on user rows (or item rows) with dropout on its code, by choice with dense re-feeding, or for events."""
 
-    streams: ClassVar[bool] = True
-    lighter: ClassVar[tuple[dict[str, Any], ...]] = ({"batch_size": 32},)
-
     side: Side = "user"                                 # what a row is
     hidden: int | tuple[int, ...] = (512, 512, 1024)    # sizes of the encoder's layers; the last one is the code
     decoder: int | tuple[int, ...] | None = None        # hidden sizes of the decoder; None: the encoder's, mirrored
@@ -173,14 +170,12 @@ class DeepRec(RowModel):
         return down, (self.decoder,) if isinstance(self.decoder, int) else tuple(self.decoder)
 
     @property
-    def output(self) -> Literal["ratings", "scores"]:
-        """See Model."""
-        return "ratings" if self.loss == "ratings" else "scores"
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """See Model."""
-        return frozenset() if self.loss == "ratings" else frozenset({"events"})
+    @override
+    def capabilities(self) -> Capabilities:
+        smaller = ({"batch_size": 32},)
+        if self.loss == "ratings":
+            return Capabilities(streams=True, smaller=smaller)
+        return Capabilities(output="scores", needs=frozenset({"events"}), streams=True, smaller=smaller)
 
     @property
     def linear(self) -> bool:

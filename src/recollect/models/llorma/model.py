@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
@@ -47,32 +48,30 @@ FOLD_IN_TURNS = 10    # of a joint fit, over all local models
 class LLORMA(PairModel):
     """The mean of local models U_t · V_t, weighted by how near to their anchors user and item are (equation 8)."""
 
-    former_network_names = {"everywhere": "global_factors"}
+    former_network_names: ClassVar = {"everywhere": "global_factors"}
 
-    anchors: int = 50              # q: local models
-    factors: int = 32              # r: numbers per user and per item in each
+    anchors: int = setting(50, at_least=1)              # q: local models
+    factors: int = setting(32, at_least=1)              # r: numbers per user and per item in each
     kernel: str = "epanechnikov"   # how the weight falls with the distance from the anchor: or "triangular", "uniform"
-    width_user: float = 2.4        # h_1: the angle, 0 to pi, from which on a user's weight is 0
-    width_item: float = 2.4        # h_2: the same for items
+    width_user: float = setting(2.4, above=0)        # h_1: the angle, 0 to pi, from which on a user's weight is 0
+    width_item: float = setting(2.4, above=0)        # h_2: the same for items
     joint: bool = False            # all local models together on the error of their mean; False: each by itself
     offsets: bool = True           # the mean is taken off, and every model, the global one too, has offsets of users and items
-    reg_user: float = 0.09         # lambda_1, times the user's number of weighted ratings to the power reg_power
-    reg_item: float = 0.07         # lambda_2, the same of items
+    reg_user: float = setting(0.09, above=0)         # lambda_1, times the user's number of weighted ratings to the power reg_power
+    reg_item: float = setting(0.07, above=0)         # lambda_2, the same of items
     reg_power: float = 0.8         # 1: lambda with each rating; less: it grows slower than the ratings
-    learning_rate: float = 0.03    # in the first epoch, of a rating of mean weight
+    learning_rate: float = setting(0.03, above=0)    # in the first epoch, of a rating of mean weight
     decay: float = 0.88            # what the learning rate is multiplied by after each epoch
-    init: float = 0.03             # standard deviation of the local factors at the start
-    pre_factors: int = 10          # of the global factorisation, in which distances are measured
-    pre_reg: float = 0.04          # its lambda, with each rating
-    pre_epochs: int = 15           # its turns
-    epochs: int = 40               # passes at most
-    patience: int | None = 2       # looks at the validation figure without a gain before stopping
+    init: float = setting(0.03, above=0)             # standard deviation of the local factors at the start
+    pre_factors: int = setting(10, at_least=1)          # of the global factorisation, in which distances are measured
+    pre_reg: float = setting(0.04, above=0)          # its lambda, with each rating
+    pre_epochs: int = setting(15, at_least=1)           # its turns
+    epochs: int = setting(40, at_least=1)               # passes at most
+    patience: int | None = setting(2, at_least=1)       # looks at the validation figure without a gain before stopping
     validate_every: int = setting(5, at_least=1, formerly="look_every")            # epochs between looks
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        self.need_one("anchors", "factors", "pre_factors", "pre_epochs", "epochs", "validate_every", "patience")
-        self.need_positive("reg_user", "reg_item", "pre_reg", "learning_rate", "init", "width_user", "width_item")
         if self.kernel not in KERNELS:
             raise unknown("kernel", self.kernel, tuple(KERNELS))
         if not 0 <= self.reg_power <= 1 or not 0 < self.decay <= 1:
@@ -164,15 +163,13 @@ class LLORMA(PairModel):
 
     # --- predicting -----------------------------------------------------------------------------------------------
 
+    @override
     @torch.no_grad()
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
-        """See Model."""
-        net, user = self.net_, np.asarray(user, np.int64)
-        at = torch.as_tensor(user, device=net.user.device)
-        found: np.ndarray = net.table(net.global_factors.user[at], net.user[:, at], net.weight_user[:, at]).cpu().numpy()
-        if (new := (self.given_.count("user") == 0)[user]).any():
-            found[new] = self.fold_in(given.by_user.take(user[new]))
-        return found
+    def score_known(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+        net: LocalFactors = self.net_
+        rows = torch.as_tensor(user, device=net.user.device)
+        scores = net.table(net.global_factors.user[rows], net.user[:, rows], net.weight_user[:, rows])
+        return scores.cpu().numpy()
 
     @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
