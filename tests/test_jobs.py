@@ -23,7 +23,11 @@ def test_each_input_gets_a_fresh_process() -> None:
 
 def test_inputs_are_taken_as_they_are_needed() -> None:
     taken = []
-    first = next(iter(processes.each(math.sqrt, (taken.append(x) or x for x in [4.0, 9.0, 16.0]), processes=1)))
+    first = next(
+        iter(
+            processes.each(math.sqrt, (taken.append(x) or x for x in [4.0, 9.0, 16.0]), processes=1)
+        )
+    )
     assert (first, taken) == (2, [4])
 
 

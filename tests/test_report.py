@@ -25,19 +25,43 @@ NONE = float("nan")
 # --- claims ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("mean", "low", "high", "word", "text"), [
-    (0.8300, 0.8290, 0.8305, "better", "better by 0.0010"),         # the whole interval below 0.831
-    (0.8300, 0.8280, 0.8320, "confirmed", "confirmed"),             # below, but the interval holds the claim
-    (0.8330, 0.8320, 0.8340, "confirmed", "confirmed"),             # above by less than 0.003
-    (0.8350, 0.8300, 0.8400, "confirmed", "confirmed"),             # above by more, the interval reaches the claim
-    (0.8350, 0.8345, 0.8355, "missed", "missed by 0.0040"),
-    (0.8340, NONE, NONE, "confirmed", "confirmed"),                 # without an interval, `within` alone decides
-    (0.8341, NONE, NONE, "missed", "missed by 0.0031"),
-    (0.8281, NONE, NONE, "confirmed", "confirmed"),                 # 0.0029 below is not better, 0.0031 is
-    (0.8279, NONE, NONE, "better", "better by 0.0031"),
-])
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "word", "text"),
+    [
+        (0.8300, 0.8290, 0.8305, "better", "better by 0.0010"),  # the whole interval below 0.831
+        (
+            0.8300,
+            0.8280,
+            0.8320,
+            "confirmed",
+            "confirmed",
+        ),  # below, but the interval holds the claim
+        (0.8330, 0.8320, 0.8340, "confirmed", "confirmed"),  # above by less than 0.003
+        (
+            0.8350,
+            0.8300,
+            0.8400,
+            "confirmed",
+            "confirmed",
+        ),  # above by more, the interval reaches the claim
+        (0.8350, 0.8345, 0.8355, "missed", "missed by 0.0040"),
+        (
+            0.8340,
+            NONE,
+            NONE,
+            "confirmed",
+            "confirmed",
+        ),  # without an interval, `within` alone decides
+        (0.8341, NONE, NONE, "missed", "missed by 0.0031"),
+        (0.8281, NONE, NONE, "confirmed", "confirmed"),  # 0.0029 below is not better, 0.0031 is
+        (0.8279, NONE, NONE, "better", "better by 0.0031"),
+    ],
+)
 def test_a_claim_is_better_confirmed_or_missed(mean, low, high, word, text):
-    assert of_claim(Claim(0.831, "Table 1a", within=0.003), Interval(mean, low, high)) == (word, text)
+    assert of_claim(Claim(0.831, "Table 1a", within=0.003), Interval(mean, low, high)) == (
+        word,
+        text,
+    )
 
 
 # --- checks ---------------------------------------------------------------------------------------------------------
@@ -46,15 +70,28 @@ def test_a_claim_is_better_confirmed_or_missed(mean, low, high, word, text):
 def outcome(name, values, *, errors=None, curve=(), **point):
     """What was measured of an entry with these figures, one per split."""
     epochs = {"valid_rmse": [*enumerate(curve)]}
-    records = [None if value is None else {"test": {"rmse": value}, "curve": epochs} for value in values]
+    records = [
+        None if value is None else {"test": {"rmse": value}, "curve": epochs} for value in values
+    ]
     kept = errors or [np.zeros(4)] * len(values)
     user = np.arange(len(kept[0]), dtype=np.int32)
-    return Outcome(Entry(name, "bias", line=name.partition(",")[0], point=point), records,
-                   lambda split: {"squared_error": kept[split].astype(np.float32), "user": user}, "rmse", 0.2)
+    return Outcome(
+        Entry(name, "bias", line=name.partition(",")[0], point=point),
+        records,
+        lambda split: {"squared_error": kept[split].astype(np.float32), "user": user},
+        "rmse",
+        0.2,
+    )
 
 
 def asked(kind, *of, within=0.0):
-    return Check("so it is", "Table 1", kind, tuple((each,) if isinstance(each, str) else each for each in of), within)
+    return Check(
+        "so it is",
+        "Table 1",
+        kind,
+        tuple((each,) if isinstance(each, str) else each for each in of),
+        within,
+    )
 
 
 def test_below_with_enough_splits_is_a_corrected_t_test():
@@ -89,31 +126,48 @@ def test_a_difference_that_may_be_chance_confirms_nothing():
 
 
 def test_below_for_groups_holds_for_every_pair():
-    entries = [outcome("a", [0.90, 0.91, 0.92]), outcome("b", [0.99, 1.0, 1.01]), outcome("c", [0.89, 0.90, 0.91])]
+    entries = [
+        outcome("a", [0.90, 0.91, 0.92]),
+        outcome("b", [0.99, 1.0, 1.01]),
+        outcome("c", [0.89, 0.90, 0.91]),
+    ]
     assert of_check(asked("below", "a", ("b",)), entries).word == "confirmed"
     found = of_check(asked("below", "a", ("b", "c")), entries)
     assert (found.word, "above by 0.0100" in found.text) == ("not confirmed", True)
 
 
-@pytest.mark.parametrize(("means", "within", "word", "text"), [
-    ([0.95, 0.92, 0.91], 0.0, "confirmed", "from 0.9500 to 0.9100"),
-    ([0.95, 0.91, 0.92], 0.0, "not confirmed", "rises by 0.0100 from m, k = 2 to m, k = 3"),
-    ([0.95, 0.91, 0.92], 0.02, "confirmed", "from 0.9500 to 0.9200; steps up of 0.02 are allowed"),
-])
+@pytest.mark.parametrize(
+    ("means", "within", "word", "text"),
+    [
+        ([0.95, 0.92, 0.91], 0.0, "confirmed", "from 0.9500 to 0.9100"),
+        ([0.95, 0.91, 0.92], 0.0, "not confirmed", "rises by 0.0100 from m, k = 2 to m, k = 3"),
+        (
+            [0.95, 0.91, 0.92],
+            0.02,
+            "confirmed",
+            "from 0.9500 to 0.9200; steps up of 0.02 are allowed",
+        ),
+    ],
+)
 def test_falls_means_no_step_up(means, within, word, text):
     entries = [outcome(f"m, k = {k}", [mean], k=k) for k, mean in enumerate(means, start=1)]
     assert of_check(asked("falls", "m", within=within), entries) == (word, text)
 
 
 def test_lowest_near_and_overfits():
-    entries = [outcome("a", [0.90], curve=[1.0, 0.90, 0.99]), outcome("b", [0.93], curve=[1.0, 0.93, 0.935])]
+    entries = [
+        outcome("a", [0.90], curve=[1.0, 0.90, 0.99]),
+        outcome("b", [0.93], curve=[1.0, 0.93, 0.935]),
+    ]
     assert of_check(asked("lowest", "a"), entries) == ("confirmed", "0.0300 below b")
     assert of_check(asked("lowest", "b"), entries) == ("not confirmed", "0.0300 above a")
     assert of_check(asked("near", "a", "b", within=0.04), entries).word == "confirmed"
     assert of_check(asked("near", "a", "b", within=0.02), entries).word == "not confirmed"
     assert of_check(asked("overfits", "a", within=0.05), entries).word == "confirmed"
     assert of_check(asked("overfits", ("a", "b"), within=0.05), entries) == (
-        "not confirmed", "validation error at the end 0.0050 above its best (b)")
+        "not confirmed",
+        "validation error at the end 0.0050 above its best (b)",
+    )
 
 
 def test_without_a_result_a_check_is_open():
@@ -185,43 +239,80 @@ def chapter_files(tmp_path):
     """A report of made-up results: nothing is fitted."""
     (tmp_path / "paper.toml").write_text(FILE)
     experiment, results = file.read(tmp_path / "paper.toml"), Results(tmp_path / "results")
-    results.note_data("planted/tiny", {"fingerprint": "f00", "users": 60, "items": 40, "ratings": 800, "timed": True})
+    results.note_data(
+        "planted/tiny",
+        {"fingerprint": "f00", "users": 60, "items": 40, "ratings": 800, "timed": True},
+    )
     results.note_data("movielens/10m", {"missing": "movielens/10m is not here; get it"})
-    figures = {"good": [0.951, 0.953, 0.955], "bad": [1.01, 1.02, 1.025], "swept, reg_item = 1": [0.99] * 3,
-               "swept, reg_item = 5": [0.98] * 3, "swept, reg_item = 100": [0.97] * 3, "curve": [0.9] * 3}
+    figures = {
+        "good": [0.951, 0.953, 0.955],
+        "bad": [1.01, 1.02, 1.025],
+        "swept, reg_item = 1": [0.99] * 3,
+        "swept, reg_item = 5": [0.98] * 3,
+        "swept, reg_item = 100": [0.97] * 3,
+        "curve": [0.9] * 3,
+    }
     part = experiment.parts["tiny"]
     for table in experiment.tables.values():
         for entry, (split, cut) in itertools.product(table.entries["tiny"], enumerate(part.cuts)):
             if entry.name in figures:
                 keep(results, job_of(entry, cut, "f00"), figures[entry.name][split])
             elif entry.name == "breaks":
-                results.write(job_of(entry, cut, "f00"), {"failed": "The objective became nan", "made": made()})
+                results.write(
+                    job_of(entry, cut, "f00"),
+                    {"failed": "The objective became nan", "made": made()},
+                )
     return experiment, results, tmp_path / "out"
 
 
 def made():
-    return {"source": "another", "versions": {"recollect": "0.1"}, "threads": 1, "finished": 1.0, "date": "2026-01-02T03:04:05"}
+    return {
+        "source": "another",
+        "versions": {"recollect": "0.1"},
+        "threads": 1,
+        "finished": 1.0,
+        "date": "2026-01-02T03:04:05",
+    }
 
 
 def keep(results, job, rmse):
-    results.write(job, {"test": {"rmse": rmse}, "n_train": 576, "n_valid": 64, "n_test": 160, "n_cold": 2, "fit_seconds": 0.5,
-                        "peak_memory_mb": 400.0, "made": made(), "curve": {"valid_rmse": [[1, 1.2], [2, 0.9], [3, 0.95]]}},
-                  {"squared_error": np.full(8, rmse**2, np.float32), "user": np.arange(8, dtype=np.int32)})
+    results.write(
+        job,
+        {
+            "test": {"rmse": rmse},
+            "n_train": 576,
+            "n_valid": 64,
+            "n_test": 160,
+            "n_cold": 2,
+            "fit_seconds": 0.5,
+            "peak_memory_mb": 400.0,
+            "made": made(),
+            "curve": {"valid_rmse": [[1, 1.2], [2, 0.9], [3, 0.95]]},
+        },
+        {"squared_error": np.full(8, rmse**2, np.float32), "user": np.arange(8, dtype=np.int32)},
+    )
 
 
 def test_a_page_has_ours_beside_the_papers_with_interval_difference_and_verdict(chapter_files):
     experiment, results, _ = chapter_files
     text = pages.markdown(gather(experiment, results), {})
-    half = stats.t.ppf(0.975, 2) * math.sqrt((1 / 3 + 0.2 / 0.8) * np.var([0.951, 0.953, 0.955], ddof=1))
+    half = stats.t.ppf(0.975, 2) * math.sqrt(
+        (1 / 3 + 0.2 / 0.8) * np.var([0.951, 0.953, 0.955], ddof=1)
+    )
     row = next(line for line in text.splitlines() if line.startswith("| good"))
     limits = f"{0.953 - half:.4f} – {0.953 + half:.4f}"
     assert row == f"| good | 0.9530 † | {limits} | 3 | 0.95 | +0.0030 | confirmed | 0.5 s | 400 |"
     assert "| bad | 1.0183 † |" in text
     assert "| +0.0683 | missed by 0.0683 |" in text
     assert "| nobody | not built yet | – | – | 0.8 |" in text
-    assert "random splits (test 0.2, valid 0.1, seeds 0 to 2). All 160 test ratings of a split are scored, 2 of" in text
+    assert (
+        "random splits (test 0.2, valid 0.1, seeds 0 to 2). All 160 test ratings of a split are scored, 2 of"
+        in text
+    )
     assert "† made by an earlier version" in text
-    assert "- good is better than bad (section 1): **confirmed**, by 0.0653, more than chance" in text
+    assert (
+        "- good is better than bad (section 1): **confirmed**, by 0.0653, more than chance" in text
+    )
 
 
 def test_what_failed_and_what_was_skipped_stand_on_the_page(chapter_files):
@@ -237,20 +328,31 @@ def test_a_split_that_is_missing_is_counted(chapter_files):
     good = experiment.tables["one"].entries["tiny"][1]
     job = job_of(good, experiment.parts["tiny"].cuts[2], "f00")
     (results.folder / f"{job.key}.json").unlink()
-    row = next(line for line in pages.markdown(gather(experiment, results), {}).splitlines() if line.startswith("| good"))
+    row = next(
+        line
+        for line in pages.markdown(gather(experiment, results), {}).splitlines()
+        if line.startswith("| good")
+    )
     assert row.startswith("| good | 0.9520 † | – | 2 of 3 | 0.95 | +0.0020 | confirmed |")
 
 
 def test_the_report_is_a_page_in_one_file_and_markdown_with_its_pictures(chapter_files):
     experiment, results, out = chapter_files
     written, _ = pages.write([experiment], results, out)
-    assert sorted(path.name for path in written) == ["paper-one-tiny.png", "paper-three-tiny.png", "paper-two-tiny.png",
-                                                     "paper.md", "report.html"]
+    assert sorted(path.name for path in written) == [
+        "paper-one-tiny.png",
+        "paper-three-tiny.png",
+        "paper-two-tiny.png",
+        "paper.md",
+        "report.html",
+    ]
     html, text = (out / "report.html").read_text(), (out / "paper.md").read_text()
     assert html.count("<svg") == 3
     assert "A &lt;paper&gt; of ours." in html
     assert "prefers-color-scheme: dark" in html
-    assert not re.search(r"""(?:src|href)=["'](?!#|https://example\.org/paper)""", re.sub(r"xlink:href", "", html))
+    assert not re.search(
+        r"""(?:src|href)=["'](?!#|https://example\.org/paper)""", re.sub(r"xlink:href", "", html)
+    )
     assert "<script" not in html
     assert all((out / name).is_file() for name in re.findall(r"\]\((paper-[^)]+)\)", text))
 
@@ -275,7 +377,10 @@ def test_a_figure_over_a_setting_has_a_point_for_each_value(chapter_files):
 def drawn(history, path):
     """The words in the picture of a training curve."""
     with rc_context({"svg.fonttype": "none"}):
-        return re.findall(r"<text[^>]*>([^<]*)</text>", pictures.curve(history, path / "curve.svg", title="here").read_text())
+        return re.findall(
+            r"<text[^>]*>([^<]*)</text>",
+            pictures.curve(history, path / "curve.svg", title="here").read_text(),
+        )
 
 
 def test_training_and_validation_of_one_kind_share_a_picture(tmp_path):
@@ -287,7 +392,13 @@ def test_training_and_validation_of_one_kind_share_a_picture(tmp_path):
 
 def test_a_loss_and_another_figure_have_a_picture_each(tmp_path):
     epochs = [{"epoch": float(j), "train_loss": 2.0 / j, "valid_ndcg@9": j / 10} for j in (1, 2)]
-    history = History(epochs=epochs, best_epoch=2, best_valid=0.2, train_name="train_loss", valid_name="valid_ndcg@9")
+    history = History(
+        epochs=epochs,
+        best_epoch=2,
+        best_valid=0.2,
+        train_name="train_loss",
+        valid_name="valid_ndcg@9",
+    )
     words = drawn(history, tmp_path)
     assert {"loss", "ndcg@9", "0.2000, epoch 2"} <= set(words)
     assert "RMSE" not in words

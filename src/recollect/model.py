@@ -67,7 +67,9 @@ class Model(ABC):
     clip: bool = True  # predictions are kept within the rating scale
     # The prediction for unknown users and items: the training "mean", or the "middle" of the scale
     cold: str = setting("mean", one_of=("mean", "middle"))
-    refit: bool = False  # after early stopping, fit again on train + validation for that many epochs
+    refit: bool = (
+        False  # after early stopping, fit again on train + validation for that many epochs
+    )
 
     @property
     def capabilities(self) -> Capabilities:
@@ -102,9 +104,7 @@ class Model(ABC):
             run: seed, device, threads, snapshots and watchers of this fit.
         """
 
-    def fit(
-        self, train: AnyRatings, valid: Ratings | None = None, run: Run | None = None
-    ) -> Model:
+    def fit(self, train: AnyRatings, valid: Ratings | None = None, run: Run | None = None) -> Model:
         """Learn from the ratings; returns self, in evaluation mode.
 
         Args:
@@ -218,7 +218,9 @@ class Model(ABC):
                 "or choose a model without time."
             )
         if "text" in needs and (train.text is None or not train.text.has.any()):
-            what = "these ratings have none" if train.text is None else "none has a word that is kept"
+            what = (
+                "these ratings have none" if train.text is None else "none has a word that is kept"
+            )
             raise DataError(
                 f"{name} needs the items' texts, and {what}; give them: "
                 'recollect.with_texts(ratings, "plot.item"), on the command line --text plot.item.'

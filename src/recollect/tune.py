@@ -29,12 +29,22 @@ from recollect.experiment.work import cut, validation_rmse
 from recollect.run import Run
 from recollect.system.atomic_files import checksum
 
-FILE = {"data", "split", "model", "metric", "seed", "trials", "minutes", "search", *TEXT_KEYS}   # all others are settings
+FILE = {
+    "data",
+    "split",
+    "model",
+    "metric",
+    "seed",
+    "trials",
+    "minutes",
+    "search",
+    *TEXT_KEYS,
+}  # all others are settings
 RANGE = {"low", "high", "log", "step"}
-STARTUP = 10         # candidates drawn at random before the sampler learns from them
-UNPRUNED = 5         # finished candidates before others may be stopped
-Judged = tuple[Ratings, Ratings, int]   # train, valid, seed
-Watch = Callable[[int, str], None]      # how many are done, and what the last one came to
+STARTUP = 10  # candidates drawn at random before the sampler learns from them
+UNPRUNED = 5  # finished candidates before others may be stopped
+Judged = tuple[Ratings, Ratings, int]  # train, valid, seed
+Watch = Callable[[int, str], None]  # how many are done, and what the last one came to
 
 
 @dataclass(frozen=True)
@@ -44,8 +54,8 @@ class Space:
     name: str
     part: Part
     model: str
-    settings: dict[str, Any]               # fixed
-    search: dict[str, dict[str, Any]]      # of a setting: low, high, log, step; or choices
+    settings: dict[str, Any]  # fixed
+    search: dict[str, dict[str, Any]]  # of a setting: low, high, log, step; or choices
     seed: int = 0
     trials: int = 50
     minutes: float | None = None
@@ -53,8 +63,16 @@ class Space:
     @property
     def key(self) -> str:
         """16 hexadecimal digits that identify the study: everything but how long it goes on."""
-        return checksum({"data": self.part.source, "split": self.part.split, "model": self.model, "settings": self.settings,
-                         "search": self.search, "seed": self.seed})[:16]
+        return checksum(
+            {
+                "data": self.part.source,
+                "split": self.part.split,
+                "model": self.model,
+                "settings": self.settings,
+                "search": self.search,
+                "seed": self.seed,
+            }
+        )[:16]
 
 
 @dataclass(frozen=True)
@@ -62,9 +80,9 @@ class Trial:
     """A candidate."""
 
     number: int
-    settings: dict[str, Any]     # those searched
-    state: str                   # "done", "stopped early", "too large" or "failed"
-    rmse: float | None           # mean over the splits; of one that was stopped, the last
+    settings: dict[str, Any]  # those searched
+    state: str  # "done", "stopped early", "too large" or "failed"
+    rmse: float | None  # mean over the splits; of one that was stopped, the last
     seconds: float
     why: str = ""
 
@@ -75,7 +93,9 @@ class Study:
 
     space: Space
     trials: list[Trial]
-    importance: dict[str, float]           # of each setting for the RMSE, adding up to 1; empty with few candidates
+    importance: dict[
+        str, float
+    ]  # of each setting for the RMSE, adding up to 1; empty with few candidates
 
     @property
     def best(self) -> Trial | None:
@@ -97,18 +117,33 @@ def read(path: str | Path) -> Space:
         check_data(raw["data"])
         check_split(raw["split"], raw["data"])
         if raw.get("metric", "rmse") != "rmse":
-            raise SettingError(f"Candidates are judged by the validation RMSE; found metric = {raw['metric']!r}: leave it out.")
+            raise SettingError(
+                f"Candidates are judged by the validation RMSE; found metric = {raw['metric']!r}: leave it out."
+            )
         fixed = {key: value for key, value in raw.items() if key not in FILE}
         part = Part(path.stem, raw["data"], raw["split"], texts=texts_of(raw))
-        space = Space(path.stem, part, raw["model"], fixed, raw["search"], raw.get("seed", 0), raw.get("trials", 50),
-                      raw.get("minutes"))
+        space = Space(
+            path.stem,
+            part,
+            raw["model"],
+            fixed,
+            raw["search"],
+            raw.get("seed", 0),
+            raw.get("trials", 50),
+            raw.get("minutes"),
+        )
         if not space.search:
-            raise SettingError("[search] names no setting; give one, such as reg = { low = 1, high = 1000, log = true }.")
+            raise SettingError(
+                "[search] names no setting; give one, such as reg = { low = 1, high = 1000, log = true }."
+            )
         for name, bounds in space.search.items():
             with at(f"search {name}"):
                 _check_bounds(bounds)
-        for side in (0, -1):     # both ends must be settings that the model takes
-            registry.make(space.model, **{**fixed, **{name: _end(bounds, side) for name, bounds in space.search.items()}})
+        for side in (0, -1):  # both ends must be settings that the model takes
+            registry.make(
+                space.model,
+                **{**fixed, **{name: _end(bounds, side) for name, bounds in space.search.items()}},
+            )
         return space
 
 
@@ -122,23 +157,39 @@ def _check_bounds(bounds: Any) -> None:
         return
     need(bounds, "low", "high")
     if not all(isinstance(bounds[key], int | float) for key in ("low", "high")):
-        raise SettingError(f"low and high are numbers; found {bounds!r}; for other values use choices.")
-    if not bounds["low"] < bounds["high"] or (bounds.get("log") and (bounds["low"] <= 0 or "step" in bounds)):
-        raise SettingError(f"low is below high, and with log above 0 and without step; found {bounds!r}.")
+        raise SettingError(
+            f"low and high are numbers; found {bounds!r}; for other values use choices."
+        )
+    if not bounds["low"] < bounds["high"] or (
+        bounds.get("log") and (bounds["low"] <= 0 or "step" in bounds)
+    ):
+        raise SettingError(
+            f"low is below high, and with log above 0 and without step; found {bounds!r}."
+        )
 
 
 def _end(bounds: dict[str, Any], side: int) -> Any:
     return bounds["choices"][side] if "choices" in bounds else (bounds["low"], bounds["high"])[side]
 
 
-def tune(space: Space, storage: Path, *, trials: int | None = None, minutes: float | None = None, threads: int | None = None,
-         watch: Watch = lambda done, told: None) -> Study:
+def tune(
+    space: Space,
+    storage: Path,
+    *,
+    trials: int | None = None,
+    minutes: float | None = None,
+    threads: int | None = None,
+    watch: Watch = lambda done, told: None,
+) -> Study:
     """Go on with the study of this space in the storage, or begin it; until it has so many candidates or time is up.
 
     Raises: SettingError if Optuna is not there; KeyboardInterrupt if someone asked to stop: what is finished is kept.
     """
     optuna = _library()
-    most, until = trials or space.trials, time.monotonic() + 60 * (minutes or space.minutes or float("inf"))
+    most, until = (
+        trials or space.trials,
+        time.monotonic() + 60 * (minutes or space.minutes or float("inf")),
+    )
     with _quiet(optuna):
         study = _opened(optuna, space, storage)
         count = len(_counted(study))
@@ -149,7 +200,9 @@ def tune(space: Space, storage: Path, *, trials: int | None = None, minutes: flo
                 _try(optuna, study, trial, space, parts, threads)
                 count = len(_counted(study))
                 last = _trial(study.trials[-1])
-                watch(count, f"{last.state}{'' if last.rmse is None else f', RMSE {last.rmse:.4f}'}")
+                watch(
+                    count, f"{last.state}{'' if last.rmse is None else f', RMSE {last.rmse:.4f}'}"
+                )
         return Study(space, [_trial(each) for each in _counted(study)], _importance(optuna, study))
 
 
@@ -157,7 +210,9 @@ def _library() -> Any:
     try:
         import optuna
     except ImportError as problem:
-        raise SettingError('Tuning needs Optuna; install it with: pip install "recollect[tune]".') from problem
+        raise SettingError(
+            'Tuning needs Optuna; install it with: pip install "recollect[tune]".'
+        ) from problem
     return optuna
 
 
@@ -179,8 +234,12 @@ def _opened(optuna: Any, space: Space, storage: Path) -> Any:
     storage.parent.mkdir(parents=True, exist_ok=True)
     backend = optuna.storages.journal.JournalFileBackend(str(storage))
     pruner = optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=5)
-    study = optuna.create_study(storage=optuna.storages.JournalStorage(backend), study_name=space.key, pruner=pruner,
-                                load_if_exists=True)
+    study = optuna.create_study(
+        storage=optuna.storages.JournalStorage(backend),
+        study_name=space.key,
+        pruner=pruner,
+        load_if_exists=True,
+    )
     for trial in study.trials:
         if trial.state.name == "RUNNING":
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
@@ -194,17 +253,27 @@ def _counted(study: Any) -> list[Any]:
 
 def _asked(optuna: Any, study: Any, space: Space, count: int) -> Any:
     """The next candidate. The sampler is made anew with the candidate's number in its seed: it owes nothing to the process."""
-    study.sampler = optuna.samplers.TPESampler(seed=1000 * space.seed + count, n_startup_trials=STARTUP)
+    study.sampler = optuna.samplers.TPESampler(
+        seed=1000 * space.seed + count, n_startup_trials=STARTUP
+    )
     return study.ask()
 
 
-def _try(optuna: Any, study: Any, trial: Any, space: Space, parts: list[Judged], threads: int | None) -> None:
+def _try(
+    optuna: Any, study: Any, trial: Any, space: Space, parts: list[Judged], threads: int | None
+) -> None:
     """Fit a candidate on every split and tell the study what came of it."""
     state, begun, rmse, states = "done", time.monotonic(), None, optuna.trial.TrialState
     try:
-        given = {**space.settings, **{name: _drawn(trial, name, bounds) for name, bounds in space.search.items()}}
+        given = {
+            **space.settings,
+            **{name: _drawn(trial, name, bounds) for name, bounds in space.search.items()},
+        }
         model = replace(registry.make(space.model, **given), refit=False)
-        rmse = statistics.fmean(_judged(optuna, trial, model, part, threads, first=j == 0) for j, part in enumerate(parts))
+        rmse = statistics.fmean(
+            _judged(optuna, trial, model, part, threads, first=j == 0)
+            for j, part in enumerate(parts)
+        )
     except optuna.TrialPruned:
         state = "stopped early"
     except RecollectError as problem:
@@ -219,7 +288,9 @@ def _try(optuna: Any, study: Any, trial: Any, space: Space, parts: list[Judged],
         study.tell(trial, state=states.FAIL if state == "failed" else states.PRUNED)
 
 
-def _judged(optuna: Any, trial: Any, model: Any, part: Judged, threads: int | None, *, first: bool) -> float:
+def _judged(
+    optuna: Any, trial: Any, model: Any, part: Judged, threads: int | None, *, first: bool
+) -> float:
     """The validation RMSE on one split; on the first, the candidate may be stopped early."""
     train, valid, seed = part
 
@@ -229,9 +300,11 @@ def _judged(optuna: Any, trial: Any, model: Any, part: Judged, threads: int | No
             if trial.should_prune():
                 raise optuna.TrialPruned
 
-    found = replace(model).fit(train, valid, Run(seed=seed, threads=threads, watchers=(watch,) if first else ()))
+    found = replace(model).fit(
+        train, valid, Run(seed=seed, threads=threads, watchers=(watch,) if first else ())
+    )
     rmse = validation_rmse(found, valid)
-    assert rmse is not None      # there is a validation part, and no refit
+    assert rmse is not None  # there is a validation part, and no refit
     return rmse
 
 
@@ -243,15 +316,24 @@ def _parts(space: Space) -> Iterator[Judged]:
     for each in space.part.cuts:
         split = cut(space.part, each)
         if split.valid is None:
-            raise SettingError(f"Candidates are judged by validation ratings, and the {each.settings['how']} split has none; "
-                               "give it valid = 0.05, or so.")
+            raise SettingError(
+                f"Candidates are judged by validation ratings, and the {each.settings['how']} split has none; "
+                "give it valid = 0.05, or so."
+            )
         yield split.train, split.valid, each.seed
 
 
 def _drawn(trial: Any, name: str, bounds: dict[str, Any]) -> Any:
-    if "choices" in bounds:      # as text: a choice may be a list
-        return json.loads(trial.suggest_categorical(name, [json.dumps(choice) for choice in bounds["choices"]]))
-    low, high, log, step = bounds["low"], bounds["high"], bounds.get("log", False), bounds.get("step")
+    if "choices" in bounds:  # as text: a choice may be a list
+        return json.loads(
+            trial.suggest_categorical(name, [json.dumps(choice) for choice in bounds["choices"]])
+        )
+    low, high, log, step = (
+        bounds["low"],
+        bounds["high"],
+        bounds.get("log", False),
+        bounds.get("step"),
+    )
     if isinstance(low, int) and isinstance(high, int) and isinstance(step or 1, int):
         return trial.suggest_int(name, low, high, log=log, step=step or 1)
     return _short(trial, name, trial.suggest_float(name, low, high, log=log, step=step))
@@ -264,10 +346,22 @@ def _short(trial: Any, name: str, value: float) -> float:
 
 
 def _trial(trial: Any) -> Trial:
-    settings = {name: json.loads(value) if isinstance(value, str) else _short(trial, name, value) if isinstance(value, float)
-                else value for name, value in trial.params.items()}
+    settings = {
+        name: json.loads(value)
+        if isinstance(value, str)
+        else _short(trial, name, value)
+        if isinstance(value, float)
+        else value
+        for name, value in trial.params.items()
+    }
     last = max(trial.intermediate_values, default=None)
-    rmse = trial.values[0] if trial.state.name == "COMPLETE" else None if last is None else trial.intermediate_values[last]
+    rmse = (
+        trial.values[0]
+        if trial.state.name == "COMPLETE"
+        else None
+        if last is None
+        else trial.intermediate_values[last]
+    )
     told = trial.user_attrs
     return Trial(trial.number, settings, told["state"], rmse, told["seconds"], told.get("why", ""))
 
@@ -278,4 +372,9 @@ def _importance(optuna: Any, study: Any) -> dict[str, float]:
     if len(done) < STARTUP or len({trial.value for trial in done}) < 2:
         return {}
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-    return {name: float(share) for name, share in optuna.importance.get_param_importances(study, evaluator=evaluator).items()}
+    return {
+        name: float(share)
+        for name, share in optuna.importance.get_param_importances(
+            study, evaluator=evaluator
+        ).items()
+    }

@@ -28,7 +28,9 @@ def cells_loss(net, block):
 def rows() -> Rows:
     """Five rows, one of them empty; column means 2, 4 and 6."""
     row, column = np.array([0, 0, 1, 2, 4, 4]), np.array([0, 1, 2, 0, 1, 2])
-    found, _ = Rows.group(row, column, np.array([1, 3, 5, 3, 5, 7], np.float32), n_rows=5, n_columns=3)
+    found, _ = Rows.group(
+        row, column, np.array([1, 3, 5, 3, 5, 7], np.float32), n_rows=5, n_columns=3
+    )
     return found
 
 
@@ -49,7 +51,13 @@ def test_every_cell_is_seen_once_an_epoch(rows, batch_size):
         seen.extend(block.value.tolist())
         return cells_loss(net, block)
 
-    gradient.fit(Column(3), rows, loss, Run(), gradient.Plan(epochs=1, optimizer="adam", batch_size=batch_size))
+    gradient.fit(
+        Column(3),
+        rows,
+        loss,
+        Run(),
+        gradient.Plan(epochs=1, optimizer="adam", batch_size=batch_size),
+    )
     assert sorted(seen) == [1, 3, 3, 5, 5, 7]
 
 
@@ -72,19 +80,40 @@ def test_best_weights_are_kept_and_patience_ends_the_fit(rows):
         return error
 
     plan = gradient.Plan(epochs=6, optimizer="adam", learning_rate=0.1, patience=3)
-    history = gradient.fit(net, rows, cells_loss, Run(), plan, measure=ValidationMetric("valid_rmse", validate))
+    history = gradient.fit(
+        net, rows, cells_loss, Run(), plan, measure=ValidationMetric("valid_rmse", validate)
+    )
     assert (history.best_epoch, len(history)) == (2, 5)
     assert torch.equal(net.x, at_best[0])
 
 
-@pytest.mark.parametrize(("better", "figures", "kept"), [("lower", [3.0, 2.0, 2.5, 2.6, 2.7], 2),
-                                                         ("higher", [0.1, 0.3, 0.2, 0.25, 0.1], 2),
-                                                         ("higher", [0.1, 0.2, 0.3, 0.4, 0.5], 5)])
+@pytest.mark.parametrize(
+    ("better", "figures", "kept"),
+    [
+        ("lower", [3.0, 2.0, 2.5, 2.6, 2.7], 2),
+        ("higher", [0.1, 0.3, 0.2, 0.25, 0.1], 2),
+        ("higher", [0.1, 0.2, 0.3, 0.4, 0.5], 5),
+    ],
+)
 def test_better_may_mean_higher(rows, better, figures, kept):
-    plan, found = gradient.Plan(epochs=5, optimizer="adam", learning_rate=0.1, patience=3), iter(figures)
-    history = gradient.fit(Column(3), rows, cells_loss, Run(), plan, measure=ValidationMetric("valid_x", lambda: next(found), better))
-    assert (history.best_epoch, history.best_valid, history.valid_name) == (kept, figures[kept - 1], "valid_x")
-    assert history.column("valid_x") == [*enumerate(figures[:len(history)], start=1)]
+    plan, found = (
+        gradient.Plan(epochs=5, optimizer="adam", learning_rate=0.1, patience=3),
+        iter(figures),
+    )
+    history = gradient.fit(
+        Column(3),
+        rows,
+        cells_loss,
+        Run(),
+        plan,
+        measure=ValidationMetric("valid_x", lambda: next(found), better),
+    )
+    assert (history.best_epoch, history.best_valid, history.valid_name) == (
+        kept,
+        figures[kept - 1],
+        "valid_x",
+    )
+    assert history.column("valid_x") == [*enumerate(figures[: len(history)], start=1)]
     assert history.best_valid_rmse == np.inf
 
 
@@ -98,20 +127,34 @@ def test_a_loss_that_is_no_rmse_is_told_as_it_is(rows):
 def test_penalty_counts_once_whatever_the_batches(rows):
     """With lambda/2 x² the solution of column j is the sum of its ratings over (2 + lambda/2); full batch, by hand."""
     net = Column(3)
-    gradient.fit(net, rows, cells_loss, Run(), gradient.Plan(epochs=60), penalty=lambda net: [(net.x, 2.0)])
+    gradient.fit(
+        net, rows, cells_loss, Run(), gradient.Plan(epochs=60), penalty=lambda net: [(net.x, 2.0)]
+    )
     np.testing.assert_allclose(net.x.detach().numpy(), [4 / 3, 8 / 3, 12 / 3], atol=2e-3)  # 32 bits
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "rprop", "adam", "sgd"])
 def test_an_interrupted_fit_ends_with_the_same_weights(rows, optimizer, tmp_path):
-    plan = gradient.Plan(epochs=12, optimizer=optimizer, learning_rate=0.1, validate_every=3, patience=100,
-                     batch_size=2 if optimizer in ("adam", "sgd") else None)
+    plan = gradient.Plan(
+        epochs=12,
+        optimizer=optimizer,
+        learning_rate=0.1,
+        validate_every=3,
+        patience=100,
+        batch_size=2 if optimizer in ("adam", "sgd") else None,
+    )
 
     def train(run):
         torch.manual_seed(3)
         net = Column(3)
-        history = gradient.fit(net, rows, cells_loss, run, plan,
-                           measure=ValidationMetric("valid_rmse", lambda: float(net.x.detach().square().sum())))
+        history = gradient.fit(
+            net,
+            rows,
+            cells_loss,
+            run,
+            plan,
+            measure=ValidationMetric("valid_rmse", lambda: float(net.x.detach().square().sum())),
+        )
         return net.x.detach(), history
 
     def stop_after_5(figures):
@@ -136,10 +179,25 @@ def test_an_exploding_objective_ends_the_fit_with_its_likely_cause(rows):
 
 def test_full_batch_methods_refuse_batches(rows):
     with pytest.raises(SettingError, match="batch_size"):
-        gradient.fit(Column(3), rows, cells_loss, Run(), gradient.Plan(epochs=1, optimizer="rprop", batch_size=2))
+        gradient.fit(
+            Column(3),
+            rows,
+            cells_loss,
+            Run(),
+            gradient.Plan(epochs=1, optimizer="rprop", batch_size=2),
+        )
 
 
-@pytest.mark.parametrize(("optimizer", "rates"), [("adam", [0.02, 0.02]), ("sgd", [0.02, 0.02]), ("rprop", []), ("lbfgs", [])])
+@pytest.mark.parametrize(
+    ("optimizer", "rates"),
+    [("adam", [0.02, 0.02]), ("sgd", [0.02, 0.02]), ("rprop", []), ("lbfgs", [])],
+)
 def test_the_learning_rate_is_among_the_figures_of_optimisers_that_have_one(rows, optimizer, rates):
-    history = gradient.fit(Column(3), rows, cells_loss, Run(), gradient.Plan(epochs=2, optimizer=optimizer, learning_rate=0.02))
+    history = gradient.fit(
+        Column(3),
+        rows,
+        cells_loss,
+        Run(),
+        gradient.Plan(epochs=2, optimizer=optimizer, learning_rate=0.02),
+    )
     assert [rate for _, rate in history.column("learning_rate")] == rates

@@ -27,14 +27,35 @@ from recollect.errors import DataError, SettingError, unknown
 from recollect.evaluation.protocols import RATING
 from recollect.experiment.texts import TEXT_KEYS, Texts, texts_of
 
-PUBLISHED = "published"            # the folds u1 to u5 of MovieLens 100K
-OVERLAPPING = ("random", "covering", "new_item", PUBLISHED)    # splits whose repetitions share training ratings
+PUBLISHED = "published"  # the folds u1 to u5 of MovieLens 100K
+OVERLAPPING = (
+    "random",
+    "covering",
+    "new_item",
+    PUBLISHED,
+)  # splits whose repetitions share training ratings
 CHECKS = ("below", "near", "lowest", "falls", "overfits")
 FILE = {"paper", "link", "protocol", "part", "like", "table"}
-ONE_TABLE = {"data", "split", "metric", *TEXT_KEYS, "run", "check", "figure"}    # in place of part and table, for a file of one
+ONE_TABLE = {
+    "data",
+    "split",
+    "metric",
+    *TEXT_KEYS,
+    "run",
+    "check",
+    "figure",
+}  # in place of part and table, for a file of one
 PART = {"data", "split", "metric", "about", *TEXT_KEYS}
 TABLE = {"name", "title", "shows", "parts", "splits", "figure", "run", "check"}
-ENTRY = {"name", "model", "like", "on", "claim", "sweep", "note"}    # every other key is a setting of the model
+ENTRY = {
+    "name",
+    "model",
+    "like",
+    "on",
+    "claim",
+    "sweep",
+    "note",
+}  # every other key is a setting of the model
 CLAIM = {"value", "where", "within"}
 CHECK = {"says", "where", "within", "parts", *CHECKS}
 
@@ -55,7 +76,7 @@ class Part:
     data: str
     split: dict[str, Any]
     metric: str = "rmse"
-    about: str = ""          # a sentence
+    about: str = ""  # a sentence
     texts: Texts | None = None
 
     @property
@@ -68,7 +89,10 @@ class Part:
         """Its splits, in order."""
         rest = {k: v for k, v in self.split.items() if k not in ("repeat", "seed", "folds")}
         if self.split["how"] == PUBLISHED:
-            return [Cut({**rest, "fold": fold}, fold) for fold in self.split.get("folds", [1, 2, 3, 4, 5])]
+            return [
+                Cut({**rest, "fold": fold}, fold)
+                for fold in self.split.get("folds", [1, 2, 3, 4, 5])
+            ]
         first = self.split.get("seed", 0)
         return [Cut(rest, seed) for seed in range(first, first + self.split.get("repeat", 1))]
 
@@ -78,8 +102,8 @@ class Claim:
     """A number that the paper prints."""
 
     value: float
-    where: str               # in the paper
-    within: float = 0.0      # how far above it a figure may be and still confirm it
+    where: str  # in the paper
+    within: float = 0.0  # how far above it a figure may be and still confirm it
 
 
 @dataclass(frozen=True)
@@ -87,11 +111,11 @@ class Entry:
     """A run of a table on one part."""
 
     name: str
-    model: str | None                                        # None: not built yet
-    settings: dict[str, Any] = field(default_factory=dict)   # all of the model's, resolved
+    model: str | None  # None: not built yet
+    settings: dict[str, Any] = field(default_factory=dict)  # all of the model's, resolved
     claim: Claim | None = None
-    line: str = ""                                           # the name without what is swept
-    point: dict[str, Any] = field(default_factory=dict)      # what is swept, and its value here
+    line: str = ""  # the name without what is swept
+    point: dict[str, Any] = field(default_factory=dict)  # what is swept, and its value here
     note: str = ""
 
 
@@ -101,10 +125,10 @@ class Check:
 
     says: str
     where: str
-    kind: str                              # one of CHECKS
-    of: tuple[tuple[str, ...], ...]        # names of entries (of a line, for "falls"), in groups
+    kind: str  # one of CHECKS
+    of: tuple[tuple[str, ...], ...]  # names of entries (of a line, for "falls"), in groups
     within: float = 0.0
-    parts: tuple[str, ...] = ()            # on which it is asked; none: on all
+    parts: tuple[str, ...] = ()  # on which it is asked; none: on all
 
 
 @dataclass(frozen=True)
@@ -116,12 +140,12 @@ class Table:
     shows: str
     entries: dict[str, tuple[Entry, ...]]
     checks: tuple[Check, ...] = ()
-    figure: str | None = None              # "runs", "epochs", "counts" or a setting that is swept
-    splits: int | None = None              # only the first of the part's; None: all
+    figure: str | None = None  # "runs", "epochs", "counts" or a setting that is swept
+    splits: int | None = None  # only the first of the part's; None: all
 
     def cuts(self, part: Part) -> list[Cut]:
         """The splits of this table on a part."""
-        return part.cuts[:self.splits]
+        return part.cuts[: self.splits]
 
 
 @dataclass(frozen=True)
@@ -148,16 +172,29 @@ def read(path: str | Path) -> Experiment:
         if "table" not in raw:
             refuse_others(raw, FILE | ONE_TABLE, "key")
             name = str(raw.get("data", "")).rpartition("/")[2] or "all"
-            raw = {**{k: v for k, v in raw.items() if k not in ONE_TABLE},
-                   "part": {name: {k: raw[k] for k in PART if k in raw}},
-                   "table": [{"name": path.stem, **{k: raw[k] for k in ("run", "check", "figure") if k in raw}}]}
+            raw = {
+                **{k: v for k, v in raw.items() if k not in ONE_TABLE},
+                "part": {name: {k: raw[k] for k in PART if k in raw}},
+                "table": [
+                    {
+                        "name": path.stem,
+                        **{k: raw[k] for k in ("run", "check", "figure") if k in raw},
+                    }
+                ],
+            }
         refuse_others(raw, FILE, "key")
         need(raw, "paper", "part", "table")
         parts = {name: _part(name, each) for name, each in raw["part"].items()}
         tables = [_table(each, parts, raw.get("like", {})) for each in raw["table"]]
         _refuse_twice([table.name for table in tables], "table")
-        return Experiment(path.stem, raw["paper"], raw.get("protocol", ""), raw.get("link", ""), parts,
-                          {table.name: table for table in tables})
+        return Experiment(
+            path.stem,
+            raw["paper"],
+            raw.get("protocol", ""),
+            raw.get("link", ""),
+            parts,
+            {table.name: table for table in tables},
+        )
 
 
 def toml(path: Path) -> dict[str, Any]:
@@ -180,10 +217,16 @@ def chosen(experiment: Experiment, only: Iterable[str]) -> list[tuple[Table, Par
     """
     names = set(only)
     for name in names - set(experiment.parts) - set(experiment.tables):
-        raise unknown(f"part or table of {experiment.name}", name, [*experiment.parts, *experiment.tables])
+        raise unknown(
+            f"part or table of {experiment.name}", name, [*experiment.parts, *experiment.tables]
+        )
     parts, tables = names & set(experiment.parts), names & set(experiment.tables)
-    return [(table, experiment.parts[part]) for table in experiment.tables.values() for part in table.entries
-            if (not parts or part in parts) and (not tables or table.name in tables)]
+    return [
+        (table, experiment.parts[part])
+        for table in experiment.tables.values()
+        for part in table.entries
+        if (not parts or part in parts) and (not tables or table.name in tables)
+    ]
 
 
 def check_data(name: str) -> None:
@@ -201,15 +244,21 @@ def check_split(split: Any, data: str) -> None:
     Raises: SettingError with those that do.
     """
     if not isinstance(split, dict) or "how" not in split:
-        raise SettingError(f"split is a table with how, such as {{ how = \"random\", test = 0.1 }}; found {split!r}.")
+        raise SettingError(
+            f'split is a table with how, such as {{ how = "random", test = 0.1 }}; found {split!r}.'
+        )
     if split["how"] == PUBLISHED:
         refuse_others(split, {"how", "folds", "valid"}, f"setting of the {PUBLISHED} split")
         if data != "movielens/100k":
-            raise SettingError(f"The {PUBLISHED} folds are of movielens/100k, found data {data!r}; use how = \"random\".")
+            raise SettingError(
+                f'The {PUBLISHED} folds are of movielens/100k, found data {data!r}; use how = "random".'
+            )
         if set(split.get("folds", [])) - {1, 2, 3, 4, 5}:
             raise SettingError(f"folds are some of 1 to 5, found {split['folds']}.")
         return
-    known = {"how", "seed", "repeat", *inspect.signature(find(split["how"])).parameters} - {"ratings"}
+    known = {"how", "seed", "repeat", *inspect.signature(find(split["how"])).parameters} - {
+        "ratings"
+    }
     refuse_others(split, known, f"setting of the {split['how']} split")
     if not isinstance(split.get("repeat", 1), int) or split.get("repeat", 1) < 1:
         raise SettingError(f"repeat is how many splits, 1 or more; found {split['repeat']!r}.")
@@ -223,7 +272,14 @@ def _part(name: str, raw: dict[str, Any]) -> Part:
         check_split(raw["split"], raw["data"])
         if raw.get("metric", "rmse") not in RATING:
             raise unknown("metric of an experiment", raw["metric"], RATING)
-        return Part(name, raw["data"], raw["split"], raw.get("metric", "rmse"), raw.get("about", ""), texts_of(raw))
+        return Part(
+            name,
+            raw["data"],
+            raw["split"],
+            raw.get("metric", "rmse"),
+            raw.get("about", ""),
+            texts_of(raw),
+        )
 
 
 def _table(raw: dict[str, Any], parts: Mapping[str, Part], likes: dict[str, Any]) -> Table:
@@ -233,8 +289,12 @@ def _table(raw: dict[str, Any], parts: Mapping[str, Part], likes: dict[str, Any]
         names = raw.get("parts", list(parts))
         for name in set(names) - set(parts):
             raise unknown("part", name, parts)
-        entries = {part: tuple(itertools.chain(*(_entries(each, part, parts, likes) for each in raw["run"])))
-                   for part in names}
+        entries = {
+            part: tuple(
+                itertools.chain(*(_entries(each, part, parts, likes) for each in raw["run"]))
+            )
+            for part in names
+        }
         for each in entries.values():
             _refuse_twice([entry.name for entry in each], "run")
         some = entries[names[0]]
@@ -242,11 +302,20 @@ def _table(raw: dict[str, Any], parts: Mapping[str, Part], likes: dict[str, Any]
         swept = {key for entry in some for key in entry.point}
         if raw.get("figure") not in (None, "runs", "epochs", "counts", *swept):
             raise unknown("figure", str(raw["figure"]), ("runs", "epochs", "counts", *swept))
-        return Table(raw["name"], raw.get("title", raw["name"]), raw.get("shows", ""), entries, checks, raw.get("figure"),
-                     raw.get("splits"))
+        return Table(
+            raw["name"],
+            raw.get("title", raw["name"]),
+            raw.get("shows", ""),
+            entries,
+            checks,
+            raw.get("figure"),
+            raw.get("splits"),
+        )
 
 
-def _entries(raw: dict[str, Any], part: str, parts: Mapping[str, Part], likes: dict[str, Any]) -> list[Entry]:
+def _entries(
+    raw: dict[str, Any], part: str, parts: Mapping[str, Part], likes: dict[str, Any]
+) -> list[Entry]:
     """One entry, or one for each value that is swept."""
     with at(f"run {raw.get('name', raw.get('model', '?'))}"):
         whole = _merged(raw, part, parts, likes)
@@ -258,17 +327,33 @@ def _entries(raw: dict[str, Any], part: str, parts: Mapping[str, Part], likes: d
         note = whole.get("note", "")
         if "model" not in whole:
             if given or "claim" not in whole:
-                raise SettingError("It has no model: then it has a name and a claim, and no settings.")
+                raise SettingError(
+                    "It has no model: then it has a name and a claim, and no settings."
+                )
             return [Entry(name, None, claim=claim, line=name, note=note or "not built yet")]
         sweep = whole.get("sweep", {})
         if sweep and "claim" in whole:
             raise SettingError("A sweep has no claim; write the run with the claim on its own.")
-        points = [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
-        return [Entry(_named(name, point), whole["model"], resolved(whole["model"], {**given, **point}), claim, name, point, note)
-                for point in points]
+        points = [
+            dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())
+        ]
+        return [
+            Entry(
+                _named(name, point),
+                whole["model"],
+                resolved(whole["model"], {**given, **point}),
+                claim,
+                name,
+                point,
+                note,
+            )
+            for point in points
+        ]
 
 
-def _merged(raw: dict[str, Any], part: str, parts: Mapping[str, Part], likes: dict[str, Any]) -> dict[str, Any]:
+def _merged(
+    raw: dict[str, Any], part: str, parts: Mapping[str, Part], likes: dict[str, Any]
+) -> dict[str, Any]:
     """What the run is like, then what is its own; each first as on all parts, then as on this one."""
     if raw.get("like") is not None and raw["like"] not in likes:
         raise unknown("like", raw["like"], likes)
@@ -324,13 +409,28 @@ def _check(raw: dict[str, Any], entries: tuple[Entry, ...], parts: Mapping[str, 
         if pair and (not isinstance(of, list) or len(of) != 2):
             raise SettingError(f"{kind} takes two runs, or two lists of runs; found {of!r}.")
         groups = tuple((each,) if isinstance(each, str) else tuple(each) for each in of)
-        known = {entry.line for entry in entries if entry.point} if kind == "falls" else {e.name for e in entries if e.model}
+        known = (
+            {entry.line for entry in entries if entry.point}
+            if kind == "falls"
+            else {e.name for e in entries if e.model}
+        )
         for name in itertools.chain(*groups):
             if name not in known:
-                raise unknown("swept run of this table" if kind == "falls" else "run of this table", name, known)
+                raise unknown(
+                    "swept run of this table" if kind == "falls" else "run of this table",
+                    name,
+                    known,
+                )
         for name in set(raw.get("parts", [])) - set(parts):
             raise unknown("part", name, parts)
-        return Check(raw["says"], raw["where"], kind, groups, float(raw.get("within", 0.0)), tuple(raw.get("parts", ())))
+        return Check(
+            raw["says"],
+            raw["where"],
+            kind,
+            groups,
+            float(raw.get("within", 0.0)),
+            tuple(raw.get("parts", ())),
+        )
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Results on disk: a JSON file per run, named by a checksum of what the run was made from; test errors beside it.
 
-    KEY.json           what was run, its figures, the curve of its epochs, how long it took, by what it was made; or why it failed
-    KEY.safetensors    the squared error of each test rating and its user, from which runs are compared
-    data.json          the data sets that were looked for: their fingerprint and shape, or that they were not here
+KEY.json           what was run, its figures, the curve of its epochs, how long it took, by what it was made; or why it failed
+KEY.safetensors    the squared error of each test rating and its user, from which runs are compared
+data.json          the data sets that were looked for: their fingerprint and shape, or that they were not here
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from recollect.experiment.file import Cut, Entry
 from recollect.system.atomic_files import checksum, replacing
 
 FORMAT = 1
-MADE_BY = ("evaluation/metrics.py", "evaluation/protocol.py")      # and the model's file, and whatever these import
+MADE_BY = (
+    "evaluation/metrics.py",
+    "evaluation/protocol.py",
+)  # and the model's file, and whatever these import
 SOURCE = Path(__file__).parents[1]
 
 
@@ -34,7 +37,7 @@ SOURCE = Path(__file__).parents[1]
 class Job:
     """One fit and its scoring: everything that decides the figures."""
 
-    fingerprint: str             # of the data
+    fingerprint: str  # of the data
     split: dict[str, Any]
     model: str
     settings: dict[str, Any]
@@ -65,7 +68,9 @@ class Results:
         """
         return self._json(self._path(job, "json"))
 
-    def write(self, job: Job, figures: dict[str, Any], errors: dict[str, np.ndarray] | None = None) -> dict[str, Any]:
+    def write(
+        self, job: Job, figures: dict[str, Any], errors: dict[str, np.ndarray] | None = None
+    ) -> dict[str, Any]:
         """Keep the figures of a job, in place of earlier ones; returns what `read` will."""
         if errors is not None:
             with replacing(self._path(job, "safetensors")) as fresh:
@@ -98,10 +103,14 @@ class Results:
         try:
             found: dict[str, Any] = json.loads(path.read_bytes())
         except ValueError as problem:
-            raise CheckpointError(f"{path} is damaged ({problem}); remove it and run again.") from problem
+            raise CheckpointError(
+                f"{path} is damaged ({problem}); remove it and run again."
+            ) from problem
         if found.get("format", FORMAT) != FORMAT:
-            raise CheckpointError(f"{path} is of format {found['format']}, this version reads {FORMAT}; upgrade it, or take "
-                                  "another folder of results.")
+            raise CheckpointError(
+                f"{path} is of format {found['format']}, this version reads {FORMAT}; upgrade it, or take "
+                "another folder of results."
+            )
         return found
 
 
@@ -159,4 +168,7 @@ def _imports(path: Path) -> Iterator[str]:
 def made_by(model: str) -> dict[str, Any]:
     """What results are made by: the source and the versions."""
     versions = {name: version(name) for name in ("recollect", "torch", "numpy")}
-    return {"source": source_digest(model), "versions": {**versions, "python": platform.python_version()}}
+    return {
+        "source": source_digest(model),
+        "versions": {**versions, "python": platform.python_version()},
+    }

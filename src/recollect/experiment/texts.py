@@ -15,7 +15,7 @@ from recollect.data.text.word_vectors import SENTENCES
 from recollect.data.with_texts import with_texts
 from recollect.errors import DataError, SettingError
 
-TEXT_KEYS = {"text", "vectors", "reading", "join"}      # of a part
+TEXT_KEYS = {"text", "vectors", "reading", "join"}  # of a part
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,10 @@ class Texts:
 
     text: str
     vectors: str | None = None
-    join: bool = False                                       # several documents of an item are one
-    given: dict[str, Any] = field(default_factory=dict)      # fields of the reading that are not the usual ones
+    join: bool = False  # several documents of an item are one
+    given: dict[str, Any] = field(
+        default_factory=dict
+    )  # fields of the reading that are not the usual ones
 
     @property
     def reading(self) -> Tokenizer:
@@ -34,7 +36,9 @@ class Texts:
 
     def __str__(self) -> str:
         about = {"vectors": self.vectors, "join": self.join or None, **self.given}
-        return ", ".join([self.text, *(f"{key} = {value}" for key, value in about.items() if value is not None)])
+        return ", ".join(
+            [self.text, *(f"{key} = {value}" for key, value in about.items() if value is not None)]
+        )
 
     def missing(self, data: str) -> str | None:
         """Which of the files is not here, and where it belongs; None if they are. Nothing is downloaded."""
@@ -54,7 +58,9 @@ class Texts:
             raise DataError(f"{missing}.")
         found = {name: located(name, data) for name in self._files()}
         vectors = None if self.vectors is None else found.get(self.vectors, self.vectors)
-        return with_texts(ratings, found[self.text], reading=self.reading, vectors=vectors, join=self.join)
+        return with_texts(
+            ratings, found[self.text], reading=self.reading, vectors=vectors, join=self.join
+        )
 
     def _files(self) -> list[str]:
         is_file = self.vectors is not None and not self.vectors.startswith(SENTENCES)
@@ -70,8 +76,12 @@ def texts_of(raw: Mapping[str, Any]) -> Texts | None:
         return None
     if "text" not in raw:
         stated = ", ".join(sorted(TEXT_KEYS & set(raw)))
-        raise SettingError(f"{stated} without text; name the file of the documents, such as text = \"plot.item\".")
-    found = Texts(raw["text"], raw.get("vectors"), raw.get("join", False), dict(raw.get("reading", {})))
+        raise SettingError(
+            f'{stated} without text; name the file of the documents, such as text = "plot.item".'
+        )
+    found = Texts(
+        raw["text"], raw.get("vectors"), raw.get("join", False), dict(raw.get("reading", {}))
+    )
     tokenizer_of(found.given)
     return found
 
@@ -93,4 +103,4 @@ def folder_of(data: str) -> Path:
     if data not in sources.known():
         return Path()
     release = importlib.import_module(f"recollect.data.sources.{family}").VARIANTS[variant]
-    return Path(getattr(release, "folder", ""))      # what is made here has none
+    return Path(getattr(release, "folder", ""))  # what is made here has none

@@ -43,8 +43,8 @@ class Task:
     cut: Cut
     results: Results
     threads: int | None
-    label: str               # for people
-    memory: int              # bytes, predicted
+    label: str  # for people
+    memory: int  # bytes, predicted
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Planned:
 # --- what there is to do -------------------------------------------------------------------------------------------------
 
 
-def look_for_data(parts: Sequence[Part], results: Results, *, others: Iterable[Part] = ()) -> dict[str, dict[str, Any]]:
+def look_for_data(
+    parts: Sequence[Part], results: Results, *, others: Iterable[Part] = ()
+) -> dict[str, dict[str, Any]]:
     """What is known of the parts' data, read anew if they are here, and kept with the results; of those of other parts, only
     whether they are here."""
     wanted = {part.source: part for part in parts}
@@ -90,9 +92,15 @@ def missing(name: str) -> str | None:
         return None
     (family, _, variant), places = name.partition("/"), download.homes()
     if family == "netflix":
-        is_here = any(netflix.is_folder(place / folder) for place in places for folder in netflix.FOLDERS)
+        is_here = any(
+            netflix.is_folder(place / folder) for place in places for folder in netflix.FOLDERS
+        )
         place = f"$RECOLLECT_DATA/{netflix.FOLDERS[0]}"
-        return None if is_here else f"{name} is not here; put your copy of the Netflix Prize at {place}"
+        return (
+            None
+            if is_here
+            else f"{name} is not here; put your copy of the Netflix Prize at {place}"
+        )
     if family in ("amazon", "citeulike"):
         source = {"amazon": amazon, "citeulike": citeulike}[family]
         if source.find(variant) is not None:
@@ -100,18 +108,29 @@ def missing(name: str) -> str | None:
         folder = source.VARIANTS[variant].folder
         return f"{name} is not here; `recollect data fetch {name}` gets it, or put it at $RECOLLECT_DATA/{folder}"
     if family != "movielens":
-        return None     # made here
+        return None  # made here
     release = movielens.VARIANTS[variant]
-    files = [path for place in places for path in (place / release.folder / release.ratings, place / f"{release.folder}.zip")]
+    files = [
+        path
+        for place in places
+        for path in (place / release.folder / release.ratings, place / f"{release.folder}.zip")
+    ]
     if any(path.is_file() for path in files):
         return None
     return f"{name} is not here; `recollect data fetch {name}` gets it, or put it at $RECOLLECT_DATA/{release.folder}"
 
 
 def _about(ratings: Ratings) -> dict[str, Any]:
-    return {"fingerprint": ratings.fingerprint, "users": ratings.n_users, "items": ratings.n_items, "ratings": len(ratings),
-            "timed": ratings.time is not None,
-            "item_counts": np.quantile(ratings.count("item")[ratings.count("item") > 0], np.linspace(0, 1, 201)).tolist()}
+    return {
+        "fingerprint": ratings.fingerprint,
+        "users": ratings.n_users,
+        "items": ratings.n_items,
+        "ratings": len(ratings),
+        "timed": ratings.time is not None,
+        "item_counts": np.quantile(
+            ratings.count("item")[ratings.count("item") > 0], np.linspace(0, 1, 201)
+        ).tolist(),
+    }
 
 
 def plan(chosen: Sequence[tuple[Table, Part]], data: dict[str, dict[str, Any]]) -> list[Planned]:
@@ -120,12 +139,22 @@ def plan(chosen: Sequence[tuple[Table, Part]], data: dict[str, dict[str, Any]]) 
     for table, part in chosen:
         fingerprint = data.get(part.source, {}).get("fingerprint")
         for entry in table.entries[part.name]:
-            jobs_ = tuple(job_of(entry, cut, fingerprint) for cut in table.cuts(part)) if entry.model and fingerprint else ()
+            jobs_ = (
+                tuple(job_of(entry, cut, fingerprint) for cut in table.cuts(part))
+                if entry.model and fingerprint
+                else ()
+            )
             found.append(Planned(part, table, entry, jobs_))
     return found
 
 
-def tasks(planned: Sequence[Planned], results: Results, data: dict[str, dict[str, Any]], *, fresh: bool = False) -> list[Task]:
+def tasks(
+    planned: Sequence[Planned],
+    results: Results,
+    data: dict[str, dict[str, Any]],
+    *,
+    fresh: bool = False,
+) -> list[Task]:
     """What must be run: jobs without a result (all, if `fresh`), each once."""
     found: dict[str, Task] = {}
     for each in planned:
@@ -133,7 +162,9 @@ def tasks(planned: Sequence[Planned], results: Results, data: dict[str, dict[str
             if job.key in found or (not fresh and is_done(results.read(job))):
                 continue
             label = f"{each.part.name}, {each.table.name}, {each.entry.name}, {_told(cut)}"
-            found[job.key] = Task(job, each.part, cut, results, None, label, _memory(job, data[each.part.source]))
+            found[job.key] = Task(
+                job, each.part, cut, results, None, label, _memory(job, data[each.part.source])
+            )
     return list(found.values())
 
 
@@ -144,7 +175,13 @@ def _told(cut: Cut) -> str:
 def _memory(job: Job, data: dict[str, Any]) -> int:
     """Bytes that the job will take, a little more than it should: as if all ratings were learned from."""
     n = int(data["ratings"])
-    shape = Shape(n_users=data["users"], n_items=data["items"], n_train=n, n_valid=n // 20, timed=data["timed"])
+    shape = Shape(
+        n_users=data["users"],
+        n_items=data["items"],
+        n_train=n,
+        n_valid=n // 20,
+        timed=data["timed"],
+    )
     return registry.make(job.model, **job.settings).memory(shape).peak
 
 
@@ -163,7 +200,9 @@ def cores() -> int:
 # --- doing it ------------------------------------------------------------------------------------------------------------
 
 
-def each(todo: Sequence[Task], *, processes: int | None = None) -> Iterator[tuple[Task, dict[str, Any]]]:
+def each(
+    todo: Sequence[Task], *, processes: int | None = None
+) -> Iterator[tuple[Task, dict[str, Any]]]:
     """Run the tasks and give each with its record, in their order; a record is on disk as soon as its job is done.
 
     `processes` at a time (0: in this one), by default what `at_once` says; each has its share of the cores. A job that fails
@@ -172,7 +211,9 @@ def each(todo: Sequence[Task], *, processes: int | None = None) -> Iterator[tupl
     there = room()
     n = processes
     if n is None:
-        n = at_once([task.memory for task in todo], cores=cores(), available=there.bytes if there else None)
+        n = at_once(
+            [task.memory for task in todo], cores=cores(), available=there.bytes if there else None
+        )
     rest = deque(replace(task, threads=max(1, cores() // max(1, n))) for task in todo)
     begun = time.time()
     while rest:
@@ -180,7 +221,9 @@ def each(todo: Sequence[Task], *, processes: int | None = None) -> Iterator[tupl
         try:
             for record in found:
                 yield rest.popleft(), record
-        except TrainingError as problem:    # a process died, its job with it; what the others did meanwhile is on disk
+        except (
+            TrainingError
+        ) as problem:  # a process died, its job with it; what the others did meanwhile is on disk
             task = rest.popleft()
             yield task, _keep_failure(task, str(problem))
             for task in [task for task in rest if _finished_since(task, begun)]:
@@ -202,8 +245,16 @@ def work(task: Task) -> dict[str, Any]:
     except Exception as problem:
         kind = "" if isinstance(problem, RecollectError) else f"{type(problem).__name__}: "
         return _keep_failure(task, f"{kind}{problem}")
-    return task.results.write(task.job, {**figures, "seconds": time.monotonic() - begun, "peak_memory_mb": peak_memory_mb(),
-                                         **_made(task)}, errors)
+    return task.results.write(
+        task.job,
+        {
+            **figures,
+            "seconds": time.monotonic() - begun,
+            "peak_memory_mb": peak_memory_mb(),
+            **_made(task),
+        },
+        errors,
+    )
 
 
 def _keep_failure(task: Task, why: str) -> dict[str, Any]:
@@ -212,14 +263,22 @@ def _keep_failure(task: Task, why: str) -> dict[str, Any]:
 
 def _made(task: Task) -> dict[str, Any]:
     now = datetime.now(UTC)
-    return {"data": task.part.source, "made": {**made_by(task.job.model), "threads": task.threads, "finished": now.timestamp(),
-                                        "date": now.isoformat(timespec="seconds")}}
+    return {
+        "data": task.part.source,
+        "made": {
+            **made_by(task.job.model),
+            "threads": task.threads,
+            "finished": now.timestamp(),
+            "date": now.isoformat(timespec="seconds"),
+        },
+    }
 
 
 def _end_with_parent() -> None:
     """A killed `run` must not leave fits behind that nobody waits for."""
     parent = multiprocessing.parent_process()
     if parent is not None:
+
         def wait() -> None:
             parent.join()
             os._exit(1)
@@ -235,11 +294,23 @@ def _measured(task: Task) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     scores = held_out(model, split.test) if split.given is None else new_users(model, split)
     history = model.history_
     curve = {key: history.column(key) for key in ("train_rmse", "valid_rmse", "objective")}
-    errors = {"squared_error": scores.values["rmse"].astype(np.float32), "user": np.asarray(scores.group, np.int32)}
-    return {"test": {name: float(scores[name]) for name in RATING}, "valid_rmse": validation_rmse(model, split.valid),
-            "n_train": len(split.train), "n_valid": 0 if split.valid is None else len(split.valid), "n_test": len(split.test),
-            "n_cold": scores.about["n_cold"], "epochs": len(history), "best_epoch": history.best_epoch, "curve": curve,
-            "n_parameters": sum(p.numel() for p in model.net_.parameters()), "fit_seconds": model.seconds_}, errors
+    errors = {
+        "squared_error": scores.values["rmse"].astype(np.float32),
+        "user": np.asarray(scores.group, np.int32),
+    }
+    return {
+        "test": {name: float(scores[name]) for name in RATING},
+        "valid_rmse": validation_rmse(model, split.valid),
+        "n_train": len(split.train),
+        "n_valid": 0 if split.valid is None else len(split.valid),
+        "n_test": len(split.test),
+        "n_cold": scores.about["n_cold"],
+        "epochs": len(history),
+        "best_epoch": history.best_epoch,
+        "curve": curve,
+        "n_parameters": sum(p.numel() for p in model.net_.parameters()),
+        "fit_seconds": model.seconds_,
+    }, errors
 
 
 def validation_rmse(model: Model, valid: Ratings | None) -> float | None:

@@ -21,9 +21,11 @@ from recollect.kernels import Block
 from recollect.model import Model
 from recollect.training.history import ValidationMetric
 
-BLOCK_ROWS = 8_192                                     # sparse rows encoded at once when predicting, at most
-BLOCK_RATINGS = 4_000_000                              # their cells, at most
-Part = tuple[Block, Block, np.ndarray | None, np.ndarray]     # input, cells asked for, what to add to them, their places
+BLOCK_ROWS = 8_192  # sparse rows encoded at once when predicting, at most
+BLOCK_RATINGS = 4_000_000  # their cells, at most
+Part = tuple[
+    Block, Block, np.ndarray | None, np.ndarray
+]  # input, cells asked for, what to add to them, their places
 
 
 @dataclass(kw_only=True, eq=False)
@@ -35,9 +37,9 @@ class RowModel(Model):
     `at`, or at these columns, or everywhere; `output`, with that layer's weight and bias; and its activation `f`.
     """
 
-    side: Side = "item"    # what a row is
-    center: bool = False   # a row's mean is taken off its cells and put back on its predictions
-    reg: float = 0.0       # lambda on every weight matrix
+    side: Side = "item"  # what a row is
+    center: bool = False  # a row's mean is taken off its cells and put back on its predictions
+    reg: float = 0.0  # lambda on every weight matrix
 
     @property
     @abstractmethod
@@ -53,7 +55,9 @@ class RowModel(Model):
         """What is taken off the cells of each row, and is to be added to the network's output: 0 unless `center`."""
         if not self.center:
             return np.zeros(len(rows), np.float32)
-        return np.where(rows.counts > 0, rows.totals / np.maximum(rows.counts, 1), self.given_.mean).astype(np.float32)
+        return np.where(
+            rows.counts > 0, rows.totals / np.maximum(rows.counts, 1), self.given_.mean
+        ).astype(np.float32)
 
     def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
         """The rows as the network sees them, and what is to be added to its output per row."""
@@ -62,7 +66,9 @@ class RowModel(Model):
 
     def block(self, rows: Rows) -> Block:
         """Rows on the network's device."""
-        return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self._device)
+        return Block(
+            rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self._device
+        )
 
     def validation(self, train: AnyRatings, valid: Ratings | None) -> ValidationMetric | None:
         """The RMSE on `valid`, predicted from `train`, with that of predicting the mean of `train` as par; None without
@@ -74,8 +80,10 @@ class RowModel(Model):
             return None
         row, column = self._row_column(valid.user, valid.item)
         cold = self.is_cold(valid.user, valid.item, given=train)
-        parts = list(itertools.islice(self._parts(self._visible(train), row[~cold], column[~cold]), 2))
-        keep = len(parts) == 1    # several are made anew each time: together they may be large
+        parts = list(
+            itertools.islice(self._parts(self._visible(train), row[~cold], column[~cold]), 2)
+        )
+        keep = len(parts) == 1  # several are made anew each time: together they may be large
         if not keep:
             parts.clear()
 
@@ -86,7 +94,9 @@ class RowModel(Model):
             error = (self.within_scale(predicted) - valid.value).astype(np.float64)
             return float(np.sqrt(np.mean(error**2)))
 
-        return ValidationMetric("valid_rmse", rmse, baseline=float(np.sqrt(np.mean((valid.value - train.mean) ** 2))))
+        return ValidationMetric(
+            "valid_rmse", rmse, baseline=float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
+        )
 
     @override
     def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> Bool[np.ndarray, " users"]:
@@ -95,14 +105,21 @@ class RowModel(Model):
         return super().needs_fold_in(user)
 
     @override
-    def predict_known(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings,
-                      times: Int64[np.ndarray, " pairs"] | None) -> Float32[np.ndarray, " pairs"]:
+    def predict_known(
+        self,
+        user: Int[np.ndarray, " pairs"],
+        item: Int[np.ndarray, " pairs"],
+        given: AnyRatings,
+        times: Int64[np.ndarray, " pairs"] | None,
+    ) -> Float32[np.ndarray, " pairs"]:
         row, column = self._row_column(user, item)
         return self._collect(self._parts(self._visible(given), row, column), len(user))
 
     @override
     @torch.no_grad()
-    def score_known(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+    def score_known(
+        self, user: Int[np.ndarray, " users"], given: AnyRatings
+    ) -> Float32[np.ndarray, "users n_items"]:
         if self.side == "user":
             return self._complete(self._visible(given).take(user))
         codes, row_means = self._codes(given)
@@ -122,8 +139,12 @@ class RowModel(Model):
             for j in range(len(rows)):
                 cells = slice(rows.start[j], rows.start[j + 1])
                 seen = torch.as_tensor(rows.column[cells], device=self._device).long()
-                value = torch.as_tensor(rows.value[cells] - middle[rows.column[cells]], device=self._device)
-                found = self.columns().solve(codes[seen], value, codes, f=self.net_.f, linear=self.linear)
+                value = torch.as_tensor(
+                    rows.value[cells] - middle[rows.column[cells]], device=self._device
+                )
+                found = self.columns().solve(
+                    codes[seen], value, codes, f=self.net_.f, linear=self.linear
+                )
                 out[j] = found.cpu().numpy() + middle
             return out
 
@@ -143,13 +164,23 @@ class RowModel(Model):
     def _residual_variance(self) -> float:
         """σ²: the squared error on validation, else on train; at least a hundredth of the ratings' variance."""
         seen = self.history_.column("train_rmse")
-        error = self.history_.best_valid_rmse if math.isfinite(self.history_.best_valid_rmse) else seen[-1][1] if seen else 0.0
+        error = (
+            self.history_.best_valid_rmse
+            if math.isfinite(self.history_.best_valid_rmse)
+            else seen[-1][1]
+            if seen
+            else 0.0
+        )
         return max(error**2, 0.01 * self.given_.variance, 1e-9)
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """Rows: their codes. Columns: their output weights. Both less their mean."""
         with torch.no_grad():
-            found = (self._codes(self.given_)[0] if side == self.side else self.net_.output.weight).cpu().numpy()
+            found = (
+                (self._codes(self.given_)[0] if side == self.side else self.net_.output.weight)
+                .cpu()
+                .numpy()
+            )
             return found - found[self.given_.count(side) > 0].mean(axis=0)
 
     # --- the rows, part by part -----------------------------------------------------------------------------------
@@ -167,7 +198,11 @@ class RowModel(Model):
     def _visible(self, given: AnyRatings) -> AnyRows:
         """The given rows without columns that fitting never saw: their weights mean nothing."""
         rows = given.rows(self.side)
-        return rows if given is self.given_ or not isinstance(rows, Rows) else rows.only_columns(self._fitted_columns() > 0)
+        return (
+            rows
+            if given is self.given_ or not isinstance(rows, Rows)
+            else rows.only_columns(self._fitted_columns() > 0)
+        )
 
     def _parts(self, rows: AnyRows, row: np.ndarray, column: np.ndarray) -> Iterator[Part]:
         """Input block, cells asked for, what to add to them, and where they go in the answer; a part holds few rows."""
@@ -179,7 +214,12 @@ class RowModel(Model):
             start = np.append(asked.start[some], here.stop) - here.start
             seen, middle = self.inputs(rows.take(some))
             at = Block(start, asked.column[here], n_columns=rows.n_columns, device=self._device)
-            yield self.block(seen), at, np.repeat(middle, np.diff(start)) if self.center else None, place[here]
+            yield (
+                self.block(seen),
+                at,
+                np.repeat(middle, np.diff(start)) if self.center else None,
+                place[here],
+            )
 
     def _collect(self, parts: Iterable[Part], n: int) -> Float32[np.ndarray, " pairs"]:
         out = np.empty(n, np.float32)
@@ -207,4 +247,3 @@ class RowModel(Model):
         if given is self.given_:
             self._kept_codes = found
         return found
-

@@ -41,8 +41,9 @@ def by_counts(train: Ratings) -> Float32[Tensor, " items"]:
     root = np.sqrt(train.count("item"))
     return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)
 
-N_WORDS = 8000      # that a reading keeps, unless it is told otherwise
-TOKENS = 200        # of a document, about
+
+N_WORDS = 8000  # that a reading keeps, unless it is told otherwise
+TOKENS = 200  # of a document, about
 
 
 @dataclass(kw_only=True, eq=False)
@@ -50,7 +51,7 @@ class TextModel(FactorModel):
     """U_u · V_i, V_i being drawn towards what the text of item i says."""
 
     offsets: bool = False
-    item_weights: bool = False     # lambda_V and the weight of an item in the text's loss times √ratings / the mean √ratings
+    item_weights: bool = False  # lambda_V and the weight of an item in the text's loss times √ratings / the mean √ratings
 
     @property
     @override
@@ -76,7 +77,11 @@ class TextModel(FactorModel):
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
         """See Model; a network that reads 8,000 words, with its gradients, its optimiser and its best weights."""
         numbers = (self.factors + 1) * (shape.n_users + shape.n_items)
-        return of_factors(shape, numbers=numbers, texts=4 * (6 * self.network_numbers(N_WORDS) + TOKENS * shape.n_items))
+        return of_factors(
+            shape,
+            numbers=numbers,
+            texts=4 * (6 * self.network_numbers(N_WORDS) + TOKENS * shape.n_items),
+        )
 
     @abstractmethod
     def network_numbers(self, n_words: int) -> int:
@@ -112,17 +117,27 @@ class TextModel(FactorModel):
         given = self.given()
         assert isinstance(given, Ratings) and given.text is not None  # noqa: PT018 - one kind of ratings has texts
         table = documents_of(documents, **how).table
-        new = table.filter(pl.Series(given.items.rows(table["item_id"]) == UNKNOWN, dtype=pl.Boolean))
+        new = table.filter(
+            pl.Series(given.items.rows(table["item_id"]) == UNKNOWN, dtype=pl.Boolean)
+        )
         if not len(new):
-            raise DataError(f"The model knows all {len(table):,} items of these documents already; there is nothing to add.")
+            raise DataError(
+                f"The model knows all {len(table):,} items of these documents already; there is nothing to add."
+            )
         read = given.text.read(new["text"])
         if not read.has.any():
-            raise DataError(f"None of the {len(new):,} new documents has a word that the model knows.")
+            raise DataError(
+                f"None of the {len(new):,} new documents has a word that the model knows."
+            )
         other = copy.copy(self)
         other.net_ = copy.deepcopy(self.net_)
         rows = torch.as_tensor(self.text_factors(read), device=self.net_.item.device)
         other.net_.item = nn.Buffer(torch.cat([self.net_.item, rows]))
-        other.given_ = replace(given, items=Vocab(pl.concat([given.items.ids, new["item_id"]])), text=given.text.joined(read),
-                               checked=True)
+        other.given_ = replace(
+            given,
+            items=Vocab(pl.concat([given.items.ids, new["item_id"]])),
+            text=given.text.joined(read),
+            checked=True,
+        )
         other._forget()
         return other

@@ -7,6 +7,7 @@ Source: Cremonesi, Koren, Turrin. "Performance of Recommender Algorithms on Top-
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,9 @@ class Popularity(PairModel):
         return History()
 
     @override
-    def score_known(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+    def score_known(
+        self, user: Int[np.ndarray, " users"], given: AnyRatings
+    ) -> Float32[np.ndarray, "users n_items"]:
         """See Model."""
         return np.tile(self._share, (len(user), 1))
 
@@ -67,8 +70,14 @@ class Popularity(PairModel):
 
         Raises: DataError always: a share has no direction.
         """
-        raise DataError("Popularity knows one number per item and so no likeness; fit a model with vectors, such as deeprec.")
+        raise DataError(
+            "Popularity knows one number per item and so no likeness; fit a model with vectors, such as deeprec."
+        )
 
     @property
     def _share(self) -> Float32[np.ndarray, " n_items"]:
         return self.net_.share.cpu().numpy()
+
+
+# Settings with which it learns planted ratings in a moment, for the tests that every model passes.
+QUICK: dict[str, Any] = {}

@@ -27,9 +27,17 @@ class SparseFC(KernelAutoencoderModel):
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """The network before learning; with c columns and k units, 2 c k weights, and places and biases."""
-        return KernelAutoencoder(n_users if self.side == "item" else n_items, self.layers, places=self.places,
-                                 std=self.init_places)
+        return KernelAutoencoder(
+            n_users if self.side == "item" else n_items,
+            self.layers,
+            places=self.places,
+            std=self.init_places,
+        )
 
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimise equation 8."""
         return self.stage(self.epochs, train, valid, run)
+
+
+# Settings with which it learns planted ratings in a moment, for the tests that every model passes.
+QUICK = {"hidden": (20, 20), "reg": 1.0, "reg_kernel": 0.01, "epochs": 150}

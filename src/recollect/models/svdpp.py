@@ -17,3 +17,15 @@ from recollect.families.svdpp import SVDppModel
 @dataclass(kw_only=True, eq=False)
 class SVDpp(SVDppModel):
     """mu + b_u + b_i + q_i · (p_u + |N(u)|^-1/2 Σ y_j), equation 15."""
+
+
+# Settings with which it learns planted ratings in a moment, for the tests that every model passes.
+QUICK = {
+    "factors": 3,
+    "reg_user": 0.3,
+    "reg_item": 0.3,
+    "reg_power": 0.0,
+    "init": 0.1,
+    "decay": 1.0,
+    "epochs": 60,
+}

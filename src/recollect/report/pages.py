@@ -19,19 +19,38 @@ from recollect.system.atomic_files import replacing
 OLD = "† made by an earlier version of the source; `recollect run FILE --fresh` makes it anew."
 
 
-def write(experiments: Sequence[Experiment], results: Results, folder: Path) -> tuple[list[Path], list[Chapter]]:
+def write(
+    experiments: Sequence[Experiment], results: Results, folder: Path
+) -> tuple[list[Path], list[Chapter]]:
     """Write report.html, and NAME.md and its pictures for each experiment; returns the files and what they show.
 
     Raises: SettingError if Jinja or Matplotlib is not there; CheckpointError for a damaged result.
     """
     check()
     chapters = [gather(experiment, results) for experiment in experiments]
-    drawn = {(chapter.experiment.name, sheet.table.name, sheet.part.name): picture for chapter in chapters
-             for sheet in chapter.sheets if (picture := pictures.figure(sheet)) is not None}
-    written = [pictures.png(picture, folder / f"{_file(*key)}.png") for key, picture in drawn.items()]
+    drawn = {
+        (chapter.experiment.name, sheet.table.name, sheet.part.name): picture
+        for chapter in chapters
+        for sheet in chapter.sheets
+        if (picture := pictures.figure(sheet)) is not None
+    }
+    written = [
+        pictures.png(picture, folder / f"{_file(*key)}.png") for key, picture in drawn.items()
+    ]
     for chapter in chapters:
-        written.append(_written(folder / f"{chapter.experiment.name}.md", markdown(chapter, {
-            key[1:]: f"{_file(*key)}.png" for key in drawn if key[0] == chapter.experiment.name})))
+        written.append(
+            _written(
+                folder / f"{chapter.experiment.name}.md",
+                markdown(
+                    chapter,
+                    {
+                        key[1:]: f"{_file(*key)}.png"
+                        for key in drawn
+                        if key[0] == chapter.experiment.name
+                    },
+                ),
+            )
+        )
     svgs = {key: pictures.svg(picture, _file(*key)) for key, picture in drawn.items()}
     return [*written, _written(folder / "report.html", html(chapters, svgs))], chapters
 
@@ -47,7 +66,9 @@ def check() -> None:
 
         _ = jinja2
     except ImportError as problem:
-        raise SettingError('Reports need Jinja and Matplotlib; install them with: pip install "recollect[report]".') from problem
+        raise SettingError(
+            'Reports need Jinja and Matplotlib; install them with: pip install "recollect[report]".'
+        ) from problem
 
 
 def _file(*names: str) -> str:
@@ -71,20 +92,34 @@ def figure(x: float | None) -> str:
 
 def interval(found: Interval | None) -> str:
     """The limits, if there are any."""
-    return "–" if found is None or not math.isfinite(found.low) else f"{found.low:.4f} – {found.high:.4f}"
+    return (
+        "–"
+        if found is None or not math.isfinite(found.low)
+        else f"{found.low:.4f} – {found.high:.4f}"
+    )
 
 
 def cells(line: Line) -> dict[str, str]:
     """What a table says of a run, by column."""
     found, claim = line.interval, line.claim
-    splits = f"{len(line.outcome.done)} of {line.n_splits}" if len(line.outcome.done) < line.n_splits else str(line.n_splits)
-    return {"run": line.entry.name, "ours": line.why if found is None else figure(found.mean) + " †" * line.old,
-            "95% interval": interval(found), "splits": splits if line.outcome.done else "–",
-            "paper": "–" if claim is None else f"{claim.value:g}",
-            "ours − paper": "–" if claim is None or found is None else f"{found.mean - claim.value:+.4f}",
-            "verdict": "–" if line.verdict is None or found is None else line.verdict.text,
-            "fit": "–" if line.seconds is None else _seconds(line.seconds),
-            "peak MB": "–" if line.memory_mb is None else f"{line.memory_mb:,.0f}"}
+    splits = (
+        f"{len(line.outcome.done)} of {line.n_splits}"
+        if len(line.outcome.done) < line.n_splits
+        else str(line.n_splits)
+    )
+    return {
+        "run": line.entry.name,
+        "ours": line.why if found is None else figure(found.mean) + " †" * line.old,
+        "95% interval": interval(found),
+        "splits": splits if line.outcome.done else "–",
+        "paper": "–" if claim is None else f"{claim.value:g}",
+        "ours − paper": "–"
+        if claim is None or found is None
+        else f"{found.mean - claim.value:+.4f}",
+        "verdict": "–" if line.verdict is None or found is None else line.verdict.text,
+        "fit": "–" if line.seconds is None else _seconds(line.seconds),
+        "peak MB": "–" if line.memory_mb is None else f"{line.memory_mb:,.0f}",
+    }
 
 
 def _seconds(seconds: float) -> str:
@@ -104,13 +139,20 @@ def visible(sheet: Sheet) -> list[Line]:
 
 def failures(sheet: Sheet) -> list[str]:
     """Runs that failed, and why."""
-    return [f"{line.entry.name} {line.why}" for line in sheet.lines if line.why.startswith("failed")]
+    return [
+        f"{line.entry.name} {line.why}" for line in sheet.lines if line.why.startswith("failed")
+    ]
 
 
 def summary(chapter: Chapter) -> str:
     """How many claims and checks came out how."""
     words = {"open": "without a result"}
-    return ", ".join(f"{count} {words.get(word, word)}" for word, count in chapter.counts.items() if count) or "none"
+    return (
+        ", ".join(
+            f"{count} {words.get(word, word)}" for word, count in chapter.counts.items() if count
+        )
+        or "none"
+    )
 
 
 # --- pages ----------------------------------------------------------------------------------------------------------------
@@ -119,10 +161,23 @@ def summary(chapter: Chapter) -> str:
 def markdown(chapter: Chapter, files: dict[tuple[str, str], str]) -> str:
     """The page of an experiment; `files` has the picture of a table and part."""
     of = chapter.experiment
-    out = [f"# {of.name}", "", f"Written by `recollect report experiments/{of.name}.toml`; change that file, not this page.", "",
-           f"[{of.paper}]({of.link})" if of.link else of.paper, "", of.protocol.strip(), "",
-           f"Claims and checks: {summary(chapter)}. {chapter.made}", ""]
-    out += [*(f"- {part.name}: {part.about}" for part in chapter.parts), *(f"- {each}" for each in chapter.open), ""]
+    out = [
+        f"# {of.name}",
+        "",
+        f"Written by `recollect report experiments/{of.name}.toml`; change that file, not this page.",
+        "",
+        f"[{of.paper}]({of.link})" if of.link else of.paper,
+        "",
+        of.protocol.strip(),
+        "",
+        f"Claims and checks: {summary(chapter)}. {chapter.made}",
+        "",
+    ]
+    out += [
+        *(f"- {part.name}: {part.about}" for part in chapter.parts),
+        *(f"- {each}" for each in chapter.open),
+        "",
+    ]
     for table in of.tables.values():
         out += [f"## {table.title}", "", table.shows, ""]
         for sheet in (sheet for sheet in chapter.sheets if sheet.table is table):
@@ -135,12 +190,20 @@ def _markdown_sheet(sheet: Sheet, file: str | None) -> list[str]:
     if not lines:
         return []
     rows = [cells(line) for line in lines]
-    out = [f"**{sheet.part.name}.** {sheet.about}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    out = [
+        f"**{sheet.part.name}.** {sheet.about}",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+    ]
     out += ["| " + " | ".join(_cell(row[column]) for column in head) + " |" for row in rows] + [""]
     out += [OLD, ""] if any(line.old for line in lines) else []
     out += [f"- {failure}" for failure in failures(sheet)]
     if sheet.has_results:
-        out += [f"- {check.says} ({check.where}): **{verdict.word}**, {verdict.text}." for check, verdict in sheet.checks] + [""]
+        out += [
+            f"- {check.says} ({check.where}): **{verdict.word}**, {verdict.text}."
+            for check, verdict in sheet.checks
+        ] + [""]
     return [*out, f"![{sheet.table.title}, {sheet.part.name}]({file})", ""] if file else out
 
 
@@ -152,9 +215,24 @@ def html(chapters: Sequence[Chapter], svgs: dict[tuple[str, str, str], str]) -> 
     """One page with everything in it: no request leaves it."""
     import jinja2
 
-    here: Any = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
-                                   lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    here.globals |= {"cells": cells, "columns": columns, "visible": visible, "failures": failures, "summary": summary,
-                     "old": OLD}
-    return here.get_template("page.html").render(chapters=chapters, svg=lambda sheet, chapter: svgs.get(
-        (chapter.experiment.name, sheet.table.name, sheet.part.name), ""))
+    here: Any = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    here.globals |= {
+        "cells": cells,
+        "columns": columns,
+        "visible": visible,
+        "failures": failures,
+        "summary": summary,
+        "old": OLD,
+    }
+    return here.get_template("page.html").render(
+        chapters=chapters,
+        svg=lambda sheet, chapter: svgs.get(
+            (chapter.experiment.name, sheet.table.name, sheet.part.name), ""
+        ),
+    )

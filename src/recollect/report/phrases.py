@@ -9,11 +9,11 @@ import polars as pl
 
 from recollect.report.pictures import COLOURS, check
 
-WIDTH = 8.0                # inches
-LINE, BLANK = 0.29, 0.05   # inches from line to line, and between the boxes of words
-EDGE = 0.35                # inches around the text
+WIDTH = 8.0  # inches
+LINE, BLANK = 0.29, 0.05  # inches from line to line, and between the boxes of words
+EDGE = 0.35  # inches around the text
 ABOVE, BELOW = 0.75, 0.85  # inches for the title, and for the legend
-DARK = 0.6                 # of the deepest colour: from here on letters are white
+DARK = 0.6  # of the deepest colour: from here on letters are white
 
 
 def bars(table: pl.DataFrame, path: str | Path, *, title: str = "") -> Path:
@@ -29,8 +29,10 @@ def bars(table: pl.DataFrame, path: str | Path, *, title: str = "") -> Path:
     parts = [part for _, part in table.group_by("filter", maintain_order=True)]
     heights = [0.27 * len(part) + 0.3 for part in parts]
     picture: Any = Figure(figsize=(WIDTH, sum(heights) + 0.9), dpi=150, layout="constrained")
-    picture.get_layout_engine().set(w_pad=0.12, h_pad=0.06)     # inches around everything
-    panels = picture.subplots(max(1, len(parts)), 1, sharex=True, squeeze=False, height_ratios=heights or None)[:, 0]
+    picture.get_layout_engine().set(w_pad=0.12, h_pad=0.06)  # inches around everything
+    panels = picture.subplots(
+        max(1, len(parts)), 1, sharex=True, squeeze=False, height_ratios=heights or None
+    )[:, 0]
     for axes, part in zip(panels, parts, strict=False):
         _panel(axes, part)
     longest = float(table["answer"].to_numpy().max(initial=0))
@@ -74,9 +76,20 @@ def text(words: pl.DataFrame, path: str | Path, *, title: str = "", below: str =
     axes.text(EDGE, 0.25, title, fontsize=11, va="center", parse_math=False)
     axes.text(EDGE, 0.5, below, fontsize=9, va="center", color="#4b5563", parse_math=False)
     for word, change, (x, line) in zip(words["word"], words["change"], places, strict=True):
-        axes.text(x, ABOVE + LINE * (line + 0.5), word, fontsize=10, va="center", parse_math=False,
-                  color="white" if abs(change) > DARK * largest else "black",
-                  bbox={"facecolor": colours.to_rgba(change), "edgecolor": "none", "boxstyle": "square,pad=0.25"})
+        axes.text(
+            x,
+            ABOVE + LINE * (line + 0.5),
+            word,
+            fontsize=10,
+            va="center",
+            parse_math=False,
+            color="white" if abs(change) > DARK * largest else "black",
+            bbox={
+                "facecolor": colours.to_rgba(change),
+                "edgecolor": "none",
+                "boxstyle": "square,pad=0.25",
+            },
+        )
     _legend(picture, colours, height)
     return _saved(picture, path)
 
@@ -86,7 +99,7 @@ def _lines(picture: Any, words: list[str]) -> list[tuple[float, int]]:
     x, line, found = EDGE, 0, []
     for word in words:
         drawn = picture.text(0, 0, word, fontsize=10, parse_math=False)
-        wide = drawn.get_window_extent().width / picture.dpi + 0.1      # with the edge of its box
+        wide = drawn.get_window_extent().width / picture.dpi + 0.1  # with the edge of its box
         drawn.remove()
         if x + wide > WIDTH - EDGE and x > EDGE:
             x, line = EDGE, line + 1
@@ -98,7 +111,9 @@ def _lines(picture: Any, words: list[str]) -> list[tuple[float, int]]:
 def _legend(picture: Any, colours: Any, height: float) -> None:
     axes = picture.add_axes((EDGE / WIDTH, 0.48 / height, 0.4, 0.12 / height))
     largest = colours.norm.vmax
-    bar = picture.colorbar(colours, cax=axes, orientation="horizontal", ticks=[-largest, 0, largest])
+    bar = picture.colorbar(
+        colours, cax=axes, orientation="horizontal", ticks=[-largest, 0, largest]
+    )
     bar.set_ticklabels([f"−{largest:.3f}", "0", f"+{largest:.3f}"])
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)

@@ -23,11 +23,15 @@ def check(path: str | Path) -> None:
     Raises: SettingError for another ending, or if Matplotlib is not there.
     """
     if Path(path).suffix not in ENDINGS:
-        raise SettingError(f"{path} must end in {', '.join(ENDINGS)}, so that it is clear what to draw.")
+        raise SettingError(
+            f"{path} must end in {', '.join(ENDINGS)}, so that it is clear what to draw."
+        )
     try:
         import matplotlib  # noqa: F401
     except ImportError as problem:
-        raise SettingError('Drawing needs Matplotlib; install it with: pip install "recollect[plot]".') from problem
+        raise SettingError(
+            'Drawing needs Matplotlib; install it with: pip install "recollect[plot]".'
+        ) from problem
 
 
 def curve(history: History, path: str | Path, *, title: str = "") -> Path:
@@ -44,13 +48,19 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
     from matplotlib.ticker import MaxNLocator
 
     path = Path(path)
-    kinds = dict.fromkeys(key.partition("_")[2] for key in (history.train_name, history.valid_name) if history.column(key))
+    kinds = dict.fromkeys(
+        key.partition("_")[2]
+        for key in (history.train_name, history.valid_name)
+        if history.column(key)
+    )
     picture = Figure(figsize=(7, 4 if len(kinds) < 2 else 6), dpi=150, layout="constrained")
     panels = picture.subplots(max(1, len(kinds)), 1, sharex=True, squeeze=False)[:, 0]
     for axes, kind in zip(panels, kinds, strict=False):
         _fit(axes, history, kind)
     if not kinds:
-        panels[0].text(0.5, 0.5, "this model has no epochs", ha="center", transform=panels[0].transAxes)
+        panels[0].text(
+            0.5, 0.5, "this model has no epochs", ha="center", transform=panels[0].transAxes
+        )
     panels[-1].set_xlabel("epoch")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[0].set_title(title, loc="left", fontsize=11)
@@ -61,19 +71,44 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
 
 def _fit(axes: Any, history: History, kind: str) -> None:
     """What was measured of one kind: "rmse", "loss", "ndcg@100"."""
-    for key, name, colour in ((history.train_name, "training", "#8a8f98"), (history.valid_name, "validation", "#c2410c")):
+    for key, name, colour in (
+        (history.train_name, "training", "#8a8f98"),
+        (history.valid_name, "validation", "#c2410c"),
+    ):
         points = history.column(key)
         if points and key.partition("_")[2] == kind:
-            axes.plot(*zip(*points, strict=True), "o-" if len(points) == 1 else "-", label=name, color=colour, linewidth=1.8)
-    by_epoch = dict(history.column(history.valid_name)) if history.valid_name.partition("_")[2] == kind else {}
+            axes.plot(
+                *zip(*points, strict=True),
+                "o-" if len(points) == 1 else "-",
+                label=name,
+                color=colour,
+                linewidth=1.8,
+            )
+    by_epoch = (
+        dict(history.column(history.valid_name))
+        if history.valid_name.partition("_")[2] == kind
+        else {}
+    )
     kept, at = by_epoch.get(history.best_epoch, math.nan), history.best_epoch
     if math.isfinite(kept):
         axes.plot(at, kept, "o", color="#c2410c")
-        axes.annotate(f"{kept:.4f}, epoch {at}", (at, kept), xytext=(0, 9), textcoords="offset points",
-                      ha="right" if at > len(history) / 2 else "left", color="#c2410c")
+        axes.annotate(
+            f"{kept:.4f}, epoch {at}",
+            (at, kept),
+            xytext=(0, 9),
+            textcoords="offset points",
+            ha="right" if at > len(history) / 2 else "left",
+            color="#c2410c",
+        )
         if kind == "rmse":
-            seen = [kept, *(value for _, value in history.column("train_rmse") if math.isfinite(value))]
-            low, high = min(seen), 1.25 * kept      # the first epochs, far above, would flatten all the rest
+            seen = [
+                kept,
+                *(value for _, value in history.column("train_rmse") if math.isfinite(value)),
+            ]
+            low, high = (
+                min(seen),
+                1.25 * kept,
+            )  # the first epochs, far above, would flatten all the rest
             axes.set_ylim(low - 0.1 * (high - low), max(high, low * 1.05))
     axes.set_ylabel("RMSE" if kind == "rmse" else kind)
     axes.grid(axis="y", color="#e5e7eb")
@@ -84,7 +119,7 @@ def _fit(axes: Any, history: History, kind: str) -> None:
 # --- the figures of an experiment -----------------------------------------------------------------------------------------
 
 COLOURS = ("#c2410c", "#2563eb", "#059669", "#9333ea", "#ca8a04", "#0891b2", "#db2777", "#65a30d")
-INK = "#010203"      # stands for the colour of text, which a page sets itself
+INK = "#010203"  # stands for the colour of text, which a page sets itself
 
 
 def figure(sheet: Sheet) -> Any:
@@ -100,7 +135,13 @@ def figure(sheet: Sheet) -> Any:
 
     lines = [line for line in sheet.lines if line.interval is not None or line.claim is not None]
     draw = {"runs": _runs, "epochs": _epochs, "counts": _counts}.get(kind, _swept)
-    if draw is _swept and len({line.entry.point[kind] for line in lines if kind in line.entry.point and line.interval}) < 2:
+    if (
+        draw is _swept
+        and len(
+            {line.entry.point[kind] for line in lines if kind in line.entry.point and line.interval}
+        )
+        < 2
+    ):
         return None
     height = 1.1 + 0.36 * len(lines) if kind == "runs" else 3.6
     picture = Figure(figsize=(7, height), layout="constrained")
@@ -132,12 +173,29 @@ def _runs(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
     for place, line in enumerate(lines):
         found = line.interval
         if found is not None:
-            ends = [[found.mean - found.low], [found.high - found.mean]] if math.isfinite(found.low) else None
-            axes.errorbar(found.mean, place, xerr=ends, fmt="o", color=COLOURS[0], capsize=3, label="ours" if not any(
-                each.interval for each in lines[:place]) else None)
+            ends = (
+                [[found.mean - found.low], [found.high - found.mean]]
+                if math.isfinite(found.low)
+                else None
+            )
+            axes.errorbar(
+                found.mean,
+                place,
+                xerr=ends,
+                fmt="o",
+                color=COLOURS[0],
+                capsize=3,
+                label="ours" if not any(each.interval for each in lines[:place]) else None,
+            )
         if line.claim is not None:
-            axes.plot(line.claim.value, place, "D", markerfacecolor="none", color=COLOURS[1], label="paper" if not any(
-                each.claim for each in lines[:place]) else None)
+            axes.plot(
+                line.claim.value,
+                place,
+                "D",
+                markerfacecolor="none",
+                color=COLOURS[1],
+                label="paper" if not any(each.claim for each in lines[:place]) else None,
+            )
     axes.set_yticks(range(len(lines)), [line.entry.name for line in lines])
     axes.invert_yaxis()
     axes.set(xlabel=sheet.part.metric.upper(), ylim=(len(lines) - 0.4, -0.6))
@@ -150,12 +208,29 @@ def _swept(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
     values = list(dict.fromkeys(line.entry.point[key] for line in lines))
     numeric = all(isinstance(value, int | float) for value in values)
     shown_at = {value: value if numeric else place for place, value in enumerate(values)}
-    for colour, name in zip(_colours(), dict.fromkeys(_series(line, key) for line in lines), strict=False):
+    for colour, name in zip(
+        _colours(), dict.fromkeys(_series(line, key) for line in lines), strict=False
+    ):
         mine = [line for line in lines if _series(line, key) == name]
-        xs, found = [shown_at[line.entry.point[key]] for line in mine], [line.interval for line in mine if line.interval]
+        xs, found = (
+            [shown_at[line.entry.point[key]] for line in mine],
+            [line.interval for line in mine if line.interval],
+        )
         ys = [each.mean for each in found]
-        ends = [(each.mean - each.low, each.high - each.mean) if math.isfinite(each.low) else (0, 0) for each in found]
-        axes.errorbar(xs, ys, yerr=list(zip(*ends, strict=True)), fmt="o-", color=colour, capsize=3, markersize=4, label=name)
+        ends = [
+            (each.mean - each.low, each.high - each.mean) if math.isfinite(each.low) else (0, 0)
+            for each in found
+        ]
+        axes.errorbar(
+            xs,
+            ys,
+            yerr=list(zip(*ends, strict=True)),
+            fmt="o-",
+            color=colour,
+            capsize=3,
+            markersize=4,
+            label=name,
+        )
     if numeric and min(values) > 0 and max(values) / min(values) > 20:
         axes.set_xscale("log")
         axes.set_xticks(values, [shown(value) for value in values])
@@ -167,16 +242,22 @@ def _swept(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
 
 def _series(line: Line, key: str) -> str:
     """The run's name with whatever else is swept."""
-    return ", ".join([line.entry.line, *(f"{k} = {shown(v)}" for k, v in line.entry.point.items() if k != key)])
+    return ", ".join(
+        [line.entry.line, *(f"{k} = {shown(v)}" for k, v in line.entry.point.items() if k != key)]
+    )
 
 
 def _epochs(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
     """The validation error by epoch on the first split, a line per run; far outliers are cut off."""
     drawn = []
-    for colour, line in zip(_colours(), (line for line in lines if line.outcome.done), strict=False):
+    for colour, line in zip(
+        _colours(), (line for line in lines if line.outcome.done), strict=False
+    ):
         points = line.outcome.done[0]["curve"]["valid_rmse"]
         if points:
-            axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.6, label=line.entry.name)
+            axes.plot(
+                *zip(*points, strict=True), color=colour, linewidth=1.6, label=line.entry.name
+            )
             drawn.append([error for _, error in points])
     if drawn:
         low = min(min(errors) for errors in drawn)
@@ -189,7 +270,9 @@ def _epochs(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
 def _counts(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
     """The share of items with fewer than so many ratings."""
     counts, n = sheet.item_counts, len(sheet.item_counts) - 1
-    axes.step(counts, [place / n for place in range(n + 1)], where="post", color=COLOURS[0], linewidth=1.8)
+    axes.step(
+        counts, [place / n for place in range(n + 1)], where="post", color=COLOURS[0], linewidth=1.8
+    )
     axes.set_xscale("log")
     axes.set(xlabel="ratings of an item", ylabel="share of items with fewer", ylim=(0, 1.02))
 
@@ -212,6 +295,11 @@ def svg(picture: Any, name: str) -> str:
     from matplotlib import rc_context
 
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        picture.savefig(out := io.StringIO(), format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        picture.savefig(
+            out := io.StringIO(),
+            format="svg",
+            transparent=True,
+            metadata={"Date": None, "Creator": None},
+        )
     text = out.getvalue()
-    return text[text.index("<svg"):].replace(INK, "currentColor")
+    return text[text.index("<svg") :].replace(INK, "currentColor")

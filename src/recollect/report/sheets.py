@@ -8,7 +8,18 @@ from functools import partial
 from typing import Any
 
 from recollect.evaluation.significance import Interval
-from recollect.experiment.file import OVERLAPPING, PUBLISHED, Check, Claim, Entry, Experiment, Part, Table, changed, shown
+from recollect.experiment.file import (
+    OVERLAPPING,
+    PUBLISHED,
+    Check,
+    Claim,
+    Entry,
+    Experiment,
+    Part,
+    Table,
+    changed,
+    shown,
+)
 from recollect.experiment.results import Results, is_done, is_old, job_of
 from recollect.report.verdict import Outcome, Verdict, of_check, of_claim
 
@@ -18,10 +29,10 @@ class Line:
     """A run of a table: ours beside the paper's."""
 
     outcome: Outcome
-    n_splits: int            # asked for
+    n_splits: int  # asked for
     verdict: Verdict | None  # of its claim; None without a claim
-    why: str                 # it has no figure: "not run", "not built yet", "failed: …"; else ""
-    old: bool                # some of it was made by other source code than today's
+    why: str  # it has no figure: "not run", "not built yet", "failed: …"; else ""
+    old: bool  # some of it was made by other source code than today's
 
     @property
     def entry(self) -> Entry:
@@ -41,18 +52,33 @@ class Line:
     @property
     def seconds(self) -> float | None:
         """Of a fit, the median."""
-        return statistics.median(record["fit_seconds"] for record in self.outcome.done) if self.outcome.done else None
+        return (
+            statistics.median(record["fit_seconds"] for record in self.outcome.done)
+            if self.outcome.done
+            else None
+        )
 
     @property
     def memory_mb(self) -> float | None:
         """The highest peak of a process."""
-        return max(record["peak_memory_mb"] for record in self.outcome.done) if self.outcome.done else None
+        return (
+            max(record["peak_memory_mb"] for record in self.outcome.done)
+            if self.outcome.done
+            else None
+        )
 
     @property
     def settings(self) -> str:
         """What differs from the model's defaults."""
-        return "" if self.entry.model is None else f"{self.entry.model}: " + (", ".join(
-            f"{key} = {shown(value)}" for key, value in changed(self.entry).items()) or "as it comes")
+        return (
+            ""
+            if self.entry.model is None
+            else f"{self.entry.model}: "
+            + (
+                ", ".join(f"{key} = {shown(value)}" for key, value in changed(self.entry).items())
+                or "as it comes"
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -63,9 +89,11 @@ class Sheet:
     part: Part
     lines: list[Line]
     checks: list[tuple[Check, Verdict]]
-    about: str                                   # data, split, how many test ratings, in a sentence or two
-    missing: str = ""                            # why nothing could be run: the data are not here
-    item_counts: tuple[float, ...] = ()          # ratings per rated item: the least, the most, between them by equal shares
+    about: str  # data, split, how many test ratings, in a sentence or two
+    missing: str = ""  # why nothing could be run: the data are not here
+    item_counts: tuple[
+        float, ...
+    ] = ()  # ratings per rated item: the least, the most, between them by equal shares
 
     @property
     def has_results(self) -> bool:
@@ -79,8 +107,8 @@ class Chapter:
 
     experiment: Experiment
     sheets: list[Sheet]
-    made: str                                    # by which versions, when
-    counts: dict[str, int] = field(default_factory=dict)     # verdicts on claims and checks
+    made: str  # by which versions, when
+    counts: dict[str, int] = field(default_factory=dict)  # verdicts on claims and checks
 
     @property
     def parts(self) -> list[Part]:
@@ -91,44 +119,87 @@ class Chapter:
     def open(self) -> list[str]:
         """What has not been run, in sentences."""
         found = dict.fromkeys(f"skipped: {sheet.missing}" for sheet in self.sheets if sheet.missing)
-        rest = dict.fromkeys(sheet.part.name for sheet in self.sheets if not sheet.missing and not sheet.has_results)
+        rest = dict.fromkeys(
+            sheet.part.name for sheet in self.sheets if not sheet.missing and not sheet.has_results
+        )
         command = f"recollect run experiments/{self.experiment.name}.toml --only"
-        waiting = [f"{part}: {', '.join(s.table.name for s in self.sheets if s.part.name == part and not s.has_results)} not "
-                   f"run yet (`{command} {part}`)" for part in rest]
+        waiting = [
+            f"{part}: {', '.join(s.table.name for s in self.sheets if s.part.name == part and not s.has_results)} not "
+            f"run yet (`{command} {part}`)"
+            for part in rest
+        ]
         return [*found, *waiting]
 
 
 def gather(experiment: Experiment, results: Results) -> Chapter:
     """Everything that the results folder has about the experiment."""
     data = results.data()
-    sheets = [_sheet(table, experiment.parts[part], results, data.get(experiment.parts[part].source, {}))
-              for table in experiment.tables.values() for part in table.entries]
-    verdicts = [verdict for sheet in sheets for verdict in
-                [*(line.verdict for line in sheet.lines), *(verdict for _, verdict in sheet.checks)] if verdict is not None]
-    counts = {word: sum(verdict.word == word for verdict in verdicts) for word in
-              ("better", "confirmed", "missed", "not confirmed", "open")}
+    sheets = [
+        _sheet(table, experiment.parts[part], results, data.get(experiment.parts[part].source, {}))
+        for table in experiment.tables.values()
+        for part in table.entries
+    ]
+    verdicts = [
+        verdict
+        for sheet in sheets
+        for verdict in [
+            *(line.verdict for line in sheet.lines),
+            *(verdict for _, verdict in sheet.checks),
+        ]
+        if verdict is not None
+    ]
+    counts = {
+        word: sum(verdict.word == word for verdict in verdicts)
+        for word in ("better", "confirmed", "missed", "not confirmed", "open")
+    }
     return Chapter(experiment, sheets, _made(sheets), counts)
 
 
 def _sheet(table: Table, part: Part, results: Results, data: dict[str, Any]) -> Sheet:
     lines = [_line(entry, table, part, results, data) for entry in table.entries[part.name]]
     done = [line.outcome for line in lines]
-    checks = [(check, of_check(check, done)) for check in table.checks if not check.parts or part.name in check.parts]
-    return Sheet(table, part, lines, checks, _about(table, part, lines, data), data.get("missing", ""),
-                 tuple(data.get("item_counts", ())))
+    checks = [
+        (check, of_check(check, done))
+        for check in table.checks
+        if not check.parts or part.name in check.parts
+    ]
+    return Sheet(
+        table,
+        part,
+        lines,
+        checks,
+        _about(table, part, lines, data),
+        data.get("missing", ""),
+        tuple(data.get("item_counts", ())),
+    )
 
 
 def _line(entry: Entry, table: Table, part: Part, results: Results, data: dict[str, Any]) -> Line:
     cuts, fingerprint = table.cuts(part), data.get("fingerprint")
     jobs = [job_of(entry, cut, fingerprint) for cut in cuts] if entry.model and fingerprint else []
     records = [results.read(job) for job in jobs] or [None for _ in cuts]
-    outcome = Outcome(entry, records, partial(_errors, results, jobs), part.metric, _test_share(part, records))
+    outcome = Outcome(
+        entry, records, partial(_errors, results, jobs), part.metric, _test_share(part, records)
+    )
     failed = [record["failed"] for record in records if record and not is_done(record)]
-    why = "" if outcome.done and not failed else entry.note if entry.model is None else "skipped: no data" if \
-        "missing" in data else f"failed: {failed[0]}" if failed else "not run"
+    why = (
+        ""
+        if outcome.done and not failed
+        else entry.note
+        if entry.model is None
+        else "skipped: no data"
+        if "missing" in data
+        else f"failed: {failed[0]}"
+        if failed
+        else "not run"
+    )
     verdict = None
     if entry.claim is not None:
-        verdict = of_claim(entry.claim, outcome.interval) if outcome.interval is not None else Verdict("open", why)
+        verdict = (
+            of_claim(entry.claim, outcome.interval)
+            if outcome.interval is not None
+            else Verdict("open", why)
+        )
     return Line(outcome, len(cuts), verdict, why, any(is_old(record) for record in outcome.done))
 
 
@@ -151,7 +222,9 @@ def _about(table: Table, part: Part, lines: list[Line], data: dict[str, Any]) ->
     said = f"{part.source}{fingerprint}: {how_split(part, table)}."
     if done:
         tests, cold = sorted({r["n_test"] for r in done}), sorted({r["n_cold"] for r in done})
-        said += f" All {_range(tests)} test ratings of a split are scored, {_range(cold)} of them cold."
+        said += (
+            f" All {_range(tests)} test ratings of a split are scored, {_range(cold)} of them cold."
+        )
     return said
 
 
@@ -163,10 +236,18 @@ def how_split(part: Part, table: Table) -> str:
     """The splits in words."""
     cuts = table.cuts(part)
     rest = {k: v for k, v in cuts[0].settings.items() if k not in ("how", "fold")}
-    told = ", ".join(f"{key} {' to '.join(value) if isinstance(value, list) else value}" for key, value in rest.items())
+    told = ", ".join(
+        f"{key} {' to '.join(value) if isinstance(value, list) else value}"
+        for key, value in rest.items()
+    )
     seeds = [cut.seed for cut in cuts]
-    which = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}" if seeds == list(range(seeds[0], seeds[-1] + 1)) \
+    which = (
+        str(seeds[0])
+        if len(seeds) == 1
+        else f"{seeds[0]} to {seeds[-1]}"
+        if seeds == list(range(seeds[0], seeds[-1] + 1))
         else ", ".join(map(str, seeds))
+    )
     if part.split["how"] == PUBLISHED:
         return f"published fold{'s' * (len(seeds) > 1)} {which}" + (f" ({told})" if told else "")
     name = f"{part.split['how'].replace('_', ' ')} split{'s' * (len(seeds) > 1)}"
