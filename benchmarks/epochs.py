@@ -32,13 +32,13 @@ def epochs(share: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=".") as room:
         table, folder = Path(room) / "ratings.parquet", Path(room) / "stored"
         about = next(
-            processes.each(
+            processes.run_each(
                 _make, [(round(users * share), items, round(ratings * share), table)], processes=1
             )
         )
-        stored = next(processes.each(_store, [(table, folder)], processes=1))
+        stored = next(processes.run_each(_store, [(table, folder)], processes=1))
         fits = [
-            next(processes.each(_fit, [(settings, folder)], processes=1))
+            next(processes.run_each(_fit, [(settings, folder)], processes=1))
             for settings in SIDES.values()
         ]
     return {

@@ -56,7 +56,7 @@ def factors() -> dict[str, Any]:
     return {
         "data": train.name,
         "rows": rows,
-        "a fit of ConvMF": next(processes.each(_fit, [None], processes=1)),
+        "a fit of ConvMF": next(processes.run_each(_fit, [None], processes=1)),
     }
 
 

@@ -93,7 +93,7 @@ def fit() -> dict[str, Any]:
         "reg": 200.0,
         "reg_input": 800.0,
     }  # chosen on validation: docs/log.md
-    (found,) = processes.each(timed_fit, [("autorec", settings, split)], processes=1)
+    (found,) = processes.run_each(timed_fit, [("autorec", settings, split)], processes=1)
     return found
 
 
@@ -122,7 +122,7 @@ def predict() -> dict[str, Any]:
 
 def big() -> dict[str, Any]:
     """500,000 users × 100,000 items, 5 million ratings: dense would be 200 GB. A fit in a process of its own."""
-    (found,) = processes.each(big_fit, [None], processes=1)
+    (found,) = processes.run_each(big_fit, [None], processes=1)
     return found
 
 
@@ -149,7 +149,7 @@ FOLDS: dict[
     "bias": ("bias", {}),
     "I-AutoRec": ("autorec", {"side": "item", "reg": 200.0}),
     "U-AutoRec": ("autorec", {"side": "user", "reg": 120.0}),
-    "U-AutoRec, centred": ("autorec", {"side": "user", "reg": 120.0, "center": True}),
+    "U-AutoRec, centerd": ("autorec", {"side": "user", "reg": 120.0, "center": True}),
 }
 
 

@@ -118,7 +118,7 @@ def main() -> None:
     )
     with Console(stderr=True).status(f"Fitting {' and '.join(models)}, half a minute or so …"):
         results = list(
-            processes.each(fit, [(*model, split) for model in models.items()], processes=1)
+            processes.run_each(fit, [(*model, split) for model in models.items()], processes=1)
         )
     screen.print(
         comparison(results, f"{name}, {len(split.test):,} test ratings of a random 10%, all scored")

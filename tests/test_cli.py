@@ -21,7 +21,7 @@ from recollect.cli.output.screen import as_json, settings_of
 from recollect.cli.verb import told
 from recollect.errors import SettingError
 from recollect.kernels import multiplies_16_bits
-from recollect.system.available_memory import Room
+from recollect.system.available_memory import MemoryLimit
 
 SMALL = ["--set", "hidden=6", "--set", "reg=2", "--set", "epochs=6", "--threads", "1"]
 
@@ -412,7 +412,7 @@ def test_a_fit_that_broke_down_says_so_first_and_for_good(work: Path, tmp_path: 
 
 def test_compare_tells_which_fits_broke_down(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "recollect.system.processes.each", lambda fit, fits, processes: map(fit, fits)
+        "recollect.system.processes.run_each", lambda fit, fits, processes: map(fit, fits)
     )
     settings = (
         "hidden=8,4",
@@ -550,7 +550,7 @@ def test_candidates_restrict_the_choice(work: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("side", ["item", "user"])
 def test_similar_leaves_out_the_one_asked_for(work: Path, side: str) -> None:
     found = answer("similar", work / "run", f"--{side}", 5, "-n", 3)["similar"]
-    assert "5" not in [row["neighbour_id"] for row in found]
+    assert "5" not in [row["neighbor_id"] for row in found]
     assert len(found) == 3
 
 
@@ -613,7 +613,7 @@ def test_train_says_what_memory_it_will_take_and_took(work: Path, tmp_path: Path
 def test_train_refuses_what_the_memory_will_not_do_for_unless_told_to_try(
     work: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(memory_estimate, "room", lambda: Room(1 << 20, "this machine"))
+    monkeypatch.setattr(memory_estimate, "available", lambda: MemoryLimit(1 << 20, "this machine"))
     refused = call("train", work / "split", "--out", tmp_path / "run", *SMALL, "--json")
     assert json.loads(refused.stdout)["error"]["kind"] == "size"
     assert (
@@ -853,7 +853,7 @@ def test_json_has_null_for_what_is_no_number() -> None:
 # What it looks like --------------------------------------------------------------------------------------------------
 
 
-def test_without_a_terminal_there_are_no_colours_and_no_cut_titles(tmp_path: Path) -> None:
+def test_without_a_terminal_there_are_no_colors_and_no_cut_titles(tmp_path: Path) -> None:
     ratings = rc.load("planted/tiny")
     long = "A film with a title that is far longer than any column of any table could ever be, or so one thinks"
     titles = pl.DataFrame(

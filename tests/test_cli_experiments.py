@@ -39,7 +39,7 @@ def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file of experiments in an empty folder without data, whose runs are done in this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path))
-    here = processes.each
+    here = processes.run_each
     monkeypatch.setattr(
         work.jobs, "each", lambda function, inputs, *, processes: here(function, inputs)
     )

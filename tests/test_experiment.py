@@ -15,7 +15,7 @@ import recollect as rc
 from recollect.errors import DataError, SettingError, TrainingError
 from recollect.experiment import file, results, work
 from recollect.experiment.results import Results
-from recollect.system.available_memory import Room
+from recollect.system.available_memory import MemoryLimit
 
 ROOT = Path(__file__).parents[1]
 TINY = """
@@ -443,8 +443,8 @@ def test_the_memory_of_a_job_is_that_which_the_model_predicts(done, monkeypatch)
     assert (
         task.memory > rc.make("bias").memory(work.Shape(n_users=60, n_items=40, n_train=800)).peak
     )
-    monkeypatch.setattr(work, "room", lambda: Room(task.memory, "this machine"))
-    assert work.at_once([task.memory] * 4, cores=4, available=work.room().bytes) == 1
+    monkeypatch.setattr(work, "available", lambda: MemoryLimit(task.memory, "this machine"))
+    assert work.at_once([task.memory] * 4, cores=4, available=work.available().bytes) == 1
 
 
 def test_published_folds_have_their_own_validation_part(monkeypatch):

@@ -572,11 +572,11 @@ def test_similar_equals_the_cosine_by_hand(tastes, what):
     vocab = tastes.given_.items if what == "item" else tastes.given_.users
     frame = rc.similar(tastes, **{f"{what}_ids": [vocab.ids[6]]}, n=39)
     cosine = vector @ vector[6] / np.linalg.norm(vector, axis=1) / np.linalg.norm(vector[6])
-    assert frame.columns == [f"{what}_id", "rank", "neighbour_id", "similarity"]
+    assert frame.columns == [f"{what}_id", "rank", "neighbor_id", "similarity"]
     assert frame["rank"].to_list() == list(range(1, 40))
-    assert vocab.ids[6] not in frame["neighbour_id"]
+    assert vocab.ids[6] not in frame["neighbor_id"]
     np.testing.assert_allclose(
-        frame["similarity"], cosine[vocab.rows(frame["neighbour_id"])], atol=1e-5
+        frame["similarity"], cosine[vocab.rows(frame["neighbor_id"])], atol=1e-5
     )
     assert frame["similarity"].is_sorted(descending=True)
 
@@ -585,9 +585,9 @@ def test_similar_equals_the_cosine_by_hand(tastes, what):
 def test_the_most_similar_share_the_taste(tastes, what):
     ids = [f"{what[0]}{j}" for j in range(40)]
     frame = rc.similar(tastes, **{f"{what}_ids": ids}, n=15)
-    number = pl.col(f"{what}_id", "neighbour_id").str.slice(1).cast(pl.Int64) % 2
+    number = pl.col(f"{what}_id", "neighbor_id").str.slice(1).cast(pl.Int64) % 2
     parity = frame.select(number)
-    assert (parity[f"{what}_id"] == parity["neighbour_id"]).all()
+    assert (parity[f"{what}_id"] == parity["neighbor_id"]).all()
 
 
 def test_similar_in_blocks_is_the_same_and_keeps_the_order(tastes, monkeypatch):
@@ -606,7 +606,7 @@ def test_similar_gives_titles_and_leaves_out_what_has_no_ratings(ratings):
     model = make("autorec", hidden=4, epochs=3).fit(ratings, run=Run(threads=1))
     frame = rc.similar(model, item_ids=ratings.items.ids[:1], n=100)
     assert len(frame) == 78  # 80 less itself and the one without ratings
-    assert (frame["title"] == "Film " + frame["neighbour_id"]).all()
+    assert (frame["title"] == "Film " + frame["neighbor_id"]).all()
 
 
 def test_similar_names_what_it_does_not_know_and_examples_of_what_it_does(ratings):

@@ -19,13 +19,13 @@ import torch
 from recollect.data.ratings import Ratings, Side
 from recollect.errors import SizeError
 from recollect.run import Run
-from recollect.system.available_memory import Room, available_on_device, room
-from recollect.training.gradient import Plan
+from recollect.system.available_memory import MemoryLimit, available, available_on_device
+from recollect.training.gradient import GradientOptions
 
 MB = 1 << 20
 LIBRARIES = 375 * MB  # Python, torch, Polars, SciPy, the command line
 COMPILED = 70 * MB  # the sparse products, Numba and LLVM
-TORCH_OPTIM = 65 * MB  # what torch imports when its first optimiser is made
+TORCH_OPTIM = 65 * MB  # what torch imports when its first optimizer is made
 CUDA = 1_000 * MB  # torch's libraries for a GPU, on the host; not measured
 VIEW = 16  # bytes per training rating, by user (for the fingerprint) and by what the rows are
 OTHER_WAY = 12  # the training block's second orientation, and its values in that order
@@ -41,14 +41,14 @@ TURNS = 140  # per rating: both orientations, predictions, differences
 TEXT_LIBRARIES = 100 * MB  # scikit-learn, and the table of documents
 CHECKING = 66  # looking for pairs that train and valid share
 
-# Copies of the parameters: kept by the optimiser; and beside gradients, for a moment, in its step.
-OPTIMISERS: dict[str, tuple[int, float]] = {
+# Copies of the parameters: kept by the optimizer; and beside gradients, for a moment, in its step.
+OPTIMIZERS: dict[str, tuple[int, float]] = {
     "lbfgs": (2, 1.5),
     "rprop": (2, 1.5),
     "adam": (2, 1.0),
     "sgd": (1, 0.5),
 }
-OTHER_OPTIMISER = (2, 1.5)
+OTHER_OPTIMIZER = (2, 1.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +138,7 @@ def of_rows(
     *,
     side: Side,
     hidden: tuple[int, ...],
-    plan: Plan,
+    plan: GradientOptions,
     block_rows: int,
     block_ratings: int,
     dense: int = 0,
@@ -169,12 +169,12 @@ def of_rows(
             network["validation block"] = 8 * shape.n_train + 20 * shape.n_valid
         else:
             look += CUTTING_OUT * min(int(seen * per_row), block_ratings)
-    _, in_step = OPTIMISERS.get(plan.optimizer, OTHER_OPTIMISER)
+    _, in_step = OPTIMIZERS.get(plan.optimizer, OTHER_OPTIMIZER)
     network["temporaries"] = max(step + copy // 2, int(in_step * copy), look)
     data = {**of_data(shape), "libraries": libraries}
     if torch.device(run.device).type == "cuda":
         snapshot = (
-            network["parameters"] + network["optimiser"] + network["best weights"]
+            network["parameters"] + network["optimizer"] + network["best weights"]
             if run.folder
             else 0
         )
@@ -193,13 +193,13 @@ def of_rows(
     return Memory({**data, "rows": views, **network})
 
 
-def _network(shape: Shape, plan: Plan, copy: int) -> dict[str, int]:
+def _network(shape: Shape, plan: GradientOptions, copy: int) -> dict[str, int]:
     """What stays from step to step."""
-    kept, _ = OPTIMISERS.get(plan.optimizer, OTHER_OPTIMISER)
+    kept, _ = OPTIMIZERS.get(plan.optimizer, OTHER_OPTIMIZER)
     return {
         "parameters": copy,
         "gradients": copy,
-        "optimiser": copy
+        "optimizer": copy
         * (kept + (plan.history if plan.optimizer == "lbfgs" else 0))
         * plan.state_bits
         // 32,
@@ -247,16 +247,16 @@ def refuse_too_large(model: Any, shape: Shape, run: Run) -> None:
     )
 
 
-def rooms(run: Run) -> tuple[Room | None, Room | None]:
+def rooms(run: Run) -> tuple[MemoryLimit | None, MemoryLimit | None]:
     """What there is on the host, and on the GPU if the run uses one."""
-    return room(), available_on_device(run.device) if torch.device(
+    return available(), available_on_device(run.device) if torch.device(
         run.device
     ).type == "cuda" else None
 
 
 def lacking(
-    need: Memory, there: tuple[Room | None, Room | None]
-) -> tuple[dict[str, int], Room] | None:
+    need: Memory, there: tuple[MemoryLimit | None, MemoryLimit | None]
+) -> tuple[dict[str, int], MemoryLimit] | None:
     """The parts and the place for which there is not room enough; None if it fits, or nobody knows what there is."""
     for parts, where in zip((need.host, need.device), there, strict=True):
         if where is not None and sum(parts.values()) > where.bytes:
@@ -265,7 +265,7 @@ def lacking(
 
 
 def fitting(
-    model: Any, shape: Shape, run: Run, there: tuple[Room | None, Room | None]
+    model: Any, shape: Shape, run: Run, there: tuple[MemoryLimit | None, MemoryLimit | None]
 ) -> list[dict[str, Any]]:
     """Changes of the model's settings with which it fits: fewer hidden units, and what it names as `lighter`."""
     now, ways = model.memory(shape, run), []

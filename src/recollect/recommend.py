@@ -173,7 +173,7 @@ def similar(
     user_ids: Iterable[object] | None = None,
     n: int = 10,
 ) -> pl.DataFrame:
-    """The n items (or users) most like each one: item_id (user_id), rank, neighbour_id, title (of items), similarity.
+    """The n items (or users) most like each one: item_id (user_id), rank, neighbor_id, title (of items), similarity.
 
     Likeness is the cosine of the model's vectors, −1 to 1; those without ratings have none and are left out.
 
@@ -183,12 +183,12 @@ def similar(
         raise SettingError("similar takes either item_ids or user_ids, one of the two.")
     given = _fitted(model)
     if item_ids is not None:
-        frame = _neighbours(model, "item", given.items, as_text(_listed("item_ids", item_ids)), n)
-        return _with_titles(given, frame, "neighbour_id")
-    return _neighbours(model, "user", given.users, as_text(_listed("user_ids", user_ids)), n)
+        frame = _neighbors(model, "item", given.items, as_text(_listed("item_ids", item_ids)), n)
+        return _with_titles(given, frame, "neighbor_id")
+    return _neighbors(model, "user", given.users, as_text(_listed("user_ids", user_ids)), n)
 
 
-def _neighbours(
+def _neighbors(
     model: Model, what: Literal["user", "item"], vocab: Vocab, asked: pl.Series, n: int
 ) -> pl.DataFrame:
     row = vocab.rows(asked)
@@ -209,7 +209,7 @@ def _neighbours(
         likeness[np.arange(len(mine)), mine] = NEVER
         frames.append(_ranks(asked[first : first + step], likeness, n, vocab))
     return pl.concat(frames).rename(
-        {"asked": f"{what}_id", "found": "neighbour_id", "score": "similarity"}
+        {"asked": f"{what}_id", "found": "neighbor_id", "score": "similarity"}
     )
 
 

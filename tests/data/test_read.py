@@ -344,7 +344,7 @@ def test_dates_of_pandas_become_seconds():
     assert from_frame(frame).time.tolist() == [1_577_923_200]
 
 
-def test_neighbouring_seconds_stay_apart(file):
+def test_neighboring_seconds_stay_apart(file):
     """32-bit floats cannot tell these times apart."""
     assert read(file("a,x,4,1577923200\na,y,4,1577923201\n")).time.tolist() == [
         1_577_923_200,

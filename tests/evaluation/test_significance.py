@@ -56,7 +56,7 @@ def test_paired_t_rejects_as_often_as_it_claims():
     )
 
 
-def test_plain_t_is_optimistic_on_overlapping_splits_and_the_corrected_is_not():
+def test_plain_t_is_optimiztic_on_overlapping_splits_and_the_corrected_is_not():
     # Two predictors that are equally good; each "split" draws a tenth of the same 300 rating-wise differences as test.
     rng = np.random.default_rng(0)
     plain, corrected = np.empty(400), np.empty(400)

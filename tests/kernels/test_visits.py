@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from recollect.kernels.svdpp import Steps, SVDppArrays, Time
+from recollect.kernels.svdpp import StepSizes, SVDppArrays, TimeSlots
 
 STEP, REG = 0.05, 0.2  # of what changes with time, in the tests
 
 
 def made(start, item, value, *, factors=3, n_items=6, rate=0.05, reg=0.1, time=None, seed=0):
     n_users, item = len(start) - 1, np.array(item, np.int32)
-    steps = Steps(
+    steps = StepSizes(
         rate=rate,
         reg_user=np.full(n_users, reg, np.float32),
         reg_item=np.full(n_items, reg, np.float32),
@@ -35,7 +35,7 @@ def made(start, item, value, *, factors=3, n_items=6, rate=0.05, reg=0.1, time=N
 
 
 def moments(slots, ratings_slot, *, step=STEP, reg=REG, day_factors=True):
-    return Time(
+    return TimeSlots(
         slot=np.array(ratings_slot, np.int32),
         drift=np.linspace(-1, 2, slots).astype(np.float32),
         bin=np.arange(slots, dtype=np.int32) % 2,

@@ -187,7 +187,7 @@ def test_an_absent_rating_is_not_zero(few):
     assert float(total.detach()) == pytest.approx(((few.value - 1) ** 2).sum())
 
 
-def test_centring_takes_the_row_mean_off_and_puts_it_back(few):
+def test_centering_takes_the_row_mean_off_and_puts_it_back(few):
     model = unfitted(few, side="user", center=True)
     with torch.no_grad():
         for p in model.net_.parameters():

@@ -189,7 +189,7 @@ def test_items_that_come_later_are_known_by_their_texts(told, tmp_path):
         assert not found["cold"].any()
         assert found["prediction"][0] == pytest.approx(found["prediction"][1], abs=1e-4)
     assert rc.predict(model, pairs)["cold"].to_list() == [True, False]
-    assert "brand new" in rc.similar(more, item_ids=[item_id], n=1)["neighbour_id"].to_list()
+    assert "brand new" in rc.similar(more, item_ids=[item_id], n=1)["neighbor_id"].to_list()
     assert rc.top_n(more, user_ids=["1"], items=["brand new"])["item_id"].to_list() == ["brand new"]
 
 

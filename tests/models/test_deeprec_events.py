@@ -134,7 +134,7 @@ def test_predictions_are_scores(model, tastes, tmp_path):
 
 def test_likeness_follows_taste(model):
     found = rc.similar(model, item_ids=["i0"], n=10)
-    assert sum(int(item[1:]) % 2 == 0 for item in found["neighbour_id"]) >= 9
+    assert sum(int(item[1:]) % 2 == 0 for item in found["neighbor_id"]) >= 9
 
 
 def test_events_fold_in_at_once(model):

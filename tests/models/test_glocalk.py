@@ -52,7 +52,7 @@ def whole(ratings) -> tuple[np.ndarray, np.ndarray]:
 
 
 def convolved(r: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Σ over a 3 × 3 neighbourhood, cells outside being 0; what is below 0 cut off."""
+    """Σ over a 3 × 3 neighborhood, cells outside being 0; what is below 0 cut off."""
     wide = np.pad(r, 1)
     parts = [
         kernel[a, b] * wide[a : a + len(r), b : b + r.shape[1]] for a in range(3) for b in range(3)
@@ -126,7 +126,7 @@ def test_with_a_kernel_of_its_centre_alone_it_is_the_autoencoder(few):
         torch.testing.assert_close(net.encode(block), net.local.encode(block), rtol=0, atol=0.02)
 
 
-def test_what_is_seen_depends_on_the_neighbours_and_so_on_the_order_of_items(planted_small):
+def test_what_is_seen_depends_on_the_neighbors_and_so_on_the_order_of_items(planted_small):
     """The same ratings with items in another order are other data: the paper's convolution goes by row number."""
     model = GLocalK(**QUICK).fit(planted_small.ratings)
     rows = planted_small.ratings.by_item
@@ -151,7 +151,7 @@ def test_the_first_stage_is_sparsefc(planted_small):
 
 
 def test_predictions_of_a_few_pairs_are_those_of_all(planted_small):
-    """A row is never encoded without its neighbours."""
+    """A row is never encoded without its neighbors."""
     ratings = planted_small.ratings
     model = GLocalK(**QUICK).fit(ratings)
     table = model.predict(ratings.user, ratings.item)

@@ -1,4 +1,4 @@
-"""LLORMA: each local model sees its neighbourhood, and the mean of those that reach a pair predicts it."""
+"""LLORMA: each local model sees its neighborhood, and the mean of those that reach a pair predicts it."""
 
 import numpy as np
 import pytest
@@ -146,8 +146,8 @@ def test_local_structure_is_learned_that_one_model_of_the_rank_cannot(joint, reg
     assert rc.held_out(local, split.test)["rmse"] < 0.8 * rc.held_out(plain, split.test)["rmse"]
 
 
-def test_one_anchor_with_equal_weights_is_one_factorisation_alone_and_joint(planted_small):
-    """A kernel that reaches everything: both objectives are that of plain matrix factorisation."""
+def test_one_anchor_with_equal_weights_is_one_factorization_alone_and_joint(planted_small):
+    """A kernel that reaches everything: both objectives are that of plain matrix factorization."""
     split = rc.random_split(planted_small.ratings, test=0.2, seed=0)
     one = SETTINGS | {
         "anchors": 1,

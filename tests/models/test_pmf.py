@@ -1,4 +1,4 @@
-"""PMF: special cases of exact factorisation."""
+"""PMF: special cases of exact factorization."""
 
 import numpy as np
 import pytest

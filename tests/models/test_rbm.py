@@ -58,7 +58,7 @@ def sigmoid(x):
 
 
 def block(rows):
-    return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns)
+    return Block.of(rows)
 
 
 def plain(net):
@@ -111,12 +111,12 @@ def test_drawn_hidden_units_give_the_direction_of_the_likelihood(net, rows):
     W, b, hidden_bias, D = plain(net)
     ground = hidden_bias + D[row.column].sum(axis=0)
 
-    def unnormalised(levels):  # Σ over h of exp(−energy)
+    def unnormalized(levels):  # Σ over h of exp(−energy)
         at = (row.column, np.array(levels))
         return np.exp(b[at].sum()) * np.prod(1 + np.exp(W[at].sum(axis=0) + ground))
 
     states = list(itertools.product(range(3), repeat=2))
-    chance = np.array([unnormalised(s) for s in states])
+    chance = np.array([unnormalized(s) for s in states])
     chance /= chance.sum()
 
     def visible_and_hidden(levels):  # ∂ log of the above / ∂ W

@@ -10,8 +10,8 @@ import recollect as rc
 from recollect.data.calendar import SECONDS
 from recollect.errors import DataError, SettingError
 from recollect.models.rrn import recurrent
-from recollect.models.rrn.recurrent import Packed, Reader, Steps
-from recollect.models.rrn.subspace_descent import SIDES, Plan, SubspaceDescent
+from recollect.models.rrn.recurrent import Packed, Reader, TimeSteps
+from recollect.models.rrn.subspace_descent import SIDES, SubspaceDescent, SubspaceOptions
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
@@ -133,7 +133,7 @@ def test_states_are_the_same_one_by_one_and_together(fitted, moving, monkeypatch
 
 
 def test_slots_are_read_the_longest_row_first(few):
-    steps = Steps.of(
+    steps = TimeSteps.of(
         replace(few, time=np.array([0, 1, 1, 5, 5, 5, 2]) * SECONDS), "user", days=1, mean=0.0
     )
     assert steps.start.tolist() == [0, 2, 3, 4]
@@ -163,7 +163,7 @@ def test_what_moves_is_learned(moving):
 
 
 def subspaces(model, ratings, **more):
-    plan = Plan(
+    plan = SubspaceOptions(
         **{
             "learning_rate": 0.01,
             "decay": 1.0,

@@ -76,7 +76,7 @@ def test_what_someone_rated_tells_their_taste_whatever_the_ratings(chosen):
 
 
 def test_without_implied_factors_nothing_is_known_from_what_was_rated_alone(chosen):
-    """A λ so large that y stays 0 leaves plain matrix factorisation."""
+    """A λ so large that y stays 0 leaves plain matrix factorization."""
     model = rc.make("svdpp", **SETTINGS | {"reg_y": 1 / 0.015}).fit(chosen)
     assert float(model.net_.implied.abs().max()) < 0.05
 

@@ -37,7 +37,9 @@ def rows() -> Rows:
 @pytest.mark.parametrize("optimizer", ["lbfgs", "rprop", "adam", "sgd"])
 def test_every_optimizer_finds_the_column_means(rows, optimizer):
     net = Column(3)
-    plan = gradient.Plan(epochs=400, optimizer=optimizer, learning_rate=0.05, validate_every=400)
+    plan = gradient.GradientOptions(
+        epochs=400, optimizer=optimizer, learning_rate=0.05, validate_every=400
+    )
     history = gradient.fit(net, rows, cells_loss, Run(), plan)
     np.testing.assert_allclose(net.x.detach().numpy(), [2, 4, 6], atol=1e-2)
     assert history.epochs[-1]["train_rmse"] == pytest.approx(1.0, abs=1e-3)
@@ -56,14 +58,16 @@ def test_every_cell_is_seen_once_an_epoch(rows, batch_size):
         rows,
         loss,
         Run(),
-        gradient.Plan(epochs=1, optimizer="adam", batch_size=batch_size),
+        gradient.GradientOptions(epochs=1, optimizer="adam", batch_size=batch_size),
     )
     assert sorted(seen) == [1, 3, 3, 5, 5, 7]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_the_figure_does_not_depend_on_the_batches(rows, batch_size):
-    plan = gradient.Plan(epochs=1, optimizer="sgd", learning_rate=1e-12, batch_size=batch_size)
+    plan = gradient.GradientOptions(
+        epochs=1, optimizer="sgd", learning_rate=1e-12, batch_size=batch_size
+    )
     history = gradient.fit(Column(3), rows, cells_loss, Run(), plan)
     assert history.epochs[0]["train_rmse"] == pytest.approx(np.sqrt(118 / 6), rel=1e-6)
 
@@ -79,7 +83,7 @@ def test_best_weights_are_kept_and_patience_ends_the_fit(rows):
             at_best.append(net.x.detach().clone())
         return error
 
-    plan = gradient.Plan(epochs=6, optimizer="adam", learning_rate=0.1, patience=3)
+    plan = gradient.GradientOptions(epochs=6, optimizer="adam", learning_rate=0.1, patience=3)
     history = gradient.fit(
         net, rows, cells_loss, Run(), plan, measure=ValidationMetric("valid_rmse", validate)
     )
@@ -97,7 +101,7 @@ def test_best_weights_are_kept_and_patience_ends_the_fit(rows):
 )
 def test_better_may_mean_higher(rows, better, figures, kept):
     plan, found = (
-        gradient.Plan(epochs=5, optimizer="adam", learning_rate=0.1, patience=3),
+        gradient.GradientOptions(epochs=5, optimizer="adam", learning_rate=0.1, patience=3),
         iter(figures),
     )
     history = gradient.fit(
@@ -118,7 +122,7 @@ def test_better_may_mean_higher(rows, better, figures, kept):
 
 
 def test_a_loss_that_is_no_rmse_is_told_as_it_is(rows):
-    plan = gradient.Plan(epochs=1, optimizer="sgd", learning_rate=1e-12)
+    plan = gradient.GradientOptions(epochs=1, optimizer="sgd", learning_rate=1e-12)
     history = gradient.fit(Column(3), rows, cells_loss, Run(), plan, figure="train_loss")
     assert history.epochs[0]["train_loss"] == pytest.approx(118 / 6, rel=1e-6)
     assert "train_rmse" not in history.epochs[0]
@@ -128,14 +132,19 @@ def test_penalty_counts_once_whatever_the_batches(rows):
     """With lambda/2 x² the solution of column j is the sum of its ratings over (2 + lambda/2); full batch, by hand."""
     net = Column(3)
     gradient.fit(
-        net, rows, cells_loss, Run(), gradient.Plan(epochs=60), penalty=lambda net: [(net.x, 2.0)]
+        net,
+        rows,
+        cells_loss,
+        Run(),
+        gradient.GradientOptions(epochs=60),
+        penalty=lambda net: [(net.x, 2.0)],
     )
     np.testing.assert_allclose(net.x.detach().numpy(), [4 / 3, 8 / 3, 12 / 3], atol=2e-3)  # 32 bits
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "rprop", "adam", "sgd"])
 def test_an_interrupted_fit_ends_with_the_same_weights(rows, optimizer, tmp_path):
-    plan = gradient.Plan(
+    plan = gradient.GradientOptions(
         epochs=12,
         optimizer=optimizer,
         learning_rate=0.1,
@@ -172,7 +181,7 @@ def test_an_interrupted_fit_ends_with_the_same_weights(rows, optimizer, tmp_path
 
 
 def test_an_exploding_objective_ends_the_fit_with_its_likely_cause(rows):
-    plan = gradient.Plan(epochs=200, optimizer="sgd", learning_rate=1e6, batch_size=1)
+    plan = gradient.GradientOptions(epochs=200, optimizer="sgd", learning_rate=1e6, batch_size=1)
     with pytest.raises(TrainingError, match="lower learning_rate"):
         gradient.fit(Column(3), rows, cells_loss, Run(), plan)
 
@@ -184,7 +193,7 @@ def test_full_batch_methods_refuse_batches(rows):
             rows,
             cells_loss,
             Run(),
-            gradient.Plan(epochs=1, optimizer="rprop", batch_size=2),
+            gradient.GradientOptions(epochs=1, optimizer="rprop", batch_size=2),
         )
 
 
@@ -192,12 +201,12 @@ def test_full_batch_methods_refuse_batches(rows):
     ("optimizer", "rates"),
     [("adam", [0.02, 0.02]), ("sgd", [0.02, 0.02]), ("rprop", []), ("lbfgs", [])],
 )
-def test_the_learning_rate_is_among_the_figures_of_optimisers_that_have_one(rows, optimizer, rates):
+def test_the_learning_rate_is_among_the_figures_of_optimizers_that_have_one(rows, optimizer, rates):
     history = gradient.fit(
         Column(3),
         rows,
         cells_loss,
         Run(),
-        gradient.Plan(epochs=2, optimizer=optimizer, learning_rate=0.02),
+        gradient.GradientOptions(epochs=2, optimizer=optimizer, learning_rate=0.02),
     )
     assert [rate for _, rate in history.column("learning_rate")] == rates

@@ -1,4 +1,4 @@
-"""The optimisers, against problems whose minimum is known, against SciPy and against torch."""
+"""The optimizers, against problems whose minimum is known, against SciPy and against torch."""
 
 from itertools import pairwise
 
@@ -190,7 +190,7 @@ def test_state_restores_the_next_step_to_the_bit(n, before, history):
 
 
 def follow(optimizers, parameters, objective, steps: int) -> None:
-    """The same objective for each optimiser and its parameters."""
+    """The same objective for each optimizer and its parameters."""
     for optimizer, p in zip(optimizers, parameters, strict=True):
         for _ in range(steps):
             optimizer.zero_grad()

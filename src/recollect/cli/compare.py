@@ -106,7 +106,7 @@ def compare(
     with screen.steps("fits", repeat * len(entries)) as step:
         names = [f"{name}, seed {s}" for s in range(seed, seed + repeat) for name in entries]
         step(0, names[0])
-        for done, result in enumerate(processes.each(fit, fits, processes=1), start=1):
+        for done, result in enumerate(processes.run_each(fit, fits, processes=1), start=1):
             results.append(result)
             step(done, names[done] if done < len(names) else "")
     by_name = {name: results[j :: len(entries)] for j, name in enumerate(entries)}

@@ -69,9 +69,9 @@ def _machine() -> Answer:
     from recollect.data import download
     from recollect.kernels import multiplies_16_bits
     from recollect.memory_estimate import MB
-    from recollect.system.available_memory import room, total
+    from recollect.system.available_memory import available, total
 
-    there, gpus = room(), [f"cuda:{j}" for j in range(torch.cuda.device_count())]
+    there, gpus = available(), [f"cuda:{j}" for j in range(torch.cuda.device_count())]
     devices = ["cpu", *(f"{gpu} ({torch.cuda.get_device_name(gpu)})" for gpu in gpus)]
     short = {device: multiplies_16_bits(torch.device(device)) for device in ("cpu", *gpus)}
     homes = [str(home.resolve()) for home in download.homes()]
@@ -127,9 +127,9 @@ def _fits(shapes: dict[str, tuple[int, int, int]], recipes: list[Any]) -> Answer
     """The predicted peak of fitting each model on each shape, a twentieth of the ratings kept for validation, and whether
     there is room for it."""
     from recollect.memory_estimate import MB, Shape
-    from recollect.system.available_memory import room
+    from recollect.system.available_memory import available
 
-    there, found, rows = room(), [], []
+    there, found, rows = available(), [], []
     for data, (users, items, ratings) in shapes.items():
         for recipe in recipes:
             valid = ratings // 20

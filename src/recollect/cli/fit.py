@@ -294,9 +294,9 @@ def _broke_down(stopped: str | None) -> list[RenderableType]:
 def _expected(recipe: Any, parts: Parts) -> dict[str, float | None]:
     """What the fit will take of memory at most, and what there is, in megabytes."""
     from recollect.memory_estimate import MB, Shape
-    from recollect.system.available_memory import room
+    from recollect.system.available_memory import available
 
-    there = room()
+    there = available()
     return {
         "predicted_memory_mb": recipe.memory(Shape.of(parts.train, parts.valid)).peak / MB,
         "available_memory_mb": there.bytes / MB if there else None,

@@ -48,7 +48,7 @@ class AnyRows(ABC):
         """These rows, in this order; a row number of -1 gives an empty row."""
 
     @abstractmethod
-    def less(self, middle: Float32[np.ndarray, " rows"]) -> AnyRows:
+    def minus(self, middle: Float32[np.ndarray, " rows"]) -> AnyRows:
         """The same rows, a number per row taken off its values."""
 
     @abstractmethod
@@ -85,7 +85,7 @@ class Rows(AnyRows):
         cells = np.arange(start[-1]) + np.repeat(first - start[:-1], counts)
         return Rows(start, self.column[cells], self.value[cells], self.n_columns)
 
-    def less(self, middle: Float32[np.ndarray, " rows"]) -> Rows:
+    def minus(self, middle: Float32[np.ndarray, " rows"]) -> Rows:
         """The same rows, a number per row taken off its values."""
         return replace(self, value=self.value - middle[self.row]) if middle.any() else self
 

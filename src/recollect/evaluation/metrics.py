@@ -104,7 +104,7 @@ def mean_per_user(
 def ndcg_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
-    """Normalised discounted cumulative gain of each user's first k items, 0 to 1, binary relevance.
+    """Normalized discounted cumulative gain of each user's first k items, 0 to 1, binary relevance.
 
     A user with nothing relevant gets NaN, so that the caller decides whether to leave them out. The ideal list has
     min(k, n_relevant) hits, as in Liang et al. 2018, not k.

@@ -285,7 +285,7 @@ def new_users_ranking(
     model: Model, split: Split, *, n: int = 10, relevant: int | float | None = None
 ) -> Scores:
     """`full_ranking` for people who were not there in fitting, from what `new_user_split` gives of them: strong
-    generalisation, as Liang et al. 2018 measure.
+    generalization, as Liang et al. 2018 measure.
 
     Raises: DataError if the split gives nothing.
     """

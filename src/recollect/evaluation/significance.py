@@ -78,7 +78,7 @@ def resampled_t(
 def paired_t(a: Figures, b: Figures, *, level: float = 0.95) -> Difference:
     """Student's t-test on the pairwise differences, which must be independent: users of one split, separate data sets.
 
-    On repeated random splits it is optimistic, since they share training ratings; use `resampled_t` there.
+    On repeated random splits it is optimiztic, since they share training ratings; use `resampled_t` there.
 
     Raises: DataError if the two differ in length or are not finite, SettingError for an impossible level.
     """

@@ -30,8 +30,8 @@ from recollect.experiment.texts import same_texts
 from recollect.memory_estimate import Shape
 from recollect.model import Model
 from recollect.run import Run, peak_memory_mb
-from recollect.system.available_memory import room
-from recollect.system.processes import each as each_in_process
+from recollect.system.available_memory import available
+from recollect.system.processes import run_each
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def each(
     `processes` at a time (0: in this one), by default what `at_once` says; each has its share of the cores. A job that fails
     is recorded with the reason, and the others go on.
     """
-    there = room()
+    there = available()
     n = processes
     if n is None:
         n = at_once(
@@ -217,7 +217,7 @@ def each(
     rest = deque(replace(task, threads=max(1, cores() // max(1, n))) for task in todo)
     begun = time.time()
     while rest:
-        found = each_in_process(work, list(rest), processes=n)
+        found = run_each(work, list(rest), processes=n)
         try:
             for record in found:
                 yield rest.popleft(), record

@@ -1,6 +1,6 @@
 """Someone new to an item-side network: their output column, solved from the codes of the rows that they rated.
 
-The column x = (w, b) minimises Σ (v − f(C w + b))² / σ² + (x − x̄)ᵀ Σ⁻¹ (x − x̄): a ridge that draws it towards the mean x̄ of
+The column x = (w, b) minimizes Σ (v − f(C w + b))² / σ² + (x − x̄)ᵀ Σ⁻¹ (x − x̄): a ridge that draws it towards the mean x̄ of
 the fitted columns, less so in the directions in which they differ.
 """
 
@@ -17,7 +17,7 @@ HIDDEN = 0.1  # of the spread that λ alone would allow, what to expect in direc
 
 
 @dataclass(frozen=True)
-class Columns:
+class OutputColumns:
     """What the fitted columns (w, b) are like, and so what to expect of a new one."""
 
     middle: Float[Tensor, " k"]  # x̄
@@ -25,7 +25,9 @@ class Columns:
     variance: float  # σ², of the error that is left
 
     @classmethod
-    def of(cls, columns: Float[Tensor, "columns k"], *, variance: float, reg: float) -> Columns:
+    def of(
+        cls, columns: Float[Tensor, "columns k"], *, variance: float, reg: float
+    ) -> OutputColumns:
         """Those of a network fitted with this λ on the columns (0: none); chosen on new users of MovieLens 1M."""
         columns = columns.double()
         hidden = HIDDEN * 2 * variance / reg if reg else 0.0
@@ -44,7 +46,7 @@ class Columns:
     ) -> Float[Tensor, " rows"]:
         """A prediction for every code, by someone who gave the rows with these codes these values.
 
-        An f that is not linear is linearised around the last solution (Gauss-Newton, 20 rounds at most).
+        An f that is not linear is linearized around the last solution (Gauss-Newton, 20 rounds at most).
         """
         code, codes = (
             torch.cat([x, torch.ones_like(x[:, :1])], dim=1).double() for x in (code, codes)
@@ -68,7 +70,7 @@ class Columns:
 def ridge(
     a: Float[Tensor, "n k"], target: Float[Tensor, " n"], doubt: float
 ) -> Float[Tensor, " k"]:
-    """x that minimises ‖target − a x‖² + doubt ‖x‖²; solved in the smaller of the two spaces."""
+    """x that minimizes ‖target − a x‖² + doubt ‖x‖²; solved in the smaller of the two spaces."""
     if len(a) > a.shape[1]:
         return torch.linalg.solve(
             a.t() @ a + doubt * torch.eye(a.shape[1], dtype=a.dtype, device=a.device),

@@ -77,9 +77,9 @@ class KernelAutoencoderModel(RowModel):
             )
         self.plan(self.epochs).check()
 
-    def plan(self, epochs: int) -> gradient.Plan:
+    def plan(self, epochs: int) -> gradient.GradientOptions:
         """The training part of the settings, for so many epochs."""
-        return gradient.Plan(
+        return gradient.GradientOptions(
             epochs=epochs,
             history=self.history,
             patience=self.patience,
@@ -103,11 +103,11 @@ class KernelAutoencoderModel(RowModel):
         return found
 
     def stage(self, epochs: int, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        """Minimise squared errors and both penalties, for so many epochs at most."""
+        """Minimize squared errors and both penalties, for so many epochs at most."""
         rows = train.rows(self.side)
         return gradient.fit(
             self.net_,
-            rows.less(self.row_means(rows)),
+            rows.minus(self.row_means(rows)),
             self.loss,
             run,
             self.plan(epochs),

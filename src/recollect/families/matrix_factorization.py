@@ -94,7 +94,7 @@ class FactorModel(PairModel):
         assert isinstance(train, Ratings)
         if self.offsets or self.center:
             self.net_.mu.fill_(train.mean)
-        return fit_loop.repeat(
+        return fit_loop.run_epochs(
             self.learner(train),
             run,
             epochs=self.epochs,
@@ -157,9 +157,7 @@ class FactorModel(PairModel):
         """See Model. Their factors are the ridge regression that fitting solves for each user."""
         net: Any = self.net_
         rows = rows.only_columns(self.known_items())
-        block = Block(
-            rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=net.item.device
-        )
+        block = Block.of(rows, net.item.device)
         features, value, more = net.features("item"), block.value - net.mu, 1 - self.absent
         if (offset := net.offset("item")) is not None:
             value = value - offset[block.column.long()]
@@ -170,7 +168,7 @@ class FactorModel(PairModel):
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """Factors without offsets, less their mean."""
-        return centred(self, side, self.factors)
+        return centered_factors(self, side, self.factors)
 
 
 def valid_rmse(model: Model, train: Ratings, valid: Ratings | None) -> ValidationMetric | None:
@@ -197,7 +195,7 @@ def score_table(
     return scores
 
 
-def centred(model: Model, side: Side, k: int) -> Float32[np.ndarray, "rows k"]:
+def centered_factors(model: Model, side: Side, k: int) -> Float32[np.ndarray, "rows k"]:
     """`vectors` of such a model: the k factors without offsets, less their mean."""
     factors: np.ndarray = (
         (model.net_.user if side == "user" else model.net_.item)[:, :k].cpu().numpy()

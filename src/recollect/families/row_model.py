@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import AnyRows, Rows, pieces
-from recollect.families.fold_in import Columns
+from recollect.families.fold_in import OutputColumns
 from recollect.kernels import Block
 from recollect.model import Model
 from recollect.training.history import ValidationMetric
@@ -62,13 +62,11 @@ class RowModel(Model):
     def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
         """The rows as the network sees them, and what is to be added to its output per row."""
         middle = self.row_means(rows)
-        return rows.less(middle), middle
+        return rows.minus(middle), middle
 
     def block(self, rows: Rows) -> Block:
         """Rows on the network's device."""
-        return Block(
-            rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self._device
-        )
+        return Block.of(rows, self._device)
 
     def validation(self, train: AnyRatings, valid: Ratings | None) -> ValidationMetric | None:
         """The RMSE on `valid`, predicted from `train`, with that of predicting the mean of `train` as par; None without
@@ -150,15 +148,17 @@ class RowModel(Model):
 
     def _forget(self) -> None:
         self._kept_codes: tuple[Tensor, np.ndarray] | None = None
-        self._kept_columns: Columns | None = None
+        self._kept_columns: OutputColumns | None = None
 
-    def columns(self) -> Columns:
+    def columns(self) -> OutputColumns:
         """What the fitted output columns are like; worked out once."""
         if self._kept_columns is None:
             layer = self.net_.output
             seen = torch.as_tensor(self._fitted_columns() > 0, device=layer.weight.device)
             found = torch.cat([layer.weight.detach()[seen], layer.bias.detach()[seen, None]], dim=1)
-            self._kept_columns = Columns.of(found, variance=self._residual_variance(), reg=self.reg)
+            self._kept_columns = OutputColumns.of(
+                found, variance=self._residual_variance(), reg=self.reg
+            )
         return self._kept_columns
 
     def _residual_variance(self) -> float:
@@ -174,7 +174,7 @@ class RowModel(Model):
         return max(error**2, 0.01 * self.given_.variance, 1e-9)
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
-        """Rows: their codes. Columns: their output weights. Both less their mean."""
+        """Rows: their codes. OutputColumns: their output weights. Both less their mean."""
         with torch.no_grad():
             found = (
                 (self._codes(self.given_)[0] if side == self.side else self.net_.output.weight)

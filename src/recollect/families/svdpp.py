@@ -18,11 +18,11 @@ from typing_extensions import override
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError
-from recollect.families.matrix_factorization import centred, score_table, valid_rmse
+from recollect.families.matrix_factorization import centered_factors, score_table, valid_rmse
 from recollect.families.svdpp_sgd import SVDppSGD
 from recollect.kernels import Block, observed, times_dense
 from recollect.kernels.ridge import ridge
-from recollect.kernels.svdpp import Steps, SVDppArrays, Time
+from recollect.kernels.svdpp import StepSizes, SVDppArrays, TimeSlots
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import PairModel
 from recollect.nn import Factors
@@ -112,7 +112,7 @@ class SVDppModel(PairModel):
         """Descend, user by user."""
         assert isinstance(train, Ratings)  # fit refuses others: it does not stream
         self.net_.mu.fill_(train.mean)
-        return fit_loop.repeat(
+        return fit_loop.run_epochs(
             self.learner(train),
             run,
             epochs=self.epochs,
@@ -136,14 +136,14 @@ class SVDppModel(PairModel):
         )
         return SVDppSGD(self.net_, visits, decay=self.decay)
 
-    def time(self, train: Ratings) -> Time | None:
+    def time(self, train: Ratings) -> TimeSlots | None:
         """When the ratings were given, if that matters."""
         return None
 
-    def steps(self, train: Ratings) -> Steps:
+    def steps(self, train: Ratings) -> StepSizes:
         """How large a step is, and the λ that a rating brings with it."""
         n_user, n_item = np.maximum(train.count("user"), 1.0), np.maximum(train.count("item"), 1.0)
-        return Steps(
+        return StepSizes(
             rate=self.learning_rate,
             reg_user=(self.reg_user * n_user ** (self.reg_power - 1)).astype(np.float32),
             reg_item=(self.reg_item * n_item ** (self.reg_power - 1)).astype(np.float32),
@@ -164,9 +164,7 @@ class SVDppModel(PairModel):
         """See Model. What their items imply, and of what that leaves over the ridge regression for p_u and b_u."""
         net: Any = self.net_
         rows = rows.only_columns(self.known_items())
-        block = Block(
-            rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=net.item.device
-        )
+        block = Block.of(rows, net.item.device)
         implied, items = net.of(block), net.item[:, : self.factors].contiguous()
         rest = (
             block.value
@@ -187,4 +185,4 @@ class SVDppModel(PairModel):
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """Factors without offsets, less their mean."""
-        return centred(self, side, self.factors)
+        return centered_factors(self, side, self.factors)

@@ -75,7 +75,7 @@ class TextModel(FactorModel):
         return Factors(n_users, n_items, self.factors, offsets=self.offsets, text=reads)
 
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        """See Model; a network that reads 8,000 words, with its gradients, its optimiser and its best weights."""
+        """See Model; a network that reads 8,000 words, with its gradients, its optimizer and its best weights."""
         numbers = (self.factors + 1) * (shape.n_users + shape.n_items)
         return of_factors(
             shape,

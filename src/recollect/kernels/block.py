@@ -22,6 +22,7 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from recollect.data.sparse_rows import Rows
 from recollect.errors import unknown
 from recollect.kernels.pattern import Pattern
 
@@ -95,6 +96,11 @@ class Block:
         self._columns: tuple[Pattern, Tensor] | None = None
         self._touched: tuple[Pattern, Tensor] | None = None
         self._value_by_column: Tensor | None = None
+
+    @classmethod
+    def of(cls, rows: Rows, device: str | torch.device = "cpu") -> Block:
+        """Sparse rows, with their values, on a device."""
+        return cls(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=device)
 
     @property
     def column(self) -> Tensor:

@@ -1,7 +1,7 @@
 """The strongest answer of each filter to any phrase of a document: a convolution over words, and its maximum over the places.
 
 A filter of h words is h vectors; its answer to a phrase is the sum of their products with the phrase's word vectors. As it is
-linear, a word's part in it does not depend on its neighbours: each word of a batch is multiplied once with all vectors, however
+linear, a word's part in it does not depend on its neighbors: each word of a batch is multiplied once with all vectors, however
 often it stands there, and places only add. And as only the largest answer counts, the gradient meets one phrase per document
 and filter. So a step costs one dense product instead of the three, on every place, of a convolution with autograd.
 """

@@ -1,4 +1,4 @@
-"""What an optimiser does to vectors as long as the parameters, in as few passes over memory as it takes.
+"""What an optimizer does to vectors as long as the parameters, in as few passes over memory as it takes.
 
     Pairs              the history of L-BFGS: its inner products in one pass, a combination of it in another
     adam, rprop, sgd   one step, in one pass over parameter, gradient and state

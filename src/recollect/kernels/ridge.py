@@ -1,6 +1,6 @@
 """Ridge regressions, one per sparse row: what alternating least squares does to every user and item.
 
-Row j's answer minimises Σ over its cells of (value − x · f)² + reg_j ‖x − prior_j‖² + xᵀ base x, f being the features of the
+Row j's answer minimizes Σ over its cells of (value − x · f)² + reg_j ‖x − prior_j‖² + xᵀ base x, f being the features of the
 cell's column. `reference` is the definition; on a CPU in 32 bits a row's normal equations are made, factored and solved in
 the core's cache (`compiled.ridge`); elsewhere rows with about as many cells are solved together.
 """

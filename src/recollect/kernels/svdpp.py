@@ -17,7 +17,7 @@ from recollect.kernels.compiled import svdpp, timesvdpp
 
 
 @dataclass(frozen=True, kw_only=True)
-class Steps:
+class StepSizes:
     """How large a step is, and what pulls it back; λ is what each rating brings with it."""
 
     rate: float
@@ -28,7 +28,7 @@ class Steps:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Time:
+class TimeSlots:
     """When: a slot is a user on a day. One more slot, the last, stands for all other days."""
 
     slot: Int32[np.ndarray, " ratings"]
@@ -57,8 +57,8 @@ class SVDppArrays:
         *,
         n_items: int,
         factors: int,
-        steps: Steps,
-        time: Time | None = None,
+        steps: StepSizes,
+        time: TimeSlots | None = None,
     ) -> None:
         self._start, self._item, self._value, self.steps, self._time = (
             start,
@@ -75,7 +75,7 @@ class SVDppArrays:
         if time is not None:
             self._add_time(time, n_users, n_items, width)
 
-    def _add_time(self, time: Time, n_users: int, n_items: int, width: int) -> None:
+    def _add_time(self, time: TimeSlots, n_users: int, n_items: int, width: int) -> None:
         n_slots = len(time.drift)
         self.slope, self.scale = np.zeros(n_users, np.float32), np.ones(n_users, np.float32)
         self.b_day, self.scale_day = np.zeros(n_slots, np.float32), np.zeros(n_slots, np.float32)

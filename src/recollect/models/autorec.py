@@ -163,11 +163,11 @@ class AutoRec(RowModel):
                 'mask=False needs output_activation="identity" and lazy=False, found '
                 f"output_activation={self.output_activation!r} and lazy={self.lazy}."
             )
-        self.plan().check()
+        self.options().check()
 
-    def plan(self) -> gradient.Plan:
+    def options(self) -> gradient.GradientOptions:
         """The training part of the settings."""
-        return gradient.Plan(
+        return gradient.GradientOptions(
             epochs=self.epochs,
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
@@ -190,20 +190,20 @@ class AutoRec(RowModel):
             run,
             side=self.side,
             hidden=self.layers,
-            plan=self.plan(),
+            plan=self.options(),
             block_rows=BLOCK_ROWS,
             block_ratings=BLOCK_RATINGS,
         )
 
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        """Minimise equation 2."""
+        """Minimize equation 2."""
         rows = train.rows(self.side)
         return gradient.fit(
             self.net_,
-            rows.less(self.row_means(rows)),
+            rows.minus(self.row_means(rows)),
             self.loss,
             run,
-            self.plan(),
+            self.options(),
             penalty=self.penalty,
             measure=self.validation(train, valid),
             fit_key=self.fit_key(train, valid),

@@ -41,7 +41,7 @@ class Offsets(nn.Module):
 
 @dataclass(kw_only=True, eq=False)
 class Bias(PairModel):
-    """mu + b_u + b_i; the offsets minimise Σ (r − mu − b_u − b_i)² + reg_user Σ b_u² + reg_item Σ b_i²."""
+    """mu + b_u + b_i; the offsets minimize Σ (r − mu − b_u − b_i)² + reg_user Σ b_u² + reg_item Σ b_i²."""
 
     reg_user: float = 5.0  # lambda_3: as many ratings' worth of doubt about a user; chosen on validation, MovieLens 1M
     reg_item: float = 2.5  # lambda_2: the same for an item

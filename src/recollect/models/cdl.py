@@ -1,4 +1,4 @@
-"""CDL: matrix factorisation whose item factors are pulled towards what a denoising autoencoder makes of the items' texts.
+"""CDL: matrix factorization whose item factors are pulled towards what a denoising autoencoder makes of the items' texts.
 
 Source: Wang, Wang, Yeung. "Collaborative Deep Learning for Recommender Systems." KDD 2015.
 Differs: the autoencoder learns by Adam, an epoch or several after each turn of the factors, with other masks each time; texts are
@@ -80,7 +80,7 @@ class Autoencoder(Encoder):
         target: Float[Tensor, "documents k"],
         weight: Float[Tensor, " documents"],
     ) -> tuple[Tensor, int]:
-        """Minus twice the documents' part of the log likelihood that the paper maximises, and how many they are; `weight` is λ_v,
+        """Minus twice the documents' part of the log likelihood that the paper maximizes, and how many they are; `weight` is λ_v,
         0 without ratings."""
         block = bags(documents, self.first.weight.device)
         code = self.code(block)

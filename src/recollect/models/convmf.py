@@ -1,4 +1,4 @@
-"""ConvMF: matrix factorisation whose item factors are pulled towards what a convolutional network reads in the items' texts.
+"""ConvMF: matrix factorization whose item factors are pulled towards what a convolutional network reads in the items' texts.
 
 Source: Kim, Park, Oh, Lee, Yu. "Convolutional Matrix Factorization for Document Context-Aware Recommendation." RecSys 2016.
 Differs: by default users and items have offsets, λ grows with a row's ratings, and the network learns less at a time (one pass,

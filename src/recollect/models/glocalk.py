@@ -4,7 +4,7 @@ Source: Han, Lim, Long, Burgstaller, Poon. "GLocal-K: Global and Local Kernels f
 Differs: both stages by L-BFGS of this library with a strong-Wolfe search, its history in 16 bits, each in one run (the authors'
 code: SciPy's L-BFGS-B, begun again every 5 to 50 iterations); each stopped by the validation error, its best weights kept (the
 authors report the best test error of all epochs of the second stage); biases start at 0 (their code: Glorot uniform); cold pairs
-are predicted and counted; someone new is folded in by a ridge solve; rows may be centred. The mean over users of the completed
+are predicted and counted; someone new is folded in by a ridge solve; rows may be centerd. The mean over users of the completed
 matrix is worked out without completing it. The errors have no half before them, and so λ is twice the paper's.
 """
 

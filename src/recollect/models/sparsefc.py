@@ -4,7 +4,7 @@ Source: Muller, Martel, Indiveri. "Kernelized Synaptic Weight Matrices." ICML 20
 Differs: L-BFGS of this library with a strong-Wolfe search, its history in 16 bits, one run (the authors' code: SciPy's L-BFGS-B,
 started again every 50 iterations, 20 times); stopped by the validation error (the authors' code: after 1,000 iterations, the
 test error printed every 50); biases start at 0 (their code: Glorot uniform); cold pairs are predicted and counted; someone new to
-an item-side network is folded in by a ridge solve, and rows may be users or centred: the paper knows items' raw ratings only. The
+an item-side network is folded in by a ridge solve, and rows may be users or centerd: the paper knows items' raw ratings only. The
 finite-support kernel only, and no other kernels of the paper. The errors have no half before them, and so λ is twice the paper's.
 """
 
@@ -35,7 +35,7 @@ class SparseFC(KernelAutoencoderModel):
         )
 
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        """Minimise equation 8."""
+        """Minimize equation 8."""
         return self.stage(self.epochs, train, valid, run)
 
 

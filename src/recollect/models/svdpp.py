@@ -1,4 +1,4 @@
-"""SVDpp: SVD++, biased matrix factorisation in which the items someone rated tell of their taste, whatever the ratings.
+"""SVDpp: SVD++, biased matrix factorization in which the items someone rated tell of their taste, whatever the ratings.
 
 Source: Koren. "Factorization Meets the Neighborhood: a Multifaceted Collaborative Filtering Model." KDD 2008, section 4.
 Differs: a user's ratings are visited together, the users in random order; the steps are the paper's, but the y_j get all of

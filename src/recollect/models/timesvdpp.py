@@ -2,7 +2,7 @@
 
 Source: Koren. "Collaborative Filtering with Temporal Dynamics." KDD 2009; `frequency` from Koren. "The BellKor Solution to the
 Netflix Grand Prize." 2009, section III.
-Differs: as `SVDpp`. Steps and λ of what changes were chosen on MovieLens 1M; c_u is drawn towards 1; without `day_factors` p_u
+Differs: as `SVDpp`. StepSizes and λ of what changes were chosen on MovieLens 1M; c_u is drawn towards 1; without `day_factors` p_u
 has no term of its own for each day. On a day on which the user rated nothing in train, the terms of the day are 0 and the
 frequency is 1. Someone new is folded in without time. Lists, and predictions without times, are of a user's last day in train.
 """
@@ -22,7 +22,7 @@ from recollect.data.calendar import SECONDS, Days
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 from recollect.families.svdpp import SVDppFactors, SVDppModel
-from recollect.kernels.svdpp import Time
+from recollect.kernels.svdpp import TimeSlots
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import Capabilities
 from recollect.run import Run
@@ -189,7 +189,7 @@ class TimeSVDpp(SVDppModel):
             + (self.bins + LEVELS) * shape.n_items,
         )
 
-    def time(self, train: Ratings) -> Time:
+    def time(self, train: Ratings) -> TimeSlots:
         """See SVDppModel."""
         days, steps = self.days, np.array(list(self.pairs_of_steps().values()), np.float32)
         assert train.time is not None
@@ -199,7 +199,7 @@ class TimeSVDpp(SVDppModel):
         drift, part, level = (
             np.pad(x.cpu().numpy(), (0, 1)) for x in (at.drift, at.bin, at.level)
         )  # the last slot is no day
-        return Time(
+        return TimeSlots(
             slot=slot.astype(np.int32),
             drift=drift,
             bin=part.astype(np.int32),

@@ -7,13 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from recollect.report.pictures import COLOURS, check
+from recollect.report.pictures import COLORS, check
 
 WIDTH = 8.0  # inches
 LINE, BLANK = 0.29, 0.05  # inches from line to line, and between the boxes of words
 EDGE = 0.35  # inches around the text
 ABOVE, BELOW = 0.75, 0.85  # inches for the title, and for the legend
-DARK = 0.6  # of the deepest colour: from here on letters are white
+DARK = 0.6  # of the deepest color: from here on letters are white
 
 
 def bars(table: pl.DataFrame, path: str | Path, *, title: str = "") -> Path:
@@ -43,7 +43,7 @@ def bars(table: pl.DataFrame, path: str | Path, *, title: str = "") -> Path:
 
 def _panel(axes: Any, part: pl.DataFrame) -> None:
     """The phrases of one filter, from top to bottom as they stand in the table."""
-    drawn = axes.barh(range(len(part)), part["answer"], color=COLOURS[1], height=0.7)
+    drawn = axes.barh(range(len(part)), part["answer"], color=COLORS[1], height=0.7)
     axes.bar_label(drawn, fmt="%.4f", padding=3, fontsize=8)
     axes.set_yticks(range(len(part)), part["phrase"], fontsize=9, parse_math=False)
     axes.tick_params(axis="y", length=0)
@@ -53,7 +53,7 @@ def _panel(axes: Any, part: pl.DataFrame) -> None:
 
 
 def text(words: pl.DataFrame, path: str | Path, *, title: str = "", below: str = "") -> Path:
-    """Draw a text word by word, each on the colour of its change: blue spoke for, red against; returns the path.
+    """Draw a text word by word, each on the color of its change: blue spoke for, red against; returns the path.
 
     The table has the columns word and change, in the text's order; `below` stands under the title.
 
@@ -66,7 +66,7 @@ def text(words: pl.DataFrame, path: str | Path, *, title: str = "", below: str =
     from matplotlib.figure import Figure
 
     largest = float(words["change"].abs().to_numpy().max(initial=0)) or 1.0
-    colours = ScalarMappable(Normalize(-largest, largest), colormaps["RdBu"])
+    colors = ScalarMappable(Normalize(-largest, largest), colormaps["RdBu"])
     picture = Figure(figsize=(WIDTH, 1), dpi=150)
     places = _lines(picture, words["word"].to_list())
     height = ABOVE + LINE * (places[-1][1] + 1) + BELOW
@@ -85,12 +85,12 @@ def text(words: pl.DataFrame, path: str | Path, *, title: str = "", below: str =
             parse_math=False,
             color="white" if abs(change) > DARK * largest else "black",
             bbox={
-                "facecolor": colours.to_rgba(change),
+                "facecolor": colors.to_rgba(change),
                 "edgecolor": "none",
                 "boxstyle": "square,pad=0.25",
             },
         )
-    _legend(picture, colours, height)
+    _legend(picture, colors, height)
     return _saved(picture, path)
 
 
@@ -108,12 +108,10 @@ def _lines(picture: Any, words: list[str]) -> list[tuple[float, int]]:
     return found
 
 
-def _legend(picture: Any, colours: Any, height: float) -> None:
+def _legend(picture: Any, colors: Any, height: float) -> None:
     axes = picture.add_axes((EDGE / WIDTH, 0.48 / height, 0.4, 0.12 / height))
-    largest = colours.norm.vmax
-    bar = picture.colorbar(
-        colours, cax=axes, orientation="horizontal", ticks=[-largest, 0, largest]
-    )
+    largest = colors.norm.vmax
+    bar = picture.colorbar(colors, cax=axes, orientation="horizontal", ticks=[-largest, 0, largest])
     bar.set_ticklabels([f"−{largest:.3f}", "0", f"+{largest:.3f}"])
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)

@@ -71,7 +71,7 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
 
 def _fit(axes: Any, history: History, kind: str) -> None:
     """What was measured of one kind: "rmse", "loss", "ndcg@100"."""
-    for key, name, colour in (
+    for key, name, color in (
         (history.train_name, "training", "#8a8f98"),
         (history.valid_name, "validation", "#c2410c"),
     ):
@@ -81,7 +81,7 @@ def _fit(axes: Any, history: History, kind: str) -> None:
                 *zip(*points, strict=True),
                 "o-" if len(points) == 1 else "-",
                 label=name,
-                color=colour,
+                color=color,
                 linewidth=1.8,
             )
     by_epoch = (
@@ -118,8 +118,8 @@ def _fit(axes: Any, history: History, kind: str) -> None:
 
 # --- the figures of an experiment -----------------------------------------------------------------------------------------
 
-COLOURS = ("#c2410c", "#2563eb", "#059669", "#9333ea", "#ca8a04", "#0891b2", "#db2777", "#65a30d")
-INK = "#010203"  # stands for the colour of text, which a page sets itself
+COLORS = ("#c2410c", "#2563eb", "#059669", "#9333ea", "#ca8a04", "#0891b2", "#db2777", "#65a30d")
+INK = "#010203"  # stands for the color of text, which a page sets itself
 
 
 def figure(sheet: Sheet) -> Any:
@@ -159,7 +159,7 @@ def figure(sheet: Sheet) -> Any:
 
 
 def _ink(axes: Any) -> None:
-    """Text and edges in the colour that pages set."""
+    """Text and edges in the color that pages set."""
     axes.tick_params(colors=INK, labelsize=9)
     for text in (axes.xaxis.label, axes.yaxis.label):
         text.set_color(INK)
@@ -183,7 +183,7 @@ def _runs(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
                 place,
                 xerr=ends,
                 fmt="o",
-                color=COLOURS[0],
+                color=COLORS[0],
                 capsize=3,
                 label="ours" if not any(each.interval for each in lines[:place]) else None,
             )
@@ -193,7 +193,7 @@ def _runs(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
                 place,
                 "D",
                 markerfacecolor="none",
-                color=COLOURS[1],
+                color=COLORS[1],
                 label="paper" if not any(each.claim for each in lines[:place]) else None,
             )
     axes.set_yticks(range(len(lines)), [line.entry.name for line in lines])
@@ -208,8 +208,8 @@ def _swept(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
     values = list(dict.fromkeys(line.entry.point[key] for line in lines))
     numeric = all(isinstance(value, int | float) for value in values)
     shown_at = {value: value if numeric else place for place, value in enumerate(values)}
-    for colour, name in zip(
-        _colours(), dict.fromkeys(_series(line, key) for line in lines), strict=False
+    for color, name in zip(
+        _colors(), dict.fromkeys(_series(line, key) for line in lines), strict=False
     ):
         mine = [line for line in lines if _series(line, key) == name]
         xs, found = (
@@ -226,7 +226,7 @@ def _swept(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
             ys,
             yerr=list(zip(*ends, strict=True)),
             fmt="o-",
-            color=colour,
+            color=color,
             capsize=3,
             markersize=4,
             label=name,
@@ -250,14 +250,10 @@ def _series(line: Line, key: str) -> str:
 def _epochs(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
     """The validation error by epoch on the first split, a line per run; far outliers are cut off."""
     drawn = []
-    for colour, line in zip(
-        _colours(), (line for line in lines if line.outcome.done), strict=False
-    ):
+    for color, line in zip(_colors(), (line for line in lines if line.outcome.done), strict=False):
         points = line.outcome.done[0]["curve"]["valid_rmse"]
         if points:
-            axes.plot(
-                *zip(*points, strict=True), color=colour, linewidth=1.6, label=line.entry.name
-            )
+            axes.plot(*zip(*points, strict=True), color=color, linewidth=1.6, label=line.entry.name)
             drawn.append([error for _, error in points])
     if drawn:
         low = min(min(errors) for errors in drawn)
@@ -271,14 +267,14 @@ def _counts(axes: Any, sheet: Sheet, lines: list[Line]) -> None:
     """The share of items with fewer than so many ratings."""
     counts, n = sheet.item_counts, len(sheet.item_counts) - 1
     axes.step(
-        counts, [place / n for place in range(n + 1)], where="post", color=COLOURS[0], linewidth=1.8
+        counts, [place / n for place in range(n + 1)], where="post", color=COLORS[0], linewidth=1.8
     )
     axes.set_xscale("log")
     axes.set(xlabel="ratings of an item", ylabel="share of items with fewer", ylim=(0, 1.02))
 
 
-def _colours() -> Iterator[str]:
-    return itertools.cycle(COLOURS)
+def _colors() -> Iterator[str]:
+    return itertools.cycle(COLORS)
 
 
 def png(picture: Any, path: Path) -> Path:
@@ -291,7 +287,7 @@ def png(picture: Any, path: Path) -> Path:
 
 
 def svg(picture: Any, name: str) -> str:
-    """A figure as SVG to stand in a page: text and lines take the page's colour, `name` keeps its ids apart."""
+    """A figure as SVG to stand in a page: text and lines take the page's color, `name` keeps its ids apart."""
     from matplotlib import rc_context
 
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):

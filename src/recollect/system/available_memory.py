@@ -10,21 +10,21 @@ import torch
 
 
 @dataclass(frozen=True)
-class Room:
+class MemoryLimit:
     """The most a process may come to hold, in bytes, and what sets that limit."""
 
     bytes: int
     limit: str
 
 
-def room() -> Room | None:
+def available() -> MemoryLimit | None:
     """What this process may come to hold, what it holds already included; None where the system does not say.
 
     The least of what is free on the machine, what the container or control group leaves, and the limit on address space.
     """
     held = _own("VmRSS")
     found = [
-        Room(free + held, what)
+        MemoryLimit(free + held, what)
         for free, what in (_machine(), _group(), _address_space())
         if free is not None
     ]
@@ -39,10 +39,10 @@ def total() -> int | None:
         return None
 
 
-def available_on_device(device: str) -> Room:
+def available_on_device(device: str) -> MemoryLimit:
     """What is free on this GPU, what torch keeps there for later included."""
     free, _ = torch.cuda.mem_get_info(device)
-    return Room(
+    return MemoryLimit(
         int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)), device
     )
 

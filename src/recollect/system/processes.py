@@ -12,7 +12,7 @@ from typing import Any
 from recollect.errors import SettingError, TrainingError
 
 
-def each(
+def run_each(
     function: Callable[[Any], Any], inputs: Iterable[Any], *, processes: int = 0
 ) -> Iterator[Any]:
     """The function's result for each input, in the order of the inputs, as soon as it is there.

@@ -14,7 +14,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from recollect.data.ratings import Ratings
-from recollect.data.sparse_rows import Rows
 from recollect.kernels import Block, observed
 from recollect.kernels.ridge import ridge
 from recollect.nn import Factors
@@ -42,7 +41,7 @@ class Prior(Protocol):
 class ALS:
     """Users, items, and what the prior says of them, in turn. A Learner (see `epochs`).
 
-    Minimises Σ w (r − r̂)² + Σ reg_user ‖U_u‖² + Σ reg_item ‖V_i − θ_i‖²: w = 1 for what is observed and `absent` for every other
+    Minimizes Σ w (r − r̂)² + Σ reg_user ‖U_u‖² + Σ reg_item ‖V_i − θ_i‖²: w = 1 for what is observed and `absent` for every other
     pair, whose r is 0.
     """
 
@@ -60,7 +59,7 @@ class ALS:
         self.net: Any = net
         self.device, self.absent, self.prior = net.user.device, absent, prior
         self.by_user, self.by_item = (
-            _block(train.rows(side), self.device) for side in ("user", "item")
+            Block.of(train.rows(side), self.device) for side in ("user", "item")
         )
         self.reg_user, self.reg_item = reg_user.to(self.device), reg_item.to(self.device)
         self.rated = torch.as_tensor(train.count("item") > 0, device=self.device)
@@ -155,7 +154,3 @@ class ALS:
 
 def _square(x: Tensor) -> float:
     return float(x.double() @ x.double())
-
-
-def _block(rows: Rows, device: torch.device) -> Block:
-    return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=device)

@@ -13,7 +13,7 @@ from recollect.training.compiled_sgd import CompiledSGD, views
 
 
 class FactorSGD(CompiledSGD):
-    """Minimises Σ (r − r̂)² + Σ reg_user ‖U_u‖² + Σ reg_item ‖V_i‖²; a row bears its λ in equal parts with each of its ratings."""
+    """Minimizes Σ (r − r̂)² + Σ reg_user ‖U_u‖² + Σ reg_item ‖V_i‖²; a row bears its λ in equal parts with each of its ratings."""
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class DivergedError(Exception):
     """A step from which training cannot go on."""
 
 
-def repeat(
+def run_epochs(
     learner: Learner,
     run: Run,
     *,
@@ -124,7 +124,7 @@ def _fall_back(
     history: History,
     best: EarlyStopping,
 ) -> str:
-    """The last good weights into the network: the best by validation (which `repeat` restores), else the snapshot's. Says so."""
+    """The last good weights into the network: the best by validation (which `run_epochs` restores), else the snapshot's. Says so."""
     if not best.weights and (run.folder is None or not _resume(run, owner, learner, history, best)):
         raise TrainingError(
             f"{why} Nothing had been learned before it."

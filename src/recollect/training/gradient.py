@@ -2,7 +2,7 @@
 
 It trains any `torch.nn.Module` on blocks of sparse rows. A loss returns a sum and a count, a penalty counts once per
 pass over the data whatever the batch size; the objective is (sum of losses + penalty) / ratings. A loss that is a generator
-gives several sums and counts, and after each the optimiser steps before the next is worked out.
+gives several sums and counts, and after each the optimizer steps before the next is worked out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from recollect.kernels import Block, multiplies_16_bits
 from recollect.run import Run
 from recollect.system.allocator import reusing_blocks
 from recollect.training import optimizers
-from recollect.training.fit_loop import DivergedError, repeat
+from recollect.training.fit_loop import DivergedError, run_epochs
 from recollect.training.history import History, ValidationMetric
 from recollect.training.losses import add_ridge
 
@@ -42,7 +42,7 @@ EXPLODED = 1000.0  # times the first step's loss, and a fit has no way back
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class GradientOptions:
     """How long and with what to train."""
 
     epochs: int
@@ -114,7 +114,7 @@ def fit(
     rows: AnyRows,
     loss: Loss,
     run: Run,
-    plan: Plan,
+    plan: GradientOptions,
     *,
     penalty: Penalty | None = None,
     measure: ValidationMetric | None = None,
@@ -154,7 +154,7 @@ def fit(
     }
     again = nullcontext() if plan.batch_size is None else reusing_blocks()
     with again:
-        return repeat(
+        return run_epochs(
             learner,
             run,
             epochs=plan.epochs,
@@ -168,7 +168,7 @@ def fit(
 
 
 class _Steps:
-    """Gradient steps: the network, its data and its optimiser, for as long as the fit lasts. A Learner."""
+    """Gradient steps: the network, its data and its optimizer, for as long as the fit lasts. A Learner."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class _Steps:
         rows: AnyRows,
         loss: Loss,
         penalty: Penalty | None,
-        plan: Plan,
+        plan: GradientOptions,
         column_cells: np.ndarray | None,
         *,
         mixed: bool,
@@ -217,13 +217,13 @@ class _Steps:
             for batch in self.rows.batches(
                 self.plan.batch_size, torch.randperm(len(self.rows)).numpy()
             ):
-                block = _block(batch, self.device)
+                block = Block.of(batch, self.device)
                 block.lazy = self.plan.lazy
                 yield block
             return
         if self._whole is None:
             assert isinstance(self.rows, Rows)
-            self._whole = _block(self.rows, self.device)
+            self._whole = Block.of(self.rows, self.device)
         yield self._whole
 
     def epoch(self, number: int) -> dict[str, float]:
@@ -254,14 +254,14 @@ class _Steps:
     def _steps(self, block: Block) -> Iterator[tuple[float, int, float]]:
         """Step, and give the sum, the count and the objective of each step."""
         if not isinstance(self.optimizer, optimizers.LBFGS):
-            parts, penalise = self._parts(block), True
+            parts, penalize = self._parts(block), True
             while (part := self._next(parts)) is not None:
                 self.optimizer.zero_grad()
                 yield self._descend(
-                    block, *part, penalise=penalise
+                    block, *part, penalize=penalize
                 )  # looked at before the weights move
                 self.optimizer.step()
-                penalise = False
+                penalize = False
             return
         sums: list[tuple[float, int, float]] = []
 
@@ -281,19 +281,19 @@ class _Steps:
             yield from found
 
     def _next(self, parts: Iterator[Step]) -> Step | None:
-        """The next part, in a cast of its own: weights in 16 bits are good until the optimiser's next step."""
+        """The next part, in a cast of its own: weights in 16 bits are good until the optimizer's next step."""
         if not self.mixed:
             return next(parts, None)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             return next(parts, None)
 
     def _descend(
-        self, block: Block, loss: Tensor, n: int, weight: float = 1.0, *, penalise: bool = True
+        self, block: Block, loss: Tensor, n: int, weight: float = 1.0, *, penalize: bool = True
     ) -> tuple[float, int, float]:
         """Set the gradients; the sum, the count and the objective."""
         (loss * (weight / max(n, 1))).backward()
         value = float(loss.detach())
-        return value, n, value / max(n, 1) + (self._penalise(block, n) if penalise else 0.0)
+        return value, n, value / max(n, 1) + (self._penalize(block, n) if penalize else 0.0)
 
     def _check(self, mean: float, objective: float, part: int, number: int, rate: float) -> None:
         """Refuse a loss that is no number, or that is far beyond where it began."""
@@ -313,7 +313,7 @@ class _Steps:
             f"{rate:g}) or raise reg."
         )
 
-    def _penalise(self, block: Block, n: int) -> float:
+    def _penalize(self, block: Block, n: int) -> float:
         """Add the penalty's gradient to the loss's; returns its part of the objective. Over an epoch, by either way, each weight
         bears its λ once: in equal parts per cell, or, where only touched rows count, in parts per cell of that row."""
         total = 0.0
@@ -327,7 +327,7 @@ class _Steps:
         return total
 
 
-def _mixed(run: Run, plan: Plan, device: torch.device) -> bool:
+def _mixed(run: Run, plan: GradientOptions, device: torch.device) -> bool:
     """Whether dense products are in 16 bits: as the run says, else as the plan does, where there are units for it."""
     if run.precision == "mixed" and plan.optimizer == "lbfgs":
         raise SettingError(
@@ -337,7 +337,3 @@ def _mixed(run: Run, plan: Plan, device: torch.device) -> bool:
     if run.precision is not None:
         return run.precision == "mixed"
     return plan.mixed and multiplies_16_bits(device)
-
-
-def _block(rows: Rows, device: torch.device) -> Block:
-    return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=device)

@@ -1,4 +1,4 @@
-"""The optimisers that the papers name: L-BFGS, Rprop, Adam, and gradient descent with momentum.
+"""The optimizers that the papers name: L-BFGS, Rprop, Adam, and gradient descent with momentum.
 
 Ours and not torch's because a step is as fast as memory can be read, if it is read once: `kernels.vectors` does what is as
 long as the parameters, this file what is short. torch's L-BFGS also costs three more copies of the parameters, keeps its
@@ -35,7 +35,7 @@ def make(
     history: int = 5,
     state_bits: int = 32,
 ) -> LBFGS | Adam | RMSprop | Rprop | SGD:
-    """The optimiser of that name. `learning_rate` is Rprop's first step; L-BFGS finds its own and ignores it. What steps by
+    """The optimizer of that name. `learning_rate` is Rprop's first step; L-BFGS finds its own and ignores it. What steps by
     a rate (Adam, RMSprop, SGD) has it as `rate`, to be changed at any time.
 
     Raises: SettingError if there is none of that name.

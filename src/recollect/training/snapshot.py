@@ -1,7 +1,7 @@
 """A fit that was interrupted, written to a folder and taken up again, to the bit.
 
 A snapshot is two files, replaced together: `tensors.safetensors` and `state.json`. It holds weights, best weights,
-optimiser state, the state of the random generator, and the history; and it names the fit it belongs to, so that it is
+optimizer state, the state of the random generator, and the history; and it names the fit it belongs to, so that it is
 never taken up by another.
 """
 

@@ -62,7 +62,7 @@ class StoredRows(AnyRows):
         """The sum of each row's values, as they are on disk."""
         return self.total
 
-    def less(self, middle: Float32[np.ndarray, " rows"]) -> StoredRows:
+    def minus(self, middle: Float32[np.ndarray, " rows"]) -> StoredRows:
         """The same rows, a number per row taken off its values as they are read."""
         return replace(self, middle=middle) if middle.any() else self
 
@@ -171,7 +171,7 @@ class StoredRows(AnyRows):
         return (
             taken
             if self.middle is None
-            else taken.less(np.where(rows >= 0, self.middle[rows], np.float32(0)))
+            else taken.minus(np.where(rows >= 0, self.middle[rows], np.float32(0)))
         )
 
 

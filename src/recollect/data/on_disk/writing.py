@@ -1,7 +1,7 @@
 """Store ratings in a folder of Parquet (see `stored`), in memory that does not grow with them.
 
     read      a block at a time; ids are numbered as they are first seen, and the numbers go to a file
-    scatter   that file, a block at a time, into one bucket per row group: users that are neighbours together
+    scatter   that file, a block at a time, into one bucket per row group: users that are neighbors together
     sort      each bucket by user, item and time; of each pair the last stays; shares are set aside; write a row group
     turn      scatter and sort the row groups by item
 

@@ -74,7 +74,7 @@ _room: dict[str, np.ndarray] = {}
 
 
 @dataclass(frozen=True)
-class Plan:
+class Tiling:
     """How a pattern's cells are divided."""
 
     tile: int  # rows of the operand per tile
@@ -82,7 +82,7 @@ class Plan:
     packed: bool
 
 
-def plan(pattern: Pattern) -> Plan:
+def plan(pattern: Pattern) -> Tiling:
     """Divide the cells; kept with the pattern.
 
     Raises: ValueError if the columns of a row do not ascend, or lie outside.
@@ -99,7 +99,7 @@ def plan(pattern: Pattern) -> Plan:
             raise ValueError(
                 f"The columns of a sparse row must ascend and be 0 to {pattern.n_columns - 1}."
             )
-        pattern.plan = Plan(tile, cut, packed)
+        pattern.plan = Tiling(tile, cut, packed)
     return pattern.plan
 
 

@@ -186,7 +186,7 @@ def turn(
     rooms,
     bad,
 ):
-    """factors[j] minimises, over row j's cells of weight w = weight_row[j] · weight_column[column] above 0,
+    """factors[j] minimizes, over row j's cells of weight w = weight_row[j] · weight_column[column] above 0,
 
         Σ w (value − x · f − offset)² + λ ‖x‖², λ = reg[j] Σ w                     each model alone
         Σ (value − said + a (old · f) − a (x · f))² + λ ‖x‖², λ = reg[j] Σ a       together: what the others leave over

@@ -130,7 +130,7 @@ def total(typing: Any, x: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         (left,) = args
         while left.type.count > 2:
-            left = _neighbours(builder, left, left, half=True)
+            left = _neighbors(builder, left, left, half=True)
         first, second = (
             builder.extract_element(left, ir.Constant(ir.IntType(32), j)) for j in range(2)
         )
@@ -144,10 +144,10 @@ def four_totals(typing: Any, array: Any, at: Any, a: Any, b: Any, c: Any, d: Any
     """array[at : at + 4] += the sums of a, b, c and d, each in the order of `total`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        two = [_neighbours(builder, x, y) for x, y in (args[2:4], args[4:6])]
-        four = _neighbours(builder, *two)
+        two = [_neighbors(builder, x, y) for x, y in (args[2:4], args[4:6])]
+        four = _neighbors(builder, *two)
         while four.type.count > 4:
-            four = _neighbours(builder, four, four, half=True)
+            four = _neighbors(builder, four, four, half=True)
         place = _pointer(context, builder, array, *args[:2], to=four.type)
         builder.store(builder.fadd(builder.load(place, align=4), four), place, align=4)
         return context.get_dummy_value()
@@ -155,8 +155,8 @@ def four_totals(typing: Any, array: Any, at: Any, a: Any, b: Any, c: Any, d: Any
     return types.void(array, types.intp, LANES, LANES, LANES, LANES), generate
 
 
-def _neighbours(builder: Any, x: Any, y: Any, *, half: bool = False) -> Any:
-    """Sums of neighbours, those of x then those of y; with `half` those of x only."""
+def _neighbors(builder: Any, x: Any, y: Any, *, half: bool = False) -> Any:
+    """Sums of neighbors, those of x then those of y; with `half` those of x only."""
     n = x.type.count // 2 if half else x.type.count
     even, odd = (
         ir.Constant(ir.VectorType(ir.IntType(32), n), [2 * j + k for j in range(n)])

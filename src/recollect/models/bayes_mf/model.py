@@ -1,4 +1,4 @@
-"""BayesMF: Bayesian matrix factorisation. Factors are drawn from their posterior, and predictions are means over the draws.
+"""BayesMF: Bayesian matrix factorization. Factors are drawn from their posterior, and predictions are means over the draws.
 
 Source: Salakhutdinov, Mnih. "Bayesian Probabilistic Matrix Factorization using Markov Chain Monte Carlo." ICML 2008.
 Differs: factors start at random instead of from PMF's. An offset of each user and item is one more factor, whose partner is 1;
@@ -147,7 +147,7 @@ class BayesMF(PairModel):
             valid=valid,
             valid_day=None if valid is None else self._day(valid.time, len(valid)),
         )
-        history = fit_loop.repeat(
+        history = fit_loop.run_epochs(
             sampler, run, epochs=self.epochs, fit_key=self.fit_key(train, valid)
         )
         if valid is not None:

@@ -1,7 +1,7 @@
-"""CTR: matrix factorisation whose item factors are pulled towards the topics of the items' texts.
+"""CTR: matrix factorization whose item factors are pulled towards the topics of the items' texts.
 
 Source: Wang, Blei. "Collaborative Topic Modeling for Recommending Scientific Articles." KDD 2011.
-Differs: the topics that the first turn starts from are the most likely ones, found by expectation and maximisation with the
+Differs: the topics that the first turn starts from are the most likely ones, found by expectation and maximization with the
 pseudo-counts of the authors' code, instead of means of a variational distribution; new texts are read in the same way. theta is
 solved for exactly, where the paper searches along projected gradients. Of theta, phi and beta there is one update a turn.
 By default it learns from ratings, with offsets and a λ that grows with a row's ratings; of an item's offset the topics say 0.

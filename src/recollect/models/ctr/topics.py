@@ -1,7 +1,7 @@
 """Topics: every document a mixture of them, every topic a distribution over words; and a prior that says an item's mixture.
 
 The topics are those of Blei, Ng, Jordan, "Latent Dirichlet Allocation", JMLR 2003. The most likely mixtures theta and topics
-beta are found by expectation and maximisation; what is expected of all words takes two sparse products and their gradients.
+beta are found by expectation and maximization; what is expected of all words takes two sparse products and their gradients.
 """
 
 from __future__ import annotations

@@ -250,7 +250,7 @@ class DeepRec(RowModel):
             )
         self._check_refeeding()
         self._check_events()
-        self.plan().check()
+        self.options().check()
 
     def _check_events(self) -> None:
         for name, known in (("loss", LOSSES), ("counts", COUNTS)):
@@ -290,9 +290,9 @@ class DeepRec(RowModel):
                 "leave it out."
             )
 
-    def plan(self) -> gradient.Plan:
+    def options(self) -> gradient.GradientOptions:
         """The training part of the settings."""
-        return gradient.Plan(
+        return gradient.GradientOptions(
             epochs=self.epochs,
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
@@ -318,7 +318,7 @@ class DeepRec(RowModel):
             run,
             side=self.side,
             hidden=(*down, *up),
-            plan=self.plan(),
+            plan=self.options(),
             block_rows=BLOCK_ROWS,
             block_ratings=BLOCK_RATINGS,
             dense=4 if self.refeed else 0 if self.loss == "ratings" else 5,
@@ -326,14 +326,14 @@ class DeepRec(RowModel):
         )
 
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        """Minimise the squared error per batch, and that of re-feeding after it; or the loss of the events."""
+        """Minimize the squared error per batch, and that of re-feeding after it; or the loss of the events."""
         rows, events = train.rows(self.side), self.loss != "ratings"
         return gradient.fit(
             self.net_,
-            rows.less(self.row_means(rows)),
+            rows.minus(self.row_means(rows)),
             self.steps,
             run,
-            self.plan(),
+            self.options(),
             penalty=self.penalty,
             measure=self._ranking(train, valid) if events else self.validation(train, valid),
             figure="train_loss" if events else "train_rmse",
@@ -360,7 +360,7 @@ class DeepRec(RowModel):
         )
 
     def steps(self, net: Network, rows: Block) -> Iterator[gradient.Step]:
-        """Σ over observed cells of (r − f(r))²; then, after the optimiser's step, that of f(r) fed in again. Events: one loss."""
+        """Σ over observed cells of (r − f(r))²; then, after the optimizer's step, that of f(r) fed in again. Events: one loss."""
         hidden = net.encode(rows)
         if self.loss != "ratings":
             yield self._of_events(net, hidden, rows)

@@ -1,4 +1,4 @@
-"""Local models: factorisations of the same ratings, each with weights of its own.
+"""Local models: factorizations of the same ratings, each with weights of its own.
 
 `LocalFactors` is the network, `LocalSGD` a Learner of it (see `epochs`), `solve_rows` what gives someone new their factors.
 """
@@ -100,7 +100,7 @@ class LocalFactors(nn.Module):
 
 
 class LocalSGD(CompiledSGD):
-    """Descent. Each local model by itself minimises Σ w (r − r̂_t)² and its penalty; `together`, they minimise the squared error
+    """Descent. Each local model by itself minimizes Σ w (r − r̂_t)² and its penalty; `together`, they minimize the squared error
     of their weighted mean and the penalties of all."""
 
     def __init__(

@@ -1,8 +1,8 @@
-"""LLORMA: many local factorisations, each of the ratings near an anchor, and their mean.
+"""LLORMA: many local factorizations, each of the ratings near an anchor, and their mean.
 
 Source: Lee, Kim, Lebanon, Singer. "Local Low-Rank Matrix Approximation." ICML 2013; `joint` is the global version of Lee, Kim,
 Lebanon, Singer, Bengio. "LLORMA: Local Low-Rank Matrix Approximation." JMLR 17, 2016.
-Differs: angles are between factors of a matrix factorisation with offsets, in which two at random are about a right angle apart:
+Differs: angles are between factors of a matrix factorization with offsets, in which two at random are about a right angle apart:
 hence the wide kernels. The Epanechnikov kernel is 1 - (d/h)², 0 at the edge; the paper's 1 - d² is not 0 there. Local
 models have offsets (`offsets`), λ grows slower than a row's ratings (`reg_power`), and steps are taken a rating at a time and get
 smaller (`decay`). A pair that no local model reaches gets the global model's prediction. In a joint fit a step counts by how few
@@ -81,7 +81,7 @@ class LLORMA(PairModel):
     init: float = setting(0.03, above=0)  # standard deviation of the local factors at the start
     pre_factors: int = setting(
         10, at_least=1
-    )  # of the global factorisation, in which distances are measured
+    )  # of the global factorization, in which distances are measured
     pre_reg: float = setting(0.04, above=0)  # its lambda, with each rating
     pre_epochs: int = setting(15, at_least=1)  # its turns
     epochs: int = setting(40, at_least=1)  # passes at most
@@ -120,7 +120,7 @@ class LLORMA(PairModel):
         return net
 
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        """The global factorisation, then the local ones."""
+        """The global factorization, then the local ones."""
         assert isinstance(train, Ratings)
         self._learn_global(train)
         self._place_anchors(train)
@@ -142,7 +142,7 @@ class LLORMA(PairModel):
             decay=self.decay,
             together=self.joint,
         )
-        return fit_loop.repeat(
+        return fit_loop.run_epochs(
             learner,
             run,
             epochs=self.epochs,
@@ -238,9 +238,7 @@ class LLORMA(PairModel):
         """See Model. Their global factors by ridge regression, which say how near they are to the anchors; then local ones."""
         net: Any = self.net_
         world, rows = net.global_factors, rows.only_columns(self.known_items())
-        block = Block(
-            rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=net.item.device
-        )
+        block = Block.of(rows, net.item.device)
         value = block.value - world.mu
         if (offset := world.offset("item")) is not None:
             value = value - offset[block.column.long()]

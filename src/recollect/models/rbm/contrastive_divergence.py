@@ -33,7 +33,7 @@ class Machine(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ContrastiveOptions:
     """How to descend."""
 
     optimizer: str
@@ -74,7 +74,7 @@ class Plan:
 class ContrastiveDivergence:
     """Descends along (Σ over rows of the contrast + λ/2 ‖weights‖²) / rows, some rows at a time."""
 
-    def __init__(self, net: Any, rows: Rows, plan: Plan, *, reg: float) -> None:
+    def __init__(self, net: Any, rows: Rows, plan: ContrastiveOptions, *, reg: float) -> None:
         self.net, self.rows, self.plan = net, rows, plan
         self.device = next(net.parameters()).device
         self.reg = reg / max(1, int((rows.counts > 0).sum()))

@@ -23,12 +23,12 @@ from torch.nn.functional import pad, softplus
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError
-from recollect.families.fold_in import Columns
+from recollect.families.fold_in import OutputColumns
 from recollect.families.row_model import RowModel
 from recollect.kernels import Block, observed, times_dense
 from recollect.kernels.ridge import ridge
 from recollect.memory_estimate import Memory, Shape, of_pairs
-from recollect.models.rbm.contrastive_divergence import ContrastiveDivergence, Plan
+from recollect.models.rbm.contrastive_divergence import ContrastiveDivergence, ContrastiveOptions
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training import fit_loop
@@ -164,9 +164,7 @@ class Network(nn.Module):
 
     def contrast(self, rows: Rows, *, steps: int, sample: bool) -> tuple[Tensor, float]:
         """See `training.contrastive.Machine`; the gradient is equation 6, of biases and D likewise."""
-        block = Block(
-            rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self.level.device
-        )
+        block = Block.of(rows, self.level.device)
         assert block.value is not None
         data, wide, ground, W = (
             self.levelled(block),
@@ -248,11 +246,11 @@ class RBM(RowModel):
             raise SettingError(
                 f"reg is 0 or more and init above 0, found {self.reg} and {self.init}."
             )
-        self.plan().check()
+        self.options().check()
 
-    def plan(self) -> Plan:
+    def options(self) -> ContrastiveOptions:
         """The training part of the settings."""
-        return Plan(
+        return ContrastiveOptions(
             optimizer=self.optimizer,
             learning_rate=self.learning_rate,
             decay=self.decay,
@@ -296,8 +294,8 @@ class RBM(RowModel):
         rows = train.rows(self.side)
         assert isinstance(rows, Rows)  # fit refuses others: it does not stream
         self.net_.begin(self.block(rows))
-        return fit_loop.repeat(
-            ContrastiveDivergence(self.net_, rows, self.plan(), reg=self.reg),
+        return fit_loop.run_epochs(
+            ContrastiveDivergence(self.net_, rows, self.options(), reg=self.reg),
             run,
             epochs=self.epochs,
             patience=self.patience,
@@ -319,14 +317,16 @@ class RBM(RowModel):
         taste = ridge(block, features, reg=reg, value=block.value - expected[block.column])
         return (expected + taste @ features.t()).cpu().numpy()
 
-    def columns(self) -> Columns:
+    def columns(self) -> OutputColumns:
         """See RowModel; a column is its weights and biases of all levels."""
         if self._kept_columns is None:
             weight, bias = (
                 x.detach()[torch.as_tensor(self._fitted_columns() > 0)] for x in self.net_.columns()
             )
             found = torch.cat([weight, bias[:, :, None]], dim=2).flatten(1)
-            self._kept_columns = Columns.of(found, variance=self._residual_variance(), reg=0.0)
+            self._kept_columns = OutputColumns.of(
+                found, variance=self._residual_variance(), reg=0.0
+            )
         return self._kept_columns
 
     @torch.no_grad()
@@ -343,7 +343,7 @@ class RBM(RowModel):
 
     @torch.no_grad()
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
-        """Rows: their codes. Columns: the slope of their expected rating at the mean code. Both less their mean."""
+        """Rows: their codes. OutputColumns: the slope of their expected rating at the mean code. Both less their mean."""
         codes, _ = self._codes(self.given_)
         if side != self.side:
             weight, bias = self.net_.columns()

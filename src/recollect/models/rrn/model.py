@@ -27,8 +27,8 @@ from recollect.kernels import Block
 from recollect.kernels.ridge import ridge
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import Capabilities, PairModel
-from recollect.models.rrn.recurrent import KEPT, SLOTS, Reader, Recurrent, Steps
-from recollect.models.rrn.subspace_descent import SIDES, Plan, SubspaceDescent
+from recollect.models.rrn.recurrent import KEPT, SLOTS, Reader, Recurrent, TimeSteps
+from recollect.models.rrn.subspace_descent import SIDES, SubspaceDescent, SubspaceOptions
 from recollect.nn import Factors
 from recollect.run import Run
 from recollect.settings import setting
@@ -139,7 +139,7 @@ class RRN(PairModel):
         """Factors in turn without time; then users and items in turn."""
         assert isinstance(train, Ratings)
         self.net_.still.mu.fill_(train.mean)
-        plan = Plan(
+        plan = SubspaceOptions(
             learning_rate=self.learning_rate,
             decay=self.decay,
             batch_size=self.batch_size,
@@ -156,7 +156,7 @@ class RRN(PairModel):
             reg_item=self.lambdas("item", train.count("item")),
         )
         learner.begin(self.pretrain_epochs)
-        return fit_loop.repeat(
+        return fit_loop.run_epochs(
             learner,
             run,
             epochs=self.epochs,
@@ -172,13 +172,14 @@ class RRN(PairModel):
         return torch.as_tensor(reg * np.maximum(count, 1.0) ** self.reg_power, dtype=torch.float32)
 
     @property
-    def steps(self) -> dict[Side, Steps]:
+    def steps(self) -> dict[Side, TimeSteps]:
         """The steps of the ratings it was fitted on."""
         if not hasattr(self, "steps_"):
             assert isinstance(self.given_, Ratings)
             mean = float(self.net_.still.mu)
             self.steps_ = {
-                side: Steps.of(self.given_, side, days=self.step_days, mean=mean) for side in SIDES
+                side: TimeSteps.of(self.given_, side, days=self.step_days, mean=mean)
+                for side in SIDES
             }
         return self.steps_
 
@@ -261,9 +262,7 @@ class RRN(PairModel):
         that leaves over."""
         net, rows = self.net_, rows.only_columns(self.known_items())
         still, steps = net.still, self.steps["user"]
-        block = Block(
-            rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=still.item.device
-        )
+        block = Block.of(rows, still.item.device)
         fresh = net.moving["user"]
         nothing = torch.zeros(1, fresh.hidden, device=still.item.device)
         gates = fresh.gates(

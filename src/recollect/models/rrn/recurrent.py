@@ -25,7 +25,7 @@ KEPT = 1 << 19  # states of so many slots are kept for the next prediction
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
+class TimeSteps:
     """A slot for every row and step of time with ratings, a row's together and in order."""
 
     start: Int64[np.ndarray, " rows_and_one"]  # the first slot of each row
@@ -38,7 +38,7 @@ class Steps:
     days: int  # in a step
 
     @classmethod
-    def of(cls, ratings: Ratings, side: Side, *, days: int, mean: float) -> Steps:
+    def of(cls, ratings: Ratings, side: Side, *, days: int, mean: float) -> TimeSteps:
         """The steps of these ratings, which have times."""
         assert ratings.time is not None
         step = ratings.time // (SECONDS * days)
@@ -100,7 +100,7 @@ class Steps:
         )
         read = self.cells.take(before)
         return Inputs(
-            Block(read.start, read.column, read.value, n_columns=read.n_columns, device=device),
+            Block.of(read, device),
             torch.as_tensor(clock.astype(np.float32), device=device),
         )
 
@@ -121,7 +121,7 @@ class Packed:
     sizes: list[int]  # rows that have a first slot, a second …
 
     @classmethod
-    def of(cls, steps: Steps, row: Int[np.ndarray, " some_rows"]) -> Packed:
+    def of(cls, steps: TimeSteps, row: Int[np.ndarray, " some_rows"]) -> Packed:
         """Those of these rows."""
         counts = steps.counts[row]
         order = np.argsort(-counts, kind="stable")
@@ -182,7 +182,7 @@ class Recurrent(nn.Module):
 class Reader:
     """A side's steps and the network that reads them: states without gradients, some rows at a time."""
 
-    def __init__(self, net: Recurrent, steps: Steps) -> None:
+    def __init__(self, net: Recurrent, steps: TimeSteps) -> None:
         self.net, self.steps = net, steps
         self.device = net.ratings.device
         self._kept: tuple[Tensor, Tensor] | None = None

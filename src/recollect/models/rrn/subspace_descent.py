@@ -22,7 +22,7 @@ from recollect.data.ratings import Ratings, Side
 from recollect.data.sparse_rows import Rows, pieces
 from recollect.kernels import Block
 from recollect.kernels.ridge import ridge
-from recollect.models.rrn.recurrent import Packed, Reader, Steps
+from recollect.models.rrn.recurrent import Packed, Reader, TimeSteps
 from recollect.training import optimizers
 from recollect.training.fit_loop import DivergedError
 from recollect.training.losses import add_ridge
@@ -32,7 +32,7 @@ CELLS = 1 << 19  # ratings whose products are worked out at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SubspaceOptions:
     """How to descend."""
 
     learning_rate: float
@@ -44,14 +44,14 @@ class Plan:
 
 
 class SubspaceDescent:
-    """Minimises Σ ((r − r̂)² + reg ‖weights‖²) + λ of the factors, users and items in turn."""
+    """Minimizes Σ ((r − r̂)² + reg ‖weights‖²) + λ of the factors, users and items in turn."""
 
     def __init__(
         self,
         net: Any,
         train: Ratings,
-        steps: Mapping[Side, Steps],
-        plan: Plan,
+        steps: Mapping[Side, TimeSteps],
+        plan: SubspaceOptions,
         *,
         reg_user: Float[Tensor, " users"],
         reg_item: Float[Tensor, " items"],
@@ -123,9 +123,7 @@ class SubspaceDescent:
     def solve(self, side: Side, moved: Float[Tensor, " ratings"] | None = None) -> None:
         """The side's still factors exactly, from what the moving part leaves over of each rating."""
         still, rows, entry = self.net.still, self.train.rows(side), self.train.entry(side)
-        block = Block(
-            rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self.device
-        )
+        block = Block.of(rows, self.device)
         value: Tensor = (
             block.value - still.mu - still.offset(SIDES[side == "user"])[block.column.long()]
         )
