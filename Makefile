@@ -16,6 +16,7 @@ test: $(READY)                  # the fast tests
 
 lint: $(READY)                  # style and types
 	$(BIN)/ruff check src tests examples benchmarks
+	$(BIN)/ruff format --check src tests examples benchmarks
 	$(BIN)/mypy
 
 bench: $(READY)                 # what must be fast, measured

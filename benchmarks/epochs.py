@@ -17,7 +17,12 @@ from recollect.system import processes
 
 SIDES: dict[str, dict[str, Any]] = {
     "I-AutoRec, k = 500": {"side": "item", "hidden": 500, "batch_size": 1_024, "state_bits": 16},
-    "user side, 512": {"side": "user", "hidden": 512, "hidden_activation": "selu", "batch_size": 4_096},
+    "user side, 512": {
+        "side": "user",
+        "hidden": 512,
+        "hidden_activation": "selu",
+        "batch_size": 4_096,
+    },
 }
 
 
@@ -26,10 +31,23 @@ def epochs(share: float) -> dict[str, Any]:
     users, items, ratings = SHAPES["netflix"]
     with tempfile.TemporaryDirectory(dir=".") as room:
         table, folder = Path(room) / "ratings.parquet", Path(room) / "stored"
-        about = next(processes.each(_make, [(round(users * share), items, round(ratings * share), table)], processes=1))
-        stored = next(processes.each(_store, [(table, folder)], processes=1))
-        fits = [next(processes.each(_fit, [(settings, folder)], processes=1)) for settings in SIDES.values()]
-    return {"rows": {"making the table": about, "storing it by user and by item": stored, **dict(zip(SIDES, fits, strict=True))}}
+        about = next(
+            processes.run_each(
+                _make, [(round(users * share), items, round(ratings * share), table)], processes=1
+            )
+        )
+        stored = next(processes.run_each(_store, [(table, folder)], processes=1))
+        fits = [
+            next(processes.run_each(_fit, [(settings, folder)], processes=1))
+            for settings in SIDES.values()
+        ]
+    return {
+        "rows": {
+            "making the table": about,
+            "storing it by user and by item": stored,
+            **dict(zip(SIDES, fits, strict=True)),
+        }
+    }
 
 
 def _make(job: tuple[int, int, int, Path]) -> dict[str, Any]:
@@ -39,17 +57,30 @@ def _make(job: tuple[int, int, int, Path]) -> dict[str, Any]:
     with pq.ParquetWriter(job[3], schema) as writer:
         for first in range(0, len(rows), 100):
             _write(writer, schema, first, rows.take(np.arange(first, min(first + 100, len(rows)))))
-    return {"seconds": time.perf_counter() - start, "ratings": len(rows.column), "peak_mb": peak_memory_mb()}
+    return {
+        "seconds": time.perf_counter() - start,
+        "ratings": len(rows.column),
+        "peak_mb": peak_memory_mb(),
+    }
 
 
 def _write(writer: pq.ParquetWriter, schema: pa.Schema, first: int, rows: Rows) -> None:
-    writer.write_table(pa.table({"user_id": rows.column, "item_id": first + rows.row, "rating": rows.value}, schema=schema))
+    writer.write_table(
+        pa.table(
+            {"user_id": rows.column, "item_id": first + rows.row, "rating": rows.value},
+            schema=schema,
+        )
+    )
 
 
 def _store(job: tuple[Path, Path]) -> dict[str, Any]:
     start = time.perf_counter()
     stored = rc.store(*job)
-    return {"seconds": time.perf_counter() - start, "ratings": len(stored), "peak_mb": peak_memory_mb()}
+    return {
+        "seconds": time.perf_counter() - start,
+        "ratings": len(stored),
+        "peak_mb": peak_memory_mb(),
+    }
 
 
 def _fit(job: tuple[dict[str, Any], Path]) -> dict[str, Any]:

@@ -21,21 +21,29 @@ from recollect.system import processes
 from recollect.training.factor_sgd import FactorSGD
 
 K = 50
-EPOCHS: dict[str, tuple[str, dict[str, Any]]] = {     # what an epoch of a fit takes
+EPOCHS: dict[str, tuple[str, dict[str, Any]]] = {  # what an epoch of a fit takes
     "a pass of BiasedMF, k = 128": ("biased_mf", {"patience": None}),
     "a pass of SVD++, k = 64": ("svdpp", {"patience": None}),
     "a pass of timeSVD++, k = 64": ("timesvdpp", {"patience": None}),
     "a draw of BayesMF, 32 factors, bags": ("bayes_mf", {"burn_in": 0}),
-    "the same, days and ordered probit": ("bayes_mf", {"burn_in": 0, "time": True, "probit": True})}
-LENGTHS = (39, 3883)     # words of a plot that are kept, on average, and plots
+    "the same, days and ordered probit": ("bayes_mf", {"burn_in": 0, "time": True, "probit": True}),
+}
+LENGTHS = (39, 3883)  # words of a plot that are kept, on average, and plots
 
 
 def factors() -> dict[str, Any]:
     """Seconds of each, interleaved, with a ratio to the plain one of the same run; and a fit of ConvMF."""
     train = rc.random_split(ratings_1m(), test=0.1, seed=0).train
-    found = {"one turn of ALS, k = 50": turns(train), "one pass of SGD, k = 50": passes(train), "filters on 128 texts": texts()}
-    rows = {f"{what}, {who}": {"min_s": min(seconds), "median_s": statistics.median(seconds)}
-            for what, runs in found.items() for who, seconds in runs.items()}
+    found = {
+        "one turn of ALS, k = 50": turns(train),
+        "one pass of SGD, k = 50": passes(train),
+        "filters on 128 texts": texts(),
+    }
+    rows = {
+        f"{what}, {who}": {"min_s": min(seconds), "median_s": statistics.median(seconds)}
+        for what, runs in found.items()
+        for who, seconds in runs.items()
+    }
     for what, (name, settings) in EPOCHS.items():
         seconds = epochs_of(train, name, settings)
         rows[what] = {"min_s": min(seconds), "median_s": statistics.median(seconds)}
@@ -45,7 +53,11 @@ def factors() -> dict[str, Any]:
         movielens.documents("1m")
     except DataError:
         return {"data": train.name, "rows": rows}
-    return {"data": train.name, "rows": rows, "a fit of ConvMF": next(processes.each(_fit, [None], processes=1))}
+    return {
+        "data": train.name,
+        "rows": rows,
+        "a fit of ConvMF": next(processes.run_each(_fit, [None], processes=1)),
+    }
 
 
 def epochs_of(train: rc.Ratings, name: str, settings: dict[str, Any]) -> list[float]:
@@ -57,8 +69,14 @@ def epochs_of(train: rc.Ratings, name: str, settings: dict[str, Any]) -> list[fl
 
 def turns(train: rc.Ratings) -> dict[str, list[float]]:
     """Users and items solved once: in the core's cache, and padded together by PyTorch."""
-    sides = [(Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns), torch.randn(rows.n_columns, K) * 0.3,
-              torch.full((len(rows),), 5.0)) for rows in (train.by_user, train.by_item)]
+    sides = [
+        (
+            Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns),
+            torch.randn(rows.n_columns, K) * 0.3,
+            torch.full((len(rows),), 5.0),
+        )
+        for rows in (train.by_user, train.by_item)
+    ]
 
     def ours() -> None:
         for block, features, reg in sides:
@@ -66,7 +84,9 @@ def turns(train: rc.Ratings) -> dict[str, list[float]]:
 
     def plain() -> None:
         for block, features, reg in sides:
-            _together(block, block.value, features, torch.zeros(K, K), reg, torch.zeros(block.n_rows, K))
+            _together(
+                block, block.value, features, torch.zeros(K, K), reg, torch.zeros(block.n_rows, K)
+            )
 
     return interleaved({"ours": ours, "plain": plain})
 
@@ -74,10 +94,18 @@ def turns(train: rc.Ratings) -> dict[str, list[float]]:
 def passes(train: rc.Ratings) -> dict[str, list[float]]:
     """A step on every rating; of PyTorch, steps on batches of 10,000 ratings, whose rows it gathers and scatters."""
     net = Factors(train.n_users, train.n_items, K, offsets=True)
-    ours = FactorSGD(net, train, reg_user=torch.ones(train.n_users), reg_item=torch.ones(train.n_items), learning_rate=0.005)
+    ours = FactorSGD(
+        net,
+        train,
+        reg_user=torch.ones(train.n_users),
+        reg_item=torch.ones(train.n_items),
+        learning_rate=0.005,
+    )
     U, V = torch.randn(train.n_users, K) * 0.1, torch.randn(train.n_items, K) * 0.1
-    user, item, value = (torch.from_numpy(x).long() if x.dtype != np.float32 else torch.from_numpy(x)
-                         for x in (train.user, train.item, train.value))
+    user, item, value = (
+        torch.from_numpy(x).long() if x.dtype != np.float32 else torch.from_numpy(x)
+        for x in (train.user, train.item, train.value)
+    )
 
     def plain() -> None:
         for part in torch.randperm(len(value)).split(10_000):
@@ -93,20 +121,34 @@ def texts() -> dict[str, list[float]]:
     """The answers of 300 filters over 3, 4 and 5 words to a batch, with all gradients."""
     random = np.random.default_rng(0)
     n = np.maximum(1, random.poisson(LENGTHS[0], 128))
-    start, word = np.concatenate([[0], np.cumsum(n)]), np.minimum(random.zipf(1.3, n.sum()), 8000).astype(np.int32) - 1
-    table, weight = torch.randn(8000, 200, requires_grad=True), torch.randn(1200, 200, requires_grad=True)
+    start, word = (
+        np.concatenate([[0], np.cumsum(n)]),
+        np.minimum(random.zipf(1.3, n.sum()), 8000).astype(np.int32) - 1,
+    )
+    table, weight = (
+        torch.randn(8000, 200, requires_grad=True),
+        torch.randn(1200, 200, requires_grad=True),
+    )
 
     def step(answers: Any) -> None:
         table.grad = weight.grad = None
         answers().square().sum().backward()
 
-    return interleaved({"ours": lambda: step(lambda: strongest(start, word, table, weight, (3, 4, 5))),
-                        "plain": lambda: step(lambda: _plainly(start, word, table, weight, (3, 4, 5), 100))})
+    return interleaved(
+        {
+            "ours": lambda: step(lambda: strongest(start, word, table, weight, (3, 4, 5))),
+            "plain": lambda: step(lambda: _plainly(start, word, table, weight, (3, 4, 5), 100)),
+        }
+    )
 
 
 def _fit(_: None) -> dict[str, Any]:
     ratings = rc.with_texts(rc.load("movielens/1m"), movielens.documents("1m"))
     split = rc.covering_split(ratings, seed=0)
     model = rc.make("convmf").fit(split.train, split.valid)
-    return {"seconds": model.seconds_, "turns": len(model.history_), "peak_mb": peak_memory_mb(),
-            "test_rmse": rc.held_out(model, split.test)["rmse"]}
+    return {
+        "seconds": model.seconds_,
+        "turns": len(model.history_),
+        "peak_mb": peak_memory_mb(),
+        "test_rmse": rc.held_out(model, split.test)["rmse"],
+    }

@@ -14,13 +14,31 @@ import polars as pl
 
 import recollect as rc
 
-EVENTS = {"hidden": 600, "activation": "tanh", "dropout": 0.0, "input_dropout": 0.5, "optimizer": "adam", "learning_rate": 0.003,
-          "batch_size": 500, "epochs": 40, "validate_every": 2, "patience": 5}
-MODELS = {"Popularity": ("popularity", {}),
-          **{f"DeepRec, {loss}": ("deeprec", {"loss": loss, **EVENTS}) for loss in ("weighted", "logistic", "multinomial")},
-          "DeepRec, multinomial, 600-200-600": ("deeprec", {"loss": "multinomial", **EVENTS, "hidden": (600, 200)}),
-          "U-AutoRec, centred, by ratings": ("autorec", {"side": "user", "center": True}),
-          "I-AutoRec, by ratings": ("autorec", {"reg": 200.0, "reg_input": 800.0})}
+EVENTS = {
+    "hidden": 600,
+    "activation": "tanh",
+    "dropout": 0.0,
+    "input_dropout": 0.5,
+    "optimizer": "adam",
+    "learning_rate": 0.003,
+    "batch_size": 500,
+    "epochs": 40,
+    "validate_every": 2,
+    "patience": 5,
+}
+MODELS = {
+    "Popularity": ("popularity", {}),
+    **{
+        f"DeepRec, {loss}": ("deeprec", {"loss": loss, **EVENTS})
+        for loss in ("weighted", "logistic", "multinomial")
+    },
+    "DeepRec, multinomial, 600-200-600": (
+        "deeprec",
+        {"loss": "multinomial", **EVENTS, "hidden": (600, 200)},
+    ),
+    "U-AutoRec, centerd, by ratings": ("autorec", {"side": "user", "center": True}),
+    "I-AutoRec, by ratings": ("autorec", {"reg": 200.0, "reg_input": 800.0}),
+}
 FIGURES = {"ndcg@100": 100, "recall@20": 20, "capped_recall@20": 20, "recall@50": 50}
 
 
@@ -43,13 +61,21 @@ def measured(ratings: rc.Ratings, split: rc.Split) -> Iterator[dict[str, object]
         part = rc.random_split(train, test=0.05, seed=1)
         model.fit(part.train, part.test, rc.Run(threads=1))
         seen = model.given_.union(given)
-        found = {n: rc.full_ranking(model, split.test, n=n, given=seen) for n in sorted({*FIGURES.values()})}
+        found = {
+            n: rc.full_ranking(model, split.test, n=n, given=seen)
+            for n in sorted({*FIGURES.values()})
+        }
         popular = popular or found[100]
         ndcg, more = found[100].interval("ndcg@100"), found[100].versus(popular, "ndcg@100")
-        yield {"model": label, **{figure: round(found[n][figure], 4) for figure, n in FIGURES.items()},
-               "ndcg low": round(ndcg.low, 4), "ndcg high": round(ndcg.high, 4),
-               "more than popularity": f"{more.low:.3f} – {more.high:.3f}",
-               "epochs": f"{len(model.history_)}, kept {model.history_.best_epoch}", "seconds": round(model.seconds_)}
+        yield {
+            "model": label,
+            **{figure: round(found[n][figure], 4) for figure, n in FIGURES.items()},
+            "ndcg low": round(ndcg.low, 4),
+            "ndcg high": round(ndcg.high, 4),
+            "more than popularity": f"{more.low:.3f} – {more.high:.3f}",
+            "epochs": f"{len(model.history_)}, kept {model.history_.best_epoch}",
+            "seconds": round(model.seconds_),
+        }
 
 
 def of_ratings(ratings: rc.Ratings, split: rc.Split) -> tuple[rc.Ratings, rc.Ratings]:

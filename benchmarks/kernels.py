@@ -21,8 +21,11 @@ from recollect.training.losses import add_ridge
 
 HIDDEN = 500
 DENSE = "plain dense step, PyTorch"
-SHAPES = {"ml-10m": (69_878, 10_677, 9_000_000), "netflix": (480_189, 17_770, 100_480_507)}   # users, items, ratings
-DENSE_CELLS = 250_000_000    # of a dense matrix, at most: of a larger one, so many rows are timed and the rest inferred
+SHAPES = {
+    "ml-10m": (69_878, 10_677, 9_000_000),
+    "netflix": (480_189, 17_770, 100_480_507),
+}  # users, items, ratings
+DENSE_CELLS = 250_000_000  # of a dense matrix, at most: of a larger one, so many rows are timed and the rest inferred
 
 
 def interleaved(runs: dict[str, Callable[[], Any]], *, rounds: int = 7) -> dict[str, list[float]]:
@@ -56,12 +59,14 @@ def made_up(n_users: int, n_items: int, n_ratings: int) -> Rows:
     """Item rows with a long tail on both sides, values 1 to 5 at random; an item at a time, in little memory."""
     random = np.random.default_rng(0)
     weight = 1 / (np.arange(n_items) + n_items / 100) ** 1.0
-    counts = np.minimum(random.permutation(weight / weight.sum() * n_ratings).astype(np.int64) + 1, n_users // 2)
+    counts = np.minimum(
+        random.permutation(weight / weight.sum() * n_ratings).astype(np.int64) + 1, n_users // 2
+    )
     name = random.permutation(n_users).astype(np.int32)
     columns = []
     for n in counts:
         users = np.empty(0, np.int32)
-        while len(users) < n:                                  # the square makes some users rate much more than others
+        while len(users) < n:  # the square makes some users rate much more than others
             more = name[(random.random(2 * n) ** 2 * n_users).astype(np.int64)]
             users = np.unique(np.concatenate([users, more]))
         columns.append(np.sort(random.choice(users, n, replace=False)))
@@ -72,12 +77,18 @@ def made_up(n_users: int, n_items: int, n_ratings: int) -> Rows:
 
 def ceilings() -> dict[str, float]:
     """What this machine does at best: copying (read + write) and dense products."""
-    big, other = torch.rand(64 << 20), torch.empty(64 << 20)      # 256 MB each: beyond any cache
+    big, other = torch.rand(64 << 20), torch.empty(64 << 20)  # 256 MB each: beyond any cache
     a = torch.rand(2048, 2048)
     half = a.bfloat16()
-    times = interleaved({"copy": lambda: other.copy_(big), "fp32": lambda: a @ a, "bf16": lambda: half @ half}, rounds=5)
-    return {"copy_bytes_per_s": 2 * 4 * len(big) / min(times["copy"]), "fp32_flop_per_s": 2 * 2048**3 / min(times["fp32"]),
-            "bf16_flop_per_s": 2 * 2048**3 / min(times["bf16"])}
+    times = interleaved(
+        {"copy": lambda: other.copy_(big), "fp32": lambda: a @ a, "bf16": lambda: half @ half},
+        rounds=5,
+    )
+    return {
+        "copy_bytes_per_s": 2 * 4 * len(big) / min(times["copy"]),
+        "fp32_flop_per_s": 2 * 2048**3 / min(times["fp32"]),
+        "bf16_flop_per_s": 2 * 2048**3 / min(times["bf16"]),
+    }
 
 
 class Step:
@@ -85,8 +96,13 @@ class Step:
 
     def __init__(self, rows: Rows) -> None:
         torch.manual_seed(0)
-        self.V, self.W = (torch.randn(rows.n_columns, HIDDEN).mul_(0.01).requires_grad_() for _ in range(2))
-        self.mu, self.b = torch.zeros(HIDDEN, requires_grad=True), torch.zeros(rows.n_columns, requires_grad=True)
+        self.V, self.W = (
+            torch.randn(rows.n_columns, HIDDEN).mul_(0.01).requires_grad_() for _ in range(2)
+        )
+        self.mu, self.b = (
+            torch.zeros(HIDDEN, requires_grad=True),
+            torch.zeros(rows.n_columns, requires_grad=True),
+        )
         self.rows = rows
 
     def finish(self, error: torch.Tensor) -> None:
@@ -105,7 +121,9 @@ class Step:
         """As tutorials write it: the filled matrix and a mask, for the first so many rows."""
         rows = self.rows.take(np.arange(n_rows))
         X = torch.zeros(n_rows, rows.n_columns)
-        X[torch.as_tensor(rows.row).long(), torch.as_tensor(rows.column).long()] = torch.as_tensor(rows.value)
+        X[torch.as_tensor(rows.row).long(), torch.as_tensor(rows.column).long()] = torch.as_tensor(
+            rows.value
+        )
         M = (X > 0).float()
 
         def step() -> None:
@@ -115,30 +133,69 @@ class Step:
         return step
 
 
-def kernels(name: str, share: float, peak: dict[str, float], backends: tuple[str, ...]) -> dict[str, Any]:
+def kernels(
+    name: str, share: float, peak: dict[str, float], backends: tuple[str, ...]
+) -> dict[str, Any]:
     """Products and steps of one shape; `dense_over_this` is the ratio to the yardstick in the same run."""
     rows = rows_of(name, share)
     step, n = Step(rows), len(rows.column)
-    blocks = {b: Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, backend=b) for b in backends}
+    blocks = {
+        b: Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, backend=b)
+        for b in backends
+    }
     H = torch.rand(len(rows), HIDDEN)
     shown = {b: "" if b == backends[0] else f", {b}" for b in backends}
     rounds = 7 if n < 2_000_000 else 3
     with torch.no_grad():
-        products = interleaved({f"{what}{shown[b]}": run for b, block in blocks.items() for what, run in {
-            "rows × dense": lambda block=block: times_dense(block, step.V),
-            "rowsᵀ × dense": lambda block=block: block.backend.times_dense(block.columns[0], block.by_column(block.value), H),
-            "at the cells": lambda block=block: observed(block, H, step.W)}.items()}, rounds=rounds)
+        products = interleaved(
+            {
+                f"{what}{shown[b]}": run
+                for b, block in blocks.items()
+                for what, run in {
+                    "rows × dense": lambda block=block: times_dense(block, step.V),
+                    "rowsᵀ × dense": lambda block=block: block.backend.times_dense(
+                        block.columns[0], block.by_column(block.value), H
+                    ),
+                    "at the cells": lambda block=block: observed(block, H, step.W),
+                }.items()
+            },
+            rounds=rounds,
+        )
     n_dense = min(len(rows), max(1, DENSE_CELLS // rows.n_columns))
-    runs = {f"whole step{shown[b]}": lambda block=block: step.sparse(block) for b, block in blocks.items()}
+    runs = {
+        f"whole step{shown[b]}": lambda block=block: step.sparse(block)
+        for b, block in blocks.items()
+    }
     steps = interleaved({**runs, DENSE: step.dense(n_dense)}, rounds=max(1, rounds - 2))
-    scale = len(rows) / n_dense     # rows are independent in a dense step, but for λ and the gradients' last sum
+    scale = (
+        len(rows) / n_dense
+    )  # rows are independent in a dense step, but for λ and the gradients' last sum
     yardstick = min(steps[DENSE]) * scale
     steps[DENSE] = [t * scale for t in steps[DENSE]]
-    about = {"rows": len(rows), "columns": rows.n_columns, "ratings": n, "hidden": HIDDEN, "share_of_users": share,
-             "dense_rows_timed": n_dense}
-    return {"about": about, "rows": {what: {
-        "min_s": min(t), "median_s": statistics.median(t), "million_ratings_per_s": n / min(t) / 1e6,
-        "of_copy_bandwidth": passes * n * HIDDEN * 4 / min(t) / peak["copy_bytes_per_s"] if what != DENSE else None,
-        "of_fp32_peak": passes * n * HIDDEN * 2 / min(t) / peak["fp32_flop_per_s"] if what != DENSE else None,
-        "dense_over_this": yardstick / min(t) if passes == 5 else None,
-    } for what, t in {**products, **steps}.items() for passes in [1 if what in products else 5]}}
+    about = {
+        "rows": len(rows),
+        "columns": rows.n_columns,
+        "ratings": n,
+        "hidden": HIDDEN,
+        "share_of_users": share,
+        "dense_rows_timed": n_dense,
+    }
+    return {
+        "about": about,
+        "rows": {
+            what: {
+                "min_s": min(t),
+                "median_s": statistics.median(t),
+                "million_ratings_per_s": n / min(t) / 1e6,
+                "of_copy_bandwidth": passes * n * HIDDEN * 4 / min(t) / peak["copy_bytes_per_s"]
+                if what != DENSE
+                else None,
+                "of_fp32_peak": passes * n * HIDDEN * 2 / min(t) / peak["fp32_flop_per_s"]
+                if what != DENSE
+                else None,
+                "dense_over_this": yardstick / min(t) if passes == 5 else None,
+            }
+            for what, t in {**products, **steps}.items()
+            for passes in [1 if what in products else 5]
+        },
+    }

@@ -8,22 +8,39 @@ import polars as pl
 
 import recollect as rc
 
-MODELS = {"Bias": ("bias", {}), "I-AutoRec": ("autorec", {"reg": 200.0, "reg_input": 800.0}),
-          "U-AutoRec, centred": ("autorec", {"side": "user", "center": True})}
+MODELS = {
+    "Bias": ("bias", {}),
+    "I-AutoRec": ("autorec", {"reg": 200.0, "reg_input": 800.0}),
+    "U-AutoRec, centerd": ("autorec", {"side": "user", "center": True}),
+}
 
 
 def main() -> None:
     ratings = rc.load("movielens/1m")
-    splits = {given: rc.new_user_split(ratings, users=0.1, given=given, min_ratings=25, seed=1) for given in (5, 20, 0.8)}
-    part = rc.random_split(splits[5].train, test=0.05, seed=1)   # the same people are held out whatever they give
+    splits = {
+        given: rc.new_user_split(ratings, users=0.1, given=given, min_ratings=25, seed=1)
+        for given in (5, 20, 0.8)
+    }
+    part = rc.random_split(
+        splits[5].train, test=0.05, seed=1
+    )  # the same people are held out whatever they give
     rows = []
     for label, (name, settings) in MODELS.items():
         model = rc.make(name, **settings).fit(part.train, part.test)
         for given, split in splits.items():
             scores = rc.new_users(model, split)
             rmse = scores.interval("rmse")
-            rows.append({"model": label, "given": str(given), "rmse": round(scores["rmse"], 4), "low": round(rmse.low, 4),
-                         "high": round(rmse.high, 4), "test": len(split.test), "cold": scores.about["n_cold"]})
+            rows.append(
+                {
+                    "model": label,
+                    "given": str(given),
+                    "rmse": round(scores["rmse"], 4),
+                    "low": round(rmse.low, 4),
+                    "high": round(rmse.high, 4),
+                    "test": len(split.test),
+                    "cold": scores.about["n_cold"],
+                }
+            )
     with pl.Config(tbl_rows=-1, tbl_hide_dataframe_shape=True):
         print(pl.DataFrame(rows))
 

@@ -39,7 +39,14 @@ class File:
         text = path.read_text()
         code: set[int] = set()
         comments = 0
-        skipped = {tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT, tokenize.ENDMARKER}
+        skipped = {
+            tokenize.NL,
+            tokenize.NEWLINE,
+            tokenize.INDENT,
+            tokenize.DEDENT,
+            tokenize.COMMENT,
+            tokenize.ENDMARKER,
+        }
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT and not token.line[: token.start[1]].strip():
                 comments += 1
@@ -52,7 +59,9 @@ class File:
         yield from _functions(self.tree, True, None)
 
 
-def _functions(parent: ast.AST, public: bool, owner: ast.ClassDef | None) -> Iterator[tuple[Function, bool, ast.ClassDef | None]]:
+def _functions(
+    parent: ast.AST, public: bool, owner: ast.ClassDef | None
+) -> Iterator[tuple[Function, bool, ast.ClassDef | None]]:
     for node in ast.iter_child_nodes(parent):
         if isinstance(node, ast.ClassDef):
             yield from _functions(node, public and not node.name.startswith("_"), node)
@@ -96,21 +105,41 @@ def is_inherited(function: Function) -> bool:
 def chained(tree: ast.AST) -> int:
     """Conditional expressions that stand in the else (or the condition) of another."""
     conditionals = [node for node in ast.walk(tree) if isinstance(node, ast.IfExp)]
-    return sum(isinstance(node.orelse, ast.IfExp) or isinstance(node.body, ast.IfExp) for node in conditionals)
+    return sum(
+        isinstance(node.orelse, ast.IfExp) or isinstance(node.body, ast.IfExp)
+        for node in conditionals
+    )
 
 
 def table(files: list[File]) -> dict[str, str]:
     """Every figure of the table by its name."""
-    functions = [(function, public, owner, file) for file in files for function, public, owner in file.functions()]
+    functions = [
+        (function, public, owner, file)
+        for file in files
+        for function, public, owner in file.functions()
+    ]
     per_line = [n_nodes(body(f)) / n for f, _, _, file in functions if (n := body_lines(f, file))]
     lines = [line for file in files for line in file.text.splitlines()]
-    documented = [node for file in files for node in ast.walk(file.tree)
-                  if isinstance(node, Function | ast.ClassDef | ast.Module) and ast.get_docstring(node)]
+    documented = [
+        node
+        for file in files
+        for node in ast.walk(file.tree)
+        if isinstance(node, Function | ast.ClassDef | ast.Module) and ast.get_docstring(node)
+    ]
     see = sum((ast.get_docstring(node) or "").startswith("See ") for node in documented)
-    several = [(f, owner) for f, public, owner, _ in functions if public and len(arguments(f)) > 2 and not is_inherited(f)]
+    several = [
+        (f, owner)
+        for f, public, owner, _ in functions
+        if public and len(arguments(f)) > 2 and not is_inherited(f)
+    ]
     described = sum(all(_names(name, f, owner) for name in arguments(f)) for f, owner in several)
-    assigns = [node for file in files for node in ast.walk(file.tree) if isinstance(node, ast.Assign)]
-    tuples = sum(isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple) for node in assigns)
+    assigns = [
+        node for file in files for node in ast.walk(file.tree) if isinstance(node, ast.Assign)
+    ]
+    tuples = sum(
+        isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple)
+        for node in assigns
+    )
     code_lines = sum(len(file.code_lines) for file in files)
     comments = sum(file.comment_lines for file in files)
     return {
@@ -121,10 +150,9 @@ def table(files: list[File]) -> dict[str, str]:
         f"bodies over {LONG_BODY} lines": f"{sum(body_lines(f, file) > LONG_BODY for f, _, _, file in functions):,}",
         "assignments of tuples to tuples": f"{tuples / max(1, len(assigns)):.1%}",
         "conditional expressions (chained)": f"{sum(isinstance(n, ast.IfExp) for f in files for n in ast.walk(f.tree)):,} "
-                                             f"({sum(chained(f.tree) for f in files):,})",
+        f"({sum(chained(f.tree) for f in files):,})",
         'docstrings that begin "See"': f"{see} of {len(documented)}",
-        "public functions of more than two arguments that describe them all":
-            f"{described} of {len(several)} ({described / max(1, len(several)):.0%})",
+        "public functions of more than two arguments that describe them all": f"{described} of {len(several)} ({described / max(1, len(several)):.0%})",
         "own-line comments": f"{comments / max(1, code_lines + comments):.1%}",
     }
 
@@ -134,7 +162,9 @@ def _names(name: str, function: Function, owner: ast.ClassDef | None) -> bool:
     text = ast.get_docstring(function) or ""
     if owner is not None:
         text += ast.get_docstring(owner) or "" if function.name == "__init__" else ""
-    return name in text.replace("`", " ").replace(":", " ").replace(",", " ").replace(".", " ").split()
+    return (
+        name in text.replace("`", " ").replace(":", " ").replace(",", " ").replace(".", " ").split()
+    )
 
 
 def main() -> None:

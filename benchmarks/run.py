@@ -31,8 +31,13 @@ from recollect.evaluation.significance import mean_interval
 from recollect.run import peak_memory_mb
 from recollect.system import allocator, processes
 
-HEADS = {"million_ratings_per_s": "M ratings/s", "of_copy_bandwidth": "of copy bw", "of_fp32_peak": "of fp32 peak",
-         "dense_over_this": "× dense", "plain_over_this": "× plain"}
+HEADS = {
+    "million_ratings_per_s": "M ratings/s",
+    "of_copy_bandwidth": "of copy bw",
+    "of_fp32_peak": "of fp32 peak",
+    "dense_over_this": "× dense",
+    "plain_over_this": "× plain",
+}
 screen = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
@@ -40,7 +45,12 @@ def read() -> dict[str, Any]:
     """Reading ratings into memory, vocabularies and duplicate check included."""
     ratings = ratings_1m()
     times = interleaved({"load": ratings_1m}, rounds=5)["load"]
-    return {"ratings": len(ratings), "data": ratings.name, "min_s": min(times), "median_s": statistics.median(times)}
+    return {
+        "ratings": len(ratings),
+        "data": ratings.name,
+        "min_s": min(times),
+        "median_s": statistics.median(times),
+    }
 
 
 def products(share: float) -> dict[str, Any]:
@@ -48,8 +58,10 @@ def products(share: float) -> dict[str, Any]:
     peak = ceilings()
     backends = ("cpu", "cpu16", "csr")
     every = {"ml-1m": (1.0, backends), "ml-10m": (1.0, backends), "netflix": (share, backends[:2])}
-    return {"machine": {"rows": {"measured": peak}}, **{
-        name: kernels(name, part, peak, backends) for name, (part, backends) in every.items()}}
+    return {
+        "machine": {"rows": {"measured": peak}},
+        **{name: kernels(name, part, peak, backends) for name, (part, backends) in every.items()},
+    }
 
 
 def timed_fit(job: tuple[str, dict[str, Any], Split]) -> dict[str, Any]:
@@ -57,18 +69,31 @@ def timed_fit(job: tuple[str, dict[str, Any], Split]) -> dict[str, Any]:
     model = rc.make(name, **settings).fit(split.train, split.valid)
     seen = model.history_.column("valid_rmse")
     seconds = dict(model.history_.column("seconds"))
-    near = next((epoch for epoch, error in seen if error <= model.history_.best_valid_rmse + 0.001), None)
-    return {"model": name, "settings": settings, "seconds": model.seconds_, "peak_mb": peak_memory_mb(),
-            "epochs": len(model.history_), "best_valid_rmse": model.history_.best_valid_rmse if seen else None,
-            "seconds_to_within_0.001": seconds[near] if near else None,
-            "test_rmse": rc.held_out(model, split.test)["rmse"]}
+    near = next(
+        (epoch for epoch, error in seen if error <= model.history_.best_valid_rmse + 0.001), None
+    )
+    return {
+        "model": name,
+        "settings": settings,
+        "seconds": model.seconds_,
+        "peak_mb": peak_memory_mb(),
+        "epochs": len(model.history_),
+        "best_valid_rmse": model.history_.best_valid_rmse if seen else None,
+        "seconds_to_within_0.001": seconds[near] if near else None,
+        "test_rmse": rc.held_out(model, split.test)["rmse"],
+    }
 
 
 def fit() -> dict[str, Any]:
     """One fit of I-AutoRec: seconds until the validation RMSE is within 0.001 of the best, and peak memory."""
     split = rc.random_split(ratings_1m(), test=0.1, valid=0.05, seed=0)
-    settings = {"side": "item", "hidden": HIDDEN, "reg": 200.0, "reg_input": 800.0}   # chosen on validation: docs/log.md
-    (found,) = processes.each(timed_fit, [("autorec", settings, split)], processes=1)
+    settings = {
+        "side": "item",
+        "hidden": HIDDEN,
+        "reg": 200.0,
+        "reg_input": 800.0,
+    }  # chosen on validation: docs/log.md
+    (found,) = processes.run_each(timed_fit, [("autorec", settings, split)], processes=1)
     return found
 
 
@@ -77,31 +102,54 @@ def predict() -> dict[str, Any]:
     train = rc.random_split(ratings_1m(), test=0.1, seed=0).train
     model = rc.make("autorec", hidden=HIDDEN, epochs=3).fit(train)
     random = np.random.default_rng(0)
-    user, item = random.integers(0, train.n_users, 1_000_000), random.integers(0, train.n_items, 1_000_000)
-    times = interleaved({"pairs": lambda: model.predict(user, item), "lists": lambda: rc.top_n(model, user_ids=train.users.ids)},
-                        rounds=3)
-    return {"pairs_per_s": 1_000_000 / min(times["pairs"]), "top_10_of_everyone_s": min(times["lists"]), "users": train.n_users}
+    user, item = (
+        random.integers(0, train.n_users, 1_000_000),
+        random.integers(0, train.n_items, 1_000_000),
+    )
+    times = interleaved(
+        {
+            "pairs": lambda: model.predict(user, item),
+            "lists": lambda: rc.top_n(model, user_ids=train.users.ids),
+        },
+        rounds=3,
+    )
+    return {
+        "pairs_per_s": 1_000_000 / min(times["pairs"]),
+        "top_10_of_everyone_s": min(times["lists"]),
+        "users": train.n_users,
+    }
 
 
 def big() -> dict[str, Any]:
     """500,000 users × 100,000 items, 5 million ratings: dense would be 200 GB. A fit in a process of its own."""
-    (found,) = processes.each(big_fit, [None], processes=1)
+    (found,) = processes.run_each(big_fit, [None], processes=1)
     return found
 
 
 def big_fit(_: None) -> dict[str, Any]:
     split = rc.random_split(rc.load("planted/big"), test=0.1, valid=0.02, seed=0)
-    settings = {"side": "item", "hidden": 100, "optimizer": "adam", "batch_size": 5000, "learning_rate": 0.001, "epochs": 5,
-                "center": True, "reg": 20.0, "validate_every": 1}
+    settings = {
+        "side": "item",
+        "hidden": 100,
+        "optimizer": "adam",
+        "batch_size": 5000,
+        "learning_rate": 0.001,
+        "epochs": 5,
+        "center": True,
+        "reg": 20.0,
+        "validate_every": 1,
+    }
     bias = rc.held_out(rc.make("bias").fit(split.train), split.test)["rmse"]
     return {**timed_fit(("autorec", settings, split)), "bias_rmse": bias}
 
 
-FOLDS: dict[str, tuple[str, dict[str, Any]]] = {  # settings chosen on 10% of the train ratings of u1
+FOLDS: dict[
+    str, tuple[str, dict[str, Any]]
+] = {  # settings chosen on 10% of the train ratings of u1
     "bias": ("bias", {}),
     "I-AutoRec": ("autorec", {"side": "item", "reg": 200.0}),
     "U-AutoRec": ("autorec", {"side": "user", "reg": 120.0}),
-    "U-AutoRec, centred": ("autorec", {"side": "user", "reg": 120.0, "center": True}),
+    "U-AutoRec, centerd": ("autorec", {"side": "user", "reg": 120.0, "center": True}),
 }
 
 
@@ -117,9 +165,14 @@ def folds() -> dict[str, Any]:
             scores = rc.held_out(model, test)
             errors.append((scores["rmse"], scores["mae"], scores.about["n_cold"]))
         interval = mean_interval([e[0] for e in errors], test_share=0.2)
-        found[label] = {"low": interval.low, "high": interval.high,
-                        "rmse_per_fold": [round(e[0], 4) for e in errors], "rmse": statistics.mean(e[0] for e in errors),
-                        "mae": statistics.mean(e[1] for e in errors), "cold": sum(e[2] for e in errors)}
+        found[label] = {
+            "low": interval.low,
+            "high": interval.high,
+            "rmse_per_fold": [round(e[0], 4) for e in errors],
+            "rmse": statistics.mean(e[0] for e in errors),
+            "mae": statistics.mean(e[1] for e in errors),
+            "cold": sum(e[2] for e in errors),
+        }
     return found
 
 
@@ -135,7 +188,9 @@ def show(name: str, found: dict[str, Any]) -> None:
             show(f"{name}: {part}{f' ({about})' if about else ''}", table)
         return
     table = Table(title=name, title_justify="left", min_width=60, show_header=False)
-    rows = found.get("rows") or (found if all(isinstance(v, dict) for v in found.values()) else None)
+    rows = found.get("rows") or (
+        found if all(isinstance(v, dict) for v in found.values()) else None
+    )
     if rows is None:
         for figure, value in found.items():
             table.add_row(figure, plain(value))
@@ -157,37 +212,74 @@ def draw(found: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     shapes = [name for name in found if name != "machine"]
-    steps = list(dict.fromkeys(what for name in shapes for what in found[name]["rows"] if "step" in what))
+    steps = list(
+        dict.fromkeys(what for name in shapes for what in found[name]["rows"] if "step" in what)
+    )
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     width = 0.8 / len(steps)
     for j, what in enumerate(steps):
-        bars = [found[name]["rows"].get(what, {}).get("million_ratings_per_s") or 0.0 for name in shapes]
+        bars = [
+            found[name]["rows"].get(what, {}).get("million_ratings_per_s") or 0.0 for name in shapes
+        ]
         place = np.arange(len(shapes)) + (j - (len(steps) - 1) / 2) * width
         drawn = axes.bar(place, bars, width, label=what.replace("whole step", "Recollect"))
         axes.bar_label(drawn, labels=[f"{b:.2g}" if b else "" for b in bars], fontsize=8)
-    axes.set_xticks(range(len(shapes)), [f"{n}\n{found[n]['about']['ratings'] / 1e6:.1f} million ratings" for n in shapes])
+    axes.set_xticks(
+        range(len(shapes)),
+        [f"{n}\n{found[n]['about']['ratings'] / 1e6:.1f} million ratings" for n in shapes],
+    )
     axes.set_ylabel("million ratings a second")
-    axes.set_title(f"One full-batch step of I-AutoRec, k = {HIDDEN}, {torch.get_num_threads()} threads")
+    axes.set_title(
+        f"One full-batch step of I-AutoRec, k = {HIDDEN}, {torch.get_num_threads()} threads"
+    )
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
 
 
-def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, predict, fit, epochs, big, folds, deeprec, "
-                                                                 "factors; the first four if nothing is named.")] = None,
-         peer: Annotated[str | None, typer.Option(help="For deeprec: a command that fits another implementation and prints a "
-                                                       "JSON line with rmse and notes.seconds_per_epoch.")] = None,
-         share: Annotated[float, typer.Option(help="Share of the users of the Netflix shape; 1 is all.")] = 0.05) -> None:
+def main(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="read, kernels, predict, fit, epochs, big, folds, deeprec, "
+            "factors; the first four if nothing is named."
+        ),
+    ] = None,
+    peer: Annotated[
+        str | None,
+        typer.Option(
+            help="For deeprec: a command that fits another implementation and prints a "
+            "JSON line with rmse and notes.seconds_per_epoch."
+        ),
+    ] = None,
+    share: Annotated[
+        float, typer.Option(help="Share of the users of the Netflix shape; 1 is all.")
+    ] = 0.05,
+) -> None:
     """Measure what must be fast."""
     allocator.share()  # as the command line does; also for the processes started here
-    measures = {"read": read, "kernels": lambda: products(share), "predict": predict, "fit": fit, "epochs": lambda: epochs(share),
-                "big": big, "folds": folds, "deeprec": lambda: deeprec(peer), "factors": factors}
+    measures = {
+        "read": read,
+        "kernels": lambda: products(share),
+        "predict": predict,
+        "fit": fit,
+        "epochs": lambda: epochs(share),
+        "big": big,
+        "folds": folds,
+        "deeprec": lambda: deeprec(peer),
+        "factors": factors,
+    }
     asked = what or ["read", "kernels", "predict", "fit"]
     unknown = [name for name in asked if name not in measures]
     if unknown:
-        raise typer.BadParameter(f"There is no benchmark {', '.join(unknown)}; there are {', '.join(measures)}.")
-    results: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "torch": torch.__version__,
-                               "threads": torch.get_num_threads()}
+        raise typer.BadParameter(
+            f"There is no benchmark {', '.join(unknown)}; there are {', '.join(measures)}."
+        )
+    results: dict[str, Any] = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
     path = Path("runs/bench.json")
     path.parent.mkdir(exist_ok=True)
     for name in asked:
@@ -196,7 +288,9 @@ def main(what: Annotated[list[str] | None, typer.Argument(help="read, kernels, p
         path.write_text(json.dumps(results, indent=1))
     if "kernels" in results:
         draw(results["kernels"], path.with_suffix(".png"))
-    print(f"Written to {path}{' and ' + str(path.with_suffix('.png')) if 'kernels' in results else ''}.")
+    print(
+        f"Written to {path}{' and ' + str(path.with_suffix('.png')) if 'kernels' in results else ''}."
+    )
 
 
 if __name__ == "__main__":

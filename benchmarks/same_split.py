@@ -22,7 +22,9 @@ AUTOREC = {"reg": 200.0, "reg_input": 800.0}
 def main() -> None:
     from recollect.run import peak_memory_mb
 
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     asked.add_argument("seed", type=int, nargs="?", default=20260)
     asked.add_argument("--model", default="autorec")
     asked.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
@@ -39,11 +41,25 @@ def main() -> None:
     seconds = time.perf_counter() - start
     start = time.perf_counter()
     scores = rc.held_out(model, test)
-    print(json.dumps({"peer": "recollect", "model": given.model, "settings": settings, "seed": given.seed,
-                      "rmse": round(scores["rmse"], 5), "mae": round(scores["mae"], 5), "fit_s": round(seconds, 1),
-                      "predict_s": round(time.perf_counter() - start, 2), "peak_rss_mb": round(peak_memory_mb(), 1),
-                      "n_train": len(train), "n_test": len(test), "n_cold": scores.about["n_cold"],
-                      "epochs": len(model.history_)}))
+    print(
+        json.dumps(
+            {
+                "peer": "recollect",
+                "model": given.model,
+                "settings": settings,
+                "seed": given.seed,
+                "rmse": round(scores["rmse"], 5),
+                "mae": round(scores["mae"], 5),
+                "fit_s": round(seconds, 1),
+                "predict_s": round(time.perf_counter() - start, 2),
+                "peak_rss_mb": round(peak_memory_mb(), 1),
+                "n_train": len(train),
+                "n_test": len(test),
+                "n_cold": scores.about["n_cold"],
+                "epochs": len(model.history_),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

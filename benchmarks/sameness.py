@@ -40,13 +40,19 @@ def cases(only: list[str]) -> Iterator[tuple[str, Callable[[], Any], bool]]:
     for name, changes in VARIANTS:
         number = seen[name] = seen.get(name, -1) + 1
         if not only or name in only:
-            yield f"{name}/{number}", lambda name=name, changes=changes: made((name, changes)), number == 0
+            yield (
+                f"{name}/{number}",
+                lambda name=name, changes=changes: made((name, changes)),
+                number == 0,
+            )
 
 
 def quick(model: Any) -> Any:
     """The same model with a few epochs only."""
     names = {field.name for field in dataclasses.fields(model)}
-    return dataclasses.replace(model, **{key: value for key, value in FEW_EPOCHS.items() if key in names})
+    return dataclasses.replace(
+        model, **{key: value for key, value in FEW_EPOCHS.items() if key in names}
+    )
 
 
 def results(model: Any, parts: Any) -> dict[str, np.ndarray]:
@@ -72,11 +78,20 @@ def results(model: Any, parts: Any) -> dict[str, np.ndarray]:
     out["list scores"] = lists[lists.columns[-1]].to_numpy()
     protocol = rc.held_out if model.output == "ratings" else rc.full_ranking
     scores = protocol(model, test)
-    names = ("rmse", "mae", "rmse_macro", "mae_macro") if model.output == "ratings" else ("ndcg@10", "recall@10", "hit@10")
+    names = (
+        ("rmse", "mae", "rmse_macro", "mae_macro")
+        if model.output == "ratings"
+        else ("ndcg@10", "recall@10", "hit@10")
+    )
     out["metrics"] = np.array([scores[name] for name in names if name in scores.values])
     for name in (model.history_.train_name, model.history_.valid_name, "objective"):
         out[f"curve {name.partition('_')[0]}"] = np.array(model.history_.column(name))
-    out["network"] = np.concatenate([np.zeros(1), *(t.detach().double().flatten().numpy() for t in model.net_.state_dict().values())])
+    out["network"] = np.concatenate(
+        [
+            np.zeros(1),
+            *(t.detach().double().flatten().numpy() for t in model.net_.state_dict().values()),
+        ]
+    )
     return {key: np.asarray(value) for key, value in out.items()}
 
 
@@ -97,7 +112,10 @@ def movielens_parts() -> tuple[Any, Any] | None:
     ids = ratings.items.ids.to_list()
     titles = dict(zip(ids, ratings.titles(ids), strict=True))
     ratings = rc.with_texts(ratings, {key: title or "nothing" for key, title in titles.items()})
-    return tuple(rc.random_split(part, test=0.2, valid=0.05, seed=0) for part in (ratings, ratings.events(from_=4)))
+    return tuple(
+        rc.random_split(part, test=0.2, valid=0.05, seed=0)
+        for part in (ratings, ratings.events(from_=4))
+    )
 
 
 def main() -> int:
@@ -109,7 +127,10 @@ def main() -> int:
     parser.add_argument("--planted-only", action="store_true")
     given = parser.parse_args()
     before = dict(np.load(given.file, allow_pickle=False)) if given.compare else {}
-    homes = {"planted": planted_parts(), "ml-100k": None if given.planted_only else movielens_parts()}
+    homes = {
+        "planted": planted_parts(),
+        "ml-100k": None if given.planted_only else movielens_parts(),
+    }
     after: dict[str, np.ndarray] = {}
     wrong: list[str] = []
     for label, make, first in cases(given.only):
@@ -118,11 +139,17 @@ def main() -> int:
                 continue
             model = make() if home == "planted" else quick(make())
             begun = time.monotonic()
-            found = results(model, splits["events" in model.needs])
-            differing = [key for key, value in found.items() if given.compare and not same(before.get(f"{label}/{home}/{key}"), value)]
+            found = results(model, splits["events" in model.capabilities.needs])
+            differing = [
+                key
+                for key, value in found.items()
+                if given.compare and not same(before.get(f"{label}/{home}/{key}"), value)
+            ]
             wrong += [f"{label}/{home}/{key}" for key in differing]
-            print(f"{label} {home}: {time.monotonic() - begun:.1f} s {'DIFFERS: ' + ', '.join(differing) if differing else ''}",
-                  flush=True)
+            print(
+                f"{label} {home}: {time.monotonic() - begun:.1f} s {'DIFFERS: ' + ', '.join(differing) if differing else ''}",
+                flush=True,
+            )
             after |= {f"{label}/{home}/{key}": value for key, value in found.items()}
     if not given.compare:
         np.savez_compressed(given.file, **after)
@@ -134,7 +161,12 @@ def main() -> int:
 
 def same(before: np.ndarray | None, after: np.ndarray) -> bool:
     """Equal in shape, type and every bit."""
-    return before is not None and before.shape == after.shape and before.dtype == after.dtype and before.tobytes() == after.tobytes()
+    return (
+        before is not None
+        and before.shape == after.shape
+        and before.dtype == after.dtype
+        and before.tobytes() == after.tobytes()
+    )
 
 
 if __name__ == "__main__":

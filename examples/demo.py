@@ -17,11 +17,21 @@ from recollect.errors import FetchError
 from recollect.run import peak_memory_mb
 from recollect.system import processes
 
-REAL: dict[str, Any] = {"side": "item", "hidden": 500, "reg": 200.0}                     # for MovieLens 100K
-MADE_UP: dict[str, Any] = {"side": "item", "hidden": 100, "reg": 30.0, "center": True}   # for the planted ratings
+REAL: dict[str, Any] = {"side": "item", "hidden": 500, "reg": 200.0}  # for MovieLens 100K
+MADE_UP: dict[str, Any] = {
+    "side": "item",
+    "hidden": 100,
+    "reg": 30.0,
+    "center": True,
+}  # for the planted ratings
 KEPT = "runs/demo"
-LIKES = {"Star Wars (1977)": 5.0, "Empire Strikes Back, The (1980)": 5.0, "Raiders of the Lost Ark (1981)": 4.0,
-         "Alien (1979)": 5.0, "English Patient, The (1996)": 2.0}
+LIKES = {
+    "Star Wars (1977)": 5.0,
+    "Empire Strikes Back, The (1980)": 5.0,
+    "Raiders of the Lost Ark (1981)": 4.0,
+    "Alien (1979)": 5.0,
+    "English Patient, The (1996)": 2.0,
+}
 
 
 def load() -> tuple[rc.Ratings, str, dict[str, Any]]:
@@ -29,10 +39,16 @@ def load() -> tuple[rc.Ratings, str, dict[str, Any]]:
     try:
         return rc.load("movielens/100k"), "MovieLens 100K", REAL
     except FetchError as problem:
-        print(f"MovieLens 100K is not here and cannot be downloaded: {str(problem)[:100]}…\n"
-              "Going on with made-up ratings: the figures below are of a SYNTHETIC data set.\n")
+        print(
+            f"MovieLens 100K is not here and cannot be downloaded: {str(problem)[:100]}…\n"
+            "Going on with made-up ratings: the figures below are of a SYNTHETIC data set.\n"
+        )
         made = planted(943, 1682, 100_000, noise=0.4, step=1)
-        return made.ratings, f"made-up ratings (SYNTHETIC; no model gets below {made.floor:.3f})", MADE_UP
+        return (
+            made.ratings,
+            f"made-up ratings (SYNTHETIC; no model gets below {made.floor:.3f})",
+            MADE_UP,
+        )
 
 
 def fit(job: tuple[str, dict[str, Any], rc.Split]) -> dict[str, Any]:
@@ -43,8 +59,13 @@ def fit(job: tuple[str, dict[str, Any], rc.Split]) -> dict[str, Any]:
     scores = rc.held_out(model, split.test, split=split)
     if name == "autorec":
         rc.save(model, KEPT)
-    return {"model": name, "seconds": model.seconds_, "memory": memory, "n_cold": scores.about["n_cold"],
-            **{row["metric"]: row for row in scores.table("rmse", "mae").to_dicts()}}
+    return {
+        "model": name,
+        "seconds": model.seconds_,
+        "memory": memory,
+        "n_cold": scores.about["n_cold"],
+        **{row["metric"]: row for row in scores.table("rmse", "mae").to_dicts()},
+    }
 
 
 def comparison(results: list[dict[str, Any]], title: str) -> Table:
@@ -53,8 +74,14 @@ def comparison(results: list[dict[str, Any]], title: str) -> Table:
     for column in ("model", "RMSE", "95% interval", "MAE", "time to fit", "peak memory"):
         table.add_column(column, justify="left" if column == "model" else "right")
     for r in results:
-        table.add_row(r["model"], f"{r['rmse']['value']:.4f}", f"{r['rmse']['low']:.4f} – {r['rmse']['high']:.4f}",
-                      f"{r['mae']['value']:.4f}", f"{r['seconds']:.1f} s", f"{r['memory']:,.0f} MB")
+        table.add_row(
+            r["model"],
+            f"{r['rmse']['value']:.4f}",
+            f"{r['rmse']['low']:.4f} – {r['rmse']['high']:.4f}",
+            f"{r['mae']['value']:.4f}",
+            f"{r['seconds']:.1f} s",
+            f"{r['memory']:,.0f} MB",
+        )
     return table
 
 
@@ -86,22 +113,44 @@ def main() -> None:
     ratings, name, settings = load()
     models = {"bias": {}, "autorec": settings}
     split = rc.random_split(ratings, test=0.1, valid=0.05, seed=0)
-    print(f"{name}: {len(ratings):,} ratings of {ratings.n_items:,} items by {ratings.n_users:,} users.")
+    print(
+        f"{name}: {len(ratings):,} ratings of {ratings.n_items:,} items by {ratings.n_users:,} users."
+    )
     with Console(stderr=True).status(f"Fitting {' and '.join(models)}, half a minute or so …"):
-        results = list(processes.each(fit, [(*model, split) for model in models.items()], processes=1))
-    screen.print(comparison(results, f"{name}, {len(split.test):,} test ratings of a random 10%, all scored"))
-    print(f"Intervals: bootstrap over users. Cold test ratings: {results[-1]['n_cold']}. Memory: of a fresh process, "
-          "PyTorch included.\n")
+        results = list(
+            processes.run_each(fit, [(*model, split) for model in models.items()], processes=1)
+        )
+    screen.print(
+        comparison(results, f"{name}, {len(split.test):,} test ratings of a random 10%, all scored")
+    )
+    print(
+        f"Intervals: bootstrap over users. Cold test ratings: {results[-1]['n_cold']}. Memory: of a fresh process, "
+        "PyTorch included.\n"
+    )
 
     model = rc.load_model(KEPT)
     user, new = ratings.users.ids[41], someone_new(ratings)
     liked = next(iter(new))
-    rated = ", ".join(f"{title} {new[i]:g}" for i, title in zip(new, ratings.titles(new), strict=True))
+    rated = ", ".join(
+        f"{title} {new[i]:g}" for i, title in zip(new, ratings.titles(new), strict=True)
+    )
     screen.print(listing(rc.top_n(model, user_ids=[user], n=10), "prediction", f"For user {user}"))
-    screen.print(listing(rc.top_n(model, ratings=new, n=10), "prediction", f"For someone new, who rated {rated}"))
-    screen.print(listing(rc.similar(model, item_ids=[liked], n=10), "similarity", f"Like {ratings.titles([liked])[0]}"))
-    print(f'The model is in {KEPT}. Load it with\n\n    import recollect as rc\n    model = rc.load_model("{KEPT}")\n\n'
-          f"or ask it on the command line: .venv/bin/recollect recommend {KEPT} --user {user}")
+    screen.print(
+        listing(
+            rc.top_n(model, ratings=new, n=10), "prediction", f"For someone new, who rated {rated}"
+        )
+    )
+    screen.print(
+        listing(
+            rc.similar(model, item_ids=[liked], n=10),
+            "similarity",
+            f"Like {ratings.titles([liked])[0]}",
+        )
+    )
+    print(
+        f'The model is in {KEPT}. Load it with\n\n    import recollect as rc\n    model = rc.load_model("{KEPT}")\n\n'
+        f"or ask it on the command line: .venv/bin/recollect recommend {KEPT} --user {user}"
+    )
 
 
 if __name__ == "__main__":

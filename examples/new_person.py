@@ -8,7 +8,7 @@ import recollect as rc
 
 ratings = rc.load("planted/tiny")
 train, valid, test = rc.random_split(ratings, test=0.1, valid=0.1, seed=0)
-likes = {"17": 5.0, "4": 4.0, "23": 1.0}      # item_id → rating
+likes = {"17": 5.0, "4": 4.0, "23": 1.0}  # item_id → rating
 
 for side in ("user", "item"):
     model = rc.make("autorec", side=side, hidden=20, reg=5.0, epochs=50).fit(train, valid)

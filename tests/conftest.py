@@ -28,16 +28,27 @@ def checkerboard() -> Ratings:
     user, item = np.divmod(np.arange(40 * 40, dtype=np.int32), 40)
     value = np.where((user + item) % 2 == 0, 5, 1).astype(np.float32)
     keep = user != item
-    return Ratings(user[keep].astype(np.int32), item[keep].astype(np.int32), value[keep],
-                   Vocab([f"u{j}" for j in range(40)]), Vocab([f"i{j}" for j in range(40)]))
+    return Ratings(
+        user[keep].astype(np.int32),
+        item[keep].astype(np.int32),
+        value[keep],
+        Vocab([f"u{j}" for j in range(40)]),
+        Vocab([f"i{j}" for j in range(40)]),
+    )
 
 
 @pytest.fixture
 def few() -> Ratings:
     """Three users, four items, seven ratings; user "c" has one, item "z" none. A rating of 0 is among them."""
-    return Ratings(np.array([0, 0, 0, 1, 1, 1, 2], np.int32), np.array([0, 1, 2, 0, 1, 2, 1], np.int32),
-                   np.array([4, 0, 2, 5, 1, 3, 2], np.float32), Vocab(["a", "b", "c"]), Vocab(["w", "x", "y", "z"]),
-                   time=np.arange(7, dtype=np.int64), scale=(0.0, 5.0))
+    return Ratings(
+        np.array([0, 0, 0, 1, 1, 1, 2], np.int32),
+        np.array([0, 1, 2, 0, 1, 2, 1], np.int32),
+        np.array([4, 0, 2, 5, 1, 3, 2], np.float32),
+        Vocab(["a", "b", "c"]),
+        Vocab(["w", "x", "y", "z"]),
+        time=np.arange(7, dtype=np.int64),
+        scale=(0.0, 5.0),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -46,8 +57,16 @@ def plots() -> dict[str, str]:
 
     They are of the first items of `checkerboard`, whose tastes go by the same parity.
     """
-    space = ["The crew of a starship drifts through space.", "A starship finds a signal on a planet.",
-             "The captain and her crew fight robots in space.", "Robots leave the planet for space."]
-    love = ["A bride falls in love before the wedding.", "The wedding brings a lonely widow new love.",
-            "A bride and a baker dance at the wedding.", "The widow and the baker fall in love."]
+    space = [
+        "The crew of a starship drifts through space.",
+        "A starship finds a signal on a planet.",
+        "The captain and her crew fight robots in space.",
+        "Robots leave the planet for space.",
+    ]
+    love = [
+        "A bride falls in love before the wedding.",
+        "The wedding brings a lonely widow new love.",
+        "A bride and a baker dance at the wedding.",
+        "The widow and the baker fall in love.",
+    ]
     return {f"i{j}": (space, love)[j % 2][j // 2] for j in range(8)}

@@ -42,12 +42,18 @@ def no_model(**settings):
 def model(planted_small):
     """An AutoRec with a validation history, times, titles and genres."""
     whole = planted_small.ratings
-    table = pl.DataFrame({
-        "item_id": whole.items.ids, "title": [f"Filme “{i}” №" if int(i) % 2 else None for i in whole.items.ids],
-        "genres": [["Drama", "Sci-Fi"], []] * 40, "year": [1990, None] * 40,
-    })
+    table = pl.DataFrame(
+        {
+            "item_id": whole.items.ids,
+            "title": [f"Filme “{i}” №" if int(i) % 2 else None for i in whole.items.ids],
+            "genres": [["Drama", "Sci-Fi"], []] * 40,
+            "year": [1990, None] * 40,
+        }
+    )
     parts = rc.random_split(replace(whole, catalogue=table), test=0.1, valid=0.1, seed=0)
-    return make("autorec", hidden=(6, 3), reg=1.0, epochs=10).fit(parts.train, parts.valid, Run(seed=5, threads=1))
+    return make("autorec", hidden=(6, 3), reg=1.0, epochs=10).fit(
+        parts.train, parts.valid, Run(seed=5, threads=1)
+    )
 
 
 @pytest.fixture
@@ -62,7 +68,9 @@ def predictions(model) -> np.ndarray:
 def edit(folder, **changes) -> None:
     """Change model.json and make its checksum fit, as another program might."""
     about = {**checkpoint.describe(folder), **changes}
-    (folder / "model.json").write_text(json.dumps({**about, "checksum": checkpoint.checksum(about)}))
+    (folder / "model.json").write_text(
+        json.dumps({**about, "checksum": checkpoint.checksum(about)})
+    )
 
 
 # What comes back -----------------------------------------------------------------------------------------------------
@@ -75,7 +83,12 @@ def test_everything_comes_back(model, folder):
     for column in ("user", "item", "value", "time"):
         np.testing.assert_array_equal(getattr(back, column), getattr(given, column))
         assert getattr(back, column).dtype == getattr(given, column).dtype
-    assert (back.users, back.items, back.scale, back.name) == (given.users, given.items, given.scale, given.name)
+    assert (back.users, back.items, back.scale, back.name) == (
+        given.users,
+        given.items,
+        given.scale,
+        given.name,
+    )
     assert back.catalogue.equals(given.catalogue)
     assert back.catalogue.schema == given.catalogue.schema
     assert loaded.history_ == model.history_
@@ -86,7 +99,9 @@ def test_everything_comes_back(model, folder):
 def test_texts_come_back_and_read_new_documents(checkerboard, plots, tmp_path):
     with_texts = rc.with_texts(checkerboard, plots)
     n = with_texts.text.n_words
-    vectors = WordVectors(np.arange(2 * n, dtype=np.float32).reshape(n, 2), np.arange(n) % 2 == 0, "by hand")
+    vectors = WordVectors(
+        np.arange(2 * n, dtype=np.float32).reshape(n, 2), np.arange(n) % 2 == 0, "by hand"
+    )
     ratings = replace(with_texts, text=replace(with_texts.text, vectors=vectors))
     rc.save(make("bias").fit(ratings), tmp_path / "m")
     found = rc.load_model(tmp_path / "m").given_
@@ -136,14 +151,19 @@ def test_a_history_with_the_first_name_of_its_figure_is_read(few, tmp_path):
 
 
 def test_titles_of_one_type_only_keep_it(few, tmp_path):
-    table = pl.DataFrame({"item_id": ["w"], "title": [None], "genres": [[]]},
-                         schema={"item_id": pl.String, "title": pl.String, "genres": pl.List(pl.String)})
+    table = pl.DataFrame(
+        {"item_id": ["w"], "title": [None], "genres": [[]]},
+        schema={"item_id": pl.String, "title": pl.String, "genres": pl.List(pl.String)},
+    )
     loaded = rc.load_model(rc.save(make("bias").fit(replace(few, catalogue=table)), tmp_path / "m"))
     assert loaded.given_.catalogue.schema == table.schema
 
 
 def test_ids_with_odd_characters_come_back(few, tmp_path):
-    users, items = ["žluťoučký 馬", "a\nb\r\t\\", '"quoted" \'x\''], ["", " 1", "1.0", "\x00\u2028😀"]
+    users, items = (
+        ["žluťoučký 馬", "a\nb\r\t\\", "\"quoted\" 'x'"],
+        ["", " 1", "1.0", "\x00\u2028😀"],
+    )
     odd = replace(few, users=Vocab(users), items=Vocab(items))
     loaded = rc.load_model(rc.save(make("bias").fit(odd), tmp_path / "m"))
     assert loaded.given_.users.ids.to_list() == users
@@ -152,7 +172,9 @@ def test_ids_with_odd_characters_come_back(few, tmp_path):
 
 def test_a_folder_with_odd_characters_will_do(model, tmp_path):
     path = tmp_path / "my [first]* model é"
-    np.testing.assert_array_equal(predictions(rc.load_model(rc.save(model, path))), predictions(model))
+    np.testing.assert_array_equal(
+        predictions(rc.load_model(rc.save(model, path))), predictions(model)
+    )
 
 
 def test_loading_needs_no_data_and_no_other_file(folder, model, monkeypatch, tmp_path):
@@ -171,27 +193,39 @@ def test_loading_leaves_torchs_randomness_alone(folder):
 
 def test_a_large_vocabulary_is_quick(tmp_path):
     n = 300_000
-    ratings = Ratings(np.arange(n, dtype=np.int32), (np.arange(n) % 100).astype(np.int32), np.ones(n, np.float32),
-                      Vocab(pl.Series([f"user-{j}" for j in range(n)])), Vocab(range(100)))
+    ratings = Ratings(
+        np.arange(n, dtype=np.int32),
+        (np.arange(n) % 100).astype(np.int32),
+        np.ones(n, np.float32),
+        Vocab(pl.Series([f"user-{j}" for j in range(n)])),
+        Vocab(range(100)),
+    )
     model = make("bias").fit(ratings)
     started = time.process_time()
     assert len(rc.load_model(rc.save(model, tmp_path / "m")).given_) == n
-    assert time.process_time() - started < 10   # about one second on an idle machine
+    assert time.process_time() - started < 10  # about one second on an idle machine
 
 
 def test_no_file_is_a_pickle(folder):
     assert {p.name for p in folder.iterdir()} == {"model.json", *checkpoint.PARTS}
     for path in folder.iterdir():
         start = path.read_bytes()[:10]
-        assert not start.startswith((b"\x80", b"PK")), path   # pickle; the zip that torch.save writes
-        assert start.startswith((b"{", b"PAR1")) or start[8:9] == b"{"   # JSON, Parquet, safetensors
+        assert not start.startswith((b"\x80", b"PK")), (
+            path
+        )  # pickle; the zip that torch.save writes
+        assert start.startswith((b"{", b"PAR1")) or start[8:9] == b"{"  # JSON, Parquet, safetensors
 
 
 def test_describe_reads_model_json_alone(folder):
     for name in checkpoint.PARTS:
         (folder / name).unlink()
     about = checkpoint.describe(folder)
-    assert (about["model"], about["settings"]["hidden"], about["n_users"], about["seed"]) == ("autorec", [6, 3], 120, 5)
+    assert (about["model"], about["settings"]["hidden"], about["n_users"], about["seed"]) == (
+        "autorec",
+        [6, 3],
+        120,
+        5,
+    )
     assert about["history"]["epochs"]
 
 
@@ -210,7 +244,9 @@ def test_model_json_is_json_for_everyone(few, tmp_path):
 @pytest.mark.parametrize("name", ["model.json", *checkpoint.PARTS])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    with pytest.raises(CheckpointError, match=f"holds no model.json|lacks {name}; the folder was copied in part"):
+    with pytest.raises(
+        CheckpointError, match=f"holds no model.json|lacks {name}; the folder was copied in part"
+    ):
         rc.load_model(folder)
 
 
@@ -218,7 +254,7 @@ def test_a_missing_file_is_named(folder, name):
 @pytest.mark.parametrize("name", ["model.json", *checkpoint.PARTS])
 def test_a_file_cut_short_is_damaged(folder, name, keep):
     whole = (folder / name).read_bytes()
-    (folder / name).write_bytes(whole[:int(keep * len(whole))] if keep >= 0 else whole[:-1])
+    (folder / name).write_bytes(whole[: int(keep * len(whole))] if keep >= 0 else whole[:-1])
     with pytest.raises(CheckpointError, match=f"{name} is damaged"):
         rc.load_model(folder)
 
@@ -235,7 +271,10 @@ def test_a_flipped_bit_anywhere_is_damage(folder, name):
             rc.load_model(folder)
 
 
-@pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"format": "x"}', '{"format": 1}', "\x00", '{"format": 1, "model": '])
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "{}", '{"format": "x"}', '{"format": 1}', "\x00", '{"format": 1, "model": '],
+)
 def test_a_model_json_that_is_none_is_damaged(folder, text):
     (folder / "model.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"model.json is damaged"):
@@ -247,20 +286,29 @@ def test_a_model_json_that_is_none_is_damaged(folder, text):
 def test_there_is_no_model_where_there_is_none(tmp_path):
     (tmp_path / "f").write_text("x")
     (tmp_path / "empty").mkdir()
-    for name, message in (("nowhere", "does not exist"), ("empty", r"holds no model\.json"), ("f", "does not exist")):
+    for name, message in (
+        ("nowhere", "does not exist"),
+        ("empty", r"holds no model\.json"),
+        ("f", "does not exist"),
+    ):
         with pytest.raises(CheckpointError, match=message):
             rc.load_model(tmp_path / name)
 
 
 def test_a_newer_format_is_refused(folder):
     (folder / "model.json").write_text('{"format": 3, "all": "else may differ"}')
-    with pytest.raises(CheckpointError, match=r"newer Recollect \(format 3\).* reads up to format 2: upgrade"):
+    with pytest.raises(
+        CheckpointError, match=r"newer Recollect \(format 3\).* reads up to format 2: upgrade"
+    ):
         rc.load_model(folder)
 
 
 def test_an_unknown_setting_is_named(folder):
     edit(folder, settings={"hidden": 6, "depth": 3})
-    with pytest.raises(CheckpointError, match=r"does not fit what is installed here: There is no setting of autorec 'depth'"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"does not fit what is installed here: There is no setting of autorec 'depth'",
+    ):
         rc.load_model(folder)
 
 
@@ -274,9 +322,14 @@ def test_row_numbers_without_ids_are_an_error(folder):
     columns = numpy_file.load_file(folder / "given.safetensors")
     columns["user"][0] = 120
     numpy_file.save_file(columns, folder / "given.safetensors")
-    sums = {**checkpoint.describe(folder)["checksums"], "given.safetensors": checkpoint._digest(folder / "given.safetensors")}
+    sums = {
+        **checkpoint.describe(folder)["checksums"],
+        "given.safetensors": checkpoint._digest(folder / "given.safetensors"),
+    }
     edit(folder, checksums=sums)
-    with pytest.raises(CheckpointError, match="user row numbers run from 0 to 120, but there are 120"):
+    with pytest.raises(
+        CheckpointError, match="user row numbers run from 0 to 120, but there are 120"
+    ):
         rc.load_model(folder)
 
 
@@ -289,7 +342,9 @@ def test_a_model_from_outside_the_package_comes_back(few, tmp_path):
     assert loaded.reg_user == 1.0
 
 
-@pytest.mark.parametrize("name", [f"{__name__}:no_model", f"{__name__}:made", "collections:OrderedDict", "os:system"])
+@pytest.mark.parametrize(
+    "name", [f"{__name__}:no_model", f"{__name__}:made", "collections:OrderedDict", "os:system"]
+)
 def test_what_is_no_model_is_never_called(folder, name):
     edit(folder, model=name, settings={"command": "exit 1"})
     with pytest.raises(CheckpointError, match="is no model: it must be a class under"):
@@ -299,7 +354,9 @@ def test_what_is_no_model_is_never_called(folder, name):
 
 def test_a_model_that_is_not_installed_is_named(folder):
     edit(folder, model="their_package.module:Class")
-    with pytest.raises(CheckpointError, match=r"no model 'their_package\.module:Class': No module named"):
+    with pytest.raises(
+        CheckpointError, match=r"no model 'their_package\.module:Class': No module named"
+    ):
         rc.load_model(folder)
     edit(folder, model="autorek")
     with pytest.raises(CheckpointError, match="Did you mean 'autorec'"):
@@ -319,17 +376,21 @@ def test_a_checkpoint_in_the_folder_brings_no_code(folder, monkeypatch):
 
 
 def test_saving_over_an_earlier_model_replaces_all_of_it(folder, few):
-    (folder / "scores.json").write_text("{}")   # what `recollect train` measured of the earlier one
+    (folder / "scores.json").write_text("{}")  # what `recollect train` measured of the earlier one
     (folder / "snapshot").mkdir()
     rc.save(make("bias").fit(few), folder)
     assert type(rc.load_model(folder)) is Bias
-    assert {p.name for p in folder.iterdir()} == {"model.json", *checkpoint.PARTS} - {"catalogue.parquet"}
+    assert {p.name for p in folder.iterdir()} == {"model.json", *checkpoint.PARTS} - {
+        "catalogue.parquet"
+    }
     assert os.listdir(folder.parent) == ["m"]
 
 
 def test_a_damaged_model_can_be_saved_over(folder, model):
     (folder / "model.json").write_text("x")
-    np.testing.assert_array_equal(predictions(rc.load_model(rc.save(model, folder))), predictions(model))
+    np.testing.assert_array_equal(
+        predictions(rc.load_model(rc.save(model, folder))), predictions(model)
+    )
 
 
 @pytest.mark.parametrize("part", range(5))
@@ -342,13 +403,16 @@ def test_a_full_disk_leaves_the_earlier_model(folder, model, few, monkeypatch, p
                 raise OSError(errno.ENOSPC, "No space left on device")
             written.append(args)
             return real(*args, **more)
+
         return write
 
     monkeypatch.setattr("safetensors.torch.save_file", may_fail(checkpoint.torch_file.save_file))
     monkeypatch.setattr("safetensors.numpy.save_file", may_fail(checkpoint.numpy_file.save_file))
     monkeypatch.setattr("pathlib.Path.write_text", may_fail(type(folder).write_text))
     monkeypatch.setattr("pathlib.Path.write_bytes", may_fail(type(folder).write_bytes))
-    with pytest.raises(CheckpointError, match=r"No space left on device\. Nothing was changed there"):
+    with pytest.raises(
+        CheckpointError, match=r"No space left on device\. Nothing was changed there"
+    ):
         rc.save(model, folder)
     monkeypatch.undo()
     np.testing.assert_array_equal(predictions(rc.load_model(folder)), predictions(model))
@@ -377,7 +441,10 @@ def test_a_folder_that_cannot_be_written_is_an_error(model, tmp_path):
 
 def test_other_peoples_files_are_never_removed(model, folder, tmp_path):
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(CheckpointError, match=r"holds notes\.txt: no part of a saved model, and saving would remove it"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"holds notes\.txt: no part of a saved model, and saving would remove it",
+    ):
         rc.save(model, folder)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "1.jpg").write_bytes(b"")

@@ -10,8 +10,26 @@ from typer.testing import CliRunner, Result
 import recollect as rc
 from recollect.cli import app
 
-EVENTS = ["--model", "deeprec", "--set", "loss=multinomial", "--set", "hidden=8", "--set", "activation=tanh", "--set",
-          "optimizer=adam", "--set", "batch_size=20", "--set", "learning_rate=0.02", "--set", "epochs=6", "--threads", "1"]
+EVENTS = [
+    "--model",
+    "deeprec",
+    "--set",
+    "loss=multinomial",
+    "--set",
+    "hidden=8",
+    "--set",
+    "activation=tanh",
+    "--set",
+    "optimizer=adam",
+    "--set",
+    "batch_size=20",
+    "--set",
+    "learning_rate=0.02",
+    "--set",
+    "epochs=6",
+    "--threads",
+    "1",
+]
 
 
 def call(*args: object) -> Result:
@@ -35,7 +53,10 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cut = ["--events-from", 4, "--test", 0.2, "--valid", 0.1]
     assert call("split", folder / "ratings.csv", *cut, "--out", folder / "parts").exit_code == 0
     assert call("train", folder / "parts", "--out", folder / "run", *EVENTS).exit_code == 0
-    assert call("train", folder / "ratings.csv", "--out", folder / "bias", "--model", "bias").exit_code == 0
+    assert (
+        call("train", folder / "ratings.csv", "--out", folder / "bias", "--model", "bias").exit_code
+        == 0
+    )
     return folder
 
 
@@ -51,7 +72,12 @@ def test_high_ratings_and_lines_of_events_are_the_same_events(work: Path) -> Non
 
 
 def test_a_split_of_events_is_read_as_events(work: Path) -> None:
-    assert pl.read_parquet(work / "parts" / "train.parquet").columns == ["user_id", "item_id", "count", "timestamp"]
+    assert pl.read_parquet(work / "parts" / "train.parquet").columns == [
+        "user_id",
+        "item_id",
+        "count",
+        "timestamp",
+    ]
     model = rc.load_model(work / "run")
     assert model.given_.implicit
     assert len(model.given_) == len(pl.read_parquet(work / "parts" / "train.parquet"))
@@ -76,9 +102,18 @@ def test_a_model_of_events_is_scored_by_its_ranking(work: Path) -> None:
     found = answer("evaluate", work / "run", test)
     model = rc.load_model(work / "run")
     users, items, count = (pl.read_parquet(test)[name] for name in ("user_id", "item_id", "count"))
-    events = rc.Ratings(model.given_.users.rows(users), model.given_.items.rows(items), count.to_numpy(), model.given_.users,
-                        model.given_.items, scale=(0.0, 1.0), implicit=True)
-    assert found["metrics"]["ndcg@10"]["value"] == pytest.approx(rc.full_ranking(model, events)["ndcg@10"])
+    events = rc.Ratings(
+        model.given_.users.rows(users),
+        model.given_.items.rows(items),
+        count.to_numpy(),
+        model.given_.users,
+        model.given_.items,
+        scale=(0.0, 1.0),
+        implicit=True,
+    )
+    assert found["metrics"]["ndcg@10"]["value"] == pytest.approx(
+        rc.full_ranking(model, events)["ndcg@10"]
+    )
     assert "rmse" not in found["metrics"]
     assert "every test event is relevant" in call("evaluate", work / "run", test).stdout
 
@@ -90,7 +125,10 @@ def test_a_file_of_ratings_is_not_taken_for_events(work: Path, tmp_path: Path) -
     assert refused.exit_code == 1
     assert "--events-from 4" in refused.stderr
     found = answer("evaluate", work / "run", tmp_path / "rated.csv", "--events-from", 4)
-    assert found["metrics"] == answer("evaluate", work / "run", work / "parts" / "test.parquet")["metrics"]
+    assert (
+        found["metrics"]
+        == answer("evaluate", work / "run", work / "parts" / "test.parquet")["metrics"]
+    )
 
 
 def test_someone_new_is_recommended_to_from_their_events(work: Path) -> None:
@@ -100,23 +138,33 @@ def test_someone_new_is_recommended_to_from_their_events(work: Path) -> None:
         found = answer("recommend", work / "run", *asked, "-n", 4)
         assert [row["item_id"] for row in found["recommendations"]] == expected
     known = answer("recommend", work / "run", "--user", 5, "--event", 3, "-n", 4)["recommendations"]
-    assert [row["item_id"] for row in known] == rc.top_n(model, user_ids=["5"], events=["3"], n=4)["item_id"].to_list()
+    assert [row["item_id"] for row in known] == rc.top_n(model, user_ids=["5"], events=["3"], n=4)[
+        "item_id"
+    ].to_list()
 
 
-@pytest.mark.parametrize(("args", "message"), [
-    (["train", "ratings.csv", "--out", "x", *EVENTS], "--events-from 4"),
-    (["train", "events.csv", "--implicit", "--out", "x"], "are events; use popularity"),
-    (["train", "events.csv", "--implicit", "--events-from", "4", "--out", "x"], "state one of the two"),
-    (["train", "events.csv", "--implicit", "--scale", "1,5", "--out", "x"], "events have none"),
-    (["train", "parts", "--events-from", "4", "--out", "x"], "cut already"),
-    (["train", "planted/tiny", "--implicit", "--out", "x"], "leave out the options --implicit"),
-    (["recommend", "run", "--all-users", "--event", "3", "--out", "x.csv"], "Say for whom"),
-    (["recommend", "run", "--event", "3", "--ratings", "ratings.csv"], "one of the two"),
-    (["recommend", "bias", "--event", "3"], "learned from ratings"),
-    (["evaluate", "bias", "parts/test.parquet", "--implicit"], "scored on ratings"),
-    (["data", "store", "ratings.csv", "stored", "--events-from", "4"], "cannot be stored"),
-])
-def test_mistakes_are_told(work: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], message: str) -> None:
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["train", "ratings.csv", "--out", "x", *EVENTS], "--events-from 4"),
+        (["train", "events.csv", "--implicit", "--out", "x"], "are events; use popularity"),
+        (
+            ["train", "events.csv", "--implicit", "--events-from", "4", "--out", "x"],
+            "state one of the two",
+        ),
+        (["train", "events.csv", "--implicit", "--scale", "1,5", "--out", "x"], "events have none"),
+        (["train", "parts", "--events-from", "4", "--out", "x"], "cut already"),
+        (["train", "planted/tiny", "--implicit", "--out", "x"], "leave out the options --implicit"),
+        (["recommend", "run", "--all-users", "--event", "3", "--out", "x.csv"], "Say for whom"),
+        (["recommend", "run", "--event", "3", "--ratings", "ratings.csv"], "one of the two"),
+        (["recommend", "bias", "--event", "3"], "learned from ratings"),
+        (["evaluate", "bias", "parts/test.parquet", "--implicit"], "scored on ratings"),
+        (["data", "store", "ratings.csv", "stored", "--events-from", "4"], "cannot be stored"),
+    ],
+)
+def test_mistakes_are_told(
+    work: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], message: str
+) -> None:
     monkeypatch.chdir(work)
     result = call(*args)
     assert result.exit_code == 1

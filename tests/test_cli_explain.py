@@ -8,7 +8,15 @@ import recollect as rc
 from recollect.data.sources.planted import planted, planted_texts
 from test_cli import answer, call
 
-QUICK = {"factors": 2, "epochs": 2, "embedding": 4, "filters": 3, "hidden": 4, "windows": (1, 2), "clip": False}
+QUICK = {
+    "factors": 2,
+    "epochs": 2,
+    "embedding": 4,
+    "filters": 3,
+    "hidden": 4,
+    "windows": (1, 2),
+    "clip": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +24,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved ConvMF that has read 40 texts."""
     made = planted(60, 40, 1200, noise=0.2, seed=1)
     ratings = rc.with_texts(made.ratings, planted_texts(made.truth, made.ratings.items))
-    return rc.save(rc.make("convmf", **QUICK).fit(ratings), tmp_path_factory.mktemp("explain") / "run")
+    return rc.save(
+        rc.make("convmf", **QUICK).fit(ratings), tmp_path_factory.mktemp("explain") / "run"
+    )
 
 
 def test_explain_shows_the_filters_that_answer_most(run):
@@ -41,13 +51,30 @@ def test_explain_says_what_filters_answer_to_a_phrase(run):
 
 
 def test_explain_exchanges_a_word(run):
-    found = answer("explain", run, "--phrase", "muchaa littlebb", "--word", "muchaa", "--others", "muchab,sob", "--filter", 4)
-    assert [(row["filter"], row["word"]) for row in found["answers"]] == [(4, "muchaa"), (4, "muchab"), (4, "sob")]
+    found = answer(
+        "explain",
+        run,
+        "--phrase",
+        "muchaa littlebb",
+        "--word",
+        "muchaa",
+        "--others",
+        "muchab,sob",
+        "--filter",
+        4,
+    )
+    assert [(row["filter"], row["word"]) for row in found["answers"]] == [
+        (4, "muchaa"),
+        (4, "muchab"),
+        (4, "sob"),
+    ]
 
 
 def test_explain_says_what_spoke_for_a_prediction(run):
     found = answer("explain", run, "--user", 3, "--item", 5, "--width", 1, "-n", 4)
-    assert found["prediction"] == pytest.approx(rc.predict(rc.load_model(run), [(3, 5)])["prediction"][0], abs=1e-5)
+    assert found["prediction"] == pytest.approx(
+        rc.predict(rc.load_model(run), [(3, 5)])["prediction"][0], abs=1e-5
+    )
     assert found["prediction"] == pytest.approx(found["base"] + found["text"] + found["ratings"])
     assert len(found["phrases"]) == 4
     assert "Item 5 (5), for user 3" in call("explain", run, "--user", 3, "--item", 5).stdout
@@ -59,7 +86,10 @@ def test_explain_reads_a_new_text(run, tmp_path):
     assert [row["word"] for row in found["words"]] == ["muchaa", "littlebb", "muchab"]
     assert (found["item_id"], found["ratings"]) == (None, 0)
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\x00")
-    assert "no text in UTF-8" in call("explain", run, "--user", 3, "--new-text", tmp_path / "bad.txt").stderr
+    assert (
+        "no text in UTF-8"
+        in call("explain", run, "--user", 3, "--new-text", tmp_path / "bad.txt").stderr
+    )
 
 
 def test_explain_draws(run, tmp_path):
@@ -67,22 +97,45 @@ def test_explain_draws(run, tmp_path):
     asked = (["--filters", 2], ["--phrase", "muchaa littlebb"], ["--user", 3, "--item", 5])
     for number, options in enumerate(asked):
         drawn = tmp_path / f"{number}.png"
-        assert f"Drawn in {drawn}." in call("explain", run, *options, "--figure", drawn).stdout.replace("\n", "")
+        assert f"Drawn in {drawn}." in call(
+            "explain", run, *options, "--figure", drawn
+        ).stdout.replace("\n", "")
         assert drawn.read_bytes().startswith(b"\x89PNG")
     assert ".png, .svg, .pdf" in call("explain", run, "--figure", tmp_path / "drawn.jpg").stderr
 
 
-@pytest.mark.parametrize(("options", "says"), [
-    (["--user", "3"], "--user ID with --item ID or with --new-text FILE"),
-    (["--item", "5"], "--user ID with --item ID or with --new-text FILE"),
-    (["--user", "3", "--item", "5", "--new-text", "x"], "--user ID with --item ID or with --new-text FILE"),
-    (["--user", "3", "--item", "5", "--filter", "1"], "the same for all users"),
-    (["--word", "so"], "all three stated"),
-    (["--phrase", "soa", "--word", "soa"], "all three stated"),
-    (["--filters", "2", "--filter", "1"], "goes without --filter"),
-    (["--phrase", "soa", "-n", "2"], "leave out -n"),
-    (["--phrase", "soa", "--word", "soa", "--others", "sob", "--filter", "1", "--filter", "2"], "found --filter 1, 2"),
-    (["--phrase", "muchaa zzz"], "does not know the word 'zzz'")])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--user", "3"], "--user ID with --item ID or with --new-text FILE"),
+        (["--item", "5"], "--user ID with --item ID or with --new-text FILE"),
+        (
+            ["--user", "3", "--item", "5", "--new-text", "x"],
+            "--user ID with --item ID or with --new-text FILE",
+        ),
+        (["--user", "3", "--item", "5", "--filter", "1"], "the same for all users"),
+        (["--word", "so"], "all three stated"),
+        (["--phrase", "soa", "--word", "soa"], "all three stated"),
+        (["--filters", "2", "--filter", "1"], "goes without --filter"),
+        (["--phrase", "soa", "-n", "2"], "leave out -n"),
+        (
+            [
+                "--phrase",
+                "soa",
+                "--word",
+                "soa",
+                "--others",
+                "sob",
+                "--filter",
+                "1",
+                "--filter",
+                "2",
+            ],
+            "found --filter 1, 2",
+        ),
+        (["--phrase", "muchaa zzz"], "does not know the word 'zzz'"),
+    ],
+)
 def test_what_cannot_be_explained_is_said(run, options, says):
     result = call("explain", run, *options)
     assert result.exit_code == 1

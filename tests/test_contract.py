@@ -16,9 +16,10 @@ from recollect.errors import DataError, LeakError, NotFittedError, SettingError
 from recollect.registry import find, make, model_names, name_of, settings
 from recollect.run import Run
 
-EVERY = Tokenizer(stop_words=None, most=1.0)    # word, of documents too short to lose one
+EVERY = Tokenizer(stop_words=None, most=1.0)  # word, of documents too short to lose one
 WITHOUT_TASTE = {"bias", "popularity"}
 ROWS_OF_ITEMS = {"glocalk"}
+
 
 @pytest.fixture(params=VARIANTS, ids=label)
 def model(request):
@@ -46,12 +47,16 @@ def planted_small(planted_small):
 @pytest.fixture(scope="module")
 def checkerboard(checkerboard):
     dated = dataclasses.replace(checkerboard, time=np.arange(len(checkerboard)))
-    return rc.with_texts(dated, {f"i{j}": ("even number", "odd one")[j % 2] for j in range(40)}, reading=EVERY)
+    return rc.with_texts(
+        dated, {f"i{j}": ("even number", "odd one")[j % 2] for j in range(40)}, reading=EVERY
+    )
 
 
 @pytest.fixture
 def few(few):
-    return rc.with_texts(few, {"w": "west wind", "x": "the unknown", "y": "yes or no", "z": "the end"}, reading=EVERY)
+    return rc.with_texts(
+        few, {"w": "west wind", "x": "the unknown", "y": "yes or no", "z": "the end"}, reading=EVERY
+    )
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +67,15 @@ def of_ratings(planted_small):
 @pytest.fixture(scope="module")
 def of_events(planted_small):
     """The higher half of the ratings as events."""
-    return rc.random_split(planted_small.ratings.events(from_=planted_small.ratings.mean), test=0.2, valid=0.1, seed=0)
+    return rc.random_split(
+        planted_small.ratings.events(from_=planted_small.ratings.mean), test=0.2, valid=0.1, seed=0
+    )
 
 
 @pytest.fixture
 def parts(model, of_ratings, of_events):
     """Of what the model learns from."""
-    return of_events if "events" in model.needs else of_ratings
+    return of_events if "events" in model.capabilities.needs else of_ratings
 
 
 def rmse(model, test, **more) -> float:
@@ -93,14 +100,20 @@ def test_scores_are_finite_and_one_per_pair(score_model, of_events):
 
 
 def test_the_same_seed_gives_the_same_numbers(model, parts):
-    first = model.fit(parts.train, parts.valid, Run(seed=4, threads=1)).predict(parts.test.user, parts.test.item)
+    first = model.fit(parts.train, parts.valid, Run(seed=4, threads=1)).predict(
+        parts.test.user, parts.test.item
+    )
     again = dataclasses.replace(model).fit(parts.train, parts.valid, Run(seed=4, threads=1))
     np.testing.assert_array_equal(first, again.predict(parts.test.user, parts.test.item))
 
 
 def test_threads_change_nothing_but_rounding(model, parts):
     """Few epochs: over many, a deep network makes much of a little rounding."""
-    few, before, found = {"epochs": 5} if "epochs" in settings(model) else {}, torch.get_num_threads(), []
+    few, before, found = (
+        {"epochs": 5} if "epochs" in settings(model) else {},
+        torch.get_num_threads(),
+        [],
+    )
     try:
         for threads in (1, 2):
             fitted = dataclasses.replace(model, **few).fit(parts.train, run=Run(threads=threads))
@@ -114,8 +127,10 @@ def test_a_loaded_model_is_the_saved_one(model, parts, tmp_path):
     model.fit(parts.train, parts.valid)
     rc.save(model, tmp_path / "m")
     loaded = rc.load_model(tmp_path / "m")
-    np.testing.assert_array_equal(model.predict(parts.test.user, parts.test.item),
-                                  loaded.predict(parts.test.user, parts.test.item))
+    np.testing.assert_array_equal(
+        model.predict(parts.test.user, parts.test.item),
+        loaded.predict(parts.test.user, parts.test.item),
+    )
     assert settings(loaded) == settings(model)
     assert loaded.given_.fingerprint == model.given_.fingerprint
 
@@ -146,14 +161,19 @@ def test_the_order_of_pairs_does_not_matter_and_a_pair_may_be_asked_twice(model,
     user, item = np.array([3, 1, 3, 0, 1]), np.array([2, 5, 2, 7, 4])
     keep = parts.train.count("item")[item] > 0
     user, item = user[keep], item[keep]
-    forward, backward = model.predict(user, item), model.predict(user[::-1].copy(), item[::-1].copy())
+    forward, backward = (
+        model.predict(user, item),
+        model.predict(user[::-1].copy(), item[::-1].copy()),
+    )
     np.testing.assert_allclose(forward, backward[::-1], atol=1e-5)
 
 
 def test_test_ratings_cannot_reach_a_prediction(rating_model, of_ratings):
     """Other test values, same predictions: fit and predict never see them."""
     model, parts = rating_model, of_ratings
-    shuffled = dataclasses.replace(parts.test, value=np.random.default_rng(0).permutation(parts.test.value))
+    shuffled = dataclasses.replace(
+        parts.test, value=np.random.default_rng(0).permutation(parts.test.value)
+    )
     model.fit(parts.train, parts.valid)
     honest = rc.held_out(model, parts.test)
     assert rc.held_out(model, shuffled)["rmse"] > honest["rmse"] + 0.1
@@ -167,10 +187,18 @@ def test_test_events_cannot_reach_a_ranking(score_model, of_events):
     """Other test items, worse lists: fit and ranking never see them. An error of a score means nothing."""
     model, parts = score_model, of_events
     model.fit(parts.train, parts.valid)
-    known = np.isin(np.arange(parts.train.n_users * parts.train.n_items), parts.train.union(parts.valid).pair)
-    user, item = np.divmod(np.random.default_rng(0).permutation(np.flatnonzero(~known))[:len(parts.test)], parts.train.n_items)
+    known = np.isin(
+        np.arange(parts.train.n_users * parts.train.n_items), parts.train.union(parts.valid).pair
+    )
+    user, item = np.divmod(
+        np.random.default_rng(0).permutation(np.flatnonzero(~known))[: len(parts.test)],
+        parts.train.n_items,
+    )
     other = dataclasses.replace(parts.test, user=user.astype(np.int32), item=item.astype(np.int32))
-    assert rc.full_ranking(model, other)["ndcg@10"] < 0.8 * rc.full_ranking(model, parts.test)["ndcg@10"]
+    assert (
+        rc.full_ranking(model, other)["ndcg@10"]
+        < 0.8 * rc.full_ranking(model, parts.test)["ndcg@10"]
+    )
     with pytest.raises(LeakError, match="shares"):
         rc.full_ranking(model, parts.train)
     with pytest.raises(LeakError, match="given"):
@@ -191,12 +219,16 @@ def test_someone_new_is_folded_in_better_than_the_mean(rating_model, planted_sma
     spread = float(np.std(split.test.value))
     assert scores["rmse"] < 0.95 * spread
     given = split.train.union(split.given)
-    assert scores.about["n_cold"] == int(model.is_cold(split.test.user, split.test.item, given=given).sum())
+    assert scores.about["n_cold"] == int(
+        model.is_cold(split.test.user, split.test.item, given=given).sum()
+    )
 
 
 def test_someone_new_is_ranked_for_better_than_by_chance(score_model, planted_small):
     """Most of what is to be found is in the better half of what they do not have."""
-    split = rc.new_user_split(planted_small.ratings.events(from_=planted_small.ratings.mean), users=0.2, given=0.7, seed=1)
+    split = rc.new_user_split(
+        planted_small.ratings.events(from_=planted_small.ratings.mean), users=0.2, given=0.7, seed=1
+    )
     scores = score_model.fit(split.train).fold_in(split.given.by_user)
     good, never = np.zeros(scores.shape, bool), np.zeros(scores.shape, bool)
     good[split.test.user, split.test.item] = never[split.given.user, split.given.item] = True
@@ -215,16 +247,25 @@ def test_folding_in_a_fitted_user_resembles_their_predictions(model, parts):
 
 
 def test_one_user_only_is_an_error(model):
-    alone = Ratings(np.zeros(3, np.int32), np.arange(3, dtype=np.int32), np.ones(3, np.float32), Vocab(["a"]),
-                    Vocab(["x", "y", "z"]), time=np.arange(3), implicit="events" in model.needs)
+    alone = Ratings(
+        np.zeros(3, np.int32),
+        np.arange(3, dtype=np.int32),
+        np.ones(3, np.float32),
+        Vocab(["a"]),
+        Vocab(["x", "y", "z"]),
+        time=np.arange(3),
+        implicit="events" in model.capabilities.needs,
+    )
     alone = rc.with_texts(alone, {"x": "alone", "y": "again"}, reading=EVERY)
     with pytest.raises(DataError, match="at least 2 users, found 1"):
         model.fit(alone)
 
 
 def test_ratings_and_events_are_not_taken_for_each_other(model, of_ratings, of_events):
-    other = of_ratings if "events" in model.needs else of_events
-    with pytest.raises(DataError, match=r"are ratings; take the high ones|are events; use popularity"):
+    other = of_ratings if "events" in model.capabilities.needs else of_events
+    with pytest.raises(
+        DataError, match=r"are ratings; take the high ones|are events; use popularity"
+    ):
         model.fit(other.train)
 
 

@@ -47,7 +47,9 @@ def says(text: str, word: str) -> bool:
 def films() -> rc.Ratings:
     """Planted ratings with ids like those of MovieLens 1M: the README's users and films are among them."""
     made = planted(80, 60, 2400, noise=0.4, step=1.0).ratings
-    frame = made.frame().with_columns(item_id=pl.col("item_id").replace({"1": "1193", "2": "661", "3": "914"}))
+    frame = made.frame().with_columns(
+        item_id=pl.col("item_id").replace({"1": "1193", "2": "661", "3": "914"})
+    )
     return rc.from_frame(frame, scale=(1, 5), name="movielens/1m")
 
 
@@ -63,7 +65,9 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(path, films, tmp_path, mo
         raise AssertionError("an example must not need the network")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("os.sched_getaffinity", lambda who: {0}, raising=False)  # one thread: tests share the machine
+    monkeypatch.setattr(
+        "os.sched_getaffinity", lambda who: {0}, raising=False
+    )  # one thread: tests share the machine
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path / "none"))
     monkeypatch.setattr("recollect.data.download.download", no_network)
     monkeypatch.setattr(rc, "load", offline)
@@ -97,18 +101,30 @@ def test_the_defaults_in_the_docs_are_those_of_the_code(model):
         assert default.strip("`") == repr(defaults[setting]).replace("'", '"'), setting
 
 
-@pytest.mark.parametrize("metric", [*metrics.PER_RATING, *metrics.PER_USER, *metrics.RANKING, *metrics.WHOLE])
+@pytest.mark.parametrize(
+    "metric", [*metrics.PER_RATING, *metrics.PER_USER, *metrics.RANKING, *metrics.WHOLE]
+)
 def test_every_metric_is_described(metric):
     assert f"`{metric}`" in page("docs/evaluation.md")
 
 
-@pytest.mark.parametrize("protocol_", [f for f, kind in vars(protocols).items() if inspect.isfunction(kind)
-                                       and kind.__module__ == protocols.__name__ and not f.startswith("_")])
+@pytest.mark.parametrize(
+    "protocol_",
+    [
+        f
+        for f, kind in vars(protocols).items()
+        if inspect.isfunction(kind)
+        and kind.__module__ == protocols.__name__
+        and not f.startswith("_")
+    ],
+)
 def test_every_protocol_is_described(protocol_):
     assert says(page("docs/evaluation.md"), protocol_)
 
 
-@pytest.mark.parametrize("split_", [f for f in vars(splitting) if f.endswith(("_split", "_folds", "_sweep"))])
+@pytest.mark.parametrize(
+    "split_", [f for f in vars(splitting) if f.endswith(("_split", "_folds", "_sweep"))]
+)
 def test_every_split_is_described(split_):
     assert f"`{split_}`" in page("docs/evaluation.md")
 
@@ -127,7 +143,9 @@ def test_every_verb_is_described():
         under = getattr(group, "commands", None)
         if under is None:
             return [prefix.strip()]
-        return [verb for key, command in under.items() for verb in verbs(command, f"{prefix} {key}")]
+        return [
+            verb for key, command in under.items() for verb in verbs(command, f"{prefix} {key}")
+        ]
 
     found, text = verbs(typer.main.get_command(app)), page("docs/commands.md")
     assert "train" in found
@@ -164,7 +182,12 @@ def test_every_link_leads_somewhere(path):
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=lambda p: p.stem)
 def test_every_decision_is_linked(decision):
-    linked = {(p.parent / link.partition("#")[0]).resolve() for p in PAGES if p != decision for link in links(p)}
+    linked = {
+        (p.parent / link.partition("#")[0]).resolve()
+        for p in PAGES
+        if p != decision
+        for link in links(p)
+    }
     assert decision.resolve() in linked
 
 
@@ -172,15 +195,21 @@ def test_every_decision_is_linked(decision):
 def test_a_decision_has_its_number_and_its_three_parts(decision):
     text = decision.read_text()
     assert text.startswith(f"# {decision.name[:4]} ")
-    assert [part for part in ("**Context.**", "**Decision.**", "**Consequences.**") if part not in text] == []
+    assert [
+        part for part in ("**Context.**", "**Decision.**", "**Consequences.**") if part not in text
+    ] == []
 
 
 def files() -> list[Path]:
     """The files of the repository; from an archive without history, those of its folders."""
     try:
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
-        return [p for part in ("src", "docs", "tests", "examples") for p in (ROOT / part).rglob("*.*")]
+        return [
+            p for part in ("src", "docs", "tests", "examples") for p in (ROOT / part).rglob("*.*")
+        ]
     return [ROOT / file for file in listed.split("\0") if file]
 
 
@@ -188,6 +217,9 @@ def test_no_file_names_folders_of_one_machine():
     found = []
     for path in files():
         if path.is_file() and path != Path(__file__):
-            found += [f"{name(path)}: {line.strip()[:100]}" for line in path.read_text(errors="replace").splitlines()
-                      if ELSEWHERE.search(line)]
+            found += [
+                f"{name(path)}: {line.strip()[:100]}"
+                for line in path.read_text(errors="replace").splitlines()
+                if ELSEWHERE.search(line)
+            ]
     assert not found

@@ -24,21 +24,27 @@ def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     spec.loader.exec_module(module)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "REAL", {"hidden": 6, "reg": 2.0, "epochs": 4})
-    monkeypatch.setattr(module.jobs, "each", lambda function, inputs, processes: map(function, inputs))
+    monkeypatch.setattr(
+        module.jobs, "each", lambda function, inputs, processes: map(function, inputs)
+    )
     return module
 
 
-def test_demo_shows_both_models_and_keeps_one(demo: ModuleType, monkeypatch: pytest.MonkeyPatch,
-                                              capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_shows_both_models_and_keeps_one(
+    demo: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(demo.rc, "load", lambda name, load=rc.load: load("planted/tiny"))
     demo.main()
     shown = capsys.readouterr().out
-    assert all(word in shown for word in ("bias", "autorec", "For user", "For someone new", "Like Item"))
+    assert all(
+        word in shown for word in ("bias", "autorec", "For user", "For someone new", "Like Item")
+    )
     assert rc.load_model(demo.KEPT).given_.n_items == 40
 
 
-def test_demo_without_network_says_that_its_data_are_made_up(demo: ModuleType, monkeypatch: pytest.MonkeyPatch,
-                                                             capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_without_network_says_that_its_data_are_made_up(
+    demo: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def load(name: str) -> rc.Ratings:
         raise demo.FetchError("no network")
 

@@ -12,31 +12,37 @@ def process(_: int) -> int:
 
 
 def test_results_come_in_the_order_of_the_inputs() -> None:
-    assert list(processes.each(math.sqrt, [9.0, 4.0, 1.0])) == [3, 2, 1]
-    assert list(processes.each(math.sqrt, [9.0, 4.0, 1.0], processes=2)) == [3, 2, 1]
+    assert list(processes.run_each(math.sqrt, [9.0, 4.0, 1.0])) == [3, 2, 1]
+    assert list(processes.run_each(math.sqrt, [9.0, 4.0, 1.0], processes=2)) == [3, 2, 1]
 
 
 def test_each_input_gets_a_fresh_process() -> None:
-    found = list(processes.each(process, [1, 2], processes=1))
+    found = list(processes.run_each(process, [1, 2], processes=1))
     assert len({*found, os.getpid()}) == 3
 
 
 def test_inputs_are_taken_as_they_are_needed() -> None:
     taken = []
-    first = next(iter(processes.each(math.sqrt, (taken.append(x) or x for x in [4.0, 9.0, 16.0]), processes=1)))
+    first = next(
+        iter(
+            processes.run_each(
+                math.sqrt, (taken.append(x) or x for x in [4.0, 9.0, 16.0]), processes=1
+            )
+        )
+    )
     assert (first, taken) == (2, [4])
 
 
 def test_an_error_in_a_process_comes_out_as_itself() -> None:
     with pytest.raises(ValueError, match=r"math domain|nonnegative"):
-        list(processes.each(math.sqrt, [4.0, -1.0], processes=1))
+        list(processes.run_each(math.sqrt, [4.0, -1.0], processes=1))
 
 
 def test_a_process_that_dies_is_told() -> None:
     with pytest.raises(TrainingError, match="without a word"):
-        list(processes.each(os._exit, [3], processes=1))
+        list(processes.run_each(os._exit, [3], processes=1))
 
 
 def test_fewer_than_no_processes_are_refused() -> None:
     with pytest.raises(SettingError, match="or more"):
-        processes.each(math.sqrt, [], processes=-1)
+        processes.run_each(math.sqrt, [], processes=-1)

@@ -27,13 +27,23 @@ print(outside, inside, faults(), os.environ.get("GOMP_SPINCOUNT"))
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
 def test_blocks_are_used_again_inside_and_handed_back_outside():
     """Empty pages asked of the system while the same block of 6 MB is made twenty times."""
-    bare = {k: v for k, v in os.environ.items() if k not in ("MALLOC_MMAP_THRESHOLD_", "GOMP_SPINCOUNT")}
+    bare = {
+        k: v for k, v in os.environ.items() if k not in ("MALLOC_MMAP_THRESHOLD_", "GOMP_SPINCOUNT")
+    }
     bare["NUMPY_MADVISE_HUGEPAGE"] = "0"
     asked = SCRIPT.format(share="machine.share()")
-    told = subprocess.run([sys.executable, "-c", asked], env=bare, capture_output=True, text=True, check=True).stdout.split()
+    told = subprocess.run(
+        [sys.executable, "-c", asked], env=bare, capture_output=True, text=True, check=True
+    ).stdout.split()
     outside, inside, after = map(int, told[:3])
     assert inside < outside / 5
     assert after > 5 * inside
     assert told[3] == "1000"
-    quiet = subprocess.run([sys.executable, "-c", SCRIPT.format(share="")], env=bare, capture_output=True, text=True, check=True)
+    quiet = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(share="")],
+        env=bare,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert quiet.stdout.split()[3] == "None"

@@ -12,7 +12,7 @@ from recollect.models.autorec import AutoRec
 from recollect.run import Run, peak_memory_mb
 from recollect.system import available_memory as room_of
 from recollect.system import processes
-from recollect.system.available_memory import Room
+from recollect.system.available_memory import MemoryLimit
 
 SMALL = Shape(n_users=6_040, n_items=3_706, n_train=950_000, n_valid=50_000)
 NETFLIX = Shape(n_users=480_189, n_items=17_770, n_train=95_000_000, n_valid=5_000_000)
@@ -20,10 +20,10 @@ GB = 1024 * MB
 
 
 @pytest.fixture
-def tight(monkeypatch: pytest.MonkeyPatch) -> Room:
+def tight(monkeypatch: pytest.MonkeyPatch) -> MemoryLimit:
     """A machine of 12 GB."""
-    there = Room(12 * GB, "this machine")
-    monkeypatch.setattr(memory_estimate, "room", lambda: there)
+    there = MemoryLimit(12 * GB, "this machine")
+    monkeypatch.setattr(memory_estimate, "available", lambda: there)
     return there
 
 
@@ -34,7 +34,9 @@ def tight(monkeypatch: pytest.MonkeyPatch) -> Room:
 def test_every_model_predicts_its_memory_in_whole_bytes(name: str) -> None:
     model = rc.make(name)
     small, large = model.memory(SMALL), model.memory(NETFLIX)
-    assert all(type(part) is int and part >= 0 for part in [*small.host.values(), *large.host.values()])
+    assert all(
+        type(part) is int and part >= 0 for part in [*small.host.values(), *large.host.values()]
+    )
     assert 300 * MB < small.peak < large.peak
     assert small.device == {}
 
@@ -43,15 +45,17 @@ def test_every_model_predicts_its_memory_in_whole_bytes(name: str) -> None:
 def test_the_parameters_are_counted_to_the_byte(settings: dict, planted_small) -> None:
     train = planted_small.ratings
     model = AutoRec(**{"hidden": 7, "epochs": 1, **settings}).fit(train)
-    assert model.memory(Shape.of(train)).host["parameters"] == sum(4 * p.numel() for p in model.net_.parameters())
+    assert model.memory(Shape.of(train)).host["parameters"] == sum(
+        4 * p.numel() for p in model.net_.parameters()
+    )
 
 
-def test_an_optimiser_costs_what_it_keeps() -> None:
+def test_an_optimizer_costs_what_it_keeps() -> None:
     def copies(**settings: object) -> float:
         parts = AutoRec(**settings).memory(SMALL).host
-        return parts["optimiser"] / parts["parameters"]
+        return parts["optimizer"] / parts["parameters"]
 
-    assert copies(history=4) == 6          # two gradients' worth and four pairs of 16-bit vectors
+    assert copies(history=4) == 6  # two gradients' worth and four pairs of 16-bit vectors
     assert copies(history=1) == 3
     assert copies(optimizer="adam") == 2
     assert copies(optimizer="sgd") == 1
@@ -64,7 +68,9 @@ def test_validation_and_a_second_fit_cost_more() -> None:
     assert AutoRec(refit=True).memory(alone).peak == AutoRec().memory(alone).peak
 
 
-def test_on_a_gpu_the_network_is_there_and_the_data_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_gpu_the_network_is_there_and_the_data_are_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     there, here = AutoRec().memory(SMALL, Run(device="cuda")), AutoRec().memory(SMALL)
     assert there.device["parameters"] == here.host["parameters"]
@@ -86,7 +92,7 @@ def fit_wide(n_users: int) -> tuple[float, float]:
 
 def test_the_prediction_is_near_the_measured_peak() -> None:
     """Most of it are copies of 8 million parameters; libraries of other versions may take 100 MB more or less."""
-    (found,) = processes.each(fit_wide, [8_000], processes=1)
+    (found,) = processes.run_each(fit_wide, [8_000], processes=1)
     predicted, measured = found
     assert measured > 600
     assert 0.8 < predicted / measured < 1.3
@@ -95,53 +101,67 @@ def test_the_prediction_is_near_the_measured_peak() -> None:
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
-def test_a_fit_that_cannot_fit_is_refused_before_anything_is_built(monkeypatch: pytest.MonkeyPatch, planted_small) -> None:
+def test_a_fit_that_cannot_fit_is_refused_before_anything_is_built(
+    monkeypatch: pytest.MonkeyPatch, planted_small
+) -> None:
     built = []
     monkeypatch.setattr(AutoRec, "build", lambda *sizes: built.append(sizes))
-    monkeypatch.setattr(memory_estimate, "room", lambda: Room(400 * MB, "this machine"))
+    monkeypatch.setattr(memory_estimate, "available", lambda: MemoryLimit(400 * MB, "this machine"))
     with pytest.raises(SizeError, match=r"would need .* MB \(libraries .*this machine has 400 MB"):
         AutoRec().fit(planted_small.ratings)
     assert built == []
 
 
 def test_the_check_can_be_left_out(monkeypatch: pytest.MonkeyPatch, planted_small) -> None:
-    monkeypatch.setattr(memory_estimate, "room", lambda: Room(1, "this machine"))
-    model = AutoRec(hidden=4, epochs=1, refit=True).fit(planted_small.ratings, run=Run(memory_check=False))
+    monkeypatch.setattr(memory_estimate, "available", lambda: MemoryLimit(1, "this machine"))
+    model = AutoRec(hidden=4, epochs=1, refit=True).fit(
+        planted_small.ratings, run=Run(memory_check=False)
+    )
     assert len(model.history_) == 1
 
 
 def test_a_machine_that_does_not_say_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_estimate, "room", lambda: None)
+    monkeypatch.setattr(memory_estimate, "available", lambda: None)
     memory_estimate.refuse_too_large(AutoRec(), NETFLIX, Run())
 
 
-def test_what_is_proposed_fits_and_no_more_would(tight: Room) -> None:
+def test_what_is_proposed_fits_and_no_more_would(tight: MemoryLimit) -> None:
     ways = fitting(AutoRec(), NETFLIX, Run(), (tight, None))
-    assert [sorted(way) for way in ways] == [["hidden"], ["hidden", "history"], ["batch_size", "hidden", "optimizer"]]
+    assert [sorted(way) for way in ways] == [
+        ["hidden"],
+        ["hidden", "history"],
+        ["batch_size", "hidden", "optimizer"],
+    ]
     for way in ways:
         assert AutoRec(**way).memory(NETFLIX).peak <= tight.bytes
         assert AutoRec(**{**way, "hidden": way["hidden"] + 5}).memory(NETFLIX).peak > tight.bytes
 
 
-def test_the_message_has_the_sizes_the_settings_and_the_ways_out(tight: Room) -> None:
+def test_the_message_has_the_sizes_the_settings_and_the_ways_out(tight: MemoryLimit) -> None:
     with pytest.raises(SizeError) as caught:
         memory_estimate.refuse_too_large(AutoRec(), NETFLIX, Run())
     told = str(caught.value)
-    assert "AutoRec on 480,189 × 17,770 with hidden=500, history=4, optimizer='lbfgs' would need " in told
-    assert "(optimiser 10.7 GB, " in told
+    assert (
+        "AutoRec on 480,189 × 17,770 with hidden=500, history=4, optimizer='lbfgs' would need "
+        in told
+    )
+    assert "(optimizer 10.7 GB, " in told
     assert "this machine has 12.0 GB. What fits: hidden=" in told
     assert "optimizer='adam' and batch_size=512 and hidden=" in told
 
 
 def test_where_nothing_fits_nothing_is_proposed() -> None:
-    assert fitting(AutoRec(), NETFLIX, Run(), (Room(GB, "this machine"), None)) == []
-    assert fitting(rc.make("bias"), NETFLIX, Run(), (Room(GB, "this machine"), None)) == []
+    assert fitting(AutoRec(), NETFLIX, Run(), (MemoryLimit(GB, "this machine"), None)) == []
+    assert fitting(rc.make("bias"), NETFLIX, Run(), (MemoryLimit(GB, "this machine"), None)) == []
 
 
 def test_a_gpu_without_room_is_named() -> None:
     need = Memory({"libraries": 5}, {"parameters": 10})
-    assert lacking(need, (Room(5, "this machine"), Room(10, "cuda"))) is None
-    assert lacking(need, (Room(5, "this machine"), Room(9, "cuda"))) == ({"parameters": 10}, Room(9, "cuda"))
+    assert lacking(need, (MemoryLimit(5, "this machine"), MemoryLimit(10, "cuda"))) is None
+    assert lacking(need, (MemoryLimit(5, "this machine"), MemoryLimit(9, "cuda"))) == (
+        {"parameters": 10},
+        MemoryLimit(9, "cuda"),
+    )
 
 
 # --- what there is ----------------------------------------------------------------------------------------------------
@@ -152,11 +172,13 @@ def test_the_least_of_the_limits_counts(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(room_of, "_machine", lambda: (900, "this machine"))
     monkeypatch.setattr(room_of, "_group", lambda: (None, "group"))
     monkeypatch.setattr(room_of, "_address_space", lambda: (300, "address space"))
-    assert room_of.room() == Room(400, "address space")   # what the process holds already is part of it
+    assert room_of.available() == MemoryLimit(
+        400, "address space"
+    )  # what the process holds already is part of it
 
 
 def test_this_machine_says_what_it_has() -> None:
-    there = room_of.room()
+    there = room_of.available()
     assert there is None or 0 < there.bytes <= (room_of.total() or 0)
 
 
@@ -180,5 +202,5 @@ def test_a_control_group_of_version_1_counts_also_from_within_a_container(tmp_pa
     groups = tmp_path / "cgroup"
     groups.write_text("5:cpu:/x\n4:memory:/docker/abc\n")
     assert room_of._group(groups, tmp_path)[0] == 600
-    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")   # none
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")  # none
     assert room_of._group(groups, tmp_path)[0] is None

@@ -39,11 +39,18 @@ def test_dropout_leaves_numbers_alone_outside_of_training():
 
 def drawn(n=7, k=4, places=3, spread=0.5, **more):
     torch.manual_seed(0)
-    return [torch.randn(n, k, **more), spread * torch.randn(n, places, **more), spread * torch.randn(k, places, **more)]
+    return [
+        torch.randn(n, k, **more),
+        spread * torch.randn(n, places, **more),
+        spread * torch.randn(k, places, **more),
+    ]
 
 
 def test_a_kernel_falls_with_the_squared_distance_and_ends_at_1():
-    u, v = torch.tensor([[0.0, 0.0], [0.6, 0.0], [2.0, 0.0]]), torch.tensor([[0.0, 0.0], [0.0, 0.8]])
+    u, v = (
+        torch.tensor([[0.0, 0.0], [0.6, 0.0], [2.0, 0.0]]),
+        torch.tensor([[0.0, 0.0], [0.0, 0.8]]),
+    )
     torch.testing.assert_close(kernel(u, v), torch.tensor([[1.0, 0.36], [0.64, 0.0], [0.0, 0.0]]))
 
 
@@ -103,7 +110,11 @@ def test_where_all_units_are_at_one_place_it_is_a_plain_autoencoder():
     expected = torch.tensor([[1.0, 4.0, 3.0]])
     torch.testing.assert_close(net.decode(code).detach(), expected)
     torch.testing.assert_close(net.decode(code, at=row).detach(), expected[0, [0, 2]])
-    torch.testing.assert_close(net.decode(code, columns=torch.tensor([2, 1])).detach(), expected[:, [2, 1]])
+    torch.testing.assert_close(
+        net.decode(code, columns=torch.tensor([2, 1])).detach(), expected[:, [2, 1]]
+    )
     weights, squares = net.effective()
     assert float(squares.detach()) == pytest.approx(3 + 2 + 6)
-    torch.testing.assert_close(net.decode(net.encode(row, weights), weights=weights), net.decode(code))
+    torch.testing.assert_close(
+        net.decode(net.encode(row, weights), weights=weights), net.decode(code)
+    )

@@ -21,14 +21,20 @@ from recollect.ranking import everyones_best, first_n
 from recollect.registry import make, name_of
 from recollect.run import Run
 
-MODELS = {"item": ("autorec", {"side": "item"}), "user": ("autorec", {"side": "user"}), "bias": ("bias", {})}
+MODELS = {
+    "item": ("autorec", {"side": "item"}),
+    "user": ("autorec", {"side": "user"}),
+    "bias": ("bias", {}),
+}
 
 
 @pytest.fixture(scope="module")
 def ratings(planted_small) -> Ratings:
     """The planted ratings with titles; the last user and the last item have none."""
     whole = planted_small.ratings
-    table = pl.DataFrame({"item_id": whole.items.ids, "title": [f"Film {i}" for i in whole.items.ids]})
+    table = pl.DataFrame(
+        {"item_id": whole.items.ids, "title": [f"Film {i}" for i in whole.items.ids]}
+    )
     known = whole.where((whole.user < whole.n_users - 1) & (whole.item < whole.n_items - 1))
     return Ratings(known.user, known.item, known.value, whole.users, whole.items, catalogue=table)
 
@@ -55,15 +61,23 @@ def brute_force(model, user: int, *, seen: bool, candidates=None) -> list[int]:
     given = model.given_
     scores = model.scores(np.array([user]), given)[0]
     mine = set(given.item[given.user == user].tolist())
-    may = [i for i in range(given.n_items) if given.count("item")[i] and (seen or i not in mine)
-           and (candidates is None or i in candidates)]
+    may = [
+        i
+        for i in range(given.n_items)
+        if given.count("item")[i]
+        and (seen or i not in mine)
+        and (candidates is None or i in candidates)
+    ]
     return sorted(may, key=lambda i: (-scores[i], i))
 
 
 def expected(model, users: list[int], n: int, **how) -> list[tuple[str, int, str]]:
     user_ids, item_ids = model.given_.users.ids, model.given_.items.ids
-    return [(user_ids[u], place + 1, item_ids[i]) for u in users
-            for place, i in enumerate(brute_force(model, u, **how)[:n])]
+    return [
+        (user_ids[u], place + 1, item_ids[i])
+        for u in users
+        for place, i in enumerate(brute_force(model, u, **how)[:n])
+    ]
 
 
 def lists(frame: pl.DataFrame) -> list[tuple[str, int, str]]:
@@ -98,26 +112,53 @@ def test_predict_keeps_order_and_duplicates_and_marks_the_cold(model):
     u, i = given.users.ids, given.items.ids
     warm = [(u[5], i[3]), (u[0], i[7]), (u[5], i[3])]
     cold = [("nobody", i[0]), (u[0], "none"), (u[-1], i[0])]
-    if name_of(model) != "bias":      # which still has the user's offset
+    if name_of(model) != "bias":  # which still has the user's offset
         cold.append((u[0], i[-1]))
     pairs = warm + cold
     frame = rc.predict(model, pairs)
     assert frame.columns == ["user_id", "item_id", "prediction", "cold"]
     assert frame.select("user_id", "item_id").rows() == pairs
     assert frame["cold"].to_list() == [False] * 3 + [True] * len(cold)
-    np.testing.assert_array_equal(frame["prediction"][:3], model.predict(np.array([5, 0, 5]), np.array([3, 7, 3])))
+    np.testing.assert_array_equal(
+        frame["prediction"][:3], model.predict(np.array([5, 0, 5]), np.array([3, 7, 3]))
+    )
     np.testing.assert_allclose(frame["prediction"][3:], model.cold_value)
 
 
-@pytest.mark.parametrize("table", [
-    pl.DataFrame, pl.LazyFrame, pd.DataFrame, pa.table, lambda c: pd.DataFrame(c, dtype=object),
-    lambda c: pd.DataFrame(c).astype(float), lambda c: duckdb.from_arrow(pa.table(c)),
-    lambda c: list(zip(*c.values(), strict=True)), lambda c: zip(*c.values(), strict=True),
-    lambda c: np.array(list(c.values())).T, lambda c: [[str(a), str(b)] for a, b in zip(*c.values(), strict=True)],
-], ids=["polars", "lazy", "pandas", "arrow", "objects", "floats", "duckdb", "tuples", "iterator", "array", "text"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        pl.DataFrame,
+        pl.LazyFrame,
+        pd.DataFrame,
+        pa.table,
+        lambda c: pd.DataFrame(c, dtype=object),
+        lambda c: pd.DataFrame(c).astype(float),
+        lambda c: duckdb.from_arrow(pa.table(c)),
+        lambda c: list(zip(*c.values(), strict=True)),
+        lambda c: zip(*c.values(), strict=True),
+        lambda c: np.array(list(c.values())).T,
+        lambda c: [[str(a), str(b)] for a, b in zip(*c.values(), strict=True)],
+    ],
+    ids=[
+        "polars",
+        "lazy",
+        "pandas",
+        "arrow",
+        "objects",
+        "floats",
+        "duckdb",
+        "tuples",
+        "iterator",
+        "array",
+        "text",
+    ],
+)
 def test_predict_takes_any_table_and_any_spelling_of_an_id(bias, table):
-    columns = {"user_id": [int(x) for x in bias.given_.users.ids[:4]],
-               "item_id": [int(x) for x in bias.given_.items.ids[2:6]]}
+    columns = {
+        "user_id": [int(x) for x in bias.given_.users.ids[:4]],
+        "item_id": [int(x) for x in bias.given_.items.ids[2:6]],
+    }
     frame = rc.predict(bias, table(columns))
     assert frame["user_id"].to_list() == [str(x) for x in columns["user_id"]]
     assert not frame["cold"].any()
@@ -126,15 +167,24 @@ def test_predict_takes_any_table_and_any_spelling_of_an_id(bias, table):
 
 def test_predict_takes_ids_of_mixed_types_and_missing_ones(bias):
     known = bias.given_.users.ids[0]
-    frame = rc.predict(bias, pd.DataFrame({"user_id": [int(known), "x", None], "item_id": [known, 2.5, 3]}))
+    frame = rc.predict(
+        bias, pd.DataFrame({"user_id": [int(known), "x", None], "item_id": [known, 2.5, 3]})
+    )
     assert frame["user_id"].to_list() == [known, "x", None]
     assert frame["cold"].to_list()[1:] == [True, True]
 
 
-@pytest.mark.parametrize("table", [pl.DataFrame, pd.DataFrame, lambda c: []], ids=["polars", "pandas", "list"])
+@pytest.mark.parametrize(
+    "table", [pl.DataFrame, pd.DataFrame, lambda c: []], ids=["polars", "pandas", "list"]
+)
 def test_predict_of_nothing_is_an_empty_table(bias, table):
     frame = rc.predict(bias, table({"user_id": [], "item_id": []}))
-    assert frame.schema == {"user_id": pl.String, "item_id": pl.String, "prediction": pl.Float32, "cold": pl.Boolean}
+    assert frame.schema == {
+        "user_id": pl.String,
+        "item_id": pl.String,
+        "prediction": pl.Float32,
+        "cold": pl.Boolean,
+    }
     assert frame.is_empty()
 
 
@@ -145,14 +195,25 @@ def test_predict_leaves_other_columns_out(bias):
 
 @pytest.fixture(scope="module")
 def sure(ratings):
-    timed = Ratings(ratings.user, ratings.item, ratings.value, ratings.users, ratings.items,
-                    time=np.arange(len(ratings), dtype=np.int64) * 3600)
-    return make("bayes_mf", factors=2, epochs=12, burn_in=2, kept=6, time=True).fit(timed, run=Run(threads=1))
+    timed = Ratings(
+        ratings.user,
+        ratings.item,
+        ratings.value,
+        ratings.users,
+        ratings.items,
+        time=np.arange(len(ratings), dtype=np.int64) * 3600,
+    )
+    return make("bayes_mf", factors=2, epochs=12, burn_in=2, kept=6, time=True).fit(
+        timed, run=Run(threads=1)
+    )
 
 
 def test_predict_says_between_what_a_rating_lies(sure):
     user, item = np.array([5, 0]), np.array([3, 7])
-    pairs = [(sure.given_.users.ids[u], sure.given_.items.ids[i]) for u, i in zip(user.tolist(), item.tolist(), strict=True)]
+    pairs = [
+        (sure.given_.users.ids[u], sure.given_.items.ids[i])
+        for u, i in zip(user.tolist(), item.tolist(), strict=True)
+    ]
     frame = rc.predict(sure, pairs, interval=0.8)
     assert frame.columns == ["user_id", "item_id", "prediction", "cold", "std", "low", "high"]
     np.testing.assert_array_equal(frame["low"], sure.predict_interval(user, item, 0.8)[0])
@@ -165,23 +226,35 @@ def test_predict_goes_by_the_time_of_each_pair(sure):
     ids = {"user_id": [sure.given_.users.ids[5]] * 2, "item_id": [sure.given_.items.ids[3]] * 2}
     frame = rc.predict(sure, pl.DataFrame({**ids, "timestamp": ["1970-01-02", "1970-01-20T10:00"]}))
     days = np.array([86_400, 19 * 86_400 + 36_000])
-    np.testing.assert_array_equal(frame["prediction"], sure.predict(np.array([5, 5]), np.array([3, 3]), times=days))
-    with pytest.raises(DataError, match="Pair 2: the timestamp is 'soon'; expected seconds since 1970"):
+    np.testing.assert_array_equal(
+        frame["prediction"], sure.predict(np.array([5, 5]), np.array([3, 3]), times=days)
+    )
+    with pytest.raises(
+        DataError, match="Pair 2: the timestamp is 'soon'; expected seconds since 1970"
+    ):
         rc.predict(sure, pl.DataFrame({**ids, "timestamp": ["1970-01-02", "soon"]}))
 
 
 def test_a_model_that_does_not_know_how_sure_it_is_says_so(bias):
-    with pytest.raises(SettingError, match="Bias does not say how sure it is of a prediction; bayes_mf does"):
+    with pytest.raises(
+        SettingError, match="Bias does not say how sure it is of a prediction; bayes_mf does"
+    ):
         rc.predict(bias, [("1", "2")], interval=0.9)
 
 
-@pytest.mark.parametrize(("pairs", "message"), [
-    (pl.DataFrame({"userId": [1], "item_id": [1]}), "user_id and item_id, found userId, item_id; rename"),
-    (pd.DataFrame({0: [1], 1: [1]}), "found 0, 1; rename"),
-    ([("a", "b", "c")], "found .'a', 'b', 'c'"),
-    (["ab"], "found 'ab'"),
-    ([7], "found 7"),
-])
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (
+            pl.DataFrame({"userId": [1], "item_id": [1]}),
+            "user_id and item_id, found userId, item_id; rename",
+        ),
+        (pd.DataFrame({0: [1], 1: [1]}), "found 0, 1; rename"),
+        ([("a", "b", "c")], "found .'a', 'b', 'c'"),
+        (["ab"], "found 'ab'"),
+        ([7], "found 7"),
+    ],
+)
 def test_predict_says_what_is_no_pair(bias, pairs, message):
     with pytest.raises(DataError, match=message):
         rc.predict(bias, pairs)
@@ -196,7 +269,9 @@ def test_top_n_equals_brute_force(model, seen):
     frame = rc.top_n(model, user_ids=model.given_.users.at(users), n=7, seen=seen)
     assert lists(frame) == expected(model, users, 7, seen=seen)
     asked = rc.predict(model, frame.select("user_id", "item_id"))
-    np.testing.assert_allclose(frame["prediction"], asked["prediction"], atol=1e-5)  # 32 bits, other order of sums
+    np.testing.assert_allclose(
+        frame["prediction"], asked["prediction"], atol=1e-5
+    )  # 32 bits, other order of sums
 
 
 def test_top_n_recommends_nothing_they_have_rated(model):
@@ -204,7 +279,7 @@ def test_top_n_recommends_nothing_they_have_rated(model):
     frame = rc.top_n(model, user_ids=given.users.ids[:20], n=1000)
     rated = set(given.where(given.user < 20).frame().select("user_id", "item_id").rows())
     assert not rated & set(frame.select("user_id", "item_id").rows())
-    assert len(frame) == 20 * 79 - len(rated)   # 79 items have ratings
+    assert len(frame) == 20 * 79 - len(rated)  # 79 items have ratings
 
 
 def test_top_n_among_candidates(model):
@@ -245,8 +320,13 @@ def test_everyones_best_by_hand(few):
 
 def test_who_has_seen_everything_gets_an_empty_list_and_the_others_theirs():
     user, item, value = [0, 0, 0, 1], [0, 1, 2, 1], [1, 5, 3, 5]
-    full = Ratings(np.array(user, np.int32), np.array(item, np.int32), np.array(value, np.float32),
-                   Vocab(["a", "b"]), Vocab(["x", "y", "z"]))
+    full = Ratings(
+        np.array(user, np.int32),
+        np.array(item, np.int32),
+        np.array(value, np.float32),
+        Vocab(["a", "b"]),
+        Vocab(["x", "y", "z"]),
+    )
     frame = rc.top_n(make("bias").fit(full), user_ids=["a", "b"], n=5)
     assert lists(frame) == [("b", 1, "z"), ("b", 2, "x")]
 
@@ -279,30 +359,49 @@ def test_no_ids_give_an_empty_table_with_the_same_columns(model):
 def test_newer_ratings_replace_earlier_ones_of_someone_known(bias):
     """The same as someone new with all of these ratings, under their own id."""
     given = bias.given_
-    mine = dict(zip(given.items.at(given.item[given.user == 4]).to_list(), given.value[given.user == 4].tolist(), strict=True))
+    mine = dict(
+        zip(
+            given.items.at(given.item[given.user == 4]).to_list(),
+            given.value[given.user == 4].tolist(),
+            strict=True,
+        )
+    )
     first, other = next(iter(mine)), given.items.ids[1]
     newer = {first: 1.0, other: 5.0}
     found = rc.top_n(bias, user_ids=[given.users.ids[4]], ratings=newer)
     expected = rc.top_n(bias, ratings={**mine, **newer})
     assert found["user_id"].unique().to_list() == [given.users.ids[4]]
     assert found.drop("user_id").equals(expected.drop("user_id"))
-    assert not found["prediction"].equals(rc.top_n(bias, user_ids=[given.users.ids[4]])["prediction"])
+    assert not found["prediction"].equals(
+        rc.top_n(bias, user_ids=[given.users.ids[4]])["prediction"]
+    )
 
 
-@pytest.mark.parametrize(("asked", "message"), [
-    ({}, "none of them"), ({"user_ids": ["1", "2"], "ratings": {"1": 3}}, "one person; found 2"),
-    ({"ratings": {"1": 3}, "events": ["1"]}, "one of the two"), ({"events": ["1"]}, "learned from ratings"),
-    ({"user_ids": ["1"], "n": 0}, "1 or more; found 0"), ({"user_ids": "42"}, r"found '42'; write \['42'\]"),
-    ({"user_ids": ["1"], "items": "42"}, "items is a list"),
-])
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({}, "none of them"),
+        ({"user_ids": ["1", "2"], "ratings": {"1": 3}}, "one person; found 2"),
+        ({"ratings": {"1": 3}, "events": ["1"]}, "one of the two"),
+        ({"events": ["1"]}, "learned from ratings"),
+        ({"user_ids": ["1"], "n": 0}, "1 or more; found 0"),
+        ({"user_ids": "42"}, r"found '42'; write \['42'\]"),
+        ({"user_ids": ["1"], "items": "42"}, "items is a list"),
+    ],
+)
 def test_top_n_refuses_what_it_cannot_mean(bias, asked, message):
     with pytest.raises(SettingError, match=message):
         rc.top_n(bias, **asked)
 
 
 def test_an_unfitted_model_says_so():
-    for ask in (lambda m: rc.predict(m, []), lambda m: rc.top_n(m, user_ids=["1"]), lambda m: rc.fold_in(m, {"1": 3}),
-                lambda m: rc.similar(m, item_ids=["1"]), lambda m: rc.top_n_to_parquet(m, "no.parquet")):
+    for ask in (
+        lambda m: rc.predict(m, []),
+        lambda m: rc.top_n(m, user_ids=["1"]),
+        lambda m: rc.fold_in(m, {"1": 3}),
+        lambda m: rc.similar(m, item_ids=["1"]),
+        lambda m: rc.top_n_to_parquet(m, "no.parquet"),
+    ):
         with pytest.raises(NotFittedError):
             ask(make("bias"))
 
@@ -338,15 +437,22 @@ def test_blocks_change_nothing(model, tmp_path, monkeypatch):
     rc.top_n_to_parquet(model, path, user_ids=ids, n=4, progress=lambda done, of: told.append(done))
     in_blocks = pl.read_parquet(path)
     assert lists(in_blocks) == lists(whole)
-    np.testing.assert_allclose(in_blocks["prediction"], whole["prediction"], atol=1e-5)  # sums in another order
+    np.testing.assert_allclose(
+        in_blocks["prediction"], whole["prediction"], atol=1e-5
+    )  # sums in another order
     assert told == [4, 8, 12, 16, 20, 24, 27]
 
 
 def test_memory_stays_flat(tmp_path, monkeypatch):
     n_users, n_items = 20_000, 300
     item = np.arange(n_users, dtype=np.int32) % n_items
-    ratings = Ratings(np.arange(n_users, dtype=np.int32), item, (1 + item % 5).astype(np.float32),
-                      Vocab(range(n_users)), Vocab(range(n_items)))
+    ratings = Ratings(
+        np.arange(n_users, dtype=np.int32),
+        item,
+        (1 + item % 5).astype(np.float32),
+        Vocab(range(n_users)),
+        Vocab(range(n_items)),
+    )
     model = make("bias").fit(ratings)
     monkeypatch.setattr(ranking, "BLOCK_CELLS", 100 * n_items)
     rc.top_n_to_parquet(model, tmp_path / "warm.parquet", user_ids=range(100), n=3)
@@ -354,7 +460,9 @@ def test_memory_stays_flat(tmp_path, monkeypatch):
     rc.top_n_to_parquet(model, tmp_path / "all.parquet", n=3)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < n_users * n_items * 4 / 3   # a third of one table of all pairs, 24 MB; a block of it is 0.12 MB
+    assert (
+        peak < n_users * n_items * 4 / 3
+    )  # a third of one table of all pairs, 24 MB; a block of it is 0.12 MB
 
 
 def test_a_failure_half_way_leaves_the_earlier_file(bias, tmp_path, monkeypatch):
@@ -390,14 +498,23 @@ def new_ratings(model) -> dict[str, float]:
 
 
 def test_someone_new_on_the_user_side_is_one_pass_through_the_network(ratings):
-    model = make("autorec", side="user", hidden=5, reg=1.0, epochs=20).fit(ratings, run=Run(threads=1))
+    model = make("autorec", side="user", hidden=5, reg=1.0, epochs=20).fit(
+        ratings, run=Run(threads=1)
+    )
     mine = {ratings.items.ids[2]: 5, ratings.items.ids[30]: 1}
-    V, mu, W, b = (p.detach().double().numpy() for p in (
-        model.net_.input.weight, model.net_.input.bias, model.net_.output.weight, model.net_.output.bias))
+    V, mu, W, b = (
+        p.detach().double().numpy()
+        for p in (
+            model.net_.input.weight,
+            model.net_.input.bias,
+            model.net_.output.weight,
+            model.net_.output.bias,
+        )
+    )
     raw = W @ (1 / (1 + np.exp(-(5 * V[2] + 1 * V[30] + mu)))) + b
     folded = rc.fold_in(model, mine)
     np.testing.assert_allclose(folded["prediction"][:-1], np.clip(raw, 1, 5)[:-1], atol=1e-4)
-    assert folded["prediction"][-1] == pytest.approx(model.cold_value)   # nobody rated the last item
+    assert folded["prediction"][-1] == pytest.approx(model.cold_value)  # nobody rated the last item
     raw[[2, 30, 79]] = -np.inf
     frame = rc.top_n(model, ratings=mine, n=5)
     assert frame["item_id"].to_list() == ratings.items.at(np.argsort(-raw)[:5]).to_list()
@@ -409,7 +526,9 @@ def test_someone_new_gets_what_a_fitted_twin_gets(model):
     twin = model.given_.users.ids[int(model.given_.count("user").argmax())]
     folded = rc.fold_in(model, mine).filter(pl.col("item_id") != model.given_.items.ids[-1])
     pairs = folded.select(pl.lit(twin).alias("user_id"), "item_id")
-    assert np.abs(folded["prediction"] - rc.predict(model, pairs)["prediction"]).mean() < 0.25  # on a scale of 1 to 5
+    assert (
+        np.abs(folded["prediction"] - rc.predict(model, pairs)["prediction"]).mean() < 0.25
+    )  # on a scale of 1 to 5
 
 
 def test_someone_new_is_not_recommended_what_they_rated_unless_asked_for(model):
@@ -428,7 +547,9 @@ def test_someone_new_with_no_known_item_gets_what_is_best_on_the_whole(model):
     best = rc.top_n(model, user_ids=["nobody"]).drop("user_id")
     assert rc.top_n(model, ratings={"unheard of": 5}).drop("user_id").equals(best)
     assert rc.top_n(model, ratings={}).drop("user_id").equals(best)
-    np.testing.assert_allclose(rc.fold_in(model, {})["prediction"][:-1], everyones_best(model.given_)[:-1])
+    np.testing.assert_allclose(
+        rc.fold_in(model, {})["prediction"][:-1], everyones_best(model.given_)[:-1]
+    )
 
 
 @pytest.mark.parametrize("value", [0.5, 6, float("nan"), "5", None])
@@ -451,10 +572,12 @@ def test_similar_equals_the_cosine_by_hand(tastes, what):
     vocab = tastes.given_.items if what == "item" else tastes.given_.users
     frame = rc.similar(tastes, **{f"{what}_ids": [vocab.ids[6]]}, n=39)
     cosine = vector @ vector[6] / np.linalg.norm(vector, axis=1) / np.linalg.norm(vector[6])
-    assert frame.columns == [f"{what}_id", "rank", "neighbour_id", "similarity"]
+    assert frame.columns == [f"{what}_id", "rank", "neighbor_id", "similarity"]
     assert frame["rank"].to_list() == list(range(1, 40))
-    assert vocab.ids[6] not in frame["neighbour_id"]
-    np.testing.assert_allclose(frame["similarity"], cosine[vocab.rows(frame["neighbour_id"])], atol=1e-5)
+    assert vocab.ids[6] not in frame["neighbor_id"]
+    np.testing.assert_allclose(
+        frame["similarity"], cosine[vocab.rows(frame["neighbor_id"])], atol=1e-5
+    )
     assert frame["similarity"].is_sorted(descending=True)
 
 
@@ -462,9 +585,9 @@ def test_similar_equals_the_cosine_by_hand(tastes, what):
 def test_the_most_similar_share_the_taste(tastes, what):
     ids = [f"{what[0]}{j}" for j in range(40)]
     frame = rc.similar(tastes, **{f"{what}_ids": ids}, n=15)
-    number = pl.col(f"{what}_id", "neighbour_id").str.slice(1).cast(pl.Int64) % 2
+    number = pl.col(f"{what}_id", "neighbor_id").str.slice(1).cast(pl.Int64) % 2
     parity = frame.select(number)
-    assert (parity[f"{what}_id"] == parity["neighbour_id"]).all()
+    assert (parity[f"{what}_id"] == parity["neighbor_id"]).all()
 
 
 def test_similar_in_blocks_is_the_same_and_keeps_the_order(tastes, monkeypatch):
@@ -473,20 +596,24 @@ def test_similar_in_blocks_is_the_same_and_keeps_the_order(tastes, monkeypatch):
     monkeypatch.setattr("recollect.recommend.BLOCK_CELLS", 40)
     in_blocks = rc.similar(tastes, item_ids=ids, n=3)
     assert in_blocks["item_id"].to_list() == ["i7"] * 3 + ["i0"] * 3 + ["i7"] * 3
-    np.testing.assert_allclose(in_blocks["similarity"], whole["similarity"], atol=1e-6)  # sums in another order
+    np.testing.assert_allclose(
+        in_blocks["similarity"], whole["similarity"], atol=1e-6
+    )  # sums in another order
     assert rc.similar(tastes, item_ids=[]).schema == whole.schema
 
 
 def test_similar_gives_titles_and_leaves_out_what_has_no_ratings(ratings):
     model = make("autorec", hidden=4, epochs=3).fit(ratings, run=Run(threads=1))
     frame = rc.similar(model, item_ids=ratings.items.ids[:1], n=100)
-    assert len(frame) == 78   # 80 less itself and the one without ratings
-    assert (frame["title"] == "Film " + frame["neighbour_id"]).all()
+    assert len(frame) == 78  # 80 less itself and the one without ratings
+    assert (frame["title"] == "Film " + frame["neighbor_id"]).all()
 
 
 def test_similar_names_what_it_does_not_know_and_examples_of_what_it_does(ratings):
     model = make("autorec", hidden=4, epochs=2).fit(ratings, run=Run(threads=1))
-    with pytest.raises(DataError, match="no rating of item 'x', '80'; it knows 79 items such as '1', '2', '3'"):
+    with pytest.raises(
+        DataError, match="no rating of item 'x', '80'; it knows 79 items such as '1', '2', '3'"
+    ):
         rc.similar(model, item_ids=["x", ratings.items.ids[0], ratings.items.ids[-1]])
     with pytest.raises(DataError, match=r"no rating by user '0', .* …; it knows 119 users such as"):
         rc.similar(model, user_ids=["0", *"abcdefg"])

@@ -21,11 +21,19 @@ from recollect.run import Run
 FITS = {
     "lbfgs": {"epochs": 20},
     "rprop": {"epochs": 20, "optimizer": "rprop", "patience": None},
-    "adam": {"epochs": 12, "optimizer": "adam", "batch_size": 7, "learning_rate": 0.01, "dropout": 0.2, "input_dropout": 0.1,
-             "hidden": (8, 4), "patience": None},
+    "adam": {
+        "epochs": 12,
+        "optimizer": "adam",
+        "batch_size": 7,
+        "learning_rate": 0.01,
+        "dropout": 0.2,
+        "input_dropout": 0.1,
+        "hidden": (8, 4),
+        "patience": None,
+    },
     "refit": {"epochs": 12, "refit": True, "patience": None},
 }
-KILLED_IN = {"lbfgs": 8, "rprop": 8, "adam": 5, "refit": 12 + 4}   # the refit is in its second stage
+KILLED_IN = {"lbfgs": 8, "rprop": 8, "adam": 5, "refit": 12 + 4}  # the refit is in its second stage
 
 
 def fit(name: str, run: Run, **other):
@@ -54,7 +62,9 @@ def be_killed(folder: Path) -> None:
         if not child:
             fit(name, Run(folder=folder / name, snapshot_seconds=0.0, watchers=(Killer(n),)))
             os._exit(0)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, f"{name} ended before it was killed"
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, (
+            f"{name} ended before it was killed"
+        )
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +72,15 @@ def killed(tmp_path_factory) -> Path:
     """A folder per fit, with what it left when it was killed."""
     folder = tmp_path_factory.mktemp("killed")
     code = f"import pathlib, test_resume; test_resume.be_killed(pathlib.Path({str(folder)!r}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True,
-                          timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -75,7 +92,9 @@ def folder(killed, tmp_path) -> Path:
 
 
 def assert_same(a, b) -> None:
-    for (name, x), (other, y) in zip(a.net_.state_dict().items(), b.net_.state_dict().items(), strict=True):
+    for (name, x), (other, y) in zip(
+        a.net_.state_dict().items(), b.net_.state_dict().items(), strict=True
+    ):
         assert name == other
         assert torch.equal(x, y), name
 
@@ -84,13 +103,20 @@ def assert_same(a, b) -> None:
 def test_a_killed_fit_taken_up_ends_with_the_same_weights(name, killed, tmp_path):
     whole, seen = fit(name, Run()), []
     folder = Path(shutil.copytree(killed / name, tmp_path / "run"))
-    resumed = fit(name, Run(folder=folder, resume=True, watchers=(lambda figures: seen.append(figures["epoch"]),)))
+    resumed = fit(
+        name,
+        Run(folder=folder, resume=True, watchers=(lambda figures: seen.append(figures["epoch"]),)),
+    )
     assert_same(whole, resumed)
     assert (resumed.history_.best_epoch, resumed.history_.best_valid_rmse) == (
-        whole.history_.best_epoch, whole.history_.best_valid_rmse)
+        whole.history_.best_epoch,
+        whole.history_.best_valid_rmse,
+    )
     assert resumed.history_.column("train_rmse") == whole.history_.column("train_rmse")
     assert len(resumed.given_) == len(whole.given_)
-    lost = KILLED_IN[name] - (12 if name == "refit" else 0)   # the epoch in which it was killed was not written
+    lost = KILLED_IN[name] - (
+        12 if name == "refit" else 0
+    )  # the epoch in which it was killed was not written
     assert seen[0] == lost
     assert seen == list(range(lost, lost + len(seen)))
 
@@ -128,7 +154,12 @@ def test_asked_to_stop_it_ends_the_epoch_and_writes_a_snapshot(number, tmp_path)
         fit("adam", Run(folder=tmp_path, watchers=(ask,)))
     assert signal.getsignal(number) is before
     seen = []
-    resumed = fit("adam", Run(folder=tmp_path, resume=True, watchers=(lambda figures: seen.append(figures["epoch"]),)))
+    resumed = fit(
+        "adam",
+        Run(
+            folder=tmp_path, resume=True, watchers=(lambda figures: seen.append(figures["epoch"]),)
+        ),
+    )
     assert seen[0] == 6
     assert_same(resumed, fit("adam", Run()))
 
@@ -142,7 +173,9 @@ def test_stopped_without_a_folder_it_says_no_more_than_that():
 
 
 def test_other_settings_are_refused_and_named(folder):
-    with pytest.raises(TrainingError, match=r"another fit: hidden was 8 and is 9, reg was 1\.0 and is 2\.0\. Use"):
+    with pytest.raises(
+        TrainingError, match=r"another fit: hidden was 8 and is 9, reg was 1\.0 and is 2\.0\. Use"
+    ):
         fit("lbfgs", Run(folder=folder, resume=True), hidden=9, reg=2.0)
 
 
@@ -155,11 +188,22 @@ def test_another_seed_is_refused_and_named(folder):
 
 def test_other_data_are_refused_and_named(folder):
     parts = rc.random_split(planted(60, 40, 900, seed=3).ratings, test=0.1, valid=0.1, seed=0)
-    model, run = make("autorec", hidden=8, reg=1.0, validate_every=3, epochs=20), Run(folder=folder, resume=True, seed=7, threads=1)
-    one = replace(parts.train, value=np.where(np.arange(len(parts.train)) == 0, 6 - parts.train.value, parts.train.value))
-    with pytest.raises(TrainingError, match=f"another fit: train was {parts.train.fingerprint!r} and is {one.fingerprint!r}"):
+    model, run = (
+        make("autorec", hidden=8, reg=1.0, validate_every=3, epochs=20),
+        Run(folder=folder, resume=True, seed=7, threads=1),
+    )
+    one = replace(
+        parts.train,
+        value=np.where(np.arange(len(parts.train)) == 0, 6 - parts.train.value, parts.train.value),
+    )
+    with pytest.raises(
+        TrainingError,
+        match=f"another fit: train was {parts.train.fingerprint!r} and is {one.fingerprint!r}",
+    ):
         model.fit(one, parts.valid, run)
-    with pytest.raises(TrainingError, match=f"another fit: valid was {parts.valid.fingerprint!r} and is None"):
+    with pytest.raises(
+        TrainingError, match=f"another fit: valid was {parts.valid.fingerprint!r} and is None"
+    ):
         model.fit(parts.train, None, run)
 
 

@@ -12,11 +12,15 @@ SAVED = Path(__file__).parent / "saved"
 FOLDERS = sorted(path.parent for path in SAVED.glob("*/*/model.json"))
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}/{folder.name}")
+@pytest.mark.parametrize(
+    "folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}/{folder.name}"
+)
 def test_a_saved_model_predicts_what_it_predicted(folder):
     expected = json.loads((folder.parent / "expected.json").read_text())[folder.name]
     model = rc.load_model(folder)
-    user, item = np.divmod(np.arange(model.given_.n_users * model.given_.n_items), model.given_.n_items)
+    user, item = np.divmod(
+        np.arange(model.given_.n_users * model.given_.n_items), model.given_.n_items
+    )
     np.testing.assert_allclose(model.predict(user, item), expected["predictions"], atol=1e-5)
     folded = model.fold_in(model.given_.by_user.take(np.arange(3)))
     np.testing.assert_allclose(folded.ravel(), expected["fold_in"], atol=1e-4)

@@ -1,10 +1,10 @@
 """Recollect: autoencoders for collaborative filtering, from a ratings file to a recommender.
 
-    import recollect as rc
-    ratings = rc.read("ratings.csv")
-    train, valid, test = rc.random_split(ratings, test=0.1, valid=0.05, seed=0)
-    model = rc.make("autorec", side="item", hidden=500).fit(train, valid)
-    print(rc.held_out(model, test).table("rmse", "mae"))
+import recollect as rc
+ratings = rc.read("ratings.csv")
+train, valid, test = rc.random_split(ratings, test=0.1, valid=0.05, seed=0)
+model = rc.make("autorec", side="item", hidden=500).fit(train, valid)
+print(rc.held_out(model, test).table("rmse", "mae"))
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ _HOMES = {
     "data.sources": "load",
     "data.on_disk.writing": "store",
     "data.on_disk.stored_ratings": "StoredRatings open_stored",
-        "data.splitting": "Split covering_split density_sweep k_folds leave_last_split new_item_split new_user_split"
-                      " random_split time_split window_split",
+    "data.splitting": "Split covering_split density_sweep k_folds leave_last_split new_item_split new_user_split"
+    " random_split time_split window_split",
     "data.with_texts": "with_texts",
     "data.vocab": "Vocab",
     "data.text.tokenizer": "Tokenizer",

@@ -45,7 +45,7 @@ from recollect.model import Model
 from recollect.system.atomic_files import checksum, replacing
 from recollect.training.history import History
 
-FORMAT = 3   # raised when an older program could not read what a newer one writes: 2 has texts, 3 new names of weights
+FORMAT = 3  # raised when an older program could not read what a newer one writes: 2 has texts, 3 new names of weights
 STORED = "given"
 PARTS = ("net.safetensors", "given.safetensors", "vocab.json", "catalogue.parquet")
 TEXT_PARTS = ("text.json", "text.safetensors")
@@ -68,8 +68,9 @@ def save(model: Model, folder: str | Path) -> Path:
             fresh.mkdir()
             _write(model, fresh)
     except (OSError, SafetensorError) as problem:
-        raise CheckpointError(f"The model could not be written to {folder}: {problem}. Nothing was changed "
-                              "there.") from problem
+        raise CheckpointError(
+            f"The model could not be written to {folder}: {problem}. Nothing was changed there."
+        ) from problem
     return folder
 
 
@@ -91,9 +92,21 @@ def load(folder: str | Path) -> Model:
     except CheckpointError:
         raise
     except RecollectError as problem:
-        raise CheckpointError(f"{folder} does not fit what is installed here: {problem}") from problem
-    except (KeyError, TypeError, ValueError, RuntimeError, OSError, SafetensorError, PolarsError) as problem:
-        raise CheckpointError(f"{folder} cannot be read: {type(problem).__name__} {problem}; fit anew.") from problem
+        raise CheckpointError(
+            f"{folder} does not fit what is installed here: {problem}"
+        ) from problem
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        OSError,
+        SafetensorError,
+        PolarsError,
+    ) as problem:
+        raise CheckpointError(
+            f"{folder} cannot be read: {type(problem).__name__} {problem}; fit anew."
+        ) from problem
 
 
 def describe(folder: str | Path) -> dict[str, Any]:
@@ -104,19 +117,27 @@ def describe(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / "model.json"
     if not path.is_file():
         what = "holds no model.json" if path.parent.is_dir() else "does not exist"
-        raise CheckpointError(f"There is no saved model at {folder}: it {what}."
-                              f" `recollect train … --out {folder}` makes one.")
+        raise CheckpointError(
+            f"There is no saved model at {folder}: it {what}."
+            f" `recollect train … --out {folder}` makes one."
+        )
     try:
         about = json.loads(path.read_bytes())
         found, expected = int(about["format"]), about.pop("checksum", None)
     except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise CheckpointError(f"{path} is damaged ({problem}); copy the folder again or fit anew.") from problem
+        raise CheckpointError(
+            f"{path} is damaged ({problem}); copy the folder again or fit anew."
+        ) from problem
     if found > FORMAT:
-        raise CheckpointError(f"{folder} was written by a newer Recollect (format {found}); this one, "
-                              f"{version('recollect')}, reads up to format {FORMAT}: upgrade it.")
+        raise CheckpointError(
+            f"{folder} was written by a newer Recollect (format {found}); this one, "
+            f"{version('recollect')}, reads up to format {FORMAT}: upgrade it."
+        )
     if expected != checksum(about):
-        raise CheckpointError(f"{path} is damaged or was edited (its checksum is not that of its content); copy the "
-                              "folder again or fit anew.")
+        raise CheckpointError(
+            f"{path} is damaged or was edited (its checksum is not that of its content); copy the "
+            "folder again or fit anew."
+        )
     return about
 
 
@@ -124,24 +145,44 @@ def _refuse_foreign(folder: Path) -> None:
     """Saving replaces the folder: never one with files that are not ours. Hidden ones are left by killed fits."""
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"{folder} is a file; name a folder for the model.")
-    names = {p.name for p in folder.iterdir() if not p.name.startswith(".")} if folder.is_dir() else set()
+    names = (
+        {p.name for p in folder.iterdir() if not p.name.startswith(".")}
+        if folder.is_dir()
+        else set()
+    )
     if names - OURS:
-        raise CheckpointError(f"{folder} holds {', '.join(sorted(names - OURS)[:3])}: no part of a saved model, and "
-                              "saving would remove it; name another folder, or move it.")
+        raise CheckpointError(
+            f"{folder} holds {', '.join(sorted(names - OURS)[:3])}: no part of a saved model, and "
+            "saving would remove it; name another folder, or move it."
+        )
 
 
 def _write(model: Model, folder: Path) -> None:
     given = model.given_
-    torch_file.save_file({k: v.detach().cpu().contiguous() for k, v in model.net_.state_dict().items()},
-                         folder / "net.safetensors")
+    torch_file.save_file(
+        {k: v.detach().cpu().contiguous() for k, v in model.net_.state_dict().items()},
+        folder / "net.safetensors",
+    )
     _write_given(given, folder)
     about = {
-        "format": FORMAT, "model": registry.name_of(model), "settings": registry.settings(model),
-        "n_users": given.n_users, "n_items": given.n_items, "n_ratings": len(given),
-        "scale": list(given.scale), "implicit": given.implicit,
-        "data": given.name, "fingerprint": given.fingerprint, "seed": model.seed_, "seconds": round(model.seconds_, 3),
-        "history": dataclasses.asdict(model.history_), "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {**{name: version(name) for name in ("recollect", "torch")}, "python": platform.python_version()},
+        "format": FORMAT,
+        "model": registry.name_of(model),
+        "settings": registry.settings(model),
+        "n_users": given.n_users,
+        "n_items": given.n_items,
+        "n_ratings": len(given),
+        "scale": list(given.scale),
+        "implicit": given.implicit,
+        "data": given.name,
+        "fingerprint": given.fingerprint,
+        "seed": model.seed_,
+        "seconds": round(model.seconds_, 3),
+        "history": dataclasses.asdict(model.history_),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            **{name: version(name) for name in ("recollect", "torch")},
+            "python": platform.python_version(),
+        },
         "checksums": {name: _digest(folder / name) for name in FILES if (folder / name).exists()},
     }
     (folder / "model.json").write_text(json.dumps({**about, "checksum": checksum(about)}, indent=1))
@@ -154,7 +195,9 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
     assert isinstance(given, Ratings)
     columns = {"user": given.user, "item": given.item, "value": given.value, "time": given.time}
     ids = {"users": given.users.ids.to_list(), "items": given.items.ids.to_list()}
-    numpy_file.save_file({k: v for k, v in columns.items() if v is not None}, folder / "given.safetensors")
+    numpy_file.save_file(
+        {k: v for k, v in columns.items() if v is not None}, folder / "given.safetensors"
+    )
     (folder / "vocab.json").write_text(json.dumps(ids))
     if given.catalogue is not None:
         given.catalogue.write_parquet(table := BytesIO())
@@ -164,9 +207,13 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
 
 
 def _write_text(text: Corpus, folder: Path) -> None:
-    about = {"words": text.words.ids.to_list(), "reading": dataclasses.asdict(text.reading), "notes": text.notes,
-             "out_of_vocabulary": text.out_of_vocabulary,
-             "vectors": text.vectors.name if text.vectors else None}
+    about = {
+        "words": text.words.ids.to_list(),
+        "reading": dataclasses.asdict(text.reading),
+        "notes": text.notes,
+        "out_of_vocabulary": text.out_of_vocabulary,
+        "vectors": text.vectors.name if text.vectors else None,
+    }
     columns = {"start": text.start, "word": text.word, "in_documents": text.in_documents}
     vectors = {"table": text.vectors.table, "found": text.vectors.found} if text.vectors else {}
     (folder / "text.json").write_text(json.dumps(about))
@@ -181,11 +228,14 @@ def _digest(path: Path) -> str:
 def _check(folder: Path, name: str, expected: str) -> None:
     path = folder / name
     if name not in FILES or not path.is_file():
-        raise CheckpointError(f"{folder} lacks {name}; the folder was copied in part: copy it again or fit "
-                              "anew.")
+        raise CheckpointError(
+            f"{folder} lacks {name}; the folder was copied in part: copy it again or fit anew."
+        )
     if _digest(path) != expected:
-        raise CheckpointError(f"{path} is damaged (its checksum is not the one in model.json); copy it again or fit "
-                              "anew.")
+        raise CheckpointError(
+            f"{path} is damaged (its checksum is not the one in model.json); copy it again or fit "
+            "anew."
+        )
 
 
 def _read(about: dict[str, Any], folder: Path) -> Model:
@@ -195,7 +245,10 @@ def _read(about: dict[str, Any], folder: Path) -> Model:
         model.net_ = model.build(model.given_.n_users, model.given_.n_items)
     weights = torch_file.load_file(folder / "net.safetensors")
     if about["format"] < 3:
-        weights = {_todays_name(name, model.former_network_names): weight for name, weight in weights.items()}
+        weights = {
+            _todays_name(name, model.former_network_names): weight
+            for name, weight in weights.items()
+        }
     model.net_.load_state_dict(weights)
     model.net_.eval()
     model.history_ = _history(about["history"])
@@ -210,24 +263,53 @@ def _todays_name(name: str, former: Mapping[str, str]) -> str:
 
 
 def _history(about: dict[str, Any]) -> History:
-    first_name = "best_valid_rmse"    # of best_valid
-    return History(**{"best_valid" if key == first_name else key: value for key, value in about.items()})
+    first_name = "best_valid_rmse"  # of best_valid
+    return History(
+        **{"best_valid" if key == first_name else key: value for key, value in about.items()}
+    )
 
 
 def _given(about: dict[str, Any], folder: Path) -> AnyRatings:
     if f"{STORED}/about.json" in about["checksums"]:
         return stored_ratings.open_stored(folder / STORED)
-    columns, ids = numpy_file.load_file(folder / "given.safetensors"), json.loads((folder / "vocab.json").read_bytes())
+    columns, ids = (
+        numpy_file.load_file(folder / "given.safetensors"),
+        json.loads((folder / "vocab.json").read_bytes()),
+    )
     users, items = (Vocab(pl.Series(ids[what], dtype=pl.String)) for what in ("users", "items"))
     known = "catalogue.parquet" in about["checksums"]
-    return Ratings(columns["user"], columns["item"], columns["value"], users, items, time=columns.get("time"),
-                   scale=(about["scale"][0], about["scale"][1]), implicit=about.get("implicit", False), name=about["data"],
-                   catalogue=pl.read_parquet((folder / "catalogue.parquet").read_bytes()) if known else None,
-                   text=_text(folder) if "text.json" in about["checksums"] else None)
+    return Ratings(
+        columns["user"],
+        columns["item"],
+        columns["value"],
+        users,
+        items,
+        time=columns.get("time"),
+        scale=(about["scale"][0], about["scale"][1]),
+        implicit=about.get("implicit", False),
+        name=about["data"],
+        catalogue=pl.read_parquet((folder / "catalogue.parquet").read_bytes()) if known else None,
+        text=_text(folder) if "text.json" in about["checksums"] else None,
+    )
 
 
 def _text(folder: Path) -> Corpus:
-    about, columns = json.loads((folder / "text.json").read_bytes()), numpy_file.load_file(folder / "text.safetensors")
-    vectors = WordVectors(columns["table"], columns["found"], about["vectors"]) if about["vectors"] is not None else None
-    return Corpus(Vocab(pl.Series(about["words"], dtype=pl.String)), columns["start"], columns["word"], columns["in_documents"],
-                  tokenizer_of(about["reading"]), vectors, tuple(about["notes"]), about["out_of_vocabulary"])
+    about, columns = (
+        json.loads((folder / "text.json").read_bytes()),
+        numpy_file.load_file(folder / "text.safetensors"),
+    )
+    vectors = (
+        WordVectors(columns["table"], columns["found"], about["vectors"])
+        if about["vectors"] is not None
+        else None
+    )
+    return Corpus(
+        Vocab(pl.Series(about["words"], dtype=pl.String)),
+        columns["start"],
+        columns["word"],
+        columns["in_documents"],
+        tokenizer_of(about["reading"]),
+        vectors,
+        tuple(about["notes"]),
+        about["out_of_vocabulary"],
+    )

@@ -16,11 +16,21 @@ from recollect.errors import SettingError, unknown
 from recollect.kernels import Block, observed, times_dense
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "identity": nn.Identity, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "relu6": nn.ReLU6, "lrelu": nn.LeakyReLU,
-    "elu": nn.ELU, "selu": nn.SELU, "swish": nn.SiLU,
+    "identity": nn.Identity,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "lrelu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "selu": nn.SELU,
+    "swish": nn.SiLU,
 }
 Layer = TypeVar("Layer", "SparseInput", "ObservedOutput")
-BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}  # activations whose output cannot leave an interval
+BOUNDS = {
+    "sigmoid": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+}  # activations whose output cannot leave an interval
 
 
 def activation(name: str) -> nn.Module:
@@ -49,7 +59,9 @@ class Dropout(nn.Dropout):
         if not self.training or not self.p or x.device.type != "cpu":
             return super().forward(x)
         seed = int(torch.randint(2**63 - 1, ()))
-        drawn = np.random.Generator(np.random.SFC64(seed)).integers(0, 1 << 16, x.numel(), np.uint16)
+        drawn = np.random.Generator(np.random.SFC64(seed)).integers(
+            0, 1 << 16, x.numel(), np.uint16
+        )
         kept = torch.from_numpy(drawn >= round(self.p * (1 << 16))).view(x.shape)
         return x * kept.to(x.dtype).mul_(1 / (1 - self.p))
 
@@ -65,7 +77,9 @@ class SparseInput(nn.Module):
         self.weight = nn.Parameter(torch.randn(n_columns, hidden) * std)
         self.bias = nn.Parameter(torch.randn(hidden) * std / 10)
 
-    def forward(self, block: Block, *, value: Tensor | None = None, drop: float = 0.0) -> Float[Tensor, "rows hidden"]:
+    def forward(
+        self, block: Block, *, value: Tensor | None = None, drop: float = 0.0
+    ) -> Float[Tensor, "rows hidden"]:
         """The pre-activation of the first hidden layer; `value` takes the place of the block's own. In training a share `drop`
         of the cells is left out."""
         if drop and self.training:
@@ -97,7 +111,9 @@ class TiedOutput(ObservedOutput):
 
     def __init__(self, first: SparseInput) -> None:
         nn.Module.__init__(self)
-        self._first = (first,)     # in a tuple: not a part of this layer, so that each weight is saved once
+        self._first = (
+            first,
+        )  # in a tuple: not a part of this layer, so that each weight is saved once
         self.bias = nn.Parameter(torch.zeros(len(first.weight)))
 
     @property
@@ -111,7 +127,7 @@ class Mirrored(nn.Module):
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        self._layer = (layer,)     # as in TiedOutput
+        self._layer = (layer,)  # as in TiedOutput
         self.bias = nn.Parameter(torch.zeros(layer.in_features))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,13 +146,21 @@ class Factors(nn.Module):
     """mu + U · V: a row of factors per user and per item. With offsets the last column of each is an offset of its own:
     mu + b_u + b_i + the product of the others. Not trained by gradients: buffers."""
 
-    def __init__(self, n_users: int, n_items: int, k: int, *, offsets: bool = False, text: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        n_users: int,
+        n_items: int,
+        k: int,
+        *,
+        offsets: bool = False,
+        text: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.offsets = offsets
         self.mu = nn.Buffer(torch.zeros(()))
         self.user = nn.Buffer(torch.zeros(n_users, k + offsets))
         self.item = nn.Buffer(torch.zeros(n_items, k + offsets))
-        self.text = text        # says an item's row from its document
+        self.text = text  # says an item's row from its document
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
         """The rating of each pair."""
@@ -196,17 +220,21 @@ class Binary(torch.autograd.Function):
 def check_share(name: str, share: float) -> None:
     """Refuse a share outside [0, 1)."""
     if not 0 <= share < 1:
-        raise SettingError(f"{name} is the share that is dropped, 0 or more and less than 1; found {share}.")
+        raise SettingError(
+            f"{name} is the share that is dropped, 0 or more and less than 1; found {share}."
+        )
 
 
 # --- weights with a kernel -----------------------------------------------------------------------------------------------
 
-KERNEL_ROWS = 1024     # rows of a kernel that are there at once: they stay in the cache
+KERNEL_ROWS = 1024  # rows of a kernel that are there at once: they stay in the cache
 
 
 def kernel(u: Float[Tensor, "n places"], v: Float[Tensor, "k places"]) -> Float[Tensor, "n k"]:
     """max(0, 1 − ‖u_i − v_j‖²), by one product: ‖u − v‖² = ‖u‖² + ‖v‖² − 2 u · v."""
-    left = torch.cat([2 * u, 1 - u.square().sum(dim=1, keepdim=True), torch.ones_like(u[:, :1])], dim=1)
+    left = torch.cat(
+        [2 * u, 1 - u.square().sum(dim=1, keepdim=True), torch.ones_like(u[:, :1])], dim=1
+    )
     right = torch.cat([v, torch.ones_like(v[:, :1]), -v.square().sum(dim=1, keepdim=True)], dim=1)
     return (left @ right.t()).clamp_(min=0)
 
@@ -232,7 +260,9 @@ class _Kernelled(torch.autograd.Function):
             K, back = kernel(u[rows], v), grads[0][rows]
             torch.mul(back, K, out=of_W[rows])
             of_K = (back * W[rows]).addcmul_(K, 2 * grads[1]).mul_(K > 0)
-            of_u[rows] = 2 * (of_K @ v - of_K.sum(dim=1, keepdim=True) * u[rows])     # ∂K_ij / ∂u_i = −2 (u_i − v_j)
+            of_u[rows] = 2 * (
+                of_K @ v - of_K.sum(dim=1, keepdim=True) * u[rows]
+            )  # ∂K_ij / ∂u_i = −2 (u_i − v_j)
             of_v += 2 * (of_K.t() @ u[rows] - of_K.sum(dim=0)[:, None] * v)
         return of_W, of_u, of_v
 
@@ -247,11 +277,17 @@ class KernelLayer(nn.Module):
     Source: Muller, Martel, Indiveri. "Kernelized Synaptic Weight Matrices." ICML 2018.
     """
 
-    def __init__(self, n_rows: int, n_columns: int, *, n_biases: int, places: int, std: float) -> None:
+    def __init__(
+        self, n_rows: int, n_columns: int, *, n_biases: int, places: int, std: float
+    ) -> None:
         super().__init__()
         self.W = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_rows, n_columns)))
-        self.u, self.v = (nn.Parameter(nn.init.trunc_normal_(torch.empty(n, places), std=std, a=-2 * std, b=2 * std))
-                          for n in (n_rows, n_columns))
+        self.u, self.v = (
+            nn.Parameter(
+                nn.init.trunc_normal_(torch.empty(n, places), std=std, a=-2 * std, b=2 * std)
+            )
+            for n in (n_rows, n_columns)
+        )
         self.bias = nn.Parameter(torch.zeros(n_biases))
 
     @property
@@ -277,7 +313,10 @@ class KernelAutoencoder(nn.Module):
         super().__init__()
         kind = {"places": places, "std": std}
         self.input = KernelLayer(n_columns, hidden[0], n_biases=hidden[0], **kind)  # type: ignore[arg-type]
-        self.between = nn.ModuleList(KernelLayer(b, a, n_biases=b, **kind) for a, b in pairwise(hidden))  # type: ignore[arg-type]
+        self.between = nn.ModuleList(
+            KernelLayer(b, a, n_biases=b, **kind)  # type: ignore[arg-type]
+            for a, b in pairwise(hidden)
+        )
         self.output = KernelLayer(n_columns, hidden[-1], n_biases=n_columns, **kind)  # type: ignore[arg-type]
         self.f = nn.Identity()
 
@@ -291,12 +330,16 @@ class KernelAutoencoder(nn.Module):
         weights, squares = zip(*(layer.effective() for layer in self.layers), strict=True)
         return list(weights), torch.stack(squares).sum()
 
-    def encode(self, block: Block, weights: Sequence[Tensor] | None = None) -> Float[Tensor, "rows hidden"]:
+    def encode(
+        self, block: Block, weights: Sequence[Tensor] | None = None
+    ) -> Float[Tensor, "rows hidden"]:
         """All layers but the last, for sparse rows; absent cells count as 0."""
         weight = self.input.weight if weights is None else weights[0]
         return self.go_on(times_dense(block, weight) + self.input.bias, weights)
 
-    def go_on(self, x: Float[Tensor, "rows first"], weights: Sequence[Tensor] | None = None) -> Float[Tensor, "rows hidden"]:
+    def go_on(
+        self, x: Float[Tensor, "rows first"], weights: Sequence[Tensor] | None = None
+    ) -> Float[Tensor, "rows hidden"]:
         """The same from what enters the first hidden layer."""
         code = torch.sigmoid(x)
         for j, layer in enumerate(self.between, start=1):
@@ -304,11 +347,18 @@ class KernelAutoencoder(nn.Module):
             code = torch.sigmoid(nn.functional.linear(code, weight, layer.bias))  # type: ignore[arg-type]
         return code
 
-    def decode(self, code: Float[Tensor, "rows hidden"], at: Block | None = None, columns: Tensor | None = None,
-               weights: Sequence[Tensor] | None = None) -> Tensor:
+    def decode(
+        self,
+        code: Float[Tensor, "rows hidden"],
+        at: Block | None = None,
+        columns: Tensor | None = None,
+        weights: Sequence[Tensor] | None = None,
+    ) -> Tensor:
         """The last layer at the cells of `at`, or rows × these columns, or rows × all columns."""
         if columns is not None:
-            return (self.output.effective(columns)[0] @ code.t() + self.output.bias[columns, None]).t()
+            return (
+                self.output.effective(columns)[0] @ code.t() + self.output.bias[columns, None]
+            ).t()
         weight = self.output.weight if weights is None else weights[-1]
         if at is None:
             return nn.functional.linear(code, weight, self.output.bias)

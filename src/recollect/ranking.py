@@ -12,7 +12,7 @@ from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.model import BLOCK_CELLS, Model
 
-NEVER = -np.inf   # the score of what must not be ranked
+NEVER = -np.inf  # the score of what must not be ranked
 
 
 def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.ndarray, "rows n"]:
@@ -22,8 +22,8 @@ def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.nda
     if not least:
         return place
     cut = torch.from_numpy(scores).topk(least, sorted=False).values.min(dim=1).values.numpy()
-    cut = np.maximum(cut, np.finfo(np.float32).min)                        # what must never be ranked lies below
-    row, column = np.nonzero(scores >= cut[:, None])                       # more than n of a row where they tie
+    cut = np.maximum(cut, np.finfo(np.float32).min)  # what must never be ranked lies below
+    row, column = np.nonzero(scores >= cut[:, None])  # more than n of a row where they tie
     order = np.lexsort((column, -scores[row, column], row))
     each = np.bincount(row, minlength=len(scores))
     rank = np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
@@ -32,8 +32,9 @@ def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.nda
     return place
 
 
-def scores_of(model: Model, user: Int[np.ndarray, " users"], given: AnyRatings, *, seen: bool = False
-              ) -> Iterator[tuple[slice, Float32[np.ndarray, "some n_items"]]]:
+def scores_of(
+    model: Model, user: Int[np.ndarray, " users"], given: AnyRatings, *, seen: bool = False
+) -> Iterator[tuple[slice, Float32[np.ndarray, "some n_items"]]]:
     """What every item is ranked by for each user, a block of users at a time: which users, and their scores.
 
     These are raw predictions from `given`: kept within the scale, many would tie at its top. Someone of whom nothing is
@@ -60,7 +61,7 @@ def scores_of(model: Model, user: Int[np.ndarray, " users"], given: AnyRatings, 
 
 def hits(good: Rows, shown: Int64[np.ndarray, "users n"]) -> Bool[np.ndarray, "users n"]:
     """Whether each item shown (-1: none) is among the user's good ones."""
-    width = good.n_columns + 1    # column 0 is for -1
+    width = good.n_columns + 1  # column 0 is for -1
     person = np.arange(len(good))[:, None]
     return np.isin(person * width + shown + 1, good.row * np.int64(width) + good.column + 1)
 
@@ -80,5 +81,7 @@ def everyones_best(given: AnyRatings) -> Float32[np.ndarray, " n_items"]:
     """What to expect of each item, nothing being known of the person: its mean, drawn to that of all by 10 ratings; of events
     the share of all users who have one."""
     if given.implicit:
-        return (given.count("item") / max(1, np.count_nonzero(given.count("user")))).astype(np.float32)
+        return (given.count("item") / max(1, np.count_nonzero(given.count("user")))).astype(
+            np.float32
+        )
     return ((given.total("item") + 10 * given.mean) / (given.count("item") + 10)).astype(np.float32)

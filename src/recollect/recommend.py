@@ -22,7 +22,7 @@ from recollect.model import BLOCK_CELLS, Model
 from recollect.ranking import NEVER, everyones_best, first_n, scores_of
 from recollect.system.atomic_files import replacing
 
-NEW = "new"      # the user_id of someone who is given by their ratings alone
+NEW = "new"  # the user_id of someone who is given by their ratings alone
 
 
 def predict(model: Model, pairs: Any, *, interval: float | None = None) -> pl.DataFrame:
@@ -40,13 +40,18 @@ def predict(model: Model, pairs: Any, *, interval: float | None = None) -> pl.Da
     given, frame = _fitted(model), _pairs(pairs)
     user, item = given.users.rows(frame["user_id"]), given.items.rows(frame["item_id"])
     times = _times(frame["timestamp"]) if "timestamp" in frame.columns else None
-    found = frame.with_columns(pl.Series("prediction", model.predict(user, item, times=times)),
-                               pl.Series("cold", model.is_cold(user, item)))
+    found = frame.with_columns(
+        pl.Series("prediction", model.predict(user, item, times=times)),
+        pl.Series("cold", model.is_cold(user, item)),
+    )
     if interval is None:
         return found
     low, high = model.predict_interval(user, item, interval, times=times)
-    return found.with_columns(pl.Series("std", model.predict_std(user, item, times=times)), pl.Series("low", low),
-                              pl.Series("high", high))
+    return found.with_columns(
+        pl.Series("std", model.predict_std(user, item, times=times)),
+        pl.Series("low", low),
+        pl.Series("high", high),
+    )
 
 
 def _times(column: pl.Series) -> Int64[np.ndarray, " pairs"]:
@@ -54,15 +59,24 @@ def _times(column: pl.Series) -> Int64[np.ndarray, " pairs"]:
     found = roles.seconds(column)
     if np.isnan(found).any():
         row = int(np.isnan(found).argmax())
-        raise DataError(f"Pair {row + 1}: the timestamp is {column[row]!r}; expected seconds since 1970 or an ISO date. Leave "
-                        "the column out if times are not known.")
+        raise DataError(
+            f"Pair {row + 1}: the timestamp is {column[row]!r}; expected seconds since 1970 or an ISO date. Leave "
+            "the column out if times are not known."
+        )
     whole = np.floor(found).astype(np.int64)
     return whole // roles.unit(whole)[0]
 
 
-def top_n(model: Model, *, user_ids: Iterable[object] | None = None, ratings: Mapping[Any, Any] | None = None,
-          events: Iterable[Any] | None = None, n: int = 10, items: Iterable[object] | None = None, seen: bool = False
-          ) -> pl.DataFrame:
+def top_n(
+    model: Model,
+    *,
+    user_ids: Iterable[object] | None = None,
+    ratings: Mapping[Any, Any] | None = None,
+    events: Iterable[Any] | None = None,
+    n: int = 10,
+    items: Iterable[object] | None = None,
+    seen: bool = False,
+) -> pl.DataFrame:
     """The n best items: user_id, rank, item_id, title (if known), prediction.
 
     For people the model knows (`user_ids`), or for someone new, given by their `ratings` of items ({item_id: rating}), or,
@@ -82,8 +96,15 @@ def top_n(model: Model, *, user_ids: Iterable[object] | None = None, ratings: Ma
     ids = None if user_ids is None else as_text(_listed("user_ids", user_ids))
     if ratings is None and events is None:
         if ids is None:
-            raise SettingError("top_n takes user_ids, or of someone new their ratings or events; found none of them.")
-        return pl.concat([_none_ranked(model), *(f for _, f in _ranked_for(model, ids, n=n, banned=banned, seen=seen))])
+            raise SettingError(
+                "top_n takes user_ids, or of someone new their ratings or events; found none of them."
+            )
+        return pl.concat(
+            [
+                _none_ranked(model),
+                *(f for _, f in _ranked_for(model, ids, n=n, banned=banned, seen=seen)),
+            ]
+        )
     newer = _stated(model, ratings, events)
     if ids is not None:
         newer = _with_earlier(model, ids, newer)
@@ -94,9 +115,16 @@ def top_n(model: Model, *, user_ids: Iterable[object] | None = None, ratings: Ma
     return _ranked(model, pl.Series([NEW]) if ids is None else ids, scores, n)
 
 
-def top_n_to_parquet(model: Model, path: str | Path, *, user_ids: Iterable[object] | None = None, n: int = 10,
-                     items: Iterable[object] | None = None, seen: bool = False,
-                     progress: Callable[[int, int], None] | None = None) -> int:
+def top_n_to_parquet(
+    model: Model,
+    path: str | Path,
+    *,
+    user_ids: Iterable[object] | None = None,
+    n: int = 10,
+    items: Iterable[object] | None = None,
+    seen: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
     """Write `top_n` for everyone (or for user_ids) to a Parquet file, and return how many rows.
 
     It works block by block, so memory stays flat; `progress(done, all)` is called after each block of users. If it
@@ -109,7 +137,9 @@ def top_n_to_parquet(model: Model, path: str | Path, *, user_ids: Iterable[objec
     given = _fitted(model)
     ids = given.users.ids if user_ids is None else as_text(_listed("user_ids", user_ids))
     if Path(path).is_dir():
-        raise SettingError(f"{path} is a folder; name a file, such as {Path(path) / 'recommendations.parquet'}.")
+        raise SettingError(
+            f"{path} is a folder; name a file, such as {Path(path) / 'recommendations.parquet'}."
+        )
     banned, written, empty = _banned(model, items), 0, _none_ranked(model).to_arrow().schema
     with replacing(path) as fresh, pq.ParquetWriter(fresh, empty, compression="zstd") as out:
         for done, block in _ranked_for(model, ids, n=n, banned=banned, seen=seen):
@@ -120,7 +150,9 @@ def top_n_to_parquet(model: Model, path: str | Path, *, user_ids: Iterable[objec
     return written
 
 
-def fold_in(model: Model, ratings: Mapping[Any, Any] | None = None, *, events: Iterable[Any] | None = None) -> pl.DataFrame:
+def fold_in(
+    model: Model, ratings: Mapping[Any, Any] | None = None, *, events: Iterable[Any] | None = None
+) -> pl.DataFrame:
     """What someone new would rate every item: item_id, title (if known), prediction. No training.
 
     They are given by their ratings or events, as in `top_n`. Items that the model knows no rating of get its cold value.
@@ -134,9 +166,14 @@ def fold_in(model: Model, ratings: Mapping[Any, Any] | None = None, *, events: I
     return _with_titles(given, frame, "item_id")
 
 
-def similar(model: Model, *, item_ids: Iterable[object] | None = None, user_ids: Iterable[object] | None = None,
-            n: int = 10) -> pl.DataFrame:
-    """The n items (or users) most like each one: item_id (user_id), rank, neighbour_id, title (of items), similarity.
+def similar(
+    model: Model,
+    *,
+    item_ids: Iterable[object] | None = None,
+    user_ids: Iterable[object] | None = None,
+    n: int = 10,
+) -> pl.DataFrame:
+    """The n items (or users) most like each one: item_id (user_id), rank, neighbor_id, title (of items), similarity.
 
     Likeness is the cosine of the model's vectors, −1 to 1; those without ratings have none and are left out.
 
@@ -146,28 +183,34 @@ def similar(model: Model, *, item_ids: Iterable[object] | None = None, user_ids:
         raise SettingError("similar takes either item_ids or user_ids, one of the two.")
     given = _fitted(model)
     if item_ids is not None:
-        frame = _neighbours(model, "item", given.items, as_text(_listed("item_ids", item_ids)), n)
-        return _with_titles(given, frame, "neighbour_id")
-    return _neighbours(model, "user", given.users, as_text(_listed("user_ids", user_ids)), n)
+        frame = _neighbors(model, "item", given.items, as_text(_listed("item_ids", item_ids)), n)
+        return _with_titles(given, frame, "neighbor_id")
+    return _neighbors(model, "user", given.users, as_text(_listed("user_ids", user_ids)), n)
 
 
-def _neighbours(model: Model, what: Literal["user", "item"], vocab: Vocab, asked: pl.Series, n: int) -> pl.DataFrame:
+def _neighbors(
+    model: Model, what: Literal["user", "item"], vocab: Vocab, asked: pl.Series, n: int
+) -> pl.DataFrame:
     row = vocab.rows(asked)
     known = model.known_items() if what == "item" else model.given_.count("user") > 0
     strange = asked.filter(pl.Series((row == UNKNOWN) | ~known[row], dtype=pl.Boolean))
     if len(strange):
-        raise DataError(f"The model knows no rating {'by user' if what == 'user' else 'of item'} {_some(strange)}; it "
-                        f"knows {int(known.sum()):,} {what}s such as {_some(vocab.at(np.flatnonzero(known)[:3]))}.")
+        raise DataError(
+            f"The model knows no rating {'by user' if what == 'user' else 'of item'} {_some(strange)}; it "
+            f"knows {int(known.sum()):,} {what}s such as {_some(vocab.at(np.flatnonzero(known)[:3]))}."
+        )
     vector = model.vectors(what)
     unit = vector / np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), np.float32(1e-12))
     frames, step = [], max(1, BLOCK_CELLS // len(vocab))
     for first in range(0, max(1, len(row)), step):
-        mine = row[first:first + step]
+        mine = row[first : first + step]
         likeness = np.clip(unit[mine] @ unit.T, -1, 1).astype(np.float32, copy=False)
         likeness[:, ~known] = NEVER
         likeness[np.arange(len(mine)), mine] = NEVER
-        frames.append(_ranks(asked[first:first + step], likeness, n, vocab))
-    return pl.concat(frames).rename({"asked": f"{what}_id", "found": "neighbour_id", "score": "similarity"})
+        frames.append(_ranks(asked[first : first + step], likeness, n, vocab))
+    return pl.concat(frames).rename(
+        {"asked": f"{what}_id", "found": "neighbor_id", "score": "similarity"}
+    )
 
 
 def _fitted(model: Model) -> AnyRatings:
@@ -193,14 +236,22 @@ def _pairs(pairs: Any) -> pl.DataFrame:
     if not is_pandas and not hasattr(pairs, "__arrow_c_stream__"):
         both = list(_listed("pairs", pairs))
         for pair in both:
-            if not isinstance(pair, Sequence | np.ndarray) or isinstance(pair, str) or len(pair) != 2:
+            if (
+                not isinstance(pair, Sequence | np.ndarray)
+                or isinstance(pair, str)
+                or len(pair) != 2
+            ):
                 raise DataError(f"Each pair is (user_id, item_id); found {pair!r}.")
-        return pl.DataFrame({"user_id": as_text([u for u, _ in both]), "item_id": as_text([i for _, i in both])})
+        return pl.DataFrame(
+            {"user_id": as_text([u for u, _ in both]), "item_id": as_text([i for _, i in both])}
+        )
     frame = pairs if is_pandas else pl.DataFrame(pairs)
     missing = {"user_id", "item_id"} - set(frame.columns)
     if missing:
-        raise DataError(f"Pairs need the columns user_id and item_id, found {', '.join(map(str, frame.columns))}; "
-                        "rename them.")
+        raise DataError(
+            f"Pairs need the columns user_id and item_id, found {', '.join(map(str, frame.columns))}; "
+            "rename them."
+        )
     ids = pl.DataFrame({name: as_text(_column(frame[name])) for name in ("user_id", "item_id")})
     if "timestamp" not in frame.columns:
         return ids
@@ -223,12 +274,16 @@ def _banned(model: Model, items: Iterable[object] | None) -> Bool[np.ndarray, " 
         banned[:] = True
         banned[row[row != UNKNOWN]] = False
         if not model.known_items()[~banned].any():
-            raise DataError(f"None of the {len(row)} candidate items has ratings in this model; check their ids, "
-                            f"such as {_some(given.items.ids.head(3))}.")
+            raise DataError(
+                f"None of the {len(row)} candidate items has ratings in this model; check their ids, "
+                f"such as {_some(given.items.ids.head(3))}."
+            )
     return banned
 
 
-def _stated(model: Model, ratings: Mapping[Any, Any] | None, events: Iterable[Any] | None) -> dict[str, float]:
+def _stated(
+    model: Model, ratings: Mapping[Any, Any] | None, events: Iterable[Any] | None
+) -> dict[str, float]:
     """What someone is given by: item_id and rating, or how often.
 
     Raises: SettingError if both or neither are given, or ratings of a model that learned from events, or the other way round.
@@ -236,18 +291,24 @@ def _stated(model: Model, ratings: Mapping[Any, Any] | None, events: Iterable[An
     if (ratings is None) == (events is None):
         raise SettingError("Someone new is given by ratings or by events, one of the two.")
     if events is not None and not model.given_.implicit:
-        raise SettingError(f"This {type(model).__name__} learned from ratings on a scale, and events have none; give ratings="
-                           "{item_id: rating}.")
+        raise SettingError(
+            f"This {type(model).__name__} learned from ratings on a scale, and events have none; give ratings="
+            "{item_id: rating}."
+        )
     if events is not None and not isinstance(events, Mapping):
         counted = as_text(_listed("events", events)).value_counts(sort=False)
-        return dict(zip(counted["id"].to_list(), counted["count"].cast(pl.Float64).to_list(), strict=True))
+        return dict(
+            zip(counted["id"].to_list(), counted["count"].cast(pl.Float64).to_list(), strict=True)
+        )
     stated = ratings if events is None else events
     assert isinstance(stated, Mapping)
     _check_values(model, stated)
     ids = as_text(list(stated))
     if ids.is_duplicated().any():
-        raise DataError(f"Item {_some(ids.filter(ids.is_duplicated()).unique())} is rated twice, as text and as a number; rate "
-                        "it once.")
+        raise DataError(
+            f"Item {_some(ids.filter(ids.is_duplicated()).unique())} is rated twice, as text and as a number; rate "
+            "it once."
+        )
     return dict(zip(ids.to_list(), map(float, stated.values()), strict=True))
 
 
@@ -255,7 +316,9 @@ def _with_earlier(model: Model, ids: pl.Series, newer: dict[str, float]) -> dict
     """What the model knows of one user, and what is newer: ratings replace, events add up."""
     given = model.given_
     if len(ids) != 1:
-        raise SettingError(f"Newer ratings or events are of one person; found {len(ids)} user_ids: ask for each of them.")
+        raise SettingError(
+            f"Newer ratings or events are of one person; found {len(ids)} user_ids: ask for each of them."
+        )
     mine = given.by_user.take(given.users.rows(ids))
     found = dict(zip(given.items.at(mine.column).to_list(), mine.value.tolist(), strict=True))
     for item_id, value in newer.items():
@@ -268,31 +331,47 @@ def _check_values(model: Model, ratings: Mapping[Any, Any]) -> None:
     for item_id, value in ratings.items():
         if model.given_.implicit:
             if not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
-                raise DataError(f"The count of item {str(item_id)!r} is {value!r}; expected a number above 0.")
-        elif not isinstance(value, int | float | np.number) or not low <= value <= high:  # also refuses NaN
-            raise DataError(f"The rating of item {str(item_id)!r} is {value!r}; this model's scale is {low:g} to "
-                            f"{high:g}.")
+                raise DataError(
+                    f"The count of item {str(item_id)!r} is {value!r}; expected a number above 0."
+                )
+        elif (
+            not isinstance(value, int | float | np.number) or not low <= value <= high
+        ):  # also refuses NaN
+            raise DataError(
+                f"The rating of item {str(item_id)!r} is {value!r}; this model's scale is {low:g} to "
+                f"{high:g}."
+            )
 
 
-def _of_someone_new(model: Model, ratings: dict[str, float]) -> tuple[Float32[np.ndarray, "1 n_items"], Rows]:
+def _of_someone_new(
+    model: Model, ratings: dict[str, float]
+) -> tuple[Float32[np.ndarray, "1 n_items"], Rows]:
     """Raw predictions of every item, and the sparse row they come from: that of the items the model knows."""
     given = model.given_
     column, rated = given.items.rows(list(ratings)), np.array(list(ratings.values()), np.float32)
     known = (column != UNKNOWN) & model.known_items()[column]
-    row, _ = Rows.group(np.zeros(int(known.sum()), np.int64), column[known], rated[known], n_rows=1,
-                        n_columns=given.n_items)
+    row, _ = Rows.group(
+        np.zeros(int(known.sum()), np.int64),
+        column[known],
+        rated[known],
+        n_rows=1,
+        n_columns=given.n_items,
+    )
     return (model.fold_in(row) if known.any() else everyones_best(given)[None, :]), row
 
 
-def _ranked_for(model: Model, ids: pl.Series, *, n: int, banned: Bool[np.ndarray, " n_items"], seen: bool
-                ) -> Iterator[tuple[int, pl.DataFrame]]:
+def _ranked_for(
+    model: Model, ids: pl.Series, *, n: int, banned: Bool[np.ndarray, " n_items"], seen: bool
+) -> Iterator[tuple[int, pl.DataFrame]]:
     """How many of the people are done, and the lists of the latest."""
     for part, scores in scores_of(model, model.given_.users.rows(ids), model.given_, seen=seen):
         scores[:, banned] = NEVER
         yield min(part.stop, len(ids)), _ranked(model, ids[part], scores, n)
 
 
-def _ranked(model: Model, people: pl.Series, scores: Float32[np.ndarray, "people n_items"], n: int) -> pl.DataFrame:
+def _ranked(
+    model: Model, people: pl.Series, scores: Float32[np.ndarray, "people n_items"], n: int
+) -> pl.DataFrame:
     frame = _ranks(people, scores, n, model.given_.items)
     frame = frame.rename({"asked": "user_id", "found": "item_id", "score": "prediction"})
     shown = pl.Series("prediction", model.within_scale(frame["prediction"].to_numpy()))
@@ -300,7 +379,9 @@ def _ranked(model: Model, people: pl.Series, scores: Float32[np.ndarray, "people
 
 
 def _none_ranked(model: Model) -> pl.DataFrame:
-    return _ranked(model, pl.Series([], dtype=pl.String), np.zeros((0, model.given_.n_items), np.float32), 1)
+    return _ranked(
+        model, pl.Series([], dtype=pl.String), np.zeros((0, model.given_.n_items), np.float32), 1
+    )
 
 
 def _ranks(asked: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> pl.DataFrame:
@@ -310,8 +391,14 @@ def _ranks(asked: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> pl.Dat
     place = first_n(min(n, len(vocab)), scores)
     row, rank = np.nonzero(place >= 0)
     column = place[row, rank]
-    return pl.DataFrame({"asked": asked.gather(row), "rank": (rank + 1).astype(np.int32), "found": vocab.at(column),
-                         "score": scores[row, column]})
+    return pl.DataFrame(
+        {
+            "asked": asked.gather(row),
+            "rank": (rank + 1).astype(np.int32),
+            "found": vocab.at(column),
+            "score": scores[row, column],
+        }
+    )
 
 
 def _with_titles(given: AnyRatings, frame: pl.DataFrame, key: str) -> pl.DataFrame:

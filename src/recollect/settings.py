@@ -16,6 +16,7 @@ from typing import Any
 
 from recollect.errors import SettingError, unknown
 
+Number = int | float
 KEY = "recollect"  # where a field's metadata holds its Range
 
 
@@ -23,10 +24,10 @@ KEY = "recollect"  # where a field's metadata holds its Range
 class Range:
     """The values a setting may have; None where there is no limit."""
 
-    at_least: float | None = None
-    above: float | None = None
-    at_most: float | None = None
-    below: float | None = None
+    at_least: Number | None = None
+    above: Number | None = None
+    at_most: Number | None = None
+    below: Number | None = None
     one_of: tuple[str, ...] = ()
     formerly: str | None = None
 
@@ -41,7 +42,7 @@ class Range:
         }
         return " and ".join(f"{word} {x:g}" for word, x in limits.items() if x is not None)
 
-    def contains(self, number: float) -> bool:
+    def contains(self, number: Number) -> bool:
         """Whether a number lies within all limits."""
         return (
             (self.at_least is None or number >= self.at_least)
@@ -71,10 +72,10 @@ class Range:
 def setting(
     default: Any,
     *,
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
-    below: float | None = None,
+    at_least: Number | None = None,
+    above: Number | None = None,
+    at_most: Number | None = None,
+    below: Number | None = None,
     one_of: Sequence[str] = (),
     formerly: str | None = None,
 ) -> Any:
@@ -93,7 +94,7 @@ def setting(
     return dataclasses.field(default=default, metadata={KEY: allowed})
 
 
-def share(default: float, *, formerly: str | None = None) -> Any:
+def share(default: Number, *, formerly: str | None = None) -> Any:
     """A setting that is a share: at least 0 and below 1.
 
     Args:

@@ -24,24 +24,35 @@ def words(text: str, reading: Tokenizer = PLAIN, **more) -> list[str]:
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("Naïve Zürich cafés", ["naïve", "zürich", "cafés"]),
-    ("nai\u0308ve", ["naïve"]),                                    # the same letters, written as two characters
-    ("ﬁlm Ｎｏｉｒ", ["film", "noir"]),                             # a ligature, letters of full width
-    ("Москва слезам не верит.", ["москва", "слезам", "не", "верит"]),
-    ("玩具总动员。千与千寻", ["玩具总动员", "千与千寻"]),
-    ("हिन्दी", ["हिन्दी"]),                                           # vowel signs are part of a word
-    ("don't so-called — well -- 'quoted' rock'n'roll", ["don't", "so-called", "well", "quoted", "rock'n'roll"]),
-    ("Andy’s toys, the boys’ room, Sid's", ["andy", "toys", "the", "boys", "room", "sid"]),
-    ("1,000 men, 3.5 miles, 1990s; v2.", ["1,000", "men", "3.5", "miles", "1990s", "v2"]),
-    ("co\xadop", ["coop"]),                                        # a soft hyphen is no letter
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Naïve Zürich cafés", ["naïve", "zürich", "cafés"]),
+        ("nai\u0308ve", ["naïve"]),  # the same letters, written as two characters
+        ("ﬁlm Ｎｏｉｒ", ["film", "noir"]),  # a ligature, letters of full width
+        ("Москва слезам не верит.", ["москва", "слезам", "не", "верит"]),
+        ("玩具总动员。千与千寻", ["玩具总动员", "千与千寻"]),
+        ("हिन्दी", ["हिन्दी"]),  # vowel signs are part of a word
+        (
+            "don't so-called — well -- 'quoted' rock'n'roll",
+            ["don't", "so-called", "well", "quoted", "rock'n'roll"],
+        ),
+        ("Andy’s toys, the boys’ room, Sid's", ["andy", "toys", "the", "boys", "room", "sid"]),
+        ("1,000 men, 3.5 miles, 1990s; v2.", ["1,000", "men", "3.5", "miles", "1990s", "v2"]),
+        ("co\xadop", ["coop"]),  # a soft hyphen is no letter
+    ],
+)
 def test_words_are_letters_and_digits_of_any_script(text, expected):
     assert words(text) == expected
 
 
 def test_blanks_leave_everything_between_them_as_it_is():
-    assert words("Woody, Andy’s  toy\n(1995)", split="blanks", lower=False) == ["Woody,", "Andy’s", "toy", "(1995)"]
+    assert words("Woody, Andy’s  toy\n(1995)", split="blanks", lower=False) == [
+        "Woody,",
+        "Andy’s",
+        "toy",
+        "(1995)",
+    ]
 
 
 def test_capitals_stay_if_asked():
@@ -75,10 +86,24 @@ def test_a_document_is_cut_before_any_word_is_dropped():
     assert words("1 2 toy boy", numbers="drop", first=3) == ["toy"]
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("split", "word"), ("numbers", "none"), ("by", "tfidf"), ("stop_words", "german"), ("stop_words", 3), ("first", 0),
-    ("n_words", 2.5), ("least", True), ("most", 0.0), ("most", 2), ("lower", "yes"), ("n_words", None), ("lower", 1),
-])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("split", "word"),
+        ("numbers", "none"),
+        ("by", "tfidf"),
+        ("stop_words", "german"),
+        ("stop_words", 3),
+        ("first", 0),
+        ("n_words", 2.5),
+        ("least", True),
+        ("most", 0.0),
+        ("most", 2),
+        ("lower", "yes"),
+        ("n_words", None),
+        ("lower", 1),
+    ],
+)
 def test_a_value_that_a_field_cannot_take_is_refused(field, value):
     with pytest.raises(SettingError, match=field):
         tokenizer_of({field: value})
@@ -90,7 +115,9 @@ def test_an_unknown_field_is_refused_with_the_nearest():
 
 
 def test_a_reading_is_made_from_what_a_file_says():
-    assert tokenizer_of({"stop_words": ["a"], "most": 1, "first": None}) == Tokenizer(stop_words=("a",), most=1.0, first=None)
+    assert tokenizer_of({"stop_words": ["a"], "most": 1, "first": None}) == Tokenizer(
+        stop_words=("a",), most=1.0, first=None
+    )
 
 
 # --- which words are kept -------------------------------------------------------------------------------------------
@@ -112,7 +139,9 @@ def test_tf_idf_is_that_of_scikit_learn(plots):
     total = np.asarray(theirs.transform(texts).sum(axis=0)).ravel()
     for n_words in (1, 3, 7, 12):
         kept = theirs.get_feature_names_out()[np.lexsort((np.arange(len(total)), -total))[:n_words]]
-        assert corpus_of(texts, Tokenizer(n_words=n_words, most=1.0)).words.ids.to_list() == sorted(kept)
+        assert corpus_of(texts, Tokenizer(n_words=n_words, most=1.0)).words.ids.to_list() == sorted(
+            kept
+        )
 
 
 def test_equal_words_go_by_the_alphabet():
@@ -151,7 +180,7 @@ def test_rows_are_the_words_in_their_order(small):
 def test_counts_are_how_often_each_document_has_each_word(small):
     assert small.counts().dtype == np.float32
     assert small.counts().toarray().tolist() == [[1, 2, 0], [0, 0, 0], [1, 0, 1]]
-    assert small.word.tolist() == [0, 1, 1, 2, 0]      # counting leaves the words in their order
+    assert small.word.tolist() == [0, 1, 1, 2, 0]  # counting leaves the words in their order
 
 
 def test_padding_is_0_and_words_count_from_1(small):
@@ -161,7 +190,11 @@ def test_padding_is_0_and_words_count_from_1(small):
 
 
 def test_padding_on_the_left_also_cuts_on_the_left(small):
-    assert small.padded([0, 1, 2], length=4, side="left").tolist() == [[0, 1, 2, 2], [0, 0, 0, 0], [0, 0, 3, 1]]
+    assert small.padded([0, 1, 2], length=4, side="left").tolist() == [
+        [0, 1, 2, 2],
+        [0, 0, 0, 0],
+        [0, 0, 3, 1],
+    ]
     assert small.padded([0, 2], length=2, side="left").tolist() == [[2, 2], [3, 1]]
     with pytest.raises(SettingError, match="right"):
         small.padded([0], side="both")
@@ -197,8 +230,12 @@ def test_documents_are_taken_and_joined(small):
 
 def test_the_fingerprint_tells_documents_readings_and_vectors_apart(small):
     vectors = WordVectors(np.zeros((3, 2), np.float32), np.zeros(3, bool))
-    others = [corpus_of(["a b b", None, "c a a"], PLAIN), corpus_of(["a b b", None, "c a"], replace(PLAIN, first=9)),
-              replace(small, vectors=vectors), small.take([2, 1, 0])]
+    others = [
+        corpus_of(["a b b", None, "c a a"], PLAIN),
+        corpus_of(["a b b", None, "c a"], replace(PLAIN, first=9)),
+        replace(small, vectors=vectors),
+        small.take([2, 1, 0]),
+    ]
     assert len({small.fingerprint, *(each.fingerprint for each in others)}) == 5
     assert small.fingerprint == corpus_of(["a b b", None, "c a"], PLAIN).fingerprint
 
@@ -215,8 +252,16 @@ def test_ratings_get_a_document_for_each_item(few, plots):
     found = rc.with_texts(few, {"x": plots["i0"], "w": plots["i1"]})
     assert len(found.text) == found.n_items == 4
     assert found.text.has.tolist() == [True, True, False, False]
-    assert found.text.words.at(found.text.word).to_list() == ["bride", "falls", "love", "wedding", "crew", "starship",
-                                                              "drifts", "space"]
+    assert found.text.words.at(found.text.word).to_list() == [
+        "bride",
+        "falls",
+        "love",
+        "wedding",
+        "crew",
+        "starship",
+        "drifts",
+        "space",
+    ]
     assert "2 of 4 items have no document." in found.notes
 
 
@@ -233,7 +278,11 @@ def test_appended_items_change_nothing_in_a_split(planted_small):
     texts = rc.with_texts(plain, {str(j): f"toy{j}" for j in range(2000)})
     assert texts.n_items > plain.n_items
     for split in (rc.random_split, rc.covering_split):
-        for one, other in zip(split(plain, test=0.2, valid=0.1, seed=3), split(texts, test=0.2, valid=0.1, seed=3), strict=True):
+        for one, other in zip(
+            split(plain, test=0.2, valid=0.1, seed=3),
+            split(texts, test=0.2, valid=0.1, seed=3),
+            strict=True,
+        ):
             assert one.frame().equals(other.frame())
             assert other.text is texts.text
 
@@ -257,7 +306,10 @@ def test_other_texts_take_the_place_of_the_first(few):
 
 
 def test_the_fingerprint_of_ratings_includes_their_texts(few):
-    one, other = rc.with_texts(few, {"w": "toy", "x": "boy"}), rc.with_texts(few, {"w": "toy", "x": "girl"})
+    one, other = (
+        rc.with_texts(few, {"w": "toy", "x": "boy"}),
+        rc.with_texts(few, {"w": "toy", "x": "girl"}),
+    )
     assert len({few.fingerprint, one.fingerprint, other.fingerprint}) == 3
     assert replace(one, text=None).fingerprint == few.fingerprint
 

@@ -12,13 +12,25 @@ from recollect.data.vocab import Vocab
 def days() -> Days:
     """User 0 rated twice on day 10 and once on day 40; user 1 on day 20; user 2 never."""
     at = np.array([40, 10, 10, 20]) * SECONDS + np.array([5, 0, SECONDS - 1, 3])
-    return Days.of(Ratings(np.array([0, 0, 0, 1], np.int32), np.array([0, 1, 2, 0], np.int32), np.ones(4, np.float32),
-                           Vocab(["a", "b", "c"]), Vocab(["x", "y", "z"]), time=at))
+    return Days.of(
+        Ratings(
+            np.array([0, 0, 0, 1], np.int32),
+            np.array([0, 1, 2, 0], np.int32),
+            np.ones(4, np.float32),
+            Vocab(["a", "b", "c"]),
+            Vocab(["x", "y", "z"]),
+            time=at,
+        )
+    )
 
 
 def test_a_slot_is_a_user_and_a_day(days):
     assert len(days) == 3
-    assert (days.day.tolist(), days.user.tolist(), days.count.tolist()) == ([10, 40, 20], [0, 0, 1], [2, 1, 1])
+    assert (days.day.tolist(), days.user.tolist(), days.count.tolist()) == (
+        [10, 40, 20],
+        [0, 0, 1],
+        [2, 1, 1],
+    )
     assert days.start.tolist() == [0, 2, 3, 3]
     np.testing.assert_array_equal(days.slot(np.array([0, 0, 1]), np.array([10, 40, 20])), [0, 1, 2])
 
@@ -36,7 +48,9 @@ def test_drift_is_the_signed_power_of_the_distance_from_the_mean_day(days):
 
 
 def test_bins_are_equally_long_and_end_with_the_first_and_last_day(days):
-    np.testing.assert_array_equal(days.bin(np.array([0, 10, 20, 25, 40, 99]), n=2), [0, 0, 0, 0, 1, 1])
+    np.testing.assert_array_equal(
+        days.bin(np.array([0, 10, 20, 25, 40, 99]), n=2), [0, 0, 0, 0, 1, 1]
+    )
     np.testing.assert_array_equal(days.bin(np.array([10, 40]), n=31), [0, 30])
 
 

@@ -33,12 +33,19 @@ FORMS = {
     "windows line ends": CSV.replace("\n", "\r\n"),
     "byte order mark": "\ufeff" + CSV,
     "tsv": "asin\treview_text\n1\tA boy's toys come to life.\n2\tA wedding in Zürich, “naïve”\n",
-    "json": "\n".join(json.dumps({"asin": key, "reviewText": text, "summary": "?"}) for key, text in BOTH.items()),
-    "json list": '{"item": 1, "text": ["A boy\'s toys", "come to life."]}\n' + json.dumps({"item": 2, "text": BOTH["2"]}),
+    "json": "\n".join(
+        json.dumps({"asin": key, "reviewText": text, "summary": "?"}) for key, text in BOTH.items()
+    ),
+    "json list": '{"item": 1, "text": ["A boy\'s toys", "come to life."]}\n'
+    + json.dumps({"item": 2, "text": BOTH["2"]}),
 }
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.ZstdCompressor().compress], ids=["plain", "gzip", "zstd"])
+@pytest.mark.parametrize(
+    "pack",
+    [bytes, gzip.compress, zstandard.ZstdCompressor().compress],
+    ids=["plain", "gzip", "zstd"],
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_documents(form, pack, tmp_path):
     found = read_documents(written(tmp_path / "file", pack(FORMS[form].encode())))
@@ -47,16 +54,23 @@ def test_every_form_gives_the_same_documents(form, pack, tmp_path):
 
 
 def test_parquet_is_read_with_paragraphs_as_one_text(tmp_path):
-    pl.DataFrame({"parent_asin": [1.0, 2.0], "description": [["A boy's toys", "come to life."], [BOTH["2"]]]}).write_parquet(
-        tmp_path / "file")
+    pl.DataFrame(
+        {"parent_asin": [1.0, 2.0], "description": [["A boy's toys", "come to life."], [BOTH["2"]]]}
+    ).write_parquet(tmp_path / "file")
     assert as_dict(read_documents(tmp_path / "file")) == BOTH
 
 
-@pytest.mark.parametrize("source", [BOTH, {1: BOTH["1"], 2.0: BOTH["2"]},
-                                    pl.DataFrame({"item_id": ["1", "2"], "text": list(BOTH.values())}),
-                                    pl.LazyFrame({"item_id": [1, 2], "text": list(BOTH.values())}),
-                                    pd.DataFrame({"movie": [1, "2"], "text": list(BOTH.values())})],
-                         ids=["mapping", "numbers", "polars", "lazy", "pandas"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        BOTH,
+        {1: BOTH["1"], 2.0: BOTH["2"]},
+        pl.DataFrame({"item_id": ["1", "2"], "text": list(BOTH.values())}),
+        pl.LazyFrame({"item_id": [1, 2], "text": list(BOTH.values())}),
+        pd.DataFrame({"movie": [1, "2"], "text": list(BOTH.values())}),
+    ],
+    ids=["mapping", "numbers", "polars", "lazy", "pandas"],
+)
 def test_mappings_and_frames_are_documents(source):
     assert as_dict(documents_of(source)) == BOTH
 
@@ -97,19 +111,23 @@ def test_lines_of_another_encoding_are_read_and_counted(tmp_path):
     assert found.notes == ("2 of 3 lines are not in UTF-8 and were read as Windows-1252.",)
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    ("", "is empty"), ("\n \n", "is empty"),
-    ("1::toy\nboy\n", r'Line 2 of .* has no "::": .boy.'),
-    ("1::toy\n ::boy\n", "Line 2 of .*: the item id is missing"),
-    ("item_id,title\n1,toy\n", "No column for text was found among 'item_id', 'title'"),
-    ("what,text\n1,toy\n", "No column for item was found"),
-    ("item_id,text\n1,toy\n2,boy,dog\n", "Line 3 of .* has 3 fields, expected 2"),
-    ('{"asin": 1, "text": "toy"}\n{"asin": 2,\n', "Line 2 of .* is not JSON"),
-    ('{"asin": 1, "text": "toy"}\n[1]\n', "Line 2 of .* expected one JSON object"),
-    ('{"asin": 1, "text": "toy"}\n{"text": "boy"}\n', "Line 2 of .*: the item id is missing"),
-    ("PAR1 and no more", "not a readable Parquet file"),
-    ("a\x00b\n", "zero bytes"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty"),
+        ("\n \n", "is empty"),
+        ("1::toy\nboy\n", r'Line 2 of .* has no "::": .boy.'),
+        ("1::toy\n ::boy\n", "Line 2 of .*: the item id is missing"),
+        ("item_id,title\n1,toy\n", "No column for text was found among 'item_id', 'title'"),
+        ("what,text\n1,toy\n", "No column for item was found"),
+        ("item_id,text\n1,toy\n2,boy,dog\n", "Line 3 of .* has 3 fields, expected 2"),
+        ('{"asin": 1, "text": "toy"}\n{"asin": 2,\n', "Line 2 of .* is not JSON"),
+        ('{"asin": 1, "text": "toy"}\n[1]\n', "Line 2 of .* expected one JSON object"),
+        ('{"asin": 1, "text": "toy"}\n{"text": "boy"}\n', "Line 2 of .*: the item id is missing"),
+        ("PAR1 and no more", "not a readable Parquet file"),
+        ("a\x00b\n", "zero bytes"),
+    ],
+)
 def test_what_cannot_be_read_is_said_with_its_place(content, said, tmp_path):
     with pytest.raises(DataError, match=said):
         read_documents(written(tmp_path / "file", content))

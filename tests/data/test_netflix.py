@@ -21,8 +21,13 @@ FILES = {
     "movie_titles.txt": "1,2003,Dinosaur Planet\n2,2004,Isle of Man TT 2004 Review\n10,NULL,Amélie, The Café\n",
     "probe.txt": "10:\n30\n1:\n2649429\n7\n",
 }
-ROWS = {("1488844", "1", 3.0, "2005-09-06"), ("7", "1", 5.0, "2005-05-13"), ("2649429", "1", 1.0, "1999-11-11"),
-        ("7", "10", 2.0, "2004-02-29"), ("30", "10", 4.0, "2005-12-31")}
+ROWS = {
+    ("1488844", "1", 3.0, "2005-09-06"),
+    ("7", "1", 5.0, "2005-05-13"),
+    ("2649429", "1", 1.0, "1999-11-11"),
+    ("7", "10", 2.0, "2004-02-29"),
+    ("30", "10", 4.0, "2005-12-31"),
+}
 
 
 def write(folder, files):
@@ -45,9 +50,17 @@ def folder(tmp_path):
 @pytest.fixture
 def combined(tmp_path):
     """The same as two files of many films, the first with the line ends of Windows, the second without a last one."""
-    first = (FILES["training_set/mv_0000001.txt"] + FILES["training_set/mv_0000002.txt"]).replace("\n", "\r\n")
-    return write(tmp_path / "combined", {"combined_data_1.txt": first, "movie_titles.csv": FILES["movie_titles.txt"],
-                                         "combined_data_2.txt": FILES["training_set/mv_0000010.txt"].removesuffix("\n")})
+    first = (FILES["training_set/mv_0000001.txt"] + FILES["training_set/mv_0000002.txt"]).replace(
+        "\n", "\r\n"
+    )
+    return write(
+        tmp_path / "combined",
+        {
+            "combined_data_1.txt": first,
+            "movie_titles.csv": FILES["movie_titles.txt"],
+            "combined_data_2.txt": FILES["training_set/mv_0000010.txt"].removesuffix("\n"),
+        },
+    )
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +136,10 @@ def test_a_name_and_a_path_lead_to_the_folder(folder, monkeypatch):
 
 def test_what_is_not_the_whole_set_says_so(folder):
     (note,) = netflix.read(folder).notes
-    assert "not the whole Netflix Prize: 5 ratings of 2 films by 4 users; published are 100,480,507" in note
+    assert (
+        "not the whole Netflix Prize: 5 ratings of 2 films by 4 users; published are 100,480,507"
+        in note
+    )
 
 
 def test_nothing_is_drawn_where_there_is_no_terminal(folder, capfd):
@@ -134,26 +150,66 @@ def test_nothing_is_drawn_where_there_is_no_terminal(folder, capfd):
 # ---- what is refused
 
 
-@pytest.mark.parametrize("line", [
-    "7,6,2005-01-01", "7,0,2005-01-01", "7,,2005-01-01", "7,3.5,2005-01-01", "0,3,2005-01-01", "2649430,3,2005-01-01",
-    "26494290,3,2005-01-01", "07,3,2005-01-01", "x7,3,2005-01-01", "7x,3,2005-01-01", ",3,2005-01-01", "-7,3,2005-01-01",
-    "7,3,2005-02-29", "7,3,2005-13-01", "7,3,2005-1-01", "7,3,2006-01-01", "7,3,1997-12-31", "7,3,2005/01/01", "7,3",
-    "7;3;2005-01-01", "7,3,2005-01-01,", "7,3,2005-01-01 ", "", "café,3,2005-01-01", "7:3,2005-01-01", "3,7",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "7,6,2005-01-01",
+        "7,0,2005-01-01",
+        "7,,2005-01-01",
+        "7,3.5,2005-01-01",
+        "0,3,2005-01-01",
+        "2649430,3,2005-01-01",
+        "26494290,3,2005-01-01",
+        "07,3,2005-01-01",
+        "x7,3,2005-01-01",
+        "7x,3,2005-01-01",
+        ",3,2005-01-01",
+        "-7,3,2005-01-01",
+        "7,3,2005-02-29",
+        "7,3,2005-13-01",
+        "7,3,2005-1-01",
+        "7,3,2006-01-01",
+        "7,3,1997-12-31",
+        "7,3,2005/01/01",
+        "7,3",
+        "7;3;2005-01-01",
+        "7,3,2005-01-01,",
+        "7,3,2005-01-01 ",
+        "",
+        "café,3,2005-01-01",
+        "7:3,2005-01-01",
+        "3,7",
+    ],
+)
 def test_a_damaged_line_is_refused_with_its_file_and_line(folder, line):
     write(folder, {"training_set/mv_0000011.txt": f"11:\n8,3,2005-01-01\n{line}\n9,3,2005-01-01\n"})
-    with pytest.raises(DataError, match=r"^Line 3 of .*mv_0000011\.txt is '.*'; expected a film such as 1: or user,rating,date"):
+    with pytest.raises(
+        DataError,
+        match=r"^Line 3 of .*mv_0000011\.txt is '.*'; expected a film such as 1: or user,rating,date",
+    ):
         netflix.read(folder)
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("", r"mv_0000011\.txt is empty; expected a film such as 1: in its first line"),
-    ("8,3,2005-01-01\n", r"Line 1 of .*mv_0000011\.txt is '8,3,2005-01-01'; expected a film such as 1: in the first line"),
-    ("17771:\n", r"Line 1 of .*mv_0000011\.txt is '17771:'; expected a film from 1: to 17770:"),
-    ("11:\n8,3,2005-01-01\nx:\n", r"Line 3 of .*mv_0000011\.txt is 'x:'; expected a film"),
-    ("1:\n8,3,2005-01-01\n", r"Line 1 of .*mv_0000011\.txt: film 1 comes again; expected each film once"),
-    ("11:\n8,3,2005-01-01\n9,2,2005-01-01\n8,3,2005-01-01\n", r"User 8 rates film 11 more than once"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", r"mv_0000011\.txt is empty; expected a film such as 1: in its first line"),
+        (
+            "8,3,2005-01-01\n",
+            r"Line 1 of .*mv_0000011\.txt is '8,3,2005-01-01'; expected a film such as 1: in the first line",
+        ),
+        ("17771:\n", r"Line 1 of .*mv_0000011\.txt is '17771:'; expected a film from 1: to 17770:"),
+        ("11:\n8,3,2005-01-01\nx:\n", r"Line 3 of .*mv_0000011\.txt is 'x:'; expected a film"),
+        (
+            "1:\n8,3,2005-01-01\n",
+            r"Line 1 of .*mv_0000011\.txt: film 1 comes again; expected each film once",
+        ),
+        (
+            "11:\n8,3,2005-01-01\n9,2,2005-01-01\n8,3,2005-01-01\n",
+            r"User 8 rates film 11 more than once",
+        ),
+    ],
+)
 def test_a_damaged_file_is_refused(folder, text, said):
     write(folder, {"training_set/mv_0000011.txt": text})
     with pytest.raises(DataError, match=said):
@@ -163,10 +219,14 @@ def test_a_damaged_file_is_refused(folder, text, said):
 def test_a_damaged_line_of_a_later_piece_has_its_number(planted, tmp_path, monkeypatch):
     monkeypatch.setattr(prize_files, "PIECE", 1)
     monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 300)
-    text = "".join((planted / "training_set" / f"mv_{film:07}.txt").read_text() for film in range(1, 30))
+    text = "".join(
+        (planted / "training_set" / f"mv_{film:07}.txt").read_text() for film in range(1, 30)
+    )
     at = text.count("\n") + 1
     write(tmp_path, {"combined_data_1.txt": text + "1,2,2005-01-99\n"})
-    with pytest.raises(DataError, match=rf"^Line {at} of .*combined_data_1\.txt is '1,2,2005-01-99'"):
+    with pytest.raises(
+        DataError, match=rf"^Line {at} of .*combined_data_1\.txt is '1,2,2005-01-99'"
+    ):
         netflix.read(tmp_path)
 
 
@@ -180,7 +240,9 @@ def test_films_without_any_rating_are_refused(tmp_path):
 def test_a_damaged_title_is_refused_with_its_line(folder, line):
     with (folder / "movie_titles.txt").open("a") as out:
         out.write(line + "\n")
-    with pytest.raises(DataError, match=rf"Line 4 of .*movie_titles\.txt is '{line}'; expected id,year,title"):
+    with pytest.raises(
+        DataError, match=rf"Line 4 of .*movie_titles\.txt is '{line}'; expected id,year,title"
+    ):
         netflix.read(folder)
 
 
@@ -189,14 +251,23 @@ def test_a_missing_folder_says_what_was_looked_for_where_and_what_to_do(tmp_path
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError) as error:
         load("netflix/full")
-    for said in (str(tmp_path / "mine" / "netflix"), "training_set/mv_0000001.txt", "combined_data_1.txt", "no longer "
-                 "distributed", "RECOLLECT_DATA", "recollect data plant"):
+    for said in (
+        str(tmp_path / "mine" / "netflix"),
+        "training_set/mv_0000001.txt",
+        "combined_data_1.txt",
+        "no longer distributed",
+        "RECOLLECT_DATA",
+        "recollect data plant",
+    ):
         assert said in str(error.value)
 
 
 def test_a_packed_folder_says_how_to_unpack_it(tmp_path):
     write(tmp_path, {"netflix/training_set.tar": "…".encode().decode("latin-1")})
-    with pytest.raises(DataError, match=r"training_set\.tar is packed; unpack it where it is: cd .*netflix && tar -xf"):
+    with pytest.raises(
+        DataError,
+        match=r"training_set\.tar is packed; unpack it where it is: cd .*netflix && tar -xf",
+    ):
         load("netflix/full", tmp_path)
 
 
@@ -205,17 +276,24 @@ def test_a_packed_folder_says_how_to_unpack_it(tmp_path):
 
 def test_probe_parts_hold_every_rating_once_with_one_vocabulary(folder):
     train, probe = netflix.probe(folder)
-    assert rows(probe) == {("30", "10", 4.0, "2005-12-31"), ("2649429", "1", 1.0, "1999-11-11"), ("7", "1", 5.0, "2005-05-13")}
+    assert rows(probe) == {
+        ("30", "10", 4.0, "2005-12-31"),
+        ("2649429", "1", 1.0, "1999-11-11"),
+        ("7", "1", 5.0, "2005-05-13"),
+    }
     assert rows(train) == ROWS - rows(probe)
     assert (train.users, train.items) == (probe.users, probe.items)
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("10:\n1488844\n", "names 1 users of film 10, of whom 0 have rated it"),
-    ("2:\n7\n", "names 1 users of film 2, of whom 0"),
-    ("1:\n7\n7\n", "names 2 users of film 1, of whom 1"),
-    ("1:\n7,5\n", r"Line 2 of .*probe\.txt is '7,5'; expected a film such as 1: or a user"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("10:\n1488844\n", "names 1 users of film 10, of whom 0 have rated it"),
+        ("2:\n7\n", "names 1 users of film 2, of whom 0"),
+        ("1:\n7\n7\n", "names 2 users of film 1, of whom 1"),
+        ("1:\n7,5\n", r"Line 2 of .*probe\.txt is '7,5'; expected a film such as 1: or a user"),
+    ],
+)
 def test_a_probe_set_of_other_ratings_is_refused(folder, text, said):
     write(folder, {"probe.txt": text})
     with pytest.raises(DataError, match=said):
@@ -243,10 +321,12 @@ def test_a_window_is_the_window_split_of_its_days(planted, name):
 
 def test_the_windows_are_those_of_the_paper():
     days = {name: (*w.train_days, *w.test_days) for name, w in netflix.WINDOWS.items()}
-    assert days == {"3m": ("2005-09-01", "2005-11-30", "2005-12-01", "2005-12-31"),
-                    "6m": ("2005-06-01", "2005-11-30", "2005-12-01", "2005-12-31"),
-                    "1y": ("2004-06-01", "2005-05-31", "2005-06-01", "2005-06-30"),
-                    "full": ("1999-12-01", "2005-11-30", "2005-12-01", "2005-12-31")}
+    assert days == {
+        "3m": ("2005-09-01", "2005-11-30", "2005-12-01", "2005-12-31"),
+        "6m": ("2005-06-01", "2005-11-30", "2005-12-01", "2005-12-31"),
+        "1y": ("2004-06-01", "2005-05-31", "2005-06-01", "2005-06-30"),
+        "full": ("1999-12-01", "2005-11-30", "2005-12-01", "2005-12-31"),
+    }
 
 
 def test_a_window_that_does_not_exist_is_answered_with_those_that_do():
@@ -261,7 +341,11 @@ def test_published_counts_stand_beside_what_was_found(planted):
     split = netflix.window("1y", ratings=ratings)
     train = split.table().row(0, named=True)
     row = found["1 year, train"]
-    assert (row["users"], row["ratings"], row["published_ratings"]) == (train["users"], train["ratings"], 41_451_832)
+    assert (row["users"], row["ratings"], row["published_ratings"]) == (
+        train["users"],
+        train["ratings"],
+        41_451_832,
+    )
     assert row["verdict"] == f"{train['users'] - 345_855:+,}, {train['ratings'] - 41_451_832:+,}"
     assert found["1 year, test"]["ratings"] == len(split.valid) + len(split.test)
 
@@ -269,8 +353,11 @@ def test_published_counts_stand_beside_what_was_found(planted):
 def test_counts_as_published_are_told_as_such(planted, monkeypatch):
     ratings = netflix.read(planted)
     whole = netflix.VARIANTS["full"]
-    monkeypatch.setitem(netflix.VARIANTS, "full", netflix.Variant(
-        ratings.n_items, netflix.Counts(ratings.n_users, len(ratings))))
+    monkeypatch.setitem(
+        netflix.VARIANTS,
+        "full",
+        netflix.Variant(ratings.n_items, netflix.Counts(ratings.n_users, len(ratings))),
+    )
     assert netflix.published(ratings)[0]["verdict"] == "as published"
     assert netflix.read(planted).notes == ()
     assert whole.counts == (480_189, 100_480_507)
@@ -282,7 +369,7 @@ def test_counts_as_published_are_told_as_such(planted, monkeypatch):
 def test_a_made_folder_is_of_the_size_asked(planted):
     ratings = netflix.read(planted)
     assert (len(ratings), ratings.n_items) == (30_000, 300)
-    assert 590 <= ratings.n_users <= 600          # who drew no rating does not appear
+    assert 590 <= ratings.n_users <= 600  # who drew no rating does not appear
     assert ratings.titles(["1", "3", "5"]) == ["Film 1", "Film 3, The", "Café 5"]
 
 
@@ -290,14 +377,23 @@ def test_a_made_folder_has_the_published_shares_in_every_window(planted):
     """Within a tenth of all ratings: users' own stretches make the shares of 600 users vary by some hundredths."""
     for row in netflix.published(netflix.read(planted)):
         assert row["ratings"] > 0
-        assert row["ratings"] / 30_000 == pytest.approx(row["published_ratings"] / 100_480_507, abs=0.1)
+        assert row["ratings"] / 30_000 == pytest.approx(
+            row["published_ratings"] / 100_480_507, abs=0.1
+        )
 
 
 def test_made_days_follow_the_calendar(tmp_path):
     write_netflix(tmp_path / "nf", n_users=20_000, n_items=10, n_ratings=60_000)
     time = netflix.read(tmp_path / "nf").time.astype("datetime64[s]")
-    for day, share in (("2004-06-01", 0.274), ("2005-06-01", 0.686), ("2005-09-01", 0.840), ("2005-12-01", 0.976)):
-        assert (time < np.datetime64(day)).mean() == pytest.approx(share, abs=0.02)   # five standard errors of 20,000 users
+    for day, share in (
+        ("2004-06-01", 0.274),
+        ("2005-06-01", 0.686),
+        ("2005-09-01", 0.840),
+        ("2005-12-01", 0.976),
+    ):
+        assert (time < np.datetime64(day)).mean() == pytest.approx(
+            share, abs=0.02
+        )  # five standard errors of 20,000 users
     assert time.min() >= np.datetime64("1999-11-11")
     assert time.max() <= np.datetime64("2005-12-31")
 
@@ -312,7 +408,7 @@ def test_both_made_forms_hold_the_same(planted, tmp_path):
 def test_a_made_probe_set_has_its_share(planted):
     train, probe = netflix.probe(planted)
     assert len(train) + len(probe) == 30_000
-    assert 300 < len(probe) < 550                 # 30,000 × 1.4% = 420, five standard errors are 100
+    assert 300 < len(probe) < 550  # 30,000 × 1.4% = 420, five standard errors are 100
 
 
 def test_another_seed_makes_another_folder(planted, tmp_path):
@@ -332,11 +428,21 @@ def test_a_share_that_cannot_be_is_refused(share):
         sizes(share)
 
 
-@pytest.mark.parametrize("wrong", [{"n_users": 3_000_000}, {"n_items": 20_000}, {"n_ratings": 10**7}, {"n_ratings": 5},
-                                   {"form": "tar"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n_users": 3_000_000},
+        {"n_items": 20_000},
+        {"n_ratings": 10**7},
+        {"n_ratings": 5},
+        {"form": "tar"},
+    ],
+)
 def test_a_folder_that_cannot_be_made_is_refused_and_nothing_is_left(tmp_path, wrong):
     with pytest.raises(SettingError, match=r"expected|Known"):
-        write_netflix(tmp_path / "nf", **{"n_users": 600, "n_items": 300, "n_ratings": 30_000, **wrong})
+        write_netflix(
+            tmp_path / "nf", **{"n_users": 600, "n_items": 300, "n_ratings": 30_000, **wrong}
+        )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -15,8 +15,16 @@ def made(pairs, value=None, *, time=None, scale=(0.0, 5.0), n_users=5, n_items=7
     """Ratings of these pairs; each 1.0 if not stated."""
     user, item = np.array(pairs, dtype=np.int32).reshape(-1, 2).T
     value = np.ones(len(pairs)) if value is None else value
-    return Ratings(user, item, np.asarray(value, dtype=np.float32), Vocab(range(n_users)), Vocab(range(n_items)),
-                   scale=scale, time=None if time is None else np.asarray(time, dtype=np.int64), **more)
+    return Ratings(
+        user,
+        item,
+        np.asarray(value, dtype=np.float32),
+        Vocab(range(n_users)),
+        Vocab(range(n_items)),
+        scale=scale,
+        time=None if time is None else np.asarray(time, dtype=np.int64),
+        **more,
+    )
 
 
 def dense(rows):
@@ -40,7 +48,10 @@ def test_columns_of_a_row_ascend_and_entries_lead_back(pairs):
         rows, entry = ratings.rows(side), ratings.entry(side)
         np.testing.assert_array_equal(column[entry], rows.column)
         np.testing.assert_array_equal(ratings.value[entry], rows.value)
-        assert all((np.diff(rows.column[a:b]) > 0).all() for a, b in zip(rows.start[:-1], rows.start[1:], strict=True))
+        assert all(
+            (np.diff(rows.column[a:b]) > 0).all()
+            for a, b in zip(rows.start[:-1], rows.start[1:], strict=True)
+        )
 
 
 def test_rating_of_zero_is_not_absent():
@@ -53,7 +64,9 @@ def test_rating_of_zero_is_not_absent():
 def test_taken_rows_are_those_of_the_dense_table(pairs, some):
     rows = made(pairs, np.arange(len(pairs)) % 6).by_user
     table = np.vstack([dense(rows), np.full((1, 7), np.nan)])  # row -1 is empty
-    np.testing.assert_array_equal(dense(rows.take(np.array(some, dtype=np.int64))), table[some].reshape(-1, 7))
+    np.testing.assert_array_equal(
+        dense(rows.take(np.array(some, dtype=np.int64))), table[some].reshape(-1, 7)
+    )
 
 
 @given(PAIRS, st.lists(st.booleans(), min_size=7, max_size=7))
@@ -83,10 +96,16 @@ def test_fingerprint_does_not_depend_on_order(pairs, shuffle):
     assert made(mixed).fingerprint == made(pairs).fingerprint
 
 
-@pytest.mark.parametrize("other", [
-    made([(0, 0), (1, 2)]), made([(0, 0), (1, 1)], [1, 2]), made([(0, 0), (1, 1)], scale=(0.0, 6.0)),
-    made([(0, 0), (1, 1)], time=[0, 0]), made([(0, 0), (1, 1)], n_items=8),
-])
+@pytest.mark.parametrize(
+    "other",
+    [
+        made([(0, 0), (1, 2)]),
+        made([(0, 0), (1, 1)], [1, 2]),
+        made([(0, 0), (1, 1)], scale=(0.0, 6.0)),
+        made([(0, 0), (1, 1)], time=[0, 0]),
+        made([(0, 0), (1, 1)], n_items=8),
+    ],
+)
 def test_fingerprint_tells_other_ratings_apart(other):
     assert other.fingerprint != made([(0, 0), (1, 1)]).fingerprint
 
@@ -107,13 +126,21 @@ def test_union_refuses_other_vocabularies():
         made([(0, 0)]).union(made([(1, 1)], n_items=9))
 
 
-@pytest.mark.parametrize(("pairs", "value", "more", "message"), [
-    ([(0, 0), (0, 0)], None, {}, "1 pairs stand more than once"),
-    ([(0, 7)], None, {}, "item row numbers run from 7 to 7, but there are 7"),
-    ([(-1, 0)], None, {}, "user row numbers run from -1"),
-    ([(0, 0)], [6.0], {}, "from 6 to 6, outside the stated scale 0 to 5"),
-    ([(0, 0)], [np.nan], {}, "1 ratings are NaN or infinite, the first by user '0' of item '0'"),
-])
+@pytest.mark.parametrize(
+    ("pairs", "value", "more", "message"),
+    [
+        ([(0, 0), (0, 0)], None, {}, "1 pairs stand more than once"),
+        ([(0, 7)], None, {}, "item row numbers run from 7 to 7, but there are 7"),
+        ([(-1, 0)], None, {}, "user row numbers run from -1"),
+        ([(0, 0)], [6.0], {}, "from 6 to 6, outside the stated scale 0 to 5"),
+        (
+            [(0, 0)],
+            [np.nan],
+            {},
+            "1 ratings are NaN or infinite, the first by user '0' of item '0'",
+        ),
+    ],
+)
 def test_ratings_that_cannot_be_are_refused(pairs, value, more, message):
     with pytest.raises(DataError, match=message):
         made(pairs, value, **more)
@@ -139,4 +166,6 @@ def test_titles_are_in_the_order_asked_and_none_where_unknown():
 
 
 def test_part_keeps_the_notes():
-    assert made([(0, 0)], notes=("Read with care.",)).where(np.array([True])).notes == ("Read with care.",)
+    assert made([(0, 0)], notes=("Read with care.",)).where(np.array([True])).notes == (
+        "Read with care.",
+    )

@@ -19,7 +19,9 @@ from recollect.errors import DataError, FetchError, SettingError
 
 
 def test_unknown_name_is_answered_with_those_that_exist():
-    with pytest.raises(SettingError, match=r"'movielens/1n'.*Did you mean 'movielens/1m'.*planted/small"):
+    with pytest.raises(
+        SettingError, match=r"'movielens/1n'.*Did you mean 'movielens/1m'.*planted/small"
+    ):
         load("movielens/1n")
 
 
@@ -41,18 +43,32 @@ def test_path_that_does_not_exist_is_a_missing_file(tmp_path):
 
 # ---- MovieLens, a small one in each format
 
-ITEM_100K = ("1|Toy Story (1995)|01-Jan-1995||http://x|0|0|0|1|1|1|0|0|0|0|0|0|0|0|0|0|0|0|0\n"
-             "2|Amélie|||" + "|0" * 19 + "\n")
+ITEM_100K = (
+    "1|Toy Story (1995)|01-Jan-1995||http://x|0|0|0|1|1|1|0|0|0|0|0|0|0|0|0|0|0|0|0\n"
+    "2|Amélie|||" + "|0" * 19 + "\n"
+)
 FILES = {
-    "100k": {"u.data": "1\t1\t5\t100\n1\t2\t3\t200\n2\t1\t1\t300\n", "u.item": ITEM_100K.encode("latin-1"),
-             "u1.base": "1\t1\t5\t100\n2\t1\t1\t300\n", "u1.test": "1\t2\t3\t200\n"},
-    "1m": {"ratings.dat": "1::1::5::100\n1::2::3::200\n2::1::1::300\n",
-           "movies.dat": "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Amélie::\n".encode("latin-1")},
-    "10m": {"ratings.dat": "1::1::5::100\n1::2::3::200\n2::1::1::300\n",
-            "movies.dat": "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Amélie::(no genres listed)\n"},
-    "20m": {"ratings.csv": "userId,movieId,rating,timestamp\n1,1,5.0,100\n1,2,3.0,200\n2,1,1.0,300\n",
-            "movies.csv": "movieId,title,genres\n1,Toy Story (1995),Animation|Children's|Comedy\n"
-                          "2,Amélie,(no genres listed)\n"},
+    "100k": {
+        "u.data": "1\t1\t5\t100\n1\t2\t3\t200\n2\t1\t1\t300\n",
+        "u.item": ITEM_100K.encode("latin-1"),
+        "u1.base": "1\t1\t5\t100\n2\t1\t1\t300\n",
+        "u1.test": "1\t2\t3\t200\n",
+    },
+    "1m": {
+        "ratings.dat": "1::1::5::100\n1::2::3::200\n2::1::1::300\n",
+        "movies.dat": "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Amélie::\n".encode(
+            "latin-1"
+        ),
+    },
+    "10m": {
+        "ratings.dat": "1::1::5::100\n1::2::3::200\n2::1::1::300\n",
+        "movies.dat": "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Amélie::(no genres listed)\n",
+    },
+    "20m": {
+        "ratings.csv": "userId,movieId,rating,timestamp\n1,1,5.0,100\n1,2,3.0,200\n2,1,1.0,300\n",
+        "movies.csv": "movieId,title,genres\n1,Toy Story (1995),Animation|Children's|Comedy\n"
+        "2,Amélie,(no genres listed)\n",
+    },
 }
 
 
@@ -84,7 +100,11 @@ def packed(variant, inside):
 @pytest.mark.parametrize("variant", FILES)
 def test_every_release_reads_ratings_titles_and_genres(small, tmp_path, variant):
     ratings = load(f"movielens/{variant}", unpacked(tmp_path, variant))
-    assert set(ratings.frame().rows()) == {("1", "1", 5.0, 100), ("1", "2", 3.0, 200), ("2", "1", 1.0, 300)}
+    assert set(ratings.frame().rows()) == {
+        ("1", "1", 5.0, 100),
+        ("1", "2", 3.0, 200),
+        ("2", "1", 1.0, 300),
+    }
     assert ratings.scale == ((1.0, 5.0) if variant in ("100k", "1m") else (0.5, 5.0))
     assert ratings.titles(["2", "1"]) == ["Amélie", "Toy Story (1995)"]
     assert ratings.catalogue["genres"].to_list() == [["Animation", "Children's", "Comedy"], []]
@@ -103,14 +123,19 @@ def test_fold_that_does_not_exist_is_refused():
 
 
 def test_texts_of_films_are_found_beside_the_ratings(tmp_path):
-    with pytest.raises(DataError, match=r"There is no file alltext\.item in .*ml-1m.*MovieLens has no texts"):
+    with pytest.raises(
+        DataError, match=r"There is no file alltext\.item in .*ml-1m.*MovieLens has no texts"
+    ):
         movielens.documents("1m", "alltext", unpacked(tmp_path, "1m"))
     (tmp_path / "ml-1m" / "plot.item").write_text("1::A boy's toys come to life.\n")
     assert movielens.documents("1m", folder=tmp_path) == tmp_path / "ml-1m" / "plot.item"
 
 
 def test_counts_that_are_not_the_published_ones_are_refused(tmp_path):
-    with pytest.raises(DataError, match=r"holds 2 users, 2 films and 3 ratings; published are 943, 1,682 and 100,000"):
+    with pytest.raises(
+        DataError,
+        match=r"holds 2 users, 2 films and 3 ratings; published are 943, 1,682 and 100,000",
+    ):
         load("movielens/100k", unpacked(tmp_path, "100k"))
 
 
@@ -128,6 +153,7 @@ def test_damaged_archive_leaves_no_folder(small, tmp_path):
 
 
 # ---- where data are, and downloads
+
 
 def test_homes_are_looked_at_in_order(tmp_path, monkeypatch):
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path))
@@ -175,10 +201,14 @@ def test_download_is_checked_unpacked_and_kept(small, server, tmp_path, monkeypa
     assert len(load("movielens/20m", tmp_path)) == 3
 
 
-@pytest.mark.parametrize(("checksum", "sent"), [("md5:0e33842e24a9c977be4e0107933c0723", None), (None, 40), (None, 0)])
+@pytest.mark.parametrize(
+    ("checksum", "sent"), [("md5:0e33842e24a9c977be4e0107933c0723", None), (None, 40), (None, 0)]
+)
 def test_failed_download_leaves_nothing(server, tmp_path, checksum, sent):
     server.content, server.sent = b"x" * 100_000, sent
-    with pytest.raises(FetchError, match=r"could not be downloaded to .*again to retry.*planted/… need no network"):
+    with pytest.raises(
+        FetchError, match=r"could not be downloaded to .*again to retry.*planted/… need no network"
+    ):
         download.download(server.address.format("ml"), tmp_path / "ml.zip", checksum)
     assert list(tmp_path.iterdir()) == []
 
@@ -187,7 +217,9 @@ def test_single_file_is_found_or_downloaded_and_kept(server, tmp_path):
     server.content = b"1 2 3"
     path = download.file("some/users.dat", server.address.format("x"), None, folder=tmp_path)
     server.content = b""
-    assert download.file("some/users.dat", server.address.format("x"), None, folder=tmp_path) == path
+    assert (
+        download.file("some/users.dat", server.address.format("x"), None, folder=tmp_path) == path
+    )
     assert path.read_bytes() == b"1 2 3"
     assert download.found(["some/items.dat", "some/users.dat"], tmp_path) == path
     assert download.found(["some/items.dat"], tmp_path) is None
@@ -199,6 +231,7 @@ def test_offline_says_what_was_tried(tmp_path):
 
 
 # ---- planted
+
 
 def test_planted_ratings_are_distinct_pairs_of_the_size_asked():
     made = planted(300, 200, 5000, seed=1).ratings
@@ -218,8 +251,12 @@ def test_planted_by_item_are_distinct_pairs_of_the_size_asked(monkeypatch):
     monkeypatch.setattr("recollect.data.sources.planted.BLOCK", 1000)
     blocks = list(planted_by_item(400, 90, 5000, seed=2))
     assert len(blocks) > 3
-    item = np.concatenate([np.repeat(np.arange(b.first, b.first + len(b.counts)), b.counts) for b in blocks])
-    user, value = (np.concatenate([getattr(b, column) for b in blocks]) for column in ("user", "value"))
+    item = np.concatenate(
+        [np.repeat(np.arange(b.first, b.first + len(b.counts)), b.counts) for b in blocks]
+    )
+    user, value = (
+        np.concatenate([getattr(b, column) for b in blocks]) for column in ("user", "value")
+    )
     assert len(np.unique(user * 90 + item)) == len(value) == 5000
     assert np.array_equal(np.unique(item), np.arange(90))
     assert set(value.tolist()) == {1, 2, 3, 4, 5}
@@ -239,8 +276,14 @@ def test_planted_by_item_of_an_impossible_size_is_refused(n_ratings):
 
 
 def test_same_seed_plants_the_same_ratings():
-    assert planted(50, 40, 500, seed=3).ratings.fingerprint == planted(50, 40, 500, seed=3).ratings.fingerprint
-    assert planted(50, 40, 500, seed=3).ratings.fingerprint != planted(50, 40, 500, seed=4).ratings.fingerprint
+    assert (
+        planted(50, 40, 500, seed=3).ratings.fingerprint
+        == planted(50, 40, 500, seed=3).ratings.fingerprint
+    )
+    assert (
+        planted(50, 40, 500, seed=3).ratings.fingerprint
+        != planted(50, 40, 500, seed=4).ratings.fingerprint
+    )
 
 
 @pytest.mark.parametrize("step", [None, 0.5, 1])
@@ -248,14 +291,20 @@ def test_same_seed_plants_the_same_ratings():
 def test_expectation_is_the_mean_of_many_draws(step, noise):
     made = planted(30, 30, 200, noise=noise, step=step, seed=2)
     user, item = made.ratings.user, made.ratings.item
-    draws = np.mean([made.truth.draw(user, item, np.random.default_rng(seed)) for seed in range(2000)], axis=0)
-    np.testing.assert_allclose(made.expected, draws, atol=0.1)  # five standard errors of 0.9 / sqrt(2000)
+    draws = np.mean(
+        [made.truth.draw(user, item, np.random.default_rng(seed)) for seed in range(2000)], axis=0
+    )
+    np.testing.assert_allclose(
+        made.expected, draws, atol=0.1
+    )  # five standard errors of 0.9 / sqrt(2000)
     np.testing.assert_allclose(made.expected, made.truth.expected(user, item))
 
 
 def test_floor_is_the_error_of_the_expectation():
     made = planted(100, 80, 3000, step=1, noise=0.5)
-    assert made.floor == pytest.approx(np.sqrt(np.mean((made.ratings.value - made.expected) ** 2)), rel=1e-5)
+    assert made.floor == pytest.approx(
+        np.sqrt(np.mean((made.ratings.value - made.expected) ** 2)), rel=1e-5
+    )
 
 
 def test_noise_of_zero_leaves_no_error():
@@ -282,7 +331,9 @@ def test_items_are_drawn_in_proportion_to_their_weight(monkeypatch):
         made = planted(20_000, 20, 20_000, activity=0, popularity=1, seed=5).ratings
         shares.append(np.sort(made.count("item")) / 20_000)
     weight = np.sort(1 / (np.arange(20) + 1.4))
-    np.testing.assert_allclose(shares, [weight / weight.sum()] * 2, atol=0.015)  # five standard errors
+    np.testing.assert_allclose(
+        shares, [weight / weight.sum()] * 2, atol=0.015
+    )  # five standard errors
 
 
 def test_times_can_be_left_out():
@@ -290,9 +341,18 @@ def test_times_can_be_left_out():
     assert planted(10, 10, 20).ratings.time.dtype == np.int64
 
 
-@pytest.mark.parametrize("settings", [
-    {"n_ratings": 101}, {"n_ratings": 0}, {"rank": 0}, {"noise": -1}, {"scale": (5, 1)}, {"step": 0.3}, {"step": 0},
-])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"n_ratings": 101},
+        {"n_ratings": 0},
+        {"rank": 0},
+        {"noise": -1},
+        {"scale": (5, 1)},
+        {"step": 0.3},
+        {"step": 0},
+    ],
+)
 def test_settings_that_cannot_be_are_refused(settings):
     with pytest.raises(SettingError, match="expected"):
         planted(**{"n_users": 10, "n_items": 10, "n_ratings": 50, **settings})

@@ -19,9 +19,15 @@ DAY = 86_400
 def make(pairs, times=None, n_users=None, n_items=None):
     user, item = np.array(pairs, np.int32).reshape(-1, 2).T
     n_users, n_items = n_users or int(user.max()) + 1, n_items or int(item.max()) + 1
-    return Ratings(user=user, item=item, value=(1 + (user + item) % 5).astype(np.float32),
-                   users=Vocab([f"u{j}" for j in range(n_users)]), items=Vocab([f"i{j}" for j in range(n_items)]),
-                   time=None if times is None else np.array(times, np.int64), name="toy")
+    return Ratings(
+        user=user,
+        item=item,
+        value=(1 + (user + item) % 5).astype(np.float32),
+        users=Vocab([f"u{j}" for j in range(n_users)]),
+        items=Vocab([f"i{j}" for j in range(n_items)]),
+        time=None if times is None else np.array(times, np.int64),
+        name="toy",
+    )
 
 
 def some(seed=0, n_users=40, n_items=25, density=0.3):
@@ -50,8 +56,9 @@ MADE = {
     "density": lambda r, seed: splits.density_sweep(r, shares=(0.5,), seed=seed)[0.5],
     "new users": lambda r, seed: splits.new_user_split(r, users=0.2, valid_users=0.1, seed=seed),
     "new items": lambda r, seed: splits.new_item_split(r, items=0.2, valid_items=0.1, seed=seed),
-    "windows": lambda r, seed: splits.window_split(r, train=("1970-01-01", "1970-05-31"),
-                                                   test=("1970-06-01", "1970-12-31"), seed=seed),
+    "windows": lambda r, seed: splits.window_split(
+        r, train=("1970-01-01", "1970-05-31"), test=("1970-06-01", "1970-12-31"), seed=seed
+    ),
 }
 EVERY = pytest.mark.parametrize("how", MADE)
 
@@ -71,7 +78,9 @@ def test_parts_are_disjoint_and_cover_all_ratings(how, seed):
 def test_same_seed_gives_same_split_whatever_the_order_of_the_rows(how):
     ratings = some(3)
     one, two = MADE[how](ratings, 7), MADE[how](upside_down(ratings), 7)
-    assert [pairs(part) for part in one.parts.values()] == [pairs(part) for part in two.parts.values()]
+    assert [pairs(part) for part in one.parts.values()] == [
+        pairs(part) for part in two.parts.values()
+    ]
 
 
 @EVERY
@@ -85,7 +94,9 @@ def test_parts_keep_vocabularies_and_values(how):
 
 def test_another_seed_gives_another_split():
     ratings = some()
-    assert pairs(splits.random_split(ratings, seed=0).test) != pairs(splits.random_split(ratings, seed=1).test)
+    assert pairs(splits.random_split(ratings, seed=0).test) != pairs(
+        splits.random_split(ratings, seed=1).test
+    )
 
 
 def test_split_unpacks_as_train_valid_test():
@@ -102,7 +113,10 @@ def test_random_valid_is_a_share_of_what_test_leaves():
 
 def test_random_test_is_the_same_with_and_without_valid():
     ratings = some()
-    without, with_valid = splits.random_split(ratings, seed=4), splits.random_split(ratings, valid=0.3, seed=4)
+    without, with_valid = (
+        splits.random_split(ratings, seed=4),
+        splits.random_split(ratings, valid=0.3, seed=4),
+    )
     assert pairs(without.test) == pairs(with_valid.test)
 
 
@@ -162,12 +176,17 @@ def test_time_split_of_ratings_of_one_moment_is_refused():
         splits.time_split(make([(0, j) for j in range(10)], times=[3] * 10), valid=0)
 
 
-@pytest.mark.parametrize("cut", [
-    lambda r: splits.time_split(r),
-    lambda r: splits.leave_last_split(r),
-    lambda r: splits.window_split(r, train=("2005-09-01", "2005-11-30"), test=("2005-12-01", "2005-12-31")),
-    lambda r: splits.new_user_split(r, users=1, by="time"),
-])
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda r: splits.time_split(r),
+        lambda r: splits.leave_last_split(r),
+        lambda r: splits.window_split(
+            r, train=("2005-09-01", "2005-11-30"), test=("2005-12-01", "2005-12-31")
+        ),
+        lambda r: splits.new_user_split(r, users=1, by="time"),
+    ],
+)
 def test_a_split_by_time_needs_times(cut):
     with pytest.raises(DataError, match="'toy' has no times"):
         cut(make([(0, j) for j in range(10)]))
@@ -184,9 +203,13 @@ def test_a_date_that_is_none_is_refused():
 
 
 def test_windows_include_their_last_day_and_drop_unseen():
-    ratings = make([(0, 0), (1, 1), (0, 1), (1, 0), (2, 0), (0, 2), (1, 2)],
-                   times=[0, 2 * DAY - 1, 2 * DAY, 3 * DAY - 1, 2 * DAY, 2 * DAY, 3 * DAY])
-    split = splits.window_split(ratings, train=("1970-01-01", "1970-01-02"), test=("1970-01-03", "1970-01-03"), seed=0)
+    ratings = make(
+        [(0, 0), (1, 1), (0, 1), (1, 0), (2, 0), (0, 2), (1, 2)],
+        times=[0, 2 * DAY - 1, 2 * DAY, 3 * DAY - 1, 2 * DAY, 2 * DAY, 3 * DAY],
+    )
+    split = splits.window_split(
+        ratings, train=("1970-01-01", "1970-01-02"), test=("1970-01-03", "1970-01-03"), seed=0
+    )
     assert pairs(split.train) == {0, 4}
     assert pairs(split.valid) | pairs(split.test) == {1, 3}
     assert (len(split.valid), len(split.test)) == (1, 1)
@@ -195,55 +218,92 @@ def test_windows_include_their_last_day_and_drop_unseen():
 
 def test_windows_keep_unseen_on_request():
     ratings = make([(0, 0), (1, 1), (0, 1)], times=[0, DAY, DAY])
-    split = splits.window_split(ratings, train=("1970-01-01", "1970-01-01"), test=("1970-01-02", "1970-01-02"),
-                                valid_share=0, drop_unseen=False)
+    split = splits.window_split(
+        ratings,
+        train=("1970-01-01", "1970-01-01"),
+        test=("1970-01-02", "1970-01-02"),
+        valid_share=0,
+        drop_unseen=False,
+    )
     assert len(split.test) == 2
     assert split.valid is None
 
 
 def test_overlapping_windows_are_refused():
     with pytest.raises(SettingError, match="overlap"):
-        splits.window_split(some(), train=("1970-01-01", "1970-02-01"), test=("1970-02-01", "1970-03-01"))
+        splits.window_split(
+            some(), train=("1970-01-01", "1970-02-01"), test=("1970-02-01", "1970-03-01")
+        )
 
 
 def test_a_window_that_ends_before_it_begins_is_refused():
     with pytest.raises(SettingError, match="not a first day and a last day"):
-        splits.window_split(some(), train=("1970-02-01", "1970-01-01"), test=("1970-02-01", "1970-03-01"))
+        splits.window_split(
+            some(), train=("1970-02-01", "1970-01-01"), test=("1970-02-01", "1970-03-01")
+        )
 
 
-@pytest.mark.parametrize(("train", "test", "name"), [
-    (("1969-01-01", "1969-12-31"), ("1970-01-01", "1970-12-31"), "train, 1969-01-01 to 1969-12-31"),
-    (("1970-01-01", "1970-05-31"), ("1971-01-01", "1971-12-31"), "test, 1971-01-01 to 1971-12-31"),
-])
+@pytest.mark.parametrize(
+    ("train", "test", "name"),
+    [
+        (
+            ("1969-01-01", "1969-12-31"),
+            ("1970-01-01", "1970-12-31"),
+            "train, 1969-01-01 to 1969-12-31",
+        ),
+        (
+            ("1970-01-01", "1970-05-31"),
+            ("1971-01-01", "1971-12-31"),
+            "test, 1971-01-01 to 1971-12-31",
+        ),
+    ],
+)
 def test_a_window_without_ratings_is_told_with_the_days_that_have_some(train, test, name):
     ratings = make([(0, 0), (1, 1), (0, 1)], times=[0, DAY, 3 * DAY])
-    with pytest.raises(DataError, match=f"No rating lies in the window {name}; the ratings run from 1970-01-01 to 1970-01-04"):
+    with pytest.raises(
+        DataError,
+        match=f"No rating lies in the window {name}; the ratings run from 1970-01-01 to 1970-01-04",
+    ):
         splits.window_split(ratings, train=train, test=test)
 
 
 def test_a_windows_halves_do_not_depend_on_ratings_outside():
-    inside = make([(u, i) for u in range(20) for i in range(10)],
-                  times=[(i + u) % 10 * DAY for u in range(20) for i in range(10)])
-    more = make([(u, i) for u in range(20) for i in range(11)],
-                times=[((i + u) % 10 if i < 10 else 99) * DAY for u in range(20) for i in range(11)])
-    one, two = (splits.window_split(r, train=("1970-01-01", "1970-01-06"), test=("1970-01-07", "1970-01-10"), seed=5)
-                for r in (inside, more))
+    inside = make(
+        [(u, i) for u in range(20) for i in range(10)],
+        times=[(i + u) % 10 * DAY for u in range(20) for i in range(10)],
+    )
+    more = make(
+        [(u, i) for u in range(20) for i in range(11)],
+        times=[((i + u) % 10 if i < 10 else 99) * DAY for u in range(20) for i in range(11)],
+    )
+    one, two = (
+        splits.window_split(
+            r, train=("1970-01-01", "1970-01-06"), test=("1970-01-07", "1970-01-10"), seed=5
+        )
+        for r in (inside, more)
+    )
     assert one.test.frame().rows() == two.test.frame().rows()
 
 
-@pytest.mark.parametrize(("months", "train", "test"), [
-    (1, ("2005-11-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
-    (3, ("2005-09-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
-    (12, ("2004-12-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
-    (22, ("2004-02-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
-])
+@pytest.mark.parametrize(
+    ("months", "train", "test"),
+    [
+        (1, ("2005-11-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
+        (3, ("2005-09-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
+        (12, ("2004-12-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
+        (22, ("2004-02-01", "2005-11-30"), ("2005-12-01", "2005-12-31")),
+    ],
+)
 def test_last_months_are_calendar_months_before_the_last(months, train, test):
-    ratings = make([(0, 0), (0, 1)], times=[0, 1134000000])     # 2005-12-08
+    ratings = make([(0, 0), (0, 1)], times=[0, 1134000000])  # 2005-12-08
     assert splits.last_months(ratings, months) == (train, test)
 
 
 def test_last_months_know_leap_years():
-    assert splits.last_months(make([(0, 0)], times=[1078099200]), 1)[0] == ("2004-02-01", "2004-02-29")     # 2004-03-01
+    assert splits.last_months(make([(0, 0)], times=[1078099200]), 1)[0] == (
+        "2004-02-01",
+        "2004-02-29",
+    )  # 2004-03-01
 
 
 @pytest.mark.parametrize("months", [0, -1, 1201])
@@ -258,18 +318,22 @@ def test_last_months_need_times():
 
 
 def test_leave_last_takes_each_users_latest():
-    ratings = make([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)], times=[3, 1, 2, 7, 7, 7, 9])
+    ratings = make(
+        [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)], times=[3, 1, 2, 7, 7, 7, 9]
+    )
     train, valid, test = splits.leave_last_split(ratings, n=1, valid=1)
-    assert pairs(test) == {0, 5}        # user 0's latest; of user 1's equal times the last item row
+    assert pairs(test) == {0, 5}  # user 0's latest; of user 1's equal times the last item row
     assert pairs(valid) == {2, 4}
-    assert pairs(train) == {1, 3, 6}    # user 2 has too few and stays whole
+    assert pairs(train) == {1, 3, 6}  # user 2 has too few and stays whole
 
 
 @settings(max_examples=15, deadline=None)
 @given(k=st.integers(2, 7), seed=st.integers(0, 1000))
 def test_each_rating_is_in_one_folds_test(k, seed):
     ratings = some(seed)
-    tests = np.concatenate([split.test.pair for split in splits.k_folds(ratings, k=k, valid=0.1, seed=seed)])
+    tests = np.concatenate(
+        [split.test.pair for split in splits.k_folds(ratings, k=k, valid=0.1, seed=seed)]
+    )
     assert np.array_equal(np.sort(tests), np.sort(ratings.pair))
 
 
@@ -281,7 +345,9 @@ def test_fewer_ratings_than_folds_are_refused():
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000), covering=st.booleans())
 def test_smaller_trains_are_part_of_larger_ones(seed, covering):
-    sweep = splits.density_sweep(some(seed, density=0.6), shares=(0.3, 0.6, 0.8), seed=seed, covering=covering)
+    sweep = splits.density_sweep(
+        some(seed, density=0.6), shares=(0.3, 0.6, 0.8), seed=seed, covering=covering
+    )
     assert pairs(sweep[0.3].train) < pairs(sweep[0.6].train) < pairs(sweep[0.8].train)
     assert pairs(sweep[0.3].test) > pairs(sweep[0.6].test) > pairs(sweep[0.8].test)
 
@@ -308,7 +374,8 @@ def test_given_share_is_of_each_users_ratings():
     split = splits.new_user_split(ratings, users=3, given=0.8, seed=0)
     held_out = split.given.count("user") > 0
     assert split.given.count("user")[held_out].tolist() == [
-        4 * (u + 1) for u in np.flatnonzero(held_out)]
+        4 * (u + 1) for u in np.flatnonzero(held_out)
+    ]
 
 
 def test_given_count_keeps_only_users_with_more_ratings():
@@ -318,14 +385,18 @@ def test_given_count_keeps_only_users_with_more_ratings():
 
 
 def test_given_by_time_are_the_earliest():
-    ratings = make([(u, j) for u in range(2) for j in range(6)], times=[5, 4, 3, 2, 1, 0, 9, 0, 8, 1, 7, 2])
+    ratings = make(
+        [(u, j) for u in range(2) for j in range(6)], times=[5, 4, 3, 2, 1, 0, 9, 0, 8, 1, 7, 2]
+    )
     split = splits.new_user_split(ratings, users=1, given=3, by="time", seed=0)
     assert split.given.time.max() < split.test.time.min()
     assert sorted(split.given.time) == [0, 1, 2]
 
 
 def test_more_new_users_than_there_are_is_refused():
-    with pytest.raises(DataError, match=r"asks for 9 users .* but 2 users have the 5 ratings or more"):
+    with pytest.raises(
+        DataError, match=r"asks for 9 users .* but 2 users have the 5 ratings or more"
+    ):
         splits.new_user_split(make([(u, j) for u in range(2) for j in range(6)]), users=9)
 
 
@@ -353,7 +424,7 @@ def test_users_of_new_items_only_are_counted():
     test_item = splits.new_item_split(ratings, items=1, seed=0).test.item[0]
     row = splits.new_item_split(ratings, items=1, seed=0).table().row(1, named=True)
     assert row["cold_items"] == 1
-    assert row["cold_users"] == (1 if test_item == 0 else 0)      # user 1 has rated item 0 only
+    assert row["cold_users"] == (1 if test_item == 0 else 0)  # user 1 has rated item 0 only
     assert row["cold_ratings"] == row["ratings"]
 
 
@@ -361,31 +432,42 @@ def test_every_item_is_as_likely_to_be_new():
     ratings, times = make([(u, i) for i in range(10) for u in range(1 + i)]), np.zeros(10)
     for seed in range(500):
         times += splits.new_item_split(ratings, items=0.2, seed=seed).test.count("item") > 0
-    assert np.abs(times - 100).max() < 4 * 9     # binomial(500, 1/5), standard deviation 8.9
+    assert np.abs(times - 100).max() < 4 * 9  # binomial(500, 1/5), standard deviation 8.9
 
 
 def test_more_new_items_than_there_are_is_refused():
-    with pytest.raises(DataError, match=r"valid_items=3 asks for 3 items besides 4, but 6 items have the 2 ratings or more"):
-        splits.new_item_split(make([(u, j) for u in range(2) for j in range(6)]), items=4, valid_items=3, min_ratings=2)
+    with pytest.raises(
+        DataError,
+        match=r"valid_items=3 asks for 3 items besides 4, but 6 items have the 2 ratings or more",
+    ):
+        splits.new_item_split(
+            make([(u, j) for u in range(2) for j in range(6)]),
+            items=4,
+            valid_items=3,
+            min_ratings=2,
+        )
     with pytest.raises(DataError, match=r"train part of 12 ratings .* would be empty"):
         splits.new_item_split(make([(u, j) for u in range(2) for j in range(6)]), items=6)
 
 
-@pytest.mark.parametrize("cut", [
-    lambda r: splits.random_split(r, test=0),
-    lambda r: splits.random_split(r, test=1.2),
-    lambda r: splits.random_split(r, valid=-0.1),
-    lambda r: splits.covering_split(r, test=0.5, valid=0.5),
-    lambda r: splits.k_folds(r, k=1),
-    lambda r: splits.density_sweep(r, shares=(0.5, 1.5)),
-    lambda r: splits.leave_last_split(r, n=0),
-    lambda r: splits.new_user_split(r, users=1.5),
-    lambda r: splits.new_user_split(r, users=0),
-    lambda r: splits.new_user_split(r, given=0),
-    lambda r: splits.new_item_split(r, items=1.0),
-    lambda r: splits.new_item_split(r, items=0),
-    lambda r: splits.new_item_split(r, valid_items=-1),
-])
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda r: splits.random_split(r, test=0),
+        lambda r: splits.random_split(r, test=1.2),
+        lambda r: splits.random_split(r, valid=-0.1),
+        lambda r: splits.covering_split(r, test=0.5, valid=0.5),
+        lambda r: splits.k_folds(r, k=1),
+        lambda r: splits.density_sweep(r, shares=(0.5, 1.5)),
+        lambda r: splits.leave_last_split(r, n=0),
+        lambda r: splits.new_user_split(r, users=1.5),
+        lambda r: splits.new_user_split(r, users=0),
+        lambda r: splits.new_user_split(r, given=0),
+        lambda r: splits.new_item_split(r, items=1.0),
+        lambda r: splits.new_item_split(r, items=0),
+        lambda r: splits.new_item_split(r, valid_items=-1),
+    ],
+)
 def test_impossible_shares_and_counts_are_refused(cut):
     with pytest.raises(SettingError):
         cut(some())
@@ -399,8 +481,15 @@ def test_a_part_that_was_asked_for_is_never_empty():
 def test_table_counts_cold_users_items_and_ratings():
     ratings = make([(0, 0), (1, 0), (0, 1), (2, 2)], times=[0, 1, 2, 3])
     table = splits.time_split(ratings, test=0.5, valid=0).table()
-    assert table.row(1, named=True) == {"part": "test", "ratings": 2, "users": 2, "items": 2, "cold_users": 1,
-                                        "cold_items": 2, "cold_ratings": 2}
+    assert table.row(1, named=True) == {
+        "part": "test",
+        "ratings": 2,
+        "users": 2,
+        "items": 2,
+        "cold_users": 1,
+        "cold_items": 2,
+        "cold_ratings": 2,
+    }
 
 
 def test_a_split_reads_as_text():
@@ -426,7 +515,10 @@ def test_large_counts_stand_apart_from_words():
 
 def test_shared_pairs_counts_pairs_in_both():
     ratings = make([(0, 0), (0, 1), (1, 0), (1, 1)])
-    assert splits.shared_pairs(ratings.where(np.array([0, 1, 2])), ratings.where(np.array([3, 2, 1]))) == 2
+    assert (
+        splits.shared_pairs(ratings.where(np.array([0, 1, 2])), ratings.where(np.array([3, 2, 1])))
+        == 2
+    )
 
 
 def test_pairs_of_other_vocabularies_cannot_be_compared():

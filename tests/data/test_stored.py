@@ -45,11 +45,16 @@ def stored(folder):
 
 
 def same_rows(a: Rows, b: Rows) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("start", "column", "value"))
+    return all(
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("start", "column", "value")
+    )
 
 
 def adam(**settings):
-    return rc.make("autorec", **{"hidden": 8, "reg": 1.0, "optimizer": "adam", "batch_size": 40, "epochs": 4, **settings})
+    return rc.make(
+        "autorec",
+        **{"hidden": 8, "reg": 1.0, "optimizer": "adam", "batch_size": 40, "epochs": 4, **settings},
+    )
 
 
 def weights(model) -> list[np.ndarray]:
@@ -66,10 +71,15 @@ def test_every_cell_is_where_it_was(ratings, stored, side):
 
 
 def test_what_is_known_of_the_ratings_is_kept(ratings, stored):
-    assert (len(stored), stored.users, stored.items, stored.scale) == (9000, ratings.users, ratings.items, ratings.scale)
+    assert (len(stored), stored.users, stored.items, stored.scale) == (
+        9000,
+        ratings.users,
+        ratings.items,
+        ratings.scale,
+    )
     assert stored.titles(["7"]) == ratings.titles(["7"])
     assert stored.mean == pytest.approx(ratings.mean, rel=1e-12)
-    assert stored.variance == pytest.approx(ratings.variance, rel=1e-5)      # that of 32 bits
+    assert stored.variance == pytest.approx(ratings.variance, rel=1e-5)  # that of 32 bits
     assert stored.fingerprint == replace(ratings, time=None).fingerprint
 
 
@@ -96,19 +106,26 @@ def test_a_file_is_stored_as_it_is_read(ratings, tmp_path, monkeypatch, ending):
     monkeypatch.setattr(storing, "BLOCK", 800)
     frame, path = ratings.frame(), tmp_path / f"r.{ending}"
     (frame.write_parquet if ending == "parquet" else frame.write_csv)(
-        path, **({"compression": "gzip"} if ending == "csv.gz" else {}))
+        path, **({"compression": "gzip"} if ending == "csv.gz" else {})
+    )
     stored = storing.store(path, tmp_path / "s", group_size=1000)
     read = rc.read(path)
     assert (stored.fingerprint, stored.scale, stored.name, stored.notes) == (
-        replace(read, time=None).fingerprint, read.scale, read.name, read.notes)
+        replace(read, time=None).fingerprint,
+        read.scale,
+        read.name,
+        read.notes,
+    )
 
 
 def test_ids_and_duplicates_are_treated_as_by_read(tmp_path, monkeypatch):
     """Blanks, ids as floats, times out of order, and milliseconds; a block holds a line or two."""
     monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 40)
     path = tmp_path / "r.csv"
-    path.write_text("user,item,rating,time\n10, 7 ,1,1700000003000\n2.0,7,4,1700000001000\n10.0,7,5,1700000001000\n"
-                    "2,8,2,1700000009000\n2,8,3,1700000009400\n10,9.0,2.5,1700000000000\n")
+    path.write_text(
+        "user,item,rating,time\n10, 7 ,1,1700000003000\n2.0,7,4,1700000001000\n10.0,7,5,1700000001000\n"
+        "2,8,2,1700000009000\n2,8,3,1700000009400\n10,9.0,2.5,1700000000000\n"
+    )
     stored, read = storing.store(path, tmp_path / "s"), rc.read(path)
     assert stored.fingerprint == replace(read, time=None).fingerprint
     assert stored.notes[-1].startswith("Duplicate pairs: 2 of 6")
@@ -117,7 +134,9 @@ def test_ids_and_duplicates_are_treated_as_by_read(tmp_path, monkeypatch):
 def test_the_scale_of_many_values_is_inferred_as_by_read(tmp_path):
     value = np.random.default_rng(0).uniform(-3, 7, 500)
     path = tmp_path / "r.csv"
-    pl.DataFrame({"user": np.arange(500) % 20, "item": np.arange(500) // 20, "rating": value}).write_csv(path)
+    pl.DataFrame(
+        {"user": np.arange(500) % 20, "item": np.arange(500) // 20, "rating": value}
+    ).write_csv(path)
     assert storing.store(path, tmp_path / "s").scale == rc.read(path).scale
 
 
@@ -128,7 +147,7 @@ def test_shares_are_set_aside_and_nothing_is_lost(ratings, tmp_path):
     cut = storing.store(ratings, tmp_path / "s", valid=0.2, test=0.1, seed=3)
     whole = np.sort(np.concatenate([cut.valid.pair, cut.test.pair, _pairs(cut)]))
     assert np.array_equal(whole, np.sort(ratings.pair))
-    assert len(cut.test) == pytest.approx(900, abs=100)       # 3.5 standard deviations
+    assert len(cut.test) == pytest.approx(900, abs=100)  # 3.5 standard deviations
     assert len(cut.valid) == pytest.approx(1620, abs=130)
     assert cut.valid.users == ratings.users
 
@@ -159,13 +178,19 @@ def _pairs(stored) -> np.ndarray:
 
 @pytest.mark.parametrize("side", SIDES)
 def test_rows_come_in_the_order_asked_for(ratings, stored, side):
-    wanted = np.random.default_rng(2).integers(-1, len(ratings.rows(side)), 90)    # some twice, some unknown
+    wanted = np.random.default_rng(2).integers(
+        -1, len(ratings.rows(side)), 90
+    )  # some twice, some unknown
     assert same_rows(stored.rows(side).take(wanted), ratings.rows(side).take(wanted))
 
 
 def test_only_the_row_groups_asked_for_are_read_and_the_last_are_kept(stored, monkeypatch):
     seen, read = [], StoredRows._read
-    monkeypatch.setattr(StoredRows, "_read", lambda self, group, columns: seen.append(group) or read(self, group, columns))
+    monkeypatch.setattr(
+        StoredRows,
+        "_read",
+        lambda self, group, columns: seen.append(group) or read(self, group, columns),
+    )
     rows = stored.rows("user")
     rows.take(np.array([0, 1]))
     rows.take(np.array([1]))
@@ -175,8 +200,13 @@ def test_only_the_row_groups_asked_for_are_read_and_the_last_are_kept(stored, mo
 
 def test_rows_without_cells_are_empty(tmp_path):
     """Users 0, 2 and 4 have none; a group begins and one ends with such a row."""
-    made = Ratings(np.array([1, 1, 3], np.int32), np.array([0, 2, 2], np.int32), np.array([1, 2, 3], np.float32),
-                   rc.Vocab("abcde"), rc.Vocab("wxyz"))
+    made = Ratings(
+        np.array([1, 1, 3], np.int32),
+        np.array([0, 2, 2], np.int32),
+        np.array([1, 2, 3], np.float32),
+        rc.Vocab("abcde"),
+        rc.Vocab("wxyz"),
+    )
     stored = storing.store(made, tmp_path / "s", group_size=1)
     assert same_rows(stored.rows("user").take(np.arange(5)), made.rows("user"))
     assert [len(b.value) for b in stored.rows("item").batches(1, np.arange(4))] == [1, 2]
@@ -195,7 +225,9 @@ def test_every_row_is_seen_once_an_epoch_in_batches_of_the_size(stored, side, si
 
 def test_rows_of_several_groups_are_mixed_and_groups_come_in_random_order(stored):
     rows = stored.rows("user")
-    group = np.searchsorted(rows._first_row, rows.streamed(np.random.default_rng(0).permutation(300)), side="right")
+    group = np.searchsorted(
+        rows._first_row, rows.streamed(np.random.default_rng(0).permutation(300)), side="right"
+    )
     assert len(np.unique(group[:30])) == stored_.WINDOW
     firsts = [rows.streamed(np.random.default_rng(seed).permutation(300))[0] for seed in range(20)]
     assert len(set(firsts)) > 10
@@ -203,7 +235,12 @@ def test_rows_of_several_groups_are_mixed_and_groups_come_in_random_order(stored
 
 def test_pieces_have_at_most_so_many_rows_and_cells_or_one_row():
     counts = np.array([3, 0, 9, 1, 1, 1, 1, 0, 2])
-    assert [(p.start, p.stop) for p in pieces(counts, rows=3, cells=4)] == [(0, 2), (2, 3), (3, 6), (6, 9)]
+    assert [(p.start, p.stop) for p in pieces(counts, rows=3, cells=4)] == [
+        (0, 2),
+        (2, 3),
+        (3, 6),
+        (6, 9),
+    ]
 
 
 # --- learning -------------------------------------------------------------------------------------------------------
@@ -211,12 +248,19 @@ def test_pieces_have_at_most_so_many_rows_and_cells_or_one_row():
 
 @pytest.mark.parametrize("center", [False, True])
 @pytest.mark.parametrize("side", SIDES)
-def test_learning_from_disk_is_learning_from_memory_in_the_same_order(ratings, tmp_path, side, center, monkeypatch):
+def test_learning_from_disk_is_learning_from_memory_in_the_same_order(
+    ratings, tmp_path, side, center, monkeypatch
+):
     cut = storing.store(ratings, tmp_path / "s", valid=0.1, group_size=400)
     held = replace(_in_memory(cut), time=None)
     inner = Rows.batches
-    monkeypatch.setattr(Rows, "batches", lambda self, size, order: inner(self, size, cut.rows(side).streamed(order)))
-    on_disk, in_memory = (adam(side=side, center=center, validate_every=2).fit(train, cut.valid) for train in (cut, held))
+    monkeypatch.setattr(
+        Rows, "batches", lambda self, size, order: inner(self, size, cut.rows(side).streamed(order))
+    )
+    on_disk, in_memory = (
+        adam(side=side, center=center, validate_every=2).fit(train, cut.valid)
+        for train in (cut, held)
+    )
     for a, b in zip(weights(on_disk), weights(in_memory), strict=True):
         assert np.array_equal(a, b)
     assert on_disk.history_.column("valid_rmse") == in_memory.history_.column("valid_rmse")
@@ -226,7 +270,9 @@ def test_learning_from_disk_is_learning_from_memory_in_the_same_order(ratings, t
 
 def test_where_one_window_holds_all_the_order_is_that_of_memory(ratings, tmp_path):
     stored = storing.store(ratings, tmp_path / "s")
-    for a, b in zip(weights(adam().fit(stored)), weights(adam().fit(replace(ratings, time=None))), strict=True):
+    for a, b in zip(
+        weights(adam().fit(stored)), weights(adam().fit(replace(ratings, time=None))), strict=True
+    ):
         assert np.array_equal(a, b)
 
 
@@ -243,8 +289,15 @@ def test_an_interrupted_fit_ends_with_the_same_weights(stored, tmp_path):
         assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize("settings", [{"optimizer": "lbfgs", "batch_size": None}, {"optimizer": "rprop", "batch_size": None},
-                                      {"batch_size": None}, {"refit": True}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "lbfgs", "batch_size": None},
+        {"optimizer": "rprop", "batch_size": None},
+        {"batch_size": None},
+        {"refit": True},
+    ],
+)
 def test_what_needs_all_at_once_is_refused(stored, settings):
     with pytest.raises(SettingError, match="on disk"):
         adam(**settings).fit(stored)
@@ -279,13 +332,24 @@ def test_a_model_answers_as_if_it_had_learned_in_memory(ratings, tmp_path, side)
     assert rc.fold_in(on_disk, {"3": 5, "9": 1}).equals(rc.fold_in(in_memory, {"3": 5, "9": 1}))
     assert rc.similar(on_disk, item_ids=["5"]).equals(rc.similar(in_memory, item_ids=["5"]))
     assert rc.held_out(on_disk, stored.test)["rmse"] == rc.held_out(in_memory, stored.test)["rmse"]
-    assert rc.full_ranking(on_disk, stored.test)["ndcg@10"] == rc.full_ranking(in_memory, stored.test)["ndcg@10"]
+    assert (
+        rc.full_ranking(on_disk, stored.test)["ndcg@10"]
+        == rc.full_ranking(in_memory, stored.test)["ndcg@10"]
+    )
 
 
 def _in_memory(stored) -> Ratings:
     rows = stored.rows("user").take(np.arange(stored.n_users))
-    return Ratings(rows.row, rows.column, rows.value, stored.users, stored.items, scale=stored.scale, name=stored.name,
-                   catalogue=stored.catalogue)
+    return Ratings(
+        rows.row,
+        rows.column,
+        rows.value,
+        stored.users,
+        stored.items,
+        scale=stored.scale,
+        name=stored.name,
+        catalogue=stored.catalogue,
+    )
 
 
 # --- saving ---------------------------------------------------------------------------------------------------------
@@ -294,7 +358,9 @@ def _in_memory(stored) -> Ratings:
 @pytest.mark.parametrize("links", [True, False], ids=["links", "copies"])
 def test_a_saved_model_needs_nothing_but_its_folder(ratings, tmp_path, monkeypatch, links):
     if not links:
-        monkeypatch.setattr(os, "link", lambda *paths: (_ for _ in ()).throw(OSError("another disk")))
+        monkeypatch.setattr(
+            os, "link", lambda *paths: (_ for _ in ()).throw(OSError("another disk"))
+        )
     model = adam(epochs=1).fit(storing.store(ratings, tmp_path / "s", valid=0.1))
     before = rc.top_n(model, user_ids=["5", "9"])
     rc.save(model, tmp_path / "m")
@@ -302,7 +368,7 @@ def test_a_saved_model_needs_nothing_but_its_folder(ratings, tmp_path, monkeypat
         path.unlink()
     again = rc.load_model(tmp_path / "m")
     assert rc.top_n(again, user_ids=["5", "9"]).equals(before)
-    rc.save(again, tmp_path / "m")     # onto itself
+    rc.save(again, tmp_path / "m")  # onto itself
     assert rc.top_n(rc.load_model(tmp_path / "m"), user_ids=["5", "9"]).equals(before)
 
 
@@ -337,7 +403,12 @@ def test_a_fit_never_holds_more_than_a_few_row_groups(ratings, tmp_path, monkeyp
 
     monkeypatch.setattr(StoredRows, "_group", counted)
     adam(side="user", batch_size=10, validate_every=1).fit(stored, stored.valid)
-    assert 0 < most[0] <= 2 * stored_.WINDOW + 2 * stored_.KEPT < len(stored.rows("user")._first_row) / 4
+    assert (
+        0
+        < most[0]
+        <= 2 * stored_.WINDOW + 2 * stored_.KEPT
+        < len(stored.rows("user")._first_row) / 4
+    )
 
 
 def test_a_fit_allocates_less_than_the_cells_take(tmp_path, monkeypatch):
@@ -346,8 +417,12 @@ def test_a_fit_allocates_less_than_the_cells_take(tmp_path, monkeypatch):
     stored = storing.store(made, tmp_path / "s", valid=0.02, group_size=4_000)
     monkeypatch.setattr(stored_, "AT_ONCE", 4_000)
     monkeypatch.setattr("recollect.families.row_model.BLOCK_RATINGS", 4_000)
-    valid, model, group = stored.valid, adam(side="user", batch_size=64, epochs=1), StoredRows._group
-    model.fit(stored, valid)           # compile first
+    valid, model, group = (
+        stored.valid,
+        adam(side="user", batch_size=64, epochs=1),
+        StoredRows._group,
+    )
+    model.fit(stored, valid)  # compile first
     before, arrow = pa.total_allocated_bytes(), []
 
     def watched(self, g):
@@ -374,8 +449,13 @@ def test_the_reading_thread_ends_with_its_consumer(stored):
 
 def test_what_goes_wrong_in_the_thread_is_told(stored, monkeypatch):
     read = StoredRows._read
-    monkeypatch.setattr(StoredRows, "_read",
-                        lambda self, g, columns: read(self, g, columns) if g < 9 else (_ for _ in ()).throw(DataError("gone")))
+    monkeypatch.setattr(
+        StoredRows,
+        "_read",
+        lambda self, g, columns: (
+            read(self, g, columns) if g < 9 else (_ for _ in ()).throw(DataError("gone"))
+        ),
+    )
     with pytest.raises(DataError, match="gone"):
         adam().fit(stored)
     assert not any(t.name.startswith("recollect-read") for t in threading.enumerate())
@@ -394,7 +474,9 @@ def test_a_folder_without_stored_ratings_is_refused(tmp_path):
         rc.open_stored(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["by_user.parquet", "by_item.parquet", "users.parquet", "catalogue.parquet"])
+@pytest.mark.parametrize(
+    "name", ["by_user.parquet", "by_item.parquet", "users.parquet", "catalogue.parquet"]
+)
 def test_a_file_that_is_missing_or_cut_short_is_named(copy, name):
     content = (copy / name).read_bytes()
     (copy / name).write_bytes(content[:-100])
@@ -476,25 +558,55 @@ def call(*args) -> dict:
 
 def test_the_verbs_take_a_stored_folder(ratings, tmp_path):
     ratings.frame().write_csv(tmp_path / "r.csv")
-    made = call("data", "store", tmp_path / "r.csv", tmp_path / "s", "--test", 0.1, "--valid", 0.1, "--seed", 4)
+    made = call(
+        "data",
+        "store",
+        tmp_path / "r.csv",
+        tmp_path / "s",
+        "--test",
+        0.1,
+        "--valid",
+        0.1,
+        "--seed",
+        4,
+    )
     assert made["ratings"] + made["valid"] + made["test"] == 9000
     told = call("data", "describe", tmp_path / "s")
     assert told["ratings"] == sum(told["values"].values()) == made["ratings"]
     assert told["counts"]["per user"][-1] == rc.open_stored(tmp_path / "s").count("user").max()
-    fitted = call("train", tmp_path / "s", "--out", tmp_path / "m", "--set", "optimizer=adam", "--set", "batch_size=64",
-                  "--set", "epochs=2", "--set", "hidden=4")
+    fitted = call(
+        "train",
+        tmp_path / "s",
+        "--out",
+        tmp_path / "m",
+        "--set",
+        "optimizer=adam",
+        "--set",
+        "batch_size=64",
+        "--set",
+        "epochs=2",
+        "--set",
+        "hidden=4",
+    )
     assert (fitted["train_ratings"], fitted["valid_ratings"]) == (made["ratings"], made["valid"])
-    assert call("evaluate", tmp_path / "m", tmp_path / "s" / "test.parquet")["n_test"] == made["test"]
+    assert (
+        call("evaluate", tmp_path / "m", tmp_path / "s" / "test.parquet")["n_test"] == made["test"]
+    )
 
 
-@pytest.mark.parametrize(("words", "why"), [
-    (("train", "s", "--out", "m", "--valid", "0.1"), "is cut already"),
-    (("data", "describe", "s", "--scale", "1,5"), "columns and scale are known"),
-    (("data", "convert", "s", "x.csv"), "read batch by batch"),
-    (("train", "s", "--out", "m"), "on disk"),
-    (("data", "store", "r.csv", "s"), "not empty"),
-])
-def test_what_cannot_be_done_with_a_stored_folder_is_told(folder, ratings, tmp_path, monkeypatch, words, why):
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("train", "s", "--out", "m", "--valid", "0.1"), "is cut already"),
+        (("data", "describe", "s", "--scale", "1,5"), "columns and scale are known"),
+        (("data", "convert", "s", "x.csv"), "read batch by batch"),
+        (("train", "s", "--out", "m"), "on disk"),
+        (("data", "store", "r.csv", "s"), "not empty"),
+    ],
+)
+def test_what_cannot_be_done_with_a_stored_folder_is_told(
+    folder, ratings, tmp_path, monkeypatch, words, why
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s").symlink_to(folder)
     ratings.where(np.arange(50)).frame().write_csv("r.csv")

@@ -42,7 +42,9 @@ def test_id_that_stands_twice_is_refused():
 @given(st.lists(st.one_of(st.none(), st.integers(-99, 99)), max_size=20))
 def test_encoding_numbers_as_text_gives_the_same_rows(ids):
     vocab, row = Vocab.encode(pl.Series(ids, dtype=pl.Int64))
-    as_text, row_of_text = Vocab.encode(pl.Series([None if x is None else str(x) for x in ids], dtype=pl.String))
+    as_text, row_of_text = Vocab.encode(
+        pl.Series([None if x is None else str(x) for x in ids], dtype=pl.String)
+    )
     assert vocab == as_text
     assert row.tolist() == row_of_text.tolist()
     assert vocab.at(row).to_list() == [None if x is None else str(x) for x in ids]
@@ -54,8 +56,14 @@ def test_whole_numbers_are_ordered_by_size_and_other_text_by_code_point():
     assert Vocab.encode(pl.Series(["10", "9", "09"]))[0].ids.to_list() == ["09", "10", "9"]
 
 
-@pytest.mark.parametrize("column", [pl.Series([2.0, 1.0, None]), pl.Series([2.0, 1.0, float("nan")]),
-                                    pl.Series(["2", "1", None], dtype=pl.Categorical)])
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series([2.0, 1.0, None]),
+        pl.Series([2.0, 1.0, float("nan")]),
+        pl.Series(["2", "1", None], dtype=pl.Categorical),
+    ],
+)
 def test_encode_takes_floats_and_categories(column):
     vocab, row = Vocab.encode(column)
     assert vocab.ids.to_list() == ["1", "2"]

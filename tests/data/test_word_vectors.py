@@ -16,7 +16,7 @@ from recollect.data.vocab import Vocab
 from recollect.errors import DataError, SettingError
 
 WORDS = Vocab(["boy", "naïve", "toy"])
-GLOVE = "the 1 0\ntoy 2 -4e-1\nnaïve 0 1.5\n"      # the mean is (1, 0.3667)
+GLOVE = "the 1 0\ntoy 2 -4e-1\nnaïve 0 1.5\n"  # the mean is (1, 0.3667)
 
 
 def written(path, content: bytes | str):
@@ -24,9 +24,13 @@ def written(path, content: bytes | str):
     return path
 
 
-def word2vec(*entries: tuple[str, list[float]], n: int | None = None, ending: bytes = b"\n") -> bytes:
+def word2vec(
+    *entries: tuple[str, list[float]], n: int | None = None, ending: bytes = b"\n"
+) -> bytes:
     head = f"{len(entries) if n is None else n} 2\n".encode()
-    return head + b"".join(word.encode() + b" " + struct.pack("<2f", *vector) + ending for word, vector in entries)
+    return head + b"".join(
+        word.encode() + b" " + struct.pack("<2f", *vector) + ending for word, vector in entries
+    )
 
 
 FILES = {
@@ -36,9 +40,13 @@ FILES = {
     "no line end": GLOVE.rstrip(),
     "windows": GLOVE.replace("\n", "\r\n"),
     "word2vec binary": word2vec(("the", [1, 0]), ("toy", [2, -0.4]), ("naïve", [0, 1.5])),
-    "the same without line ends": word2vec(("the", [1, 0]), ("toy", [2, -0.4]), ("naïve", [0, 1.5]), ending=b""),
+    "the same without line ends": word2vec(
+        ("the", [1, 0]), ("toy", [2, -0.4]), ("naïve", [0, 1.5]), ending=b""
+    ),
     "gzip": gzip.compress(("3 2\n" + GLOVE).encode()),
-    "gzip, binary": gzip.compress(word2vec(("the", [1, 0]), ("toy", [2, -0.4]), ("naïve", [0, 1.5]))),
+    "gzip, binary": gzip.compress(
+        word2vec(("the", [1, 0]), ("toy", [2, -0.4]), ("naïve", [0, 1.5]))
+    ),
 }
 
 
@@ -47,9 +55,14 @@ def test_every_form_gives_the_same_vectors(form, tmp_path):
     found = read_vectors(written(tmp_path / "file", FILES[form]), WORDS, seed=3)
     assert found.found.tolist() == [False, True, True]
     np.testing.assert_array_equal(found.table[1:], np.float32([[0, 1.5], [2, -0.4]]))
-    drawn = np.random.default_rng(3).normal([1, 1.1 / 3], 0.1)      # around the mean of the file's three
+    drawn = np.random.default_rng(3).normal(
+        [1, 1.1 / 3], 0.1
+    )  # around the mean of the file's three
     np.testing.assert_allclose(found.table[0], drawn, rtol=1e-6)
-    assert found.note == "Vectors of file: 66.7% of the 3 words are found; the others are drawn around the mean of all."
+    assert (
+        found.note
+        == "Vectors of file: 66.7% of the 3 words are found; the others are drawn around the mean of all."
+    )
 
 
 def test_the_seed_decides_what_is_drawn(tmp_path):
@@ -67,8 +80,9 @@ def test_words_drawn_lie_around_the_mean_with_a_deviation_of_a_tenth(tmp_path):
 
 def test_a_word_may_have_blanks_in_it(tmp_path):
     """As ". . ." in GloVe's 840B."""
-    found = read_vectors(written(tmp_path / "file", "a 5 5\n. . . 3 4\ntoy 1 2\n"),
-                         Vocab([". . .", "toy"]))
+    found = read_vectors(
+        written(tmp_path / "file", "a 5 5\n. . . 3 4\ntoy 1 2\n"), Vocab([". . .", "toy"])
+    )
     assert found.table.tolist() == [[3, 4], [1, 2]]
 
 
@@ -81,24 +95,30 @@ def test_a_file_is_read_in_blocks_of_lines(tmp_path, monkeypatch):
     """Of 64 bytes here: a word of every block is wanted, and a fault has its line's number."""
     monkeypatch.setattr(vector_files, "BLOCK", 64)
     lines = [f"w{j} {j} {-j}" for j in range(200)]
-    found = read_vectors(written(tmp_path / "file", "200 2\n" + "\n".join(lines) + "\n"), Vocab([f"w{j}" for j in range(200)]))
+    found = read_vectors(
+        written(tmp_path / "file", "200 2\n" + "\n".join(lines) + "\n"),
+        Vocab([f"w{j}" for j in range(200)]),
+    )
     assert found.table[:, 0].tolist() == list(range(200))
     lines[150] = "w150 1"
     with pytest.raises(DataError, match="Line 151 of"):
         read_vectors(written(tmp_path / "other", "\n".join(lines)), WORDS)
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    ("", "is empty"),
-    ("toy\n", "Line 1 of .* has no blank"),
-    ("the 1 2\ntoy 1\n", "Line 2 of .* has 1 numbers after its word, expected 2 numbers"),
-    ("the 1 2\ntoy 1 2 3\n", "Line 2 of .* has 3 numbers after its word, expected 2 numbers"),
-    ("the 1 2\n\ntoy 1 x\n", "Line 3 of .* has 'x' among its numbers, expected 2"),
-    ("the 1 2\ntoy 1 nan\n", "Line 2 of .* has 'nan'"),
-    ("3 2\nthe 1 2\ntoy 1 2\n", "has 2 vectors, and its first line announces 3"),
-    (word2vec(("toy", [1, 2]))[:-4], "is cut short"),
-    (word2vec(("toy", [1, 2]), n=2), "is cut short"),
-])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty"),
+        ("toy\n", "Line 1 of .* has no blank"),
+        ("the 1 2\ntoy 1\n", "Line 2 of .* has 1 numbers after its word, expected 2 numbers"),
+        ("the 1 2\ntoy 1 2 3\n", "Line 2 of .* has 3 numbers after its word, expected 2 numbers"),
+        ("the 1 2\n\ntoy 1 x\n", "Line 3 of .* has 'x' among its numbers, expected 2"),
+        ("the 1 2\ntoy 1 nan\n", "Line 2 of .* has 'nan'"),
+        ("3 2\nthe 1 2\ntoy 1 2\n", "has 2 vectors, and its first line announces 3"),
+        (word2vec(("toy", [1, 2]))[:-4], "is cut short"),
+        (word2vec(("toy", [1, 2]), n=2), "is cut short"),
+    ],
+)
 def test_a_broken_file_is_told_with_its_line(content, said, tmp_path):
     with pytest.raises(DataError, match=said):
         read_vectors(written(tmp_path / "file", content), WORDS)
@@ -112,10 +132,21 @@ def test_a_missing_file_is_told(tmp_path):
 # --- fastText's models ----------------------------------------------------------------------------------------------
 
 
-def fasttext(words: list[str], rows: np.ndarray, *, bucket: int, shortest: int = 3, longest: int = 4, version: int = 12,
-             quantised: bool = False, pruned: int = -1) -> bytes:
+def fasttext(
+    words: list[str],
+    rows: np.ndarray,
+    *,
+    bucket: int,
+    shortest: int = 3,
+    longest: int = 4,
+    version: int = 12,
+    quantised: bool = False,
+    pruned: int = -1,
+) -> bytes:
     """A model as fastText writes it: its settings, dictionary and input matrix. What follows is not read."""
-    args = struct.pack("<12id", rows.shape[1], 5, 5, 1, 5, 1, 1, 1, bucket, shortest, longest, 100, 1e-4)
+    args = struct.pack(
+        "<12id", rows.shape[1], 5, 5, 1, 5, 1, 1, 1, bucket, shortest, longest, 100, 1e-4
+    )
     entries = b"".join(word.encode() + b"\0" + struct.pack("<qb", 9, 0) for word in words)
     dictionary = struct.pack("<3iqq", len(words), len(words), 0, 99, pruned) + entries
     matrix = struct.pack("<?qq", quantised, *rows.shape) + rows.astype("<f4").tobytes()
@@ -141,8 +172,12 @@ def test_a_fasttext_vector_is_the_mean_of_the_word_and_its_ngrams(tmp_path):
     path = written(tmp_path / "model.bin", fasttext(["the", "toy"], rows, bucket=7))
     found = read_vectors(path, Vocab(["boy", "toy"]))
     of_toy = [1, *(2 + fnv(piece) % 7 for piece in (b"<to", b"<toy", b"toy", b"toy>", b"oy>"))]
-    of_boy = [2 + fnv(piece) % 7 for piece in (b"<bo", b"<boy", b"boy", b"boy>", b"oy>")]      # it is not in the model
-    np.testing.assert_allclose(found.table, [rows[of_boy].mean(axis=0), rows[of_toy].mean(axis=0)], rtol=1e-5)
+    of_boy = [
+        2 + fnv(piece) % 7 for piece in (b"<bo", b"<boy", b"boy", b"boy>", b"oy>")
+    ]  # it is not in the model
+    np.testing.assert_allclose(
+        found.table, [rows[of_boy].mean(axis=0), rows[of_toy].mean(axis=0)], rtol=1e-5
+    )
     assert found.found.tolist() == [True, True]
 
 
@@ -158,16 +193,26 @@ def test_a_fasttext_model_is_read_in_blocks_and_packed(tmp_path, monkeypatch):
 
 def test_without_ngrams_an_unknown_word_is_drawn(tmp_path):
     rows = np.float32([[1, 2], [3, 4]])
-    found = read_vectors(written(tmp_path / "m", fasttext(["the", "toy"], rows, bucket=0, longest=0)), Vocab(["boy", "toy"]))
+    found = read_vectors(
+        written(tmp_path / "m", fasttext(["the", "toy"], rows, bucket=0, longest=0)),
+        Vocab(["boy", "toy"]),
+    )
     assert found.found.tolist() == [False, True]
     assert found.table[1].tolist() == [3, 4]
-    np.testing.assert_allclose(found.table[0], np.random.default_rng(0).normal([2, 3], 0.1), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.table[0], np.random.default_rng(0).normal([2, 3], 0.1), rtol=1e-6
+    )
 
 
-@pytest.mark.parametrize(("changes", "said"), [
-    ({"version": 11}, "version 11, expected 12"), ({"quantised": True}, "quantised"), ({"pruned": 3}, "quantised"),
-    ({"bucket": 8}, "holds 3 rows of 2, expected 9 of 2"),
-])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"version": 11}, "version 11, expected 12"),
+        ({"quantised": True}, "quantised"),
+        ({"pruned": 3}, "quantised"),
+        ({"bucket": 8}, "holds 3 rows of 2, expected 9 of 2"),
+    ],
+)
 def test_a_fasttext_model_that_cannot_be_read_is_told(changes, said, tmp_path):
     content = fasttext(["toy"], np.ones((3, 2)), **{"bucket": 2, **changes})
     with pytest.raises(DataError, match=said):
@@ -191,7 +236,9 @@ def test_words_are_encoded_by_sentence_transformers(monkeypatch):
         def encode(self, sentences: list[str], *, show_progress_bar: bool) -> np.ndarray:
             return np.array([[len(self.name), len(sentence)] for sentence in sentences], np.float64)
 
-    monkeypatch.setitem(sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=Encoder))
+    monkeypatch.setitem(
+        sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=Encoder)
+    )
     found = read_vectors("sentence-transformers:mini", WORDS)
     assert found.table.tolist() == [[4, 3], [4, 5], [4, 3]]
     assert found.table.dtype == np.float32
@@ -211,6 +258,9 @@ def test_texts_get_the_vectors_of_their_words(few, tmp_path):
     path = written(tmp_path / "glove.txt", GLOVE)
     found = rc.with_texts(few, {"w": "toy", "x": "boy"}, vectors=path)
     assert found.text.vectors.found.tolist() == [False, True]
-    assert "Vectors of glove.txt: 50.0% of the 2 words are found; the others are drawn around the mean of all." in found.notes
+    assert (
+        "Vectors of glove.txt: 50.0% of the 2 words are found; the others are drawn around the mean of all."
+        in found.notes
+    )
     assert found.fingerprint != rc.with_texts(few, {"w": "toy", "x": "boy"}).fingerprint
     assert found.text.read(["toy"]).vectors is found.text.vectors

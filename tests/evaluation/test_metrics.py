@@ -31,7 +31,9 @@ def test_mae_is_the_mean_of_all_distances():
 
 def test_errors_are_summed_in_double_precision():
     value = np.full(3_000_000, 0.1, np.float32)
-    assert metrics.mae(value, np.zeros_like(value)) == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+    assert metrics.mae(value, np.zeros_like(value)) == pytest.approx(
+        float(np.float32(0.1)), rel=1e-12
+    )
 
 
 def test_no_ratings_have_no_rmse():
@@ -63,19 +65,27 @@ def test_ndcg_by_hand():
     found = metrics.ndcg_at(4, RANKED, N_RELEVANT)
     ideal_of_two = 1 + 1 / np.log2(3)
     ideal_of_four = ideal_of_two + 1 / 2 + 1 / np.log2(5)
-    assert found == pytest.approx([1.5 / ideal_of_two, 1 / np.log2(3) / ideal_of_four, 0, np.nan], nan_ok=True)
+    assert found == pytest.approx(
+        [1.5 / ideal_of_two, 1 / np.log2(3) / ideal_of_four, 0, np.nan], nan_ok=True
+    )
 
 
 def test_recall_divides_by_all_relevant_items():
-    assert metrics.recall_at(4, RANKED, N_RELEVANT) == pytest.approx([1, 1 / 6, 0, np.nan], nan_ok=True)
+    assert metrics.recall_at(4, RANKED, N_RELEVANT) == pytest.approx(
+        [1, 1 / 6, 0, np.nan], nan_ok=True
+    )
 
 
 def test_capped_recall_divides_by_at_most_k():
-    assert metrics.capped_recall_at(4, RANKED, N_RELEVANT) == pytest.approx([1, 1 / 4, 0, np.nan], nan_ok=True)
+    assert metrics.capped_recall_at(4, RANKED, N_RELEVANT) == pytest.approx(
+        [1, 1 / 4, 0, np.nan], nan_ok=True
+    )
 
 
 def test_precision_divides_by_k():
-    assert metrics.precision_at(4, RANKED, N_RELEVANT) == pytest.approx([2 / 4, 1 / 4, 0, np.nan], nan_ok=True)
+    assert metrics.precision_at(4, RANKED, N_RELEVANT) == pytest.approx(
+        [2 / 4, 1 / 4, 0, np.nan], nan_ok=True
+    )
 
 
 def test_average_precision_by_hand():
@@ -84,7 +94,9 @@ def test_average_precision_by_hand():
 
 
 def test_reciprocal_rank_is_of_the_first_hit():
-    assert metrics.reciprocal_rank_at(4, RANKED, N_RELEVANT) == pytest.approx([1, 1 / 2, 0, np.nan], nan_ok=True)
+    assert metrics.reciprocal_rank_at(4, RANKED, N_RELEVANT) == pytest.approx(
+        [1, 1 / 2, 0, np.nan], nan_ok=True
+    )
 
 
 def test_hit_is_one_or_none():
@@ -93,7 +105,9 @@ def test_hit_is_one_or_none():
 
 def test_only_the_first_k_count():
     assert metrics.hit_at(1, RANKED, N_RELEVANT) == pytest.approx([1, 0, 0, np.nan], nan_ok=True)
-    assert metrics.recall_at(2, RANKED, N_RELEVANT) == pytest.approx([1 / 2, 1 / 6, 0, np.nan], nan_ok=True)
+    assert metrics.recall_at(2, RANKED, N_RELEVANT) == pytest.approx(
+        [1 / 2, 1 / 6, 0, np.nan], nan_ok=True
+    )
 
 
 @pytest.mark.parametrize("k", [0, 5])
@@ -104,7 +118,11 @@ def test_a_cutoff_that_the_lists_do_not_have_is_refused(name, k):
 
 
 @pytest.mark.parametrize("name", metrics.RANKING)
-@given(ranked=arrays(bool, (6, 5)), more=arrays(np.int64, 6, elements=st.integers(0, 9)), k=st.integers(1, 5))
+@given(
+    ranked=arrays(bool, (6, 5)),
+    more=arrays(np.int64, 6, elements=st.integers(0, 9)),
+    k=st.integers(1, 5),
+)
 def test_ranking_metrics_lie_between_0_and_1(name, ranked, more, k):
     found = metrics.find(name)(k, ranked, ranked.sum(axis=1) + more)
     assert np.array_equal(np.isnan(found), ranked.sum(axis=1) + more == 0)

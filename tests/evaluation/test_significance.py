@@ -11,7 +11,9 @@ from recollect.evaluation import significance as sig
 
 def test_mean_interval_by_hand():
     # 1, 2, 3: mean 2, s = 1, standard error 1/sqrt(3); the 97.5% point of t with 2 degrees of freedom is 4.30265.
-    assert sig.mean_interval([1, 2, 3]) == pytest.approx((2, 2 - 4.30265 / 3**0.5, 2 + 4.30265 / 3**0.5), rel=1e-5)
+    assert sig.mean_interval([1, 2, 3]) == pytest.approx(
+        (2, 2 - 4.30265 / 3**0.5, 2 + 4.30265 / 3**0.5), rel=1e-5
+    )
 
 
 def test_a_single_value_has_no_interval():
@@ -28,7 +30,9 @@ def test_mean_interval_holds_the_mean_as_often_as_it_claims():
     rng = np.random.default_rng(0)
     intervals = [sig.mean_interval(rng.normal(3, 2, 5)) for _ in range(4000)]
     held = np.mean([found.low <= 3 <= found.high for found in intervals])
-    assert held == pytest.approx(0.95, abs=3 * (0.95 * 0.05 / 4000) ** 0.5)  # three binomial standard deviations
+    assert held == pytest.approx(
+        0.95, abs=3 * (0.95 * 0.05 / 4000) ** 0.5
+    )  # three binomial standard deviations
 
 
 def test_resampled_t_by_hand():
@@ -47,7 +51,9 @@ def test_paired_t_by_hand():
 def test_paired_t_rejects_as_often_as_it_claims():
     rng = np.random.default_rng(0)
     found = [sig.paired_t(rng.normal(size=8), rng.normal(size=8)).p for _ in range(4000)]
-    assert np.mean(np.array(found) < 0.05) == pytest.approx(0.05, abs=3 * (0.95 * 0.05 / 4000) ** 0.5)
+    assert np.mean(np.array(found) < 0.05) == pytest.approx(
+        0.05, abs=3 * (0.95 * 0.05 / 4000) ** 0.5
+    )
 
 
 def test_plain_t_is_optimistic_on_overlapping_splits_and_the_corrected_is_not():
@@ -98,7 +104,9 @@ def test_bootstrap_interval_holds_the_rmse_about_as_often_as_it_claims():
     rng = np.random.default_rng(0)
     held = 0
     for j in range(400):
-        found = sig.bootstrap_interval(rng.normal(0, 2, 100) ** 2, statistic="root_mean", n=300, seed=j)
+        found = sig.bootstrap_interval(
+            rng.normal(0, 2, 100) ** 2, statistic="root_mean", n=300, seed=j
+        )
         held += found.low <= 2 <= found.high
     # The percentile interval of 100 values falls a little short of 95%; three binomial standard deviations are 3.3%.
     assert 0.90 <= held / 400 <= 0.985
@@ -131,13 +139,22 @@ def test_paired_bootstrap_sees_a_small_difference_under_large_common_noise():
 
 def test_paired_bootstrap_rejects_about_as_often_as_it_claims():
     rng = np.random.default_rng(0)
-    found = [sig.paired_bootstrap(rng.normal(size=80), rng.normal(size=80), n=400, seed=j).p for j in range(400)]
-    assert 0.02 <= np.mean(np.array(found) < 0.05) <= 0.09  # three binomial standard deviations are 3.3%
+    found = [
+        sig.paired_bootstrap(rng.normal(size=80), rng.normal(size=80), n=400, seed=j).p
+        for j in range(400)
+    ]
+    assert (
+        0.02 <= np.mean(np.array(found) < 0.05) <= 0.09
+    )  # three binomial standard deviations are 3.3%
 
 
-@pytest.mark.parametrize("test", [sig.paired_t, sig.resampled_t, sig.wilcoxon, sig.paired_bootstrap])
+@pytest.mark.parametrize(
+    "test", [sig.paired_t, sig.resampled_t, sig.wilcoxon, sig.paired_bootstrap]
+)
 def test_other_test_ratings_are_refused(test):
-    with pytest.raises(DataError, match="3 values and 2 values: these are not the same test ratings"):
+    with pytest.raises(
+        DataError, match="3 values and 2 values: these are not the same test ratings"
+    ):
         test(np.ones(3), np.ones(2))
 
 
@@ -185,8 +202,12 @@ def test_holm_lies_between_raw_and_bonferroni_and_keeps_the_order(p):
 def test_compare_with_a_baseline():
     rng = np.random.default_rng(0)
     errors = rng.normal(size=1000) ** 2
-    table = sig.compare({"bias": errors, "same": errors[:], "better": errors * 0.8}, over="ratings", baseline="bias",
-                        statistic="root_mean")
+    table = sig.compare(
+        {"bias": errors, "same": errors[:], "better": errors * 0.8},
+        over="ratings",
+        baseline="bias",
+        statistic="root_mean",
+    )
     assert table["model"].to_list() == ["same", "better"]
     assert table["other"].to_list() == ["bias", "bias"]
     assert table["difference"][1] == pytest.approx((0.8**0.5 - 1) * errors.mean() ** 0.5)
@@ -194,7 +215,9 @@ def test_compare_with_a_baseline():
 
 
 def test_compare_without_a_baseline_takes_every_pair_and_corrects_for_it():
-    table = sig.compare({"a": [1, 2, 3], "b": [2, 4, 6], "c": [1, 2, 4]}, over="splits", test_share=0.1)
+    table = sig.compare(
+        {"a": [1, 2, 3], "b": [2, 4, 6], "c": [1, 2, 4]}, over="splits", test_share=0.1
+    )
     assert table.select("model", "other").rows() == [("a", "b"), ("a", "c"), ("b", "c")]
     assert table["p"][0] == pytest.approx(sig.resampled_t([1, 2, 3], [2, 4, 6], test_share=0.1).p)
     assert table["p_holm"].to_numpy() == pytest.approx(sig.holm(table["p"].to_numpy()))

@@ -1,7 +1,7 @@
 """Experiments whose items have texts."""
 
 import pytest
-from experiment_files import TINY, WITH_TEXT, plan_all, write_file
+from tests.experiment.experiment_files import TINY, WITH_TEXT, plan_all, write_file
 
 import recollect as rc
 from recollect.errors import SettingError

@@ -1,14 +1,14 @@
 """Which jobs a file asks for, which are left to do, and how many run at a time."""
 
 import pytest
-from experiment_files import CHECK, TINY, plan_all, write_file
+from tests.experiment.experiment_files import CHECK, TINY, plan_all, write_file
 
 import recollect as rc
 from recollect.experiment import part_data, planner, runner
 from recollect.experiment.results import Results
 from recollect.experiment.spec import Part, SplitSpec
 from recollect.memory_estimate import Shape
-from recollect.system.available_memory import Room
+from recollect.system.available_memory import MemoryLimit
 
 
 def test_a_run_in_two_tables_is_one_job(tmp_path):
@@ -90,7 +90,9 @@ def test_the_memory_of_a_job_is_that_which_the_model_predicts(tmp_path, monkeypa
     task = todo[0]
     shape = Shape(n_users=60, n_items=40, n_train=800)
     assert task.memory > rc.make("bias").memory(shape).peak
-    monkeypatch.setattr(runner, "room", lambda: Room(task.memory, "this machine"))
+    monkeypatch.setattr(
+        runner, "available_memory", lambda: MemoryLimit(task.memory, "this machine")
+    )
     monkeypatch.setattr(runner, "available_cores", lambda: 4)
     assert runner._default_processes([task] * 4) == 1
 

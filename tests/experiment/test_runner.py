@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from experiment_files import CHECK, TINY, plan_all, write_file
+from tests.experiment.experiment_files import CHECK, TINY, plan_all, write_file
 
 import recollect as rc
 from recollect.errors import TrainingError
@@ -117,7 +117,7 @@ def test_a_process_that_dies_fails_alone(tmp_path, monkeypatch):
                 raise TrainingError("A process ended without a word")
             yield {"test": {"rmse": number}}
 
-    monkeypatch.setattr(runner, "each_in_process", dies_at_the_second)
+    monkeypatch.setattr(runner, "run_each", dies_at_the_second)
     outcomes = list(runner.run_tasks(todo, processes=1))
     failed = [task.label for task, record in outcomes if "failed" in record]
     assert failed == ["tiny, t, bias, seed 1"]

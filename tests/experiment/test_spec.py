@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from experiment_files import CHECK, TINY, write_file
+from tests.experiment.experiment_files import CHECK, TINY, write_file
 
 from recollect.errors import DataError, SettingError
 from recollect.experiment.parse import read

@@ -18,7 +18,9 @@ from recollect.kernels.backends import cpu
 EXACT = [name for name in BACKENDS if name != "cpu16"]
 
 
-def random_rows(seed: int, n_rows: int, n_columns: int, share: float) -> tuple[Rows, np.ndarray, np.ndarray]:
+def random_rows(
+    seed: int, n_rows: int, n_columns: int, share: float
+) -> tuple[Rows, np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     mask = random.random((n_rows, n_columns)) < share
     row, column = np.nonzero(mask)
@@ -35,8 +37,13 @@ def block_of(rows: Rows, backend: str) -> Block:
 
 @pytest.mark.parametrize("backend", EXACT)
 @settings(deadline=None)  # the first call compiles
-@given(seed=st.integers(0, 99), n_rows=st.integers(1, 9), n_columns=st.integers(1, 9), k=st.integers(1, 5),
-       share=st.sampled_from([0.0, 0.3, 1.0]))
+@given(
+    seed=st.integers(0, 99),
+    n_rows=st.integers(1, 9),
+    n_columns=st.integers(1, 9),
+    k=st.integers(1, 5),
+    share=st.sampled_from([0.0, 0.3, 1.0]),
+)
 def test_products_and_gradients_equal_dense(backend, seed, n_rows, n_columns, k, share):
     rows, mask, dense = random_rows(seed, n_rows, n_columns, share)
     block = block_of(rows, backend)
@@ -45,7 +52,10 @@ def test_products_and_gradients_equal_dense(backend, seed, n_rows, n_columns, k,
     V, H = torch.tensor(right, requires_grad=True), torch.tensor(left, requires_grad=True)
 
     product, cells = times_dense(block, V), observed(block, H, V)
-    up = random.normal(size=(n_rows, k)).astype(np.float32), random.normal(size=len(rows.column)).astype(np.float32)
+    up = (
+        random.normal(size=(n_rows, k)).astype(np.float32),
+        random.normal(size=len(rows.column)).astype(np.float32),
+    )
     (product * torch.tensor(up[0])).sum().backward(retain_graph=True)
     by_product = V.grad.numpy().copy()
     V.grad = None
@@ -73,9 +83,14 @@ def test_other_values_on_the_same_cells(backend):
 
 
 def test_a_listed_zero_is_a_cell():
-    rows, _ = Rows.group(np.array([0, 0]), np.array([0, 2]), np.array([0.0, 2.0], np.float32), n_rows=1, n_columns=3)
+    rows, _ = Rows.group(
+        np.array([0, 0]), np.array([0, 2]), np.array([0.0, 2.0], np.float32), n_rows=1, n_columns=3
+    )
     block = Block(rows.start, rows.column, rows.value, n_columns=3)
-    assert observed(block, torch.ones(1, 1), torch.tensor([[7.0], [8.0], [9.0]])).tolist() == [7.0, 9.0]
+    assert observed(block, torch.ones(1, 1), torch.tensor([[7.0], [8.0], [9.0]])).tolist() == [
+        7.0,
+        9.0,
+    ]
 
 
 def test_a_block_without_values_cannot_be_multiplied():
@@ -84,19 +99,33 @@ def test_a_block_without_values_cannot_be_multiplied():
         times_dense(block, torch.ones(1, 1))
 
 
-@pytest.mark.parametrize(("n_rows", "n_columns", "k", "share"), [
-    (40, 300, 500, 0.3), (300, 40, 64, 0.3), (30, 200, 65, 0.5), (30, 200, 16, 0.5), (20, 90, 40, 0.2), (7, 500, 128, 0.01),
-    (1, 1, 1000, 1.0), (50, 5000, 100, 0.02), (200, 64, 127, 0.9),
-])
+@pytest.mark.parametrize(
+    ("n_rows", "n_columns", "k", "share"),
+    [
+        (40, 300, 500, 0.3),
+        (300, 40, 64, 0.3),
+        (30, 200, 65, 0.5),
+        (30, 200, 16, 0.5),
+        (20, 90, 40, 0.2),
+        (7, 500, 128, 0.01),
+        (1, 1, 1000, 1.0),
+        (50, 5000, 100, 0.02),
+        (200, 64, 127, 0.9),
+    ],
+)
 @pytest.mark.parametrize("tile", [1, 13, 64, 2048])
 @pytest.mark.parametrize("packed", [True, False])
-def test_tiles_panels_and_overlaps_equal_the_definition(monkeypatch, n_rows, n_columns, k, share, tile, packed):
+def test_tiles_panels_and_overlaps_equal_the_definition(
+    monkeypatch, n_rows, n_columns, k, share, tile, packed
+):
     monkeypatch.setattr(cpu, "TILE", tile)
     monkeypatch.setattr(cpu, "CELLS_PER_TILE", 1)
     monkeypatch.setattr(cpu, "PACK_FROM", 0 if packed else 10**9)
     rows, _, _ = random_rows(1, n_rows, n_columns, share)
     random = np.random.default_rng(2)
-    left, right = (torch.tensor(random.normal(size=(n, k)).astype(np.float32)) for n in (n_rows, n_columns))
+    left, right = (
+        torch.tensor(random.normal(size=(n, k)).astype(np.float32)) for n in (n_rows, n_columns)
+    )
     slow, fast = block_of(rows, "reference"), block_of(rows, "cpu")
     near = {"rtol": 1e-4, "atol": 1e-4}
     torch.testing.assert_close(times_dense(fast, right), times_dense(slow, right), **near)
@@ -119,14 +148,22 @@ def test_the_numbers_do_not_depend_on_the_threads():
 
 @pytest.mark.parametrize("column", [[2, 1], [0, 3], [-1, 0]])
 def test_columns_that_do_not_ascend_or_lie_outside_are_refused(column):
-    block = Block(np.array([0, 2]), np.array(column), np.ones(2, np.float32), n_columns=3, backend="cpu")
+    block = Block(
+        np.array([0, 2]), np.array(column), np.ones(2, np.float32), n_columns=3, backend="cpu"
+    )
     with pytest.raises(ValueError, match="must ascend and be 0 to 2"):
         times_dense(block, torch.ones(3, 4))
 
 
 def test_a_pair_asked_for_twice_is_answered_twice():
     for backend in BACKENDS:
-        block = Block(np.array([0, 2]), np.array([1, 1]), np.array([1, 2], np.float32), n_columns=3, backend=backend)
+        block = Block(
+            np.array([0, 2]),
+            np.array([1, 1]),
+            np.array([1, 2], np.float32),
+            n_columns=3,
+            backend=backend,
+        )
         assert observed(block, torch.ones(1, 20), torch.ones(3, 20) * 2).tolist() == [40.0, 40.0]
         assert times_dense(block, torch.ones(3, 1)).tolist() == [[3.0]]
 
@@ -154,7 +191,9 @@ def test_the_backend_fits_the_block_or_is_the_one_asked_for():
 
 def test_double_precision_is_kept():
     block = Block(np.array([0, 1]), np.array([0]), np.ones(1), n_columns=1)
-    assert times_dense(block, torch.full((1, 2), 1 + 1e-12, dtype=torch.float64)).tolist() == [[1 + 1e-12] * 2]
+    assert times_dense(block, torch.full((1, 2), 1 + 1e-12, dtype=torch.float64)).tolist() == [
+        [1 + 1e-12] * 2
+    ]
 
 
 @pytest.mark.parametrize("backend", EXACT)
@@ -162,9 +201,14 @@ def test_a_lazy_block_gives_the_same_gradients_row_sparse(backend):
     rows, _, _ = random_rows(6, 5, 40, 0.1)
     left, grads = torch.randn(5, 20), []
     for lazy in (False, True):
-        block, weight = block_of(rows, backend), torch.nn.Parameter(torch.linspace(-1, 1, 800).reshape(40, 20))
+        block, weight = (
+            block_of(rows, backend),
+            torch.nn.Parameter(torch.linspace(-1, 1, 800).reshape(40, 20)),
+        )
         block.lazy = lazy
-        (times_dense(block, weight).square().sum() + observed(block, left, weight).square().sum()).backward()
+        (
+            times_dense(block, weight).square().sum() + observed(block, left, weight).square().sum()
+        ).backward()
         grads.append(weight.grad)
     assert grads[1].is_sparse
     assert grads[1].coalesce().indices().shape[1] == len(np.unique(rows.column)) < 40
@@ -174,16 +218,34 @@ def test_a_lazy_block_gives_the_same_gradients_row_sparse(backend):
 def test_operands_of_another_shape_are_refused_before_the_loops_read_past_their_end():
     rows = Block(np.array([0, 1]), np.array([2]), n_columns=3).rows
     for call, operands, told in (
-        (cpu.times_dense, (torch.ones(1), torch.ones(2, 20)), r"dense must be \(3, 20\).* found \(2, 20\)"),
-        (cpu.times_dense, (torch.ones(2), torch.ones(3, 20)), r"value must be \(1,\).* found \(2,\)"),
-        (cpu.observed, (torch.ones(2, 20), torch.ones(3, 20)), r"left must be \(1, 20\).* found \(2, 20\)"),
-        (cpu.observed, (torch.ones(1, 20), torch.ones(3, 19)), r"right must be \(3, 20\).* found \(3, 19\)"),
+        (
+            cpu.times_dense,
+            (torch.ones(1), torch.ones(2, 20)),
+            r"dense must be \(3, 20\).* found \(2, 20\)",
+        ),
+        (
+            cpu.times_dense,
+            (torch.ones(2), torch.ones(3, 20)),
+            r"value must be \(1,\).* found \(2,\)",
+        ),
+        (
+            cpu.observed,
+            (torch.ones(2, 20), torch.ones(3, 20)),
+            r"left must be \(1, 20\).* found \(2, 20\)",
+        ),
+        (
+            cpu.observed,
+            (torch.ones(1, 20), torch.ones(3, 19)),
+            r"right must be \(3, 20\).* found \(3, 19\)",
+        ),
     ):
         with pytest.raises(ValueError, match=told):
             call(rows, *operands)
 
 
-@pytest.mark.parametrize(("home", "said"), [("recollect.kernels.compiled.sparse_products", 1), ("somebody.elses", 0)])
+@pytest.mark.parametrize(
+    ("home", "said"), [("recollect.kernels.compiled.sparse_products", 1), ("somebody.elses", 0)]
+)
 def test_compiling_our_loops_is_announced_once(home, said, caplog, monkeypatch):
     monkeypatch.setattr(cpu.compiling, "said", False)
 
@@ -193,5 +255,7 @@ def test_compiling_our_loops_is_announced_once(home, said, caplog, monkeypatch):
     plus.__module__ = home
     loop = numba.njit(plus)
     with caplog.at_level(logging.INFO, "recollect"):
-        assert (loop(1), loop(2), loop(1.5)) == (2, 3, 2.5)    # the second type is compiled, too
-    assert len([record for record in caplog.records if "some ten seconds" in record.message]) == said
+        assert (loop(1), loop(2), loop(1.5)) == (2, 3, 2.5)  # the second type is compiled, too
+    assert (
+        len([record for record in caplog.records if "some ten seconds" in record.message]) == said
+    )

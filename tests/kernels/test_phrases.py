@@ -31,7 +31,10 @@ def test_the_largest_of_all_places_counts():
 def test_answers_and_gradients_are_those_of_a_convolution(windows):
     start, word = documents(LENGTHS, 20)
     random = torch.Generator().manual_seed(0)
-    table, weight = torch.randn(25, 6, generator=random), torch.randn(7 * sum(windows), 6, generator=random)
+    table, weight = (
+        torch.randn(25, 6, generator=random),
+        torch.randn(7 * sum(windows), 6, generator=random),
+    )
     pull, found = torch.randn(len(LENGTHS), len(windows), 7, generator=random), []
     for answer in (strongest, lambda *rest: _plainly(*rest, 7)):
         t, w = table.clone().requires_grad_(), weight.clone().requires_grad_()
@@ -44,13 +47,21 @@ def test_answers_and_gradients_are_those_of_a_convolution(windows):
 
 def test_padding_before_a_document_adds_its_phrases():
     """What lies before short documents is part of the phrases, however far it goes: more of it than a window changes nothing."""
-    table, weight = torch.randn(5, 3, generator=torch.Generator().manual_seed(1)), torch.randn(4 * 3, 3)
-    few, many = (strongest(np.array([0, n + 2]), np.array([4] * n + [1, 2], np.int32), table, weight, [3]) for n in (3, 50))
+    table, weight = (
+        torch.randn(5, 3, generator=torch.Generator().manual_seed(1)),
+        torch.randn(4 * 3, 3),
+    )
+    few, many = (
+        strongest(np.array([0, n + 2]), np.array([4] * n + [1, 2], np.int32), table, weight, [3])
+        for n in (3, 50)
+    )
     torch.testing.assert_close(few, many)
 
 
 def test_a_document_without_words_answers_0():
-    assert not strongest(np.array([0, 0]), np.empty(0, np.int32), torch.ones(2, 3), torch.ones(8, 3), [2]).any()
+    assert not strongest(
+        np.array([0, 0]), np.empty(0, np.int32), torch.ones(2, 3), torch.ones(8, 3), [2]
+    ).any()
 
 
 def test_threads_change_nothing_to_the_bit():
@@ -59,7 +70,10 @@ def test_threads_change_nothing_to_the_bit():
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            t, w = torch.ones(20, 33, requires_grad=True), torch.linspace(-1, 1, 5 * 3 * 33).view(15, 33).requires_grad_()
+            t, w = (
+                torch.ones(20, 33, requires_grad=True),
+                torch.linspace(-1, 1, 5 * 3 * 33).view(15, 33).requires_grad_(),
+            )
             strongest(start, word, t, w, [3]).square().sum().backward()
             found.append(torch.cat([t.grad.ravel(), w.grad.ravel()]))
     finally:
@@ -69,4 +83,6 @@ def test_threads_change_nothing_to_the_bit():
 
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="weight must be"):
-        strongest(np.array([0, 1]), np.array([0], np.int32), torch.ones(2, 3), torch.ones(7, 3), [2])
+        strongest(
+            np.array([0, 1]), np.array([0], np.int32), torch.ones(2, 3), torch.ones(7, 3), [2]
+        )

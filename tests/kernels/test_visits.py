@@ -4,17 +4,29 @@ import numpy as np
 import pytest
 import torch
 
-from recollect.kernels.svdpp import Steps, SVDppArrays, Time
+from recollect.kernels.svdpp import StepSizes, SVDppArrays, TimeSlots
 
-STEP, REG = 0.05, 0.2     # of what changes with time, in the tests
+STEP, REG = 0.05, 0.2  # of what changes with time, in the tests
 
 
 def made(start, item, value, *, factors=3, n_items=6, rate=0.05, reg=0.1, time=None, seed=0):
     n_users, item = len(start) - 1, np.array(item, np.int32)
-    steps = Steps(rate=rate, reg_user=np.full(n_users, reg, np.float32), reg_item=np.full(n_items, reg, np.float32),
-                  reg_y=reg / 2, reg_offset=reg / 4)
-    visits = SVDppArrays(np.array(start, np.int64), item, np.array(value, np.float32), n_items=n_items, factors=factors, steps=steps,
-                    time=time)
+    steps = StepSizes(
+        rate=rate,
+        reg_user=np.full(n_users, reg, np.float32),
+        reg_item=np.full(n_items, reg, np.float32),
+        reg_y=reg / 2,
+        reg_offset=reg / 4,
+    )
+    visits = SVDppArrays(
+        np.array(start, np.int64),
+        item,
+        np.array(value, np.float32),
+        n_items=n_items,
+        factors=factors,
+        steps=steps,
+        time=time,
+    )
     random = np.random.default_rng(seed)
     for name in ("own", "item", "implied", *(("drift", "day") if time else ())):
         array = getattr(visits, name)
@@ -23,9 +35,16 @@ def made(start, item, value, *, factors=3, n_items=6, rate=0.05, reg=0.1, time=N
 
 
 def moments(slots, ratings_slot, *, step=STEP, reg=REG, day_factors=True):
-    return Time(slot=np.array(ratings_slot, np.int32), drift=np.linspace(-1, 2, slots).astype(np.float32),
-                bin=np.arange(slots, dtype=np.int32) % 2, level=np.arange(slots, dtype=np.int32) // 2 % 2, n_bins=2, n_levels=2,
-                steps=np.full((8, 2), (step, reg), np.float32), day_factors=day_factors)
+    return TimeSlots(
+        slot=np.array(ratings_slot, np.int32),
+        drift=np.linspace(-1, 2, slots).astype(np.float32),
+        bin=np.arange(slots, dtype=np.int32) % 2,
+        level=np.arange(slots, dtype=np.int32) // 2 % 2,
+        n_bins=2,
+        n_levels=2,
+        steps=np.full((8, 2), (step, reg), np.float32),
+        day_factors=day_factors,
+    )
 
 
 def everything(n_users=30, n_items=20, n=300, seed=0):
@@ -40,7 +59,13 @@ def test_one_rating_by_hand():
     visits = made([0, 1], [0], [4.0], factors=1, n_items=1, rate=0.1, reg=0.0)
     visits.own[0, 0], visits.item[0, 0], visits.implied[0, 0] = 1, 1, 2
     assert visits.descend(shrink=1.0, seed=0) == 1
-    found = visits.own[0, 0], visits.implied[0, 0], visits.item[0, 0], visits.b_user[0], visits.b_item[0]
+    found = (
+        visits.own[0, 0],
+        visits.implied[0, 0],
+        visits.item[0, 0],
+        visits.b_user[0],
+        visits.b_item[0],
+    )
     np.testing.assert_allclose(found, [1.1, 2.1, 1.3, 0.1, 0.1], rtol=1e-6)
 
 
@@ -55,7 +80,10 @@ def test_the_steps_are_the_papers_though_y_is_written_once():
             i, r = n[j], (1.0, -2.0)[j]
             taste = p + y[n].sum(axis=0) / np.sqrt(2)
             e = r - b_user - b_item[i] - q[i] @ taste
-            b_user, b_item[i] = b_user + 0.05 * (e - 0.025 * b_user), b_item[i] + 0.05 * (e - 0.025 * b_item[i])
+            b_user, b_item[i] = (
+                b_user + 0.05 * (e - 0.025 * b_user),
+                b_item[i] + 0.05 * (e - 0.025 * b_item[i]),
+            )
             old = q[i].copy()
             q[i] += 0.05 * (e * taste - 0.1 * q[i])
             p = p + 0.05 * (e * old - 0.1 * p)
@@ -63,7 +91,10 @@ def test_the_steps_are_the_papers_though_y_is_written_once():
         orders.append((p, q, y))
     visits.descend(shrink=1.0, seed=0)
     found = visits.own[0, :3], visits.item[:, :3], visits.implied[:, :3]
-    assert any(all(np.allclose(a, b, atol=1e-6) for a, b in zip(found, expected, strict=True)) for expected in orders)
+    assert any(
+        all(np.allclose(a, b, atol=1e-6) for a, b in zip(found, expected, strict=True))
+        for expected in orders
+    )
 
 
 def test_tastes_are_own_factors_and_the_scaled_sum_of_what_was_rated():
@@ -85,31 +116,60 @@ def test_without_a_step_the_errors_are_those_of_every_rating_once():
 def test_a_step_with_time_by_hand():
     """Koren 2009, equations 10 to 14, one rating: every parameter from the same error."""
     visits = made([0, 1], [2], [2.5], factors=3, time=moments(2, [1]))
-    visits.b_user[0], visits.b_item[2], visits.slope[0], visits.b_day[1], visits.b_bin[2, 1] = 0.1, 0.2, 0.3, 0.4, 0.5
+    visits.b_user[0], visits.b_item[2], visits.slope[0], visits.b_day[1], visits.b_bin[2, 1] = (
+        0.1,
+        0.2,
+        0.3,
+        0.4,
+        0.5,
+    )
     visits.scale[0], visits.scale_day[1], visits.b_often[2, 0] = 0.9, 0.2, 0.6
-    p, q, y, a, d = (x.copy()[:, :3] for x in (visits.own, visits.item, visits.implied, visits.drift, visits.day))
+    p, q, y, a, d = (
+        x.copy()[:, :3] for x in (visits.own, visits.item, visits.implied, visits.drift, visits.day)
+    )
     t, b, c = 2.0, 0.2 + 0.5, 0.9 + 0.2
     taste = p[0] + y[2] + t * a[0] + d[1]
     e = 2.5 - (0.1 + 0.3 * t + 0.4) - b * c - 0.6 - q[2] @ taste
     assert visits.descend(shrink=1.0, seed=0) == pytest.approx(e**2, rel=1e-5)
-    expected = {"b_user": 0.1 + 0.05 * (e - 0.025 * 0.1), "slope": 0.3 + STEP * (e * t - REG * 0.3),
-                "b_day": 0.4 + STEP * (e - REG * 0.4), "b_item": 0.2 + 0.05 * (e * c - 0.025 * 0.2),
-                "b_bin": 0.5 + STEP * (e * c - REG * 0.5), "scale": 0.9 + STEP * (e * b - REG * (0.9 - 1)),
-                "scale_day": 0.2 + STEP * (e * b - REG * 0.2), "b_often": 0.6 + STEP * (e - REG * 0.6)}
-    at = {"b_user": 0, "slope": 0, "b_day": 1, "b_item": 2, "b_bin": (2, 1), "scale": 0, "scale_day": 1, "b_often": (2, 0)}
+    expected = {
+        "b_user": 0.1 + 0.05 * (e - 0.025 * 0.1),
+        "slope": 0.3 + STEP * (e * t - REG * 0.3),
+        "b_day": 0.4 + STEP * (e - REG * 0.4),
+        "b_item": 0.2 + 0.05 * (e * c - 0.025 * 0.2),
+        "b_bin": 0.5 + STEP * (e * c - REG * 0.5),
+        "scale": 0.9 + STEP * (e * b - REG * (0.9 - 1)),
+        "scale_day": 0.2 + STEP * (e * b - REG * 0.2),
+        "b_often": 0.6 + STEP * (e - REG * 0.6),
+    }
+    at = {
+        "b_user": 0,
+        "slope": 0,
+        "b_day": 1,
+        "b_item": 2,
+        "b_bin": (2, 1),
+        "scale": 0,
+        "scale_day": 1,
+        "b_often": (2, 0),
+    }
     found = {name: getattr(visits, name)[where] for name, where in at.items()}
     assert found == pytest.approx(expected, rel=1e-5)
-    np.testing.assert_allclose(visits.drift[0, :3], a[0] + STEP * (e * t * q[2] - REG * a[0]), rtol=1e-4)
+    np.testing.assert_allclose(
+        visits.drift[0, :3], a[0] + STEP * (e * t * q[2] - REG * a[0]), rtol=1e-4
+    )
     np.testing.assert_allclose(visits.day[1, :3], d[1] + STEP * (e * q[2] - REG * d[1]), rtol=1e-4)
     np.testing.assert_allclose(visits.own[0, :3], p[0] + 0.05 * (e * q[2] - 0.1 * p[0]), rtol=1e-4)
-    np.testing.assert_allclose(visits.item[2, :3], q[2] + 0.05 * (e * taste - 0.1 * q[2]), rtol=1e-4)
+    np.testing.assert_allclose(
+        visits.item[2, :3], q[2] + 0.05 * (e * taste - 0.1 * q[2]), rtol=1e-4
+    )
 
 
 def test_without_steps_in_time_it_is_the_static_model():
     start, item, value = everything()
     slot = np.repeat(np.arange(30), np.diff(start))
     static = made(start, item, value, n_items=20)
-    timed = made(start, item, value, n_items=20, time=moments(31, slot, step=0.0, day_factors=False))
+    timed = made(
+        start, item, value, n_items=20, time=moments(31, slot, step=0.0, day_factors=False)
+    )
     timed.drift[:] = 0
     for epoch in range(3):
         errors = [visits.descend(shrink=1.0, seed=epoch) for visits in (static, timed)]
@@ -119,10 +179,14 @@ def test_without_steps_in_time_it_is_the_static_model():
 
 def test_columns_that_were_added_stay_zero():
     start, item, value = everything()
-    visits = made(start, item, value, n_items=20, time=moments(31, np.repeat(np.arange(30), np.diff(start))))
+    visits = made(
+        start, item, value, n_items=20, time=moments(31, np.repeat(np.arange(30), np.diff(start)))
+    )
     visits.descend(shrink=1.0, seed=0)
     assert visits.item.shape[1] == 16
-    assert not any(x[:, 3:].any() for x in (visits.own, visits.item, visits.implied, visits.drift, visits.day))
+    assert not any(
+        x[:, 3:].any() for x in (visits.own, visits.item, visits.implied, visits.drift, visits.day)
+    )
 
 
 def test_the_same_seed_visits_in_the_same_order_and_another_in_another():

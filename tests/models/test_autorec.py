@@ -10,6 +10,22 @@ from recollect.models.autorec import AutoRec
 from recollect.run import Run
 from recollect.training.losses import add_ridge
 
+# Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
+VARIANTS = [
+    {"side": "user", "center": True},
+    {"center": True},
+    {"hidden": (12, 6, 12)},
+    {"output_activation": "sigmoid"},
+    {
+        "optimizer": "adam",
+        "batch_size": 40,
+        "learning_rate": 0.02,
+        "epochs": 40,
+        "input_dropout": 0.1,
+    },
+    {"optimizer": "rprop", "refit": True},
+]
+
 
 def sigmoid(x):
     return 1 / (1 + np.exp(-x))
@@ -26,7 +42,10 @@ def unfitted(ratings, **settings) -> AutoRec:
 
 def whole(ratings, side) -> tuple[np.ndarray, np.ndarray]:
     """The rating matrix with rows by side, and where it is known."""
-    dense, known = np.zeros((ratings.n_users, ratings.n_items)), np.zeros((ratings.n_users, ratings.n_items), bool)
+    dense, known = (
+        np.zeros((ratings.n_users, ratings.n_items)),
+        np.zeros((ratings.n_users, ratings.n_items), bool),
+    )
     dense[ratings.user, ratings.item], known[ratings.user, ratings.item] = ratings.value, True
     return (dense, known) if side == "user" else (dense.T, known.T)
 
@@ -41,7 +60,10 @@ def test_loss_and_gradients_equal_the_dense_statement(few, side):
     penalty = sum(add_ridge(weight, reg) for weight, reg in model.penalty(net))
 
     r, known = whole(few, side)
-    V, mu, W, b = (p.detach().double().numpy() for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias))
+    V, mu, W, b = (
+        p.detach().double().numpy()
+        for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias)
+    )
     h = sigmoid(r @ V + mu)
     error = np.where(known, h @ W.T + b - r, 0)
     back = (2 * error @ W) * h * (1 - h)
@@ -65,7 +87,10 @@ def test_without_the_mask_every_cell_counts_and_the_unknown_are_0(few, side):
     total.backward()
 
     r, _ = whole(few, side)
-    V, mu, W, b = (p.detach().double().numpy() for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias))
+    V, mu, W, b = (
+        p.detach().double().numpy()
+        for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias)
+    )
     h = sigmoid(r @ V + mu)
     error = h @ W.T + b - r
     back = (2 * error @ W) * h * (1 - h)
@@ -79,8 +104,10 @@ def test_without_the_mask_every_cell_counts_and_the_unknown_are_0(few, side):
     assert [reg / len(few) for _, reg in model.penalty(net)] == pytest.approx([0.7 / count] * 2)
 
 
-@pytest.mark.parametrize("settings", [{"output_activation": "sigmoid"},
-                                      {"lazy": True, "optimizer": "adam", "batch_size": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"output_activation": "sigmoid"}, {"lazy": True, "optimizer": "adam", "batch_size": 2}],
+)
 def test_without_the_mask_the_output_is_linear_and_gradients_are_dense(settings):
     with pytest.raises(SettingError, match="mask=False needs"):
         AutoRec(mask=False, **settings)
@@ -89,8 +116,10 @@ def test_without_the_mask_the_output_is_linear_and_gradients_are_dense(settings)
 def test_the_input_weights_may_have_a_lambda_of_their_own(few):
     model = unfitted(few, reg=2.0, reg_input=6.0, hidden=(3, 2))
     V, middle, W = model.net_.weights()
-    assert [(weight is which, reg) for (weight, reg), which in zip(model.penalty(model.net_), (V, middle, W), strict=True)] == [
-        (True, 6.0), (True, 2.0), (True, 2.0)]
+    assert [
+        (weight is which, reg)
+        for (weight, reg), which in zip(model.penalty(model.net_), (V, middle, W), strict=True)
+    ] == [(True, 6.0), (True, 2.0), (True, 2.0)]
 
 
 def test_equation_1_by_hand():
@@ -98,6 +127,7 @@ def test_equation_1_by_hand():
     net = AutoRec(hidden=1, side="item")
     net.given_ = None
     from recollect.models.autorec import Network
+
     network = Network(3, net, (1.0, 5.0))
     with torch.no_grad():
         network.input.weight.copy_(torch.tensor([[0.5], [9.0], [-0.25]]))
@@ -106,7 +136,9 @@ def test_equation_1_by_hand():
         network.output.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))
     row = Block(np.array([0, 2]), np.array([0, 2]), np.array([2, 4], np.float32), n_columns=3)
     # V r + mu = 2 · 0.5 − 4 · 0.25 = 0, so h = 1/2: outputs 1, 3, 3
-    np.testing.assert_allclose(network.decode(network.encode(row)).detach(), [[1.0, 3.0, 3.0]], atol=1e-6)
+    np.testing.assert_allclose(
+        network.decode(network.encode(row)).detach(), [[1.0, 3.0, 3.0]], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(("side", "n_columns"), [("item", 3), ("user", 4)])
@@ -123,7 +155,9 @@ def test_deep_layers_are_applied_in_order(few):
     h = np.tanh(r @ net.input.weight.detach().numpy() + net.input.bias.detach().numpy())
     h = np.tanh(h @ middle.weight.detach().numpy().T + middle.bias.detach().numpy())
     expected = h @ net.output.weight.detach().numpy().T + net.output.bias.detach().numpy()
-    np.testing.assert_allclose(net.decode(net.encode(model.block(few.by_user))).detach(), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        net.decode(net.encode(model.block(few.by_user))).detach(), expected, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(("f", "low", "high"), [("sigmoid", 0.0, 5.0), ("tanh", 0.0, 5.0)])
@@ -153,7 +187,7 @@ def test_an_absent_rating_is_not_zero(few):
     assert float(total.detach()) == pytest.approx(((few.value - 1) ** 2).sum())
 
 
-def test_centring_takes_the_row_mean_off_and_puts_it_back(few):
+def test_centering_takes_the_row_mean_off_and_puts_it_back(few):
     model = unfitted(few, side="user", center=True)
     with torch.no_grad():
         for p in model.net_.parameters():
@@ -181,16 +215,24 @@ def test_fold_in_equals_its_normal_equations(planted_small, n):
     out = model.columns().solve(codes[seen], value, codes, f=model.net_.f, linear=True)
 
     C = np.c_[codes[seen].numpy(), np.ones(n)].astype(np.float64)
-    columns = np.c_[model.net_.output.weight.detach().numpy(), model.net_.output.bias.detach().numpy()].astype(np.float64)
+    columns = np.c_[
+        model.net_.output.weight.detach().numpy(), model.net_.output.bias.detach().numpy()
+    ].astype(np.float64)
     noise, mean = model.history_.epochs[-1]["train_rmse"] ** 2, columns.mean(axis=0)
     spread = np.cov(columns.T) + 0.1 * 2 * noise / 3.0 * np.eye(7)
-    x = mean + np.linalg.solve(C.T @ C / noise + np.linalg.inv(spread), C.T @ (value.numpy() - C @ mean) / noise)
-    np.testing.assert_allclose(out, np.c_[codes.numpy(), np.ones(len(codes))] @ x, rtol=1e-3, atol=1e-3)
+    x = mean + np.linalg.solve(
+        C.T @ C / noise + np.linalg.inv(spread), C.T @ (value.numpy() - C @ mean) / noise
+    )
+    np.testing.assert_allclose(
+        out, np.c_[codes.numpy(), np.ones(len(codes))] @ x, rtol=1e-3, atol=1e-3
+    )
 
 
 def test_a_bounded_output_is_folded_in_to_its_minimum(planted_small):
     """Gauss-Newton ends where the gradient of the objective is zero."""
-    model = AutoRec(hidden=4, reg=3.0, epochs=30, output_activation="sigmoid").fit(planted_small.ratings)
+    model = AutoRec(hidden=4, reg=3.0, epochs=30, output_activation="sigmoid").fit(
+        planted_small.ratings
+    )
     codes = model._codes(model.given_)[0]
     value = torch.tensor([4.0, 2.0, 5.0, 3.0, 4.0])
     known = model.columns()
@@ -198,7 +240,9 @@ def test_a_bounded_output_is_folded_in_to_its_minimum(planted_small):
     mean, root = known.middle, known.spread
     at = torch.zeros(len(mean), dtype=torch.float64, requires_grad=True)
     C = torch.cat([codes, torch.ones_like(codes[:, :1])], dim=1).double()
-    optimizer = torch.optim.LBFGS([at], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-10)
+    optimizer = torch.optim.LBFGS(
+        [at], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-10
+    )
 
     def closure():
         optimizer.zero_grad()
@@ -213,6 +257,7 @@ def test_a_bounded_output_is_folded_in_to_its_minimum(planted_small):
 
 def test_validation_error_in_the_history_is_the_one_of_predict(planted_small):
     from recollect.data.splitting import random_split
+
     train, valid, _ = random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
     model = AutoRec(hidden=5, reg=2.0, epochs=20, validate_every=1, patience=None).fit(train, valid)
     error = np.sqrt(np.mean((model.predict(valid.user, valid.item) - valid.value) ** 2))
@@ -220,21 +265,29 @@ def test_validation_error_in_the_history_is_the_one_of_predict(planted_small):
 
 
 def test_threads_change_nothing_beyond_rounding(planted_small):
-    a, b = (AutoRec(hidden=5, reg=2.0, epochs=15).fit(planted_small.ratings, run=Run(threads=n)) for n in (1, 2))
+    a, b = (
+        AutoRec(hidden=5, reg=2.0, epochs=15).fit(planted_small.ratings, run=Run(threads=n))
+        for n in (1, 2)
+    )
     u, i = planted_small.ratings.user, planted_small.ratings.item
-    np.testing.assert_allclose(a.predict(u, i), b.predict(u, i), atol=0.02)  # 15 steps magnify the last bit
+    np.testing.assert_allclose(
+        a.predict(u, i), b.predict(u, i), atol=0.02
+    )  # 15 steps magnify the last bit
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"hidden": 0}, "hidden is one or more sizes"),
-    ({"reg": -1.0}, "reg and reg_input are 0 or more"),
-    ({"hidden_activation": "sigmoyd"}, "Did you mean 'sigmoid'"),
-    ({"optimizer": "lbfgs", "dropout": 0.5}, "dropout changes it"),
-    ({"optimizer": "adam", "dropout": 1.0}, "less than 1"),
-    ({"batch_size": 8}, "batch_size"),
-    ({"output_activation": "sigmoid", "center": True}, "center"),
-    ({"side": "both"}, "side is"),
-])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden": 0}, "hidden is one or more sizes"),
+        ({"reg": -1.0}, "reg and reg_input are 0 or more"),
+        ({"hidden_activation": "sigmoyd"}, "Did you mean 'sigmoid'"),
+        ({"optimizer": "lbfgs", "dropout": 0.5}, "dropout changes it"),
+        ({"optimizer": "adam", "dropout": 1.0}, "less than 1"),
+        ({"batch_size": 8}, "batch_size"),
+        ({"output_activation": "sigmoid", "center": True}, "center"),
+        ({"side": "both"}, "side is"),
+    ],
+)
 def test_settings_that_cannot_work_are_refused(settings, message):
     with pytest.raises(SettingError, match=message):
         AutoRec(**settings)
@@ -244,23 +297,35 @@ def test_settings_that_cannot_work_are_refused(settings, message):
 def test_any_kernels_fit_the_same_model(planted_small, kernels):
     settings = {"hidden": 20, "reg": 1.0, "epochs": 5}
     usual = AutoRec(**settings).fit(planted_small.ratings).net_.output.weight
-    found = AutoRec(**settings).fit(planted_small.ratings, run=Run(kernels=kernels)).net_.output.weight
+    found = (
+        AutoRec(**settings).fit(planted_small.ratings, run=Run(kernels=kernels)).net_.output.weight
+    )
     assert torch.allclose(usual, found, atol=2e-3)
 
 
 def test_kernels_in_16_bits_fit_nearly_the_same_model(planted_small):
     settings = {"hidden": 20, "reg": 1.0, "epochs": 20, "optimizer": "adam", "learning_rate": 0.01}
-    fits = [AutoRec(**settings).fit(planted_small.ratings, run=Run(kernels=kernels)) for kernels in (None, "cpu16")]
+    fits = [
+        AutoRec(**settings).fit(planted_small.ratings, run=Run(kernels=kernels))
+        for kernels in (None, "cpu16")
+    ]
     errors = [fit.history_.epochs[-1]["train_rmse"] for fit in fits]
     assert errors[0] != errors[1]
     assert errors[0] == pytest.approx(errors[1], rel=0.01)
 
 
-def test_a_lazy_fit_leaves_alone_what_no_batch_touches_and_is_adam_where_all_is_touched(planted_small):
+def test_a_lazy_fit_leaves_alone_what_no_batch_touches_and_is_adam_where_all_is_touched(
+    planted_small,
+):
     settings = {"hidden": 6, "reg": 2.0, "epochs": 3, "optimizer": "adam", "learning_rate": 0.01}
     whole = {**settings, "batch_size": planted_small.ratings.n_items}
-    usual, lazy = (AutoRec(**whole, lazy=lazy).fit(planted_small.ratings).net_.output.weight for lazy in (False, True))
-    assert torch.allclose(usual, lazy, atol=1e-5)          # each batch is everything: each share of λ is all of it
+    usual, lazy = (
+        AutoRec(**whole, lazy=lazy).fit(planted_small.ratings).net_.output.weight
+        for lazy in (False, True)
+    )
+    assert torch.allclose(
+        usual, lazy, atol=1e-5
+    )  # each batch is everything: each share of λ is all of it
 
     some = planted_small.ratings.where(planted_small.ratings.user % 2 == 0)
     torch.manual_seed(0)
@@ -274,15 +339,29 @@ def test_a_lazy_fit_leaves_alone_what_no_batch_touches_and_is_adam_where_all_is_
 
 
 def test_moments_in_16_bits_fit_nearly_the_same_model(planted_small):
-    settings = {"hidden": 12, "reg": 1.0, "epochs": 30, "optimizer": "adam", "learning_rate": 0.01, "batch_size": 20}
+    settings = {
+        "hidden": 12,
+        "reg": 1.0,
+        "epochs": 30,
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "batch_size": 20,
+    }
     fits = [AutoRec(**settings, state_bits=bits).fit(planted_small.ratings) for bits in (32, 16)]
     errors = [fit.history_.epochs[-1]["train_rmse"] for fit in fits]
     assert errors[0] != errors[1]
     assert errors[0] == pytest.approx(errors[1], rel=0.02)
 
 
-@pytest.mark.parametrize("settings", [{"lazy": True}, {"lazy": True, "optimizer": "sgd", "batch_size": 5}, {"state_bits": 16},
-                                      {"state_bits": 8, "optimizer": "adam"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"lazy": True},
+        {"lazy": True, "optimizer": "sgd", "batch_size": 5},
+        {"state_bits": 16},
+        {"state_bits": 8, "optimizer": "adam"},
+    ],
+)
 def test_lazy_and_16_bits_are_for_adam(settings):
     with pytest.raises(SettingError, match=r"lazy=True|state_bits is 32, or 16"):
         AutoRec(**settings)

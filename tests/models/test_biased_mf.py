@@ -7,6 +7,11 @@ import torch
 import recollect as rc
 from recollect.errors import SettingError
 
+# Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
+VARIANTS = [
+    {"solver": "als", "reg_power": 0.5, "refit": True},
+]
+
 
 def test_a_rating_is_the_mean_two_offsets_and_a_product(few):
     """Equation 4 by hand: mu + b_i + b_u + q_i · p_u."""
@@ -17,8 +22,16 @@ def test_a_rating_is_the_mean_two_offsets_and_a_product(few):
 
 
 def test_it_is_pmf_with_offsets_and_a_lambda_for_each_rating(few):
-    settings = {"factors": 2, "reg_user": 0.1, "reg_item": 0.1, "epochs": 5, "learning_rate": 0.02, "reg_power": 1.0, "init": 0.1,
-                "decay": 0.9}
+    settings = {
+        "factors": 2,
+        "reg_user": 0.1,
+        "reg_item": 0.1,
+        "epochs": 5,
+        "learning_rate": 0.02,
+        "reg_power": 1.0,
+        "init": 0.1,
+        "decay": 0.9,
+    }
     ours = rc.make("biased_mf", **settings).fit(few)
     theirs = rc.make("pmf", solver="sgd", offsets=True, **settings).fit(few)
     np.testing.assert_array_equal(ours.net_.user, theirs.net_.user)
@@ -28,12 +41,18 @@ def test_descent_and_exact_turns_find_the_same(planted_small):
     split = rc.random_split(planted_small.ratings, test=0.1, seed=0)
     settings = {"factors": 2, "reg_user": 0.02, "reg_item": 0.02, "reg_power": 1.0}
     exact = rc.make("biased_mf", **settings, solver="als", epochs=60).fit(split.train)
-    steps = rc.make("biased_mf", **settings, learning_rate=0.02, decay=0.99, epochs=300).fit(split.train)
-    assert rc.held_out(steps, split.test)["rmse"] == pytest.approx(rc.held_out(exact, split.test)["rmse"], rel=0.05)
+    steps = rc.make("biased_mf", **settings, learning_rate=0.02, decay=0.99, epochs=300).fit(
+        split.train
+    )
+    assert rc.held_out(steps, split.test)["rmse"] == pytest.approx(
+        rc.held_out(exact, split.test)["rmse"], rel=0.05
+    )
 
 
 def test_large_lambdas_leave_little_but_the_mean(few):
-    model = rc.make("biased_mf", reg_user=90.0, reg_item=90.0, reg_power=1.0, solver="als", epochs=5).fit(few)
+    model = rc.make(
+        "biased_mf", reg_user=90.0, reg_item=90.0, reg_power=1.0, solver="als", epochs=5
+    ).fit(few)
     np.testing.assert_allclose(model.predict(few.user, few.item), few.mean, atol=0.05)
 
 
@@ -45,8 +64,12 @@ def test_without_offsets_it_would_be_pmf():
 def test_threads_change_nothing_to_the_bit(planted_small):
     before, found = torch.get_num_threads(), []
     try:
-        found = [rc.make("biased_mf", epochs=3).fit(planted_small.ratings, run=rc.Run(threads=threads)).net_.item
-                 for threads in (1, 2)]
+        found = [
+            rc.make("biased_mf", epochs=3)
+            .fit(planted_small.ratings, run=rc.Run(threads=threads))
+            .net_.item
+            for threads in (1, 2)
+        ]
     finally:
         torch.set_num_threads(before)
     np.testing.assert_array_equal(*found)

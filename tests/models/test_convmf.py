@@ -9,8 +9,29 @@ from recollect.data.sources.planted import planted, planted_texts
 from recollect.data.text.word_vectors import WordVectors
 from recollect.errors import DataError, SettingError
 
-QUICK = {"factors": 3, "reg_user": 0.3, "reg_item": 3.0, "reg_power": 0.0, "epochs": 20, "patience": None, "embedding": 8,
-         "filters": 8, "hidden": 8, "windows": (1, 2), "text_epochs": 5, "learning_rate": 0.01, "batch_size": 20, "dropout": 0.0}
+# Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
+VARIANTS = [
+    {"mask": False, "length": 40},
+    {"item_weights": True, "refit": True},
+    {"absent": 0.1, "offsets": False},
+]
+
+QUICK = {
+    "factors": 3,
+    "reg_user": 0.3,
+    "reg_item": 3.0,
+    "reg_power": 0.0,
+    "epochs": 20,
+    "patience": None,
+    "embedding": 8,
+    "filters": 8,
+    "hidden": 8,
+    "windows": (1, 2),
+    "text_epochs": 5,
+    "learning_rate": 0.01,
+    "batch_size": 20,
+    "dropout": 0.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,18 +46,26 @@ def plainly(net, words, windows):
     table, filters = net.words.detach().numpy(), net.filters.detach().numpy()
     n, row, strongest = len(net.bias[0]), 0, []
     for h, bias in zip(windows, net.bias.detach().numpy(), strict=True):
-        w = filters[row:row + h * n].reshape(h, n, -1)
-        answers = [np.maximum(sum(w[o] @ table[words[t + o]] for o in range(h)) + bias, 0) for t in range(len(words) - h + 1)]
+        w = filters[row : row + h * n].reshape(h, n, -1)
+        answers = [
+            np.maximum(sum(w[o] @ table[words[t + o]] for o in range(h)) + bias, 0)
+            for t in range(len(words) - h + 1)
+        ]
         strongest.append(np.max(answers, axis=0))
         row += h * n
-    hidden = np.tanh(net.hidden.weight.detach().numpy() @ np.concatenate(strongest) + net.hidden.bias.detach().numpy())
+    hidden = np.tanh(
+        net.hidden.weight.detach().numpy() @ np.concatenate(strongest)
+        + net.hidden.bias.detach().numpy()
+    )
     return np.tanh(net.last.weight.detach().numpy() @ hidden + net.last.bias.detach().numpy())
 
 
 def test_the_network_says_what_the_equations_say(told):
     model = rc.make("convmf", **{**QUICK, "epochs": 1}).fit(told)
     document = told.text.take([4])
-    np.testing.assert_allclose(model.text_factors(document)[0], plainly(model.net_.text, document.word, (1, 2)), atol=1e-5)
+    np.testing.assert_allclose(
+        model.text_factors(document)[0], plainly(model.net_.text, document.word, (1, 2)), atol=1e-5
+    )
 
 
 def test_unmasked_padding_is_read_as_a_word_before_the_text(told):
@@ -44,7 +73,9 @@ def test_unmasked_padding_is_read_as_a_word_before_the_text(told):
     document, padding = told.text.take([4]), told.text.n_words
     words = [padding] * (70 - len(document.word)) + document.word.tolist()
     assert len(words) == 70
-    np.testing.assert_allclose(model.text_factors(document)[0], plainly(model.net_.text, words, (1, 2)), atol=1e-5)
+    np.testing.assert_allclose(
+        model.text_factors(document)[0], plainly(model.net_.text, words, (1, 2)), atol=1e-5
+    )
 
 
 def test_items_that_nobody_rated_are_predicted_from_their_texts(told):
@@ -79,12 +110,17 @@ def test_a_loaded_model_reads_new_texts(told, tmp_path):
     model = rc.make("convmf", **{**QUICK, "epochs": 2}).fit(told)
     loaded = rc.load_model(rc.save(model, tmp_path / "m"))
     new = ["mucha muchaa muchab littlebc", "littleaa littlebb"]
-    np.testing.assert_array_equal(model.text_factors(told.text.read(new)), loaded.text_factors(loaded.given_.text.read(new)))
+    np.testing.assert_array_equal(
+        model.text_factors(told.text.read(new)), loaded.text_factors(loaded.given_.text.read(new))
+    )
 
 
 def test_pre_trained_vectors_are_where_the_words_start(told):
-    vectors = WordVectors(np.full((told.text.n_words, 8), 20, np.float32), np.ones(told.text.n_words, bool), "all 20")
+    vectors = WordVectors(
+        np.full((told.text.n_words, 8), 20, np.float32), np.ones(told.text.n_words, bool), "all 20"
+    )
     from dataclasses import replace
+
     ratings = replace(told, text=replace(told.text, vectors=vectors))
     net = rc.make("convmf", **QUICK).encoder(ratings.text, 3)
     np.testing.assert_allclose(net.words.detach()[:-1], 1)
@@ -110,7 +146,9 @@ def test_an_interrupted_fit_goes_on_to_the_bit(told, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rc.make("convmf", **settings).fit(told, run=rc.Run(folder=tmp_path, snapshot_seconds=0, watchers=(stop,)))
+        rc.make("convmf", **settings).fit(
+            told, run=rc.Run(folder=tmp_path, snapshot_seconds=0, watchers=(stop,))
+        )
     again = rc.make("convmf", **settings).fit(told, run=rc.Run(folder=tmp_path, resume=True))
     np.testing.assert_array_equal(whole.net_.item, again.net_.item)
 
@@ -122,9 +160,12 @@ def test_ratings_without_texts_are_refused(few):
 
 def test_rmsprop_is_torchs():
     from recollect.training.optimizers import make
+
     found = []
-    for maker in (lambda p: make("rmsprop", p, learning_rate=0.01),
-                  lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.9, eps=1e-7)):
+    for maker in (
+        lambda p: make("rmsprop", p, learning_rate=0.01),
+        lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.9, eps=1e-7),
+    ):
         x = torch.nn.Parameter(torch.linspace(-1, 1, 40))
         optimizer = maker([x])
         for _ in range(20):
@@ -148,7 +189,7 @@ def test_items_that_come_later_are_known_by_their_texts(told, tmp_path):
         assert not found["cold"].any()
         assert found["prediction"][0] == pytest.approx(found["prediction"][1], abs=1e-4)
     assert rc.predict(model, pairs)["cold"].to_list() == [True, False]
-    assert "brand new" in rc.similar(more, item_ids=[item_id], n=1)["neighbour_id"].to_list()
+    assert "brand new" in rc.similar(more, item_ids=[item_id], n=1)["neighbor_id"].to_list()
     assert rc.top_n(more, user_ids=["1"], items=["brand new"])["item_id"].to_list() == ["brand new"]
 
 

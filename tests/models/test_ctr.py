@@ -14,7 +14,21 @@ from recollect.nn import Factors
 from recollect.run import Run
 from recollect.training.als import ALS
 
-QUICK = {"factors": 6, "reg_user": 0.3, "reg_item": 10.0, "reg_power": 0.0, "epochs": 20, "patience": None, "smooth": 0.1}
+# Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
+VARIANTS = [
+    {"absent": 0.1, "offsets": False},
+    {"refine": False, "refit": True},
+]
+
+QUICK = {
+    "factors": 6,
+    "reg_user": 0.3,
+    "reg_item": 10.0,
+    "reg_power": 0.0,
+    "epochs": 20,
+    "patience": None,
+    "smooth": 0.1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -27,34 +41,57 @@ def told():
 def objective(learner, ratings, *, reg_user, reg_item, smooth, absent):
     """Minus the paper's complete log likelihood, and the pseudo-counts', in plain NumPy."""
     net, topics = learner.net, learner.prior.topics
-    U, V, theta, beta = (x.double().numpy() for x in (net.user, net.item, learner.theta, topics.beta))
+    U, V, theta, beta = (
+        x.double().numpy() for x in (net.user, net.item, learner.theta, topics.beta)
+    )
     R, C = np.zeros((len(U), len(V))), np.full((len(U), len(V)), absent)
     R[ratings.user, ratings.item], C[ratings.user, ratings.item] = ratings.value, 1
-    words = (ratings.text.counts().toarray() * np.log(theta @ beta.T)).sum() + smooth * np.log(theta).sum()
-    return ((C * np.square(R - U @ V.T)).sum() / 2 + reg_user / 2 * np.square(U).sum() + reg_item / 2 * np.square(V - theta).sum()
-            - words - SMOOTH_WORDS * np.log(beta).sum())
+    words = (ratings.text.counts().toarray() * np.log(theta @ beta.T)).sum() + smooth * np.log(
+        theta
+    ).sum()
+    return (
+        (C * np.square(R - U @ V.T)).sum() / 2
+        + reg_user / 2 * np.square(U).sum()
+        + reg_item / 2 * np.square(V - theta).sum()
+        - words
+        - SMOOTH_WORDS * np.log(beta).sum()
+    )
 
 
-@pytest.mark.parametrize(("absent", "reg_user", "reg_item"), [(0.0, 5.0, 1.0), (0.0, 0.3, 50.0), (0.1, 0.1, 100.0)])
+@pytest.mark.parametrize(
+    ("absent", "reg_user", "reg_item"), [(0.0, 5.0, 1.0), (0.0, 0.3, 50.0), (0.1, 0.1, 100.0)]
+)
 @torch.no_grad()
 def test_no_turn_makes_the_objective_higher(told, absent, reg_user, reg_item):
     torch.manual_seed(0)
     topics = Topics(told.text.n_words, 6, k=6, smooth=0.1)
     reg = torch.full((told.n_items,), reg_item)
     assert (told.count("item") > 0).all()
-    learner = ALS(Factors(told.n_users, told.n_items, 6, text=topics), told, reg_item=reg, absent=absent,
-                        reg_user=torch.full((told.n_users,), reg_user),
-                        prior=TopicPrior(topics, told.text, reg=reg, passes=20, refine=True))
+    learner = ALS(
+        Factors(told.n_users, told.n_items, 6, text=topics),
+        told,
+        reg_item=reg,
+        absent=absent,
+        reg_user=torch.full((told.n_users,), reg_user),
+        prior=TopicPrior(topics, told.text, reg=reg, passes=20, refine=True),
+    )
     found = []
     for turn in range(15):
         learner.epoch(turn + 1)
-        found.append(objective(learner, told, reg_user=reg_user, reg_item=reg_item, smooth=0.1, absent=absent))
+        found.append(
+            objective(
+                learner, told, reg_user=reg_user, reg_item=reg_item, smooth=0.1, absent=absent
+            )
+        )
     assert (np.diff(found) < 1e-6 * np.abs(found[1:])).all()
     assert found[-1] < found[0]
 
 
 def test_without_refining_the_topics_stay_as_they_were_found(told):
-    after = [rc.make("ctr", **{**QUICK, "refine": False, "epochs": n}).fit(told, run=Run(seed=3)) for n in (1, 4)]
+    after = [
+        rc.make("ctr", **{**QUICK, "refine": False, "epochs": n}).fit(told, run=Run(seed=3))
+        for n in (1, 4)
+    ]
     np.testing.assert_array_equal(*(m.net_.text.beta for m in after))
     refined = rc.make("ctr", **{**QUICK, "epochs": 4}).fit(told, run=Run(seed=3))
     assert (refined.net_.text.beta - after[0].net_.text.beta).abs().max() > 1e-4
@@ -70,7 +107,10 @@ def test_shares_sum_to_1_and_say_nothing_of_the_offset(told):
 @pytest.mark.parametrize("refine", [True, False])
 def test_items_that_nobody_rated_are_predicted_from_their_texts(told, refine):
     split = rc.new_item_split(told, items=0.2, seed=0)
-    model, bias = rc.make("ctr", **{**QUICK, "refine": refine}).fit(split.train), rc.make("bias").fit(split.train)
+    model, bias = (
+        rc.make("ctr", **{**QUICK, "refine": refine}).fit(split.train),
+        rc.make("bias").fit(split.train),
+    )
     text, mean = rc.new_items(model, split), rc.new_items(bias, split)
     assert text.about["n_cold"] == 0
     assert text["rmse"] < 0.85 * mean["rmse"]
@@ -91,7 +131,9 @@ def test_a_loaded_model_reads_new_texts(told, tmp_path):
     model = rc.make("ctr", **{**QUICK, "epochs": 3}).fit(told)
     loaded = rc.load_model(rc.save(model, tmp_path / "m"))
     new = ["mucha muchaa muchab littlebc", "littleaa littlebb"]
-    np.testing.assert_array_equal(model.text_factors(told.text.read(new)), loaded.text_factors(loaded.given_.text.read(new)))
+    np.testing.assert_array_equal(
+        model.text_factors(told.text.read(new)), loaded.text_factors(loaded.given_.text.read(new))
+    )
 
 
 def test_a_fit_that_was_stopped_goes_on_where_it_was(told, tmp_path):
@@ -105,9 +147,13 @@ def test_a_fit_that_was_stopped_goes_on_where_it_was(told, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        rc.make("ctr", **{**QUICK, "epochs": 6}).fit(told, run=replace(stopped, watchers=(stop,), snapshot_seconds=0))
+        rc.make("ctr", **{**QUICK, "epochs": 6}).fit(
+            told, run=replace(stopped, watchers=(stop,), snapshot_seconds=0)
+        )
     again = rc.make("ctr", **{**QUICK, "epochs": 6}).fit(told, run=replace(stopped, resume=True))
-    np.testing.assert_array_equal(whole.predict(told.user, told.item), again.predict(told.user, told.item))
+    np.testing.assert_array_equal(
+        whole.predict(told.user, told.item), again.predict(told.user, told.item)
+    )
 
 
 @pytest.mark.parametrize("settings", [{"passes": 0}, {"smooth": -0.1}])

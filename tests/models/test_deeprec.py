@@ -9,9 +9,20 @@ import torch
 
 import recollect as rc
 from recollect.errors import SettingError, TrainingError
-from recollect.models.deeprec import DeepRec, Network
+from recollect.models.deeprec.model import DeepRec, Network
 from recollect.nn import ACTIVATIONS
 from recollect.run import Run
+
+# Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
+VARIANTS = [
+    {"side": "item"},
+    {"tied": True, "refeed": 1},
+    {"refeed": 2, "refeed_target": "input", "refit": True},
+    {"last_activation": True, "activation": "lrelu", "refeed": 1, "refeed_share": 0.5},
+    {"loss": "weighted", "center": False, "activation": "tanh", "refit": False, "epochs": 15},
+    {"loss": "logistic", "center": False, "activation": "tanh", "refit": True, "epochs": 15},
+    {"loss": "multinomial", "center": False, "activation": "tanh", "refit": False, "epochs": 15},
+]
 
 
 def network(n: int, **settings) -> Network:
@@ -27,8 +38,17 @@ def unfitted(ratings, **settings) -> DeepRec:
     return model
 
 
-@pytest.mark.parametrize(("layers", "numbers"), [(2, 4_566_504), (4, 4_599_528), (6, 4_632_552), (8, 4_665_576),
-                                                 (10, 4_698_600), (12, 4_731_624)])
+@pytest.mark.parametrize(
+    ("layers", "numbers"),
+    [
+        (2, 4_566_504),
+        (4, 4_599_528),
+        (6, 4_632_552),
+        (8, 4_665_576),
+        (10, 4_698_600),
+        (12, 4_731_624),
+    ],
+)
 def test_as_many_parameters_as_published(layers, numbers):
     """The depth table of the paper: n = 17,768 columns, layers of 128."""
     with torch.device("meta"):
@@ -41,14 +61,24 @@ def test_tied_weights_are_there_once_and_only_the_biases_are_more():
     assert sum(p.numel() for p in free.parameters()) == 2 * (50 * 8 + 8 * 4) + 8 + 4 + 8 + 50
     assert sum(p.numel() for p in tied.parameters()) == 50 * 8 + 8 * 4 + 8 + 4 + 8 + 50
     assert tied.output.weight is tied.input.weight
-    assert set(tied.state_dict()) == {"input.weight", "input.bias", "encoder.0.weight", "encoder.0.bias", "decoder.0.bias",
-                                      "output.bias"}
+    assert set(tied.state_dict()) == {
+        "input.weight",
+        "input.bias",
+        "encoder.0.weight",
+        "encoder.0.bias",
+        "decoder.0.bias",
+        "output.bias",
+    }
 
 
 def test_the_decoder_is_the_encoder_mirrored_or_as_given():
     assert DeepRec(hidden=(512, 512, 1024)).layers == ((512, 512, 1024), (512, 512))
     assert DeepRec(hidden=16).layers == ((16,), ())
-    assert DeepRec(hidden=(16, 4), decoder=(7,)).layers == DeepRec(hidden=(16, 4), decoder=7).layers == ((16, 4), (7,))
+    assert (
+        DeepRec(hidden=(16, 4), decoder=(7,)).layers
+        == DeepRec(hidden=(16, 4), decoder=7).layers
+        == ((16, 4), (7,))
+    )
     assert network(9, hidden=(5, 4), decoder=(7, 6)).output.weight.shape == (9, 6)
 
 
@@ -56,18 +86,30 @@ def f_numpy(name: str, x: np.ndarray) -> np.ndarray:
     """The activations, as their papers write them."""
     alpha, scale = 1.6732632423543772, 1.0507009873554805
     with np.errstate(over="ignore"):
-        return {"identity": x, "sigmoid": 1 / (1 + np.exp(-x)), "tanh": np.tanh(x), "relu": np.maximum(x, 0),
-                "relu6": np.clip(x, 0, 6), "lrelu": np.where(x > 0, x, 0.01 * x), "elu": np.where(x > 0, x, np.exp(x) - 1),
-                "selu": scale * np.where(x > 0, x, alpha * (np.exp(x) - 1)), "swish": x / (1 + np.exp(-x))}[name]
+        return {
+            "identity": x,
+            "sigmoid": 1 / (1 + np.exp(-x)),
+            "tanh": np.tanh(x),
+            "relu": np.maximum(x, 0),
+            "relu6": np.clip(x, 0, 6),
+            "lrelu": np.where(x > 0, x, 0.01 * x),
+            "elu": np.where(x > 0, x, np.exp(x) - 1),
+            "selu": scale * np.where(x > 0, x, alpha * (np.exp(x) - 1)),
+            "swish": x / (1 + np.exp(-x)),
+        }[name]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_are_those_of_their_papers(name):
     x = np.linspace(-4, 8, 49)
-    np.testing.assert_allclose(ACTIVATIONS[name]()(torch.tensor(x)), f_numpy(name, x), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(
+        ACTIVATIONS[name]()(torch.tensor(x)), f_numpy(name, x), rtol=1e-6, atol=1e-9
+    )
 
 
-def dense_forward(net: Network, rows: np.ndarray, name: str, *, last: bool, tied: bool = False) -> np.ndarray:
+def dense_forward(
+    net: Network, rows: np.ndarray, name: str, *, last: bool, tied: bool = False
+) -> np.ndarray:
     """The whole network on whole rows, in NumPy."""
     p = {k: v.detach().double().numpy() for k, v in net.state_dict().items()}
     x = f_numpy(name, rows @ p["input.weight"] + p["input.bias"])
@@ -79,7 +121,10 @@ def dense_forward(net: Network, rows: np.ndarray, name: str, *, last: bool, tied
 
 
 def whole(ratings) -> tuple[np.ndarray, np.ndarray]:
-    dense, known = np.zeros((ratings.n_users, ratings.n_items)), np.zeros((ratings.n_users, ratings.n_items), bool)
+    dense, known = (
+        np.zeros((ratings.n_users, ratings.n_items)),
+        np.zeros((ratings.n_users, ratings.n_items), bool),
+    )
     dense[ratings.user, ratings.item], known[ratings.user, ratings.item] = ratings.value, True
     return dense, known
 
@@ -107,7 +152,7 @@ def test_gradients_equal_differences_of_the_dense_statement(few):
     def value() -> float:
         return float(((dense_forward(net, rows, "tanh", last=False) - rows)[known] ** 2).sum())
 
-    net.decode(net.encode(block).double(), at=None)   # dense outputs are the same function
+    net.decode(net.encode(block).double(), at=None)  # dense outputs are the same function
     hidden = net.encode(block)
     error = (net.decode(hidden) - torch.tensor(rows))[torch.tensor(known)]
     (error @ error).backward()
@@ -152,15 +197,31 @@ def refed_by_hand(rows, known, weights, *, rate, momentum, target, factor):
 @pytest.mark.parametrize("target", ["output", "input"])
 @pytest.mark.parametrize("factor", [1.0, 0.25])
 def test_refeeding_is_a_second_step_on_the_output(few, target, factor):
-    settings = {"hidden": 2, "activation": "identity", "dropout": 0.0, "batch_size": 100, "optimizer": "sgd",
-                "learning_rate": 0.02, "momentum": 0.9, "epochs": 1, "refeed": 1, "refeed_target": target, "refeed_rate": factor}
+    settings = {
+        "hidden": 2,
+        "activation": "identity",
+        "dropout": 0.0,
+        "batch_size": 100,
+        "optimizer": "sgd",
+        "learning_rate": 0.02,
+        "momentum": 0.9,
+        "epochs": 1,
+        "refeed": 1,
+        "refeed_target": target,
+        "refeed_rate": factor,
+    }
     rows, known = whole(few)
     started = unfitted(few, **settings)
     with torch.random.fork_rng():
         torch.manual_seed(Run().seed)
         net = started.build(few.n_users, few.n_items)
-    before = [p.detach().double().numpy() for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias)]
-    expected = refed_by_hand(rows, known, before, rate=0.02, momentum=0.9, target=target, factor=factor)
+    before = [
+        p.detach().double().numpy()
+        for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias)
+    ]
+    expected = refed_by_hand(
+        rows, known, before, rate=0.02, momentum=0.9, target=target, factor=factor
+    )
     fitted = DeepRec(**settings).fit(few, run=Run(precision="32")).net_
     found = (fitted.input.weight, fitted.input.bias, fitted.output.weight, fitted.output.bias)
     for x, y in zip(found, expected, strict=True):
@@ -176,7 +237,9 @@ def test_refeeding_twice_feeds_the_second_output(few):
     again = dense_output(model.net_, fed)
     assert len(totals) == 3
     assert totals[1] == pytest.approx(((again - fed) ** 2).sum(), rel=1e-4)
-    assert totals[2] == pytest.approx(((dense_output(model.net_, again) - again) ** 2).sum(), rel=1e-4)
+    assert totals[2] == pytest.approx(
+        ((dense_output(model.net_, again) - again) ** 2).sum(), rel=1e-4
+    )
 
 
 def dense_output(net, rows):
@@ -193,7 +256,8 @@ def test_a_share_of_the_outputs_is_right_on_average(planted_small):
     drawn = [model._against(net, hidden, rows) for _ in range(300)]
     assert {count for _, count in drawn} == {30 * 20}
     assert np.mean([float(total.detach()) / count for total, count in drawn]) == pytest.approx(
-        float(whole_sum.detach()) / n, rel=0.02)
+        float(whole_sum.detach()) / n, rel=0.02
+    )
 
 
 def test_noise_takes_numbers_out_of_input_and_target(few):
@@ -209,19 +273,33 @@ def test_dropout_is_on_the_code_alone():
     for name, layer in (("code", net.encoder[0]), ("before", net.decoder[0])):
         layer.register_forward_pre_hook(lambda _, x, name=name: seen.update({name: x[0]}))
     net.encode_dense(torch.randn(50, 40))
-    assert float((seen["before"] == 0).float().mean()) == pytest.approx(0.8, abs=0.02)   # what the decoder is given
-    assert not bool((seen["code"] == 0).any())                                             # what the code is made from
+    assert float((seen["before"] == 0).float().mean()) == pytest.approx(
+        0.8, abs=0.02
+    )  # what the decoder is given
+    assert not bool((seen["code"] == 0).any())  # what the code is made from
 
 
 def test_the_learning_rate_falls_at_the_milestones(few):
     model = DeepRec(hidden=2, epochs=5, milestones=(2, 4), learning_rate=0.01).fit(few)
-    assert [rate for _, rate in model.history_.column("learning_rate")] == [0.01, 0.005, 0.005, 0.0025, 0.0025]
+    assert [rate for _, rate in model.history_.column("learning_rate")] == [
+        0.01,
+        0.005,
+        0.005,
+        0.0025,
+        0.0025,
+    ]
 
 
 def test_a_fit_that_breaks_down_ends_with_its_last_good_weights(planted_small, caplog):
     """Good for some epochs, then a learning rate that is far too large."""
     train, valid, test = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
-    settings = {"hidden": (8, 4), "refeed": 1, "dropout": 0.0, "batch_size": 20, "learning_rate": 0.02}
+    settings = {
+        "hidden": (8, 4),
+        "refeed": 1,
+        "dropout": 0.0,
+        "batch_size": 20,
+        "learning_rate": 0.02,
+    }
     with caplog.at_level(logging.WARNING, "recollect"):
         model = DeepRec(**settings, epochs=30, milestones=(9,), decay=1e6).fit(train, valid)
     good = DeepRec(**settings, epochs=8).fit(train, valid)
@@ -231,20 +309,33 @@ def test_a_fit_that_breaks_down_ends_with_its_last_good_weights(planted_small, c
         assert "narrow" in told
         assert f"weights of epoch {model.history_.best_epoch}" in told
     assert model.history_.best_epoch == good.history_.best_epoch
-    np.testing.assert_array_equal(model.predict(test.user, test.item), good.predict(test.user, test.item))
+    np.testing.assert_array_equal(
+        model.predict(test.user, test.item), good.predict(test.user, test.item)
+    )
 
 
 def test_a_fit_that_breaks_down_at_once_has_nothing_to_keep(planted_small, tmp_path):
     train, valid, _ = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
     with pytest.raises(TrainingError, match=r"epoch 1.*Nothing had been learned"):
-        DeepRec(hidden=(8, 4), dropout=0.0, learning_rate=1e6, batch_size=20).fit(train, valid, Run(folder=tmp_path))
+        DeepRec(hidden=(8, 4), dropout=0.0, learning_rate=1e6, batch_size=20).fit(
+            train, valid, Run(folder=tmp_path)
+        )
 
 
 def test_without_validation_the_snapshot_is_what_is_left(planted_small, tmp_path):
-    settings = {"hidden": (8, 4), "dropout": 0.0, "batch_size": 20, "learning_rate": 0.02, "milestones": (9,), "decay": 1e6}
+    settings = {
+        "hidden": (8, 4),
+        "dropout": 0.0,
+        "batch_size": 20,
+        "learning_rate": 0.02,
+        "milestones": (9,),
+        "decay": 1e6,
+    }
     with pytest.raises(TrainingError, match=r"epoch 9.*No weights were kept"):
         DeepRec(**settings, epochs=30).fit(planted_small.ratings)
-    model = DeepRec(**settings, epochs=30).fit(planted_small.ratings, run=Run(folder=tmp_path, snapshot_seconds=0))
+    model = DeepRec(**settings, epochs=30).fit(
+        planted_small.ratings, run=Run(folder=tmp_path, snapshot_seconds=0)
+    )
     assert model.history_.best_epoch == 8
     assert "epoch 8" in model.history_.stopped
 
@@ -252,20 +343,41 @@ def test_without_validation_the_snapshot_is_what_is_left(planted_small, tmp_path
 def test_mixed_precision_learns_the_same(planted_small):
     """16-bit products: other roundings, the same model."""
     train, valid, test = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
-    recipe = {"hidden": (12, 16), "dropout": 0.2, "center": True, "optimizer": "adam", "learning_rate": 0.03, "batch_size": 40,
-              "epochs": 20, "refeed": 1}
-    found = [rc.held_out(DeepRec(**recipe).fit(train, valid, Run(precision=p)), test)["rmse"] for p in ("32", "mixed")]
+    recipe = {
+        "hidden": (12, 16),
+        "dropout": 0.2,
+        "center": True,
+        "optimizer": "adam",
+        "learning_rate": 0.03,
+        "batch_size": 40,
+        "epochs": 20,
+        "refeed": 1,
+    }
+    found = [
+        rc.held_out(DeepRec(**recipe).fit(train, valid, Run(precision=p)), test)["rmse"]
+        for p in ("32", "mixed")
+    ]
     assert found[0] == pytest.approx(found[1], abs=0.03)
     assert found[0] != found[1]
 
 
-@pytest.mark.parametrize(("settings", "told"), [
-    ({"hidden": ()}, "sizes"), ({"activation": "selo"}, "selu"), ({"tied": True, "decoder": (3,)}, "mirrors"),
-    ({"refeed_target": "both"}, "output"), ({"refeed_share": 0.0}, "refeed_share"), ({"optimizer": "lbfgs"}, "dropout"),
-    ({"center": True, "last_activation": True}, "below 0"), ({"dropout": 1.0}, "less than 1"), ({"reg": -1.0}, "reg"),
-    ({"refeed_target": "input", "refeed_share": 0.5}, "leave it out"), ({"milestones": (3, 2)}, "ascending"),
-    ({"optimizer": "rprop"}, "batch_size"),
-])
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"hidden": ()}, "sizes"),
+        ({"activation": "selo"}, "selu"),
+        ({"tied": True, "decoder": (3,)}, "mirrors"),
+        ({"refeed_target": "both"}, "output"),
+        ({"refeed_share": 0.0}, "refeed_share"),
+        ({"optimizer": "lbfgs"}, "dropout"),
+        ({"center": True, "last_activation": True}, "below 0"),
+        ({"dropout": 1.0}, "less than 1"),
+        ({"reg": -1.0}, "reg"),
+        ({"refeed_target": "input", "refeed_share": 0.5}, "leave it out"),
+        ({"milestones": (3, 2)}, "ascending"),
+        ({"optimizer": "rprop"}, "batch_size"),
+    ],
+)
 def test_what_cannot_work_is_refused(settings, told):
     with pytest.raises(SettingError, match=told):
         DeepRec(**settings)

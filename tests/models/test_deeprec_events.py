@@ -9,12 +9,20 @@ import torch
 import recollect as rc
 from recollect.data.ratings import Ratings
 from recollect.errors import DataError, SettingError
-from recollect.models.deeprec import DeepRec
+from recollect.models.deeprec.model import DeepRec
 from recollect.run import Run
 
 LOSSES = ("weighted", "logistic", "multinomial")
-QUICK = {"hidden": 16, "activation": "tanh", "dropout": 0.0, "input_dropout": 0.3, "optimizer": "adam", "learning_rate": 0.02,
-         "batch_size": 20, "epochs": 40}
+QUICK = {
+    "hidden": 16,
+    "activation": "tanh",
+    "dropout": 0.0,
+    "input_dropout": 0.3,
+    "optimizer": "adam",
+    "learning_rate": 0.02,
+    "batch_size": 20,
+    "epochs": 40,
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +47,15 @@ def unfitted(events: Ratings, **settings) -> DeepRec:
 @pytest.fixture
 def counted() -> Ratings:
     """Three users, four items; counts of 1 to 4."""
-    return Ratings(np.array([0, 0, 1, 1, 2], np.int32), np.array([0, 2, 1, 2, 3], np.int32),
-                   np.array([1, 4, 2, 1, 3], np.float32), rc.Vocab(["a", "b", "c"]), rc.Vocab(["w", "x", "y", "z"]),
-                   scale=(0.0, 4.0), implicit=True)
+    return Ratings(
+        np.array([0, 0, 1, 1, 2], np.int32),
+        np.array([0, 2, 1, 2, 3], np.int32),
+        np.array([1, 4, 2, 1, 3], np.float32),
+        rc.Vocab(["a", "b", "c"]),
+        rc.Vocab(["w", "x", "y", "z"]),
+        scale=(0.0, 4.0),
+        implicit=True,
+    )
 
 
 @pytest.mark.parametrize("counts", ["plain", "log", "binary"])
@@ -52,15 +66,24 @@ def test_the_loss_is_its_dense_statement(counted, loss, counts, normalize):
     more = {"alpha": 3.0} if loss == "weighted" else {}
     model = unfitted(counted, loss=loss, counts=counts, normalize=normalize, **more)
     dense = np.zeros((3, 4))
-    dense[counted.user, counted.item] = {"plain": counted.value, "log": np.log1p(counted.value), "binary": 1}[counts]
+    dense[counted.user, counted.item] = {
+        "plain": counted.value,
+        "log": np.log1p(counted.value),
+        "binary": 1,
+    }[counts]
     rows = dense / np.linalg.norm(dense, axis=1, keepdims=True) if normalize else dense
     p = {name: x.detach().double().numpy() for name, x in model.net_.state_dict().items()}
-    out = np.tanh(rows @ p["input.weight"] + p["input.bias"]) @ p["output.weight"].T + p["output.bias"]
+    out = (
+        np.tanh(rows @ p["input.weight"] + p["input.bias"]) @ p["output.weight"].T
+        + p["output.bias"]
+    )
     yes = dense > 0
-    expected = {"weighted": np.where(yes, (1 + 3 * dense) * (1 - out) ** 2, out**2),
-                "logistic": np.log1p(np.exp(np.where(yes, -out, out))),
-                "multinomial": -dense * (out - np.log(np.exp(out).sum(axis=1, keepdims=True)))}[loss]
-    (total, n), = model.steps(model.net_, model.block(counted.by_user))
+    expected = {
+        "weighted": np.where(yes, (1 + 3 * dense) * (1 - out) ** 2, out**2),
+        "logistic": np.log1p(np.exp(np.where(yes, -out, out))),
+        "multinomial": -dense * (out - np.log(np.exp(out).sum(axis=1, keepdims=True))),
+    }[loss]
+    ((total, n),) = model.steps(model.net_, model.block(counted.by_user))
     assert n == 5
     assert float(total.detach()) == pytest.approx(expected.sum(), rel=1e-5)
 
@@ -77,12 +100,16 @@ def test_it_beats_popularity_where_there_are_tastes(model, tastes):
 
 def test_the_fit_is_stopped_by_the_ndcg_of_the_validation_events(tastes):
     """What the history has is what full_ranking measures, and the best of it is kept."""
-    model = DeepRec(loss="multinomial", **{**QUICK, "epochs": 12, "validate_every": 3}, valid_n=7).fit(tastes.train, tastes.valid)
+    model = DeepRec(
+        loss="multinomial", **{**QUICK, "epochs": 12, "validate_every": 3}, valid_n=7
+    ).fit(tastes.train, tastes.valid)
     history = model.history_
     seen = history.column("valid_ndcg@7")
     assert [epoch for epoch, _ in seen] == [3, 6, 9, 12]
     assert history.best_valid == max(figure for _, figure in seen)
-    assert rc.full_ranking(model, tastes.valid, n=7)["ndcg@7"] == pytest.approx(history.best_valid, abs=1e-9)
+    assert rc.full_ranking(model, tastes.valid, n=7)["ndcg@7"] == pytest.approx(
+        history.best_valid, abs=1e-9
+    )
     assert history.train_name == "train_loss"
     assert len(history.column("train_loss")) == 12
 
@@ -107,7 +134,7 @@ def test_predictions_are_scores(model, tastes, tmp_path):
 
 def test_likeness_follows_taste(model):
     found = rc.similar(model, item_ids=["i0"], n=10)
-    assert sum(int(item[1:]) % 2 == 0 for item in found["neighbour_id"]) >= 9
+    assert sum(int(item[1:]) % 2 == 0 for item in found["neighbor_id"]) >= 9
 
 
 def test_events_fold_in_at_once(model):
@@ -136,7 +163,9 @@ def test_people_who_were_not_there_are_ranked_for_from_what_they_give(checkerboa
     split = rc.new_user_split(checkerboard.events(from_=5), users=0.25, given=0.5, seed=0)
     model = DeepRec(loss="multinomial", **QUICK).fit(split.train, run=Run(threads=1))
     scores = rc.new_users_ranking(model, split, n=5)
-    assert scores["ndcg@5"] > 0.7     # their diagonal is in train, and so the first of their taste, but no test event
+    assert (
+        scores["ndcg@5"] > 0.7
+    )  # their diagonal is in train, and so the first of their taste, but no test event
     assert scores.about["n_users"] == 10
     assert scores.about["relevant_from"] == 0.0
     assert rc.new_users_ranking(rc.make("popularity").fit(split.train), split, n=5)["ndcg@5"] < 0.35
@@ -157,30 +186,48 @@ def test_validation_by_strangers_is_refused(checkerboard):
         DeepRec(loss="logistic", **QUICK).fit(split.train, split.valid)
 
 
-@pytest.mark.parametrize(("asked", "told"), [
-    ({"events": {"i1": 0}}, "count of item 'i1' is 0"), ({"events": {"i1": "often"}}, "'often'"),
-    ({"ratings": {"i1": -1}}, "above 0"), ({"events": {1: 1, "1": 2}}, "twice"),
-])
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"events": {"i1": 0}}, "count of item 'i1' is 0"),
+        ({"events": {"i1": "often"}}, "'often'"),
+        ({"ratings": {"i1": -1}}, "above 0"),
+        ({"events": {1: 1, "1": 2}}, "twice"),
+    ],
+)
 def test_a_count_that_is_none_is_refused(model, asked, told):
     with pytest.raises(DataError, match=told):
         rc.top_n(model, **asked)
 
 
-@pytest.mark.parametrize(("settings", "told"), [
-    ({"loss": "multinomal"}, "multinomial"), ({"loss": "logistic", "counts": "some"}, "binary"),
-    ({"loss": "logistic", "side": "item"}, "side='user'"), ({"loss": "weighted", "center": True}, "leave center out"),
-    ({"loss": "weighted", "refeed": 1, "last_activation": True}, "last_activation=False, refeed=0"),
-    ({"alpha": 40.0}, "loss='weighted' only"), ({"loss": "multinomial", "absent_weight": 0.5}, "'weighted' or 'logistic'"),
-    ({"counts": "log"}, "found loss='ratings'"), ({"normalize": False}, "normalize=False"),
-    ({"loss": "weighted", "alpha": -1.0}, "alpha is 0 or more"), ({"loss": "logistic", "absent_weight": 0.0}, "above 0"),
-])
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"loss": "multinomal"}, "multinomial"),
+        ({"loss": "logistic", "counts": "some"}, "binary"),
+        ({"loss": "logistic", "side": "item"}, "side='user'"),
+        ({"loss": "weighted", "center": True}, "leave center out"),
+        (
+            {"loss": "weighted", "refeed": 1, "last_activation": True},
+            "last_activation=False, refeed=0",
+        ),
+        ({"alpha": 40.0}, "loss='weighted' only"),
+        ({"loss": "multinomial", "absent_weight": 0.5}, "'weighted' or 'logistic'"),
+        ({"counts": "log"}, "found loss='ratings'"),
+        ({"normalize": False}, "normalize=False"),
+        ({"loss": "weighted", "alpha": -1.0}, "alpha is 0 or more"),
+        ({"loss": "logistic", "absent_weight": 0.0}, "above 0"),
+    ],
+)
 def test_what_cannot_work_is_refused(settings, told):
     with pytest.raises(SettingError, match=told):
         DeepRec(**settings)
 
 
 def test_ratings_and_events_are_not_taken_for_each_other(checkerboard):
-    with pytest.raises(DataError, match=r"are ratings; take the high ones as events: ratings\.events"):
+    with pytest.raises(
+        DataError, match=r"are ratings; take the high ones as events: ratings\.events"
+    ):
         DeepRec(loss="logistic", **QUICK).fit(checkerboard)
     with pytest.raises(DataError, match="are events; use popularity"):
         DeepRec(**QUICK).fit(checkerboard.events())

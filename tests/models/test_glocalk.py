@@ -13,7 +13,19 @@ from recollect.models.glocalk import GLocalK
 from recollect.models.sparsefc import SparseFC
 from recollect.run import Run
 
-QUICK = {"hidden": 8, "reg": 1.0, "reg_kernel": 0.01, "pretrain_epochs": 20, "epochs": 20, "dot_scale": 0.05}
+# Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
+VARIANTS = [
+    {"refit": True},
+]
+
+QUICK = {
+    "hidden": 8,
+    "reg": 1.0,
+    "reg_kernel": 0.01,
+    "pretrain_epochs": 20,
+    "epochs": 20,
+    "dot_scale": 0.05,
+}
 
 
 def sigmoid(x):
@@ -31,15 +43,20 @@ def unfitted(ratings, **settings) -> GLocalK:
 
 def whole(ratings) -> tuple[np.ndarray, np.ndarray]:
     """Items × users, and where it is known."""
-    dense, known = np.zeros((ratings.n_users, ratings.n_items)), np.zeros((ratings.n_users, ratings.n_items), bool)
+    dense, known = (
+        np.zeros((ratings.n_users, ratings.n_items)),
+        np.zeros((ratings.n_users, ratings.n_items), bool),
+    )
     dense[ratings.user, ratings.item], known[ratings.user, ratings.item] = ratings.value, True
     return dense.T, known.T
 
 
 def convolved(r: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Σ over a 3 × 3 neighbourhood, cells outside being 0; what is below 0 cut off."""
+    """Σ over a 3 × 3 neighborhood, cells outside being 0; what is below 0 cut off."""
     wide = np.pad(r, 1)
-    parts = [kernel[a, b] * wide[a:a + len(r), b:b + r.shape[1]] for a in range(3) for b in range(3)]
+    parts = [
+        kernel[a, b] * wide[a : a + len(r), b : b + r.shape[1]] for a in range(3) for b in range(3)
+    ]
     return np.maximum(0, sum(parts))
 
 
@@ -47,7 +64,9 @@ def plain(net):
     """The autoencoder in NumPy: a completed matrix of rows."""
     weight = [x.detach().double().numpy() for x in net.effective()[0]]
     bias = [layer.bias.detach().double().numpy() for layer in net.layers]
-    return lambda r: sigmoid(sigmoid(r @ weight[0] + bias[0]) @ weight[1].T + bias[1]) @ weight[2].T + bias[2]
+    return lambda r: (
+        sigmoid(sigmoid(r @ weight[0] + bias[0]) @ weight[1].T + bias[1]) @ weight[2].T + bias[2]
+    )
 
 
 def test_the_second_stage_equals_the_dense_statement(few):
@@ -59,9 +78,15 @@ def test_the_second_stage_equals_the_dense_statement(few):
     expected = complete(convolved(r, kernel))
 
     weights, _ = net.effective()
-    np.testing.assert_allclose(net.global_kernel(block, weights).detach(), kernel, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(net.seen(block, weights).detach(), convolved(r, kernel), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(net.decode(net.encode(block)).detach(), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        net.global_kernel(block, weights).detach(), kernel, rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        net.seen(block, weights).detach(), convolved(r, kernel), rtol=1e-4, atol=1e-6
+    )
+    np.testing.assert_allclose(
+        net.decode(net.encode(block)).detach(), expected, rtol=1e-4, atol=1e-5
+    )
     total, count = model.loss(net, block)
     assert count == len(few)
     assert float(total.detach()) == pytest.approx(((expected - r)[known] ** 2).sum(), rel=1e-4)
@@ -80,29 +105,37 @@ def test_the_gradient_of_every_parameter_is_that_of_finite_differences(few):
                 found.append(float(model.loss(net, block)[0]))
                 p.sub_(way, alpha=sign * step)
         slope = (found[0] - found[1]) / (2 * step)
-        assert float((p.grad * way).sum()) == pytest.approx(slope, rel=0.03, abs=0.02), name     # 32 bits
+        assert float((p.grad * way).sum()) == pytest.approx(slope, rel=0.03, abs=0.02), (
+            name
+        )  # 32 bits
 
 
 def test_with_a_kernel_of_its_centre_alone_it_is_the_autoencoder(few):
     model = unfitted(few, dot_scale=1.0)
     net, block = model.net_, model.block(few.by_item)
     with torch.no_grad():
-        net.output.bias.fill_(1000.0)      # next to it, what the network says does not count
+        net.output.bias.fill_(1000.0)  # next to it, what the network says does not count
         net.kernels.zero_()
         net.kernels[0, 4] = 0.001
-        torch.testing.assert_close(net.global_kernel(block, net.effective()[0]), torch.eye(3)[1].outer(torch.eye(3)[1]),
-                                   rtol=0, atol=0.01)
+        torch.testing.assert_close(
+            net.global_kernel(block, net.effective()[0]),
+            torch.eye(3)[1].outer(torch.eye(3)[1]),
+            rtol=0,
+            atol=0.01,
+        )
         torch.testing.assert_close(net.encode(block), net.local.encode(block), rtol=0, atol=0.02)
 
 
-def test_what_is_seen_depends_on_the_neighbours_and_so_on_the_order_of_items(planted_small):
+def test_what_is_seen_depends_on_the_neighbors_and_so_on_the_order_of_items(planted_small):
     """The same ratings with items in another order are other data: the paper's convolution goes by row number."""
     model = GLocalK(**QUICK).fit(planted_small.ratings)
     rows = planted_small.ratings.by_item
     weights = model.net_.effective()[0]
     with torch.no_grad():
         usual = model.net_.seen(model.block(rows), weights)
-        turned = model.net_.seen(model.block(rows.take(np.arange(len(rows))[::-1])), weights).flip(0)
+        turned = model.net_.seen(model.block(rows.take(np.arange(len(rows))[::-1])), weights).flip(
+            0
+        )
     assert not torch.allclose(usual, turned, atol=0.01)
 
 
@@ -111,27 +144,33 @@ def test_the_first_stage_is_sparsefc(planted_small):
     alike = {key: QUICK[key] for key in ("hidden", "reg", "reg_kernel")}
     model = GLocalK(**QUICK).fit(planted_small.ratings, run=Run(threads=1))
     other = SparseFC(**alike, epochs=20).fit(planted_small.ratings, run=Run(threads=1))
-    assert [e["objective"] for e in model.pretrained_.epochs] == [e["objective"] for e in other.history_.epochs]
+    assert [e["objective"] for e in model.pretrained_.epochs] == [
+        e["objective"] for e in other.history_.epochs
+    ]
     assert len(model.history_) == 20
 
 
 def test_predictions_of_a_few_pairs_are_those_of_all(planted_small):
-    """A row is never encoded without its neighbours."""
+    """A row is never encoded without its neighbors."""
     ratings = planted_small.ratings
     model = GLocalK(**QUICK).fit(ratings)
     table = model.predict(ratings.user, ratings.item)
     for pair in (0, 17, 1000):
-        alone = model.predict(ratings.user[pair:pair + 1], ratings.item[pair:pair + 1])
-        np.testing.assert_allclose(alone, table[pair:pair + 1], atol=1e-5)
+        alone = model.predict(ratings.user[pair : pair + 1], ratings.item[pair : pair + 1])
+        np.testing.assert_allclose(alone, table[pair : pair + 1], atol=1e-5)
 
 
 def test_the_second_fit_has_both_stages_as_long_as_was_best(planted_small):
     split = rc.random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
-    model = GLocalK(**{**QUICK, "refit": True, "validate_every": 3}).fit(split.train, split.valid, Run(threads=1))
+    model = GLocalK(**{**QUICK, "refit": True, "validate_every": 3}).fit(
+        split.train, split.valid, Run(threads=1)
+    )
     best = {"pretrain_epochs": model.pretrained_.best_epoch, "epochs": model.history_.best_epoch}
     whole = GLocalK(**{**QUICK, **best}).fit(split.train.union(split.valid), run=Run(threads=1))
     test = split.test
-    np.testing.assert_array_equal(model.predict(test.user, test.item), whole.predict(test.user, test.item))
+    np.testing.assert_array_equal(
+        model.predict(test.user, test.item), whole.predict(test.user, test.item)
+    )
 
 
 def test_a_matrix_too_large_to_be_dense_is_refused():
@@ -142,14 +181,17 @@ def test_a_matrix_too_large_to_be_dense_is_refused():
         refuse_too_large(GLocalK(), dataclasses.replace(shape, n_users=10_000_000), Run())
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"hidden": 0}, "hidden is one or more sizes"),
-    ({"side": "user"}, "convolves items × users"),
-    ({"reg_kernel": -1.0}, "reg and reg_kernel are 0 or more"),
-    ({"dot_scale": 0.0}, "dot_scale is above 0"),
-    ({"pretrain_epochs": 0}, "pretrain_epochs is 1"),
-    ({"epochs": 0}, "epochs must be 1"),
-])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden": 0}, "hidden is one or more sizes"),
+        ({"side": "user"}, "convolves items × users"),
+        ({"reg_kernel": -1.0}, "reg and reg_kernel are 0 or more"),
+        ({"dot_scale": 0.0}, "dot_scale is above 0"),
+        ({"pretrain_epochs": 0}, "pretrain_epochs is 1"),
+        ({"epochs": 0}, "epochs must be 1"),
+    ],
+)
 def test_settings_that_cannot_work_are_refused(settings, message):
     with pytest.raises(SettingError, match=message):
         GLocalK(**settings)

@@ -1,4 +1,4 @@
-"""PMF: special cases of exact factorisation."""
+"""PMF: special cases of exact factorization."""
 
 import numpy as np
 import pytest
@@ -7,12 +7,26 @@ import recollect as rc
 from recollect.data.sources.planted import planted
 from recollect.errors import DataError, SettingError
 
+# Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
+VARIANTS = [
+    {"offsets": False, "center": True},
+    {"absent": 0.1, "offsets": False},
+    {"reg_power": 0.5, "refit": True},
+    {"solver": "sgd", "learning_rate": 0.02, "epochs": 60},
+]
+
 
 def test_without_noise_it_finds_the_planted_factors():
-    made = planted(200, 100, 6000, rank=2, noise=0.0, seed=3, popularity=0, activity=0, scale=(-20, 20))
+    made = planted(
+        200, 100, 6000, rank=2, noise=0.0, seed=3, popularity=0, activity=0, scale=(-20, 20)
+    )
     split = rc.random_split(made.ratings, test=0.1, seed=0)
-    model = rc.make("pmf", factors=2, offsets=True, reg_user=1e-3, reg_item=1e-3, epochs=60).fit(split.train)
-    assert rc.held_out(model, split.test)["rmse"] < 0.05 * np.std(split.test.value)    # what lies outside the scale is cut to it
+    model = rc.make("pmf", factors=2, offsets=True, reg_user=1e-3, reg_item=1e-3, epochs=60).fit(
+        split.train
+    )
+    assert rc.held_out(model, split.test)["rmse"] < 0.05 * np.std(
+        split.test.value
+    )  # what lies outside the scale is cut to it
 
 
 def test_the_lambda_of_a_row_grows_with_its_ratings_to_the_power(few):
@@ -22,13 +36,24 @@ def test_the_lambda_of_a_row_grows_with_its_ratings_to_the_power(few):
 
 def test_someone_new_with_the_ratings_of_a_fitted_user_gets_their_factors(planted_small):
     train = planted_small.ratings
-    model = rc.make("pmf", factors=3, offsets=True, reg_user=0.3, reg_item=0.3, epochs=200).fit(train)
-    np.testing.assert_allclose(model.fold_in(train.by_user.take(np.array([5]))), model.scores(np.array([5]), train), atol=0.02)
+    model = rc.make("pmf", factors=3, offsets=True, reg_user=0.3, reg_item=0.3, epochs=200).fit(
+        train
+    )
+    np.testing.assert_allclose(
+        model.fold_in(train.by_user.take(np.array([5]))),
+        model.scores(np.array([5]), train),
+        atol=0.02,
+    )
 
 
 def test_settings_that_cannot_work_are_refused():
-    for bad, told in (({"factors": 0}, "factors is 1 or more"), ({"reg_user": 0}, "above 0"), ({"absent": 1.0}, "less than 1"),
-                      ({"absent": 0.1, "offsets": True}, "set offsets=False"), ({"reg_power": 2.0}, "reg_power is 0 to 1")):
+    for bad, told in (
+        ({"factors": 0}, "factors is 1 or more"),
+        ({"reg_user": 0}, "above 0"),
+        ({"absent": 1.0}, "less than 1"),
+        ({"absent": 0.1, "offsets": True}, "set offsets=False"),
+        ({"reg_power": 2.0}, "reg_power is 0 to 1"),
+    ):
         with pytest.raises(SettingError, match=told):
             rc.make("pmf", **bad)
 
@@ -45,7 +70,9 @@ def test_an_interrupted_fit_goes_on_to_the_bit(planted_small, tmp_path):
     keep = rc.Run(folder=tmp_path, snapshot_seconds=0, watchers=(stop,))
     with pytest.raises(KeyboardInterrupt):
         rc.make("pmf", **settings, epochs=8).fit(split.train, split.valid, keep)
-    again = rc.make("pmf", **settings, epochs=8).fit(split.train, split.valid, rc.Run(folder=tmp_path, resume=True))
+    again = rc.make("pmf", **settings, epochs=8).fit(
+        split.train, split.valid, rc.Run(folder=tmp_path, resume=True)
+    )
     np.testing.assert_array_equal(whole.net_.item, again.net_.item)
 
 
@@ -63,8 +90,12 @@ def test_descent_reaches_what_exact_turns_reach(planted_small):
     split = rc.random_split(planted_small.ratings, test=0.1, seed=0)
     settings = {"factors": 2, "offsets": True, "reg_user": 0.5, "reg_item": 0.5, "reg_power": 0.0}
     exact = rc.make("pmf", **settings, epochs=60).fit(split.train)
-    steps = rc.make("pmf", **settings, solver="sgd", learning_rate=0.02, decay=0.99, epochs=300).fit(split.train)
-    assert rc.held_out(steps, split.test)["rmse"] == pytest.approx(rc.held_out(exact, split.test)["rmse"], rel=0.05)
+    steps = rc.make(
+        "pmf", **settings, solver="sgd", learning_rate=0.02, decay=0.99, epochs=300
+    ).fit(split.train)
+    assert rc.held_out(steps, split.test)["rmse"] == pytest.approx(
+        rc.held_out(exact, split.test)["rmse"], rel=0.05
+    )
 
 
 def test_too_large_a_step_says_so(planted_small):

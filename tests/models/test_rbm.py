@@ -12,16 +12,36 @@ from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import Vocab
 from recollect.errors import SettingError
 from recollect.kernels import Block
-from recollect.models.rbm import RBM, Network
+from recollect.models.rbm.model import RBM, Network
+
+# Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
+VARIANTS = [
+    {"side": "user"},
+    {"conditional": True, "side": "user", "refit": True},
+    {"ordered": False, "optimizer": "sgd", "learning_rate": 0.1, "sample": False},
+]
 
 LEVEL = np.array([1, 2, 4], np.float32)
-SMALL = {"hidden": 6, "reg": 0.01, "learning_rate": 0.05, "batch_size": 5, "steps": (1,), "steps_from": (), "epochs": 30}
+SMALL = {
+    "hidden": 6,
+    "reg": 0.01,
+    "learning_rate": 0.05,
+    "batch_size": 5,
+    "steps": (1,),
+    "steps_from": (),
+    "epochs": 30,
+}
 
 
 @pytest.fixture
 def rows() -> Rows:
     """Three rows of four columns; the last row has rated nothing."""
-    return Rows(np.array([0, 2, 5, 5]), np.array([0, 3, 0, 1, 2], np.int32), np.array([1, 4, 2, 2, 4], np.float32), 4)
+    return Rows(
+        np.array([0, 2, 5, 5]),
+        np.array([0, 3, 0, 1, 2], np.int32),
+        np.array([1, 4, 2, 2, 4], np.float32),
+        4,
+    )
 
 
 @pytest.fixture
@@ -38,7 +58,7 @@ def sigmoid(x):
 
 
 def block(rows):
-    return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns)
+    return Block.of(rows)
 
 
 def plain(net):
@@ -75,7 +95,12 @@ def by_hand(net, rows, *, steps):
 def test_the_gradient_is_that_of_contrastive_divergence(net, rows, steps):
     contrast, _ = net.contrast(rows, steps=steps, sample=False)
     contrast.backward()
-    ours = (net.weight.grad.view(4, 3, 2), net.bias.grad.view(4, 3), net.hidden_bias.grad, net.rated.grad)
+    ours = (
+        net.weight.grad.view(4, 3, 2),
+        net.bias.grad.view(4, 3),
+        net.hidden_bias.grad,
+        net.rated.grad,
+    )
     for mine, expected in zip(ours, by_hand(net, rows, steps=steps), strict=True):
         np.testing.assert_allclose(-mine.numpy(), expected, atol=1e-5)
 
@@ -86,21 +111,25 @@ def test_drawn_hidden_units_give_the_direction_of_the_likelihood(net, rows):
     W, b, hidden_bias, D = plain(net)
     ground = hidden_bias + D[row.column].sum(axis=0)
 
-    def unnormalised(levels):                     # Σ over h of exp(−energy)
+    def unnormalized(levels):  # Σ over h of exp(−energy)
         at = (row.column, np.array(levels))
         return np.exp(b[at].sum()) * np.prod(1 + np.exp(W[at].sum(axis=0) + ground))
 
     states = list(itertools.product(range(3), repeat=2))
-    chance = np.array([unnormalised(s) for s in states])
+    chance = np.array([unnormalized(s) for s in states])
     chance /= chance.sum()
 
-    def visible_and_hidden(levels):               # ∂ log of the above / ∂ W
+    def visible_and_hidden(levels):  # ∂ log of the above / ∂ W
         out = np.zeros_like(W)
-        out[row.column, np.array(levels)] = sigmoid(W[row.column, np.array(levels)].sum(axis=0) + ground)
+        out[row.column, np.array(levels)] = sigmoid(
+            W[row.column, np.array(levels)].sum(axis=0) + ground
+        )
         return out
 
     data = tuple(np.searchsorted(LEVEL, row.value))
-    exact = visible_and_hidden(data) - sum(p * visible_and_hidden(s) for p, s in zip(chance, states, strict=True))
+    exact = visible_and_hidden(data) - sum(
+        p * visible_and_hidden(s) for p, s in zip(chance, states, strict=True)
+    )
     torch.manual_seed(1)
     many = row.take(np.zeros(2000, int))
     net.contrast(many, steps=9, sample=True)[0].backward()
@@ -117,28 +146,38 @@ def test_the_levels_of_a_column_have_chances_that_add_up_to_1(net, rows):
 
 def test_a_prediction_is_the_mean_fields_expected_rating(net, rows):
     W, b, hidden_bias, D = plain(net)
-    h = sigmoid(W[0, 0] + W[3, 2] + hidden_bias + D[0] + D[3])            # row 0: a 1 in column 0 and a 4 in column 3
+    h = sigmoid(
+        W[0, 0] + W[3, 2] + hidden_bias + D[0] + D[3]
+    )  # row 0: a 1 in column 0 and a 4 in column 3
     expected = softmax(W @ h + b) @ LEVEL
     code = net.encode(block(rows))
     np.testing.assert_allclose(net.decode(code)[0].detach(), expected, atol=1e-5)
-    np.testing.assert_allclose(net.decode(code, columns=torch.tensor([2, 1]))[0].detach(), expected[[2, 1]], atol=1e-5)
-    np.testing.assert_allclose(net.decode(code, block(rows))[:2].detach(), expected[[0, 3]], atol=1e-5)
+    np.testing.assert_allclose(
+        net.decode(code, columns=torch.tensor([2, 1]))[0].detach(), expected[[2, 1]], atol=1e-5
+    )
+    np.testing.assert_allclose(
+        net.decode(code, block(rows))[:2].detach(), expected[[0, 3]], atol=1e-5
+    )
 
 
 def test_only_that_something_is_rated_reaches_the_hidden_units_through_d(net, rows):
     with torch.no_grad():
         net.weight.zero_()
     other = Rows(rows.start, rows.column, np.array([2, 1, 4, 4, 1], np.float32), 4)
-    np.testing.assert_array_equal(net.encode(block(rows)).detach(), net.encode(block(other)).detach())
+    np.testing.assert_array_equal(
+        net.encode(block(rows)).detach(), net.encode(block(other)).detach()
+    )
     _, _, hidden_bias, D = plain(net)
     np.testing.assert_allclose(net.encode(block(rows))[2].detach(), sigmoid(hidden_bias), atol=1e-6)
-    np.testing.assert_allclose(net.encode(block(rows))[0].detach(), sigmoid(hidden_bias + D[0] + D[3]), atol=1e-6)
+    np.testing.assert_allclose(
+        net.encode(block(rows))[0].detach(), sigmoid(hidden_bias + D[0] + D[3]), atol=1e-6
+    )
 
 
 def test_ordered_levels_share_a_slope():
     net = Network(2, 3, LEVEL, ordered=True, conditional=False, std=1.0)
     W, _ = net.columns()
-    steps = (W[:, 1:] - W[:, :-1]) / torch.tensor([1.0, 2.0])[:, None]     # from 1 to 2, from 2 to 4
+    steps = (W[:, 1:] - W[:, :-1]) / torch.tensor([1.0, 2.0])[:, None]  # from 1 to 2, from 2 to 4
     np.testing.assert_allclose(steps[:, 0].detach(), steps[:, 1].detach(), atol=1e-5)
     np.testing.assert_allclose(W.sum(dim=1).detach(), 0, atol=1e-5)
     assert len(net.weights()) == 2
@@ -148,7 +187,9 @@ def test_biases_begin_at_the_shares_of_the_levels(net, rows):
     net.begin(block(rows))
     shares = net.bias.detach().view(4, 3).exp().numpy()
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
-    np.testing.assert_allclose(shares[0], (np.array([1, 1, 0]) + np.array([0.2, 0.4, 0.4])) / 3, atol=1e-6)
+    np.testing.assert_allclose(
+        shares[0], (np.array([1, 1, 0]) + np.array([0.2, 0.4, 0.4])) / 3, atol=1e-6
+    )
 
 
 def test_levels_are_the_ratings_there_are(few):
@@ -166,8 +207,14 @@ def test_a_rating_tells_of_others_like_it(side):
     """Two kinds of users who agree among themselves; what one of each lacks is found from the others."""
     user, item = (x.ravel() for x in np.meshgrid(np.arange(30), np.arange(20), indexing="ij"))
     value = np.where((user + item) % 2 == 0, 5, 2).astype(np.float32)
-    keep = (user != item)
-    ratings = Ratings(user[keep].astype(np.int32), item[keep].astype(np.int32), value[keep], Vocab(range(30)), Vocab(range(20)))
+    keep = user != item
+    ratings = Ratings(
+        user[keep].astype(np.int32),
+        item[keep].astype(np.int32),
+        value[keep],
+        Vocab(range(30)),
+        Vocab(range(20)),
+    )
     model = RBM(side=side, **SMALL).fit(ratings)
     missing = np.arange(20)
     np.testing.assert_allclose(model.predict(missing, missing), 5, atol=0.3)
@@ -176,8 +223,16 @@ def test_a_rating_tells_of_others_like_it(side):
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_an_interrupted_fit_goes_on_to_the_bit(planted_small, tmp_path, optimizer):
     split = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
-    settings = {"hidden": 5, "epochs": 6, "steps": (1, 2), "steps_from": (3,), "patience": None, "optimizer": optimizer,
-                "batch_size": 30, "learning_rate": 0.02}
+    settings = {
+        "hidden": 5,
+        "epochs": 6,
+        "steps": (1, 2),
+        "steps_from": (3,),
+        "patience": None,
+        "optimizer": optimizer,
+        "batch_size": 30,
+        "learning_rate": 0.02,
+    }
     whole = rc.make("rbm", **settings).fit(split.train, split.valid)
 
     def stop(figures):
@@ -187,15 +242,23 @@ def test_an_interrupted_fit_goes_on_to_the_bit(planted_small, tmp_path, optimize
     keep = rc.Run(folder=tmp_path, snapshot_seconds=0, watchers=(stop,))
     with pytest.raises(KeyboardInterrupt):
         rc.make("rbm", **settings).fit(split.train, split.valid, keep)
-    again = rc.make("rbm", **settings).fit(split.train, split.valid, rc.Run(folder=tmp_path, resume=True))
+    again = rc.make("rbm", **settings).fit(
+        split.train, split.valid, rc.Run(folder=tmp_path, resume=True)
+    )
     np.testing.assert_array_equal(whole.net_.weight.detach(), again.net_.weight.detach())
     assert [e["steps"] for e in again.history_.epochs] == [1, 1, 2, 2, 2, 2]
 
 
 def test_settings_that_cannot_work_are_refused():
-    for bad, told in (({"hidden": 0}, "hidden is 1 or more"), ({"center": True}, "leave center out"),
-                      ({"steps": (1, 3)}, "one fewer than steps"), ({"steps": ()}, "every T"), ({"reg": -1.0}, "reg is 0 or"),
-                      ({"learning_rate": 0.0}, "learning_rate is above 0"), ({"optimizer": "lbfgs"}, "adam")):
+    for bad, told in (
+        ({"hidden": 0}, "hidden is 1 or more"),
+        ({"center": True}, "leave center out"),
+        ({"steps": (1, 3)}, "one fewer than steps"),
+        ({"steps": ()}, "every T"),
+        ({"reg": -1.0}, "reg is 0 or"),
+        ({"learning_rate": 0.0}, "learning_rate is above 0"),
+        ({"optimizer": "lbfgs"}, "adam"),
+    ):
         with pytest.raises(SettingError, match=told):
             rc.make("rbm", **bad)
 

@@ -12,6 +12,12 @@ from recollect.models.sparsefc import SparseFC
 from recollect.run import Run
 from recollect.training.losses import add_ridge
 
+# Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
+VARIANTS = [
+    {"side": "user", "center": True},
+    {"hidden": 12, "init_places": 0.1, "refit": True},
+]
+
 QUICK = {"hidden": (8, 6), "reg": 2.0, "reg_kernel": 0.02, "epochs": 40}
 
 
@@ -30,7 +36,10 @@ def unfitted(ratings, **settings) -> SparseFC:
 
 def whole(ratings, side) -> tuple[np.ndarray, np.ndarray]:
     """The rating matrix with rows by side, and where it is known."""
-    dense, known = np.zeros((ratings.n_users, ratings.n_items)), np.zeros((ratings.n_users, ratings.n_items), bool)
+    dense, known = (
+        np.zeros((ratings.n_users, ratings.n_items)),
+        np.zeros((ratings.n_users, ratings.n_items), bool),
+    )
     dense[ratings.user, ratings.item], known[ratings.user, ratings.item] = ratings.value, True
     return (dense, known) if side == "user" else (dense.T, known.T)
 
@@ -44,8 +53,13 @@ def test_the_objective_equals_the_dense_statement(few, side):
     penalty = sum(add_ridge(weight, reg) for weight, reg in model.penalty(net))
 
     r, known = whole(few, side)
-    W, u, v, b = zip(*((x.detach().double().numpy() for x in (layer.W, layer.u, layer.v, layer.bias)) for layer in net.layers),
-                     strict=True)
+    W, u, v, b = zip(
+        *(
+            (x.detach().double().numpy() for x in (layer.W, layer.u, layer.v, layer.bias))
+            for layer in net.layers
+        ),
+        strict=True,
+    )
     K = [np.maximum(0, 1 - ((a[:, None] - c) ** 2).sum(axis=2)) for a, c in zip(u, v, strict=True)]
     first, second, last = (w * k for w, k in zip(W, K, strict=True))
     h = sigmoid(sigmoid(r @ first + b[0]) @ second.T + b[1])
@@ -56,7 +70,9 @@ def test_the_objective_equals_the_dense_statement(few, side):
     assert float(total.detach()) == pytest.approx(squares, rel=1e-5)
     assert penalty == pytest.approx(0.35 * sum((w**2).sum() for w in W), rel=1e-5)
     np.testing.assert_allclose(net.output.bias.grad, 2 * error.sum(axis=0), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(net.output.W.grad, 2 * (error.T @ h) * K[2] + 0.7 * W[2], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        net.output.W.grad, 2 * (error.T @ h) * K[2] + 0.7 * W[2], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_a_weight_between_units_far_apart_is_cut_off(few):
@@ -67,15 +83,20 @@ def test_a_weight_between_units_far_apart_is_cut_off(few):
     assert (net.input.weight[1] == 0).all()
     assert (net.input.weight[0] != 0).all()
     for value in (1.0, 5.0):
-        row = Block(np.array([0, 2]), np.array([0, 1]), np.array([3, value], np.float32), n_columns=3)
+        row = Block(
+            np.array([0, 2]), np.array([0, 1]), np.array([3, value], np.float32), n_columns=3
+        )
         alone = Block(np.array([0, 1]), np.array([0]), np.array([3], np.float32), n_columns=3)
         torch.testing.assert_close(net.encode(row), net.encode(alone))
 
 
 def test_a_penalty_on_kernels_moves_units_apart(planted_small):
     """Without one, nothing pulls at the places of units but the fit."""
+
     def mean_kernel(reg_kernel: float) -> float:
-        model = SparseFC(**{**QUICK, "reg_kernel": reg_kernel, "init_places": 0.1}).fit(planted_small.ratings)
+        model = SparseFC(**{**QUICK, "reg_kernel": reg_kernel, "init_places": 0.1}).fit(
+            planted_small.ratings
+        )
         _, squares = model.net_.effective()
         return float(squares.detach()) / sum(layer.W.numel() for layer in model.net_.layers)
 
@@ -101,11 +122,17 @@ def test_the_error_that_is_left_is_that_on_train_without_the_penalty(planted_sma
 def test_every_layer_has_weights_places_and_biases(few):
     model = unfitted(few, hidden=(5, 4), places=2)
     n, sizes = few.n_users, [(few.n_users, 5), (5, 4), (4, few.n_users)]
-    assert sum(p.numel() for p in model.net_.parameters()) == sum(a * b + 2 * (a + b) for a, b in sizes) + 5 + 4 + n
+    assert (
+        sum(p.numel() for p in model.net_.parameters())
+        == sum(a * b + 2 * (a + b) for a, b in sizes) + 5 + 4 + n
+    )
 
 
 def test_one_hidden_layer_and_a_number_are_the_same(planted_small):
-    a, b = (SparseFC(**{**QUICK, "hidden": hidden}).fit(planted_small.ratings, run=Run(threads=1)) for hidden in (6, (6,)))
+    a, b = (
+        SparseFC(**{**QUICK, "hidden": hidden}).fit(planted_small.ratings, run=Run(threads=1))
+        for hidden in (6, (6,))
+    )
     u, i = planted_small.ratings.user, planted_small.ratings.item
     np.testing.assert_array_equal(a.predict(u, i), b.predict(u, i))
 
@@ -119,11 +146,21 @@ def test_an_interrupted_fit_goes_on_to_the_same_end(planted_small, tmp_path):
             raise RuntimeError("killed")
 
     with pytest.raises(RuntimeError, match="killed"):
-        SparseFC(**QUICK).fit(split.train, split.valid, Run(threads=1, folder=tmp_path, snapshot_seconds=0, watchers=(stop,)))
-    again = SparseFC(**QUICK).fit(split.train, split.valid, Run(threads=1, folder=tmp_path, resume=True))
+        SparseFC(**QUICK).fit(
+            split.train,
+            split.valid,
+            Run(threads=1, folder=tmp_path, snapshot_seconds=0, watchers=(stop,)),
+        )
+    again = SparseFC(**QUICK).fit(
+        split.train, split.valid, Run(threads=1, folder=tmp_path, resume=True)
+    )
     assert again.history_.best_epoch == straight.history_.best_epoch
-    found, expected = (model.predict(split.test.user, split.test.item) for model in (again, straight))
-    np.testing.assert_allclose(found, expected, atol=1e-3)     # the gradient is worked out anew: rounding
+    found, expected = (
+        model.predict(split.test.user, split.test.item) for model in (again, straight)
+    )
+    np.testing.assert_allclose(
+        found, expected, atol=1e-3
+    )  # the gradient is worked out anew: rounding
 
 
 def test_the_kernels_are_counted_in_the_memory(few):
@@ -131,14 +168,17 @@ def test_the_kernels_are_counted_in_the_memory(few):
     assert host["kernels"] == 2 * host["parameters"]
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"hidden": ()}, "hidden is one or more sizes"),
-    ({"places": 0}, "places a number of dimensions"),
-    ({"reg": -1.0}, "reg and reg_kernel are 0 or more"),
-    ({"init_places": 0.0}, "init_places above 0"),
-    ({"side": "both"}, "side is"),
-    ({"epochs": 0}, "epochs must be 1 or more"),
-])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden": ()}, "hidden is one or more sizes"),
+        ({"places": 0}, "places a number of dimensions"),
+        ({"reg": -1.0}, "reg and reg_kernel are 0 or more"),
+        ({"init_places": 0.0}, "init_places above 0"),
+        ({"side": "both"}, "side is"),
+        ({"epochs": 0}, "epochs must be 1 or more"),
+    ],
+)
 def test_settings_that_cannot_work_are_refused(settings, message):
     with pytest.raises(SettingError, match=message):
         SparseFC(**settings)

@@ -19,7 +19,10 @@ from recollect.data.sources.planted import planted, planted_texts
 from recollect.run import Run
 
 SHORT = {"epochs": 3, "pretrain_epochs": 2, "text_epochs": 1, "burn_in": 1, "kept": 3, "factors": 2}
-EXTRA = [("autorec", {"side": "user", "center": True}), ("deeprec", {"loss": "multinomial", "center": False, "activation": "tanh"})]
+EXTRA = [
+    ("autorec", {"side": "user", "center": True}),
+    ("deeprec", {"loss": "multinomial", "center": False, "activation": "tanh"}),
+]
 
 
 def main(folder: Path) -> None:
@@ -30,14 +33,20 @@ def main(folder: Path) -> None:
     plain = [variant for variant in VARIANTS if not variant[1]]
     for name, changes in [*plain, *EXTRA]:
         model = made((name, changes))
-        model = type(model)(**{**vars(model), **{key: value for key, value in SHORT.items() if hasattr(model, key)}})
-        data = ratings.events(from_=ratings.mean) if "events" in model.needs else ratings
+        model = type(model)(
+            **{**vars(model), **{key: value for key, value in SHORT.items() if hasattr(model, key)}}
+        )
+        data = (
+            ratings.events(from_=ratings.mean) if "events" in model.capabilities.needs else ratings
+        )
         model.fit(data, run=Run(seed=3, threads=1))
         label = "-".join([name, *map(str, changes.values())][:2])
         rc.save(model, folder / label)
         user, item = np.divmod(np.arange(24 * 16), 16)
-        expected[label] = {"predictions": model.predict(user, item).tolist(),
-                           "fold_in": model.fold_in(data.by_user.take(np.arange(3))).ravel().tolist()}
+        expected[label] = {
+            "predictions": model.predict(user, item).tolist(),
+            "fold_in": model.fold_in(data.by_user.take(np.arange(3))).ravel().tolist(),
+        }
     (folder / "expected.json").write_text(json.dumps(expected))
 
 

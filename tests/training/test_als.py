@@ -32,7 +32,14 @@ def made(few, *, offsets=False, prior=None, **more):
     net = Factors(3, 4, 2, offsets=offsets)
     net.item.normal_()
     net.mu.fill_(few.mean if offsets else 0.0)
-    return ALS(net, few, reg_user=torch.full((3,), 0.5), reg_item=torch.tensor([1.0, 2.0, 3.0, 4.0]), prior=prior, **more)
+    return ALS(
+        net,
+        few,
+        reg_user=torch.full((3,), 0.5),
+        reg_item=torch.tensor([1.0, 2.0, 3.0, 4.0]),
+        prior=prior,
+        **more,
+    )
 
 
 def solved(x, y, reg, prior):
@@ -44,7 +51,7 @@ def test_a_turn_is_a_ridge_regression_of_each_user_and_then_of_each_item(few, of
     theta = torch.randn(4, 2 + offsets, generator=torch.Generator().manual_seed(1))
     learner = made(few, offsets=offsets, prior=Fixed(theta))
     V, k = learner.net.item.numpy().copy(), 2
-    np.testing.assert_allclose(V, theta)     # items start where the prior is
+    np.testing.assert_allclose(V, theta)  # items start where the prior is
     U, mu = np.zeros((3, 2 + offsets)), few.mean if offsets else 0.0
     learner.epoch(1)
     for u in range(3):

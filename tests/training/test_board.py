@@ -6,14 +6,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import HISTOGRAMS, SCALARS, EventAccumulator
+from tensorboard.backend.event_processing.event_accumulator import (
+    HISTOGRAMS,
+    SCALARS,
+    EventAccumulator,
+)
 
 import recollect as rc
 from recollect.errors import SettingError
 from recollect.run import Run
 from recollect.training.tensorboard import BINS, Board, histogram, holds_events
 
-SETTINGS = {"hidden": 6, "reg": 2.0, "epochs": 5, "optimizer": "adam", "learning_rate": 0.01, "batch_size": 16, "validate_every": 2}
+SETTINGS = {
+    "hidden": 6,
+    "reg": 2.0,
+    "epochs": 5,
+    "optimizer": "adam",
+    "learning_rate": 0.01,
+    "batch_size": 16,
+    "validate_every": 2,
+}
 
 
 def read(folder: Path) -> EventAccumulator:
@@ -26,7 +38,9 @@ def read(folder: Path) -> EventAccumulator:
 def fit(folder: Path | None, *, histograms: bool = False, **more: object) -> rc.Model:
     train, valid, _ = rc.random_split(rc.load("planted/tiny"), test=0.1, valid=0.1, seed=0)
     boards = (Board(folder, histograms=histograms),) if folder else ()
-    return rc.make("autorec", **{**SETTINGS, **more}).fit(train, valid, Run(threads=1, net_watchers=boards))
+    return rc.make("autorec", **{**SETTINGS, **more}).fit(
+        train, valid, Run(threads=1, net_watchers=boards)
+    )
 
 
 @pytest.fixture
@@ -38,13 +52,20 @@ def net() -> torch.nn.Linear:
 
 def test_every_figure_of_every_epoch_is_a_scalar(tmp_path):
     history, found = fit(tmp_path).history_, read(tmp_path)
-    tags = {"train_rmse": "rmse/train", "valid_rmse": "rmse/valid", "objective": "fit/objective",
-            "learning_rate": "fit/learning_rate", "seconds": "fit/seconds"}
+    tags = {
+        "train_rmse": "rmse/train",
+        "valid_rmse": "rmse/valid",
+        "objective": "fit/objective",
+        "learning_rate": "fit/learning_rate",
+        "seconds": "fit/seconds",
+    }
     assert sorted(found.Tags()["scalars"]) == sorted(tags.values())
     for key, tag in tags.items():
         expected = history.column(key)
         assert [event.step for event in found.Scalars(tag)] == [epoch for epoch, _ in expected]
-        np.testing.assert_allclose([event.value for event in found.Scalars(tag)], [x for _, x in expected], rtol=1e-6)  # 32 bits
+        np.testing.assert_allclose(
+            [event.value for event in found.Scalars(tag)], [x for _, x in expected], rtol=1e-6
+        )  # 32 bits
     assert [epoch for epoch, _ in history.column("valid_rmse")] == [2, 4, 5]
 
 
@@ -68,8 +89,15 @@ def test_histograms_are_there_by_choice_for_weights_and_gradients(tmp_path, net)
     found = read(tmp_path / "with")
     names = [f"{what}/{name}" for name in ("weight", "bias") for what in ("weights", "gradients")]
     assert found.Tags()["histograms"] == names
-    (weights,), (gradients,) = found.Histograms("weights/weight"), found.Histograms("gradients/weight")
-    assert (weights.histogram_value.min, weights.histogram_value.max, weights.histogram_value.num) == (0, 5, 6)
+    (weights,), (gradients,) = (
+        found.Histograms("weights/weight"),
+        found.Histograms("gradients/weight"),
+    )
+    assert (
+        weights.histogram_value.min,
+        weights.histogram_value.max,
+        weights.histogram_value.num,
+    ) == (0, 5, 6)
     assert (gradients.histogram_value.min, gradients.histogram_value.sum) == (1, 6)
 
 
@@ -77,7 +105,11 @@ def test_a_parameter_without_a_gradient_has_no_histogram_of_it(tmp_path, net):
     net.bias.requires_grad = False
     net(torch.ones(3)).sum().backward()
     Board(tmp_path, histograms=True)({"epoch": 1.0}, net)
-    assert read(tmp_path).Tags()["histograms"] == ["weights/weight", "gradients/weight", "weights/bias"]
+    assert read(tmp_path).Tags()["histograms"] == [
+        "weights/weight",
+        "gradients/weight",
+        "weights/bias",
+    ]
 
 
 def test_of_a_row_sparse_gradient_only_the_rows_that_are_there_count(tmp_path):
@@ -85,13 +117,17 @@ def test_of_a_row_sparse_gradient_only_the_rows_that_are_there_count(tmp_path):
     net(torch.tensor([3, 3, 7])).sum().backward()
     Board(tmp_path, histograms=True)({"epoch": 1.0}, net)
     (found,) = read(tmp_path).Histograms("gradients/weight, touched rows")
-    assert (found.histogram_value.num, found.histogram_value.min, found.histogram_value.max) == (4, 1, 2)
+    assert (found.histogram_value.num, found.histogram_value.min, found.histogram_value.max) == (
+        4,
+        1,
+        2,
+    )
 
 
 def test_the_histogram_is_that_of_numpy():
-    x = torch.randn(3000, 700, generator=torch.Generator().manual_seed(0))    # of two parts
+    x = torch.randn(3000, 700, generator=torch.Generator().manual_seed(0))  # of two parts
     found, (counts, edges) = histogram(x), np.histogram(x.numpy(), BINS)
-    assert found["bucket_counts"] == pytest.approx(counts, abs=5)             # edges are rounded otherwise
+    assert found["bucket_counts"] == pytest.approx(counts, abs=5)  # edges are rounded otherwise
     assert sum(found["bucket_counts"]) == found["num"] == x.numel()
     np.testing.assert_allclose(found["bucket_limits"], edges[1:], rtol=1e-5, atol=1e-6)
     assert found["sum_squares"] == pytest.approx(float(x.double().square().sum()))
@@ -110,7 +146,9 @@ def test_what_is_no_finite_number_is_counted_apart(tmp_path, net):
     found = read(tmp_path)
     assert found.Histograms("weights/weight")[0].histogram_value.num == 4
     assert {tag: found.Scalars(tag)[0].value for tag in found.Tags()["scalars"]} == {
-        "not finite/weights/weight": 2, "not finite/weights/bias": 2}
+        "not finite/weights/weight": 2,
+        "not finite/weights/bias": 2,
+    }
     assert found.Tags()["histograms"] == ["weights/weight"]
 
 
@@ -124,19 +162,30 @@ def test_a_resumed_fit_goes_on_in_its_curve(tmp_path, net):
     for epoch in range(4, 8):
         second({"epoch": float(epoch), "train_rmse": 10.0 * epoch}, net)
     assert [(event.step, event.value) for event in read(tmp_path).Scalars("rmse/train")] == [
-        (1, 1), (2, 2), (3, 3), (4, 40), (5, 50), (6, 60), (7, 70)]
+        (1, 1),
+        (2, 2),
+        (3, 3),
+        (4, 40),
+        (5, 50),
+        (6, 60),
+        (7, 70),
+    ]
 
 
 def test_a_board_is_not_given_a_second_fit(tmp_path, net):
     board = Board(tmp_path)
     board({"epoch": 2.0}, net)
-    with pytest.raises(SettingError, match="has seen epoch 2 and is now given epoch 1, of another fit"):
+    with pytest.raises(
+        SettingError, match="has seen epoch 2 and is now given epoch 1, of another fit"
+    ):
         board({"epoch": 1.0}, net)
 
 
 def test_a_refit_is_not_on_the_board_as_it_is_not_in_the_history(tmp_path):
     history = fit(tmp_path, refit=True).history_
-    assert [event.step for event in read(tmp_path).Scalars("rmse/train")] == list(range(1, len(history) + 1))
+    assert [event.step for event in read(tmp_path).Scalars("rmse/train")] == list(
+        range(1, len(history) + 1)
+    )
 
 
 def test_a_folder_that_was_written_to_is_known(tmp_path, net):

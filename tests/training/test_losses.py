@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from recollect.training.losses import add_ridge, logistic_loss, multinomial_loss, squared_error, weighted_error
+from recollect.training.losses import (
+    add_ridge,
+    logistic_loss,
+    multinomial_loss,
+    squared_error,
+    weighted_error,
+)
 
 
 def test_squared_error_is_a_sum_and_a_count():
@@ -21,7 +27,9 @@ def test_a_ridge_adds_to_the_gradient():
 
 def test_a_ridge_on_a_row_sparse_gradient_counts_its_rows_by_their_share():
     weight, share = torch.nn.Parameter(torch.arange(12.0).reshape(4, 3)), torch.tensor([0.5, 2.0])
-    weight.grad = torch.sparse_coo_tensor([[1, 3]], torch.ones(2, 3), (4, 3), is_coalesced=True, check_invariants=True)
+    weight.grad = torch.sparse_coo_tensor(
+        [[1, 3]], torch.ones(2, 3), (4, 3), is_coalesced=True, check_invariants=True
+    )
     assert add_ridge(weight, 6.0, share) == 3 * (0.5 * (9 + 16 + 25) + 2 * (81 + 100 + 121))
     expected = torch.zeros(4, 3)
     expected[[1, 3]] = 1 + 6 * share[:, None] * weight.detach()[[1, 3]]
@@ -43,7 +51,9 @@ def weighted(out: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
 
 def logistic(out: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
     weight, p = np.where(counts > 0, 1, 0.5), counts > 0
-    return -(weight * np.log(np.where(p, sigmoid(out), 1 - sigmoid(out)))).sum(), weight * (sigmoid(out) - p)
+    return -(weight * np.log(np.where(p, sigmoid(out), 1 - sigmoid(out)))).sum(), weight * (
+        sigmoid(out) - p
+    )
 
 
 def multinomial(out: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:

@@ -25,7 +25,7 @@ def test_cut_points_are_found_and_ascend(drawn):
         noise.draw(said, random, burning=epoch < 10)
         assert (np.diff(noise.cut()) > 0).all()
         seen.append(noise.cut())
-    np.testing.assert_allclose(np.mean(seen[10:], axis=0), CUT, atol=0.05)     # four standard errors
+    np.testing.assert_allclose(np.mean(seen[10:], axis=0), CUT, atol=0.05)  # four standard errors
 
 
 def test_draws_of_cut_points_spread_as_their_posterior(drawn):
@@ -48,14 +48,18 @@ def test_latent_numbers_lie_between_the_cut_points_of_their_level(drawn):
     noise.draw(said, np.random.default_rng(1), burning=False)
     edges = np.concatenate([[-np.inf], noise.cut(), [np.inf]])
     assert ((edges[level] - 1e-5 <= noise.value) & (noise.value <= edges[level + 1] + 1e-5)).all()
-    assert np.corrcoef(noise.value, said)[0, 1] == pytest.approx(0.5 ** 0.5, abs=0.02)
+    assert np.corrcoef(noise.value, said)[0, 1] == pytest.approx(0.5**0.5, abs=0.02)
 
 
 def test_the_slope_is_that_of_the_likelihood(drawn):
     said, level = drawn
     noise, place = Ordinal(level, 5), apart(CUT + 0.1)
     step = 1e-5 * np.eye(4)
-    by_hand = [(noise.fit(place + h, said).log_likelihood - noise.fit(place - h, said).log_likelihood) / 2e-5 for h in step]
+    by_hand = [
+        (noise.fit(place + h, said).log_likelihood - noise.fit(place - h, said).log_likelihood)
+        / 2e-5
+        for h in step
+    ]
     np.testing.assert_allclose(noise.fit(place, said).slope, by_hand, rtol=1e-4, atol=0.01)
     edges = np.concatenate([[-np.inf], CUT + 0.1, [np.inf]])
     likelihood = np.log(ndtr(edges[level + 1] - said) - ndtr(edges[level] - said)).sum()

@@ -8,7 +8,11 @@ from recollect.training import snapshot
 
 
 def test_a_tree_comes_back_as_it_was(tmp_path):
-    tree = {"a": [1, 2.5, None, "x", torch.arange(3)], 7: {"half": torch.ones(2).half()}, "empty": {}}
+    tree = {
+        "a": [1, 2.5, None, "x", torch.arange(3)],
+        7: {"half": torch.ones(2).half()},
+        "empty": {},
+    }
     snapshot.write(tmp_path / "s", tree, fit_key={"model": "m"})
     found = snapshot.read(tmp_path / "s", fit_key={"model": "m"})
     assert found["a"][:4] == [1, 2.5, None, "x"]

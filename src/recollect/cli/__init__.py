@@ -15,11 +15,19 @@ from recollect.cli.output.screen import Screen
 from recollect.cli.verb import verb
 from recollect.system import allocator
 
-app = typer.Typer(name="recollect", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-                  context_settings={"help_option_names": ["-h", "--help"]},
-                  help="Autoencoders for collaborative filtering: from a ratings file to a recommender.")
-data_app = typer.Typer(no_args_is_help=True, help="Data sets: list, fetch, describe, convert, store, plant.",
-                       context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    name="recollect",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Autoencoders for collaborative filtering: from a ratings file to a recommender.",
+)
+data_app = typer.Typer(
+    no_args_is_help=True,
+    help="Data sets: list, fetch, describe, convert, store, plant.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 verb(app)(fit.models)
 app.add_typer(data_app, name="data")
@@ -53,8 +61,11 @@ def _version(asked: bool) -> bool:
 
 
 @app.callback()
-def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
-                                                help="Print the version.")] = False) -> None:
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Autoencoders for collaborative filtering: from a ratings file to a recommender."""
 
 
@@ -66,7 +77,9 @@ def main() -> None:
     if "--json" not in sys.argv[1:]:
         app()
         return
-    usage_error: Any = typer.BadParameter.__base__  # by whatever name: Typer may bring its own Click
+    usage_error: Any = (
+        typer.BadParameter.__base__
+    )  # by whatever name: Typer may bring its own Click
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except usage_error as problem:

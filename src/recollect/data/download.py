@@ -25,10 +25,16 @@ def homes(folder: Path | None = None) -> list[Path]:
     if folder is not None:
         return [folder]
     stated = os.environ.get("RECOLLECT_DATA")
-    return [*([Path(stated)] if stated else []), Path("..", "shared", "data"), Path(pooch.os_cache("recollect"))]
+    return [
+        *([Path(stated)] if stated else []),
+        Path("..", "shared", "data"),
+        Path(pooch.os_cache("recollect")),
+    ]
 
 
-def archive(name: str, address: str, checksum: str | None, *, holds: str, folder: Path | None = None) -> Path:
+def archive(
+    name: str, address: str, checksum: str | None, *, holds: str, folder: Path | None = None
+) -> Path:
     """The folder `name` with the unpacked files of an archive, found in one of the homes or downloaded.
 
     `holds` is a file that must be in it; `checksum` is that of the archive ("md5:…"). A download goes to `folder`, else
@@ -60,16 +66,26 @@ def file(path: str, address: str, checksum: str | None, *, folder: Path | None =
     Raises: FetchError if the download fails or its checksum differs.
     """
     there = found([path], folder)
-    return download(address, _place_to_fill(homes(folder)) / path, checksum) if there is None else there
+    return (
+        download(address, _place_to_fill(homes(folder)) / path, checksum)
+        if there is None
+        else there
+    )
 
 
 def _place_to_fill(places: list[Path]) -> Path:
     """The one folder that was named, else RECOLLECT_DATA if it can be written to, else the user's cache."""
-    return places[0] if len(places) == 1 or (len(places) == 3 and _is_writable(places[0])) else places[-1]
+    return (
+        places[0]
+        if len(places) == 1 or (len(places) == 3 and _is_writable(places[0]))
+        else places[-1]
+    )
 
 
 def _is_writable(folder: Path) -> bool:
-    there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+    there = next(
+        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
+    )
     return there.is_dir() and os.access(there, os.W_OK)
 
 
@@ -83,8 +99,13 @@ def download(address: str, path: Path, checksum: str | None) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as fresh:
-            pooch.retrieve(address, checksum, fname=fresh.name, path=fresh.parent,
-                           downloader=pooch.HTTPDownloader(progressbar=True, timeout=30))
+            pooch.retrieve(
+                address,
+                checksum,
+                fname=fresh.name,
+                path=fresh.parent,
+                downloader=pooch.HTTPDownloader(progressbar=True, timeout=30),
+            )
     except (OSError, ValueError) as error:
         raise FetchError(
             f"{address} could not be downloaded to {path}: {error}. Run it again to retry, or put the file there by "
@@ -106,5 +127,7 @@ def _unpack(packed: Path, to: Path, holds: str) -> Path:
                 fresh.rename(fresh.with_name("rest"))
                 whole.rename(fresh)
     except (zipfile.BadZipFile, StopIteration, OSError) as error:
-        raise FetchError(f"{packed} is damaged or holds no {holds} ({error!r}); delete it and run it again.") from error
+        raise FetchError(
+            f"{packed} is damaged or holds no {holds} ({error!r}); delete it and run it again."
+        ) from error
     return to

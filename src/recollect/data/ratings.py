@@ -1,8 +1,8 @@
 """Ratings: who rated what, how high, and when.
 
-    AnyRatings           what models need of ratings, wherever the cells are
-    ├── Ratings          in memory
-    └── StoredRatings    on disk, in `stored`
+AnyRatings           what models need of ratings, wherever the cells are
+├── Ratings          in memory
+└── StoredRatings    on disk, in `stored`
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class AnyRatings(ABC):
     """Ratings, in memory or on disk: what models need of them. Always users × items."""
 
     in_memory: ClassVar[bool]
-    implicit: bool = False        # events: a value is how often, and nothing is known of the absent but that they are absent
+    implicit: bool = False  # events: a value is how often, and nothing is known of the absent but that they are absent
     users: Vocab
     items: Vocab
     scale: tuple[float, float]
@@ -45,8 +45,10 @@ class AnyRatings(ABC):
 
     def __repr__(self) -> str:
         last = "events" if self.implicit else f"scale {self.scale[0]:g}–{self.scale[1]:g}"
-        return (f"{type(self).__name__}({self.name}: {len(self):,} {'pairs' if self.implicit else 'ratings'}, "
-                f"{self.n_users:,} users × {self.n_items:,} items, {last})")
+        return (
+            f"{type(self).__name__}({self.name}: {len(self):,} {'pairs' if self.implicit else 'ratings'}, "
+            f"{self.n_users:,} users × {self.n_items:,} items, {last})"
+        )
 
     @property
     def n_users(self) -> int:
@@ -147,13 +149,17 @@ class Ratings(AnyRatings):
     text: Corpus | None = field(default=None, repr=False)
     name: str = "ratings"
     notes: tuple[str, ...] = ()  # what reading did beyond reading, a sentence each
-    checked: bool = field(default=False, repr=False)  # set by `where`, whose parts need no second check
+    checked: bool = field(
+        default=False, repr=False
+    )  # set by `where`, whose parts need no second check
     in_memory: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.text is not None and len(self.text) != len(self.items):
-            raise DataError(f"The texts have {len(self.text):,} documents and there are {len(self.items):,} items; expected one "
-                            "for each, an empty one where there is none, as with_texts makes them.")
+            raise DataError(
+                f"The texts have {len(self.text):,} documents and there are {len(self.items):,} items; expected one "
+                "for each, an empty one where there is none, as with_texts makes them."
+            )
         if not self.checked:
             _check(self)
 
@@ -172,11 +178,15 @@ class Ratings(AnyRatings):
 
     @cached_property
     def _by_user(self) -> tuple[Rows, Int64[np.ndarray, " ratings"]]:
-        return Rows.group(self.user, self.item, self.value, n_rows=self.n_users, n_columns=self.n_items)
+        return Rows.group(
+            self.user, self.item, self.value, n_rows=self.n_users, n_columns=self.n_items
+        )
 
     @cached_property
     def _by_item(self) -> tuple[Rows, Int64[np.ndarray, " ratings"]]:
-        return Rows.group(self.item, self.user, self.value, n_rows=self.n_items, n_columns=self.n_users)
+        return Rows.group(
+            self.item, self.user, self.value, n_rows=self.n_items, n_columns=self.n_users
+        )
 
     def rows(self, side: Side) -> Rows:
         """A sparse row of items per user ("user"), or a sparse row of users per item ("item")."""
@@ -228,8 +238,15 @@ class Ratings(AnyRatings):
 
     def where(self, mask: np.ndarray, *, name: str | None = None) -> Ratings:
         """The ratings that the mask (or the list of entries) chooses; same vocabularies and so the same shape."""
-        return replace(self, user=self.user[mask], item=self.item[mask], value=self.value[mask],
-                       time=None if self.time is None else self.time[mask], name=name or self.name, checked=True)
+        return replace(
+            self,
+            user=self.user[mask],
+            item=self.item[mask],
+            value=self.value[mask],
+            time=None if self.time is None else self.time[mask],
+            name=name or self.name,
+            checked=True,
+        )
 
     def union(self, other: Ratings) -> Ratings:
         """The ratings of both parts of a split.
@@ -237,14 +254,23 @@ class Ratings(AnyRatings):
         Raises: DataError if their vocabularies differ or they share a pair.
         """
         if self.users != other.users or self.items != other.items:
-            raise DataError(f"{self!r} and {other!r} have different vocabularies; join parts of one split only.")
+            raise DataError(
+                f"{self!r} and {other!r} have different vocabularies; join parts of one split only."
+            )
         if self.implicit != other.implicit:
             raise DataError(f"{self!r} and {other!r} are ratings and events; join two of a kind.")
         both_timed = self.time is not None and other.time is not None
-        (low, high), (also_low, also_high) = self.scale, other.scale     # they differ only in the highest count of events
+        (low, high), (also_low, also_high) = (
+            self.scale,
+            other.scale,
+        )  # they differ only in the highest count of events
         return replace(
-            self, user=np.concatenate([self.user, other.user]), item=np.concatenate([self.item, other.item]),
-            value=np.concatenate([self.value, other.value]), checked=False, scale=(min(low, also_low), max(high, also_high)),
+            self,
+            user=np.concatenate([self.user, other.user]),
+            item=np.concatenate([self.item, other.item]),
+            value=np.concatenate([self.value, other.value]),
+            checked=False,
+            scale=(min(low, also_low), max(high, also_high)),
             time=np.concatenate([self.time, other.time]) if both_timed else None,
         )
 
@@ -256,27 +282,47 @@ class Ratings(AnyRatings):
         which = "" if from_ is None else f" from {from_:g}"
         chosen = np.ones(len(self), bool) if from_ is None else self.value >= np.float32(from_)
         if not chosen.any():
-            raise DataError(f"There is no rating{which} on in {self!r}, so there would be no event; take a lower threshold.")
+            raise DataError(
+                f"There is no rating{which} on in {self!r}, so there would be no event; take a lower threshold."
+            )
         part = self.where(chosen, name=self.name + which)
         note = f"{len(part):,} of {len(self):,} ratings{f', those{which} on,' if which else ''} are events."
-        return replace(part, value=np.ones(len(part), np.float32), scale=(0.0, 1.0), implicit=True, notes=(*self.notes, note))
+        return replace(
+            part,
+            value=np.ones(len(part), np.float32),
+            scale=(0.0, 1.0),
+            implicit=True,
+            notes=(*self.notes, note),
+        )
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that identify the ratings, whatever their order, and their texts."""
         order = self.entry("user")
-        columns = (None if column is None else [column[order]] for column in (self.user, self.item, self.value, self.time))
+        columns = (
+            None if column is None else [column[order]]
+            for column in (self.user, self.item, self.value, self.time)
+        )
         return fingerprint(self.users, self.items, self.scale, columns, text=self.text)
 
     def frame(self) -> pl.DataFrame:
         """The canonical table: user_id, item_id, rating (of events: count) and, if known, timestamp."""
-        table = {"user_id": self.users.at(self.user), "item_id": self.items.at(self.item),
-                 "count" if self.implicit else "rating": self.value}
+        table = {
+            "user_id": self.users.at(self.user),
+            "item_id": self.items.at(self.item),
+            "count" if self.implicit else "rating": self.value,
+        }
         return pl.DataFrame(table if self.time is None else {**table, "timestamp": self.time})
 
 
-def fingerprint(users: Vocab, items: Vocab, scale: tuple[float, float], columns: Iterable[Iterable[np.ndarray] | None], *,
-                text: Corpus | None = None) -> str:
+def fingerprint(
+    users: Vocab,
+    items: Vocab,
+    scale: tuple[float, float],
+    columns: Iterable[Iterable[np.ndarray] | None],
+    *,
+    text: Corpus | None = None,
+) -> str:
     """16 hexadecimal digits from the columns user, item, value and time, ordered by user and item, each in any parts."""
     seen = hashlib.sha256(repr((len(users), len(items), tuple(map(float, scale)))).encode())
     for column in columns:
@@ -291,7 +337,9 @@ def fingerprint(users: Vocab, items: Vocab, scale: tuple[float, float], columns:
     return seen.hexdigest()[:16]
 
 
-def titles(catalogue: pl.DataFrame | None, item_ids: Iterable[object] | pl.Series) -> list[str | None]:
+def titles(
+    catalogue: pl.DataFrame | None, item_ids: Iterable[object] | pl.Series
+) -> list[str | None]:
     """The titles of the items in a catalogue; None where none is known."""
     asked = as_text(item_ids).to_frame("item_id")
     if catalogue is None or "title" not in catalogue.columns:
@@ -310,23 +358,33 @@ def _check(r: Ratings) -> None:
         return
     for what, row, vocab in (("user", r.user, r.users), ("item", r.item, r.items)):
         if row.min() <= UNKNOWN or row.max() >= len(vocab):
-            raise DataError(f"{what} row numbers run from {row.min()} to {row.max()}, but there are {len(vocab)} "
-                            f"{what} ids (rows 0 to {len(vocab) - 1}).")
+            raise DataError(
+                f"{what} row numbers run from {row.min()} to {row.max()}, but there are {len(vocab)} "
+                f"{what} ids (rows 0 to {len(vocab) - 1})."
+            )
     if not np.isfinite(r.value).all():
         bad = np.flatnonzero(~np.isfinite(r.value))
         user, item = r.users.at(r.user[bad[:1]])[0], r.items.at(r.item[bad[:1]])[0]
-        raise DataError(f"{len(bad)} ratings are NaN or infinite, the first by user {user!r} of item {item!r}; remove "
-                        "them, or leave out the row: an absent pair is unknown.")
+        raise DataError(
+            f"{len(bad)} ratings are NaN or infinite, the first by user {user!r} of item {item!r}; remove "
+            "them, or leave out the row: an absent pair is unknown."
+        )
     low, high = r.scale
     if r.value.min() < np.float32(low) or r.value.max() > np.float32(high):
-        raise DataError(f"Ratings run from {r.value.min():g} to {r.value.max():g}, outside the stated scale {low:g} to "
-                        f"{high:g}; state the scale that the ratings have.")
+        raise DataError(
+            f"Ratings run from {r.value.min():g} to {r.value.max():g}, outside the stated scale {low:g} to "
+            f"{high:g}; state the scale that the ratings have."
+        )
     if r.implicit and r.value.min() <= 0:
         bad = np.flatnonzero(r.value <= 0)
         user, item = r.users.at(r.user[bad[:1]])[0], r.items.at(r.item[bad[:1]])[0]
-        raise DataError(f"{len(bad)} counts of events are not above 0, the first by user {user!r} of item {item!r}; leave the "
-                        "rows out: a pair without an event is absent.")
+        raise DataError(
+            f"{len(bad)} counts of events are not above 0, the first by user {user!r} of item {item!r}; leave the "
+            "rows out: a pair without an event is absent."
+        )
     pair = np.sort(r.pair)
     twice = int((pair[1:] == pair[:-1]).sum())
     if twice:
-        raise DataError(f"{twice} pairs stand more than once; `recollect.read` and `from_frame` keep the last of each.")
+        raise DataError(
+            f"{twice} pairs stand more than once; `recollect.read` and `from_frame` keep the last of each."
+        )

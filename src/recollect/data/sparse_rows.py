@@ -1,8 +1,8 @@
 """Rows: the ratings as sparse rows, in memory; and what training and prediction need of rows wherever they are.
 
-    AnyRows
-    ├── Rows          in memory
-    └── StoredRows    on disk, in `stored`
+AnyRows
+├── Rows          in memory
+└── StoredRows    on disk, in `stored`
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class AnyRows(ABC):
     """Sparse rows, in memory or on disk: what training and prediction need of them."""
 
     in_memory: ClassVar[bool]
-    start: Int64[np.ndarray, " rows_and_one"]     # where each row's cells begin
+    start: Int64[np.ndarray, " rows_and_one"]  # where each row's cells begin
     n_columns: int
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class AnyRows(ABC):
         """These rows, in this order; a row number of -1 gives an empty row."""
 
     @abstractmethod
-    def less(self, middle: Float32[np.ndarray, " rows"]) -> AnyRows:
+    def minus(self, middle: Float32[np.ndarray, " rows"]) -> AnyRows:
         """The same rows, a number per row taken off its values."""
 
     @abstractmethod
@@ -85,7 +85,7 @@ class Rows(AnyRows):
         cells = np.arange(start[-1]) + np.repeat(first - start[:-1], counts)
         return Rows(start, self.column[cells], self.value[cells], self.n_columns)
 
-    def less(self, middle: Float32[np.ndarray, " rows"]) -> Rows:
+    def minus(self, middle: Float32[np.ndarray, " rows"]) -> Rows:
         """The same rows, a number per row taken off its values."""
         return replace(self, value=self.value - middle[self.row]) if middle.any() else self
 
@@ -93,7 +93,7 @@ class Rows(AnyRows):
         """See AnyRows."""
         order = order[self.counts[order] > 0]
         for first in range(0, len(order), size):
-            yield self.take(order[first:first + size])
+            yield self.take(order[first : first + size])
 
     def only_columns(self, keep: Bool[np.ndarray, " columns"]) -> Rows:
         """The same rows without the cells of other columns."""
@@ -112,14 +112,23 @@ class Rows(AnyRows):
     def stack(cls, parts: Sequence[Rows], *, n_columns: int) -> Rows:
         """The rows of all parts, one part after the other."""
         counts = np.concatenate([[0], *(part.counts for part in parts)])
-        return cls(np.cumsum(counts).astype(np.int64),
-                   np.concatenate([np.empty(0, np.int32), *(part.column for part in parts)]),
-                   np.concatenate([np.empty(0, np.float32), *(part.value for part in parts)]), n_columns)
+        return cls(
+            np.cumsum(counts).astype(np.int64),
+            np.concatenate([np.empty(0, np.int32), *(part.column for part in parts)]),
+            np.concatenate([np.empty(0, np.float32), *(part.value for part in parts)]),
+            n_columns,
+        )
 
     @classmethod
-    def group(cls, row: Int[np.ndarray, " cells"], column: Int[np.ndarray, " cells"],
-              value: Float32[np.ndarray, " cells"] | None = None, *,
-              n_rows: int, n_columns: int) -> tuple[Rows, Int64[np.ndarray, " cells"]]:
+    def group(
+        cls,
+        row: Int[np.ndarray, " cells"],
+        column: Int[np.ndarray, " cells"],
+        value: Float32[np.ndarray, " cells"] | None = None,
+        *,
+        n_rows: int,
+        n_columns: int,
+    ) -> tuple[Rows, Int64[np.ndarray, " cells"]]:
         """Rows from loose cells, and the order that sorts the cells by row, then column (equal ones keep theirs)."""
         by_column, _ = _counted(column, n_columns)
         order, start = _counted(row[by_column], n_rows)
@@ -128,10 +137,14 @@ class Rows(AnyRows):
         return cls(start, column[order].astype(np.int32), value[order], n_columns), order
 
 
-def _counted(key: Int[np.ndarray, " cells"], n: int) -> tuple[Int64[np.ndarray, " cells"], Int64[np.ndarray, " n_and_one"]]:
+def _counted(
+    key: Int[np.ndarray, " cells"], n: int
+) -> tuple[Int64[np.ndarray, " cells"], Int64[np.ndarray, " n_and_one"]]:
     """The stable order that sorts keys of 0 to n - 1, and where each key starts: a counting sort, which is what SciPy does to
     transpose a matrix with one cell per row."""
-    cells = csr_array((np.empty(len(key), np.int8), key, np.arange(len(key) + 1)), shape=(len(key), n)).tocsc()
+    cells = csr_array(
+        (np.empty(len(key), np.int8), key, np.arange(len(key) + 1)), shape=(len(key), n)
+    ).tocsc()
     return cells.indices.astype(np.int64), cells.indptr.astype(np.int64)
 
 
@@ -140,6 +153,8 @@ def pieces(counts: Int64[np.ndarray, " rows"], *, rows: int, cells: int) -> Iter
     until, first = np.cumsum(counts), 0
     while first < len(counts):
         done = until[first - 1] if first else 0
-        last = min(first + rows, max(first + 1, int(np.searchsorted(until, done + cells, side="right"))))
+        last = min(
+            first + rows, max(first + 1, int(np.searchsorted(until, done + cells, side="right")))
+        )
         yield slice(first, min(last, len(counts)))
         first = last

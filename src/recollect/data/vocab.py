@@ -26,8 +26,10 @@ class Vocab:
     def __init__(self, ids: Iterable[object] | pl.Series = ()) -> None:
         self._ids = as_text(ids).alias("id")
         if self._ids.null_count():
-            raise DataError(f"{self._ids.null_count()} of {len(self._ids)} ids are missing; every id must have a "
-                            "value.")
+            raise DataError(
+                f"{self._ids.null_count()} of {len(self._ids)} ids are missing; every id must have a "
+                "value."
+            )
         if self._ids.n_unique() != len(self._ids):
             twice = self._ids.filter(self._ids.is_duplicated()).unique().sort().head(3).to_list()
             raise DataError(f"Ids must be distinct, but these stand more than once: {twice}.")
@@ -65,10 +67,16 @@ class Vocab:
     def at(self, rows: Int[np.ndarray, " rows"] | Sequence[int]) -> pl.Series:
         """The ids of the row numbers; null where the row number is UNKNOWN."""
         rows = np.asarray(rows, dtype=np.int64)
-        ids = self._ids.gather(pl.Series(np.where(rows < 0, 0, rows)).cast(pl.UInt32)) if len(self) else None
+        ids = (
+            self._ids.gather(pl.Series(np.where(rows < 0, 0, rows)).cast(pl.UInt32))
+            if len(self)
+            else None
+        )
         if ids is None:
             return pl.Series("id", [None] * len(rows), dtype=pl.String)
-        return ids.zip_with(pl.Series(rows >= 0), pl.Series([None], dtype=pl.String).new_from_index(0, len(rows)))
+        return ids.zip_with(
+            pl.Series(rows >= 0), pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
+        )
 
     @classmethod
     def encode(cls, column: pl.Series) -> tuple[Vocab, Int32[np.ndarray, " rows"]]:
@@ -81,7 +89,9 @@ class Vocab:
             column = as_text(column)
         distinct = _in_order(column.drop_nulls().unique())
         table = pl.DataFrame({"id": distinct, "row": np.arange(len(distinct), dtype=np.int32)})
-        found = pl.DataFrame({"id": column}).join(table, on="id", how="left", maintain_order="left")["row"]
+        found = pl.DataFrame({"id": column}).join(
+            table, on="id", how="left", maintain_order="left"
+        )["row"]
         return cls(distinct), found.fill_null(UNKNOWN).to_numpy().astype(np.int32, copy=False)
 
 
@@ -104,7 +114,9 @@ def as_text(ids: Iterable[object] | pl.Series) -> pl.Series:
         column = column.fill_nan(None)
         whole = column.cast(pl.Int64, strict=False)
         is_whole = whole.cast(column.dtype) == column
-        text = pl.select(pl.when(is_whole).then(whole.cast(pl.String)).otherwise(column.cast(pl.String))).to_series()
+        text = pl.select(
+            pl.when(is_whole).then(whole.cast(pl.String)).otherwise(column.cast(pl.String))
+        ).to_series()
         return text.alias("id")
     return column.cast(pl.String).alias("id")
 

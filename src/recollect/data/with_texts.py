@@ -20,8 +20,14 @@ from recollect.errors import DataError
 log = logging.getLogger("recollect")
 
 
-def with_texts(ratings: AnyRatings, documents: Any, *, reading: Tokenizer | None = None,
-               vectors: WordVectors | str | Path | None = None, join: bool = False) -> Ratings:
+def with_texts(
+    ratings: AnyRatings,
+    documents: Any,
+    *,
+    reading: Tokenizer | None = None,
+    vectors: WordVectors | str | Path | None = None,
+    join: bool = False,
+) -> Ratings:
     """The ratings with the documents of their items, as `ratings.text`, in place of any they had.
 
     `documents` is a file, or what `documents.read_documents` made of one; a mapping of item ids to texts; or a pandas or Polars
@@ -33,29 +39,45 @@ def with_texts(ratings: AnyRatings, documents: Any, *, reading: Tokenizer | None
     Raises: DataError for documents or vectors that cannot be read, for ratings on disk, or if no word is left.
     """
     if not isinstance(ratings, Ratings):
-        raise DataError(f"{ratings!r} are on disk, and texts go with ratings in memory; read them with recollect.read.")
+        raise DataError(
+            f"{ratings!r} are on disk, and texts go with ratings in memory; read them with recollect.read."
+        )
     found = documents_of(documents, join=join)
     table = found.table.filter(is_document(found.table["text"]))
     new, _ = Vocab.encode(table["item_id"].filter(ratings.items.rows(table["item_id"]) < 0))
     items = Vocab(pl.concat([ratings.items.ids, new.ids])) if len(new) else ratings.items
-    rows = pl.DataFrame({"item_id": items.ids}).join(table, on="item_id", how="left", maintain_order="left")
+    rows = pl.DataFrame({"item_id": items.ids}).join(
+        table, on="item_id", how="left", maintain_order="left"
+    )
     corpus = corpus_of(rows["text"], reading)
     known = read_vectors(vectors, corpus.words) if isinstance(vectors, str | Path) else vectors
-    notes = (*found.notes, *_losses(ratings, found.table, rows["text"], int(corpus.has.sum()), len(new)), *corpus.notes,
-             *([known.note] if known else []))
+    notes = (
+        *found.notes,
+        *_losses(ratings, found.table, rows["text"], int(corpus.has.sum()), len(new)),
+        *corpus.notes,
+        *([known.note] if known else []),
+    )
     for note in notes:
         log.info("%s: %s", ratings.name, note)
-    kept = tuple(note for note in ratings.notes if ratings.text is None or note not in ratings.text.notes)
-    return replace(ratings, items=items, text=replace(corpus, notes=notes, vectors=known), notes=kept + notes)
+    kept = tuple(
+        note for note in ratings.notes if ratings.text is None or note not in ratings.text.notes
+    )
+    return replace(
+        ratings, items=items, text=replace(corpus, notes=notes, vectors=known), notes=kept + notes
+    )
 
 
-def _losses(ratings: Ratings, table: pl.DataFrame, texts: pl.Series, n_worded: int, n_new: int) -> tuple[str, ...]:
+def _losses(
+    ratings: Ratings, table: pl.DataFrame, texts: pl.Series, n_worded: int, n_new: int
+) -> tuple[str, ...]:
     """What is said of items without a document, of documents without words, and of items that only have a document."""
     n_blank = len(table) - int(is_document(table["text"]).sum())
     n_without = int(texts.head(ratings.n_items).null_count())
     n_wordless = len(texts) - texts.null_count() - int(n_worded)
-    said = ((n_new, f"{n_new:,} items have a document and no rating; they are added to the items."),
-            (n_without, f"{n_without:,} of {ratings.n_items:,} items have no document."),
-            (n_blank, f"{n_blank:,} documents are empty."),
-            (n_wordless, f"{n_wordless:,} documents have none of the kept words."))
+    said = (
+        (n_new, f"{n_new:,} items have a document and no rating; they are added to the items."),
+        (n_without, f"{n_without:,} of {ratings.n_items:,} items have no document."),
+        (n_blank, f"{n_blank:,} documents are empty."),
+        (n_wordless, f"{n_wordless:,} documents have none of the kept words."),
+    )
     return tuple(sentence for count, sentence in said if count)

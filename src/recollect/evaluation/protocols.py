@@ -25,19 +25,34 @@ from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.splitting import Split, shared_pairs
 from recollect.errors import DataError, LeakError, SettingError
 from recollect.evaluation import metrics
-from recollect.evaluation.significance import Difference, Interval, Statistic, bootstrap_interval, paired_bootstrap
+from recollect.evaluation.significance import (
+    Difference,
+    Interval,
+    Statistic,
+    bootstrap_interval,
+    paired_bootstrap,
+)
 from recollect.model import Model
 from recollect.ranking import NEVER, everyones_best, first_n, hits, scores_of
 
 RATING = ("rmse", "mae", "rmse_macro", "mae_macro")
 RANKING: dict[str, Callable[..., np.ndarray]] = {
-    "ndcg": metrics.ndcg_at, "recall": metrics.recall_at, "capped_recall": metrics.capped_recall_at,
-    "precision": metrics.precision_at, "map": metrics.average_precision_at, "mrr": metrics.reciprocal_rank_at,
+    "ndcg": metrics.ndcg_at,
+    "recall": metrics.recall_at,
+    "capped_recall": metrics.capped_recall_at,
+    "precision": metrics.precision_at,
+    "map": metrics.average_precision_at,
+    "mrr": metrics.reciprocal_rank_at,
     "hit": metrics.hit_at,
 }
-Table = tuple[slice, Float[np.ndarray, "some n_items"]]     # scores of some of the users: of which, and of each item
-MUST_AGREE = {"tested_on": "test ratings", "relevant_from": "rating from which on an item is relevant",
-              "n_candidates": "number of items that were ranked"}
+Table = tuple[
+    slice, Float[np.ndarray, "some n_items"]
+]  # scores of some of the users: of which, and of each item
+MUST_AGREE = {
+    "tested_on": "test ratings",
+    "relevant_from": "rating from which on an item is relevant",
+    "n_candidates": "number of items that were ranked",
+}
 
 
 @dataclass(frozen=True)
@@ -50,8 +65,10 @@ class Scores:
 
     values: dict[str, Float[np.ndarray, " units"]]
     unit: str
-    about: dict[str, Any]                      # model, settings, data fingerprint, split, seed, counts
-    whole: dict[str, float] = field(default_factory=dict)    # figures that are no mean, such as coverage
+    about: dict[str, Any]  # model, settings, data fingerprint, split, seed, counts
+    whole: dict[str, float] = field(
+        default_factory=dict
+    )  # figures that are no mean, such as coverage
     group: Int64[np.ndarray, " units"] | None = None
     pair: Int64[np.ndarray, " units"] | None = None
 
@@ -71,10 +88,15 @@ class Scores:
         if name in self.values:
             return self.values[name]
         if name not in self.names():
-            raise SettingError(f"There are no values of {name!r} here, only of {', '.join(self.names())}. held_out "
-                               "measures errors, full_ranking the ranking figures.")
+            raise SettingError(
+                f"There are no values of {name!r} here, only of {', '.join(self.names())}. held_out "
+                "measures errors, full_ranking the ranking figures."
+            )
         assert self.group is not None
-        values, n_users = self.values[name.removesuffix("_macro")], int(self.group.max(initial=-1)) + 1
+        values, n_users = (
+            self.values[name.removesuffix("_macro")],
+            int(self.group.max(initial=-1)) + 1,
+        )
         mean = metrics.mean_per_user(values, self.group, n_users)
         return np.sqrt(mean) if name == "rmse_macro" else mean
 
@@ -89,10 +111,18 @@ class Scores:
         fine = np.isfinite(values)
         if not fine.any():
             return Interval(float("nan"), float("nan"), float("nan"))
-        return bootstrap_interval(values[fine], statistic=_statistic(name), group=self._group_of(name, fine), n=n,
-                                  level=level, seed=seed)
+        return bootstrap_interval(
+            values[fine],
+            statistic=_statistic(name),
+            group=self._group_of(name, fine),
+            n=n,
+            level=level,
+            seed=seed,
+        )
 
-    def versus(self, other: Scores, name: str, *, level: float = 0.95, n: int = 2000, seed: int = 0) -> Difference:
+    def versus(
+        self, other: Scores, name: str, *, level: float = 0.95, n: int = 2000, seed: int = 0
+    ) -> Difference:
         """This figure less the other model's, its interval and p: a paired bootstrap over users of the same ratings.
 
         Users for whom a figure is NaN are left out.
@@ -103,21 +133,33 @@ class Scores:
         for key, what in MUST_AGREE.items():
             mine, others = self.about.get(key), other.about.get(key)
             if mine != others or (key == "tested_on" and mine is None):
-                raise DataError(f"The {what} must be the same for both scores, found {mine} and {others}; score both "
-                                "models on one split, in the same way.")
+                raise DataError(
+                    f"The {what} must be the same for both scores, found {mine} and {others}; score both "
+                    "models on one split, in the same way."
+                )
         a, b = self._in_order(name), other._in_order(name)
         fine = np.isfinite(a) & np.isfinite(b)
         group = self._group_of(name, self._order(name)[fine])
-        return paired_bootstrap(a[fine], b[fine], statistic=_statistic(name), group=group, level=level, n=n, seed=seed)
+        return paired_bootstrap(
+            a[fine], b[fine], statistic=_statistic(name), group=group, level=level, n=n, seed=seed
+        )
 
     def table(self, *names: str, level: float = 0.95) -> pl.DataFrame:
         """metric, value, low, high: the figures and their intervals (none for a figure that is no mean)."""
         rows = []
         for name in names or (*self.names(), *self.whole):
             found = self.interval(name, level=level) if name not in self.whole else None
-            rows.append({"metric": name, "value": self[name], "low": found.low if found else None,
-                         "high": found.high if found else None})
-        return pl.DataFrame(rows, schema={"metric": pl.String} | dict.fromkeys(("value", "low", "high"), pl.Float64))
+            rows.append(
+                {
+                    "metric": name,
+                    "value": self[name],
+                    "low": found.low if found else None,
+                    "high": found.high if found else None,
+                }
+            )
+        return pl.DataFrame(
+            rows, schema={"metric": pl.String} | dict.fromkeys(("value", "low", "high"), pl.Float64)
+        )
 
     def _group_of(self, name: str, which: np.ndarray) -> Int64[np.ndarray, " _"] | None:
         """The users of these values; None where a value is a user's already."""
@@ -125,7 +167,11 @@ class Scores:
 
     def _order(self, name: str) -> Int64[np.ndarray, " _"]:
         """The order of the values that does not depend on the order of the test ratings."""
-        return np.argsort(self.pair) if name in self.values and self.pair is not None else np.arange(len(self.of(name)))
+        return (
+            np.argsort(self.pair)
+            if name in self.values and self.pair is not None
+            else np.arange(len(self.of(name)))
+        )
 
     def _in_order(self, name: str) -> Float[np.ndarray, " _"]:
         return self.of(name)[self._order(name)]
@@ -135,7 +181,9 @@ def _statistic(name: str) -> Statistic:
     return "root_mean" if name == "rmse" else "mean"
 
 
-def held_out(model: Model, test: Ratings, *, given: AnyRatings | None = None, split: Split | None = None) -> Scores:
+def held_out(
+    model: Model, test: Ratings, *, given: AnyRatings | None = None, split: Split | None = None
+) -> Scores:
     """Errors on test ratings, predicted for their times from `given` (by default what the model was fitted on). All of them are
     scored, also the cold ones, which are counted.
 
@@ -143,19 +191,35 @@ def held_out(model: Model, test: Ratings, *, given: AnyRatings | None = None, sp
     or the model gives no ratings.
     """
     if model.output != "ratings":
-        raise DataError(f"{type(model).__name__} gives scores without a unit: RMSE and MAE mean nothing for it; use "
-                        "full_ranking.")
+        raise DataError(
+            f"{type(model).__name__} gives scores without a unit: RMSE and MAE mean nothing for it; use "
+            "full_ranking."
+        )
     _check(model, test, given)
     predicted = model.predict(test.user, test.item, given=given, times=test.time)
-    values = {"rmse": metrics.squared_errors(test.value, predicted),
-              "mae": metrics.absolute_errors(test.value, predicted)}
+    values = {
+        "rmse": metrics.squared_errors(test.value, predicted),
+        "mae": metrics.absolute_errors(test.value, predicted),
+    }
     cold = model.is_cold(test.user, test.item, given=given)
-    return Scores(values, "rating", _about(model, test, split, n_cold=int(cold.sum()), clipped=model.clip),
-                  group=test.user.astype(np.int64), pair=test.pair)
+    return Scores(
+        values,
+        "rating",
+        _about(model, test, split, n_cold=int(cold.sum()), clipped=model.clip),
+        group=test.user.astype(np.int64),
+        pair=test.pair,
+    )
 
 
-def full_ranking(model: Model, test: Ratings, *, n: int = 10, relevant: int | float | None = None,
-                 given: AnyRatings | None = None, split: Split | None = None) -> Scores:
+def full_ranking(
+    model: Model,
+    test: Ratings,
+    *,
+    n: int = 10,
+    relevant: int | float | None = None,
+    given: AnyRatings | None = None,
+    split: Split | None = None,
+) -> Scores:
     """Rank the whole catalogue for each user with test ratings, as `recommend.top_n` does; score the first n.
 
     What a user has in `given` (by default what the model was fitted on) is not ranked, nor are items that were not
@@ -168,11 +232,21 @@ def full_ranking(model: Model, test: Ratings, *, n: int = 10, relevant: int | fl
     _check(model, test, given, n=n)
     given = model.given_ if given is None else given
     people = np.flatnonzero(test.count("user") > 0)
-    return _ranked(model, test, given, scores_of(model, people, given), n=n, relevant=relevant, split=split)
+    return _ranked(
+        model, test, given, scores_of(model, people, given), n=n, relevant=relevant, split=split
+    )
 
 
-def _ranked(model: Model, test: Ratings, given: AnyRatings, tables: Iterable[Table], *, n: int, relevant: int | float | None,
-            split: Split | None) -> Scores:
+def _ranked(
+    model: Model,
+    test: Ratings,
+    given: AnyRatings,
+    tables: Iterable[Table],
+    *,
+    n: int,
+    relevant: int | float | None,
+    split: Split | None,
+) -> Scores:
     """Judge the first n by these scores, a row for each user with test ratings in turn."""
     low, high = test.scale
     usual = low if test.implicit else low + 0.75 * (high - low)
@@ -184,9 +258,19 @@ def _ranked(model: Model, test: Ratings, given: AnyRatings, tables: Iterable[Tab
         hit[part] = hits(good.take(people[part]), shown[part])
     n_good = good.counts[people]
     values = {f"{name}@{n}": metric(n, hit, n_good) for name, metric in RANKING.items()}
-    about = _about(model, test, split, n=n, relevant_from=least, n_users=len(people),
-                   n_without_relevant=int((n_good == 0).sum()), n_cold=int((given.count("user")[people] == 0).sum()))
-    return Scores(values, "user", about, whole={f"coverage@{n}": metrics.coverage(shown, test.n_items)})
+    about = _about(
+        model,
+        test,
+        split,
+        n=n,
+        relevant_from=least,
+        n_users=len(people),
+        n_without_relevant=int((n_good == 0).sum()),
+        n_cold=int((given.count("user")[people] == 0).sum()),
+    )
+    return Scores(
+        values, "user", about, whole={f"coverage@{n}": metrics.coverage(shown, test.n_items)}
+    )
 
 
 def new_users(model: Model, split: Split) -> Scores:
@@ -197,13 +281,17 @@ def new_users(model: Model, split: Split) -> Scores:
     return held_out(model, split.test, given=_with_given(model, split), split=split)
 
 
-def new_users_ranking(model: Model, split: Split, *, n: int = 10, relevant: int | float | None = None) -> Scores:
+def new_users_ranking(
+    model: Model, split: Split, *, n: int = 10, relevant: int | float | None = None
+) -> Scores:
     """`full_ranking` for people who were not there in fitting, from what `new_user_split` gives of them: strong
-    generalisation, as Liang et al. 2018 measure.
+    generalization, as Liang et al. 2018 measure.
 
     Raises: DataError if the split gives nothing.
     """
-    return full_ranking(model, split.test, n=n, relevant=relevant, given=_with_given(model, split), split=split)
+    return full_ranking(
+        model, split.test, n=n, relevant=relevant, given=_with_given(model, split), split=split
+    )
 
 
 def new_items(model: Model, split: Split) -> Scores:
@@ -216,7 +304,9 @@ def new_items(model: Model, split: Split) -> Scores:
     return held_out(model, split.test, split=split)
 
 
-def new_items_ranking(model: Model, split: Split, *, n: int = 10, relevant: int | float | None = None) -> Scores:
+def new_items_ranking(
+    model: Model, split: Split, *, n: int = 10, relevant: int | float | None = None
+) -> Scores:
     """Rank the items of the test part alone, which nobody had rated in fitting, for each user with test ratings.
 
     Figures are those of `full_ranking`, which see; coverage is the share of these items. What the model can say nothing of is
@@ -230,18 +320,32 @@ def new_items_ranking(model: Model, split: Split, *, n: int = 10, relevant: int 
     new = split.test.count("item") > 0
     unknown = new & ~model.known_items()
     people = np.flatnonzero(split.test.count("user") > 0)
-    tables = _only(new, unknown, everyones_best(model.given_), scores_of(model, people, model.given_))
+    tables = _only(
+        new, unknown, everyones_best(model.given_), scores_of(model, people, model.given_)
+    )
     found = _ranked(model, split.test, model.given_, tables, n=n, relevant=relevant, split=split)
     n_new, liked = int(new.sum()), split.test.value >= found.about["relevant_from"]
     n_good = split.test.where(liked).count("user")[people]
-    about = {"n_candidates": n_new, "n_unknown_items": int(unknown.sum()), f"random_ndcg@{n}": _random_ndcg(n, n_good, n_new),
-             f"random_recall@{n}": min(n, n_new) / n_new}
+    about = {
+        "n_candidates": n_new,
+        "n_unknown_items": int(unknown.sum()),
+        f"random_ndcg@{n}": _random_ndcg(n, n_good, n_new),
+        f"random_recall@{n}": min(n, n_new) / n_new,
+    }
     coverage = f"coverage@{n}"
-    return replace(found, about=found.about | about, whole={coverage: found[coverage] * split.test.n_items / n_new})
+    return replace(
+        found,
+        about=found.about | about,
+        whole={coverage: found[coverage] * split.test.n_items / n_new},
+    )
 
 
-def _only(items: Bool[np.ndarray, " n_items"], unknown: Bool[np.ndarray, " n_items"], best: Float[np.ndarray, " n_items"],
-          tables: Iterable[Table]) -> Iterator[Table]:
+def _only(
+    items: Bool[np.ndarray, " n_items"],
+    unknown: Bool[np.ndarray, " n_items"],
+    best: Float[np.ndarray, " n_items"],
+    tables: Iterable[Table],
+) -> Iterator[Table]:
     """The scores, with nothing but these items to be ranked, the unknown among them by what is best on the whole."""
     for part, table in tables:
         table[:, unknown] = best[unknown]
@@ -255,7 +359,9 @@ def _random_ndcg(n: int, n_relevant: Int64[np.ndarray, " users"], n_items: int) 
     n_good = n_relevant[n_relevant > 0]
     gain = np.cumsum(1 / np.log2(np.arange(2, n + 2)))
     expected = n_good / n_items * gain[min(n, n_items) - 1]
-    return float(np.mean(expected / gain[np.minimum(n, n_good) - 1])) if len(n_good) else float("nan")
+    return (
+        float(np.mean(expected / gain[np.minimum(n, n_good) - 1])) if len(n_good) else float("nan")
+    )
 
 
 def _check_new_items(model: Model, split: Split, *, n: int = 1) -> None:
@@ -263,8 +369,10 @@ def _check_new_items(model: Model, split: Split, *, n: int = 1) -> None:
     tested = split.test.count("item") > 0
     old = tested & ((split.train.count("item") > 0) | (model.given().count("item") > 0))
     if old.any():
-        raise DataError(f"{int(old.sum()):,} of the {int(tested.sum()):,} items in test have ratings in train, so they are not "
-                        "new; make the split with new_item_split, or use held_out or full_ranking.")
+        raise DataError(
+            f"{int(old.sum()):,} of the {int(tested.sum()):,} items in test have ratings in train, so they are not "
+            "new; make the split with new_item_split, or use held_out or full_ranking."
+        )
 
 
 def _with_given(model: Model, split: Split) -> Ratings:
@@ -282,12 +390,27 @@ def _check(model: Model, test: Ratings, given: AnyRatings | None, *, n: int = 1)
     for what, part in (("the ratings the model was fitted on", fitted), ("given", given)):
         shared = shared_pairs(test, part) if part is not None else 0
         if shared:
-            raise LeakError(f"test shares {shared} pairs with {what}; a model must not see the ratings it is scored "
-                            "on: split again, or pass given= without them.")
+            raise LeakError(
+                f"test shares {shared} pairs with {what}; a model must not see the ratings it is scored "
+                "on: split again, or pass given= without them."
+            )
 
 
 def _about(model: Model, test: Ratings, split: Split | None, **more: Any) -> dict[str, Any]:
-    cut = {} if split is None else {"split": split.how, "split_seed": split.seed, "split_settings": split.settings}
-    return {"model": registry.name_of(model), "settings": registry.settings(model), "seed": model.seed_,
-            "data": model.given_.name, "trained_on": model.given_.fingerprint, "tested_on": test.fingerprint,
-            "n_train": len(model.given_), "n_test": len(test), **cut, **more}
+    cut = (
+        {}
+        if split is None
+        else {"split": split.how, "split_seed": split.seed, "split_settings": split.settings}
+    )
+    return {
+        "model": registry.name_of(model),
+        "settings": registry.settings(model),
+        "seed": model.seed_,
+        "data": model.given_.name,
+        "trained_on": model.given_.fingerprint,
+        "tested_on": test.fingerprint,
+        "n_train": len(model.given_),
+        "n_test": len(test),
+        **cut,
+        **more,
+    }

@@ -45,7 +45,9 @@ class Difference(NamedTuple):
 # Over repeated splits ------------------------------------------------------------------------------------------------
 
 
-def mean_interval(values: Figures, *, level: float = 0.95, test_share: float | None = None) -> Interval:
+def mean_interval(
+    values: Figures, *, level: float = 0.95, test_share: float | None = None
+) -> Interval:
     """Mean and t-interval of one figure per split; with a single figure the limits are NaN.
 
     Without `test_share` the values are taken as independent. For repeated random splits give the share of the ratings
@@ -59,7 +61,9 @@ def mean_interval(values: Figures, *, level: float = 0.95, test_share: float | N
     return Interval(mean, mean - half, mean + half)
 
 
-def resampled_t(a: Figures, b: Figures, *, test_share: float = 0.1, level: float = 0.95) -> Difference:
+def resampled_t(
+    a: Figures, b: Figures, *, test_share: float = 0.1, level: float = 0.95
+) -> Difference:
     """The corrected resampled t-test: one figure of each model per repeated random split (or fold), split by split.
 
     The variance of the mean difference is (1/n + test/train) s², not s²/n, because the splits overlap; `test_share` is
@@ -99,9 +103,15 @@ def wilcoxon(a: Figures, b: Figures) -> float:
 # Over the ratings or users of one split ------------------------------------------------------------------------------
 
 
-def bootstrap_interval(values: Figures, *, statistic: Statistic = "mean",
-                       group: Int[ndarray, " groups"] | None = None, level: float = 0.95, n: int = 2000,
-                       seed: int = 0) -> Interval:
+def bootstrap_interval(
+    values: Figures,
+    *,
+    statistic: Statistic = "mean",
+    group: Int[ndarray, " groups"] | None = None,
+    level: float = 0.95,
+    n: int = 2000,
+    seed: int = 0,
+) -> Interval:
     """The statistic of the values and its percentile interval over n resamples of them.
 
     Give squared errors and statistic="root_mean" for the RMSE. A user's ratings are alike: with `group`, the user of
@@ -114,12 +124,21 @@ def bootstrap_interval(values: Figures, *, statistic: Statistic = "mean",
     given = _finite(values)
     means = _resampled_means([given], group, n, seed)[:, 0]
     low, high = np.quantile(_statistic(means, statistic), _tails(level))
-    return Interval(float(_statistic(given.mean(keepdims=True), statistic)[0]), float(low), float(high))
+    return Interval(
+        float(_statistic(given.mean(keepdims=True), statistic)[0]), float(low), float(high)
+    )
 
 
-def paired_bootstrap(a: Figures, b: Figures, *, statistic: Statistic = "mean",
-                     group: Int[ndarray, " groups"] | None = None, level: float = 0.95, n: int = 2000,
-                     seed: int = 0) -> Difference:
+def paired_bootstrap(
+    a: Figures,
+    b: Figures,
+    *,
+    statistic: Statistic = "mean",
+    group: Int[ndarray, " groups"] | None = None,
+    level: float = 0.95,
+    n: int = 2000,
+    seed: int = 0,
+) -> Difference:
     """Difference of two models' statistics on the same ratings, resampled together; arguments as `bootstrap_interval`.
 
     p is twice the share of resamples in which the sign turns, so no smaller than 2 / (n + 1).
@@ -132,8 +151,16 @@ def paired_bootstrap(a: Figures, b: Figures, *, statistic: Statistic = "mean",
     return _bootstrap_difference(np.array([first.mean(), second.mean()]), means, statistic, level)
 
 
-def paired_bootstrap_of_sums(a: Figures, b: Figures, count: Figures, *, statistic: Statistic = "mean",
-                             level: float = 0.95, n: int = 2000, seed: int = 0) -> Difference:
+def paired_bootstrap_of_sums(
+    a: Figures,
+    b: Figures,
+    count: Figures,
+    *,
+    statistic: Statistic = "mean",
+    level: float = 0.95,
+    n: int = 2000,
+    seed: int = 0,
+) -> Difference:
     """`paired_bootstrap` over groups of ratings (users), from each group's sum instead of its ratings.
 
     Args:
@@ -150,18 +177,29 @@ def paired_bootstrap_of_sums(a: Figures, b: Figures, count: Figures, *, statisti
     first, second = _pair(a, b)
     sums = np.column_stack([first, second, _pair(count, b)[0]])
     total = sums.sum(axis=0)
-    return _bootstrap_difference(total[:-1] / total[-1], _resampled_ratios(sums, n, seed), statistic, level)
+    return _bootstrap_difference(
+        total[:-1] / total[-1], _resampled_ratios(sums, n, seed), statistic, level
+    )
 
 
-def _bootstrap_difference(stated: Float[ndarray, " 2"], means: Float[ndarray, "resamples 2"], statistic: Statistic,
-                          level: float) -> Difference:
+def _bootstrap_difference(
+    stated: Float[ndarray, " 2"],
+    means: Float[ndarray, "resamples 2"],
+    statistic: Statistic,
+    level: float,
+) -> Difference:
     """From the means of both models, as stated and in each resample."""
     resampled = _statistic(means, statistic)
     drawn = resampled[:, 0] - resampled[:, 1]
     low, high = np.quantile(drawn, _tails(level))
     turned = min((drawn <= 0).sum(), (drawn >= 0).sum())
     first, second = _statistic(stated, statistic)
-    return Difference(float(first - second), float(low), float(high), min(1.0, 2 * (1 + int(turned)) / (len(drawn) + 1)))
+    return Difference(
+        float(first - second),
+        float(low),
+        float(high),
+        min(1.0, 2 * (1 + int(turned)) / (len(drawn) + 1)),
+    )
 
 
 # Several models ------------------------------------------------------------------------------------------------------
@@ -185,9 +223,18 @@ def holm(p_values: Figures) -> Float[ndarray, " tests"]:
     return adjusted
 
 
-def compare(scores: Mapping[str, Figures], *, over: Over, baseline: str | None = None,
-            statistic: Statistic = "mean", group: Int[ndarray, " groups"] | None = None, test_share: float = 0.1,
-            level: float = 0.95, n: int = 2000, seed: int = 0) -> pl.DataFrame:
+def compare(
+    scores: Mapping[str, Figures],
+    *,
+    over: Over,
+    baseline: str | None = None,
+    statistic: Statistic = "mean",
+    group: Int[ndarray, " groups"] | None = None,
+    test_share: float = 0.1,
+    level: float = 0.95,
+    n: int = 2000,
+    seed: int = 0,
+) -> pl.DataFrame:
     """Every model against the baseline, or each pair of models: difference, interval, p, Holm's p, significant or not.
 
     over="splits": the scores are one figure per repeated split, compared by `resampled_t` with `test_share`.
@@ -202,31 +249,46 @@ def compare(scores: Mapping[str, Figures], *, over: Over, baseline: str | None =
         raise DataError(f"A comparison needs two models or more, found {list(scores)}.")
     if baseline is not None and baseline not in scores:
         raise unknown("model among the scores", baseline, scores)
-    pairs = combinations(scores, 2) if baseline is None else ((name, baseline) for name in scores if name != baseline)
+    pairs = (
+        combinations(scores, 2)
+        if baseline is None
+        else ((name, baseline) for name in scores if name != baseline)
+    )
     rows = []
     for model, other in pairs:
         a, b = (np.asarray(scores[name], dtype=np.float64) for name in (model, other))
-        found = (resampled_t(a, b, test_share=test_share, level=level) if over == "splits" else
-                 paired_bootstrap(a, b, statistic=statistic, group=group, level=level, n=n, seed=seed))
+        found = (
+            resampled_t(a, b, test_share=test_share, level=level)
+            if over == "splits"
+            else paired_bootstrap(
+                a, b, statistic=statistic, group=group, level=level, n=n, seed=seed
+            )
+        )
         rows.append({"model": model, "other": other, **found._asdict()})
     table = pl.DataFrame(rows)
     adjusted = pl.Series("p_holm", holm(table["p"].to_numpy()))
     decided = adjusted.is_not_nan()
-    return table.with_columns(adjusted, pl.when(decided).then(adjusted < 1 - level).alias("significant"))
+    return table.with_columns(
+        adjusted, pl.when(decided).then(adjusted < 1 - level).alias("significant")
+    )
 
 
 def _finite(values: Figures) -> Float[ndarray, " values"]:
     given = np.asarray(values, dtype=np.float64)
     if not len(given) or not np.isfinite(given).all():
-        raise DataError(f"Found {len(given)} values, {int((~np.isfinite(given)).sum())} of them NaN or infinite; give "
-                        "one value or more, all finite (leave out users with nothing relevant).")
+        raise DataError(
+            f"Found {len(given)} values, {int((~np.isfinite(given)).sum())} of them NaN or infinite; give "
+            "one value or more, all finite (leave out users with nothing relevant)."
+        )
     return given
 
 
 def _pair(a: Figures, b: Figures) -> tuple[ndarray, ndarray]:
     if len(a) != len(b):
-        raise DataError(f"{len(a)} values and {len(b)} values: these are not the same test ratings; score both models "
-                        "on the same split, in the same order.")
+        raise DataError(
+            f"{len(a)} values and {len(b)} values: these are not the same test ratings; score both models "
+            "on the same split, in the same order."
+        )
     return _finite(a), _finite(b)
 
 
@@ -255,7 +317,9 @@ def _half_width(values: Float[ndarray, " values"], level: float, test_share: flo
 def _standard_error(values: Float[ndarray, " values"], test_share: float | None) -> float:
     """Of the mean; NaN for a single value."""
     if test_share is not None and not 0 < test_share < 1:
-        raise SettingError(f"test_share={test_share} is not a share; give a number above 0 and below 1, such as 0.1.")
+        raise SettingError(
+            f"test_share={test_share} is not a share; give a number above 0 and below 1, such as 0.1."
+        )
     if len(values) < 2:
         return float("nan")
     overlap = 0.0 if test_share is None else test_share / (1 - test_share)
@@ -264,7 +328,9 @@ def _standard_error(values: Float[ndarray, " values"], test_share: float | None)
 
 def _tails(level: float) -> tuple[float, float]:
     if not 0 < level < 1:
-        raise SettingError(f"level={level} is not a confidence level; give a number between 0 and 1, such as 0.95.")
+        raise SettingError(
+            f"level={level} is not a confidence level; give a number between 0 and 1, such as 0.95."
+        )
     return (1 - level) / 2, (1 + level) / 2
 
 
@@ -274,19 +340,27 @@ def _statistic(means: ndarray, statistic: str) -> ndarray:
     return np.sqrt(means) if statistic == "root_mean" else means
 
 
-def _resampled_means(columns: Sequence[ndarray], group: ndarray | None, n: int,
-                     seed: int) -> Float[ndarray, "resamples columns"]:
+def _resampled_means(
+    columns: Sequence[ndarray], group: ndarray | None, n: int, seed: int
+) -> Float[ndarray, "resamples columns"]:
     """The mean of each column in n resamples of the rows, or of whole groups of rows; columns are drawn together."""
     size = np.ones(len(columns[0]))
     if group is not None:
         if len(group) != len(size):
-            raise DataError(f"{len(size)} values, but {len(group)} groups; give the group of every value.")
+            raise DataError(
+                f"{len(size)} values, but {len(group)} groups; give the group of every value."
+            )
         number = np.unique(group, return_inverse=True)[1]
-        columns, size = [np.bincount(number, weights=c) for c in columns], np.bincount(number).astype(np.float64)
+        columns, size = (
+            [np.bincount(number, weights=c) for c in columns],
+            np.bincount(number).astype(np.float64),
+        )
     return _resampled_ratios(np.column_stack([*columns, size]), n, seed)
 
 
-def _resampled_ratios(sums: Float[ndarray, "groups columns"], n: int, seed: int) -> Float[ndarray, "resamples means"]:
+def _resampled_ratios(
+    sums: Float[ndarray, "groups columns"], n: int, seed: int
+) -> Float[ndarray, "resamples means"]:
     """Each column's total over the last column's in n resamples of the groups."""
     rng, totals = np.random.default_rng(seed), np.empty((n, sums.shape[1]))
     for j in range(n):

@@ -24,8 +24,8 @@ from recollect.experiment.planner import Task, available_cores, processes_that_f
 from recollect.experiment.results import Record, UserSums, made_by
 from recollect.model import Model
 from recollect.run import Run, peak_memory_mb
-from recollect.system.available_memory import room
-from recollect.system.processes import each as each_in_process
+from recollect.system.available_memory import available as available_memory
+from recollect.system.processes import run_each
 
 CURVE_DIGITS = 6  # significant ones: enough to draw and to compare epochs
 
@@ -49,7 +49,7 @@ def run_tasks(
     remaining = deque(replace(task, threads=threads) for task in tasks)
     begun = datetime.now(UTC)
     while remaining:
-        records = each_in_process(run_task, list(remaining), processes=processes)
+        records = run_each(run_task, list(remaining), processes=processes)
         try:
             for record in records:
                 yield remaining.popleft(), record
@@ -64,7 +64,7 @@ def run_tasks(
 
 
 def _default_processes(tasks: Sequence[Task]) -> int:
-    available = room()
+    available = available_memory()
     return processes_that_fit(
         [task.memory for task in tasks],
         cores=available_cores(),

@@ -10,19 +10,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Int, Int64
 from torch import Tensor
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import AnyRows, Rows, pieces
-from recollect.families.fold_in import Columns
+from recollect.families.fold_in import OutputColumns
 from recollect.kernels import Block
-from recollect.model import Model, predict_new_users
+from recollect.model import Model
 from recollect.training.history import ValidationMetric
 
-BLOCK_ROWS = 8_192                                     # sparse rows encoded at once when predicting, at most
-BLOCK_RATINGS = 4_000_000                              # their cells, at most
-Part = tuple[Block, Block, np.ndarray | None, np.ndarray]     # input, cells asked for, what to add to them, their places
+BLOCK_ROWS = 8_192  # sparse rows encoded at once when predicting, at most
+BLOCK_RATINGS = 4_000_000  # their cells, at most
+Part = tuple[
+    Block, Block, np.ndarray | None, np.ndarray
+]  # input, cells asked for, what to add to them, their places
 
 
 @dataclass(kw_only=True, eq=False)
@@ -34,9 +37,9 @@ class RowModel(Model):
     `at`, or at these columns, or everywhere; `output`, with that layer's weight and bias; and its activation `f`.
     """
 
-    side: Side = "item"    # what a row is
-    center: bool = False   # a row's mean is taken off its cells and put back on its predictions
-    reg: float = 0.0       # lambda on every weight matrix
+    side: Side = "item"  # what a row is
+    center: bool = False  # a row's mean is taken off its cells and put back on its predictions
+    reg: float = 0.0  # lambda on every weight matrix
 
     @property
     @abstractmethod
@@ -52,16 +55,18 @@ class RowModel(Model):
         """What is taken off the cells of each row, and is to be added to the network's output: 0 unless `center`."""
         if not self.center:
             return np.zeros(len(rows), np.float32)
-        return np.where(rows.counts > 0, rows.totals / np.maximum(rows.counts, 1), self.given_.mean).astype(np.float32)
+        return np.where(
+            rows.counts > 0, rows.totals / np.maximum(rows.counts, 1), self.given_.mean
+        ).astype(np.float32)
 
     def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
         """The rows as the network sees them, and what is to be added to its output per row."""
         middle = self.row_means(rows)
-        return rows.less(middle), middle
+        return rows.minus(middle), middle
 
     def block(self, rows: Rows) -> Block:
         """Rows on the network's device."""
-        return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self._device)
+        return Block.of(rows, self._device)
 
     def validation(self, train: AnyRatings, valid: Ratings | None) -> ValidationMetric | None:
         """The RMSE on `valid`, predicted from `train`, with that of predicting the mean of `train` as par; None without
@@ -73,8 +78,10 @@ class RowModel(Model):
             return None
         row, column = self._row_column(valid.user, valid.item)
         cold = self.is_cold(valid.user, valid.item, given=train)
-        parts = list(itertools.islice(self._parts(self._visible(train), row[~cold], column[~cold]), 2))
-        keep = len(parts) == 1    # several are made anew each time: together they may be large
+        parts = list(
+            itertools.islice(self._parts(self._visible(train), row[~cold], column[~cold]), 2)
+        )
+        keep = len(parts) == 1  # several are made anew each time: together they may be large
         if not keep:
             parts.clear()
 
@@ -85,38 +92,38 @@ class RowModel(Model):
             error = (self.within_scale(predicted) - valid.value).astype(np.float64)
             return float(np.sqrt(np.mean(error**2)))
 
-        return ValidationMetric("valid_rmse", rmse, baseline=float(np.sqrt(np.mean((valid.value - train.mean) ** 2))))
+        return ValidationMetric(
+            "valid_rmse", rmse, baseline=float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
+        )
 
-    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
-              ) -> Float32[np.ndarray, " pairs"]:
-        """See Model."""
+    @override
+    def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> Bool[np.ndarray, " users"]:
+        if self.side == "user":  # a new user is one more row
+            return np.zeros(len(user), bool)
+        return super().needs_fold_in(user)
+
+    @override
+    def predict_known(
+        self,
+        user: Int[np.ndarray, " pairs"],
+        item: Int[np.ndarray, " pairs"],
+        given: AnyRatings,
+        times: Int64[np.ndarray, " pairs"] | None,
+    ) -> Float32[np.ndarray, " pairs"]:
         row, column = self._row_column(user, item)
-        new = (self._fitted_columns() == 0)[column]
-        if not new.any():
-            return self._collect(self._parts(self._visible(given), row, column), len(user))
-        out = np.empty(len(user), np.float32)
-        out[~new] = self._collect(self._parts(self._visible(given), row[~new], column[~new]), int((~new).sum()))
-        if self.side == "item":
-            out[new] = predict_new_users(self, user[new], item[new], given)
-        else:  # is_cold counts an item as known only if it was there in fitting
-            raise AssertionError("a new item reached the network")
-        return out
+        return self._collect(self._parts(self._visible(given), row, column), len(user))
 
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
-        """See Model."""
-        with torch.no_grad():
-            if self.side == "user":
-                return self._complete(self._visible(given).take(user))
-            new = (self._fitted_columns() == 0)[user]
-            codes, middle = self._codes(given)
-            columns = torch.as_tensor(np.asarray(user[~new], np.int64), device=self._device)
-            found = self.net_.decode(codes, columns=columns).cpu().numpy().T
-            found = found + middle if self.center else found
-            if not new.any():
-                return found
-            out = np.empty((len(user), self.given_.n_items), np.float32)
-            out[~new], out[new] = found, self.fold_in(given.by_user.take(user[new]))
-            return out
+    @override
+    @torch.no_grad()
+    def score_known(
+        self, user: Int[np.ndarray, " users"], given: AnyRatings
+    ) -> Float32[np.ndarray, "users n_items"]:
+        if self.side == "user":
+            return self._complete(self._visible(given).take(user))
+        codes, row_means = self._codes(given)
+        columns = torch.as_tensor(user, device=self._device)
+        scores: np.ndarray = self.net_.decode(codes, columns=columns).cpu().numpy().T
+        return scores + row_means if self.center else scores
 
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """See Model. `side="user"`: one pass over their ratings. `side="item"`: a ridge solve of their output row on the
@@ -130,34 +137,50 @@ class RowModel(Model):
             for j in range(len(rows)):
                 cells = slice(rows.start[j], rows.start[j + 1])
                 seen = torch.as_tensor(rows.column[cells], device=self._device).long()
-                value = torch.as_tensor(rows.value[cells] - middle[rows.column[cells]], device=self._device)
-                found = self.columns().solve(codes[seen], value, codes, f=self.net_.f, linear=self.linear)
+                value = torch.as_tensor(
+                    rows.value[cells] - middle[rows.column[cells]], device=self._device
+                )
+                found = self.columns().solve(
+                    codes[seen], value, codes, f=self.net_.f, linear=self.linear
+                )
                 out[j] = found.cpu().numpy() + middle
             return out
 
     def _forget(self) -> None:
         self._kept_codes: tuple[Tensor, np.ndarray] | None = None
-        self._kept_columns: Columns | None = None
+        self._kept_columns: OutputColumns | None = None
 
-    def columns(self) -> Columns:
+    def columns(self) -> OutputColumns:
         """What the fitted output columns are like; worked out once."""
         if self._kept_columns is None:
             layer = self.net_.output
             seen = torch.as_tensor(self._fitted_columns() > 0, device=layer.weight.device)
             found = torch.cat([layer.weight.detach()[seen], layer.bias.detach()[seen, None]], dim=1)
-            self._kept_columns = Columns.of(found, variance=self._residual_variance(), reg=self.reg)
+            self._kept_columns = OutputColumns.of(
+                found, variance=self._residual_variance(), reg=self.reg
+            )
         return self._kept_columns
 
     def _residual_variance(self) -> float:
         """σ²: the squared error on validation, else on train; at least a hundredth of the ratings' variance."""
         seen = self.history_.column("train_rmse")
-        error = self.history_.best_valid_rmse if math.isfinite(self.history_.best_valid_rmse) else seen[-1][1] if seen else 0.0
+        error = (
+            self.history_.best_valid_rmse
+            if math.isfinite(self.history_.best_valid_rmse)
+            else seen[-1][1]
+            if seen
+            else 0.0
+        )
         return max(error**2, 0.01 * self.given_.variance, 1e-9)
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
-        """Rows: their codes. Columns: their output weights. Both less their mean."""
+        """Rows: their codes. OutputColumns: their output weights. Both less their mean."""
         with torch.no_grad():
-            found = (self._codes(self.given_)[0] if side == self.side else self.net_.output.weight).cpu().numpy()
+            found = (
+                (self._codes(self.given_)[0] if side == self.side else self.net_.output.weight)
+                .cpu()
+                .numpy()
+            )
             return found - found[self.given_.count(side) > 0].mean(axis=0)
 
     # --- the rows, part by part -----------------------------------------------------------------------------------
@@ -175,7 +198,11 @@ class RowModel(Model):
     def _visible(self, given: AnyRatings) -> AnyRows:
         """The given rows without columns that fitting never saw: their weights mean nothing."""
         rows = given.rows(self.side)
-        return rows if given is self.given_ or not isinstance(rows, Rows) else rows.only_columns(self._fitted_columns() > 0)
+        return (
+            rows
+            if given is self.given_ or not isinstance(rows, Rows)
+            else rows.only_columns(self._fitted_columns() > 0)
+        )
 
     def _parts(self, rows: AnyRows, row: np.ndarray, column: np.ndarray) -> Iterator[Part]:
         """Input block, cells asked for, what to add to them, and where they go in the answer; a part holds few rows."""
@@ -187,7 +214,12 @@ class RowModel(Model):
             start = np.append(asked.start[some], here.stop) - here.start
             seen, middle = self.inputs(rows.take(some))
             at = Block(start, asked.column[here], n_columns=rows.n_columns, device=self._device)
-            yield self.block(seen), at, np.repeat(middle, np.diff(start)) if self.center else None, place[here]
+            yield (
+                self.block(seen),
+                at,
+                np.repeat(middle, np.diff(start)) if self.center else None,
+                place[here],
+            )
 
     def _collect(self, parts: Iterable[Part], n: int) -> Float32[np.ndarray, " pairs"]:
         out = np.empty(n, np.float32)
@@ -215,4 +247,3 @@ class RowModel(Model):
         if given is self.given_:
             self._kept_codes = found
         return found
-

@@ -28,10 +28,10 @@ class SVDppSGD(CompiledSGD):
         """See CompiledSGD; less the columns that the kernel adds."""
         for name, theirs in self.net.places().items():
             ours = getattr(self.visits, name)
-            yield (ours[:, :theirs.shape[1]] if theirs.ndim == 2 else ours), theirs
+            yield (ours[:, : theirs.shape[1]] if theirs.ndim == 2 else ours), theirs
 
     def store_in_network(self) -> None:
         """See CompiledSGD; and the users' tastes, from which predictions are made."""
         super().store_in_network()
         taste = self.net.user[:, :-1]
-        taste.copy_(torch.from_numpy(self.visits.tastes()[:, :taste.shape[1]]))
+        taste.copy_(torch.from_numpy(self.visits.tastes()[:, : taste.shape[1]]))

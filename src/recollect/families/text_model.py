@@ -16,6 +16,7 @@ import polars as pl
 import torch
 from jaxtyping import Bool, Float32
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import Ratings
 from recollect.data.text.corpus import Corpus
@@ -25,6 +26,7 @@ from recollect.errors import DataError
 from recollect.families.matrix_factorization import FactorModel
 from recollect.families.text_prior import Encoder, said
 from recollect.memory_estimate import Memory, Shape, of_factors
+from recollect.model import Capabilities
 from recollect.nn import Factors
 from recollect.run import Run
 from recollect.training.als import Prior
@@ -39,8 +41,9 @@ def by_counts(train: Ratings) -> Float32[Tensor, " items"]:
     root = np.sqrt(train.count("item"))
     return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)
 
-N_WORDS = 8000      # that a reading keeps, unless it is told otherwise
-TOKENS = 200        # of a document, about
+
+N_WORDS = 8000  # that a reading keeps, unless it is told otherwise
+TOKENS = 200  # of a document, about
 
 
 @dataclass(kw_only=True, eq=False)
@@ -48,12 +51,13 @@ class TextModel(FactorModel):
     """U_u · V_i, V_i being drawn towards what the text of item i says."""
 
     offsets: bool = False
-    item_weights: bool = False     # lambda_V and the weight of an item in the text's loss times √ratings / the mean √ratings
+    item_weights: bool = False  # lambda_V and the weight of an item in the text's loss times √ratings / the mean √ratings
 
     @property
-    def needs(self) -> frozenset[str]:
-        """See Model."""
-        return super().needs | {"text"}
+    @override
+    def capabilities(self) -> Capabilities:
+        of_factors = super().capabilities
+        return replace(of_factors, needs=of_factors.needs | {"text"})
 
     @abstractmethod
     def encoder(self, corpus: Corpus, k: int) -> Encoder:
@@ -71,9 +75,13 @@ class TextModel(FactorModel):
         return Factors(n_users, n_items, self.factors, offsets=self.offsets, text=reads)
 
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        """See Model; a network that reads 8,000 words, with its gradients, its optimiser and its best weights."""
+        """See Model; a network that reads 8,000 words, with its gradients, its optimizer and its best weights."""
         numbers = (self.factors + 1) * (shape.n_users + shape.n_items)
-        return of_factors(shape, numbers=numbers, texts=4 * (6 * self.network_numbers(N_WORDS) + TOKENS * shape.n_items))
+        return of_factors(
+            shape,
+            numbers=numbers,
+            texts=4 * (6 * self.network_numbers(N_WORDS) + TOKENS * shape.n_items),
+        )
 
     @abstractmethod
     def network_numbers(self, n_words: int) -> int:
@@ -109,17 +117,27 @@ class TextModel(FactorModel):
         given = self.given()
         assert isinstance(given, Ratings) and given.text is not None  # noqa: PT018 - one kind of ratings has texts
         table = documents_of(documents, **how).table
-        new = table.filter(pl.Series(given.items.rows(table["item_id"]) == UNKNOWN, dtype=pl.Boolean))
+        new = table.filter(
+            pl.Series(given.items.rows(table["item_id"]) == UNKNOWN, dtype=pl.Boolean)
+        )
         if not len(new):
-            raise DataError(f"The model knows all {len(table):,} items of these documents already; there is nothing to add.")
+            raise DataError(
+                f"The model knows all {len(table):,} items of these documents already; there is nothing to add."
+            )
         read = given.text.read(new["text"])
         if not read.has.any():
-            raise DataError(f"None of the {len(new):,} new documents has a word that the model knows.")
+            raise DataError(
+                f"None of the {len(new):,} new documents has a word that the model knows."
+            )
         other = copy.copy(self)
         other.net_ = copy.deepcopy(self.net_)
         rows = torch.as_tensor(self.text_factors(read), device=self.net_.item.device)
         other.net_.item = nn.Buffer(torch.cat([self.net_.item, rows]))
-        other.given_ = replace(given, items=Vocab(pl.concat([given.items.ids, new["item_id"]])), text=given.text.joined(read),
-                               checked=True)
+        other.given_ = replace(
+            given,
+            items=Vocab(pl.concat([given.items.ids, new["item_id"]])),
+            text=given.text.joined(read),
+            checked=True,
+        )
         other._forget()
         return other

@@ -18,7 +18,7 @@ from recollect.data.text.corpus import Corpus
 from recollect.training import optimizers
 from recollect.training.fit_loop import DivergedError
 
-READ_AT_ONCE = 512     # documents
+READ_AT_ONCE = 512  # documents
 
 
 class Encoder(nn.Module):
@@ -28,8 +28,12 @@ class Encoder(nn.Module):
         """What the texts say: factors."""
         raise NotImplementedError
 
-    def loss(self, documents: Corpus, target: Float[Tensor, "documents k"], weight: Float[Tensor, " documents"]
-             ) -> tuple[Tensor, int]:
+    def loss(
+        self,
+        documents: Corpus,
+        target: Float[Tensor, "documents k"],
+        weight: Float[Tensor, " documents"],
+    ) -> tuple[Tensor, int]:
         """Σ weight · mean over the factors of (target − what the text says)², and how many documents."""
         return ((self(documents) - target).square().mean(dim=1) @ weight), len(target)
 
@@ -41,10 +45,28 @@ class TextPrior:
     `unrated`, with a weight of 0.
     """
 
-    def __init__(self, encoder: Encoder, corpus: Corpus, *, device: torch.device, optimizer: str, learning_rate: float,
-                 batch_size: int, epochs: int, unrated: bool = False) -> None:
-        self.encoder, self.corpus, self.device, self.batch_size, self.epochs = encoder, corpus, device, batch_size, epochs
-        self.optimizer: Any = optimizers.make(optimizer, encoder.parameters(), learning_rate=learning_rate)
+    def __init__(
+        self,
+        encoder: Encoder,
+        corpus: Corpus,
+        *,
+        device: torch.device,
+        optimizer: str,
+        learning_rate: float,
+        batch_size: int,
+        epochs: int,
+        unrated: bool = False,
+    ) -> None:
+        self.encoder, self.corpus, self.device, self.batch_size, self.epochs = (
+            encoder,
+            corpus,
+            device,
+            batch_size,
+            epochs,
+        )
+        self.optimizer: Any = optimizers.make(
+            optimizer, encoder.parameters(), learning_rate=learning_rate
+        )
         self.has, self.unrated = np.flatnonzero(corpus.has), unrated
 
     @torch.no_grad()
@@ -53,7 +75,9 @@ class TextPrior:
         return said(self.encoder, self.corpus)
 
     @torch.enable_grad()
-    def learn(self, item: Float[Tensor, "items k"], weight: Float[Tensor, " items"]) -> dict[str, float]:
+    def learn(
+        self, item: Float[Tensor, "items k"], weight: Float[Tensor, " items"]
+    ) -> dict[str, float]:
         """See Prior; an epoch or several over the items with a text and, unless `unrated`, a weight."""
         self.encoder.train()
         rows, total, count = self.has[(weight.cpu().numpy()[self.has] > 0) | self.unrated], 0.0, 0
@@ -66,14 +90,16 @@ class TextPrior:
                 (loss / max(1, n)).backward()
                 total, count = total + float(loss.detach()), count + n
                 if not np.isfinite(total):
-                    raise DivergedError(f"The loss of the texts became {total}; the step is too large: lower learning_rate.")
+                    raise DivergedError(
+                        f"The loss of the texts became {total}; the step is too large: lower learning_rate."
+                    )
                 self.optimizer.step()
         return {"text_loss": total / max(1, count)}
 
     def _batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         order = rows[torch.randperm(len(rows)).numpy()]
         for first in range(0, len(order), self.batch_size):
-            yield order[first:first + self.batch_size]
+            yield order[first : first + self.batch_size]
 
     def state(self) -> dict[str, Any]:
         """See Prior."""
@@ -90,7 +116,12 @@ def said(encoder: Encoder, corpus: Corpus) -> Float[Tensor, "documents k"]:
     encoder.eval()
     has = np.flatnonzero(corpus.has)
     assert len(has), "a corpus without a document"
-    found = torch.cat([encoder(corpus.take(has[first:first + READ_AT_ONCE])) for first in range(0, len(has), READ_AT_ONCE)])
+    found = torch.cat(
+        [
+            encoder(corpus.take(has[first : first + READ_AT_ONCE]))
+            for first in range(0, len(has), READ_AT_ONCE)
+        ]
+    )
     out = found.mean(dim=0).repeat(len(corpus), 1)
     out[torch.as_tensor(has, device=out.device)] = found
     return out

@@ -7,4 +7,12 @@ computed in other ways.
 from recollect.kernels.block import BACKENDS, Block, backend_for, multiplies_16_bits, use
 from recollect.kernels.sparse_products import observed, times_dense
 
-__all__ = ["BACKENDS", "Block", "backend_for", "multiplies_16_bits", "observed", "times_dense", "use"]
+__all__ = [
+    "BACKENDS",
+    "Block",
+    "backend_for",
+    "multiplies_16_bits",
+    "observed",
+    "times_dense",
+    "use",
+]

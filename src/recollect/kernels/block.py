@@ -22,11 +22,12 @@ import torch
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from recollect.data.sparse_rows import Rows
 from recollect.errors import unknown
 from recollect.kernels.pattern import Pattern
 
 BACKENDS = ("reference", "cpu", "dense", "csr", "cpu16")
-DENSE_FROM = 0.75      # share of a block's cells; measured on two cores: docs/log.md
+DENSE_FROM = 0.75  # share of a block's cells; measured on two cores: docs/log.md
 
 _chosen: ContextVar[str | None] = ContextVar("kernels", default=None)
 
@@ -42,7 +43,9 @@ def multiplies_16_bits(device: torch.device) -> bool:
     """Whether the device has units that multiply bfloat16 matrices faster than 32-bit ones."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    has: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()     # PyTorch before 2.9 does not say
+    has: dict[str, Any] = getattr(
+        torch.cpu, "get_capabilities", dict
+    )()  # PyTorch before 2.9 does not say
     return device.type == "cpu" and bool(has.get("amx_bf16") or has.get("avx512_bf16"))
 
 
@@ -64,20 +67,40 @@ def use(name: str | None) -> Iterator[None]:
 class Block:
     """A block of sparse rows on a device: `start`, `column` and `value` as in CSR, and the same by column."""
 
-    def __init__(self, start: np.ndarray, column: np.ndarray, value: np.ndarray | None = None, *, n_columns: int,
-                 device: str | torch.device = "cpu", backend: str | None = None) -> None:
+    def __init__(
+        self,
+        start: np.ndarray,
+        column: np.ndarray,
+        value: np.ndarray | None = None,
+        *,
+        n_columns: int,
+        device: str | torch.device = "cpu",
+        backend: str | None = None,
+    ) -> None:
         if len(column) >= 2**31:
-            raise OverflowError(f"A block holds at most 2**31 - 1 cells, found {len(column)}; use smaller batches.")
+            raise OverflowError(
+                f"A block holds at most 2**31 - 1 cells, found {len(column)}; use smaller batches."
+            )
         self.device = torch.device(device)
-        self.rows = Pattern(torch.as_tensor(start.astype(np.int32)).to(self.device),
-                            torch.as_tensor(np.ascontiguousarray(column, dtype=np.int32)).to(self.device), n_columns)
+        self.rows = Pattern(
+            torch.as_tensor(start.astype(np.int32)).to(self.device),
+            torch.as_tensor(np.ascontiguousarray(column, dtype=np.int32)).to(self.device),
+            n_columns,
+        )
         self.value = None if value is None else torch.as_tensor(value).to(self.device)
         density = len(column) / max(1, self.n_rows * n_columns)
-        self.backend: Any = import_module(f"recollect.kernels.backends.{backend or _chosen.get() or backend_for(self.device, density)}")
-        self.lazy = False    # gradients of what the columns point to are row-sparse: of the columns that have cells only
+        self.backend: Any = import_module(
+            f"recollect.kernels.backends.{backend or _chosen.get() or backend_for(self.device, density)}"
+        )
+        self.lazy = False  # gradients of what the columns point to are row-sparse: of the columns that have cells only
         self._columns: tuple[Pattern, Tensor] | None = None
         self._touched: tuple[Pattern, Tensor] | None = None
         self._value_by_column: Tensor | None = None
+
+    @classmethod
+    def of(cls, rows: Rows, device: str | torch.device = "cpu") -> Block:
+        """Sparse rows, with their values, on a device."""
+        return cls(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=device)
 
     @property
     def column(self) -> Tensor:
@@ -104,10 +127,14 @@ class Block:
         """The cells by column, and which cell of the rows each one is. Worked out once, when first asked for."""
         if self._columns is None:
             cell = np.arange(self.n_cells, dtype=np.int32)
-            by_column = csr_array((cell, self.column.cpu().numpy(), self.rows.start.cpu().numpy()),
-                                  shape=(self.n_rows, self.n_columns)).tocsc()
+            by_column = csr_array(
+                (cell, self.column.cpu().numpy(), self.rows.start.cpu().numpy()),
+                shape=(self.n_rows, self.n_columns),
+            ).tocsc()
             parts = (by_column.indptr, by_column.indices, by_column.data)
-            start, row, order = (torch.as_tensor(part.astype(np.int32, copy=False)).to(self.device) for part in parts)
+            start, row, order = (
+                torch.as_tensor(part.astype(np.int32, copy=False)).to(self.device) for part in parts
+            )
             self._columns = Pattern(start, row, self.n_rows), order
         return self._columns
 

@@ -23,31 +23,68 @@ def table(n: int, k: int) -> np.ndarray:
     return np.zeros((n, -(-k // 32) * 32), np.float32)
 
 
-def draw(start: Int64[np.ndarray, " rows_and_one"], left: Int[np.ndarray, " cells"], right: Int[np.ndarray, " cells"],
-         value: Float32[np.ndarray, " cells"], lefts: Table, rights: Table, *, base: Float[np.ndarray, "k k"],
-         pull: Float[np.ndarray, "rows k"], noise: Float[np.ndarray, "rows k"]) -> Float32[np.ndarray, "rows width"]:
+def draw(
+    start: Int64[np.ndarray, " rows_and_one"],
+    left: Int[np.ndarray, " cells"],
+    right: Int[np.ndarray, " cells"],
+    value: Float32[np.ndarray, " cells"],
+    lefts: Table,
+    rights: Table,
+    *,
+    base: Float[np.ndarray, "k k"],
+    pull: Float[np.ndarray, "rows k"],
+    noise: Float[np.ndarray, "rows k"],
+) -> Float32[np.ndarray, "rows width"]:
     """A table of draws, each from N(x, A⁻¹ · variance): A = base + Σ f fᵀ and A x = pull + Σ y f over the row's cells. `noise` is
     √variance times N(0, I); 0 gives the means.
 
     A cell's f are the factors of its rows of `lefts` and `rights`, added, and 1; its y is what these two leave of its value.
     """
     k, rows, width = len(base), len(start) - 1, lefts.shape[1]
-    out, bad, square = np.empty((rows, width), np.float32), np.zeros(rows, np.bool_), np.zeros((width, width), np.float32)
+    out, bad, square = (
+        np.empty((rows, width), np.float32),
+        np.zeros(rows, np.bool_),
+        np.zeros((width, width), np.float32),
+    )
     square[:k, :k] = base
     with cpu.one_at_a_time:
-        shares = _shares(start + np.arange(len(start)) * np.int64(k // 3 + 1))      # cells, and what factoring costs
+        shares = _shares(
+            start + np.arange(len(start)) * np.int64(k // 3 + 1)
+        )  # cells, and what factoring costs
         rooms = np.zeros((len(shares) - 1, width * (width + ridge.PACK + 2)), np.float32)
-        gibbs.draw(start, left, right, value, lefts, rights, square.reshape(-1), _padded(pull, width),
-                         _padded(noise, width), k, shares, rooms, out, bad)
+        gibbs.draw(
+            start,
+            left,
+            right,
+            value,
+            lefts,
+            rights,
+            square.reshape(-1),
+            _padded(pull, width),
+            _padded(noise, width),
+            k,
+            shares,
+            rooms,
+            out,
+            bad,
+        )
     for j in np.flatnonzero(bad):
         cells = slice(start[j], start[j + 1])
-        out[j, :k] = _in_64_bits(lefts[left[cells], :k], rights[right[cells], :k], value[cells], base, pull[j], noise[j])
+        out[j, :k] = _in_64_bits(
+            lefts[left[cells], :k], rights[right[cells], :k], value[cells], base, pull[j], noise[j]
+        )
     out[:, k:] = 0
     return out
 
 
-def _in_64_bits(left: np.ndarray, right: np.ndarray, value: np.ndarray, base: np.ndarray, pull: np.ndarray,
-                noise: np.ndarray) -> np.ndarray:
+def _in_64_bits(
+    left: np.ndarray,
+    right: np.ndarray,
+    value: np.ndarray,
+    base: np.ndarray,
+    pull: np.ndarray,
+    noise: np.ndarray,
+) -> np.ndarray:
     """The same for one row whose equations are too close to singular for 32 bits."""
     left, right = left.astype(np.float64), right.astype(np.float64)
     f = np.concatenate([left[:, :-1] + right[:, :-1], np.ones((len(left), 1))], axis=1)
@@ -57,7 +94,9 @@ def _in_64_bits(left: np.ndarray, right: np.ndarray, value: np.ndarray, base: np
     return np.linalg.solve(lower.T, half + noise)
 
 
-def ratings(rows: tuple[Int[np.ndarray, " pairs"], ...], tables: tuple[Table, ...], k: int) -> Float32[np.ndarray, " pairs"]:
+def ratings(
+    rows: tuple[Int[np.ndarray, " pairs"], ...], tables: tuple[Table, ...], k: int
+) -> Float32[np.ndarray, " pairs"]:
     """What each triple of rows of three tables comes to."""
     out = np.empty(len(rows[0]), np.float32)
     with cpu.one_at_a_time:
@@ -65,10 +104,17 @@ def ratings(rows: tuple[Int[np.ndarray, " pairs"], ...], tables: tuple[Table, ..
     return out
 
 
-def draw_bag(start: Int64[np.ndarray, " rows_and_one"], holder: Int[np.ndarray, " cells"],
-             weight: Float32[np.ndarray, " holders"], Y: Float[np.ndarray, "rows k"], left: Float[np.ndarray, "holders k"], *,
-             precision: Float[np.ndarray, " k"], pull: Float[np.ndarray, " k"], noise: Float[np.ndarray, "rows k"]
-             ) -> tuple[Float32[np.ndarray, "rows k"], Float32[np.ndarray, "holders k"]]:
+def draw_bag(
+    start: Int64[np.ndarray, " rows_and_one"],
+    holder: Int[np.ndarray, " cells"],
+    weight: Float32[np.ndarray, " holders"],
+    Y: Float[np.ndarray, "rows k"],
+    left: Float[np.ndarray, "holders k"],
+    *,
+    precision: Float[np.ndarray, " k"],
+    pull: Float[np.ndarray, " k"],
+    noise: Float[np.ndarray, "rows k"],
+) -> tuple[Float32[np.ndarray, "rows k"], Float32[np.ndarray, "holders k"]]:
     """Y after a draw of each of its rows given the others, and what the bags then leave over of the holders.
 
     Row j lies in the bags of holders holder[start[j]:start[j + 1]], which weigh what they hold; `left` + bags is what the holders
@@ -78,10 +124,14 @@ def draw_bag(start: Int64[np.ndarray, " rows_and_one"], holder: Int[np.ndarray, 
     width = -(-k // 16) * 16
     Y, left, noise = (_padded(x, width) for x in (Y, left, noise))
     row = np.repeat(np.arange(len(start) - 1), np.diff(start))
-    square = np.bincount(row, weights=weight[holder].astype(np.float64) ** 2, minlength=len(Y)).astype(np.float32)
+    square = np.bincount(
+        row, weights=weight[holder].astype(np.float64) ** 2, minlength=len(Y)
+    ).astype(np.float32)
     precision = np.concatenate([precision, np.ones(width - k)]).astype(np.float32)
     with cpu.one_at_a_time:
-        gibbs.bag(start, holder, weight, Y, left, square, precision, _padded(pull[None], width)[0], noise)
+        gibbs.bag(
+            start, holder, weight, Y, left, square, precision, _padded(pull[None], width)[0], noise
+        )
     return Y[:, :k], left[:, :k]
 
 
@@ -97,5 +147,5 @@ def _shares(work: np.ndarray) -> np.ndarray:
 def _padded(x: np.ndarray, width: int) -> np.ndarray:
     """A new array in 32 bits, zeros added to make so many columns."""
     out = np.zeros((len(x), width), np.float32)
-    out[:, :x.shape[1]] = x
+    out[:, : x.shape[1]] = x
     return out

@@ -37,15 +37,33 @@ class Descent:
     `user` and `item` are factors with zero columns added to a multiple of 16; `b_user` and `b_item` offsets.
     """
 
-    def __init__(self, user: Int32[np.ndarray, " ratings"], item: Int32[np.ndarray, " ratings"],
-                 value: Float32[np.ndarray, " ratings"], weights: Weights, *, factors: int, together: bool) -> None:
+    def __init__(
+        self,
+        user: Int32[np.ndarray, " ratings"],
+        item: Int32[np.ndarray, " ratings"],
+        value: Float32[np.ndarray, " ratings"],
+        weights: Weights,
+        *,
+        factors: int,
+        together: bool,
+    ) -> None:
         self.weights, self.together = weights, together
-        (models, n_users), n_items, width = weights.user.shape, weights.item.shape[1], -(-factors // 16) * 16
-        cell = _groups(user, n_users)[user].astype(np.int64) * GROUPS + _groups(item, n_items)[item] if together else user
-        order = np.lexsort((item, user, cell))                      # whatever order the ratings came in
+        (models, n_users), n_items, width = (
+            weights.user.shape,
+            weights.item.shape[1],
+            -(-factors // 16) * 16,
+        )
+        cell = (
+            _groups(user, n_users)[user].astype(np.int64) * GROUPS + _groups(item, n_items)[item]
+            if together
+            else user
+        )
+        order = np.lexsort((item, user, cell))  # whatever order the ratings came in
         self._cells = np.searchsorted(cell[order], np.arange(GROUPS * GROUPS + 1))
         self._ratings = user[order], item[order], value[order].astype(np.float32)
-        self.user, self.item = (np.zeros((models, n, width), np.float32) for n in (n_users, n_items))
+        self.user, self.item = (
+            np.zeros((models, n, width), np.float32) for n in (n_users, n_items)
+        )
         self.b_user, self.b_item = (np.zeros((models, n), np.float32) for n in (n_users, n_items))
 
     def epoch(self, *, rate: float, seed: int, offsets: bool) -> tuple[float, float]:
@@ -56,11 +74,21 @@ class Descent:
         with cpu.one_at_a_time:
             numba.set_num_threads(_threads())
             if self.together:
-                errors, n = llorma.joint(self._cells, *self._ratings, w.user, w.item, *learned, *steps, np.uint64(seed),
-                                               GROUPS)
+                errors, n = llorma.joint(
+                    self._cells,
+                    *self._ratings,
+                    w.user,
+                    w.item,
+                    *learned,
+                    *steps,
+                    np.uint64(seed),
+                    GROUPS,
+                )
             else:
                 order = np.random.default_rng(seed).permutation(len(self._ratings[0]))
-                errors, n = llorma.alone(*(x[order] for x in self._ratings), w.user, w.item, w.scale, *learned, *steps)
+                errors, n = llorma.alone(
+                    *(x[order] for x in self._ratings), w.user, w.item, w.scale, *learned, *steps
+                )
         return float(errors), float(n)
 
 
@@ -75,10 +103,17 @@ class Board:
     said: Float32[np.ndarray, " cells"]
 
 
-def turn(board: Board, weight_row: Float32[np.ndarray, " rows"], weight_column: Float32[np.ndarray, " columns"], *,
-         features: Float32[np.ndarray, "columns k"], offset: Float32[np.ndarray, " columns"],
-         factors: Float32[np.ndarray, "rows k"], reg: Float32[np.ndarray, " rows"], together: bool
-         ) -> Float32[np.ndarray, "rows k"]:
+def turn(
+    board: Board,
+    weight_row: Float32[np.ndarray, " rows"],
+    weight_column: Float32[np.ndarray, " columns"],
+    *,
+    features: Float32[np.ndarray, "columns k"],
+    offset: Float32[np.ndarray, " columns"],
+    factors: Float32[np.ndarray, "rows k"],
+    reg: Float32[np.ndarray, " rows"],
+    together: bool,
+) -> Float32[np.ndarray, "rows k"]:
     """The rows' factors in one local model, in place of these: a ridge regression each, every cell with its weight.
 
     λ is reg times the sum of the row's weights. Alone the model explains the values; together with the others, what these leave
@@ -86,15 +121,35 @@ def turn(board: Board, weight_row: Float32[np.ndarray, " rows"], weight_column: 
     """
     k, rows = features.shape[1], len(board.start) - 1
     width = -(-k // 32) * 32
-    wide, own = (np.ascontiguousarray(np.pad(x, ((0, 0), (0, width - k)))) for x in (features, factors))
+    wide, own = (
+        np.ascontiguousarray(np.pad(x, ((0, 0), (0, width - k)))) for x in (features, factors)
+    )
     with cpu.one_at_a_time:
         numba.set_num_threads(threads := _threads())
-        work = board.start + np.arange(rows + 1) * np.int64(k // 3 + 1)        # cells, and what factoring costs
+        work = board.start + np.arange(rows + 1) * np.int64(
+            k // 3 + 1
+        )  # cells, and what factoring costs
         shares = np.searchsorted(work, np.linspace(0, work[-1], 8 * threads + 1))
         shares[0], shares[-1] = 0, rows
         rooms = np.zeros((8 * threads, width * (width + ridge.PACK + 2)), np.float32)
-        llorma.turn(board.start, board.column, board.value, board.share, board.said, weight_row, weight_column, wide,
-                          offset, own, k, reg, together, shares, rooms, np.zeros(rows, np.bool_))
+        llorma.turn(
+            board.start,
+            board.column,
+            board.value,
+            board.share,
+            board.said,
+            weight_row,
+            weight_column,
+            wide,
+            offset,
+            own,
+            k,
+            reg,
+            together,
+            shares,
+            rooms,
+            np.zeros(rows, np.bool_),
+        )
     return np.ascontiguousarray(own[:, :k])
 
 

@@ -15,7 +15,7 @@ class Pattern:
     start: Tensor
     column: Tensor
     n_columns: int
-    plan: Any = field(default=None, repr=False)   # what a backend works out once and keeps here
+    plan: Any = field(default=None, repr=False)  # what a backend works out once and keeps here
 
     def __len__(self) -> int:
         return len(self.column)

@@ -26,14 +26,16 @@ def _columns_times(block: Block, value: Tensor, dense: Tensor) -> Tensor:
     pattern, column = block.touched
     rows = block.backend.times_dense(pattern, value, dense)
     shape = block.n_columns, dense.shape[1]
-    return torch.sparse_coo_tensor(column[None], rows, shape, is_coalesced=True, check_invariants=False)
+    return torch.sparse_coo_tensor(
+        column[None], rows, shape, is_coalesced=True, check_invariants=False
+    )
 
 
 class _TimesDense(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, block: Block, value: Tensor, dense: Tensor) -> Tensor:
         ctx.block, ctx.value = block, value
-        with torch.autocast(dense.device.type, enabled=False):    # sums over many cells want 32 bits
+        with torch.autocast(dense.device.type, enabled=False):  # sums over many cells want 32 bits
             return block.backend.times_dense(block.rows, value, dense)
 
     @staticmethod
@@ -55,12 +57,17 @@ class _Observed(torch.autograd.Function):
         block, grad = ctx.block, grads[0].contiguous()
         left, right = ctx.saved_tensors
         times = block.backend.times_dense
-        bias = times(block.columns[0], block.by_column(grad), left.new_ones(block.n_rows, 1))[:, 0] if ctx.bias else None
+        bias = (
+            times(block.columns[0], block.by_column(grad), left.new_ones(block.n_rows, 1))[:, 0]
+            if ctx.bias
+            else None
+        )
         return None, times(block.rows, grad, right), _columns_times(block, grad, left), bias
 
 
-def times_dense(block: Block, dense: Float[Tensor, "columns k"],
-                value: Float[Tensor, " cells"] | None = None) -> Float[Tensor, "rows k"]:
+def times_dense(
+    block: Block, dense: Float[Tensor, "columns k"], value: Float[Tensor, " cells"] | None = None
+) -> Float[Tensor, "rows k"]:
     """The block's rows times a dense matrix; `value` takes the place of the block's own values.
 
     Differentiable in `dense`; values are data and get no gradient.
@@ -71,7 +78,11 @@ def times_dense(block: Block, dense: Float[Tensor, "columns k"],
     return _TimesDense.apply(block, value, dense)
 
 
-def observed(block: Block, left: Float[Tensor, "rows k"], right: Float[Tensor, "columns k"],
-             bias: Float[Tensor, " columns"] | None = None) -> Float[Tensor, " cells"]:
+def observed(
+    block: Block,
+    left: Float[Tensor, "rows k"],
+    right: Float[Tensor, "columns k"],
+    bias: Float[Tensor, " columns"] | None = None,
+) -> Float[Tensor, " cells"]:
     """left · rightᵀ + bias at the block's cells only. Differentiable in all three."""
     return _Observed.apply(block, left, right, bias)

@@ -1,4 +1,4 @@
-"""CDL: matrix factorisation whose item factors are pulled towards what a denoising autoencoder makes of the items' texts.
+"""CDL: matrix factorization whose item factors are pulled towards what a denoising autoencoder makes of the items' texts.
 
 Source: Wang, Wang, Yeung. "Collaborative Deep Learning for Recommender Systems." KDD 2015.
 Differs: the autoencoder learns by Adam, an epoch or several after each turn of the factors, with other masks each time; texts are
@@ -34,11 +34,19 @@ class Autoencoder(Encoder):
     def __init__(self, corpus: Corpus, settings: CDL, k: int) -> None:
         super().__init__()
         self.beyond, self.n_documents = k - settings.factors, int(corpus.has.sum())
-        self.noise, self.reconstruction, self.reg = settings.noise, settings.reconstruction, settings.reg_weights
+        self.noise, self.reconstruction, self.reg = (
+            settings.noise,
+            settings.reconstruction,
+            settings.reg_weights,
+        )
         widths = (*settings.hidden, settings.factors)
         self.first = glorot(SparseInput(corpus.n_words, widths[0]))
-        self.encoding = nn.ModuleList(dense_layer(above, below) for above, below in pairwise(widths))
-        self.decoding = nn.ModuleList(dense_layer(below, above) for above, below in pairwise((corpus.n_words, *widths)))[::-1]
+        self.encoding = nn.ModuleList(
+            dense_layer(above, below) for above, below in pairwise(widths)
+        )
+        self.decoding = nn.ModuleList(
+            dense_layer(below, above) for above, below in pairwise((corpus.n_words, *widths))
+        )[::-1]
         self.activate, self.drop = activation(settings.activation), Dropout(settings.dropout)
         self.decoding[-1].bias = mean_of(corpus)
 
@@ -62,17 +70,25 @@ class Autoencoder(Encoder):
 
     def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
         """See Encoder."""
-        return nn.functional.pad(self.code(bags(documents, self.first.weight.device)), (0, self.beyond))
+        return nn.functional.pad(
+            self.code(bags(documents, self.first.weight.device)), (0, self.beyond)
+        )
 
-    def loss(self, documents: Corpus, target: Float[Tensor, "documents k"], weight: Float[Tensor, " documents"]
-             ) -> tuple[Tensor, int]:
-        """Minus twice the documents' part of the log likelihood that the paper maximises, and how many they are; `weight` is λ_v,
+    def loss(
+        self,
+        documents: Corpus,
+        target: Float[Tensor, "documents k"],
+        weight: Float[Tensor, " documents"],
+    ) -> tuple[Tensor, int]:
+        """Minus twice the documents' part of the log likelihood that the paper maximizes, and how many they are; `weight` is λ_v,
         0 without ratings."""
         block = bags(documents, self.first.weight.device)
         code = self.code(block)
-        factors = (target[:, :code.shape[1]] - code).square().sum(dim=1) @ weight
+        factors = (target[:, : code.shape[1]] - code).square().sum(dim=1) @ weight
         words = (dense(block) - self.decoded(code)).square().sum()
-        weights = sum(p.square().sum() for p in self.parameters()) * (len(documents) / self.n_documents)
+        weights = sum(p.square().sum() for p in self.parameters()) * (
+            len(documents) / self.n_documents
+        )
         return factors + self.reconstruction * words + self.reg * weights, len(documents)
 
 
@@ -80,8 +96,13 @@ def bags(documents: Corpus, device: torch.device) -> Block:
     """How often each document has each word, over how often it has its most frequent one."""
     counts = documents.counts()
     most = counts.max(axis=1).toarray()
-    return Block(counts.indptr, counts.indices, counts.data / np.repeat(most, np.diff(counts.indptr)),
-                 n_columns=documents.n_words, device=device)
+    return Block(
+        counts.indptr,
+        counts.indices,
+        counts.data / np.repeat(most, np.diff(counts.indptr)),
+        n_columns=documents.n_words,
+        device=device,
+    )
 
 
 def dense(block: Block) -> Float[Tensor, "rows columns"]:
@@ -104,19 +125,21 @@ def mean_of(corpus: Corpus) -> nn.Parameter:
 class CDL(TextModel):
     """U · V, V being the code of an autoencoder that reads bags of words, and what the ratings add."""
 
-    reg_user: float = 0.52               # lambda_U
-    reg_item: float = 0.36               # lambda_V
+    reg_user: float = 0.52  # lambda_U
+    reg_item: float = 0.36  # lambda_V
     reg_power: float = 0.7
     offsets: bool = True
-    hidden: tuple[int, ...] = (200,)     # layers between the words and the code, which has `factors`; the decoder mirrors them
-    activation: str = "sigmoid"          # of the encoder's layers
-    reconstruction: float = 1.0          # lambda_n: weight of the words' squared errors
-    reg_weights: float = 1e-4            # lambda_W: on weights and biases
-    noise: float = 0.3                   # share of a text's words that are masked
-    dropout: float = 0.1                 # share of each layer that is dropped
-    pretrain_epochs: int = 0             # of the autoencoder on the words alone, before the first turn
-    text_epochs: int = 2                 # of the autoencoder, after each turn of the factors
-    batch_size: int = 128                # texts
+    hidden: tuple[int, ...] = (
+        200,
+    )  # layers between the words and the code, which has `factors`; the decoder mirrors them
+    activation: str = "sigmoid"  # of the encoder's layers
+    reconstruction: float = 1.0  # lambda_n: weight of the words' squared errors
+    reg_weights: float = 1e-4  # lambda_W: on weights and biases
+    noise: float = 0.3  # share of a text's words that are masked
+    dropout: float = 0.1  # share of each layer that is dropped
+    pretrain_epochs: int = 0  # of the autoencoder on the words alone, before the first turn
+    text_epochs: int = 2  # of the autoencoder, after each turn of the factors
+    batch_size: int = 128  # texts
     optimizer: str = "adam"
     learning_rate: float = 0.001
 
@@ -126,12 +149,20 @@ class CDL(TextModel):
         activation(self.activation)
         for name in ("noise", "dropout"):
             check_share(name, getattr(self, name))
-        if not self.hidden or min(*self.hidden, self.text_epochs, self.batch_size) < 1 or self.pretrain_epochs < 0:
-            raise SettingError("hidden (one width at least), text_epochs and batch_size are 1 or more and pretrain_epochs 0 or "
-                               f"more; found {self.hidden}, {self.text_epochs}, {self.batch_size} and {self.pretrain_epochs}.")
+        if (
+            not self.hidden
+            or min(*self.hidden, self.text_epochs, self.batch_size) < 1
+            or self.pretrain_epochs < 0
+        ):
+            raise SettingError(
+                "hidden (one width at least), text_epochs and batch_size are 1 or more and pretrain_epochs 0 or "
+                f"more; found {self.hidden}, {self.text_epochs}, {self.batch_size} and {self.pretrain_epochs}."
+            )
         if min(self.reconstruction, self.reg_weights) < 0:
-            raise SettingError(f"reconstruction and reg_weights are 0 or more, found {self.reconstruction} and "
-                               f"{self.reg_weights}.")
+            raise SettingError(
+                f"reconstruction and reg_weights are 0 or more, found {self.reconstruction} and "
+                f"{self.reg_weights}."
+            )
 
     def network_numbers(self, n_words: int) -> int:
         """See TextModel; for a batch, its bags and what is made of them."""
@@ -149,10 +180,33 @@ class CDL(TextModel):
         """See TextModel."""
         if self.pretrain_epochs:
             item = self.net_.item
-            self._reads(train, self.pretrain_epochs).learn(torch.zeros_like(item), torch.zeros_like(item[:, 0]))
+            self._reads(train, self.pretrain_epochs).learn(
+                torch.zeros_like(item), torch.zeros_like(item[:, 0])
+            )
         return self._reads(train, self.text_epochs)
 
     def _reads(self, train: Ratings, epochs: int) -> TextPrior:
         assert train.text is not None
-        return TextPrior(self.net_.text, train.text, device=self.net_.item.device, optimizer=self.optimizer, unrated=True,
-                         learning_rate=self.learning_rate, batch_size=self.batch_size, epochs=epochs)
+        return TextPrior(
+            self.net_.text,
+            train.text,
+            device=self.net_.item.device,
+            optimizer=self.optimizer,
+            unrated=True,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            epochs=epochs,
+        )
+
+
+# Settings with which it learns planted ratings in a moment, for the tests that every model passes.
+QUICK = {
+    "factors": 3,
+    "reg_user": 0.3,
+    "reg_item": 0.3,
+    "reg_power": 0.0,
+    "epochs": 15,
+    "hidden": (8,),
+    "text_epochs": 2,
+    "batch_size": 20,
+}

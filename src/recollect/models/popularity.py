@@ -7,17 +7,18 @@ Source: Cremonesi, Koren, Turrin. "Performance of Recommender Algorithms on Top-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError
-from recollect.model import PairModel
+from recollect.model import Capabilities, PairModel
 from recollect.run import Run
 from recollect.training.history import History
 
@@ -39,14 +40,9 @@ class Popularity(PairModel):
     """The share of the users who have an event with the item, 0 to 1. Counts beyond the first are of no account."""
 
     @property
-    def output(self) -> Literal["ratings", "scores"]:
-        """See Model."""
-        return "scores"
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """See Model."""
-        return frozenset({"events"})
+    @override
+    def capabilities(self) -> Capabilities:
+        return Capabilities(output="scores", needs=frozenset({"events"}))
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """Shares of 0."""
@@ -58,7 +54,10 @@ class Popularity(PairModel):
         self.net_.load_state_dict({"share": torch.tensor(share, dtype=torch.float32)})
         return History()
 
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
+    @override
+    def score_known(
+        self, user: Int[np.ndarray, " users"], given: AnyRatings
+    ) -> Float32[np.ndarray, "users n_items"]:
         """See Model."""
         return np.tile(self._share, (len(user), 1))
 
@@ -71,8 +70,14 @@ class Popularity(PairModel):
 
         Raises: DataError always: a share has no direction.
         """
-        raise DataError("Popularity knows one number per item and so no likeness; fit a model with vectors, such as deeprec.")
+        raise DataError(
+            "Popularity knows one number per item and so no likeness; fit a model with vectors, such as deeprec."
+        )
 
     @property
     def _share(self) -> Float32[np.ndarray, " n_items"]:
         return self.net_.share.cpu().numpy()
+
+
+# Settings with which it learns planted ratings in a moment, for the tests that every model passes.
+QUICK: dict[str, Any] = {}

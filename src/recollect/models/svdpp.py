@@ -1,4 +1,4 @@
-"""SVDpp: SVD++, biased matrix factorisation in which the items someone rated tell of their taste, whatever the ratings.
+"""SVDpp: SVD++, biased matrix factorization in which the items someone rated tell of their taste, whatever the ratings.
 
 Source: Koren. "Factorization Meets the Neighborhood: a Multifaceted Collaborative Filtering Model." KDD 2008, section 4.
 Differs: a user's ratings are visited together, the users in random order; the steps are the paper's, but the y_j get all of
@@ -17,3 +17,15 @@ from recollect.families.svdpp import SVDppModel
 @dataclass(kw_only=True, eq=False)
 class SVDpp(SVDppModel):
     """mu + b_u + b_i + q_i · (p_u + |N(u)|^-1/2 Σ y_j), equation 15."""
+
+
+# Settings with which it learns planted ratings in a moment, for the tests that every model passes.
+QUICK = {
+    "factors": 3,
+    "reg_user": 0.3,
+    "reg_item": 0.3,
+    "reg_power": 0.0,
+    "init": 0.1,
+    "decay": 1.0,
+    "epochs": 60,
+}

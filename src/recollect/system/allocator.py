@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from ctypes import CDLL
 
 MB = 1 << 20
-LARGE = 4 * MB             # blocks from here on are the system's own, and go back to it when freed
+LARGE = 4 * MB  # blocks from here on are the system's own, and go back to it when freed
 LARGE_IN_BATCHES = 64 * MB
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3     # glibc's names for what mallopt sets
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # glibc's names for what mallopt sets
+
 
 def share() -> None:
     """Let the blocks of a fit go back to the system when it is done with them, instead of lying in pieces: a fit's peak falls
@@ -25,10 +26,14 @@ def share() -> None:
     """
     if sys.platform != "linux":
         return
-    os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")   # Polars: keep nothing freed
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")              # torch: huge pages for large blocks
+    os.environ.setdefault(
+        "_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0"
+    )  # Polars: keep nothing freed
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch: huge pages for large blocks
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(LARGE))     # glibc: the same for processes started from here
+    os.environ.setdefault(
+        "MALLOC_MMAP_THRESHOLD_", str(LARGE)
+    )  # glibc: the same for processes started from here
     _set(MMAP_THRESHOLD, LARGE)
 
 
@@ -46,7 +51,7 @@ def reusing_blocks() -> Iterator[None]:
         yield
     finally:
         _set(MMAP_THRESHOLD, LARGE)
-        _set(TRIM_THRESHOLD, 128 * 1024)     # glibc's own
+        _set(TRIM_THRESHOLD, 128 * 1024)  # glibc's own
         with contextlib.suppress(OSError, AttributeError):
             CDLL(None).malloc_trim(0)
 

@@ -43,7 +43,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 def _exchange(fresh: Path, path: Path) -> None:
     if not fresh.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "there is a folder of this name, a file was to be written", str(path))
+        raise IsADirectoryError(
+            errno.EISDIR, "there is a folder of this name, a file was to be written", str(path)
+        )
     old = path.with_name(f".{path.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     os.rename(path, old)

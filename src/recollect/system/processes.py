@@ -12,7 +12,9 @@ from typing import Any
 from recollect.errors import SettingError, TrainingError
 
 
-def each(function: Callable[[Any], Any], inputs: Iterable[Any], *, processes: int = 0) -> Iterator[Any]:
+def run_each(
+    function: Callable[[Any], Any], inputs: Iterable[Any], *, processes: int = 0
+) -> Iterator[Any]:
     """The function's result for each input, in the order of the inputs, as soon as it is there.
 
     `processes=0` calls it here. Otherwise every input gets a fresh process, that many at a time, so that time and peak
@@ -27,7 +29,9 @@ def each(function: Callable[[Any], Any], inputs: Iterable[Any], *, processes: in
 
 
 def _apart(function: Callable[[Any], Any], inputs: Iterable[Any], processes: int) -> Iterator[Any]:
-    fresh = multiprocessing.get_context("spawn")   # a forked child would start with this process's memory
+    fresh = multiprocessing.get_context(
+        "spawn"
+    )  # a forked child would start with this process's memory
     running: deque[tuple[ProcessPoolExecutor, Future[Any]]] = deque()
     try:
         for one in inputs:
@@ -48,8 +52,10 @@ def _first(running: deque[tuple[ProcessPoolExecutor, Future[Any]]]) -> Any:
     try:
         result = future.result()
     except BrokenProcessPool as problem:
-        raise TrainingError("A process ended without a word, most likely for lack of memory; take fewer processes at a "
-                            "time or a smaller model.") from problem
+        raise TrainingError(
+            "A process ended without a word, most likely for lack of memory; take fewer processes at a "
+            "time or a smaller model."
+        ) from problem
     running.popleft()
     pool.shutdown()
     return result

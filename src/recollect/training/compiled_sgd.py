@@ -49,10 +49,16 @@ class CompiledSGD(ABC):
         shrink = self.decay ** (number - 1)
         total, n = self.descend(shrink, int(torch.randint(2**62, ())))
         if not math.isfinite(total):
-            raise DivergedError(f"The error became {total} in epoch {number}; the step is too large: lower learning_rate (it "
-                                  f"is {self.rate * shrink:g}).")
+            raise DivergedError(
+                f"The error became {total} in epoch {number}; the step is too large: lower learning_rate (it "
+                f"is {self.rate * shrink:g})."
+            )
         self.store_in_network()
-        return {"epoch": float(number), "train_rmse": math.sqrt(total / n) if n else 0.0, "learning_rate": self.rate * shrink}
+        return {
+            "epoch": float(number),
+            "train_rmse": math.sqrt(total / n) if n else 0.0,
+            "learning_rate": self.rate * shrink,
+        }
 
     def state(self) -> dict[str, Any]:
         """See Learner: everything is in the network."""
@@ -63,7 +69,9 @@ class CompiledSGD(ABC):
         self.load_from_network()
 
 
-def views(ours: np.ndarray, offset: np.ndarray, theirs: Tensor, k: int) -> list[tuple[np.ndarray, Tensor]]:
+def views(
+    ours: np.ndarray, offset: np.ndarray, theirs: Tensor, k: int
+) -> list[tuple[np.ndarray, Tensor]]:
     """Pairs of k factors, which the loops may have padded, and of offsets, if the network keeps any behind them."""
     found = [(ours[..., :k], theirs[..., :k])]
     return [*found, (offset, theirs[..., k])] if theirs.shape[-1] > k else found

@@ -48,8 +48,18 @@ class DivergedError(Exception):
     """A step from which training cannot go on."""
 
 
-def repeat(learner: Learner, run: Run, *, epochs: int, patience: int | None = None, validate_every: int = 1,
-           measure: ValidationMetric | None = None, figure: str = "train_rmse", fit_key: dict[str, Any], hint: str = "") -> History:
+def run_epochs(
+    learner: Learner,
+    run: Run,
+    *,
+    epochs: int,
+    patience: int | None = None,
+    validate_every: int = 1,
+    measure: ValidationMetric | None = None,
+    figure: str = "train_rmse",
+    fit_key: dict[str, Any],
+    hint: str = "",
+) -> History:
     """Learn until the validation figure stands still, nothing changes, or so many epochs are over; the best weights are left in
     the network (the last, without validation). See `loop.fit`, whose parameters these are; `fit_key` and the seed name the
     fit.
@@ -58,7 +68,10 @@ def repeat(learner: Learner, run: Run, *, epochs: int, patience: int | None = No
     KeyboardInterrupt after an epoch in which someone asked to stop, the snapshot written.
     """
     fit_key = {**fit_key, "seed": run.seed}
-    history, best = History(train_name=figure), EarlyStopping(learner.net, patience=patience, measure=measure)
+    history, best = (
+        History(train_name=figure),
+        EarlyStopping(learner.net, patience=patience, measure=measure),
+    )
     history.valid_name = history.valid_name if measure is None else measure.name
     if run.folder and run.resume and not _resume(run, fit_key, learner, history, best):
         log.info("no snapshot in %s: starting from the beginning", run.folder)
@@ -69,9 +82,13 @@ def repeat(learner: Learner, run: Run, *, epochs: int, patience: int | None = No
             try:
                 figures = learner.epoch(epoch)
             except DivergedError as problem:
-                history.stopped = _fall_back(f"{problem} {hint}".strip(), run, fit_key, learner, history, best)
+                history.stopped = _fall_back(
+                    f"{problem} {hint}".strip(), run, fit_key, learner, history, best
+                )
                 break
-            if measure is not None and (epoch % validate_every == 0 or epoch == epochs or learner.converged):
+            if measure is not None and (
+                epoch % validate_every == 0 or epoch == epochs or learner.converged
+            ):
                 learner.net.eval()
                 with torch.no_grad():
                     figures[measure.name] = measure.of()
@@ -86,7 +103,9 @@ def repeat(learner: Learner, run: Run, *, epochs: int, patience: int | None = No
                 look(figures, learner.net)
             due = time.monotonic() - written >= run.snapshot_seconds
             if run.folder and (due or stop.asked or done or epoch == epochs):
-                snapshot.write(Path(run.folder) / "snapshot", _state(learner, history, best), fit_key=fit_key)
+                snapshot.write(
+                    Path(run.folder) / "snapshot", _state(learner, history, best), fit_key=fit_key
+                )
                 written = time.monotonic()
             if stop.asked:
                 kept = f"; the snapshot is in {run.folder}" if run.folder else ""
@@ -97,12 +116,22 @@ def repeat(learner: Learner, run: Run, *, epochs: int, patience: int | None = No
     return history
 
 
-def _fall_back(why: str, run: Run, owner: dict[str, Any], learner: Learner, history: History, best: EarlyStopping) -> str:
-    """The last good weights into the network: the best by validation (which `repeat` restores), else the snapshot's. Says so."""
+def _fall_back(
+    why: str,
+    run: Run,
+    owner: dict[str, Any],
+    learner: Learner,
+    history: History,
+    best: EarlyStopping,
+) -> str:
+    """The last good weights into the network: the best by validation (which `run_epochs` restores), else the snapshot's. Says so."""
     if not best.weights and (run.folder is None or not _resume(run, owner, learner, history, best)):
-        raise TrainingError(f"{why} Nothing had been learned before it." if not len(history) else
-                            f"{why} No weights were kept before it: with validation ratings, or a folder for snapshots, the fit "
-                            "ends with the last good ones.")
+        raise TrainingError(
+            f"{why} Nothing had been learned before it."
+            if not len(history)
+            else f"{why} No weights were kept before it: with validation ratings, or a folder for snapshots, the fit "
+            "ends with the last good ones."
+        )
     told = f"{why} The fit ends with the weights of epoch {best.epoch or len(history)}."
     log.warning(told)
     return told
@@ -110,13 +139,25 @@ def _fall_back(why: str, run: Run, owner: dict[str, Any], learner: Learner, hist
 
 def _state(learner: Learner, history: History, best: EarlyStopping) -> dict[str, Any]:
     on_device = torch.cuda.get_rng_state(learner.device) if learner.device.type == "cuda" else None
-    return {"net": learner.net.state_dict(), "random": torch.get_rng_state(), "random_on_device": on_device,
-            "epochs": history.epochs, "seconds": history.seconds, "learner": learner.state(),
-            "best": {"weights": best.weights, "error": best.error if best.weights else None, "epoch": best.epoch,
-                     "waited": best.waited}}
+    return {
+        "net": learner.net.state_dict(),
+        "random": torch.get_rng_state(),
+        "random_on_device": on_device,
+        "epochs": history.epochs,
+        "seconds": history.seconds,
+        "learner": learner.state(),
+        "best": {
+            "weights": best.weights,
+            "error": best.error if best.weights else None,
+            "epoch": best.epoch,
+            "waited": best.waited,
+        },
+    }
 
 
-def _resume(run: Run, owner: dict[str, Any], learner: Learner, history: History, best: EarlyStopping) -> bool:
+def _resume(
+    run: Run, owner: dict[str, Any], learner: Learner, history: History, best: EarlyStopping
+) -> bool:
     """Take up the snapshot; False if there is none."""
     assert run.folder is not None
     state = snapshot.read(Path(run.folder) / "snapshot", fit_key=owner)

@@ -2,7 +2,7 @@
 
 It trains any `torch.nn.Module` on blocks of sparse rows. A loss returns a sum and a count, a penalty counts once per
 pass over the data whatever the batch size; the objective is (sum of losses + penalty) / ratings. A loss that is a generator
-gives several sums and counts, and after each the optimiser steps before the next is worked out.
+gives several sums and counts, and after each the optimizer steps before the next is worked out.
 """
 
 from __future__ import annotations
@@ -24,68 +24,105 @@ from recollect.kernels import Block, multiplies_16_bits
 from recollect.run import Run
 from recollect.system.allocator import reusing_blocks
 from recollect.training import optimizers
-from recollect.training.fit_loop import DivergedError, repeat
+from recollect.training.fit_loop import DivergedError, run_epochs
 from recollect.training.history import History, ValidationMetric
 from recollect.training.losses import add_ridge
 
-Step = tuple[Tensor, int] | tuple[Tensor, int, float]   # sum, count, and what multiplies the gradient of their quotient
-Loss = Callable[[Any, Block], Step | Iterator[Step]]    # of the network, and rows; of several steps the first is the loss proper
-Penalty = Callable[[Any], list[tuple[Tensor, float]]]   # of a network: weights, and the λ of λ/2 · ‖weight‖² on each
+Step = (
+    tuple[Tensor, int] | tuple[Tensor, int, float]
+)  # sum, count, and what multiplies the gradient of their quotient
+Loss = Callable[
+    [Any, Block], Step | Iterator[Step]
+]  # of the network, and rows; of several steps the first is the loss proper
+Penalty = Callable[
+    [Any], list[tuple[Tensor, float]]
+]  # of a network: weights, and the λ of λ/2 · ‖weight‖² on each
 
-EXPLODED = 1000.0    # times the first step's loss, and a fit has no way back
+EXPLODED = 1000.0  # times the first step's loss, and a fit has no way back
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class GradientOptions:
     """How long and with what to train."""
 
     epochs: int
     optimizer: str = "lbfgs"
-    learning_rate: float = 0.001     # L-BFGS finds its own; Rprop's first step
-    momentum: float = 0.9            # SGD only
-    history: int = 5                 # L-BFGS only: pairs remembered
-    state_bits: int = 32             # Adam only: of each of its two moments
-    lazy: bool = False               # Adam in batches only: what a batch does not touch stays as it is
-    batch_size: int | None = None    # rows; None: all at once
-    milestones: tuple[int, ...] = ()    # Adam and SGD only: epochs from which on the learning rate is multiplied by decay
+    learning_rate: float = 0.001  # L-BFGS finds its own; Rprop's first step
+    momentum: float = 0.9  # SGD only
+    history: int = 5  # L-BFGS only: pairs remembered
+    state_bits: int = 32  # Adam only: of each of its two moments
+    lazy: bool = False  # Adam in batches only: what a batch does not touch stays as it is
+    batch_size: int | None = None  # rows; None: all at once
+    milestones: tuple[
+        int, ...
+    ] = ()  # Adam and SGD only: epochs from which on the learning rate is multiplied by decay
     decay: float = 0.5
-    mixed: bool = False              # dense products in 16 bits where the device has units for them, unless the run says
-    patience: int | None = None      # looks at validation without a gain before stopping; None: never stop early
-    validate_every: int = 1              # epochs between looks at validation
+    mixed: bool = (
+        False  # dense products in 16 bits where the device has units for them, unless the run says
+    )
+    patience: int | None = (
+        None  # looks at validation without a gain before stopping; None: never stop early
+    )
+    validate_every: int = 1  # epochs between looks at validation
 
     def check(self) -> None:
         """Refuse what cannot be trained with."""
         if self.optimizer not in optimizers.OPTIMIZERS:
             raise optimizers.unknown("optimizer", self.optimizer, optimizers.OPTIMIZERS)
         if self.optimizer in optimizers.FULL_BATCH and self.batch_size is not None:
-            raise SettingError(f"optimizer={self.optimizer!r} needs the whole data at each step, found batch_size="
-                               f"{self.batch_size}; leave batch_size out, or use adam or sgd.")
+            raise SettingError(
+                f"optimizer={self.optimizer!r} needs the whole data at each step, found batch_size="
+                f"{self.batch_size}; leave batch_size out, or use adam or sgd."
+            )
         if self.lazy and (self.optimizer != "adam" or self.batch_size is None):
-            raise SettingError(f"lazy=True leaves alone what a batch does not touch: it needs optimizer='adam' and a batch_size, "
-                               f"found optimizer={self.optimizer!r} and batch_size={self.batch_size}.")
+            raise SettingError(
+                f"lazy=True leaves alone what a batch does not touch: it needs optimizer='adam' and a batch_size, "
+                f"found optimizer={self.optimizer!r} and batch_size={self.batch_size}."
+            )
         if self.state_bits not in (16, 32) or (self.state_bits == 16 and self.optimizer != "adam"):
-            raise SettingError(f"state_bits is 32, or 16 with optimizer='adam'; found {self.state_bits} with "
-                               f"{self.optimizer!r}.")
+            raise SettingError(
+                f"state_bits is 32, or 16 with optimizer='adam'; found {self.state_bits} with "
+                f"{self.optimizer!r}."
+            )
         for name in ("epochs", "validate_every", "history", "patience", "batch_size"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise SettingError(f"{name} must be 1 or more, found {getattr(self, name)}.")
         if self.learning_rate <= 0:
             raise SettingError(f"learning_rate must be above 0, found {self.learning_rate}.")
         if self.milestones and self.optimizer not in optimizers.BY_RATE:
-            raise SettingError(f"milestones change the learning rate of {' and '.join(optimizers.BY_RATE)}; optimizer="
-                               f"{self.optimizer!r} has none: leave them out.")
-        if list(self.milestones) != sorted(set(self.milestones)) or min(self.milestones, default=1) < 1 or self.decay <= 0:
-            raise SettingError(f"milestones are epochs, 1 or more and ascending, and decay is above 0; found {self.milestones} "
-                               f"and {self.decay}.")
+            raise SettingError(
+                f"milestones change the learning rate of {' and '.join(optimizers.BY_RATE)}; optimizer="
+                f"{self.optimizer!r} has none: leave them out."
+            )
+        if (
+            list(self.milestones) != sorted(set(self.milestones))
+            or min(self.milestones, default=1) < 1
+            or self.decay <= 0
+        ):
+            raise SettingError(
+                f"milestones are epochs, 1 or more and ascending, and decay is above 0; found {self.milestones} "
+                f"and {self.decay}."
+            )
 
     def rate(self, epoch: int) -> float:
         """The learning rate in this epoch, counted from 1."""
         return self.learning_rate * self.decay ** sum(epoch >= m for m in self.milestones)
 
 
-def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, penalty: Penalty | None = None,
-        measure: ValidationMetric | None = None, figure: str = "train_rmse", fit_key: dict[str, Any] | None = None,
-        column_cells: Int64[np.ndarray, " columns"] | None = None, hint: str = "") -> History:
+def fit(
+    net: nn.Module,
+    rows: AnyRows,
+    loss: Loss,
+    run: Run,
+    plan: GradientOptions,
+    *,
+    penalty: Penalty | None = None,
+    measure: ValidationMetric | None = None,
+    figure: str = "train_rmse",
+    fit_key: dict[str, Any] | None = None,
+    column_cells: Int64[np.ndarray, " columns"] | None = None,
+    hint: str = "",
+) -> History:
     """Train the network in place and leave the best weights in it (the last, without validation).
 
     `measure` is the figure of the validation part that the fit stops by; it is called in evaluation mode without gradients.
@@ -101,31 +138,64 @@ def fit(net: nn.Module, rows: AnyRows, loss: Loss, run: Run, plan: Plan, *, pena
     """
     plan.check()
     if not rows.in_memory and plan.batch_size is None:
-        raise SettingError(f"optimizer={plan.optimizer!r} with batch_size=None needs the whole data at each step, and these "
-                           "ratings are on disk, to be read batch by batch: use optimizer=\"adam\" (or \"sgd\") and "
-                           "batch_size=512, or so.")
+        raise SettingError(
+            f"optimizer={plan.optimizer!r} with batch_size=None needs the whole data at each step, and these "
+            'ratings are on disk, to be read batch by batch: use optimizer="adam" (or "sgd") and '
+            "batch_size=512, or so."
+        )
     mixed = _mixed(run, plan, next(net.parameters()).device)
     learner = _Steps(net, rows, loss, penalty, plan, column_cells, mixed=mixed, figure=figure)
-    owner = {**asdict(plan), **(fit_key or {}), "rows": len(rows), "cells": rows.n_cells, "mixed": mixed}
+    owner = {
+        **asdict(plan),
+        **(fit_key or {}),
+        "rows": len(rows),
+        "cells": rows.n_cells,
+        "mixed": mixed,
+    }
     again = nullcontext() if plan.batch_size is None else reusing_blocks()
     with again:
-        return repeat(learner, run, epochs=plan.epochs, patience=plan.patience, validate_every=plan.validate_every, measure=measure,
-                      figure=figure, fit_key=owner, hint=hint)
+        return run_epochs(
+            learner,
+            run,
+            epochs=plan.epochs,
+            patience=plan.patience,
+            validate_every=plan.validate_every,
+            measure=measure,
+            figure=figure,
+            fit_key=owner,
+            hint=hint,
+        )
 
 
 class _Steps:
-    """Gradient steps: the network, its data and its optimiser, for as long as the fit lasts. A Learner."""
+    """Gradient steps: the network, its data and its optimizer, for as long as the fit lasts. A Learner."""
 
-    def __init__(self, net: nn.Module, rows: AnyRows, loss: Loss, penalty: Penalty | None, plan: Plan,
-                 column_cells: np.ndarray | None, *, mixed: bool, figure: str) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        rows: AnyRows,
+        loss: Loss,
+        penalty: Penalty | None,
+        plan: GradientOptions,
+        column_cells: np.ndarray | None,
+        *,
+        mixed: bool,
+        figure: str,
+    ) -> None:
         assert not plan.lazy or column_cells is not None
         self.column_cells = None if column_cells is None else torch.as_tensor(column_cells)
         self.net, self.rows, self.loss, self.penalty, self.plan = net, rows, loss, penalty, plan
         self.n_cells, self.mixed, self.figure = max(1, rows.n_cells), mixed, figure
         self.device = next(net.parameters()).device
-        self.optimizer = optimizers.make(plan.optimizer, net.parameters(), learning_rate=plan.learning_rate,
-                                    momentum=plan.momentum, history=plan.history, state_bits=plan.state_bits)
-        self.first: float | None = None      # the loss at the first step, per cell
+        self.optimizer = optimizers.make(
+            plan.optimizer,
+            net.parameters(),
+            learning_rate=plan.learning_rate,
+            momentum=plan.momentum,
+            history=plan.history,
+            state_bits=plan.state_bits,
+        )
+        self.first: float | None = None  # the loss at the first step, per cell
         self._whole: Block | None = None
 
     @property
@@ -144,14 +214,16 @@ class _Steps:
     def blocks(self) -> Iterator[Block]:
         """Every row once, in batches; the rows without a cell are left out, they have no loss."""
         if self.plan.batch_size is not None:
-            for batch in self.rows.batches(self.plan.batch_size, torch.randperm(len(self.rows)).numpy()):
-                block = _block(batch, self.device)
+            for batch in self.rows.batches(
+                self.plan.batch_size, torch.randperm(len(self.rows)).numpy()
+            ):
+                block = Block.of(batch, self.device)
                 block.lazy = self.plan.lazy
                 yield block
             return
         if self._whole is None:
             assert isinstance(self.rows, Rows)
-            self._whole = _block(self.rows, self.device)
+            self._whole = Block.of(self.rows, self.device)
         yield self._whole
 
     def epoch(self, number: int) -> dict[str, float]:
@@ -169,7 +241,10 @@ class _Steps:
         figures = {"epoch": float(number)}
         if count:
             mean = total / count
-            figures |= {self.figure: math.sqrt(mean) if self.figure == "train_rmse" else mean, "objective": objective / count}
+            figures |= {
+                self.figure: math.sqrt(mean) if self.figure == "train_rmse" else mean,
+                "objective": objective / count,
+            }
         if isinstance(self.optimizer, optimizers.LBFGS):
             figures["evaluations"] = float(self.optimizer.evaluations)
         if self.plan.optimizer in optimizers.BY_RATE:
@@ -179,12 +254,14 @@ class _Steps:
     def _steps(self, block: Block) -> Iterator[tuple[float, int, float]]:
         """Step, and give the sum, the count and the objective of each step."""
         if not isinstance(self.optimizer, optimizers.LBFGS):
-            parts, penalise = self._parts(block), True
+            parts, penalize = self._parts(block), True
             while (part := self._next(parts)) is not None:
                 self.optimizer.zero_grad()
-                yield self._descend(block, *part, penalise=penalise)     # looked at before the weights move
+                yield self._descend(
+                    block, *part, penalize=penalize
+                )  # looked at before the weights move
                 self.optimizer.step()
-                penalise = False
+                penalize = False
             return
         sums: list[tuple[float, int, float]] = []
 
@@ -204,18 +281,19 @@ class _Steps:
             yield from found
 
     def _next(self, parts: Iterator[Step]) -> Step | None:
-        """The next part, in a cast of its own: weights in 16 bits are good until the optimiser's next step."""
+        """The next part, in a cast of its own: weights in 16 bits are good until the optimizer's next step."""
         if not self.mixed:
             return next(parts, None)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             return next(parts, None)
 
-    def _descend(self, block: Block, loss: Tensor, n: int, weight: float = 1.0, *, penalise: bool = True
-                 ) -> tuple[float, int, float]:
+    def _descend(
+        self, block: Block, loss: Tensor, n: int, weight: float = 1.0, *, penalize: bool = True
+    ) -> tuple[float, int, float]:
         """Set the gradients; the sum, the count and the objective."""
         (loss * (weight / max(n, 1))).backward()
         value = float(loss.detach())
-        return value, n, value / max(n, 1) + (self._penalise(block, n) if penalise else 0.0)
+        return value, n, value / max(n, 1) + (self._penalize(block, n) if penalize else 0.0)
 
     def _check(self, mean: float, objective: float, part: int, number: int, rate: float) -> None:
         """Refuse a loss that is no number, or that is far beyond where it began."""
@@ -224,12 +302,18 @@ class _Steps:
         if math.isfinite(objective) and (part > 0 or mean <= EXPLODED * max(self.first, 1.0)):
             return
         times = mean / max(self.first, 1e-30)
-        what = f"{mean:.3g}, {times:.3g} times that of the first step," if math.isfinite(mean) else str(mean)
+        what = (
+            f"{mean:.3g}, {times:.3g} times that of the first step,"
+            if math.isfinite(mean)
+            else str(mean)
+        )
         which = "The loss" if part == 0 else "The loss of the further step on the same rows"
-        raise DivergedError(f"{which} became {what} in epoch {number}; the step is too large: lower learning_rate (it is "
-                               f"{rate:g}) or raise reg.")
+        raise DivergedError(
+            f"{which} became {what} in epoch {number}; the step is too large: lower learning_rate (it is "
+            f"{rate:g}) or raise reg."
+        )
 
-    def _penalise(self, block: Block, n: int) -> float:
+    def _penalize(self, block: Block, n: int) -> float:
         """Add the penalty's gradient to the loss's; returns its part of the objective. Over an epoch, by either way, each weight
         bears its λ once: in equal parts per cell, or, where only touched rows count, in parts per cell of that row."""
         total = 0.0
@@ -243,15 +327,13 @@ class _Steps:
         return total
 
 
-def _mixed(run: Run, plan: Plan, device: torch.device) -> bool:
+def _mixed(run: Run, plan: GradientOptions, device: torch.device) -> bool:
     """Whether dense products are in 16 bits: as the run says, else as the plan does, where there are units for it."""
     if run.precision == "mixed" and plan.optimizer == "lbfgs":
-        raise SettingError("L-BFGS compares objectives that differ in the sixth place, and 16-bit products keep three; leave "
-                           "precision out, or use another optimizer.")
+        raise SettingError(
+            "L-BFGS compares objectives that differ in the sixth place, and 16-bit products keep three; leave "
+            "precision out, or use another optimizer."
+        )
     if run.precision is not None:
         return run.precision == "mixed"
     return plan.mixed and multiplies_16_bits(device)
-
-
-def _block(rows: Rows, device: torch.device) -> Block:
-    return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=device)

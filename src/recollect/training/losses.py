@@ -10,14 +10,25 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 
-def squared_error(predicted: Float[Tensor, " cells"], value: Float[Tensor, " cells"]) -> tuple[Tensor, int]:
+def squared_error(
+    predicted: Float[Tensor, " cells"], value: Float[Tensor, " cells"]
+) -> tuple[Tensor, int]:
     """Sum of squared differences, and how many."""
     difference = predicted - value
-    return difference.square().sum(), len(value)    # a dot product would be in 16 bits where products are
+    return difference.square().sum(), len(
+        value
+    )  # a dot product would be in 16 bits where products are
 
 
-def weighted_error(out: Float[Tensor, "rows columns"], row: Int[Tensor, " events"], column: Int[Tensor, " events"],
-                   count: Float[Tensor, " events"], *, alpha: float, absent: float) -> tuple[Tensor, int]:
+def weighted_error(
+    out: Float[Tensor, "rows columns"],
+    row: Int[Tensor, " events"],
+    column: Int[Tensor, " events"],
+    count: Float[Tensor, " events"],
+    *,
+    alpha: float,
+    absent: float,
+) -> tuple[Tensor, int]:
     """Σ w (p − out)² over every cell: p = 1 and w = 1 + alpha · count for an event, p = 0 and w = `absent` without one.
 
     Source: Hu, Koren, Volinsky. "Collaborative Filtering for Implicit Feedback Datasets." ICDM 2008, equation 3 (`absent` = 1).
@@ -27,16 +38,25 @@ def weighted_error(out: Float[Tensor, "rows columns"], row: Int[Tensor, " events
     return absent * out.square().sum() + events.sum(), len(row)
 
 
-def logistic_loss(out: Float[Tensor, "rows columns"], row: Int[Tensor, " events"], column: Int[Tensor, " events"], *,
-                  absent: float) -> tuple[Tensor, int]:
+def logistic_loss(
+    out: Float[Tensor, "rows columns"],
+    row: Int[Tensor, " events"],
+    column: Int[Tensor, " events"],
+    *,
+    absent: float,
+) -> tuple[Tensor, int]:
     """−Σ log σ(out) over events − `absent` · Σ log(1 − σ(out)) over all other cells: the cross-entropy of yes and no."""
     here = out[row, column]
-    events = softplus(-here) - absent * softplus(here)     # softplus(x) = −log σ(−x), for any x
+    events = softplus(-here) - absent * softplus(here)  # softplus(x) = −log σ(−x), for any x
     return absent * softplus(out).sum() + events.sum(), len(row)
 
 
-def multinomial_loss(out: Float[Tensor, "rows columns"], row: Int[Tensor, " events"], column: Int[Tensor, " events"],
-                     count: Float[Tensor, " events"]) -> tuple[Tensor, int]:
+def multinomial_loss(
+    out: Float[Tensor, "rows columns"],
+    row: Int[Tensor, " events"],
+    column: Int[Tensor, " events"],
+    count: Float[Tensor, " events"],
+) -> tuple[Tensor, int]:
     """−Σ count · log softmax(out) over the events, the softmax being over all columns of the row.
 
     Source: Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders for Collaborative Filtering." WWW 2018, equation 2.

@@ -1,4 +1,4 @@
-"""The optimisers that the papers name: L-BFGS, Rprop, Adam, and gradient descent with momentum.
+"""The optimizers that the papers name: L-BFGS, Rprop, Adam, and gradient descent with momentum.
 
 Ours and not torch's because a step is as fast as memory can be read, if it is read once: `kernels.vectors` does what is as
 long as the parameters, this file what is short. torch's L-BFGS also costs three more copies of the parameters, keeps its
@@ -19,16 +19,23 @@ from recollect.kernels import optimizer_steps
 
 Closure = Callable[[], Tensor | float]  # sets the gradients and returns the objective
 
-Vector = list[Tensor]            # one part per parameter
+Vector = list[Tensor]  # one part per parameter
 
 OPTIMIZERS = ("lbfgs", "rprop", "adam", "rmsprop", "sgd")
 FULL_BATCH = ("lbfgs", "rprop")  # steps of these make no sense on a part of the data
-BY_RATE = ("adam", "rmsprop", "sgd")        # these have a learning rate that may change
+BY_RATE = ("adam", "rmsprop", "sgd")  # these have a learning rate that may change
 
 
-def make(name: str, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float, momentum: float = 0.9, history: int = 5,
-         state_bits: int = 32) -> LBFGS | Adam | RMSprop | Rprop | SGD:
-    """The optimiser of that name. `learning_rate` is Rprop's first step; L-BFGS finds its own and ignores it. What steps by
+def make(
+    name: str,
+    parameters: Iterable[torch.nn.Parameter],
+    *,
+    learning_rate: float,
+    momentum: float = 0.9,
+    history: int = 5,
+    state_bits: int = 32,
+) -> LBFGS | Adam | RMSprop | Rprop | SGD:
+    """The optimizer of that name. `learning_rate` is Rprop's first step; L-BFGS finds its own and ignores it. What steps by
     a rate (Adam, RMSprop, SGD) has it as `rate`, to be changed at any time.
 
     Raises: SettingError if there is none of that name.
@@ -54,15 +61,24 @@ class Adam:
     Source: Kingma and Ba, ICLR 2015; the arithmetic is torch.optim.Adam's, of sparse gradients torch.optim.SparseAdam's.
     """
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float = 0.001,
-                 betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8, state_bits: int = 32) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        *,
+        learning_rate: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        state_bits: int = 32,
+    ) -> None:
         if state_bits not in (16, 32):
             raise SettingError(f"state_bits is 16 or 32, found {state_bits}.")
         self._parameters = list(parameters)
         self.rate, self._betas, self._epsilon = learning_rate, betas, epsilon
         short = torch.bfloat16 if state_bits == 16 else None
-        self._mean, self._square = ([torch.zeros_like(p, dtype=short, requires_grad=False) for p in self._parameters]
-                                    for _ in range(2))
+        self._mean, self._square = (
+            [torch.zeros_like(p, dtype=short, requires_grad=False) for p in self._parameters]
+            for _ in range(2)
+        )
         self._steps = [0] * len(self._parameters)
 
     def zero_grad(self) -> None:
@@ -77,12 +93,23 @@ class Adam:
             if p.grad is None:
                 continue
             self._steps[j] += 1
-            seen, seen_square = (1 - beta**self._steps[j] for beta in self._betas)   # of 1, how much the moments hold by now
+            seen, seen_square = (
+                1 - beta ** self._steps[j] for beta in self._betas
+            )  # of 1, how much the moments hold by now
             gradient, rows, epsilon = p.grad, None, self._epsilon * seen_square**0.5
             if gradient.is_sparse:
-                gradient, rows, epsilon = *_rows(gradient), self._epsilon            # as SparseAdam
-            optimizer_steps.adam(p, gradient, self._mean[j], self._square[j], rows=rows, rate=self.rate * seen_square**0.5 / seen,
-                         epsilon=epsilon, betas=self._betas, salt=(self._steps[j] * 0x9E3779B9 + j) & 0xFFFFFFFF)
+                gradient, rows, epsilon = *_rows(gradient), self._epsilon  # as SparseAdam
+            optimizer_steps.adam(
+                p,
+                gradient,
+                self._mean[j],
+                self._square[j],
+                rows=rows,
+                rate=self.rate * seen_square**0.5 / seen,
+                epsilon=epsilon,
+                betas=self._betas,
+                salt=(self._steps[j] * 0x9E3779B9 + j) & 0xFFFFFFFF,
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """What a later step depends on, beside the parameters."""
@@ -101,11 +128,19 @@ class RMSprop:
     Source: Tieleman and Hinton, lecture 6.5 of "Neural Networks for Machine Learning", 2012.
     """
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float = 0.001, decay: float = 0.9,
-                 epsilon: float = 1e-7) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        *,
+        learning_rate: float = 0.001,
+        decay: float = 0.9,
+        epsilon: float = 1e-7,
+    ) -> None:
         self._parameters = list(parameters)
         self.rate, self._decay, self._epsilon = learning_rate, decay, epsilon
-        self._gradient, self._square = ([torch.zeros_like(p, requires_grad=False) for p in self._parameters] for _ in range(2))
+        self._gradient, self._square = (
+            [torch.zeros_like(p, requires_grad=False) for p in self._parameters] for _ in range(2)
+        )
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -117,11 +152,23 @@ class RMSprop:
         _call(closure)
         for p, gradient, square in zip(self._parameters, self._gradient, self._square, strict=True):
             if p.grad is not None:
-                optimizer_steps.adam(p, p.grad, gradient, square, rate=self.rate, epsilon=self._epsilon, betas=(0.0, self._decay), salt=0)
+                optimizer_steps.adam(
+                    p,
+                    p.grad,
+                    gradient,
+                    square,
+                    rate=self.rate,
+                    epsilon=self._epsilon,
+                    betas=(0.0, self._decay),
+                    salt=0,
+                )
 
     def state_dict(self) -> dict[str, Any]:
         """What a later step depends on, beside the parameters."""
-        return {"gradient": self._gradient, "square": self._square}    # m + (g − m) is not g to the bit
+        return {
+            "gradient": self._gradient,
+            "square": self._square,
+        }  # m + (g − m) is not g to the bit
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state."""
@@ -132,8 +179,13 @@ class RMSprop:
 class SGD:
     """Gradient descent with momentum; torch.optim.SGD's arithmetic: the speed is a sum of gradients, not their mean."""
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float = 0.001, momentum: float = 0.9
-                 ) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        *,
+        learning_rate: float = 0.001,
+        momentum: float = 0.9,
+    ) -> None:
         self._parameters = list(parameters)
         self.rate, self._momentum = learning_rate, momentum
         self._speed = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
@@ -165,12 +217,20 @@ class Rprop:
     Source: Riedmiller and Braun, ICNN 1993; the limits and factors are those of `make`.
     """
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], *, learning_rate: float = 0.01,
-                 etas: tuple[float, float] = (0.5, 1.2), step_sizes: tuple[float, float] = (1e-8, 1.0)) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        *,
+        learning_rate: float = 0.01,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-8, 1.0),
+    ) -> None:
         self._parameters = list(parameters)
         self._etas, self._sizes = etas, step_sizes
         self._before = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
-        self._size = [torch.full_like(p, learning_rate, requires_grad=False) for p in self._parameters]
+        self._size = [
+            torch.full_like(p, learning_rate, requires_grad=False) for p in self._parameters
+        ]
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -214,11 +274,15 @@ def _copy(found: Vector, to: Vector) -> None:
 def _rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
     """Values and row numbers of a sparse gradient, each row once."""
     if gradient.sparse_dim() != 1:
-        raise SettingError(f"A sparse gradient must be sparse in rows only, found {gradient.sparse_dim()} sparse dimensions.")
+        raise SettingError(
+            f"A sparse gradient must be sparse in rows only, found {gradient.sparse_dim()} sparse dimensions."
+        )
     gradient = gradient.coalesce()
     rows = gradient.indices()[0]
     if len(rows) and not 0 <= int(rows[0]) <= int(rows[-1]) < len(gradient):
-        raise IndexError(f"Rows are 0 to {len(gradient) - 1}, found {int(rows[0])} to {int(rows[-1])}.")
+        raise IndexError(
+            f"Rows are 0 to {len(gradient) - 1}, found {int(rows[0])} to {int(rows[-1])}."
+        )
     return gradient.values(), rows
 
 
@@ -237,18 +301,28 @@ class LBFGS:
     Nocedal and Schnabel, Mathematical Programming 1994; Chen, Wang and Zhou, NIPS 2014.
     """
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], *, history: int = 5, most_evaluations: int = 20) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[torch.nn.Parameter],
+        *,
+        history: int = 5,
+        most_evaluations: int = 20,
+    ) -> None:
         self._parameters = list(parameters)
         self._most = most_evaluations
         plain = [p.detach() for p in self._parameters]
         self._pairs = optimizer_steps.Pairs(plain, history)
-        self._known: list[int] = []     # the pairs in use, oldest first
-        self._products = np.zeros((2 * history + 1, 2 * history + 1))   # of the pairs' rows and the gradient, each with each
-        self._direction = [torch.zeros_like(p, memory_format=torch.contiguous_format) for p in plain]
-        self._gradient: Vector = []     # where the next step starts
+        self._known: list[int] = []  # the pairs in use, oldest first
+        self._products = np.zeros(
+            (2 * history + 1, 2 * history + 1)
+        )  # of the pairs' rows and the gradient, each with each
+        self._direction = [
+            torch.zeros_like(p, memory_format=torch.contiguous_format) for p in plain
+        ]
+        self._gradient: Vector = []  # where the next step starts
         self._objective: float | None = None
-        self.evaluations = 0     # made so far
-        self.converged = False   # no step along the steepest descent lowers the objective any more
+        self.evaluations = 0  # made so far
+        self.converged = False  # no step along the steepest descent lowers the objective any more
 
     def zero_grad(self) -> None:
         """Nothing: the gradient of the last evaluation is where the next step starts."""
@@ -261,7 +335,7 @@ class LBFGS:
         if not self._gradient:
             self._begin(closure)
         shares, slope = self._turn()
-        first = 1.0 if self._known else 1 / max(1.0, self._products[-1, -1]**0.5)
+        first = 1.0 if self._known else 1 / max(1.0, self._products[-1, -1] ** 0.5)
         self._pairs.combine(self._known, shares, self._gradient, out=self._direction, step=first)
         here = first
 
@@ -274,8 +348,12 @@ class LBFGS:
             return self._evaluate(closure), self._multiply(step)
 
         assert self._objective is not None
-        step, objective = _strong_wolfe(along, start=(self._objective, slope), first=first, most=self._most)
-        if step == 0.0:  # with a history, forget it and try the steepest descent next; without one, this is the end
+        step, objective = _strong_wolfe(
+            along, start=(self._objective, slope), first=first, most=self._most
+        )
+        if (
+            step == 0.0
+        ):  # with a history, forget it and try the steepest descent next; without one, this is the end
             self.converged, self._known = not self._known, []
             objective, _ = along(0.0)
         else:
@@ -286,8 +364,14 @@ class LBFGS:
 
     def state_dict(self) -> dict[str, Any]:
         """What a later step depends on, beside the parameters."""
-        return {"pairs": self._pairs.parts, "known": list(self._known), "products": torch.tensor(self._products),
-                "objective": self._objective, "evaluations": self.evaluations, "converged": self.converged}
+        return {
+            "pairs": self._pairs.parts,
+            "known": list(self._known),
+            "products": torch.tensor(self._products),
+            "objective": self._objective,
+            "evaluations": self.evaluations,
+            "converged": self.converged,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up a state; the gradient is computed anew at the next step."""
@@ -329,8 +413,14 @@ class LBFGS:
     def _multiply(self, step: float) -> float:
         """Store the pair that this step leaves, its inner products and the new gradient's. Returns the slope here."""
         here = [_given(p.grad) for p in self._parameters]
-        found, slope = self._pairs.write(self._spare, self._others, step=step, direction=self._direction, gradient=here,
-                                         before=self._gradient)
+        found, slope = self._pairs.write(
+            self._spare,
+            self._others,
+            step=step,
+            direction=self._direction,
+            gradient=here,
+            before=self._gradient,
+        )
         rows = [2 * self._spare, 2 * self._spare + 1, -1]
         self._products[rows] = found
         self._products[:, rows] = found.T
@@ -340,7 +430,7 @@ class LBFGS:
         """The next direction, as shares of the pairs' rows and of the gradient, and the slope along it."""
         shares = _two_loop(self._products, self._known)
         slope, square = self._products[-1] @ shares, shares @ self._products @ shares
-        if not slope < -1e-12 * (self._products[-1, -1] * square)**0.5:
+        if not slope < -1e-12 * (self._products[-1, -1] * square) ** 0.5:
             self._known = []
             shares, slope = _two_loop(self._products, []), -self._products[-1, -1]
         return shares, float(slope)
@@ -369,14 +459,24 @@ def _two_loop(products: np.ndarray, pairs: list[int]) -> np.ndarray:
     return shares
 
 
-def _strong_wolfe(along: Callable[[float], tuple[float, float]], *, start: tuple[float, float], first: float, most: int,
-                  sufficient: float = 1e-4, curvature: float = 0.9) -> tuple[float, float]:
+def _strong_wolfe(
+    along: Callable[[float], tuple[float, float]],
+    *,
+    start: tuple[float, float],
+    first: float,
+    most: int,
+    sufficient: float = 1e-4,
+    curvature: float = 0.9,
+) -> tuple[float, float]:
     """A step that meets the strong Wolfe conditions, and the objective there; the last point evaluated is the one returned.
 
     Falls back to the best step that lowered the objective, or to 0 if none did.
     """
     f0, slope0 = start
-    low, high = (0.0, f0, slope0), None  # step, objective, slope: the best so far, and the far end of the bracket
+    low, high = (
+        (0.0, f0, slope0),
+        None,
+    )  # step, objective, slope: the best so far, and the far end of the bracket
     step = first
     for _ in range(most):
         f, slope = along(step)

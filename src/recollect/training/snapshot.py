@@ -1,7 +1,7 @@
 """A fit that was interrupted, written to a folder and taken up again, to the bit.
 
 A snapshot is two files, replaced together: `tensors.safetensors` and `state.json`. It holds weights, best weights,
-optimiser state, the state of the random generator, and the history; and it names the fit it belongs to, so that it is
+optimizer state, the state of the random generator, and the history; and it names the fit it belongs to, so that it is
 never taken up by another.
 """
 
@@ -31,7 +31,9 @@ def write(folder: Path, state: dict[str, Any], *, fit_key: dict[str, Any]) -> No
     with replacing(folder) as fresh:
         fresh.mkdir()
         save_file(tensors, fresh / "tensors.safetensors")
-        (fresh / "state.json").write_text(json.dumps({"version": VERSION, "fit_key": fit_key, "state": tree}))
+        (fresh / "state.json").write_text(
+            json.dumps({"version": VERSION, "fit_key": fit_key, "state": tree})
+        )
 
 
 def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:
@@ -39,7 +41,9 @@ def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:
 
     Raises: TrainingError if it belongs to another fit, or cannot be read.
     """
-    if not (folder / "state.json").exists():  # killed while one was put in the place of another: the earlier one is kept
+    if not (
+        folder / "state.json"
+    ).exists():  # killed while one was put in the place of another: the earlier one is kept
         folder = folder.with_name(f".{folder.name}.old")
     if not (folder / "state.json").exists():
         return None
@@ -48,15 +52,21 @@ def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:
         tensors = load_file(folder / "tensors.safetensors")
         version, owner, tree = found["version"], found["fit_key"], found["state"]
     except Exception as problem:
-        raise TrainingError(f"The snapshot in {folder} cannot be read ({problem}); remove the folder and fit anew.") from problem
+        raise TrainingError(
+            f"The snapshot in {folder} cannot be read ({problem}); remove the folder and fit anew."
+        ) from problem
     if version != VERSION:
-        raise TrainingError(f"The snapshot in {folder} has version {version}, this program writes {VERSION}; fit anew.")
+        raise TrainingError(
+            f"The snapshot in {folder} has version {version}, this program writes {VERSION}; fit anew."
+        )
     fit_key = json.loads(json.dumps(fit_key))
     if owner != fit_key:
         changed = sorted(k for k in owner.keys() | fit_key.keys() if owner.get(k) != fit_key.get(k))
         was = ", ".join(f"{k} was {owner.get(k)!r} and is {fit_key.get(k)!r}" for k in changed)
-        raise TrainingError(f"The snapshot in {folder} belongs to another fit: {was}. Use the settings and data it was "
-                            "made with, another folder, or start without resuming.")
+        raise TrainingError(
+            f"The snapshot in {folder} belongs to another fit: {was}. Use the settings and data it was "
+            "made with, another folder, or start without resuming."
+        )
     return _unpack(tree, tensors)
 
 
@@ -73,7 +83,7 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
-    (kind, value), = tree.items()
+    ((kind, value),) = tree.items()
     if kind == "tensor":
         return tensors[value]
     if kind == "dict":
@@ -111,5 +121,3 @@ def stoppable() -> Iterator[Stop]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from recollect.errors import SettingError
 
 BINS = 64
-PART = 1 << 20    # numbers at a time
+PART = 1 << 20  # numbers at a time
 
 
 class Board:
@@ -47,8 +47,10 @@ class Board:
         """Write an epoch; it is on disk when this returns."""
         epoch = int(figures["epoch"])
         if epoch <= self._epoch:
-            raise SettingError(f"The board in {self.folder} has seen epoch {self._epoch} and is now given epoch {epoch}, of "
-                               "another fit; make a board for each fit, each in a folder of its own.")
+            raise SettingError(
+                f"The board in {self.folder} has seen epoch {self._epoch} and is now given epoch {epoch}, of "
+                "another fit; make a board for each fit, each in a folder of its own."
+            )
         writer, self._epoch = self._writer or self._open(epoch, "train_rmse" in figures), epoch
         for name, value in figures.items():
             if name != "epoch":
@@ -67,10 +69,14 @@ class Board:
         from torch.utils.tensorboard import SummaryWriter
 
         while any(self.folder.glob(f"events.out.tfevents.{int(time.time()):010d}.*")):
-            time.sleep(0.05)      # files are read in the order of their names, and these begin with the second
+            time.sleep(
+                0.05
+            )  # files are read in the order of their names, and these begin with the second
         self._writer = SummaryWriter(str(self.folder), purge_step=epoch)
         if has_rmse:
-            self._writer.add_custom_scalars({"training and validation": {"RMSE": ["Multiline", ["rmse/train", "rmse/valid"]]}})
+            self._writer.add_custom_scalars(
+                {"training and validation": {"RMSE": ["Multiline", ["rmse/train", "rmse/valid"]]}}
+            )
         self._close = weakref.finalize(self, self._writer.close)
         return self._writer
 
@@ -87,14 +93,27 @@ def histogram(x: Tensor) -> dict[str, Any]:
     their upper ends, `bucket_limits`."""
     num, low, high, total, squares = 0, float("inf"), float("-inf"), 0.0, 0.0
     for part in _parts(x):
-        num, total, squares = num + len(part), total + float(part.sum()), squares + float(part.square().sum())
+        num, total, squares = (
+            num + len(part),
+            total + float(part.sum()),
+            squares + float(part.square().sum()),
+        )
         low, high = min(low, float(part.min())), max(high, float(part.max()))
-    pad = 0.0 if low < high else 1e-3 * max(1.0, abs(low))    # a bucket has a width, also if all numbers are the same
+    pad = (
+        0.0 if low < high else 1e-3 * max(1.0, abs(low))
+    )  # a bucket has a width, also if all numbers are the same
     counts = np.zeros(BINS)
     for part in _parts(x):
         counts += torch.histc(part, BINS, low - pad, high + pad).cpu().numpy()
-    return {"num": num, "min": low, "max": high, "sum": total, "sum_squares": squares, "bucket_counts": counts.tolist(),
-            "bucket_limits": np.linspace(low - pad, high + pad, BINS + 1)[1:].tolist() if num else []}
+    return {
+        "num": num,
+        "min": low,
+        "max": high,
+        "sum": total,
+        "sum_squares": squares,
+        "bucket_counts": counts.tolist(),
+        "bucket_limits": np.linspace(low - pad, high + pad, BINS + 1)[1:].tolist() if num else [],
+    }
 
 
 def holds_events(folder: Path) -> bool:
@@ -106,7 +125,9 @@ def _check() -> None:
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as problem:
-        raise SettingError('A board needs TensorBoard; install it with: pip install "recollect[tensorboard]".') from problem
+        raise SettingError(
+            'A board needs TensorBoard; install it with: pip install "recollect[tensorboard]".'
+        ) from problem
 
 
 def _tag(name: str) -> str:

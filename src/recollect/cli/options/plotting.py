@@ -19,13 +19,35 @@ PANEL = "Watching"
 class Watching:
     """How to show a fit."""
 
-    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the training curve.", rich_help_panel=PANEL)] = None
-    curve: Annotated[bool | None, typer.Option("--curve/--no-curve", show_default=False, rich_help_panel=PANEL,
-                                               help="Draw it with characters; if not stated, on a terminal only.")] = None
-    board: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write each epoch's figures here, for TensorBoard.",
-                                               rich_help_panel=PANEL)] = None
-    histograms: Annotated[bool, typer.Option("--histograms", help="With --board: of weights and gradients, too.",
-                                             rich_help_panel=PANEL)] = False
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="PNG", help="Draw the training curve.", rich_help_panel=PANEL),
+    ] = None
+    curve: Annotated[
+        bool | None,
+        typer.Option(
+            "--curve/--no-curve",
+            show_default=False,
+            rich_help_panel=PANEL,
+            help="Draw it with characters; if not stated, on a terminal only.",
+        ),
+    ] = None
+    board: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write each epoch's figures here, for TensorBoard.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    histograms: Annotated[
+        bool,
+        typer.Option(
+            "--histograms",
+            help="With --board: of weights and gradients, too.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False
 
     def boards(self, out: Path, *, resume: bool) -> tuple[Any, ...]:
         """What is to be called after each epoch of a fit whose folder is `out`, with its figures and the network.
@@ -39,13 +61,19 @@ class Watching:
             report.check(self.plot)
         if self.board is None:
             if self.histograms:
-                raise SettingError("--histograms are written to a board; name its folder with --board.")
+                raise SettingError(
+                    "--histograms are written to a board; name its folder with --board."
+                )
             return ()
         if self.board.resolve().is_relative_to(out.resolve()):
-            raise SettingError(f"--board {self.board} lies in {out}, which is for the model alone; name another folder.")
+            raise SettingError(
+                f"--board {self.board} lies in {out}, which is for the model alone; name another folder."
+            )
         if holds_events(self.board) and not resume:
-            raise SettingError(f"{self.board} holds the figures of another fit; name another folder, such as "
-                               f"{self.board / 'second'}.")
+            raise SettingError(
+                f"{self.board} holds the figures of another fit; name another folder, such as "
+                f"{self.board / 'second'}."
+            )
         return (Board(self.board, histograms=self.histograms),)
 
     def drawn(self, screen: Screen, history: Any, *, title: str) -> list[RenderableType]:

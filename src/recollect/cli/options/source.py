@@ -15,29 +15,66 @@ from recollect.cli.options.texts import Texts
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import DataError, SettingError
 
-Source = Annotated[str, typer.Argument(metavar="DATA", show_default=False, help="A file of ratings (CSV, TSV, Parquet, "
-                                       "…), a name such as movielens/100k, a folder of Netflix'"
-                                       " files, or one written by split or store.")]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", show_default=False, help="The folder of a saved model.")]
-Seed = Annotated[int, typer.Option(help="Where randomness starts; the same seed gives the same numbers.")]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        help="A file of ratings (CSV, TSV, Parquet, "
+        "…), a name such as movielens/100k, a folder of Netflix'"
+        " files, or one written by split or store.",
+    ),
+]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", show_default=False, help="The folder of a saved model.")
+]
+Seed = Annotated[
+    int, typer.Option(help="Where randomness starts; the same seed gives the same numbers.")
+]
 FILE = "The file"
-BLOCK = 1 << 22        # ratings written at once
+BLOCK = 1 << 22  # ratings written at once
 
 
 @dataclass(frozen=True)
 class Columns:
     """How to read a file of ratings, where it cannot be seen."""
 
-    user_column: Annotated[str | None, typer.Option(help="The column of users.", rich_help_panel=FILE)] = None
-    item_column: Annotated[str | None, typer.Option(help="The column of items.", rich_help_panel=FILE)] = None
-    rating_column: Annotated[str | None, typer.Option(help="The column of ratings.", rich_help_panel=FILE)] = None
-    time_column: Annotated[str | None, typer.Option(help="The column of times.", rich_help_panel=FILE)] = None
-    scale: Annotated[str | None, typer.Option(metavar="LOW,HIGH", help="Lowest and highest rating there can be, such "
-                                              "as 1,5; else it is inferred.", rich_help_panel=FILE)] = None
-    implicit: Annotated[bool, typer.Option("--implicit", help="Each line is an event, such as a view: no ratings.",
-                                           rich_help_panel=FILE)] = False
-    events_from: Annotated[float | None, typer.Option(metavar="RATING", help="Take the ratings from this one on as events.",
-                                                      rich_help_panel=FILE)] = None
+    user_column: Annotated[
+        str | None, typer.Option(help="The column of users.", rich_help_panel=FILE)
+    ] = None
+    item_column: Annotated[
+        str | None, typer.Option(help="The column of items.", rich_help_panel=FILE)
+    ] = None
+    rating_column: Annotated[
+        str | None, typer.Option(help="The column of ratings.", rich_help_panel=FILE)
+    ] = None
+    time_column: Annotated[
+        str | None, typer.Option(help="The column of times.", rich_help_panel=FILE)
+    ] = None
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="Lowest and highest rating there can be, such as 1,5; else it is inferred.",
+            rich_help_panel=FILE,
+        ),
+    ] = None
+    implicit: Annotated[
+        bool,
+        typer.Option(
+            "--implicit",
+            help="Each line is an event, such as a view: no ratings.",
+            rich_help_panel=FILE,
+        ),
+    ] = False
+    events_from: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATING",
+            help="Take the ratings from this one on as events.",
+            rich_help_panel=FILE,
+        ),
+    ] = None
 
     @property
     def are_stated(self) -> bool:
@@ -54,10 +91,17 @@ class Columns:
         Raises: SettingError for --implicit with --events-from.
         """
         if self.implicit and self.events_from is not None:
-            raise SettingError("--implicit is for events without ratings, --events-from for ratings; state one of the two.")
-        stated = {"user": self.user_column, "item": self.item_column, "rating": self.rating_column,
-                  "time": self.time_column, "scale": None if self.scale is None else scale_of(self.scale),
-                  "implicit": self.implicit or None}
+            raise SettingError(
+                "--implicit is for events without ratings, --events-from for ratings; state one of the two."
+            )
+        stated = {
+            "user": self.user_column,
+            "item": self.item_column,
+            "rating": self.rating_column,
+            "time": self.time_column,
+            "scale": None if self.scale is None else scale_of(self.scale),
+            "implicit": self.implicit or None,
+        }
         return {key: value for key, value in stated.items() if value is not None}
 
 
@@ -69,7 +113,9 @@ def scale_of(text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
-        raise SettingError(f"--scale takes the lowest and the highest rating, such as 1,5; found {text!r}.") from None
+        raise SettingError(
+            f"--scale takes the lowest and the highest rating, such as 1,5; found {text!r}."
+        ) from None
     return low, high
 
 
@@ -84,19 +130,27 @@ def ratings_from(source: str, columns: Columns) -> Ratings:
 
     asked = columns.asked()
     if Path(source).is_dir() and is_split(Path(source)):
-        raise DataError(f"{source} is a folder of a split; name one of its files, such as "
-                        f"{Path(source) / 'train.parquet'}.")
+        raise DataError(
+            f"{source} is a folder of a split; name one of its files, such as "
+            f"{Path(source) / 'train.parquet'}."
+        )
     if is_stored(source):
-        raise DataError(f"{source} holds stored ratings, which are read batch by batch and not as a whole; only train and "
-                        "data describe take them.")
+        raise DataError(
+            f"{source} holds stored ratings, which are read batch by batch and not as a whole; only train and "
+            "data describe take them."
+        )
     if not asked:
         return columns.taken(sources.load(source))
     if not Path(source).is_file() and source in sources.known():
-        raise SettingError(f"{source} is a data set by name, whose columns and scale are known; leave out the options "
-                           f"--{', --'.join(_option(key) for key in asked)}.")
+        raise SettingError(
+            f"{source} is a data set by name, whose columns and scale are known; leave out the options "
+            f"--{', --'.join(_option(key) for key in asked)}."
+        )
     if netflix_folder(source) is not None:
-        raise SettingError(f"{source} holds Netflix' files, whose columns and scale are known; leave out the options "
-                           f"--{', --'.join(_option(key) for key in asked)}.")
+        raise SettingError(
+            f"{source} holds Netflix' files, whose columns and scale are known; leave out the options "
+            f"--{', --'.join(_option(key) for key in asked)}."
+        )
     return columns.taken(read(source, **asked))
 
 
@@ -110,7 +164,9 @@ def any_ratings_from(source: str, columns: Columns) -> AnyRatings:
     if not is_stored(source):
         return ratings_from(source, columns)
     if columns.are_stated:
-        raise SettingError(f"{source} holds stored ratings, whose columns and scale are known; leave out these options.")
+        raise SettingError(
+            f"{source} holds stored ratings, whose columns and scale are known; leave out these options."
+        )
     return open_stored(source)
 
 
@@ -150,12 +206,16 @@ def parts_from(folder: Path, texts: Texts) -> dict[str, Ratings]:
     frames = [read(folder / f"{name}.parquet", **how).frame() for name in names]
     whole = from_frame(pl.concat(frames, how="diagonal"), **how, name=about["data"])
     if len(whole) != sum(map(len, frames)):
-        raise DataError(f"The parts in {folder} share {sum(map(len, frames)) - len(whole):,} pairs; split again.")
+        raise DataError(
+            f"The parts in {folder} share {sum(map(len, frames)) - len(whole):,} pairs; split again."
+        )
     if (folder / "items.parquet").is_file():
         whole = replace(whole, catalogue=pl.read_parquet(folder / "items.parquet"))
     whole = texts.taken(whole)
     part = np.repeat(np.arange(len(names)), [len(frame) for frame in frames])
-    return {name: whole.where(part == j, name=f"{about['data']} {name}") for j, name in enumerate(names)}
+    return {
+        name: whole.where(part == j, name=f"{about['data']} {name}") for j, name in enumerate(names)
+    }
 
 
 def ids_from(path: Path, *roles: str, if_there: tuple[str, ...] = ()) -> pl.DataFrame:
@@ -174,8 +234,10 @@ def ids_from(path: Path, *roles: str, if_there: tuple[str, ...] = ()) -> pl.Data
         if place is None and role in if_there:
             continue
         if place is None:
-            raise DataError(f"{path} has no column {canonical(role)}; it has {', '.join(map(repr, frame.columns))}. "
-                            f"Its first line must name the columns: {','.join(map(canonical, roles))}.")
+            raise DataError(
+                f"{path} has no column {canonical(role)}; it has {', '.join(map(repr, frame.columns))}. "
+                f"Its first line must name the columns: {','.join(map(canonical, roles))}."
+            )
         column = frame.to_series(place)
         found[canonical(role)] = column.str.strip_chars() if column.dtype == pl.String else column
     return pl.DataFrame(found)
@@ -188,17 +250,24 @@ def canonical(role: str) -> str:
 
 def _frame(path: Path) -> pl.DataFrame:
     if not path.is_file():
-        raise DataError(f"{path} is a folder; a file was expected." if path.is_dir() else
-                        f"There is no file {path}; check the path.")
+        raise DataError(
+            f"{path} is a folder; a file was expected."
+            if path.is_dir()
+            else f"There is no file {path}; check the path."
+        )
     with path.open("rb") as stream:
         is_parquet = stream.read(4) == b"PAR1"
     try:
         if is_parquet:
             return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema=False, separator="\t" if path.suffix in (".tsv", ".tab") else ",")
+        return pl.read_csv(
+            path, infer_schema=False, separator="\t" if path.suffix in (".tsv", ".tab") else ","
+        )
     except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path} cannot be read as {'Parquet' if is_parquet else 'CSV'}: "
-                        f"{str(error).splitlines()[0]}.") from error
+        raise DataError(
+            f"{path} cannot be read as {'Parquet' if is_parquet else 'CSV'}: "
+            f"{str(error).splitlines()[0]}."
+        ) from error
 
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:
@@ -228,8 +297,10 @@ def write_ratings(ratings: Ratings, path: Path) -> list[str]:
     from recollect.system.atomic_files import replacing
 
     check_ending(path)
-    frames = (ratings.where(np.arange(first, min(first + BLOCK, len(ratings)))).frame()
-              for first in range(0, max(1, len(ratings)), BLOCK))
+    frames = (
+        ratings.where(np.arange(first, min(first + BLOCK, len(ratings)))).frame()
+        for first in range(0, max(1, len(ratings)), BLOCK)
+    )
     start = ratings.where(np.arange(0)).frame().to_arrow()
     with replacing(path) as fresh:
         if path.suffix == ".parquet":
@@ -246,6 +317,8 @@ def write_ratings(ratings: Ratings, path: Path) -> list[str]:
 def check_ending(path: Path) -> None:
     """Refuse what is neither .parquet nor .csv."""
     if path.suffix not in (".parquet", ".csv"):
-        raise SettingError(f"{path} must end in .parquet or .csv, so that it is clear what to write.")
+        raise SettingError(
+            f"{path} must end in .parquet or .csv, so that it is clear what to write."
+        )
     if path.is_dir():
         raise SettingError(f"{path} is a folder; name a file.")

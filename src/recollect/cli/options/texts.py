@@ -21,17 +21,46 @@ PANEL = "Texts of items"
 class Texts:
     """The texts of the items, and how they are read."""
 
-    text: Annotated[Path | None, typer.Option(metavar="FILE", help="A document for each item: lines of id::text, CSV, JSON "
-                                              "lines, Parquet.", rich_help_panel=PANEL)] = None
-    join: Annotated[bool, typer.Option("--join", help="Several documents of an item are one, such as reviews.",
-                                       rich_help_panel=PANEL)] = False
-    vectors: Annotated[str | None, typer.Option(metavar="FILE", help="Vectors of words: GloVe, word2vec, fastText; or "
-                                                "sentence-transformers:NAME.", rich_help_panel=PANEL)] = None
-    words: Annotated[int | None, typer.Option(metavar="N", help="How many words to keep; 8000, if not stated.",
-                                              rich_help_panel=PANEL)] = None
-    reading: Annotated[list[str] | None, typer.Option("--reading", metavar="KEY=VALUE", show_default=False, rich_help_panel=PANEL,
-                                                      help="How a document becomes words, such as first=100; repeat it for "
-                                                           "more.")] = None
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A document for each item: lines of id::text, CSV, JSON lines, Parquet.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join",
+            help="Several documents of an item are one, such as reviews.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False
+    vectors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Vectors of words: GloVe, word2vec, fastText; or sentence-transformers:NAME.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    words: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="How many words to keep; 8000, if not stated.", rich_help_panel=PANEL
+        ),
+    ] = None
+    reading: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reading",
+            metavar="KEY=VALUE",
+            show_default=False,
+            rich_help_panel=PANEL,
+            help="How a document becomes words, such as first=100; repeat it for more.",
+        ),
+    ] = None
 
     @property
     def are_stated(self) -> bool:
@@ -45,9 +74,13 @@ class Texts:
         """
         given = settings_of(self.reading or (), option="--reading")
         if self.words is not None and "n_words" in given:
-            raise SettingError(f"--words {self.words} and --reading n_words={given['n_words']} are the same; leave one out.")
+            raise SettingError(
+                f"--words {self.words} and --reading n_words={given['n_words']} are the same; leave one out."
+            )
         if self.are_stated and self.text is None:
-            raise SettingError("--vectors, --words, --reading and --join are about texts; name their file with --text.")
+            raise SettingError(
+                "--vectors, --words, --reading and --join are about texts; name their file with --text."
+            )
         return tokenizer_of(given if self.words is None else {**given, "n_words": self.words})
 
     def taken(self, ratings: Any) -> Any:
@@ -68,20 +101,44 @@ def summary(text: Corpus) -> dict[str, Any]:
     import numpy as np
 
     length = text.length[text.has]
-    return {"items": len(text), "documents": int(text.has.sum()), "words": text.n_words,
-            "length": {"mean": float(length.mean()), "median": float(np.median(length)), "longest": int(length.max())},
-            "out_of_vocabulary": text.out_of_vocabulary, "reading": vars(text.reading), "fingerprint": text.fingerprint,
-            "vectors": {"name": text.vectors.name, "d": text.vectors.d, "found": float(text.vectors.found.mean())}
-            if text.vectors else None}
+    return {
+        "items": len(text),
+        "documents": int(text.has.sum()),
+        "words": text.n_words,
+        "length": {
+            "mean": float(length.mean()),
+            "median": float(np.median(length)),
+            "longest": int(length.max()),
+        },
+        "out_of_vocabulary": text.out_of_vocabulary,
+        "reading": vars(text.reading),
+        "fingerprint": text.fingerprint,
+        "vectors": {
+            "name": text.vectors.name,
+            "d": text.vectors.d,
+            "found": float(text.vectors.found.mean()),
+        }
+        if text.vectors
+        else None,
+    }
 
 
 def told(found: dict[str, Any]) -> RenderableType:
     """The same for people."""
     length, vectors = found["length"], found["vectors"]
-    return facts({
-        "documents with words": f"{found['documents']:,} of {found['items']:,} items",
-        "words kept": found["words"],
-        "words a document": f"{length['mean']:.1f} on average, median {length['median']:g}, longest {length['longest']:,}",
-        "out of vocabulary": f"{found['out_of_vocabulary']:.1%} of what the documents say, stop words aside",
-        **({"vectors": f"{vectors['name']}, {vectors['d']} numbers each; {vectors['found']:.1%} of the words found"}
-           if vectors else {})}, title="texts")
+    return facts(
+        {
+            "documents with words": f"{found['documents']:,} of {found['items']:,} items",
+            "words kept": found["words"],
+            "words a document": f"{length['mean']:.1f} on average, median {length['median']:g}, longest {length['longest']:,}",
+            "out of vocabulary": f"{found['out_of_vocabulary']:.1%} of what the documents say, stop words aside",
+            **(
+                {
+                    "vectors": f"{vectors['name']}, {vectors['d']} numbers each; {vectors['found']:.1%} of the words found"
+                }
+                if vectors
+                else {}
+            ),
+        },
+        title="texts",
+    )

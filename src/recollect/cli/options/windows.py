@@ -9,19 +9,27 @@ from typing import Any
 from recollect.data.ratings import Ratings
 from recollect.errors import SettingError
 
-Later = Callable[[Ratings], dict[str, Any]]    # settings that depend on the ratings
+Later = Callable[[Ratings], dict[str, Any]]  # settings that depend on the ratings
 
-WINDOWS = ("--windows takes FIRST:LAST,FIRST:LAST, the days to learn from and those to be judged on, such as "
-           "2005-09-01:2005-11-30,2005-12-01:2005-12-31; or a number of months before the last one, such as 3; or, for "
-           "Netflix, {}")
+WINDOWS = (
+    "--windows takes FIRST:LAST,FIRST:LAST, the days to learn from and those to be judged on, such as "
+    "2005-09-01:2005-11-30,2005-12-01:2005-12-31; or a number of months before the last one, such as 3; or, for "
+    "Netflix, {}"
+)
 
 
-def way_of(how: str | None, time: str | None, windows: str | None, *, is_netflix: bool) -> tuple[str, Later]:
+def way_of(
+    how: str | None, time: str | None, windows: str | None, *, is_netflix: bool
+) -> tuple[str, Later]:
     """The name of the split that is asked for, and its settings once the ratings are there.
 
     Raises: SettingError if more than one way is stated, or a share, a date or a window cannot be read.
     """
-    stated = [f"--{name} {text}" for name, text in (("how", how), ("time", time), ("windows", windows)) if text is not None]
+    stated = [
+        f"--{name} {text}"
+        for name, text in (("how", how), ("time", time), ("windows", windows))
+        if text is not None
+    ]
     if len(stated) > 1:
         raise SettingError(f"{' and '.join(stated)} are two ways to cut; state one.")
     if time is not None:
@@ -39,8 +47,10 @@ def _time(text: str) -> dict[str, Any]:
         pass
     if _is_day(text):
         return {"test_from": text}
-    raise SettingError(f"--time takes the share of the latest ratings, such as 0.1, or the first day of the test part, such as "
-                       f"2005-12-01; found {text!r}.")
+    raise SettingError(
+        f"--time takes the share of the latest ratings, such as 0.1, or the first day of the test part, such as "
+        f"2005-12-01; found {text!r}."
+    )
 
 
 def _windows(text: str, *, is_netflix: bool) -> Later:
@@ -51,13 +61,22 @@ def _windows(text: str, *, is_netflix: bool) -> Later:
         return lambda ratings: _settings(*last_months(ratings, int(text)))
     if text in netflix.WINDOWS:
         if not is_netflix:
-            raise SettingError(f"--windows {text} are days of Netflix' ratings; for other data state the days, such as "
-                               "2005-09-01:2005-11-30,2005-12-01:2005-12-31, or a number of months.")
+            raise SettingError(
+                f"--windows {text} are days of Netflix' ratings; for other data state the days, such as "
+                "2005-09-01:2005-11-30,2005-12-01:2005-12-31, or a number of months."
+            )
         window = netflix.WINDOWS[text]
         return lambda ratings: _settings(window.train_days, window.test_days)
     days = [tuple(window.split(":")) for window in text.split(",")]
-    if wrong := [day for window in days for day in window if len(window) == len(days) == 2 and not _is_day(day)]:
-        raise SettingError(f"--windows {text}: {wrong[0]!r} is not a date; write it like 2005-12-01.")
+    if wrong := [
+        day
+        for window in days
+        for day in window
+        if len(window) == len(days) == 2 and not _is_day(day)
+    ]:
+        raise SettingError(
+            f"--windows {text}: {wrong[0]!r} is not a date; write it like 2005-12-01."
+        )
     if len(days) != 2 or not all(len(window) == 2 for window in days):
         raise SettingError(f"{WINDOWS.format(', '.join(netflix.WINDOWS))}; found {text!r}.")
     return lambda ratings: _settings(*days)

@@ -7,14 +7,26 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-Point = tuple[int, float]     # an epoch, and a figure
+Point = tuple[int, float]  # an epoch, and a figure
 
 NAMES = {"train": "training", "valid": "validation"}
 STYLES = {"train": "cyan", "valid": "yellow"}
-DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))    # of a Braille character: four rows of two
+DOTS = (
+    (0x01, 0x08),
+    (0x02, 0x10),
+    (0x04, 0x20),
+    (0x40, 0x80),
+)  # of a Braille character: four rows of two
 
 
-def curve(epochs: Sequence[dict[str, float]], *, kept: int = 0, width: int = 80, height: int = 11, plain: bool = False) -> Text:
+def curve(
+    epochs: Sequence[dict[str, float]],
+    *,
+    kept: int = 0,
+    width: int = 80,
+    height: int = 11,
+    plain: bool = False,
+) -> Text:
     """Whatever of `train_…` and `valid_…` was measured, a panel for each kind of figure; training is dotted, validation a line.
 
     Figures that are no finite number leave a gap. The first tenth of the epochs does not stretch the axis: a curve that begins
@@ -26,16 +38,30 @@ def curve(epochs: Sequence[dict[str, float]], *, kept: int = 0, width: int = 80,
         for key, value in figures.items():
             part, _, metric = key.partition("_")
             if part in NAMES:
-                panels.setdefault(metric, {}).setdefault(part, []).append((int(figures["epoch"]), value))
+                panels.setdefault(metric, {}).setdefault(part, []).append(
+                    (int(figures["epoch"]), value)
+                )
     if not panels:
         return Text("There is no curve: nothing was measured epoch by epoch.")
     last = int(epochs[-1]["epoch"])
     each = max(3, height // len(panels))
-    drawn = [_panel(metric, series, last, kept, width=width, height=each, plain=plain) for metric, series in panels.items()]
+    drawn = [
+        _panel(metric, series, last, kept, width=width, height=each, plain=plain)
+        for metric, series in panels.items()
+    ]
     return Text("\n", no_wrap=True, overflow="crop").join(drawn)
 
 
-def _panel(metric: str, series: dict[str, list[Point]], last: int, kept: int, *, width: int, height: int, plain: bool) -> Text:
+def _panel(
+    metric: str,
+    series: dict[str, list[Point]],
+    last: int,
+    kept: int,
+    *,
+    width: int,
+    height: int,
+    plain: bool,
+) -> Text:
     title = f"{metric.upper() if metric == 'rmse' else metric} by epoch"
     if not any(math.isfinite(x) for points in series.values() for _, x in points):
         return Text(f"{title}: no figure is a finite number.")
@@ -46,24 +72,32 @@ def _panel(metric: str, series: dict[str, list[Point]], last: int, kept: int, *,
     margin = max(map(len, ticks.values()))
     columns = max(8, width - margin - 3 - max(map(len, names.values())))
     canvas = _Canvas(last, low, high, columns=columns, rows=height)
-    for part in NAMES:                      # validation comes last, above training
+    for part in NAMES:  # validation comes last, above training
         canvas.draw(part, series.get(part, []))
     beside = canvas.beside(series)
     marked = canvas.cell(kept, dict(series.get("valid", [])).get(kept, math.nan))
     head = Text(title, style="bold")
     if marked:
-        kept_at = f"   {'o' if plain else '●'} kept: epoch {kept}, {dict(series['valid'])[kept]:.4f}"
+        kept_at = (
+            f"   {'o' if plain else '●'} kept: epoch {kept}, {dict(series['valid'])[kept]:.4f}"
+        )
         head = Text.assemble(head, (kept_at, STYLES["valid"]))
     bar, corner, line = ("|", "+", "-") if plain else ("│", "└", "─")
     lines = [head]
     for row in range(height):
-        drawn = [canvas.character(row, column, marked=(row, column) == marked, plain=plain) for column in range(columns)]
+        drawn = [
+            canvas.character(row, column, marked=(row, column) == marked, plain=plain)
+            for column in range(columns)
+        ]
         name = (f" {names[beside[row]]}", STYLES[beside[row]]) if row in beside else ""
         lines.append(Text.assemble((f"{ticks.get(row, ''):>{margin}} {bar}", "dim"), *drawn, name))
         lines[-1].rstrip()
     left, right = "1", str(last) if last > 1 else ""
     between = "epoch".center(columns - len(left) - len(right))
-    axis = f"{'':>{margin}} {corner}{line * columns}", f"{'':>{margin}}  {left}{between}{right}".rstrip()
+    axis = (
+        f"{'':>{margin}} {corner}{line * columns}",
+        f"{'':>{margin}}  {left}{between}{right}".rstrip(),
+    )
     return Text("\n").join([*lines, *(Text(each, style="dim") for each in axis)])
 
 
@@ -86,7 +120,9 @@ class _Canvas:
 
     def __init__(self, last: int, low: float, high: float, *, columns: int, rows: int) -> None:
         self.last, self.low, self.high, self.columns, self.rows = last, low, high, columns, rows
-        self._dots: dict[tuple[int, int], tuple[int, str]] = {}    # of a character: which dots, and whose they are
+        self._dots: dict[
+            tuple[int, int], tuple[int, str]
+        ] = {}  # of a character: which dots, and whose they are
 
     def place(self, epoch: int, value: float) -> tuple[int, int]:
         """The dot of a point; rows well outside stand for all that are further off."""
@@ -125,7 +161,9 @@ class _Canvas:
             return Text("o" if plain else "●", style=f"bold {STYLES['valid']}")
         if not dots:
             return Text(" ")
-        return Text({"train": ".", "valid": "*"}[part] if plain else chr(0x2800 + dots), style=STYLES[part])
+        return Text(
+            {"train": ".", "valid": "*"}[part] if plain else chr(0x2800 + dots), style=STYLES[part]
+        )
 
     def beside(self, series: dict[str, list[Point]]) -> dict[int, str]:
         """The row beside which each part's name stands: that of its last point, or the nearest free one."""
@@ -133,5 +171,7 @@ class _Canvas:
         for part, points in series.items():
             value = next((x for _, x in reversed(points) if math.isfinite(x)), self.low)
             row = min(max(self.place(self.last, value)[1] // 4, 0), self.rows - 1)
-            found[min(set(range(self.rows)) - found.keys(), key=lambda free: abs(free - row))] = part
+            found[min(set(range(self.rows)) - found.keys(), key=lambda free: abs(free - row))] = (
+                part
+            )
         return found

@@ -36,14 +36,14 @@ from recollect.data.vocab import Vocab
 from recollect.errors import DataError
 from recollect.system.atomic_files import checksum
 
-FORMAT = 1                      # raised when an older program could not read what a newer one writes
+FORMAT = 1  # raised when an older program could not read what a newer one writes
 SIDES: dict[Side, str] = {"user": "by_user.parquet", "item": "by_item.parquet"}
 VOCABS: dict[Side, str] = {"user": "users.parquet", "item": "items.parquet"}
 CATALOGUE = "catalogue.parquet"
-NEEDED = ("about.json", *SIDES.values(), *VOCABS.values(), CATALOGUE)     # to learn and predict from
-WINDOW = 4                      # row groups whose rows are mixed while training
-KEPT = 4                        # row groups kept for the next look
-AT_ONCE = 1 << 20               # cells compared at once
+NEEDED = ("about.json", *SIDES.values(), *VOCABS.values(), CATALOGUE)  # to learn and predict from
+WINDOW = 4  # row groups whose rows are mixed while training
+KEPT = 4  # row groups kept for the next look
+AT_ONCE = 1 << 20  # cells compared at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class StoredRows(AnyRows):
     start: Int64[np.ndarray, " rows_and_one"]
     total: Float64[np.ndarray, " rows"]
     n_columns: int
-    middle: Float32[np.ndarray, " rows"] | None = None    # is taken off the values of each row
+    middle: Float32[np.ndarray, " rows"] | None = None  # is taken off the values of each row
     in_memory: ClassVar[bool] = False
 
     @property
@@ -62,7 +62,7 @@ class StoredRows(AnyRows):
         """The sum of each row's values, as they are on disk."""
         return self.total
 
-    def less(self, middle: Float32[np.ndarray, " rows"]) -> StoredRows:
+    def minus(self, middle: Float32[np.ndarray, " rows"]) -> StoredRows:
         """The same rows, a number per row taken off its values as they are read."""
         return replace(self, middle=middle) if middle.any() else self
 
@@ -97,7 +97,9 @@ class StoredRows(AnyRows):
         place[order] = np.arange(len(self))
         groups = np.argsort(place[self._first_row[:-1]])
         for begin in range(0, len(groups), WINDOW):
-            rows = np.concatenate([np.arange(*self._first_row[g:g + 2]) for g in groups[begin:begin + WINDOW]])
+            rows = np.concatenate(
+                [np.arange(*self._first_row[g : g + 2]) for g in groups[begin : begin + WINDOW]]
+            )
             rows = rows[self.counts[rows] > 0]
             yield rows[np.argsort(place[rows])]
 
@@ -126,21 +128,26 @@ class StoredRows(AnyRows):
         begin = np.cumsum([0, *sizes])
         first = np.searchsorted(self.start, begin[:-1], side="right") - 1
         if begin[-1] != self.n_cells or (self.start[first] != begin[:-1]).any():
-            raise _damaged(self.path, f"its row groups hold {begin[-1]:,} cells and must hold whole rows of {self.n_cells:,}")
+            raise _damaged(
+                self.path,
+                f"its row groups hold {begin[-1]:,} cells and must hold whole rows of {self.n_cells:,}",
+            )
         first[:1] = 0
         return np.append(first, len(self))
 
     def _read(self, group: int, columns: list[str]) -> list[np.ndarray]:
         """Columns of a row group; a file of its own each time, since two threads must not share one."""
         try:
-            with pq.ParquetFile(self.path, metadata=self._file, page_checksum_verification=True) as file:
+            with pq.ParquetFile(
+                self.path, metadata=self._file, page_checksum_verification=True
+            ) as file:
                 table = file.read_row_group(group, columns=columns, use_threads=False)
             return [table.column(name).to_numpy() for name in columns]
         except (OSError, KeyError, pa.ArrowException) as problem:
             raise _damaged(self.path, problem) from problem
 
     def _group(self, group: int) -> Rows:
-        start = self.start[self._first_row[group]:self._first_row[group + 1] + 1]
+        start = self.start[self._first_row[group] : self._first_row[group + 1] + 1]
         column, value = self._read(group, ["column", "value"])
         return Rows(start - start[0], column, value, self.n_columns)
 
@@ -156,9 +163,16 @@ class StoredRows(AnyRows):
         sort = np.argsort(group, kind="stable")
         place = np.full(len(rows), -1)
         place[found[sort]] = np.arange(len(found))
-        parts = [group_of(int(g)).take(rows[found[group == g]] - self._first_row[g]) for g in np.unique(group)]
+        parts = [
+            group_of(int(g)).take(rows[found[group == g]] - self._first_row[g])
+            for g in np.unique(group)
+        ]
         taken = Rows.stack(parts, n_columns=self.n_columns).take(place)
-        return taken if self.middle is None else taken.less(np.where(rows >= 0, self.middle[rows], np.float32(0)))
+        return (
+            taken
+            if self.middle is None
+            else taken.minus(np.where(rows >= 0, self.middle[rows], np.float32(0)))
+        )
 
 
 def _ahead(make: Callable[[Any], Rows], wanted: Iterable[Any]) -> Iterator[Rows]:
@@ -181,7 +195,7 @@ class StoredRatings(AnyRatings):
     users: Vocab
     items: Vocab
     sides: dict[Side, StoredRows]
-    about: dict[str, Any]                     # what about.json says
+    about: dict[str, Any]  # what about.json says
     catalogue: pl.DataFrame | None = None
     time: None = None
     in_memory: ClassVar[bool] = False
@@ -239,8 +253,12 @@ class StoredRatings(AnyRatings):
         """See AnyRatings. Only the rows of users who stand in the other are read."""
         users, n = np.flatnonzero(other.count("user")), 0
         for part in pieces(self.count("user")[users], rows=len(users), cells=AT_ONCE):
-            mine, others = (rows.take(users[part]) for rows in (self.rows("user"), other.rows("user")))
-            here, there = (rows.row * np.int64(self.n_items) + rows.column for rows in (mine, others))
+            mine, others = (
+                rows.take(users[part]) for rows in (self.rows("user"), other.rows("user"))
+            )
+            here, there = (
+                rows.row * np.int64(self.n_items) + rows.column for rows in (mine, others)
+            )
             n += len(np.intersect1d(here, there, assume_unique=True))
         return n
 
@@ -249,8 +267,10 @@ class StoredRatings(AnyRatings):
 
         Raises: DataError always: these are not in memory.
         """
-        raise DataError(f"{self!r} is on disk and cannot be joined with other ratings in memory; read the ratings "
-                        "(recollect.read) and fit on them, or leave out what was to be joined.")
+        raise DataError(
+            f"{self!r} is on disk and cannot be joined with other ratings in memory; read the ratings "
+            "(recollect.read) and fit on them, or leave out what was to be joined."
+        )
 
     @property
     def valid(self) -> Ratings | None:
@@ -267,8 +287,16 @@ class StoredRatings(AnyRatings):
         if not path.is_file():
             return None
         found = _table(path, {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32})
-        return Ratings(self.users.rows(found["user_id"]), self.items.rows(found["item_id"]), found["rating"].to_numpy(),
-                       self.users, self.items, scale=self.scale, name=f"{self.name} {part}", catalogue=self.catalogue)
+        return Ratings(
+            self.users.rows(found["user_id"]),
+            self.items.rows(found["item_id"]),
+            found["rating"].to_numpy(),
+            self.users,
+            self.items,
+            scale=self.scale,
+            name=f"{self.name} {part}",
+            catalogue=self.catalogue,
+        )
 
     def link_into(self, folder: Path) -> None:
         """Make the folder, with what is needed to learn and predict: links to the same files, copies on another disk."""
@@ -293,24 +321,41 @@ def open_stored(folder: str | Path) -> StoredRatings:
     """
     folder = Path(folder)
     if not (folder / "about.json").is_file():
-        raise DataError(f"There are no stored ratings in {folder}; recollect.store(ratings, folder) or `recollect data store` "
-                        "makes such a folder.")
+        raise DataError(
+            f"There are no stored ratings in {folder}; recollect.store(ratings, folder) or `recollect data store` "
+            "makes such a folder."
+        )
     try:
         about = json.loads((folder / "about.json").read_bytes())
         if about["format"] > FORMAT:
-            raise DataError(f"{folder} was written by a newer Recollect (format {about['format']}, this one reads up to "
-                            f"{FORMAT}); upgrade it.")
+            raise DataError(
+                f"{folder} was written by a newer Recollect (format {about['format']}, this one reads up to "
+                f"{FORMAT}); upgrade it."
+            )
         if about.pop("checksum", None) != checksum(about):
             raise _damaged(folder / "about.json", "its checksum is not that of its content")
         for name, size in about["files"].items():
             _check_size(folder / name, size, may_lack=name not in NEEDED)
-        vocab = {side: _table(folder / name, {"id": pl.String, "count": pl.Int64, "total": pl.Float64})
-                 for side, name in VOCABS.items()}
-        rows = {side: _rows(folder / name, vocab[side], n_columns=len(vocab["item" if side == "user" else "user"]))
-                for side, name in SIDES.items()}
+        vocab = {
+            side: _table(folder / name, {"id": pl.String, "count": pl.Int64, "total": pl.Float64})
+            for side, name in VOCABS.items()
+        }
+        rows = {
+            side: _rows(
+                folder / name,
+                vocab[side],
+                n_columns=len(vocab["item" if side == "user" else "user"]),
+            )
+            for side, name in SIDES.items()
+        }
         return StoredRatings(
-            folder, Vocab(vocab["user"]["id"]), Vocab(vocab["item"]["id"]), rows, about,
-            catalogue=pl.read_parquet(folder / CATALOGUE) if CATALOGUE in about["files"] else None)
+            folder,
+            Vocab(vocab["user"]["id"]),
+            Vocab(vocab["item"]["id"]),
+            rows,
+            about,
+            catalogue=pl.read_parquet(folder / CATALOGUE) if CATALOGUE in about["files"] else None,
+        )
     except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as problem:
         if isinstance(problem, DataError):
             raise
@@ -320,14 +365,16 @@ def open_stored(folder: str | Path) -> StoredRatings:
 def _rows(path: Path, vocab: pl.DataFrame, *, n_columns: int) -> StoredRows:
     start = np.concatenate([[0], np.cumsum(vocab["count"].to_numpy())]).astype(np.int64)
     rows = StoredRows(path, start, vocab["total"].to_numpy(), n_columns)
-    assert len(rows._first_row)     # the file's own table fits
+    assert len(rows._first_row)  # the file's own table fits
     return rows
 
 
 def _check_size(path: Path, size: int, *, may_lack: bool) -> None:
     if not path.is_file():
         if not may_lack:
-            raise DataError(f"{path.parent} lacks {path.name}; it was copied in part: copy it again, or store anew.")
+            raise DataError(
+                f"{path.parent} lacks {path.name}; it was copied in part: copy it again, or store anew."
+            )
     elif path.stat().st_size != size:
         raise _damaged(path, f"it has {path.stat().st_size:,} bytes, expected {size:,}")
 
@@ -341,5 +388,7 @@ def _table(path: Path, columns: dict[str, Any]) -> pl.DataFrame:
 
 
 def _damaged(path: Path, why: object) -> DataError:
-    return DataError(f"{path} is damaged or cut short ({str(why).splitlines()[0] if str(why) else 'unreadable'}); copy the "
-                     "folder again, or store anew.")
+    return DataError(
+        f"{path} is damaged or cut short ({str(why).splitlines()[0] if str(why) else 'unreadable'}); copy the "
+        "folder again, or store anew."
+    )

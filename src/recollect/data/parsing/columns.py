@@ -16,21 +16,96 @@ Where = Callable[[int], str]  # what to call a row in a message: "line 7 of rati
 
 # Usual names, as `_plain` writes them, the surest first.
 USUAL = {
-    "user": ("userid", "user", "uid", "reviewerid", "customerid", "memberid", "accountid", "username", "useridx"),
-    "item": ("itemid", "item", "iid", "movieid", "movie", "asin", "parentasin", "productid", "bookid", "isbn", "songid",
-             "trackid", "artistid", "animeid", "gameid", "recipeid", "businessid", "jokeid", "itemidx"),
-    "rating": ("rating", "ratings", "overall", "stars", "score", "rate", "userrating", "bookrating", "value", "label"),
-    "time": ("timestamp", "time", "ts", "unixreviewtime", "unixtime", "ratingtimestamp", "datetime", "date"),
+    "user": (
+        "userid",
+        "user",
+        "uid",
+        "reviewerid",
+        "customerid",
+        "memberid",
+        "accountid",
+        "username",
+        "useridx",
+    ),
+    "item": (
+        "itemid",
+        "item",
+        "iid",
+        "movieid",
+        "movie",
+        "asin",
+        "parentasin",
+        "productid",
+        "bookid",
+        "isbn",
+        "songid",
+        "trackid",
+        "artistid",
+        "animeid",
+        "gameid",
+        "recipeid",
+        "businessid",
+        "jokeid",
+        "itemidx",
+    ),
+    "rating": (
+        "rating",
+        "ratings",
+        "overall",
+        "stars",
+        "score",
+        "rate",
+        "userrating",
+        "bookrating",
+        "value",
+        "label",
+    ),
+    "time": (
+        "timestamp",
+        "time",
+        "ts",
+        "unixreviewtime",
+        "unixtime",
+        "ratingtimestamp",
+        "datetime",
+        "date",
+    ),
 }
-COUNT = ("count", "counts", "nevents", "plays", "playcount", "listens", "weight")    # of events, in place of the rating
-TEXT = ("text", "document", "reviewtext", "review", "plot", "overview", "description", "abstract", "content", "body", "synopsis",
-        "summary")                           # of an item, in a table of documents
+COUNT = (
+    "count",
+    "counts",
+    "nevents",
+    "plays",
+    "playcount",
+    "listens",
+    "weight",
+)  # of events, in place of the rating
+TEXT = (
+    "text",
+    "document",
+    "reviewtext",
+    "review",
+    "plot",
+    "overview",
+    "description",
+    "abstract",
+    "content",
+    "body",
+    "synopsis",
+    "summary",
+)  # of an item, in a table of documents
 PLACES = ("user", "item", "rating", "time")  # the order of the columns of a table without a header
-EVENT_PLACES = ("user", "item", "time")      # the same, of events
-MILLI, MICRO, NANO = 1e11, 1e14, 1e17        # a time above this many seconds must be in a finer unit
+EVENT_PLACES = ("user", "item", "time")  # the same, of events
+MILLI, MICRO, NANO = 1e11, 1e14, 1e17  # a time above this many seconds must be in a finer unit
 
 
-def pick(columns: Sequence[str], asked: dict[str, str | int | None], *, named: bool, implicit: bool = False) -> dict[str, int]:
+def pick(
+    columns: Sequence[str],
+    asked: dict[str, str | int | None],
+    *,
+    named: bool,
+    implicit: bool = False,
+) -> dict[str, int]:
     """The place of each role among the columns: as asked, else by its usual name, else (nothing named) by its order.
 
     Of events (`implicit`) the rating is how often, and need not be there.
@@ -40,61 +115,101 @@ def pick(columns: Sequence[str], asked: dict[str, str | int | None], *, named: b
     """
     if implicit:
         _check_events(columns, asked, named=named)
-    found = {role: place for role in PLACES
-             if (place := _place(role, columns, asked[role], named=named, implicit=implicit)) is not None}
+    found = {
+        role: place
+        for role in PLACES
+        if (place := _place(role, columns, asked[role], named=named, implicit=implicit)) is not None
+    }
     if implicit and not named and asked["rating"] is not None and asked["time"] is None:
-        found.pop("time", None)      # the order of columns holds without a count only
-    missing = [role for role in PLACES[:2 if implicit else 3] if role not in found]
+        found.pop("time", None)  # the order of columns holds without a count only
+    missing = [role for role in PLACES[: 2 if implicit else 3] if role not in found]
     if missing == ["rating"]:
-        raise DataError(f"There is no rating column among {_listed(columns)}. If one of them holds ratings, name it: "
-                        'rating="…". If each line is an event (a view, a click, a purchase), say so: implicit=True, on the '
-                        "command line --implicit.")
+        raise DataError(
+            f"There is no rating column among {_listed(columns)}. If one of them holds ratings, name it: "
+            'rating="…". If each line is an event (a view, a click, a purchase), say so: implicit=True, on the '
+            "command line --implicit."
+        )
     if missing:
-        raise DataError(f"No column for {' and '.join(missing)} was found among {_listed(columns)}. Name it: "
-                        + ", ".join(f'{role}="…"' for role in missing) + ".")
+        raise DataError(
+            f"No column for {' and '.join(missing)} was found among {_listed(columns)}. Name it: "
+            + ", ".join(f'{role}="…"' for role in missing)
+            + "."
+        )
     return found
 
 
-def pick_text(columns: Sequence[str], *, item: str | int | None, text: str | int | None) -> tuple[int, int]:
+def pick_text(
+    columns: Sequence[str], *, item: str | int | None, text: str | int | None
+) -> tuple[int, int]:
     """The places of the item and of its text among the columns of a table of documents: as asked, else by the usual names.
 
     Raises: DataError if there is none.
     """
-    places = [_place(role, columns, asked, named=True) for role, asked in (("item", item), ("text", text))]
+    places = [
+        _place(role, columns, asked, named=True) for role, asked in (("item", item), ("text", text))
+    ]
     missing = [role for role, place in zip(("item", "text"), places, strict=True) if place is None]
     if missing:
-        raise DataError(f"No column for {' and '.join(missing)} was found among {_listed([c[:40] for c in columns])}. Name it: "
-                        + ", ".join(f'{role}="…"' for role in missing) + ".")
-    return places[0], places[1]      # type: ignore[return-value]    # neither is None
+        raise DataError(
+            f"No column for {' and '.join(missing)} was found among {_listed([c[:40] for c in columns])}. Name it: "
+            + ", ".join(f'{role}="…"' for role in missing)
+            + "."
+        )
+    return places[0], places[1]  # type: ignore[return-value]    # neither is None
 
 
-def _check_events(columns: Sequence[str], asked: dict[str, str | int | None], *, named: bool) -> None:
+def _check_events(
+    columns: Sequence[str], asked: dict[str, str | int | None], *, named: bool
+) -> None:
     """Refuse what is ambiguous: ratings where events were announced, columns without names of which there are too many."""
     if not named:
         if len(columns) > len(EVENT_PLACES) and asked["rating"] is None and asked["time"] is None:
-            raise DataError(f"Events without a header stand in the order user, item, time, and this table has {len(columns)} "
-                            "columns. Say which is the time (time=3), and which the count if there is one (rating=2).")
+            raise DataError(
+                f"Events without a header stand in the order user, item, time, and this table has {len(columns)} "
+                "columns. Say which is the time (time=3), and which the count if there is one (rating=2)."
+            )
         return
     place = _place("rating", columns, None, named=True)
-    if asked["rating"] is None and place is not None and _place("rating", columns, None, named=True, implicit=True) is None:
-        raise DataError(f"Events have no ratings, and there is a column {columns[place]!r}. If it holds counts, name it: "
-                        f"rating={columns[place]!r}. If it holds ratings, read them as such and take those that are high as "
-                        "events: ratings.events(from_=4), on the command line --events-from 4.")
+    if (
+        asked["rating"] is None
+        and place is not None
+        and _place("rating", columns, None, named=True, implicit=True) is None
+    ):
+        raise DataError(
+            f"Events have no ratings, and there is a column {columns[place]!r}. If it holds counts, name it: "
+            f"rating={columns[place]!r}. If it holds ratings, read them as such and take those that are high as "
+            "events: ratings.events(from_=4), on the command line --events-from 4."
+        )
 
 
-def _place(role: str, columns: Sequence[str], asked: str | int | None, *, named: bool, implicit: bool = False) -> int | None:
+def _place(
+    role: str,
+    columns: Sequence[str],
+    asked: str | int | None,
+    *,
+    named: bool,
+    implicit: bool = False,
+) -> int | None:
     if isinstance(asked, int):
         if not 0 <= asked < len(columns):
-            raise DataError(f"{role}={asked}: the table has {len(columns)} columns, numbered 0 to {len(columns) - 1}.")
+            raise DataError(
+                f"{role}={asked}: the table has {len(columns)} columns, numbered 0 to {len(columns) - 1}."
+            )
         return asked
     if asked is not None:
         plain = [_plain(column) for column in columns]
         if asked in columns or _plain(asked) in plain:
             return list(columns).index(asked) if asked in columns else plain.index(_plain(asked))
-        near = difflib.get_close_matches(asked.lower(), [c.lower() for c in columns], n=1, cutoff=0.5)
-        hint = f" Did you mean {next(c for c in columns if c.lower() == near[0])!r}?" if near else ""
+        near = difflib.get_close_matches(
+            asked.lower(), [c.lower() for c in columns], n=1, cutoff=0.5
+        )
+        hint = (
+            f" Did you mean {next(c for c in columns if c.lower() == near[0])!r}?" if near else ""
+        )
         places = "" if named else " The table has no header; columns are named by place: 0, 1, …"
-        raise DataError(f"There is no column {asked!r} for {role}.{hint} Columns: {_listed(columns)}.{places}")
+        raise DataError(
+            f"There is no column {asked!r} for {role}.{hint} Columns: {_listed(columns)}.{places}"
+        )
     if not named:
         order = EVENT_PLACES if implicit else PLACES
         return order.index(role) if role in order and order.index(role) < len(columns) else None
@@ -129,8 +244,10 @@ def values(column: pl.Series, where: Where) -> Float32[np.ndarray, " rows"]:
     bad = ~np.isfinite(array)
     if bad.any():
         row = int(bad.argmax())
-        raise DataError(f"{where(row)}: {_fault(column[row])}; expected a finite number. Correct it or remove the row: "
-                        f"a pair that is absent counts as unknown. ({int(bad.sum())} such ratings nearby.)")
+        raise DataError(
+            f"{where(row)}: {_fault(column[row])}; expected a finite number. Correct it or remove the row: "
+            f"a pair that is absent counts as unknown. ({int(bad.sum())} such ratings nearby.)"
+        )
     return array
 
 
@@ -142,13 +259,17 @@ def counts(column: pl.Series, where: Where) -> Float32[np.ndarray, " rows"]:
     found = values(column, where)
     if (found <= 0).any():
         row = int((found <= 0).argmax())
-        raise DataError(f"{where(row)}: the count is {found[row]:g}; expected a number above 0. Remove the row: a pair without "
-                        "an event is absent.")
+        raise DataError(
+            f"{where(row)}: the count is {found[row]:g}; expected a number above 0. Remove the row: a pair without "
+            "an event is absent."
+        )
     return found
 
 
 def _fault(rating: object) -> str:
-    return "the rating is missing" if rating is None or rating == "" else f"the rating is {rating!r}"
+    return (
+        "the rating is missing" if rating is None or rating == "" else f"the rating is {rating!r}"
+    )
 
 
 def seconds(column: pl.Series) -> Float64[np.ndarray, " rows"]:
@@ -167,7 +288,10 @@ def _iso(text: pl.Series) -> pl.Series:
     """Seconds since 1970 of ISO 8601 dates and times; without an offset they are UTC; null where not one."""
     text = text.str.replace(" ", "T", literal=True)
     forms = ("%+", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M")
-    times = [text.str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC").dt.epoch("s") for form in forms]
+    times = [
+        text.str.to_datetime(form, strict=False, time_unit="us", time_zone="UTC").dt.epoch("s")
+        for form in forms
+    ]
     dates = text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")).dt.epoch("s")
     return pl.select(pl.coalesce(*times, dates).cast(pl.Float64)).to_series()
 
@@ -193,13 +317,20 @@ def infer_scale(value: Float32[np.ndarray, " ratings"]) -> tuple[float, float]:
     low, high = float(value.min()), float(value.max())
     whole = bool((value == np.rint(value)).all())
     half = whole or bool((value * 2 == np.rint(value * 2)).all())
-    usual = ((whole, (1.0, 5.0)), (half, (0.5, 5.0)), (whole, (1.0, 10.0)), (whole and high > 50, (0.0, 100.0)))
+    usual = (
+        (whole, (1.0, 5.0)),
+        (half, (0.5, 5.0)),
+        (whole, (1.0, 10.0)),
+        (whole and high > 50, (0.0, 100.0)),
+    )
     for fits, scale in usual:
         if fits and scale[0] <= low and high <= scale[1]:
             return scale
     if low == high:
-        raise DataError(f"All {len(value):,} ratings are {low:g}, so their scale cannot be seen; state it: "
-                        "scale=(lowest, highest).")
+        raise DataError(
+            f"All {len(value):,} ratings are {low:g}, so their scale cannot be seen; state it: "
+            "scale=(lowest, highest)."
+        )
     return low, high
 
 
@@ -209,5 +340,7 @@ def stated_scale(scale: Sequence[int | float]) -> tuple[float, float]:
     Raises: SettingError if it is not a lowest and a higher, finite number.
     """
     if len(scale) != 2 or not np.isfinite(scale).all() or not scale[0] < scale[1]:
-        raise SettingError(f"scale={tuple(scale)}: expected the lowest and the highest rating, such as (1, 5).")
+        raise SettingError(
+            f"scale={tuple(scale)}: expected the lowest and the highest rating, such as (1, 5)."
+        )
     return float(scale[0]), float(scale[1])

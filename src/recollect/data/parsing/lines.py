@@ -24,11 +24,18 @@ from recollect.errors import DataError
 
 log = logging.getLogger("recollect")
 
-BLOCK = 2 << 20                                   # bytes of text parsed at once
-LONGEST = 4                                       # blocks that a field in quotes may fill
-HEAD = 1 << 20                                    # bytes looked at to find the layout
-SEPARATORS = ("::", "\t", ",", ";", "|", " ")     # tried in this order; " " stands for any run of blanks
-ONE_BYTE = "\x1f"                                 # takes the place of a longer separator, as Polars knows one byte only
+BLOCK = 2 << 20  # bytes of text parsed at once
+LONGEST = 4  # blocks that a field in quotes may fill
+HEAD = 1 << 20  # bytes looked at to find the layout
+SEPARATORS = (
+    "::",
+    "\t",
+    ",",
+    ";",
+    "|",
+    " ",
+)  # tried in this order; " " stands for any run of blanks
+ONE_BYTE = "\x1f"  # takes the place of a longer separator, as Polars knows one byte only
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
@@ -36,8 +43,8 @@ MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 class Layout:
     """How the lines of a file are to be read."""
 
-    columns: tuple[str, ...]      # from the header; without one "0", "1", …
-    separator: str | None         # None: each line is a JSON object
+    columns: tuple[str, ...]  # from the header; without one "0", "1", …
+    separator: str | None  # None: each line is a JSON object
     header: bool
 
     @property
@@ -53,19 +60,24 @@ class Layout:
             return pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
         if self.separator is None:
             names = {role: self.columns[place] for role, place in wanted.items()}
-            table = pl.read_ndjson(io.BytesIO(block), schema=dict.fromkeys(names.values(), pl.String))
+            table = pl.read_ndjson(
+                io.BytesIO(block), schema=dict.fromkeys(names.values(), pl.String)
+            )
             return table.select(**{role: pl.col(name) for role, name in names.items()})
         places = [str(place) for place in range(len(self.columns))]
         table = pl.read_csv(
-            io.BytesIO(self._one_byte(block)), has_header=False, schema=dict.fromkeys(places, pl.String),
+            io.BytesIO(self._one_byte(block)),
+            has_header=False,
+            schema=dict.fromkeys(places, pl.String),
             separator=self.separator if len(self.separator) == 1 else ONE_BYTE,
-            quote_char='"' if self.quoted and self._opens_quotes(block) else None, columns=sorted(set(wanted.values())),
+            quote_char='"' if self.quoted and self._opens_quotes(block) else None,
+            columns=sorted(set(wanted.values())),
         )
         return table.select(**{role: pl.col(str(place)) for role, place in wanted.items()})
 
     def _opens_quotes(self, block: bytes) -> bool:
         """Whether a field begins with a quote; a quote elsewhere, as in 5", is part of the field."""
-        start = rb'(?:^|[\n' + re.escape((self.separator or "").encode()) + rb'])"'
+        start = rb"(?:^|[\n" + re.escape((self.separator or "").encode()) + rb'])"'
         return b'"' in block and re.search(start, block) is not None
 
     def _one_byte(self, block: bytes) -> bytes:
@@ -122,7 +134,11 @@ class Lines:
         for found, (number, record) in enumerate(self.file.layout.records(self.block)):
             if found == row:
                 short = len(record) < len(self.file.layout.columns)
-                count = f" (it has {len(record)} of {len(self.file.layout.columns)} fields)" if short else ""
+                count = (
+                    f" (it has {len(record)} of {len(self.file.layout.columns)} fields)"
+                    if short
+                    else ""
+                )
                 return f"Line {self.first_line + number} of {self.file.path}{count}"
         return f"Row {row} after line {self.first_line} of {self.file.path}"
 
@@ -133,11 +149,15 @@ class Lines:
             for number, record in self.file.layout.records(self.block):
                 line = self.first_line + number
                 if len(record) != len(columns):
-                    return DataError(f"Line {line} of {path} has {len(record)} fields, expected {len(columns)} "
-                                     f"({', '.join(columns)}): {record!r}. Correct or remove it.")
+                    return DataError(
+                        f"Line {line} of {path} has {len(record)} fields, expected {len(columns)} "
+                        f"({', '.join(columns)}): {record!r}. Correct or remove it."
+                    )
         except (ValueError, AttributeError) as wrong:
-            return DataError(f"A line after line {line} of {path} is not a JSON object ({wrong}); expected one object "
-                             "a line. Correct or remove it.")
+            return DataError(
+                f"A line after line {line} of {path} is not a JSON object ({wrong}); expected one object "
+                "a line. Correct or remove it."
+            )
         return DataError(f"{path} cannot be read after line {self.first_line}: {error}")
 
 
@@ -145,7 +165,9 @@ def fields(text: str, separator: str, *, quoted: bool) -> Iterator[tuple[int, li
     """The records of a text that are not blank: number of the first line, from 0, and the fields."""
     if quoted:
         reader, begun = csv.reader(io.StringIO(text, newline=""), delimiter=separator), 0
-        with suppress(csv.Error):  # a field that is too long to be one: what comes after it cannot be told
+        with suppress(
+            csv.Error
+        ):  # a field that is too long to be one: what comes after it cannot be told
             for record in reader:
                 if record:
                     yield begun, record
@@ -153,10 +175,15 @@ def fields(text: str, separator: str, *, quoted: bool) -> Iterator[tuple[int, li
     else:
         for number, line in enumerate(text.split("\n")):
             if line.strip():
-                yield number, line.split() if separator == " " else line.rstrip("\r").split(separator)
+                yield (
+                    number,
+                    line.split() if separator == " " else line.rstrip("\r").split(separator),
+                )
 
 
-def text_file(path: Path, *, separator: str | None, header: bool | None, asked: Sequence[str]) -> TextFile:
+def text_file(
+    path: Path, *, separator: str | None, header: bool | None, asked: Sequence[str]
+) -> TextFile:
     """The file with its layout, found from its first lines where it is not stated.
 
     Raises: DataError if the file is empty, not text, a JSON array, or if no separator fits.
@@ -165,18 +192,24 @@ def text_file(path: Path, *, separator: str | None, header: bool | None, asked: 
         head = _utf8(_whole_lines(stream.read(HEAD)), path)
     text = head.decode()
     if "\x00" in text:
-        raise DataError(f"{path} is not a text file of ratings in UTF-8 or Latin-1 (it holds zero bytes); save it as "
-                        "CSV in UTF-8, or as Parquet.")
+        raise DataError(
+            f"{path} is not a text file of ratings in UTF-8 or Latin-1 (it holds zero bytes); save it as "
+            "CSV in UTF-8, or as Parquet."
+        )
     if not text.strip():
         raise DataError(f"{path} is empty; expected a rating a line, such as 42,1193,5.")
     if text.lstrip().startswith("[") and separator is None:
-        raise DataError(f"{path} is one JSON array; expected one JSON object a line (JSON lines). Read it yourself and "
-                        "pass the table to recollect.from_frame.")
+        raise DataError(
+            f"{path} is one JSON array; expected one JSON object a line (JSON lines). Read it yourself and "
+            "pass the table to recollect.from_frame."
+        )
     if text.lstrip().startswith("{") and separator is None:
         objects = [json.loads(line) for line in text.split("\n")[:100] if _is_object(line)]
         names = list(dict.fromkeys(name for found in objects for name in found))
         return TextFile(path, Layout(tuple(names), None, header=False))
-    return TextFile(path, _table_layout(text, path, separator=separator, header=header, asked=asked))
+    return TextFile(
+        path, _table_layout(text, path, separator=separator, header=header, asked=asked)
+    )
 
 
 def _is_object(line: str) -> bool:
@@ -186,25 +219,40 @@ def _is_object(line: str) -> bool:
         return False
 
 
-def _table_layout(text: str, path: Path, *, separator: str | None, header: bool | None, asked: Sequence[str]) -> Layout:
+def _table_layout(
+    text: str, path: Path, *, separator: str | None, header: bool | None, asked: Sequence[str]
+) -> Layout:
     sample = "\n".join(text.split("\n")[:50])
     separator = separator or max(SEPARATORS, key=lambda s: _agreeing(sample, s))
-    lines = [record for _, record in fields(sample, separator, quoted=len(separator) == 1 and separator != " ")]
+    lines = [
+        record
+        for _, record in fields(sample, separator, quoted=len(separator) == 1 and separator != " ")
+    ]
     first = [field.strip() for field in (lines[0] if lines else [sample])]
     if len(first) < 2:
-        raise DataError(f"No separator was found in {path}, whose first line is {first[0][:80]!r}; expected fields "
-                        'apart by commas, tabs, "::", semicolons, bars or blanks. Or state it: separator="…".')
+        raise DataError(
+            f"No separator was found in {path}, whose first line is {first[0][:80]!r}; expected fields "
+            'apart by commas, tabs, "::", semicolons, bars or blanks. Or state it: separator="…".'
+        )
     if header is None:
         second_has_number = len(lines) > 1 and any(map(_is_number, lines[1]))
-        header = (any(name in asked for name in first)
-                  or (not any(map(_is_number, first)) and (any(map(is_usual, first)) or second_has_number)))
+        header = any(name in asked for name in first) or (
+            not any(map(_is_number, first)) and (any(map(is_usual, first)) or second_has_number)
+        )
     return Layout(tuple(first) if header else tuple(map(str, range(len(first)))), separator, header)
 
 
 def _agreeing(text: str, separator: str) -> tuple[int, int]:
     """How many lines have as many fields as the first, if that is more than one; and how many, up to the 3 needed."""
-    widths = [len(record) for _, record in fields(text, separator, quoted=len(separator) == 1 and separator != " ")]
-    return (sum(width == widths[0] for width in widths), min(widths[0], 3)) if widths and widths[0] > 1 else (0, 0)
+    widths = [
+        len(record)
+        for _, record in fields(text, separator, quoted=len(separator) == 1 and separator != " ")
+    ]
+    return (
+        (sum(width == widths[0] for width in widths), min(widths[0], 3))
+        if widths and widths[0] > 1
+        else (0, 0)
+    )
 
 
 def _is_number(field: str) -> bool:
@@ -222,9 +270,11 @@ def blocks(path: Path, *, quoted: bool) -> Iterator[bytes]:
         while piece := stream.read(BLOCK):
             rest += piece
             cut = rest.rfind(b"\n") + 1
-            while quoted and cut and rest.count(b'"', 0, cut) % 2:  # inside quotes: go back before the last one
+            while (
+                quoted and cut and rest.count(b'"', 0, cut) % 2
+            ):  # inside quotes: go back before the last one
                 cut = rest.rfind(b"\n", 0, rest.rfind(b'"', 0, cut)) + 1
-            if not cut and len(rest) > LONGEST * BLOCK:             # no field is that long: a lone quote
+            if not cut and len(rest) > LONGEST * BLOCK:  # no field is that long: a lone quote
                 cut = rest.rfind(b"\n") + 1
             if cut:
                 yield _utf8(rest[:cut], path)
@@ -266,4 +316,6 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         with pa.input_stream(str(path), compression=packing) as stream:
             yield stream
     except OSError as error:
-        raise DataError(f"{path} is cut short or damaged ({packing}: {error}); make or download it again.") from error
+        raise DataError(
+            f"{path} is cut short or damaged ({packing}: {error}); make or download it again."
+        ) from error

@@ -23,7 +23,9 @@ def load(name: str | Path, folder: str | Path | None = None) -> Ratings:
     if prize_files.find(Path(name)) is not None:
         return importlib.import_module(f"{__name__}.netflix").read(name)
     family, _, variant = str(name).partition("/")
-    if Path(name).is_file() or (family not in families() and (Path(name).exists() or Path(name).suffix)):
+    if Path(name).is_file() or (
+        family not in families() and (Path(name).exists() or Path(name).suffix)
+    ):
         return read(name)
     if f"{name}" not in known():
         raise unknown("data set or file", str(name), known())
@@ -38,5 +40,8 @@ def families() -> list[str]:
 
 def known() -> dict[str, str]:
     """Every data set that `load` knows, "family/variant", and a line about it."""
-    return {f"{family}/{variant}": str(about) for family in families()
-            for variant, about in importlib.import_module(f"{__name__}.{family}").VARIANTS.items()}
+    return {
+        f"{family}/{variant}": str(about)
+        for family in families()
+        for variant, about in importlib.import_module(f"{__name__}.{family}").VARIANTS.items()
+    }

@@ -27,7 +27,7 @@ log = logging.getLogger("recollect")
 
 ADDRESS = "http://snap.stanford.edu/data/amazon/productGraph/categoryFiles/{}"
 SCALE = (1.0, 5.0)
-FIELDS = ("reviewerID", "asin", "overall", "unixReviewTime")    # what every review must have
+FIELDS = ("reviewerID", "asin", "overall", "unixReviewTime")  # what every review must have
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,32 @@ class Variant:
     """One category of products."""
 
     title: str
-    folder: str             # where its file is looked for, in the homes of data
-    reviews: str            # the file of reviews; packed it ends in .gz besides
-    ratings: str | None     # the file of ratings without texts, if there is one
-    n_ratings: int          # as published
+    folder: str  # where its file is looked for, in the homes of data
+    reviews: str  # the file of reviews; packed it ends in .gz besides
+    ratings: str | None  # the file of ratings without texts, if there is one
+    n_ratings: int  # as published
 
     def __str__(self) -> str:
-        return f"Amazon, {self.title}: {self.n_ratings:,} ratings with reviews; 1 to 5; research use"
+        return (
+            f"Amazon, {self.title}: {self.n_ratings:,} ratings with reviews; 1 to 5; research use"
+        )
 
 
 VARIANTS = {
-    "musical-instruments": Variant("musical instruments (users and items with 5 or more)", "amazon-musical-instruments",
-                                   "reviews_Musical_Instruments_5.json", None, 10_261),
-    "instant-video": Variant("instant video", "amazon-instant-video", "reviews_Amazon_Instant_Video.json",
-                             "ratings_Amazon_Instant_Video.csv", 583_933),
+    "musical-instruments": Variant(
+        "musical instruments (users and items with 5 or more)",
+        "amazon-musical-instruments",
+        "reviews_Musical_Instruments_5.json",
+        None,
+        10_261,
+    ),
+    "instant-video": Variant(
+        "instant video",
+        "amazon-instant-video",
+        "reviews_Amazon_Instant_Video.json",
+        "ratings_Amazon_Instant_Video.csv",
+        583_933,
+    ),
 }
 
 
@@ -58,8 +70,8 @@ class Review(NamedTuple):
     user_id: str
     item_id: str
     rating: float
-    time: int           # seconds since 1970, the start of a day
-    text: str           # may be empty
+    time: int  # seconds since 1970, the start of a day
+    text: str  # may be empty
 
 
 def load(variant: str, folder: Path | None = None) -> Ratings:
@@ -81,7 +93,8 @@ def find(variant: str, folder: Path | None = None) -> Path | None:
     """The file of reviews in `folder` or one of the homes, else the file of ratings; None if neither is there."""
     release = VARIANTS[variant]
     return download.found(_files(release), folder) or (
-        download.found([f"{release.folder}/{release.ratings}"], folder) if release.ratings else None)
+        download.found([f"{release.folder}/{release.ratings}"], folder) if release.ratings else None
+    )
 
 
 def _files(release: Variant) -> list[str]:
@@ -90,7 +103,9 @@ def _files(release: Variant) -> list[str]:
 
 def _reviews(release: Variant, folder: Path | None) -> Path:
     there, packed = download.found(_files(release), folder), f"{release.reviews}.gz"
-    return there or download.file(f"{release.folder}/{packed}", ADDRESS.format(packed), None, folder=folder)
+    return there or download.file(
+        f"{release.folder}/{packed}", ADDRESS.format(packed), None, folder=folder
+    )
 
 
 def read(path: str | Path, *, name: str | None = None) -> Ratings:
@@ -120,7 +135,9 @@ def reviews(path: str | Path) -> Iterator[Review]:
 def _numbered(path: Path) -> Iterator[tuple[int, Review]]:
     """The reviews of a file, each with the number of its line."""
     if not path.is_file():
-        raise DataError(f"There is no file {path} (looked in {path.absolute().parent}); check the path.")
+        raise DataError(
+            f"There is no file {path} (looked in {path.absolute().parent}); check the path."
+        )
     number = 0
     for block in blocks(path, quoted=False):
         for line in block.decode().removesuffix("\n").split("\n"):
@@ -133,13 +150,19 @@ def _review(line: str, where: str) -> Review:
     found = _object(line, where)
     missing = [name for name in FIELDS if found.get(name) in (None, "")]
     if missing:
-        raise DataError(f"{where} has no {' and no '.join(missing)}; a review needs {', '.join(FIELDS)}. Correct or remove it.")
+        raise DataError(
+            f"{where} has no {' and no '.join(missing)}; a review needs {', '.join(FIELDS)}. Correct or remove it."
+        )
     user_id, item_id, rating, time = (found[name] for name in FIELDS)
     try:
-        return Review(str(user_id), str(item_id), float(rating), int(time), str(found.get("reviewText") or ""))
+        return Review(
+            str(user_id), str(item_id), float(rating), int(time), str(found.get("reviewText") or "")
+        )
     except (TypeError, ValueError):
-        raise DataError(f"{where} has the rating {rating!r} and the time {time!r}; expected a number, and seconds since 1970. "
-                        "Correct or remove it.") from None
+        raise DataError(
+            f"{where} has the rating {rating!r} and the time {time!r}; expected a number, and seconds since 1970. "
+            "Correct or remove it."
+        ) from None
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
@@ -147,16 +170,20 @@ def _object(line: str, where: str) -> dict[str, Any]:
         found = json.loads(line)
     except ValueError:
         try:
-            found = ast.literal_eval(line.strip())      # nothing is run: only literals are read
+            found = ast.literal_eval(line.strip())  # nothing is run: only literals are read
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             found = None
     if not isinstance(found, dict):
-        raise DataError(f"{where} is not a review ({line.strip()[:60]!r}); expected one object a line, such as "
-                        '{"reviewerID": "A2", "asin": "B1", "overall": 5.0, …}. Correct or remove it.')
+        raise DataError(
+            f"{where} is not a review ({line.strip()[:60]!r}); expected one object a line, such as "
+            '{"reviewerID": "A2", "asin": "B1", "overall": 5.0, …}. Correct or remove it.'
+        )
     return found
 
 
-def documents(source: str | Path, folder: Path | None = None, *, among: Ratings | None = None) -> dict[str, str]:
+def documents(
+    source: str | Path, folder: Path | None = None, *, among: Ratings | None = None
+) -> dict[str, str]:
     """What was written of each item (item_id: text), of a category or of a file of reviews: its reviews in the order of their
     times, and of equal times of their users' ids, in one line.
 
@@ -171,10 +198,18 @@ def documents(source: str | Path, folder: Path | None = None, *, among: Ratings 
     release = VARIANTS.get(str(source))
     if release is None and not Path(source).suffix:
         raise unknown("category of Amazon or file of reviews", str(source), VARIANTS)
-    pairs = None if among is None else set(zip(among.users.at(among.user), among.items.at(among.item), strict=True))
+    pairs = (
+        None
+        if among is None
+        else set(zip(among.users.at(among.user), among.items.at(among.item), strict=True))
+    )
     written: dict[str, list[tuple[int, str, str]]] = {}
     for review in reviews(_reviews(release, folder) if release else source):
         if review.text.strip() and (pairs is None or (review.user_id, review.item_id) in pairs):
-            written.setdefault(review.item_id, []).append((review.time, review.user_id, review.text))
-    return {item_id: " ".join(" ".join(text for *_, text in sorted(found)).split())
-            for item_id, found in sorted(written.items())}
+            written.setdefault(review.item_id, []).append(
+                (review.time, review.user_id, review.text)
+            )
+    return {
+        item_id: " ".join(" ".join(text for *_, text in sorted(found)).split())
+        for item_id, found in sorted(written.items())
+    }

@@ -16,10 +16,10 @@ from recollect.errors import DataError, SettingError
 
 log = logging.getLogger("recollect")
 
-Share = float | int         # between 0 and 1
+Share = float | int  # between 0 and 1
 
 TRAIN, VALID, TEST, GIVEN = range(4)
-DROPPED = -1                # codes from here downwards: the reasons why a rating is in no part
+DROPPED = -1  # codes from here downwards: the reasons why a rating is in no part
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,7 +34,7 @@ class Split:
     valid: Ratings | None
     test: Ratings
     how: str
-    seed: int | None = None         # None: nothing was drawn
+    seed: int | None = None  # None: nothing was drawn
     settings: dict[str, Any] = field(default_factory=dict)
     given: Ratings | None = None
     dropped: dict[str, int] = field(default_factory=dict)
@@ -47,12 +47,23 @@ class Split:
         return f"Split({self._title()}: {sizes})"
 
     def __str__(self) -> str:
-        lines = [f"{self._title()} ({', '.join(f'{name}={_plain(value)}' for name, value in self.settings.items())})"]
+        lines = [
+            f"{self._title()} ({', '.join(f'{name}={_plain(value)}' for name, value in self.settings.items())})"
+        ]
         for row in self.table().iter_rows(named=True):
-            cold = [f"{row[f'cold_{what}']:,} {what}" for what in ("users", "items", "ratings") if row[f"cold_{what}"]]
-            lines.append(f"  {row['part']:<6}{row['ratings']:>12,} ratings{row['users']:>10,} users"
-                         f"{row['items']:>10,} items{'   not in train: ' + ', '.join(cold) if cold else ''}")
-        return "\n".join(lines + [f"  left out {count:>9,} ratings: {why}" for why, count in self.dropped.items()])
+            cold = [
+                f"{row[f'cold_{what}']:,} {what}"
+                for what in ("users", "items", "ratings")
+                if row[f"cold_{what}"]
+            ]
+            lines.append(
+                f"  {row['part']:<6}{row['ratings']:>12,} ratings{row['users']:>10,} users"
+                f"{row['items']:>10,} items{'   not in train: ' + ', '.join(cold) if cold else ''}"
+            )
+        return "\n".join(
+            lines
+            + [f"  left out {count:>9,} ratings: {why}" for why, count in self.dropped.items()]
+        )
 
     def _title(self) -> str:
         return f"{self.how}{'' if self.seed is None else f', seed {self.seed}'}"
@@ -72,11 +83,17 @@ class Split:
         rows = []
         for name, part in self.parts.items():
             users, items = part.count("user") > 0, part.count("item") > 0
-            rows.append({
-                "part": name, "ratings": len(part), "users": int(users.sum()), "items": int(items.sum()),
-                "cold_users": int((users & ~has_user).sum()), "cold_items": int((items & ~has_item).sum()),
-                "cold_ratings": int((~has_user[part.user] | ~has_item[part.item]).sum()),
-            })
+            rows.append(
+                {
+                    "part": name,
+                    "ratings": len(part),
+                    "users": int(users.sum()),
+                    "items": int(items.sum()),
+                    "cold_users": int((users & ~has_user).sum()),
+                    "cold_items": int((items & ~has_item).sum()),
+                    "cold_ratings": int((~has_user[part.user] | ~has_item[part.item]).sum()),
+                }
+            )
         return pl.DataFrame(rows)
 
 
@@ -84,8 +101,14 @@ def _plain(value: object) -> str:
     return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def cut_by(ratings: Ratings, part: Int8[np.ndarray, " ratings"], how: str, seed: int | None, settings: dict[str, Any],
-           reasons: Sequence[str] = ()) -> Split:
+def cut_by(
+    ratings: Ratings,
+    part: Int8[np.ndarray, " ratings"],
+    how: str,
+    seed: int | None,
+    settings: dict[str, Any],
+    reasons: Sequence[str] = (),
+) -> Split:
     """The split whose parts the codes name: TRAIN, VALID, TEST, GIVEN, or from DROPPED downwards one for each of the reasons.
 
     Raises: DataError if train or test would be empty, or valid where a setting asks for it.
@@ -97,11 +120,21 @@ def cut_by(ratings: Ratings, part: Int8[np.ndarray, " ratings"], how: str, seed:
         if mask.any():
             parts[code] = ratings.where(mask, name=f"{ratings.name} {name}")
         elif code in (TRAIN, TEST) or (code == VALID and wants_valid):
-            raise DataError(f"The {name} part of {len(ratings):,} ratings ({how}, {settings}) would be empty; ask "
-                            "for a larger one, or bring more ratings.")
+            raise DataError(
+                f"The {name} part of {len(ratings):,} ratings ({how}, {settings}) would be empty; ask "
+                "for a larger one, or bring more ratings."
+            )
     dropped = {why: int((part == DROPPED - j).sum()) for j, why in enumerate(reasons)}
-    split = Split(parts[TRAIN], parts.get(VALID), parts[TEST], how, seed, settings, parts.get(GIVEN),
-                  {why: count for why, count in dropped.items() if count})
+    split = Split(
+        parts[TRAIN],
+        parts.get(VALID),
+        parts[TEST],
+        how,
+        seed,
+        settings,
+        parts.get(GIVEN),
+        {why: count for why, count in dropped.items() if count},
+    )
     log.info("%s: %r", ratings.name, split)
     return split
 
@@ -114,8 +147,10 @@ def check_shares(**shares: Share) -> None:
     for name, share in shares.items():
         may_be_none = name.startswith("valid")
         if not 0 <= share < 1 or (share == 0 and not may_be_none):
-            raise SettingError(f"{name}={share} is not a share; give a number above 0 and below 1, such as 0.1"
-                               f"{', or 0 for none' if may_be_none else ''}.")
+            raise SettingError(
+                f"{name}={share} is not a share; give a number above 0 and below 1, such as 0.1"
+                f"{', or 0 for none' if may_be_none else ''}."
+            )
 
 
 def times_of(ratings: Ratings, asked: str) -> Int64[np.ndarray, " ratings"]:
@@ -124,13 +159,15 @@ def times_of(ratings: Ratings, asked: str) -> Int64[np.ndarray, " ratings"]:
     Raises: DataError if there are no times.
     """
     if ratings.time is None:
-        raise DataError(f"{asked} needs to know when each rating was given, but {ratings.name!r} has no times; read a "
-                        "file with a timestamp column, or use random_split.")
+        raise DataError(
+            f"{asked} needs to know when each rating was given, but {ratings.name!r} has no times; read a "
+            "file with a timestamp column, or use random_split."
+        )
     return ratings.time
 
 
 def place_in_group(group: Int[np.ndarray, " entries"]) -> Int64[np.ndarray, " entries"]:
     """0, 1, 2, … within each run of equal numbers."""
-    starts = np.concatenate([[True], group[1:] != group[:-1]])[:len(group)]
+    starts = np.concatenate([[True], group[1:] != group[:-1]])[: len(group)]
     place = np.arange(len(group))
     return place - np.maximum.accumulate(np.where(starts, place, 0))

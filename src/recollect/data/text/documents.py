@@ -19,9 +19,9 @@ from recollect.data.parsing.lines import Layout, Lines, TextFile, opened
 from recollect.data.vocab import as_text
 from recollect.errors import DataError
 
-Column = str | int | None      # its name, its place (from 0), or None: found by its usual name
+Column = str | int | None  # its name, its place (from 0), or None: found by its usual name
 SEPARATORS = ("\t", ",", ";", "|")
-OPENS = re.compile(r'[^\t,;|"{]*?::')    # how a line of the form id::text begins
+OPENS = re.compile(r'[^\t,;|"{]*?::')  # how a line of the form id::text begins
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,9 @@ class Documents:
         return len(self.table)
 
 
-def documents_of(source: Any, *, item: Column = None, text: Column = None, join: bool = False) -> Documents:
+def documents_of(
+    source: Any, *, item: Column = None, text: Column = None, join: bool = False
+) -> Documents:
     """The documents of a file (its path), a mapping of item ids to texts, or a pandas or Polars frame; see `read_documents`.
 
     Raises: DataError as `read_documents`, and for anything else.
@@ -47,20 +49,30 @@ def documents_of(source: Any, *, item: Column = None, text: Column = None, join:
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
     if isinstance(source, Mapping):
-        frame = pl.DataFrame({"item_id": as_text(source), "text": pl.Series(list(source.values()), dtype=pl.String)})
+        frame = pl.DataFrame(
+            {"item_id": as_text(source), "text": pl.Series(list(source.values()), dtype=pl.String)}
+        )
     elif isinstance(source, pl.DataFrame):
         frame = _picked(source, item, text)
     elif type(source).__module__.partition(".")[0] == "pandas":
         places = pick_text([str(column) for column in source.columns], item=item, text=text)
-        frame = pl.DataFrame({name: as_text(source.iloc[:, place].to_numpy())
-                              for name, place in zip(("item_id", "text"), places, strict=True)})
+        frame = pl.DataFrame(
+            {
+                name: as_text(source.iloc[:, place].to_numpy())
+                for name, place in zip(("item_id", "text"), places, strict=True)
+            }
+        )
     else:
-        raise DataError(f"A {type(source).__name__} holds no documents; pass the path of a file, a mapping of item ids to texts, "
-                        "or a pandas or Polars frame with the columns item_id and text.")
+        raise DataError(
+            f"A {type(source).__name__} holds no documents; pass the path of a file, a mapping of item ids to texts, "
+            "or a pandas or Polars frame with the columns item_id and text."
+        )
     return _distinct(frame, (), join=join, where=lambda row: f"Document {row}")
 
 
-def read_documents(path: str | Path, *, item: Column = None, text: Column = None, join: bool = False) -> Documents:
+def read_documents(
+    path: str | Path, *, item: Column = None, text: Column = None, join: bool = False
+) -> Documents:
     """The documents in a file: lines of id::text, CSV or TSV with a header, JSON lines, Parquet; packed with gzip or zstd or not.
 
     Columns are found by their usual names (`columns.USUAL`, `columns.TEXT`). In id::text, bars in the text become blanks, as
@@ -72,18 +84,30 @@ def read_documents(path: str | Path, *, item: Column = None, text: Column = None
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path} is a folder; expected a file of documents." if path.is_dir() else
-                        f"There is no file {path} (looked in {path.absolute().parent}); check the path.")
+        raise DataError(
+            f"{path} is a folder; expected a file of documents."
+            if path.is_dir()
+            else f"There is no file {path} (looked in {path.absolute().parent}); check the path."
+        )
     with opened(path) as stream:
         content = stream.read()
     if content[:4] == b"PAR1":
-        return _distinct(_parquet(path, content, item, text), (), join=join, where=lambda row: f"Row {row} of {path}")
+        return _distinct(
+            _parquet(path, content, item, text),
+            (),
+            join=join,
+            where=lambda row: f"Row {row} of {path}",
+        )
     lines, notes = _decoded(content)
     first = next((line for line in lines if line.strip()), "")
     if not first:
-        raise DataError(f"{path} is empty; expected a document a line, such as 1::A boy's toys come to life.")
+        raise DataError(
+            f"{path} is empty; expected a document a line, such as 1::A boy's toys come to life."
+        )
     if "\x00" in first:
-        raise DataError(f"{path} is no text file (it holds zero bytes); save it as UTF-8, or as Parquet.")
+        raise DataError(
+            f"{path} is no text file (it holds zero bytes); save it as UTF-8, or as Parquet."
+        )
     if OPENS.match(first) and item is None and text is None:
         frame, where = _with_colons(path, lines)
     elif first.lstrip().startswith("{"):
@@ -105,7 +129,9 @@ def _decoded(content: bytes) -> tuple[list[str], tuple[str, ...]]:
         found = _utf8(line)
         others += found is None
         lines.append((_windows(line) if found is None else found).rstrip("\r"))
-    return lines, (f"{others:,} of {len(lines) - (not lines[-1]):,} lines are not in UTF-8 and were read as Windows-1252.",)
+    return lines, (
+        f"{others:,} of {len(lines) - (not lines[-1]):,} lines are not in UTF-8 and were read as Windows-1252.",
+    )
 
 
 def _utf8(line: bytes) -> str | None:
@@ -123,7 +149,7 @@ def _windows(line: bytes) -> str:
         return line.decode("latin-1")
 
 
-Found = tuple[pl.DataFrame, Callable[[int], str]]    # the table, and what to call a row of it
+Found = tuple[pl.DataFrame, Callable[[int], str]]  # the table, and what to call a row of it
 
 
 def _with_colons(path: Path, lines: list[str]) -> Found:
@@ -133,7 +159,9 @@ def _with_colons(path: Path, lines: list[str]) -> Found:
             continue
         item_id, colons, document = line.partition("::")
         if not colons:
-            raise DataError(f"Line {number} of {path} has no \"::\": {line[:60]!r}; expected id::text, a document a line.")
+            raise DataError(
+                f'Line {number} of {path} has no "::": {line[:60]!r}; expected id::text, a document a line.'
+            )
         rows.append((item_id, document.replace("|", " ")))
         numbers.append(number)
     frame = pl.DataFrame(rows, schema={"item_id": pl.String, "text": pl.String}, orient="row")
@@ -148,17 +176,25 @@ def _json(path: Path, lines: list[str], item: Column, text: Column) -> Found:
         try:
             found = json.loads(line)
         except ValueError as problem:
-            raise DataError(f"Line {number} of {path} is not JSON ({problem}); expected one object a line. Correct or remove "
-                            "it.") from problem
+            raise DataError(
+                f"Line {number} of {path} is not JSON ({problem}); expected one object a line. Correct or remove "
+                "it."
+            ) from problem
         if not isinstance(found, dict):
-            raise DataError(f"Line {number} of {path} is {line[:60]!r}; expected one JSON object a line.")
+            raise DataError(
+                f"Line {number} of {path} is {line[:60]!r}; expected one JSON object a line."
+            )
         objects.append(found)
         numbers.append(number)
     columns = list(dict.fromkeys(name for found in objects[:100] for name in found))
     item_name, text_name = (columns[place] for place in pick_text(columns, item=item, text=text))
     texts = [_one_text(found.get(text_name)) for found in objects]
-    frame = pl.DataFrame({"item_id": as_text([found.get(item_name) for found in objects]),
-                          "text": pl.Series(texts, dtype=pl.String)})
+    frame = pl.DataFrame(
+        {
+            "item_id": as_text([found.get(item_name) for found in objects]),
+            "text": pl.Series(texts, dtype=pl.String),
+        }
+    )
     return frame, lambda row: f"Line {numbers[row]} of {path}"
 
 
@@ -172,15 +208,20 @@ def _one_text(value: Any) -> str | None:
 def _table(path: Path, lines: list[str], item: Column, text: Column) -> Found:
     """CSV or TSV; its first line names the columns."""
     number = next(j for j, line in enumerate(lines) if line.strip())
-    headers = {separator: next(csv.reader([lines[number]], delimiter=separator)) for separator in SEPARATORS}
+    headers = {
+        separator: next(csv.reader([lines[number]], delimiter=separator))
+        for separator in SEPARATORS
+    }
     separator = max(SEPARATORS, key=lambda s: len(headers[s]))
     columns = [name.strip() for name in headers[separator]]
     try:
         places = pick_text(columns, item=item, text=text)
     except DataError as problem:
-        raise DataError(f"{path}: {problem} Expected lines of id::text, or a first line that names the columns.") from problem
+        raise DataError(
+            f"{path}: {problem} Expected lines of id::text, or a first line that names the columns."
+        ) from problem
     layout = Layout(tuple(columns), separator, header=True)
-    rest = Lines(TextFile(path, layout), "\n".join(lines[number + 1:]).encode(), number + 2)
+    rest = Lines(TextFile(path, layout), "\n".join(lines[number + 1 :]).encode(), number + 2)
     try:
         return layout.frame(rest.block, {"item_id": places[0], "text": places[1]}), rest
     except pl.exceptions.PolarsError as problem:
@@ -191,7 +232,9 @@ def _parquet(path: Path, content: bytes, item: Column, text: Column) -> pl.DataF
     try:
         table = pl.read_parquet(io.BytesIO(content))
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as problem:
-        raise DataError(f"{path} is not a readable Parquet file ({problem}); make or download it again.") from problem
+        raise DataError(
+            f"{path} is not a readable Parquet file ({problem}); make or download it again."
+        ) from problem
     return _picked(table, item, text)
 
 
@@ -201,10 +244,14 @@ def _picked(table: pl.DataFrame, item: Column, text: Column) -> pl.DataFrame:
     column = table.to_series(text_place)
     if isinstance(column.dtype, pl.List):
         column = column.list.join(" ", ignore_nulls=True)
-    return pl.DataFrame({"item_id": as_text(table.to_series(item_place)), "text": column.cast(pl.String)})
+    return pl.DataFrame(
+        {"item_id": as_text(table.to_series(item_place)), "text": column.cast(pl.String)}
+    )
 
 
-def _distinct(frame: pl.DataFrame, notes: tuple[str, ...], *, join: bool, where: Callable[[int], str]) -> Documents:
+def _distinct(
+    frame: pl.DataFrame, notes: tuple[str, ...], *, join: bool, where: Callable[[int], str]
+) -> Documents:
     """Each item once: its last document, or all of them together. Ids lose what ids of ratings lose (blanks around, ".0").
 
     Raises: DataError for a document without an item.
@@ -212,18 +259,24 @@ def _distinct(frame: pl.DataFrame, notes: tuple[str, ...], *, join: bool, where:
     frame = frame.with_columns(pl.col("item_id").str.strip_chars())
     nobodys = (frame["item_id"].is_null() | (frame["item_id"] == "")).fill_null(True)
     if nobodys.any():
-        raise DataError(f"{where(int(nobodys.arg_max() or 0))}: the item id is missing; every document needs one. Correct or "
-                        "remove it.")
+        raise DataError(
+            f"{where(int(nobodys.arg_max() or 0))}: the item id is missing; every document needs one. Correct or "
+            "remove it."
+        )
     if frame["item_id"].str.contains(r"^-?\d+(\.0+)?$").all():
         frame = frame.with_columns(pl.col("item_id").str.replace(r"\.0+$", ""))
     several = int(frame["item_id"].is_duplicated().sum())
     if several and join:
         n = frame["item_id"].n_unique()
         notes += (f"{len(frame):,} texts are joined to {n:,} documents, in their order.",)
-        frame = frame.group_by("item_id", maintain_order=True).agg(pl.col("text").drop_nulls().str.join("\n"))
+        frame = frame.group_by("item_id", maintain_order=True).agg(
+            pl.col("text").drop_nulls().str.join("\n")
+        )
     elif several:
         last = frame.unique("item_id", keep="last", maintain_order=True)
-        notes += (f"Repeated documents: {len(frame) - len(last):,} of {len(frame):,} left out, the last of each item kept "
-                  "(join=True puts them together).",)
+        notes += (
+            f"Repeated documents: {len(frame) - len(last):,} of {len(frame):,} left out, the last of each item kept "
+            "(join=True puts them together).",
+        )
         frame = last
     return Documents(frame, notes)

@@ -17,9 +17,9 @@ from recollect.data.text.vector_files import BLOCK, Bytes, Taken
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError
 
-MAGIC = struct.pack("<i", 793712314)      # the first bytes of a model
+MAGIC = struct.pack("<i", 793712314)  # the first bytes of a model
 VERSION = 12
-END = "</s>"                              # of a sentence: a word without n-grams
+END = "</s>"  # of a sentence: a word without n-grams
 
 
 def read(path: Path, words: Vocab) -> Taken:
@@ -31,22 +31,30 @@ def read(path: Path, words: Vocab) -> Taken:
         file = Bytes(stream.read, path)
         _, version = file.numbers("ii")
         if version != VERSION:
-            raise DataError(f"{path} is a fastText model of version {version}, expected {VERSION}; take its .vec file, or train "
-                            "it with a newer fastText.")
+            raise DataError(
+                f"{path} is a fastText model of version {version}, expected {VERSION}; take its .vec file, or train "
+                "it with a newer fastText."
+            )
         d, _, _, _, _, _, _, _, bucket, shortest, longest, _ = file.numbers("12i")
-        file.take(8)      # a setting of its training
+        file.take(8)  # a setting of its training
         own, n_words, n_pruned = _dictionary(file, words)
         (is_quantised,) = file.numbers("?")
         if is_quantised or n_pruned > 0:
-            raise DataError(f"{path} is a quantised fastText model, which cannot be read; take the full one (.bin), or its .vec "
-                            "file.")
+            raise DataError(
+                f"{path} is a quantised fastText model, which cannot be read; take the full one (.bin), or its .vec "
+                "file."
+            )
         sizes = file.numbers("qq")
         if sizes != (n_words + bucket, d):
-            raise DataError(f"{path} holds {sizes[0]:,} rows of {sizes[1]}, expected {n_words + bucket:,} of {d}; it is damaged, "
-                            "get it again.")
-        longest = 0 if n_pruned == 0 else longest      # 0: all n-grams were left out
-        parts = [[*own[j], *(n_words + fnv(piece) % bucket for piece in ngrams(word, shortest, longest))]
-                 for j, word in enumerate(words.ids)]
+            raise DataError(
+                f"{path} holds {sizes[0]:,} rows of {sizes[1]}, expected {n_words + bucket:,} of {d}; it is damaged, "
+                "get it again."
+            )
+        longest = 0 if n_pruned == 0 else longest  # 0: all n-grams were left out
+        parts = [
+            [*own[j], *(n_words + fnv(piece) % bucket for piece in ngrams(word, shortest, longest))]
+            for j, word in enumerate(words.ids)
+        ]
         return _means(file, words, parts, rows=sizes[0], d=d, n_words=n_words)
 
 
@@ -58,7 +66,7 @@ def _dictionary(file: Bytes, words: Vocab) -> tuple[list[list[int]], int, int]:
     own: list[list[int]] = [[] for _ in range(len(words))]
     for row in range(size):
         word = file.upto(b"\0")
-        file.take(9)      # its count, and whether it is a label
+        file.take(9)  # its count, and whether it is a label
         if row < n_words and word in wanted:
             own[wanted[word]] = [row]
     return own, n_words, n_pruned
@@ -69,9 +77,12 @@ def ngrams(word: str, shortest: int, longest: int) -> list[bytes]:
     whole = f"<{word}>"
     if word == END:
         return []
-    return [whole[first:first + n].encode() for first in range(len(whole))
-            for n in range(max(1, shortest), min(longest, len(whole) - first) + 1)
-            if n > 1 or 0 < first < len(whole) - 1]
+    return [
+        whole[first : first + n].encode()
+        for first in range(len(whole))
+        for n in range(max(1, shortest), min(longest, len(whole) - first) + 1)
+        if n > 1 or 0 < first < len(whole) - 1
+    ]
 
 
 def fnv(piece: bytes) -> int:
@@ -82,7 +93,9 @@ def fnv(piece: bytes) -> int:
     return found
 
 
-def _means(file: Bytes, words: Vocab, parts: list[list[int]], *, rows: int, d: int, n_words: int) -> Taken:
+def _means(
+    file: Bytes, words: Vocab, parts: list[list[int]], *, rows: int, d: int, n_words: int
+) -> Taken:
     """The mean of each word's rows of the matrix, which is read a block at a time."""
     taken = Taken(words, d)
     n = np.array([len(part) for part in parts])
@@ -95,7 +108,7 @@ def _means(file: Bytes, words: Vocab, parts: list[list[int]], *, rows: int, d: i
         block = np.frombuffer(file.take(4 * d * (last - first)), "<f4").reshape(-1, d)
         low, high = np.searchsorted(row, [first, last])
         np.add.at(total, word[low:high], block[row[low:high] - first])
-        taken.total += block[:max(0, n_words - first)].sum(axis=0, dtype=np.float64)
+        taken.total += block[: max(0, n_words - first)].sum(axis=0, dtype=np.float64)
     taken.count = n_words
     taken.table[:], taken.found[:] = total / np.maximum(1, n)[:, None], n > 0
     return taken

@@ -18,9 +18,9 @@ from recollect.data.parsing.lines import opened
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
 
-BLOCK = 8 << 20             # bytes read at once
-AT_ONCE = 4096              # words of a binary file looked up at once
-LONGEST = 1 << 16           # bytes of a word in a binary file
+BLOCK = 8 << 20  # bytes read at once
+AT_ONCE = 4096  # words of a binary file looked up at once
+LONGEST = 1 << 16  # bytes of a word in a binary file
 
 
 class Taken:
@@ -63,15 +63,17 @@ class Bytes:
         while len(self.held) - self.at < n:
             self._more()
         self.at += n
-        return self.held[self.at - n:self.at]
+        return self.held[self.at - n : self.at]
 
     def upto(self, end: bytes) -> bytes:
         """The bytes before the next `end`, which is passed over."""
         while (found := self.held.find(end, self.at)) < 0:
             if len(self.held) - self.at > LONGEST:
-                raise DataError(f"{self.path} is no file of vectors, or damaged: no word is that long; get it again.")
+                raise DataError(
+                    f"{self.path} is no file of vectors, or damaged: no word is that long; get it again."
+                )
             self._more()
-        piece, self.at = self.held[self.at:found], found + len(end)
+        piece, self.at = self.held[self.at : found], found + len(end)
         return piece
 
     def numbers(self, layout: str) -> tuple[int, ...]:
@@ -81,8 +83,10 @@ class Bytes:
     def _more(self) -> None:
         piece = self.read(BLOCK)
         if not piece:
-            raise DataError(f"{self.path} is cut short: it ends within a word or a vector; get it again.")
-        self.held, self.at = self.held[self.at:] + piece, 0
+            raise DataError(
+                f"{self.path} is cut short: it ends within a word or a vector; get it again."
+            )
+        self.held, self.at = self.held[self.at :] + piece, 0
 
 
 def read(path: Path, words: Vocab) -> Taken:
@@ -105,7 +109,11 @@ def read(path: Path, words: Vocab) -> Taken:
 def _header(line: bytes) -> tuple[int, int] | None:
     """How many words and how long a vector, if the first line says just that."""
     fields = line.split()
-    return (int(fields[0]), int(fields[1])) if len(fields) == 2 and all(field.isdigit() for field in fields) else None
+    return (
+        (int(fields[0]), int(fields[1]))
+        if len(fields) == 2 and all(field.isdigit() for field in fields)
+        else None
+    )
 
 
 def _is_text(head: bytes) -> bool:
@@ -136,17 +144,21 @@ def _binary(file: Bytes, words: Vocab) -> Taken:
 def _text(path: Path, words: Vocab, header: tuple[int, int] | None) -> Taken:
     taken, number = Taken(words, header[1]) if header else None, 2 if header else 1
     for block in _blocks(path, after=number - 1):
-        taken = taken or Taken(words, len(block[:block.find(b"\n")].rstrip().split(b" ")) - 1)
+        taken = taken or Taken(words, len(block[: block.find(b"\n")].rstrip().split(b" ")) - 1)
         d = taken.table.shape[1]
         if not d:
-            raise DataError(f"Line {number} of {path} has no blank: {block[:60].decode(errors='replace')!r}; expected a word and "
-                            "its numbers.")
+            raise DataError(
+                f"Line {number} of {path} has no blank: {block[:60].decode(errors='replace')!r}; expected a word and "
+                "its numbers."
+            )
         taken.add(*(_table(block, d) or _lines(block, d, number, path)))
         number += block.count(b"\n")
-    assert taken is not None      # the file is not empty
+    assert taken is not None  # the file is not empty
     if header and taken.count != header[0]:
-        raise DataError(f"{path} has {taken.count:,} vectors, and its first line announces {header[0]:,}; it is cut short or "
-                        "damaged, get it again.")
+        raise DataError(
+            f"{path} has {taken.count:,} vectors, and its first line announces {header[0]:,}; it is cut short or "
+            "damaged, get it again."
+        )
     return taken
 
 
@@ -157,7 +169,7 @@ def _blocks(path: Path, *, after: int) -> Iterator[bytes]:
         while piece := stream.read(BLOCK):
             rest += piece
             for _ in range(after):
-                rest = rest[rest.find(b"\n") + 1:]
+                rest = rest[rest.find(b"\n") + 1 :]
             after = 0
             cut = rest.rfind(b"\n") + 1
             if cut:
@@ -170,13 +182,17 @@ def _blocks(path: Path, *, after: int) -> Iterator[bytes]:
 def _table(block: bytes, d: int) -> tuple[pl.Series, np.ndarray] | None:
     """The words and vectors of a block, at once; None if a line is not as the others."""
     schema = {"word": pl.String, **{str(j): pl.Float32 for j in range(d)}}
-    plain = block.replace(b" \n", b"\n") if b" \n" in block else block       # fastText ends lines so
+    plain = block.replace(b" \n", b"\n") if b" \n" in block else block  # fastText ends lines so
     try:
-        table = pl.read_csv(io.BytesIO(plain), has_header=False, schema=schema, separator=" ", quote_char=None)
+        table = pl.read_csv(
+            io.BytesIO(plain), has_header=False, schema=schema, separator=" ", quote_char=None
+        )
     except pl.exceptions.PolarsError:
         return None
     vectors = table.drop("word").to_numpy()
-    is_whole = np.isfinite(vectors).all() and not table["word"].null_count()      # an absent number is NaN
+    is_whole = (
+        np.isfinite(vectors).all() and not table["word"].null_count()
+    )  # an absent number is NaN
     return (table["word"], vectors.astype(np.float32)) if is_whole else None
 
 
@@ -193,10 +209,15 @@ def _lines(block: bytes, d: int, number: int, path: Path) -> tuple[pl.Series, np
         word, numbers = fields[:-d], fields[-d:]
         wrong = next((field for field in numbers if not _is_number(field)), None)
         if not word or any(map(_is_number, word[1:])) or wrong is not None:
-            found = (f"{wrong.decode(errors='replace')!r} among its numbers" if word and wrong is not None
-                     else f"{len(fields) - 1} numbers after its word")
-            raise DataError(f"Line {at} of {path} has {found}, expected {d} numbers, as the lines before: "
-                            f"{line[:60].decode(errors='replace')!r}. Correct or remove it.")
+            found = (
+                f"{wrong.decode(errors='replace')!r} among its numbers"
+                if word and wrong is not None
+                else f"{len(fields) - 1} numbers after its word"
+            )
+            raise DataError(
+                f"Line {at} of {path} has {found}, expected {d} numbers, as the lines before: "
+                f"{line[:60].decode(errors='replace')!r}. Correct or remove it."
+            )
         words.append(b" ".join(word).decode(errors="replace"))
         vectors.append([float(field) for field in numbers])
     return pl.Series(words, dtype=pl.String), np.array(vectors, np.float32).reshape(len(words), d)

@@ -15,8 +15,8 @@ from recollect.data.text import fasttext, vector_files
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, SettingError
 
-SENTENCES = "sentence-transformers:"      # how the name of a model of that package begins
-SPREAD = 0.1                              # of the numbers drawn for a word without a vector
+SENTENCES = "sentence-transformers:"  # how the name of a model of that package begins
+SPREAD = 0.1  # of the numbers drawn for a word without a vector
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,12 +28,14 @@ class WordVectors:
 
     table: Float32[np.ndarray, "n_words d"]
     found: Bool[np.ndarray, " n_found"]
-    name: str = "vectors"       # of the source
+    name: str = "vectors"  # of the source
 
     def __post_init__(self) -> None:
         if len(self.found) != len(self.table):
-            raise DataError(f"There are {len(self.table):,} vectors, and {len(self.found):,} words are said to be found or "
-                            "not; expected one for one.")
+            raise DataError(
+                f"There are {len(self.table):,} vectors, and {len(self.found):,} words are said to be found or "
+                "not; expected one for one."
+            )
 
     def __len__(self) -> int:
         return len(self.table)
@@ -49,8 +51,10 @@ class WordVectors:
     @property
     def note(self) -> str:
         """A sentence on how many words were found."""
-        return (f"Vectors of {self.name}: {self.found.mean():.1%} of the {len(self):,} words are found" +
-                ("." if self.found.all() else "; the others are drawn around the mean of all."))
+        return (
+            f"Vectors of {self.name}: {self.found.mean():.1%} of the {len(self):,} words are found"
+            + ("." if self.found.all() else "; the others are drawn around the mean of all.")
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -75,11 +79,15 @@ def read_vectors(source: str | Path, words: Vocab, *, seed: int = 0) -> WordVect
         return _encoded(str(source), words)
     path = Path(source)
     if not path.is_file():
-        raise DataError(f"There is no file of vectors {path} (looked in {path.absolute().parent}); check the path.")
+        raise DataError(
+            f"There is no file of vectors {path} (looked in {path.absolute().parent}); check the path."
+        )
     with opened(path) as stream:
         is_model = stream.read(len(fasttext.MAGIC)) == fasttext.MAGIC
     taken = (fasttext if is_model else vector_files).read(path, words)
-    drawn = np.random.default_rng(seed).normal(taken.mean, SPREAD, (int((~taken.found).sum()), len(taken.mean)))
+    drawn = np.random.default_rng(seed).normal(
+        taken.mean, SPREAD, (int((~taken.found).sum()), len(taken.mean))
+    )
     taken.table[~taken.found] = drawn
     return WordVectors(taken.table, taken.found, path.name)
 
@@ -88,7 +96,11 @@ def _encoded(name: str, words: Vocab) -> WordVectors:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as missing:
-        raise SettingError(f"{name} needs the package sentence-transformers, which is not installed: "
-                           "pip install sentence-transformers.") from missing
-    table = SentenceTransformer(name.removeprefix(SENTENCES)).encode(words.ids.to_list(), show_progress_bar=False)
+        raise SettingError(
+            f"{name} needs the package sentence-transformers, which is not installed: "
+            "pip install sentence-transformers."
+        ) from missing
+    table = SentenceTransformer(name.removeprefix(SENTENCES)).encode(
+        words.ids.to_list(), show_progress_bar=False
+    )
     return WordVectors(np.asarray(table, np.float32), np.ones(len(words), bool), name)

@@ -28,9 +28,11 @@ from recollect.kernels.backends import csr
 from recollect.kernels.compiled import sparse_products
 from recollect.kernels.pattern import Pattern
 
-TILE = 2048          # rows of a tile
-CELLS_PER_TILE = 48  # of a row, on average, at least: each visit reads and writes the row of the result
-PACK_FROM = 4        # cells per row of the operand from which packing it pays
+TILE = 2048  # rows of a tile
+CELLS_PER_TILE = (
+    48  # of a row, on average, at least: each visit reads and writes the row of the result
+)
+PACK_FROM = 4  # cells per row of the operand from which packing it pays
 
 
 def _start_threads() -> None:
@@ -56,7 +58,9 @@ class _Compiling(events.Listener):
     def on_start(self, event: events.Event) -> None:
         if not self.said and event.data["dispatcher"].py_func.__module__.startswith(__package__):
             self.said = True
-            logging.getLogger("recollect").info("Compiling the loops, once after installing: some ten seconds.")
+            logging.getLogger("recollect").info(
+                "Compiling the loops, once after installing: some ten seconds."
+            )
 
     def on_end(self, event: events.Event) -> None:
         pass
@@ -65,20 +69,20 @@ class _Compiling(events.Listener):
 _start_threads()
 compiling = _Compiling()
 events.register("numba:compile", compiling)
-one_at_a_time = threading.Lock()      # not every threading layer of Numba's bears two callers
+one_at_a_time = threading.Lock()  # not every threading layer of Numba's bears two callers
 _room: dict[str, np.ndarray] = {}
 
 
 @dataclass(frozen=True)
-class Plan:
+class Tiling:
     """How a pattern's cells are divided."""
 
-    tile: int              # rows of the operand per tile
-    cut: np.ndarray        # (tiles + 1) × rows: the cell where each row's part in each tile begins
+    tile: int  # rows of the operand per tile
+    cut: np.ndarray  # (tiles + 1) × rows: the cell where each row's part in each tile begins
     packed: bool
 
 
-def plan(pattern: Pattern) -> Plan:
+def plan(pattern: Pattern) -> Tiling:
     """Divide the cells; kept with the pattern.
 
     Raises: ValueError if the columns of a row do not ascend, or lie outside.
@@ -89,9 +93,13 @@ def plan(pattern: Pattern) -> Plan:
         tiles = max(1, min(-(-n // TILE), cells // (CELLS_PER_TILE * rows))) if packed else 1
         tile = -(-n // tiles)
         cut = np.empty((tiles + 1, pattern.n_rows), np.int32)
-        if not sparse_products.find_cuts(pattern.start.numpy(), pattern.column.numpy(), pattern.n_columns, tile, cut):
-            raise ValueError(f"The columns of a sparse row must ascend and be 0 to {pattern.n_columns - 1}.")
-        pattern.plan = Plan(tile, cut, packed)
+        if not sparse_products.find_cuts(
+            pattern.start.numpy(), pattern.column.numpy(), pattern.n_columns, tile, cut
+        ):
+            raise ValueError(
+                f"The columns of a sparse row must ascend and be 0 to {pattern.n_columns - 1}."
+            )
+        pattern.plan = Tiling(tile, cut, packed)
     return pattern.plan
 
 
@@ -103,7 +111,9 @@ def times_dense(pattern: Pattern, value: Tensor, dense: Tensor, *, short: bool =
         return csr.times_dense(pattern, value, dense)
     dense = _wide(dense)
     out = torch.empty(pattern.n_rows, dense.shape[1])
-    _each_thread(sparse_products.times_dense, pattern, value.detach().contiguous(), dense, out, short=short)
+    _each_thread(
+        sparse_products.times_dense, pattern, value.detach().contiguous(), dense, out, short=short
+    )
     return out[:, :k].contiguous()
 
 
@@ -122,19 +132,32 @@ def _check(pattern: Pattern, **operands: tuple[Tensor, tuple[int, ...]]) -> None
     """The loops check nothing: an operand too small would be read past its end."""
     for name, (found, expected) in operands.items():
         if tuple(found.shape) != expected:
-            raise ValueError(f"{name} must be {expected} for {pattern.n_rows} rows × {pattern.n_columns} columns with "
-                             f"{len(pattern)} cells, found {tuple(found.shape)}.")
+            raise ValueError(
+                f"{name} must be {expected} for {pattern.n_rows} rows × {pattern.n_columns} columns with "
+                f"{len(pattern)} cells, found {tuple(found.shape)}."
+            )
 
 
-def _each_thread(loop: Callable[..., None], pattern: Pattern, *operands: Tensor, short: bool) -> None:
+def _each_thread(
+    loop: Callable[..., None], pattern: Pattern, *operands: Tensor, short: bool
+) -> None:
     how, start = plan(pattern), pattern.start.numpy()
     with one_at_a_time:
         threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         numba.set_num_threads(threads)
-        shares = np.searchsorted(start, np.linspace(0, start[-1], threads + 1))   # equal numbers of cells
-        shares[0], shares[-1] = 0, pattern.n_rows                                 # and the empty rows at the ends
-        loop(how.cut, pattern.column.numpy(), *(x.numpy() for x in operands), shares, how.tile, how.packed,
-             _tiles(threads, how.tile if how.packed else 0, short=short))
+        shares = np.searchsorted(
+            start, np.linspace(0, start[-1], threads + 1)
+        )  # equal numbers of cells
+        shares[0], shares[-1] = 0, pattern.n_rows  # and the empty rows at the ends
+        loop(
+            how.cut,
+            pattern.column.numpy(),
+            *(x.numpy() for x in operands),
+            shares,
+            how.tile,
+            how.packed,
+            _tiles(threads, how.tile if how.packed else 0, short=short),
+        )
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -149,6 +172,6 @@ def _tiles(threads: int, rows: int, *, short: bool) -> np.ndarray:
     found = _room.get("tiles")
     if found is None or found.size < need:
         found = np.zeros(max(need, 1 << 20) + 16, np.float32)
-        found = _room["tiles"] = found[-found.ctypes.data // 4 % 16:]
+        found = _room["tiles"] = found[-found.ctypes.data // 4 % 16 :]
     tiles = found[:need].reshape(threads, rows * 64)
-    return tiles.view(np.uint16)[:, :rows * 64] if short else tiles
+    return tiles.view(np.uint16)[:, : rows * 64] if short else tiles

@@ -16,13 +16,17 @@ def _hear_the_warning() -> None:
     """Let torch say, once and unheard, that CSR is in beta: the parity tests hold what we use of it to its definition."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1))
+        torch.sparse_csr_tensor(
+            torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1)
+        )
 
 
 def _csr(pattern: Pattern, value: Tensor) -> Tensor:
     _hear_the_warning()
     shape = pattern.n_rows, pattern.n_columns
-    return torch.sparse_csr_tensor(pattern.start, pattern.column, value, shape, check_invariants=False)
+    return torch.sparse_csr_tensor(
+        pattern.start, pattern.column, value, shape, check_invariants=False
+    )
 
 
 def times_dense(pattern: Pattern, value: Tensor, dense: Tensor) -> Tensor:

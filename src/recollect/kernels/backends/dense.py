@@ -7,18 +7,23 @@ from torch import Tensor
 
 from recollect.kernels.pattern import Pattern
 
-BLOCK_CELLS = 1 << 22     # rows × columns filled in at once: 16 MB
+BLOCK_CELLS = 1 << 22  # rows × columns filled in at once: 16 MB
 
 
 def _blocks(pattern: Pattern) -> list[tuple[slice, slice, Tensor]]:
     """Rows, their cells, and the place of each cell in these rows × all columns. Kept with the pattern."""
     if pattern.plan is None:
         step, start = max(1, BLOCK_CELLS // max(1, pattern.n_columns)), pattern.start.long()
-        row = torch.repeat_interleave(torch.arange(pattern.n_rows, device=start.device), start.diff())
+        row = torch.repeat_interleave(
+            torch.arange(pattern.n_rows, device=start.device), start.diff()
+        )
         place = (row % step) * pattern.n_columns + pattern.column
         firsts = range(0, pattern.n_rows, step)
         cells = [slice(int(start[a]), int(start[min(a + step, pattern.n_rows)])) for a in firsts]
-        pattern.plan = [(slice(a, min(a + step, pattern.n_rows)), c, place[c]) for a, c in zip(firsts, cells, strict=True)]
+        pattern.plan = [
+            (slice(a, min(a + step, pattern.n_rows)), c, place[c])
+            for a, c in zip(firsts, cells, strict=True)
+        ]
     return pattern.plan
 
 
@@ -27,7 +32,9 @@ def times_dense(pattern: Pattern, value: Tensor, dense: Tensor) -> Tensor:
     out = dense.new_empty(pattern.n_rows, dense.shape[1])
     for rows, cells, place in _blocks(pattern):
         filled = dense.new_zeros(rows.stop - rows.start, pattern.n_columns)
-        filled.view(-1).index_add_(0, place, value[cells].to(dense.dtype))   # a column may stand twice in a row
+        filled.view(-1).index_add_(
+            0, place, value[cells].to(dense.dtype)
+        )  # a column may stand twice in a row
         torch.mm(filled, dense, out=out[rows])
     return out
 

@@ -24,4 +24,6 @@ def times_dense(pattern: Pattern, value: Tensor, dense: Tensor) -> Tensor:
 def observed(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
     """One number per cell: the inner product of left[its row] and right[its column]."""
     row = np.repeat(np.arange(pattern.n_rows), np.diff(pattern.start.numpy()))
-    return torch.from_numpy((left.detach().numpy()[row] * right.detach().numpy()[pattern.column.numpy()]).sum(axis=1))
+    return torch.from_numpy(
+        (left.detach().numpy()[row] * right.detach().numpy()[pattern.column.numpy()]).sum(axis=1)
+    )

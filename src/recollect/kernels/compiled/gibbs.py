@@ -44,18 +44,28 @@ def draw(start, left, right, value, lefts, rights, base, pull, noise, k, shares,
     width, last = out.shape[1], k - 1
     p, q, z = lefts.reshape(-1), rights.reshape(-1), noise.reshape(-1)
     for t in prange(len(shares) - 1):
-        a, pack = rooms[t, :width * width], rooms[t, width * width:width * (width + PACK)]
-        x, least = rooms[t, width * (width + PACK):width * (width + PACK + 1)], rooms[t, width * (width + PACK + 1):]
+        a, pack = rooms[t, : width * width], rooms[t, width * width : width * (width + PACK)]
+        x, least = (
+            rooms[t, width * (width + PACK) : width * (width + PACK + 1)],
+            rooms[t, width * (width + PACK + 1) :],
+        )
         for j in range(shares[t], shares[t + 1]):
             a[:] = base
             x[:] = pull[j]
             for first in range(start[j], start[j + 1], PACK):
                 n = min(PACK, start[j + 1] - first)
                 for c in range(n):
-                    at, to = np.int64(peek(left, first + c)) * width, np.int64(peek(right, first + c)) * width
+                    at, to = (
+                        np.int64(peek(left, first + c)) * width,
+                        np.int64(peek(right, first + c)) * width,
+                    )
                     y = splat(peek(value, first + c) - _between(p, at, q, to, width, last))
                     for lane in range(0, width, 16):
-                        store(pack, c * width + lane, fma(splat(np.float32(1)), load(p, at + lane), load(q, to + lane)))
+                        store(
+                            pack,
+                            c * width + lane,
+                            fma(splat(np.float32(1)), load(p, at + lane), load(q, to + lane)),
+                        )
                     pack[c * width + last] = 1
                     for lane in range(0, width, 16):
                         store(x, lane, fma(y, load(pack, c * width + lane), load(x, lane)))
@@ -96,7 +106,12 @@ def bag(start, holder, weight, Y, left, square, precision, pull, noise):
     independent, what is left over has variance 1, and Y[j] has the prior N(pull / precision, 1 / precision).
     """
     width = Y.shape[1]
-    y, rest, g, step = Y.reshape(-1), left.reshape(-1), np.empty(width, np.float32), np.empty(width, np.float32)
+    y, rest, g, step = (
+        Y.reshape(-1),
+        left.reshape(-1),
+        np.empty(width, np.float32),
+        np.empty(width, np.float32),
+    )
     for j in range(len(start) - 1):
         for lane in range(0, width, 16):
             found = fma(splat(square[j]), load(y, j * width + lane), load(pull, lane))
@@ -112,4 +127,8 @@ def bag(start, holder, weight, Y, left, square, precision, pull, noise):
             h = np.int64(peek(holder, c))
             times = splat(-peek(weight, h))
             for lane in range(0, width, 16):
-                store(rest, h * width + lane, fma(times, load(step, lane), load(rest, h * width + lane)))
+                store(
+                    rest,
+                    h * width + lane,
+                    fma(times, load(step, lane), load(rest, h * width + lane)),
+                )

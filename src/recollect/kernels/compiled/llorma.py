@@ -37,7 +37,22 @@ def _step(u, x, v, y, width, move, keep_p, keep_q):
 
 @njit(parallel=True, cache=True, nogil=True, boundscheck=False)
 @no_type_check
-def alone(user, item, value, weight_user, weight_item, scale, U, V, b_user, b_item, reg_user, reg_item, rate, offset_rate):
+def alone(
+    user,
+    item,
+    value,
+    weight_user,
+    weight_item,
+    scale,
+    U,
+    V,
+    b_user,
+    b_item,
+    reg_user,
+    reg_item,
+    rate,
+    offset_rate,
+):
     """Every local model takes a step on each rating, rate times the rating's weight; a model is one thread's.
 
     The sum over models of weighted squared errors, each before its step, and that of the weights.
@@ -47,7 +62,7 @@ def alone(user, item, value, weight_user, weight_item, scale, U, V, b_user, b_it
     for t in prange(models):
         u, v = U[t].reshape(-1), V[t].reshape(-1)
         for c in range(n):
-            j = c + t * n // models                    # no two models begin with the same ratings
+            j = c + t * n // models  # no two models begin with the same ratings
             j = j - n if j >= n else j
             a, b = np.int64(user[j]), np.int64(item[j])
             w = weight_user[t, a] * weight_item[t, b] * scale[t]
@@ -60,14 +75,39 @@ def alone(user, item, value, weight_user, weight_item, scale, U, V, b_user, b_it
             b_user[t, a] += offset_rate * w * (error - reg_user[t, a] * b_user[t, a])
             b_item[t, b] += offset_rate * w * (error - reg_item[t, b] * b_item[t, b])
             w *= rate
-            _step(u, x, v, y, width, w * error, np.float32(1 - w * reg_user[t, a]), np.float32(1 - w * reg_item[t, b]))
+            _step(
+                u,
+                x,
+                v,
+                y,
+                width,
+                w * error,
+                np.float32(1 - w * reg_user[t, a]),
+                np.float32(1 - w * reg_item[t, b]),
+            )
     return errors.sum(), weights.sum()
 
 
 @njit(parallel=True, cache=True, nogil=True, boundscheck=False)
 @no_type_check
-def joint(cells, user, item, value, weight_user, weight_item, U, V, b_user, b_item, reg_user, reg_item, rate, offset_rate, seed,
-          groups):
+def joint(
+    cells,
+    user,
+    item,
+    value,
+    weight_user,
+    weight_item,
+    U,
+    V,
+    b_user,
+    b_item,
+    reg_user,
+    reg_item,
+    rate,
+    offset_rate,
+    seed,
+    groups,
+):
     """On each rating all local models take a step together, on the error of their weighted mean.
 
     `cells` are those of `descent_loops.descend`. With a the models' shares, which sum to 1, a step is rate · a / Σ a²: it moves
@@ -82,7 +122,11 @@ def joint(cells, user, item, value, weight_user, weight_item, U, V, b_user, b_it
             cell = g * groups + (g + diagonal) % groups
             first, n = cells[cell], cells[cell + 1] - cells[cell]
             order, share = np.empty(n, np.int32), np.empty(models, np.float32)
-            shuffle(order, (np.uint64(seed) + np.uint64(cell + 1)) * np.uint64(0x9E3779B97F4A7C15) | np.uint64(1))
+            shuffle(
+                order,
+                (np.uint64(seed) + np.uint64(cell + 1)) * np.uint64(0x9E3779B97F4A7C15)
+                | np.uint64(1),
+            )
             for j in order:
                 a, b = np.int64(user[first + j]), np.int64(item[first + j])
                 sum_, square, said = np.float32(0), np.float32(0), np.float32(0)
@@ -91,8 +135,13 @@ def joint(cells, user, item, value, weight_user, weight_item, U, V, b_user, b_it
                     if w > 0:
                         sum_ += w
                         square += w * w
-                        said += w * (b_user[t, a] + b_item[t, b]
-                                     + _times(u, (t * n_users + a) * width, v, (t * n_items + b) * width, width))
+                        said += w * (
+                            b_user[t, a]
+                            + b_item[t, b]
+                            + _times(
+                                u, (t * n_users + a) * width, v, (t * n_items + b) * width, width
+                            )
+                        )
                 if not sum_ > 0:
                     continue
                 error = value[first + j] - said / sum_
@@ -104,16 +153,40 @@ def joint(cells, user, item, value, weight_user, weight_item, U, V, b_user, b_it
                         b_user[t, a] += offset_rate * w * (error - reg_user[t, a] * b_user[t, a])
                         b_item[t, b] += offset_rate * w * (error - reg_item[t, b] * b_item[t, b])
                         w *= rate
-                        _step(u, (t * n_users + a) * width, v, (t * n_items + b) * width, width, w * error,
-                              np.float32(1 - w * reg_user[t, a]), np.float32(1 - w * reg_item[t, b]))
+                        _step(
+                            u,
+                            (t * n_users + a) * width,
+                            v,
+                            (t * n_items + b) * width,
+                            width,
+                            w * error,
+                            np.float32(1 - w * reg_user[t, a]),
+                            np.float32(1 - w * reg_item[t, b]),
+                        )
     return errors.sum(), seen.sum()
 
 
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
-def turn(start, column, value, share, said, weight_row, weight_column, features, offset, factors, k, reg, together, shares, rooms,
-         bad):
-    """factors[j] minimises, over row j's cells of weight w = weight_row[j] · weight_column[column] above 0,
+def turn(
+    start,
+    column,
+    value,
+    share,
+    said,
+    weight_row,
+    weight_column,
+    features,
+    offset,
+    factors,
+    k,
+    reg,
+    together,
+    shares,
+    rooms,
+    bad,
+):
+    """factors[j] minimizes, over row j's cells of weight w = weight_row[j] · weight_column[column] above 0,
 
         Σ w (value − x · f − offset)² + λ ‖x‖², λ = reg[j] Σ w                     each model alone
         Σ (value − said + a (old · f) − a (x · f))² + λ ‖x‖², λ = reg[j] Σ a       together: what the others leave over
@@ -124,8 +197,11 @@ def turn(start, column, value, share, said, weight_row, weight_column, features,
     width = features.shape[1]
     source, flat = features.reshape(-1), factors.reshape(-1)
     for t in prange(len(shares) - 1):
-        a, pack = rooms[t, :width * width], rooms[t, width * width:width * (width + PACK)]
-        x, least = rooms[t, width * (width + PACK):width * (width + PACK + 1)], rooms[t, width * (width + PACK + 1):]
+        a, pack = rooms[t, : width * width], rooms[t, width * width : width * (width + PACK)]
+        x, least = (
+            rooms[t, width * (width + PACK) : width * (width + PACK + 1)],
+            rooms[t, width * (width + PACK + 1) :],
+        )
         for j in range(shares[t], shares[t + 1]):
             a[:] = 0
             x[:] = 0
@@ -138,7 +214,11 @@ def turn(start, column, value, share, said, weight_row, weight_column, features,
                 at = other * width
                 if together:
                     s = w * peek(share, c)
-                    y = peek(value, c) - peek(said, c) + s * _times(source, at, flat, j * width, width)
+                    y = (
+                        peek(value, c)
+                        - peek(said, c)
+                        + s * _times(source, at, flat, j * width, width)
+                    )
                     sum_ += s
                 else:
                     s = np.float32(np.sqrt(w))
@@ -169,5 +249,8 @@ def turn(start, column, value, share, said, weight_row, weight_column, features,
                     s = weight_row[j] * peek(weight_column, other) * peek(share, c)
                     if s > 0:
                         at = other * width
-                        said[c] += s * (_times(source, at, x, 0, width) - _times(source, at, flat, j * width, width))
+                        said[c] += s * (
+                            _times(source, at, x, 0, width)
+                            - _times(source, at, flat, j * width, width)
+                        )
             factors[j] = x

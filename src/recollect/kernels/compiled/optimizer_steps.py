@@ -20,7 +20,7 @@ BLOCK = 2048
 def _tail(array, at, n):
     """The last numbers, fewer than sixteen, with zeros behind."""
     padded = np.zeros(16, np.float32)
-    padded[:n] = array[at:at + n]
+    padded[:n] = array[at : at + n]
     return padded
 
 
@@ -61,7 +61,7 @@ def _products(history, width, pairs, here, step, direction, gradient, before, at
     _store_pair(history, s, y, step, direction, gradient, before, at, n, sums)
     for k in range(len(pairs)):
         a = 2 * pairs[k] * width + here
-        _six_products(history, a, s, a + width, y, gradient, at, n, sums[2 + 6 * k:])
+        _six_products(history, a, s, a + width, y, gradient, at, n, sums[2 + 6 * k :])
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -75,8 +75,19 @@ def products(history, width, pairs, step, direction, gradient, before, sums):
         _products(history, width, pairs, at, step, direction, gradient, before, at, whole, sums[q])
         if at + whole < end:
             left, here = end - at - whole, at + whole
-            _products(history, width, pairs, here, step, _tail(direction, here, left), _tail(gradient, here, left),
-                      _tail(before, here, left), 0, 16, sums[q])
+            _products(
+                history,
+                width,
+                pairs,
+                here,
+                step,
+                _tail(direction, here, left),
+                _tail(gradient, here, left),
+                _tail(before, here, left),
+                0,
+                16,
+                sums[q],
+            )
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -115,15 +126,26 @@ def _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon):
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 @no_type_check
-def adam(parameter, gradient, mean, square, rows, width, new, keep_square, new_square, rate, epsilon):
+def adam(
+    parameter, gradient, mean, square, rows, width, new, keep_square, new_square, rate, epsilon
+):
     """Adam on rows of `width` numbers of the parameter; row k of the gradient belongs to rows[k].
 
     `new` is 1 − β₁, `keep_square` β₂ and `new_square` 1 − β₂, each rounded to 32 bits by itself.
     """
     for k in prange(len(rows)):
         at, end = rows[k] * width, min(len(parameter), (rows[k] + 1) * width)
-        _adam(parameter[at:end], gradient[k * width:k * width + end - at], mean[at:end], square[at:end],
-              new, keep_square, new_square, rate, epsilon)
+        _adam(
+            parameter[at:end],
+            gradient[k * width : k * width + end - at],
+            mean[at:end],
+            square[at:end],
+            new,
+            keep_square,
+            new_square,
+            rate,
+            epsilon,
+        )
 
 
 @njit
@@ -147,13 +169,35 @@ def _random_bits(i, salt):
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 @no_type_check
-def adam16(parameter, gradient, mean, square, rows, width, new, keep_square, new_square, rate, epsilon, salt):
+def adam16(
+    parameter,
+    gradient,
+    mean,
+    square,
+    rows,
+    width,
+    new,
+    keep_square,
+    new_square,
+    rate,
+    epsilon,
+    salt,
+):
     """The same with the moments in bfloat16, rounded up or down at random."""
     for k in prange(len(rows)):
         at, end = rows[k] * width, min(len(parameter), (rows[k] + 1) * width)
         m, v = _widen(mean[at:end]), _widen(square[at:end])
-        _adam(parameter[at:end], gradient[k * width:k * width + end - at], m.view(np.float32), v.view(np.float32),
-              new, keep_square, new_square, rate, epsilon)
+        _adam(
+            parameter[at:end],
+            gradient[k * width : k * width + end - at],
+            m.view(np.float32),
+            v.view(np.float32),
+            new,
+            keep_square,
+            new_square,
+            rate,
+            epsilon,
+        )
         to_mean, to_square = mean[at:end], square[at:end]
         for i in range(end - at):
             bits = _random_bits(at + i, salt)
@@ -172,7 +216,13 @@ def rprop(parameter, gradient, before, size, shrink, grow, least, most):
         for i in range(end - at):
             turned = g[i] * b[i]
             here = none if turned < none else g[i]
-            s[i] = min(max(s[i] * (grow if turned > none else shrink if turned < none else np.float32(1)), least), most)
+            s[i] = min(
+                max(
+                    s[i] * (grow if turned > none else shrink if turned < none else np.float32(1)),
+                    least,
+                ),
+                most,
+            )
             p[i] -= s[i] if here > none else -s[i] if here < none else none
             b[i] = here
 

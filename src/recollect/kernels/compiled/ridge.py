@@ -20,7 +20,12 @@ def _add_products(a, width, k, pack, n):
     """A += Σ over the packed cells of f fᵀ: four rows and 32 columns at a time stay in registers."""
     for i in range(0, k, 4):
         for at in range(i // 32 * 32, width, 32):
-            r0, r1, r2, r3 = i * width + at, (i + 1) * width + at, (i + 2) * width + at, (i + 3) * width + at
+            r0, r1, r2, r3 = (
+                i * width + at,
+                (i + 1) * width + at,
+                (i + 2) * width + at,
+                (i + 3) * width + at,
+            )
             s0, t0, s1, t1 = load(a, r0), load(a, r0 + 16), load(a, r1), load(a, r1 + 16)
             s2, t2, s3, t3 = load(a, r2), load(a, r2 + 16), load(a, r3), load(a, r3 + 16)
             for c in range(n):
@@ -53,7 +58,9 @@ def _factor(a, width, k, least):
         for i in range(j + 1, k):
             times = splat(-peek(a, j * width + i))
             for at in range(i // 16 * 16, width, 16):
-                store(a, i * width + at, fma(times, load(a, j * width + at), load(a, i * width + at)))
+                store(
+                    a, i * width + at, fma(times, load(a, j * width + at), load(a, i * width + at))
+                )
     return True
 
 
@@ -96,8 +103,11 @@ def ridge(start, column, value, features, base, reg, pull, k, shares, rooms, out
     width = features.shape[1]
     source = features.reshape(-1)
     for t in prange(len(shares) - 1):
-        a, pack = rooms[t, :width * width], rooms[t, width * width:width * (width + PACK)]
-        x, least = rooms[t, width * (width + PACK):width * (width + PACK + 1)], rooms[t, width * (width + PACK + 1):]
+        a, pack = rooms[t, : width * width], rooms[t, width * width : width * (width + PACK)]
+        x, least = (
+            rooms[t, width * (width + PACK) : width * (width + PACK + 1)],
+            rooms[t, width * (width + PACK + 1) :],
+        )
         for j in range(shares[t], shares[t + 1]):
             a[:] = base
             x[:] = pull[j]

@@ -32,7 +32,22 @@ def shuffle(order, state):
 
 @njit(parallel=True, cache=True, nogil=True, boundscheck=False)
 @no_type_check
-def descend(cells, user, item, value, U, V, b_user, b_item, reg_user, reg_item, rate, offset_rate, seed, groups):
+def descend(
+    cells,
+    user,
+    item,
+    value,
+    U,
+    V,
+    b_user,
+    b_item,
+    reg_user,
+    reg_item,
+    rate,
+    offset_rate,
+    seed,
+    groups,
+):
     """A step on each rating: groups × groups cells, those of a diagonal at a time, which share no user and no item.
 
     The ratings of cell (g, h) are those from cells[g * groups + h] on. U and V have a multiple of 16 columns. The sum of squared
@@ -46,7 +61,11 @@ def descend(cells, user, item, value, U, V, b_user, b_item, reg_user, reg_item, 
             cell = g * groups + (g + diagonal) % groups
             first, n = cells[cell], cells[cell + 1] - cells[cell]
             order = np.empty(n, np.int32)
-            shuffle(order, (np.uint64(seed) + np.uint64(cell + 1)) * np.uint64(0x9E3779B97F4A7C15) | np.uint64(1))
+            shuffle(
+                order,
+                (np.uint64(seed) + np.uint64(cell + 1)) * np.uint64(0x9E3779B97F4A7C15)
+                | np.uint64(1),
+            )
             for j in order:
                 a, b = np.int64(user[first + j]), np.int64(item[first + j])
                 x, y, dot = a * width, b * width, zero()
@@ -57,7 +76,10 @@ def descend(cells, user, item, value, U, V, b_user, b_item, reg_user, reg_item, 
                 b_user[a] += offset_rate * (error - reg_user[a] * b_user[a])
                 b_item[b] += offset_rate * (error - reg_item[b] * b_item[b])
                 step = splat(np.float32(rate * error))
-                keep_user, keep_item = splat(np.float32(1 - rate * reg_user[a])), splat(np.float32(1 - rate * reg_item[b]))
+                keep_user, keep_item = (
+                    splat(np.float32(1 - rate * reg_user[a])),
+                    splat(np.float32(1 - rate * reg_item[b])),
+                )
                 for lane in range(0, width, 16):
                     p, q = load(u, x + lane), load(v, y + lane)
                     store(u, x + lane, fma(step, q, fma(keep_user, p, zero())))

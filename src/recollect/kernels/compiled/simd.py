@@ -64,10 +64,12 @@ def zero(typing: Any) -> Any:
 @intrinsic
 def splat(typing: Any, x: Any) -> Any:
     """Sixteen times x."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         empty = ir.Constant(_FLOAT, ir.Undefined)
         one = builder.insert_element(empty, args[0], ir.Constant(ir.IntType(32), 0))
         return builder.shuffle_vector(one, empty, _all(_INT, 0))
+
     return LANES(types.float32), generate
 
 
@@ -79,8 +81,11 @@ def load(typing: Any, array: Any, at: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if not short:
             return builder.load(_pointer(context, builder, array, *args, to=_FLOAT), align=4)
-        half = builder.zext(builder.load(_pointer(context, builder, array, *args, to=_SHORT), align=2), _INT)
+        half = builder.zext(
+            builder.load(_pointer(context, builder, array, *args, to=_SHORT), align=2), _INT
+        )
         return builder.bitcast(builder.shl(half, _all(_INT, 16)), _FLOAT)
+
     return LANES(array, types.intp), generate
 
 
@@ -90,7 +95,10 @@ def store(typing: Any, array: Any, at: Any, x: Any) -> Any:
     short = array.dtype == types.uint16
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place, value = _pointer(context, builder, array, *args[:2], to=_SHORT if short else _FLOAT), args[2]
+        place, value = (
+            _pointer(context, builder, array, *args[:2], to=_SHORT if short else _FLOAT),
+            args[2],
+        )
         if short:  # to the nearest, ties to even
             bits = builder.bitcast(value, _INT)
             odd = builder.and_(builder.lshr(bits, _all(_INT, 16)), _all(_INT, 1))
@@ -98,55 +106,71 @@ def store(typing: Any, array: Any, at: Any, x: Any) -> Any:
             value = builder.trunc(builder.lshr(bits, _all(_INT, 16)), _SHORT)
         builder.store(value, place, align=2 if short else 4)
         return context.get_dummy_value()
+
     return types.void(array, types.intp, LANES), generate
 
 
 @intrinsic
 def fma(typing: Any, x: Any, y: Any, z: Any) -> Any:
     """X y + z, rounded once."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         of = ir.FunctionType(_FLOAT, [_FLOAT] * 3)
-        return builder.call(cgutils.get_or_insert_function(builder.module, of, f"llvm.fma.v{WIDTH}f32"), args)
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, of, f"llvm.fma.v{WIDTH}f32"), args
+        )
+
     return LANES(LANES, LANES, LANES), generate
 
 
 @intrinsic
 def total(typing: Any, x: Any) -> Any:
     """The sum of the sixteen, always in the same order."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         (left,) = args
         while left.type.count > 2:
-            left = _neighbours(builder, left, left, half=True)
-        first, second = (builder.extract_element(left, ir.Constant(ir.IntType(32), j)) for j in range(2))
+            left = _neighbors(builder, left, left, half=True)
+        first, second = (
+            builder.extract_element(left, ir.Constant(ir.IntType(32), j)) for j in range(2)
+        )
         return builder.fadd(first, second)
+
     return types.float32(LANES), generate
 
 
 @intrinsic
 def four_totals(typing: Any, array: Any, at: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
     """array[at : at + 4] += the sums of a, b, c and d, each in the order of `total`."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        two = [_neighbours(builder, x, y) for x, y in (args[2:4], args[4:6])]
-        four = _neighbours(builder, *two)
+        two = [_neighbors(builder, x, y) for x, y in (args[2:4], args[4:6])]
+        four = _neighbors(builder, *two)
         while four.type.count > 4:
-            four = _neighbours(builder, four, four, half=True)
+            four = _neighbors(builder, four, four, half=True)
         place = _pointer(context, builder, array, *args[:2], to=four.type)
         builder.store(builder.fadd(builder.load(place, align=4), four), place, align=4)
         return context.get_dummy_value()
+
     return types.void(array, types.intp, LANES, LANES, LANES, LANES), generate
 
 
-def _neighbours(builder: Any, x: Any, y: Any, *, half: bool = False) -> Any:
-    """Sums of neighbours, those of x then those of y; with `half` those of x only."""
+def _neighbors(builder: Any, x: Any, y: Any, *, half: bool = False) -> Any:
+    """Sums of neighbors, those of x then those of y; with `half` those of x only."""
     n = x.type.count // 2 if half else x.type.count
-    even, odd = (ir.Constant(ir.VectorType(ir.IntType(32), n), [2 * j + k for j in range(n)]) for k in range(2))
+    even, odd = (
+        ir.Constant(ir.VectorType(ir.IntType(32), n), [2 * j + k for j in range(n)])
+        for k in range(2)
+    )
     return builder.fadd(builder.shuffle_vector(x, y, even), builder.shuffle_vector(x, y, odd))
 
 
 @intrinsic
 def peek(typing: Any, array: Any, at: Any) -> Any:
     """array[at]."""
+
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(array)(context, builder, args[0]).data
         return builder.load(builder.gep(data, [args[1]]))
+
     return array.dtype(array, types.intp), generate

@@ -72,9 +72,31 @@ def _gather(out, k, at, width, source, stride, shift, column, value, cut, q, fir
     """One panel of these rows, from the cells that point into one tile."""
     for j in range(first, last):
         if width == 64:
-            _gather64(out, j * k + at, source, stride, shift, column, value, cut[q, j], cut[q + 1, j], q > 0)
+            _gather64(
+                out,
+                j * k + at,
+                source,
+                stride,
+                shift,
+                column,
+                value,
+                cut[q, j],
+                cut[q + 1, j],
+                q > 0,
+            )
         else:
-            _gather16(out, j * k + at, source, stride, shift, column, value, cut[q, j], cut[q + 1, j], q > 0)
+            _gather16(
+                out,
+                j * k + at,
+                source,
+                stride,
+                shift,
+                column,
+                value,
+                cut[q, j],
+                cut[q + 1, j],
+                q > 0,
+            )
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -91,7 +113,21 @@ def times_dense(cut, column, value, dense, out, shares, size, packed, tiles):
             for q in range(len(cut) - 1):
                 if packed:
                     _pack(tiles[t], source, k, q * size, min(n, (q + 1) * size), at, width)
-                    _gather(to, k, at, width, tiles[t], width, -q * size * width, column, value, cut, q, first, last)
+                    _gather(
+                        to,
+                        k,
+                        at,
+                        width,
+                        tiles[t],
+                        width,
+                        -q * size * width,
+                        column,
+                        value,
+                        cut,
+                        q,
+                        first,
+                        last,
+                    )
                 else:
                     _gather(to, k, at, width, source, k, at, column, value, cut, q, first, last)
 
@@ -136,7 +172,7 @@ def _dots(out, left, k, at, done, width, source, stride, shift, column, cut, q, 
     for j in range(first, last):
         row, here = left, j * k + at
         if done > at:
-            rest[done - at:] = left[here + done - at:here + width]
+            rest[done - at :] = left[here + done - at : here + width]
             row, here = rest, 0
         if width == 64:
             _dots64(out, row, here, source, stride, shift, column, cut[q, j], cut[q + 1, j])
@@ -158,6 +194,21 @@ def observed(cut, column, left, right, out, shares, size, packed, tiles):
             for q in range(len(cut) - 1):
                 if packed:
                     _pack(tiles[t], source, k, q * size, min(n, (q + 1) * size), at, width)
-                    _dots(out, rows, k, at, done, width, tiles[t], width, -q * size * width, column, cut, q, first, last)
+                    _dots(
+                        out,
+                        rows,
+                        k,
+                        at,
+                        done,
+                        width,
+                        tiles[t],
+                        width,
+                        -q * size * width,
+                        column,
+                        cut,
+                        q,
+                        first,
+                        last,
+                    )
                 else:
                     _dots(out, rows, k, at, done, width, source, k, at, column, cut, q, first, last)

@@ -34,7 +34,11 @@ def gather(column, first, end, Y, z):
 def scatter(column, first, end, Y, keep, given):
     """y_j ← keep y_j + |N|^-1/2 given, for the columns from first to end."""
     width, nothing = len(given), zero()
-    y, kept, share = Y.reshape(-1), splat(np.float32(keep)), splat(np.float32(1 / np.sqrt(end - first)))
+    y, kept, share = (
+        Y.reshape(-1),
+        splat(np.float32(keep)),
+        splat(np.float32(1 / np.sqrt(end - first))),
+    )
     for lane in range(0, width, 16):
         more = fma(share, load(given, lane), nothing)
         for j in range(first, end):
@@ -52,10 +56,17 @@ def implied(start, column, Y, out):
 
 @njit(cache=True, nogil=True, boundscheck=False)
 @no_type_check
-def descend(start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg_y, reg_offset, rate, seed):
+def descend(
+    start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg_y, reg_offset, rate, seed
+):
     """A step on each rating, user by user. The sum of squared errors, each before its step."""
     width, square, state = Q.shape[1], 0.0, np.uint64(seed) * STIR | np.uint64(1)
-    q, nothing, z, given = Q.reshape(-1), zero(), np.empty(width, np.float32), np.empty(width, np.float32)
+    q, nothing, z, given = (
+        Q.reshape(-1),
+        zero(),
+        np.empty(width, np.float32),
+        np.empty(width, np.float32),
+    )
     users, turns = np.empty(len(start) - 1, np.int32), np.empty(np.diff(start).max(), np.int32)
     shuffle(users, state)
     for u in users:
@@ -66,7 +77,10 @@ def descend(start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg
         given[:] = 0
         p, turn = P[u], turns[:n]
         shuffle(turn, (state + np.uint64(u + 1)) * STIR | np.uint64(1))
-        keep_p, keep_y = splat(np.float32(1 - rate * reg_user[u])), splat(np.float32(1 - rate * reg_y))
+        keep_p, keep_y = (
+            splat(np.float32(1 - rate * reg_user[u])),
+            splat(np.float32(1 - rate * reg_y)),
+        )
         for j in turn:
             i = np.int64(item[first + j])
             x, dot = i * width, nothing
@@ -77,7 +91,10 @@ def descend(start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg
             square += np.float64(error) * error
             b_user[u] += rate * (error - reg_offset * b_user[u])
             b_item[i] += rate * (error - reg_offset * b_item[i])
-            step, keep_q = splat(np.float32(rate * error)), splat(np.float32(1 - rate * reg_item[i]))
+            step, keep_q = (
+                splat(np.float32(rate * error)),
+                splat(np.float32(1 - rate * reg_item[i])),
+            )
             for lane in range(0, width, 16):
                 factor, own, sum_ = load(q, x + lane), load(p, lane), load(z, lane)
                 taste = fma(splat(np.float32(1)), own, sum_)

@@ -9,7 +9,7 @@ from recollect.kernels.compiled.sgd import shuffle
 from recollect.kernels.compiled.simd import fma, load, splat, store, total, zero
 from recollect.kernels.compiled.svdpp import STIR, gather, scatter
 
-SLOPE, B_DAY, B_BIN, SCALE, SCALE_DAY, B_OFTEN, DRIFT, DAY = range(8)     # rows of `steps`
+SLOPE, B_DAY, B_BIN, SCALE, SCALE_DAY, B_OFTEN, DRIFT, DAY = range(8)  # rows of `steps`
 
 
 @njit
@@ -25,11 +25,44 @@ def _taste(p, z, a, d, t, lane, x, by_day):
 
 @njit(cache=True, nogil=True, boundscheck=False)
 @no_type_check
-def descend(start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg_y, reg_offset, rate, seed, slot, drift,
-            part, level, steps, by_day, slope, b_day, b_bin, scale, scale_day, b_often, A, D):
+def descend(
+    start,
+    item,
+    value,
+    P,
+    Q,
+    Y,
+    b_user,
+    b_item,
+    reg_user,
+    reg_item,
+    reg_y,
+    reg_offset,
+    rate,
+    seed,
+    slot,
+    drift,
+    part,
+    level,
+    steps,
+    by_day,
+    slope,
+    b_day,
+    b_bin,
+    scale,
+    scale_day,
+    b_often,
+    A,
+    D,
+):
     """A step on each rating, user by user. The sum of squared errors, each before its step."""
     width, square, state = Q.shape[1], 0.0, np.uint64(seed) * STIR | np.uint64(1)
-    q, nothing, z, given = Q.reshape(-1), zero(), np.empty(width, np.float32), np.empty(width, np.float32)
+    q, nothing, z, given = (
+        Q.reshape(-1),
+        zero(),
+        np.empty(width, np.float32),
+        np.empty(width, np.float32),
+    )
     d, one, step, reg = D.reshape(-1), np.float32(1), steps[:, 0], steps[:, 1]
     users, turns = np.empty(len(start) - 1, np.int32), np.empty(np.diff(start).max(), np.int32)
     shuffle(users, state)
@@ -41,8 +74,14 @@ def descend(start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg
         given[:] = 0
         p, a, turn = P[u], A[u], turns[:n]
         shuffle(turn, (state + np.uint64(u + 1)) * STIR | np.uint64(1))
-        keep_p, keep_y = splat(np.float32(1 - rate * reg_user[u])), splat(np.float32(1 - rate * reg_y))
-        keep_a, keep_d = splat(np.float32(1 - step[DRIFT] * reg[DRIFT])), splat(np.float32(1 - step[DAY] * reg[DAY]))
+        keep_p, keep_y = (
+            splat(np.float32(1 - rate * reg_user[u])),
+            splat(np.float32(1 - rate * reg_y)),
+        )
+        keep_a, keep_d = (
+            splat(np.float32(1 - step[DRIFT] * reg[DRIFT])),
+            splat(np.float32(1 - step[DAY] * reg[DAY])),
+        )
         for j in turn:
             i, s = np.int64(item[first + j]), np.int64(slot[first + j])
             x, y, dot, far, h, often = i * width, s * width, nothing, drift[s], part[s], level[s]
@@ -50,7 +89,13 @@ def descend(start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg
             for lane in range(0, width, 16):
                 dot = fma(_taste(p, z, a, d, t, lane, y, by_day), load(q, x + lane), dot)
             b, c = b_item[i] + b_bin[i, h], scale[u] + scale_day[s]
-            e = value[first + j] - (b_user[u] + slope[u] * far + b_day[s]) - b * c - b_often[i, often] - total(dot)
+            e = (
+                value[first + j]
+                - (b_user[u] + slope[u] * far + b_day[s])
+                - b * c
+                - b_often[i, often]
+                - total(dot)
+            )
             square += np.float64(e) * e
             b_user[u] += rate * (e - reg_offset * b_user[u])
             slope[u] += step[SLOPE] * (e * far - reg[SLOPE] * slope[u])
@@ -60,7 +105,11 @@ def descend(start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg
             scale[u] += step[SCALE] * (e * b - reg[SCALE] * (scale[u] - one))
             scale_day[s] += step[SCALE_DAY] * (e * b - reg[SCALE_DAY] * scale_day[s])
             b_often[i, often] += step[B_OFTEN] * (e - reg[B_OFTEN] * b_often[i, often])
-            by, by_a, by_d = splat(rate * e), splat(np.float32(step[DRIFT] * far * e)), splat(np.float32(step[DAY] * e))
+            by, by_a, by_d = (
+                splat(rate * e),
+                splat(np.float32(step[DRIFT] * far * e)),
+                splat(np.float32(step[DAY] * e)),
+            )
             keep_q = splat(np.float32(one - rate * reg_item[i]))
             for lane in range(0, width, 16):
                 factor, taste = load(q, x + lane), _taste(p, z, a, d, t, lane, y, by_day)

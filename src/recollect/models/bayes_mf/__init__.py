@@ -1,4 +1,4 @@
-"""BayesMF: Bayesian matrix factorisation. Factors are drawn from their posterior, and predictions are means over the draws."""
+"""BayesMF: Bayesian matrix factorization. Factors are drawn from their posterior, and predictions are means over the draws."""
 
 from recollect.models.bayes_mf.model import BayesMF
 

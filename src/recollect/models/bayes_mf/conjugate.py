@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float64
 
-BETA = 2.0     # beta_0: the prior on a mean counts as so many vectors
-ALPHA = 1.0    # alpha_0 and beta_0 of the Gamma prior on the precision of the noise, as libFM has them
+BETA = 2.0  # beta_0: the prior on a mean counts as so many vectors
+ALPHA = (
+    1.0  # alpha_0 and beta_0 of the Gamma prior on the precision of the noise, as libFM has them
+)
 
 
-def normal_wishart(x: Float[np.ndarray, "rows k"], random: np.random.Generator
-                   ) -> tuple[Float64[np.ndarray, " k"], Float64[np.ndarray, "k k"]]:
+def normal_wishart(
+    x: Float[np.ndarray, "rows k"], random: np.random.Generator
+) -> tuple[Float64[np.ndarray, " k"], Float64[np.ndarray, "k k"]]:
     """A draw of the mean and the precision of which the rows of x are draws.
 
     The prior: precision ~ W(I, k), mean ~ N(0, (beta_0 precision)⁻¹). Source: Salakhutdinov and Mnih, ICML 2008, equation 14.
@@ -24,7 +27,9 @@ def normal_wishart(x: Float[np.ndarray, "rows k"], random: np.random.Generator
     return around + normal(precision * (BETA + n), random), precision
 
 
-def wishart(scale: Float64[np.ndarray, "k k"], freedom: int, random: np.random.Generator) -> Float64[np.ndarray, "k k"]:
+def wishart(
+    scale: Float64[np.ndarray, "k k"], freedom: int, random: np.random.Generator
+) -> Float64[np.ndarray, "k k"]:
     """A draw from W(scale, freedom), whose mean is freedom · scale: Bartlett's decomposition."""
     k = len(scale)
     lower = np.tril(random.standard_normal((k, k)), -1)
@@ -33,7 +38,9 @@ def wishart(scale: Float64[np.ndarray, "k k"], freedom: int, random: np.random.G
     return lower @ lower.T
 
 
-def normal(precision: Float64[np.ndarray, "k k"], random: np.random.Generator) -> Float64[np.ndarray, " k"]:
+def normal(
+    precision: Float64[np.ndarray, "k k"], random: np.random.Generator
+) -> Float64[np.ndarray, " k"]:
     """A draw from N(0, precision⁻¹)."""
     return np.linalg.solve(np.linalg.cholesky(precision).T, random.standard_normal(len(precision)))
 

@@ -1,4 +1,4 @@
-"""BayesMF: Bayesian matrix factorisation. Factors are drawn from their posterior, and predictions are means over the draws.
+"""BayesMF: Bayesian matrix factorization. Factors are drawn from their posterior, and predictions are means over the draws.
 
 Source: Salakhutdinov, Mnih. "Bayesian Probabilistic Matrix Factorization using Markov Chain Monte Carlo." ICML 2008.
 Differs: factors start at random instead of from PMF's. An offset of each user and item is one more factor, whose partner is 1;
@@ -22,56 +22,64 @@ from jaxtyping import Float32, Int, Int64
 from scipy.sparse import csr_array
 from scipy.special import ndtri
 from torch import nn
+from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError, SettingError
 from recollect.kernels import gibbs
 from recollect.memory_estimate import Memory, Shape, of_factors
-from recollect.model import PairModel, predict_new_users
+from recollect.model import Capabilities, PairModel
 from recollect.models.bayes_mf import truncated_normal
 from recollect.models.bayes_mf.ordinal_probit import Ordinal, bounds
 from recollect.models.bayes_mf.sampler import Gaussian, GibbsSampler, Noise
 from recollect.models.bayes_mf.samples import Samples
 from recollect.run import Run
+from recollect.settings import setting
 from recollect.training import fit_loop
 from recollect.training.history import History
 
-DAY = 86_400          # seconds
-AT_ONCE = 1 << 16     # pairs
-MOST_LEVELS = 100     # of probit
-TURNS = 8             # of fold-in with probit: the latent numbers' means, then the vectors
+DAY = 86_400  # seconds
+AT_ONCE = 1 << 16  # pairs
+MOST_LEVELS = 100  # of probit
+TURNS = 8  # of fold-in with probit: the latent numbers' means, then the vectors
 
 
 @dataclass(kw_only=True, eq=False)
 class BayesMF(PairModel):
     """The mean over draws of mu + b_u + b_i + U_u · V_i (equation 8)."""
 
-    stops = False
-
-    factors: int = 32              # D
-    bags: bool = True              # also learn from who rated what, whatever the rating
-    time: bool = False             # a vector for each day, too
-    probit: bool = False           # ratings are levels between cut points of a latent number, which the factors say
-    alpha: float | None = None     # precision of the noise; None: drawn
-    init: float = 0.1              # standard deviation of the factors at the start
-    epochs: int = 200              # draws of everything
-    burn_in: int = 10              # the first so many do not count
-    kept: int = 60                 # draws that predictions are the mean of, evenly spread over those that count
+    factors: int = setting(32, at_least=1)  # D
+    bags: bool = True  # also learn from who rated what, whatever the rating
+    time: bool = False  # a vector for each day, too
+    probit: bool = (
+        False  # ratings are levels between cut points of a latent number, which the factors say
+    )
+    alpha: float | None = None  # precision of the noise; None: drawn
+    init: float = 0.1  # standard deviation of the factors at the start
+    epochs: int = setting(200, at_least=1)  # draws of everything
+    burn_in: int = 10  # the first so many do not count
+    kept: int = setting(
+        60, at_least=1
+    )  # draws that predictions are the mean of, evenly spread over those that count
 
     @property
-    def needs(self) -> frozenset[str]:
-        """See Model."""
-        return frozenset({"time"}) if self.time else frozenset()
+    @override
+    def capabilities(self) -> Capabilities:
+        needs = frozenset({"time"}) if self.time else frozenset()
+        return Capabilities(needs=needs, stops_early=False)
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        self.need_one("factors", "epochs", "kept")
         if not 0 <= self.burn_in < self.epochs:
-            raise SettingError(f"burn_in is 0 or more and less than epochs, found {self.burn_in} of {self.epochs}: no draw would "
-                               "count.")
+            raise SettingError(
+                f"burn_in is 0 or more and less than epochs, found {self.burn_in} of {self.epochs}: no draw would "
+                "count."
+            )
         if self.probit and self.alpha is not None:
-            raise SettingError(f"The latent numbers of probit have noise of precision 1; leave alpha out (it is {self.alpha}).")
+            raise SettingError(
+                f"The latent numbers of probit have noise of precision 1; leave alpha out (it is {self.alpha})."
+            )
         if self.init <= 0 or (self.alpha is not None and self.alpha <= 0):
             raise SettingError(f"init and alpha are above 0, found {self.init} and {self.alpha}.")
 
@@ -79,14 +87,23 @@ class BayesMF(PairModel):
         """See Model; of kept draws there may be two copies for a moment, of what is being drawn there are five."""
         rows = (shape.n_users + shape.n_items) * (self.factors + 1)
         held = shape.n_items * (self.factors + 1) if self.bags else 0
-        return of_factors(shape, numbers=(min(self.kept, self.epochs) * (rows + held) // 4 + 5 * rows))
+        return of_factors(
+            shape, numbers=(min(self.kept, self.epochs) * (rows + held) // 4 + 5 * rows)
+        )
 
     # --- learning -------------------------------------------------------------------------------------------------
 
     def build(self, n_users: int, n_items: int) -> nn.Module:
         """Room for the draws that are kept."""
-        return Samples(min(self.kept, self.epochs - self.burn_in), n_users=n_users, n_items=n_items, n_days=len(self._days()),
-                       k=self.factors + 1, n_levels=len(self._levels()), bags=self.bags)
+        return Samples(
+            min(self.kept, self.epochs - self.burn_in),
+            n_users=n_users,
+            n_items=n_items,
+            n_days=len(self._days()),
+            k=self.factors + 1,
+            n_levels=len(self._levels()),
+            bags=self.bags,
+        )
 
     def _days(self) -> Int64[np.ndarray, " days"]:
         """The days of which there are ratings."""
@@ -100,8 +117,10 @@ class BayesMF(PairModel):
         assert isinstance(self.given_, Ratings)
         levels = np.unique(self.given_.value)
         if not 2 <= len(levels) <= MOST_LEVELS:
-            raise DataError(f"probit takes ratings in steps, 2 to {MOST_LEVELS} of them, and there are {len(levels):,} different "
-                            "ones; use probit=False.")
+            raise DataError(
+                f"probit takes ratings in steps, 2 to {MOST_LEVELS} of them, and there are {len(levels):,} different "
+                "ones; use probit=False."
+            )
         return levels
 
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
@@ -112,13 +131,25 @@ class BayesMF(PairModel):
         net.levels.copy_(torch.from_numpy(self._levels()))
         if not self.probit:
             net.mu.fill_(train.mean)
-            net.spread.fill_(max(1e-6, train.variance ** 0.5))
+            net.spread.fill_(max(1e-6, train.variance**0.5))
         net.days.copy_(torch.from_numpy(self._days()))
         day = self._day(train.time, len(train))
         net.last_day.copy_(torch.from_numpy(_last(train, day, unknown=len(net.days))))
-        sampler = GibbsSampler(net, train, self._noise(train), day=day, bags=self.bags, init=self.init, burn_in=self.burn_in,
-                          epochs=self.epochs, valid=valid, valid_day=None if valid is None else self._day(valid.time, len(valid)))
-        history = fit_loop.repeat(sampler, run, epochs=self.epochs, fit_key=self.fit_key(train, valid))
+        sampler = GibbsSampler(
+            net,
+            train,
+            self._noise(train),
+            day=day,
+            bags=self.bags,
+            init=self.init,
+            burn_in=self.burn_in,
+            epochs=self.epochs,
+            valid=valid,
+            valid_day=None if valid is None else self._day(valid.time, len(valid)),
+        )
+        history = fit_loop.run_epochs(
+            sampler, run, epochs=self.epochs, fit_key=self.fit_key(train, valid)
+        )
         if valid is not None:
             history.best_valid = history.epochs[-1]["valid_rmse"]
         return history
@@ -126,7 +157,10 @@ class BayesMF(PairModel):
     def _noise(self, train: Ratings) -> Noise:
         if self.probit:
             return Ordinal(self._level(train.value), len(self.net_.levels))
-        return Gaussian(self._latent(train.value), None if self.alpha is None else self.alpha * self.net_.spread.item() ** 2)
+        return Gaussian(
+            self._latent(train.value),
+            None if self.alpha is None else self.alpha * self.net_.spread.item() ** 2,
+        )
 
     def _latent(self, value: Float32[np.ndarray, " ratings"]) -> Float32[np.ndarray, " ratings"]:
         """Ratings less their mean, in units of their spread."""
@@ -147,46 +181,51 @@ class BayesMF(PairModel):
 
     # --- predicting -----------------------------------------------------------------------------------------------
 
-    def pairs(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
-              ) -> Float32[np.ndarray, " pairs"]:
-        """See Model. A model with `time` predicts for the user's last day."""
-        return self._pairs(user, item, given, self._days_of(user, None))
-
-    def pairs_at(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings,
-                 times: Int64[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
-        """See Model. A day without training ratings is as any other."""
-        return self._pairs(user, item, given, self._days_of(user, times))
-
-    def _pairs(self, user: np.ndarray, item: np.ndarray, given: AnyRatings, day: np.ndarray) -> np.ndarray:
-        new = self.given_.count("user")[user] == 0
-        out = np.empty(len(user), np.float32)
-        out[~new] = self._each(self.net_, user[~new], item[~new], day[~new])
-        out[new] = predict_new_users(self, user[new], item[new], given)
-        return out
+    @override
+    def predict_known(
+        self,
+        user: Int[np.ndarray, " pairs"],
+        item: Int[np.ndarray, " pairs"],
+        given: AnyRatings,
+        times: Int64[np.ndarray, " pairs"] | None,
+    ) -> Float32[np.ndarray, " pairs"]:
+        return self._each(self.net_, user, item, self._days_of(user, times))
 
     @torch.no_grad()
     def _each(self, what: Any, user: np.ndarray, item: np.ndarray, day: np.ndarray) -> np.ndarray:
         """What a function of tensors says of the pairs, some at a time."""
         device, parts = self.net_.user.device, range(0, max(1, len(user)), AT_ONCE)
-        return np.concatenate([what(*(torch.as_tensor(x[first:first + AT_ONCE], device=device).long() for x in (user, item, day)))
-                               .cpu().numpy() for first in parts])
+        return np.concatenate(
+            [
+                what(
+                    *(
+                        torch.as_tensor(x[first : first + AT_ONCE], device=device).long()
+                        for x in (user, item, day)
+                    )
+                )
+                .cpu()
+                .numpy()
+                for first in parts
+            ]
+        )
 
+    @override
     @torch.no_grad()
-    def scores(self, user: Int[np.ndarray, " users"], given: AnyRatings) -> Float32[np.ndarray, "users n_items"]:
-        """See Model."""
-        net, rows = self.net_, torch.as_tensor(np.asarray(user, np.int64), device=self.net_.user.device)
-        found = self._mean_table(lambda s: net.user[s].float()[rows], net.last_day[rows])
-        if (new := (self.given_.count("user") == 0)[user]).any():
-            found[new] = self.fold_in(given.by_user.take(np.asarray(user)[new]))
-        return found
+    def score_known(
+        self, user: Int[np.ndarray, " users"], given: AnyRatings
+    ) -> Float32[np.ndarray, "users n_items"]:
+        net, rows = self.net_, torch.as_tensor(user, device=self.net_.user.device)
+        return self._mean_table(lambda s: net.user[s].float()[rows], net.last_day[rows])
 
     @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """See Model. Their vectors are the posterior mean given each draw of all else."""
         rows = rows.only_columns(self.known_items())
         device, unknown = self.net_.user.device, len(self.net_.days)
-        return self._mean_table(lambda s: torch.from_numpy(self._folded(rows, s)).to(device),
-                                torch.full((len(rows),), unknown, device=device))
+        return self._mean_table(
+            lambda s: torch.from_numpy(self._folded(rows, s)).to(device),
+            torch.full((len(rows),), unknown, device=device),
+        )
 
     def _mean_table(self, vectors: Any, day: torch.Tensor) -> Float32[np.ndarray, "people n_items"]:
         """The mean over draws s of the ratings of every item, by people with vectors(s) on these days."""
@@ -199,37 +238,67 @@ class BayesMF(PairModel):
         """The vectors of people with these ratings: the posterior mean, given draw s of all else."""
         net, k = self.net_, self.factors + 1
         item, day = gibbs.table(rows.n_columns, k), gibbs.table(1, k)
-        item[:, :k], day[0, :k] = net.item[s].float().cpu().numpy(), net.day[s, -1].float().cpu().numpy()
+        item[:, :k], day[0, :k] = (
+            net.item[s].float().cpu().numpy(),
+            net.day[s, -1].float().cpu().numpy(),
+        )
         middle = np.broadcast_to(net.mean[s].cpu().numpy(), (len(rows), k)).copy()
         if self.bags:
-            bag = csr_array((rows.counts[rows.row] ** -0.5, rows.column, rows.start), shape=(len(rows), rows.n_columns))
+            bag = csr_array(
+                (rows.counts[rows.row] ** -0.5, rows.column, rows.start),
+                shape=(len(rows), rows.n_columns),
+            )
             middle += bag @ net.held[s].float().cpu().numpy()
         precision = net.precision[s].double().cpu().numpy() / float(net.alpha[s])
         one_day = np.zeros_like(rows.column)
 
         def solved(value: np.ndarray) -> np.ndarray:
-            return gibbs.draw(rows.start, rows.column, one_day, value, item, day, base=precision, pull=middle @ precision,
-                              noise=np.zeros_like(middle))
+            return gibbs.draw(
+                rows.start,
+                rows.column,
+                one_day,
+                value,
+                item,
+                day,
+                base=precision,
+                pull=middle @ precision,
+                noise=np.zeros_like(middle),
+            )
 
         if not self.probit:
             return solved(self._latent(rows.value))[:, :k]
         said, level = np.zeros(len(rows.value), np.float32), self._level(rows.value)
         for _ in range(TURNS):
-            user = solved(said + truncated_normal.mean(*bounds(net.cut[s].double().cpu().numpy(), level, said)).astype(np.float32))
+            user = solved(
+                said
+                + truncated_normal.mean(
+                    *bounds(net.cut[s].double().cpu().numpy(), level, said)
+                ).astype(np.float32)
+            )
             said = gibbs.ratings((rows.row, rows.column, one_day), (user, item, day), k)
         return user[:, :k]
 
-    def predict_std(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], *,
-                    times: Int[np.ndarray, " pairs"] | None = None) -> Float32[np.ndarray, " pairs"]:
+    def predict_std(
+        self,
+        user: Int[np.ndarray, " pairs"],
+        item: Int[np.ndarray, " pairs"],
+        *,
+        times: Int[np.ndarray, " pairs"] | None = None,
+    ) -> Float32[np.ndarray, " pairs"]:
         """The standard deviation of the rating of each pair: of what the draws say of it, and of the noise.
 
         A cold pair has that of all training ratings.
         """
         return self._moments(user, item, times)[1]
 
-    def predict_interval(self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], level: float = 0.9, *,
-                         times: Int[np.ndarray, " pairs"] | None = None
-                         ) -> tuple[Float32[np.ndarray, " pairs"], Float32[np.ndarray, " pairs"]]:
+    def predict_interval(
+        self,
+        user: Int[np.ndarray, " pairs"],
+        item: Int[np.ndarray, " pairs"],
+        level: float = 0.9,
+        *,
+        times: Int[np.ndarray, " pairs"] | None = None,
+    ) -> tuple[Float32[np.ndarray, " pairs"], Float32[np.ndarray, " pairs"]]:
         """The lowest and the highest value between which the rating of each pair lies with probability `level`: so many standard
         deviations around the mean, within the scale.
 
@@ -241,12 +310,21 @@ class BayesMF(PairModel):
         wide = np.float32(ndtri((1 + level) / 2)) * std
         return self.within_scale(mean - wide), self.within_scale(mean + wide)
 
-    def _moments(self, user: np.ndarray, item: np.ndarray, times: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    def _moments(
+        self, user: np.ndarray, item: np.ndarray, times: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each pair's rating."""
         self.given()
-        user, item, day = np.asarray(user, np.int64), np.asarray(item, np.int64), self._days_of(user, times)
+        user, item, day = (
+            np.asarray(user, np.int64),
+            np.asarray(item, np.int64),
+            self._days_of(user, times),
+        )
         warm, n = ~self.is_cold(user, item), len(user)
-        mean, std = np.full(n, self.cold_value, np.float32), np.full(n, self.given_.variance ** 0.5, np.float32)
+        mean, std = (
+            np.full(n, self.cold_value, np.float32),
+            np.full(n, self.given_.variance**0.5, np.float32),
+        )
 
         def both(*rows: torch.Tensor) -> torch.Tensor:
             return torch.stack(self.net_.moments(*rows), dim=1)
@@ -256,19 +334,31 @@ class BayesMF(PairModel):
 
     def _days_of(self, user: np.ndarray, times: np.ndarray | None) -> Int64[np.ndarray, " pairs"]:
         """The row of the day of each pair: that of its time, or the user's last."""
-        return self.net_.last_day.cpu().numpy()[user] if times is None else self._day(np.asarray(times), len(user))
+        return (
+            self.net_.last_day.cpu().numpy()[user]
+            if times is None
+            else self._day(np.asarray(times), len(user))
+        )
 
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """Factors of all draws side by side, less their mean: a product of two is the mean over draws of theirs."""
         net = self.net_
-        kept = (net.user if side == "user" else net.item)[:int(net.n), :, :-1].float().cpu().numpy()
+        kept = (
+            (net.user if side == "user" else net.item)[: int(net.n), :, :-1].float().cpu().numpy()
+        )
         known = self.known_items() if side == "item" else self.given_.count("user") > 0
         kept = (kept - kept[:, known].mean(axis=1, keepdims=True)) / np.float32(len(kept) ** 0.5)
         return np.ascontiguousarray(kept.transpose(1, 0, 2)).reshape(kept.shape[1], -1)
 
 
-def _last(train: Ratings, day: Int64[np.ndarray, " ratings"], *, unknown: int) -> Int64[np.ndarray, " users"]:
+def _last(
+    train: Ratings, day: Int64[np.ndarray, " ratings"], *, unknown: int
+) -> Int64[np.ndarray, " users"]:
     """The last day of each user; unknown without ratings."""
     last = np.full(train.n_users, -1)
     np.maximum.at(last, train.user, day)
     return np.where(last < 0, unknown, last)
+
+
+# Settings with which it learns planted ratings in a moment, for the tests that every model passes.
+QUICK = {"factors": 3, "epochs": 60, "burn_in": 4, "kept": 20}

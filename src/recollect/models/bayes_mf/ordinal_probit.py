@@ -20,7 +20,7 @@ from scipy.special import ndtr, ndtri
 
 from recollect.models.bayes_mf import truncated_normal
 
-FREEDOM = 5      # of the t distribution of proposals
+FREEDOM = 5  # of the t distribution of proposals
 
 
 @dataclass
@@ -48,37 +48,63 @@ class Ordinal:
         self._cut = ndtri(share)
         self.value = truncated_normal.mean(*self.bounds(np.zeros(len(level)))).astype(np.float32)
 
-    def bounds(self, said: Float[np.ndarray, " ratings"]
-               ) -> tuple[Float64[np.ndarray, " ratings"], Float64[np.ndarray, " ratings"]]:
+    def bounds(
+        self, said: Float[np.ndarray, " ratings"]
+    ) -> tuple[Float64[np.ndarray, " ratings"], Float64[np.ndarray, " ratings"]]:
         """Between what each latent number lies, less what the factors say."""
         return bounds(self._cut, self._level, said)
 
-    def draw(self, said: Float32[np.ndarray, " ratings"], random: np.random.Generator, *, burning: bool) -> None:
+    def draw(
+        self, said: Float32[np.ndarray, " ratings"], random: np.random.Generator, *, burning: bool
+    ) -> None:
         """The cut points, by Metropolis and Hastings; then the latent numbers. While burning in, every proposal is taken."""
         now = apart(self._cut)
         here = self.fit(now, said)
         proposed = now + here.step + _noise(here, random)
         there = self.fit(proposed, said)
-        gain = there.log_likelihood - here.log_likelihood + _log_chance(now, proposed, there) - _log_chance(proposed, now, here)
+        gain = (
+            there.log_likelihood
+            - here.log_likelihood
+            + _log_chance(now, proposed, there)
+            - _log_chance(proposed, now, here)
+        )
         if burning or np.log(random.random()) < gain:
             self._cut = together(proposed)
         low, high = self.bounds(said)
-        self.value = (said + truncated_normal.draw(low, high, random.random(len(said)))).astype(np.float32)
+        self.value = (said + truncated_normal.draw(low, high, random.random(len(said)))).astype(
+            np.float32
+        )
 
-    def fit(self, place: Float64[np.ndarray, " cuts"], said: Float32[np.ndarray, " ratings"]) -> Fit:
+    def fit(
+        self, place: Float64[np.ndarray, " cuts"], said: Float32[np.ndarray, " ratings"]
+    ) -> Fit:
         """How these cut points, told apart, fit."""
         cut = together(place)
         low, high = bounds(cut, self._level, said)
-        mirrored = low > 0                                  # next to 1 digits are lost, next to 0 they are not
-        between = np.maximum(np.where(mirrored, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low)), 1e-300)
+        mirrored = low > 0  # next to 1 digits are lost, next to 0 they are not
+        between = np.maximum(
+            np.where(mirrored, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low)), 1e-300
+        )
         up, down = (np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi) / between for x in (high, low))
-        sums = {name: np.bincount(self._level, weights=x, minlength=self.n_cuts + 1) for name, x in (
-            ("up", up), ("down", down), ("up up", up * up), ("down down", down * down), ("up down", up * down))}
+        sums = {
+            name: np.bincount(self._level, weights=x, minlength=self.n_cuts + 1)
+            for name, x in (
+                ("up", up),
+                ("down", down),
+                ("up up", up * up),
+                ("down down", down * down),
+                ("up down", up * down),
+            )
+        }
         slope = sums["up"][:-1] - sums["down"][1:]
         information = np.diag(sums["up up"][:-1] + sums["down down"][1:])
-        for at, both in enumerate(sums["up down"][1:-1]):       # levels that have a cut point on either side
+        for at, both in enumerate(
+            sums["up down"][1:-1]
+        ):  # levels that have a cut point on either side
             information[at, at + 1] = information[at + 1, at] = -both
-        moves = np.tril(np.broadcast_to(np.concatenate([[1.0], np.diff(cut)]), (self.n_cuts, self.n_cuts)))    # d cut / d place
+        moves = np.tril(
+            np.broadcast_to(np.concatenate([[1.0], np.diff(cut)]), (self.n_cuts, self.n_cuts))
+        )  # d cut / d place
         return Fit(float(np.log(between).sum()), moves.T @ slope, moves.T @ information @ moves)
 
     def cut(self) -> Float64[np.ndarray, " cuts"]:
@@ -94,8 +120,11 @@ class Ordinal:
         self._cut, self.value = state["cut"].numpy(), state["value"].numpy()
 
 
-def bounds(cut: Float[np.ndarray, " cuts"], level: Int[np.ndarray, " ratings"], said: Float[np.ndarray, " ratings"]
-           ) -> tuple[Float64[np.ndarray, " ratings"], Float64[np.ndarray, " ratings"]]:
+def bounds(
+    cut: Float[np.ndarray, " cuts"],
+    level: Int[np.ndarray, " ratings"],
+    said: Float[np.ndarray, " ratings"],
+) -> tuple[Float64[np.ndarray, " ratings"], Float64[np.ndarray, " ratings"]]:
     """The cut points below and above each level, less what the factors say; infinite for the lowest and the highest."""
     edges = np.concatenate([[-np.inf], cut, [np.inf]])
     return edges[level] - said, edges[level + 1] - said
@@ -113,7 +142,9 @@ def together(place: Float64[np.ndarray, " cuts"]) -> Float64[np.ndarray, " cuts"
 
 def _noise(at: Fit, random: np.random.Generator) -> np.ndarray:
     """Student's t, of scale information⁻¹."""
-    normal = np.linalg.solve(np.linalg.cholesky(at.information).T, random.standard_normal(len(at.slope)))
+    normal = np.linalg.solve(
+        np.linalg.cholesky(at.information).T, random.standard_normal(len(at.slope))
+    )
     found: np.ndarray = normal / np.sqrt(random.chisquare(FREEDOM) / FREEDOM)
     return found
 

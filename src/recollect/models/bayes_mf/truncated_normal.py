@@ -6,11 +6,12 @@ import numpy as np
 from jaxtyping import Float, Float64
 from scipy.special import log_ndtr, ndtr, ndtri
 
-FAR = -35.0     # below it a normal number's probability is nothing in 64 bits
+FAR = -35.0  # below it a normal number's probability is nothing in 64 bits
 
 
-def draw(low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"], uniform: Float[np.ndarray, " n"]
-         ) -> Float64[np.ndarray, " n"]:
+def draw(
+    low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"], uniform: Float[np.ndarray, " n"]
+) -> Float64[np.ndarray, " n"]:
     """Draws from N(0, 1) between the bounds, which may be infinite: the inverse of the distribution function at `uniform`.
 
     Bounds above 0 are mirrored, so that digits are not lost next to 1. In the far tail the density at x is that of x²/2 having an
@@ -22,7 +23,9 @@ def draw(low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"], uniform: F
     x = ndtri(below + uniform * (ndtr(b) - below))
     if (far := b < FAR).any():
         square = b[far] ** 2
-        x[far] = -np.sqrt(square - 2 * np.log1p(uniform[far] * np.expm1((square - a[far] ** 2) / 2)))
+        x[far] = -np.sqrt(
+            square - 2 * np.log1p(uniform[far] * np.expm1((square - a[far] ** 2) / 2))
+        )
     x = np.clip(x, a, b)
     return np.where(mirrored, -x, x)
 

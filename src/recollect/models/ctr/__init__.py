@@ -1,4 +1,4 @@
-"""CTR: matrix factorisation whose item factors are pulled towards the topics of the items' texts."""
+"""CTR: matrix factorization whose item factors are pulled towards the topics of the items' texts."""
 
 from recollect.models.ctr.model import CTR
 

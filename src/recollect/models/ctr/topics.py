@@ -1,7 +1,7 @@
 """Topics: every document a mixture of them, every topic a distribution over words; and a prior that says an item's mixture.
 
 The topics are those of Blei, Ng, Jordan, "Latent Dirichlet Allocation", JMLR 2003. The most likely mixtures theta and topics
-beta are found by expectation and maximisation; what is expected of all words takes two sparse products and their gradients.
+beta are found by expectation and maximization; what is expected of all words takes two sparse products and their gradients.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from recollect.data.text.corpus import Corpus
 from recollect.families.text_prior import Encoder
 from recollect.kernels import Block, observed
 
-SMOOTH_WORDS = 0.01     # times that every topic is taken to have every word, as CTR's authors have it
-NEW_PASSES = 100        # over a document that is new
-CLOSE = 1e-6            # of 1, the sum of a document's shares
+SMOOTH_WORDS = 0.01  # times that every topic is taken to have every word, as CTR's authors have it
+NEW_PASSES = 100  # over a document that is new
+CLOSE = 1e-6  # of 1, the sum of a document's shares
 
 
 class Topics(Encoder):
@@ -28,10 +28,13 @@ class Topics(Encoder):
     def __init__(self, n_words: int, n_topics: int, *, k: int, smooth: float) -> None:
         super().__init__()
         self.beyond, self.smooth = k - n_topics, smooth
-        self.beta = nn.Buffer(_shares(torch.rand(n_words, n_topics), dim=0))     # words × topics: a row is read for each word
+        self.beta = nn.Buffer(
+            _shares(torch.rand(n_words, n_topics), dim=0)
+        )  # words × topics: a row is read for each word
 
-    def expected(self, counts: Block, theta: Float[Tensor, "documents topics"]
-                 ) -> tuple[Float[Tensor, "documents topics"], Float[Tensor, "words topics"], float]:
+    def expected(
+        self, counts: Block, theta: Float[Tensor, "documents topics"]
+    ) -> tuple[Float[Tensor, "documents topics"], Float[Tensor, "words topics"], float]:
         """How many of each document's words, and how often each word, are expected to be of each topic; and how likely all are.
 
         Σ_n φ_nk with φ_nk ∝ θ_k β_k,w: θ ∘ ∂L/∂θ and β ∘ ∂L/∂β of the logarithm L = Σ_n log Σ_k θ_k β_k,w.
@@ -67,10 +70,22 @@ class TopicPrior:
     An item without a text is said to be like the mean of the others.
     """
 
-    def __init__(self, topics: Topics, corpus: Corpus, *, reg: Float[Tensor, " items"], passes: int, refine: bool) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        corpus: Corpus,
+        *,
+        reg: Float[Tensor, " items"],
+        passes: int,
+        refine: bool,
+    ) -> None:
         self.topics, self.refine, device = topics, refine, topics.beta.device
         has = np.flatnonzero(corpus.has)
-        self.has, self.n_items, self.reg = torch.as_tensor(has, device=device), len(corpus), reg.to(device)
+        self.has, self.n_items, self.reg = (
+            torch.as_tensor(has, device=device),
+            len(corpus),
+            reg.to(device),
+        )
         self.counts, self.n_words = counted(corpus.take(has), device), len(corpus.word)
         self.theta = topics.even(len(has))
         for _ in range(passes):
@@ -82,14 +97,18 @@ class TopicPrior:
         out[self.has] = self.theta
         return self.topics.padded(out)
 
-    def learn(self, item: Float[Tensor, "items k"], weight: Float[Tensor, " items"]) -> dict[str, float]:
+    def learn(
+        self, item: Float[Tensor, "items k"], weight: Float[Tensor, " items"]
+    ) -> dict[str, float]:
         """See Prior; one pass over the documents, those of items without ratings for themselves."""
         if not self.refine:
             return {}
         reg = torch.where(weight > 0, self.reg, 0.0)
-        return {"text_loss": self._pass(item[self.has, :self.theta.shape[1]], reg[self.has])}
+        return {"text_loss": self._pass(item[self.has, : self.theta.shape[1]], reg[self.has])}
 
-    def _pass(self, towards: Float[Tensor, "documents topics"], reg: Float[Tensor, " documents"]) -> float:
+    def _pass(
+        self, towards: Float[Tensor, "documents topics"], reg: Float[Tensor, " documents"]
+    ) -> float:
         """Shares and topics from what is expected of the words; before it, minus the logarithm of the likelihood per word."""
         of_documents, of_words, likely = self.topics.expected(self.counts, self.theta)
         self.theta = most_likely(of_documents + self.topics.smooth, towards, reg)
@@ -105,8 +124,9 @@ class TopicPrior:
         self.theta = state["theta"].to(self.theta.device)
 
 
-def most_likely(gamma: Float[Tensor, "rows k"], towards: Float[Tensor, "rows k"], reg: Float[Tensor, " rows"]
-                ) -> Float[Tensor, "rows k"]:
+def most_likely(
+    gamma: Float[Tensor, "rows k"], towards: Float[Tensor, "rows k"], reg: Float[Tensor, " rows"]
+) -> Float[Tensor, "rows k"]:
     """The shares θ (0 or more, summing to 1) with the largest Σ_k γ_k log θ_k − reg/2 ‖θ − towards‖², for each row.
 
     Where it is largest, γ_k / θ_k − reg (θ_k − v_k) is the same ν for all k: θ_k is the root of a square in ν, and their sum
@@ -114,7 +134,7 @@ def most_likely(gamma: Float[Tensor, "rows k"], towards: Float[Tensor, "rows k"]
     is the projection of v onto the simplex.
     """
     gamma, towards, reg = gamma.double(), towards.double(), reg.double()[:, None]
-    nu = (gamma - reg * (1 - towards)).amax(dim=1, keepdim=True)        # one of the shares is 1
+    nu = (gamma - reg * (1 - towards)).amax(dim=1, keepdim=True)  # one of the shares is 1
     for _ in range(100):
         x = reg * towards - nu
         root = (x.square() + 4 * reg * gamma).sqrt()
@@ -130,7 +150,9 @@ def most_likely(gamma: Float[Tensor, "rows k"], towards: Float[Tensor, "rows k"]
 def counted(documents: Corpus, device: torch.device) -> Block:
     """How often each document has each word."""
     counts = documents.counts()
-    return Block(counts.indptr, counts.indices, counts.data, n_columns=documents.n_words, device=device)
+    return Block(
+        counts.indptr, counts.indices, counts.data, n_columns=documents.n_words, device=device
+    )
 
 
 def _shares(x: Tensor, *, dim: int) -> Tensor:

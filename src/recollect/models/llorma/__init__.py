@@ -1,4 +1,4 @@
-"""LLORMA: many local factorisations, each of the ratings near an anchor, and their mean."""
+"""LLORMA: many local factorizations, each of the ratings near an anchor, and their mean."""
 
 from recollect.models.llorma.model import LLORMA
 

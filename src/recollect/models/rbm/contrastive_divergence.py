@@ -33,30 +33,38 @@ class Machine(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ContrastiveOptions:
     """How to descend."""
 
     optimizer: str
-    learning_rate: float            # of gradients that are means over the rows of a batch
-    batch_size: int                 # rows
-    steps: tuple[int, ...]          # T, Gibbs steps of a reconstruction
-    steps_from: tuple[int, ...]     # epochs from which on the next T counts
-    decay: float = 1.0              # what the learning rate is multiplied by after each epoch
-    momentum: float = 0.9           # SGD only
-    sample: bool = True             # hidden units are drawn 0 or 1; False: their probabilities go on
+    learning_rate: float  # of gradients that are means over the rows of a batch
+    batch_size: int  # rows
+    steps: tuple[int, ...]  # T, Gibbs steps of a reconstruction
+    steps_from: tuple[int, ...]  # epochs from which on the next T counts
+    decay: float = 1.0  # what the learning rate is multiplied by after each epoch
+    momentum: float = 0.9  # SGD only
+    sample: bool = True  # hidden units are drawn 0 or 1; False: their probabilities go on
 
     def check(self) -> None:
         """Refuse what cannot be learned with."""
         if self.optimizer not in optimizers.BY_RATE:
             raise unknown("optimizer", self.optimizer, optimizers.BY_RATE)
         if self.batch_size < 1 or min(self.steps, default=0) < 1:
-            raise SettingError(f"batch_size and every T of steps are 1 or more, found {self.batch_size} and {self.steps}.")
-        if len(self.steps_from) != len(self.steps) - 1 or list(self.steps_from) != sorted(set(self.steps_from)):
-            raise SettingError("steps_from are the epochs at which the next of steps begins, ascending and one fewer than steps; "
-                               f"found {self.steps_from} for {self.steps}.")
+            raise SettingError(
+                f"batch_size and every T of steps are 1 or more, found {self.batch_size} and {self.steps}."
+            )
+        if len(self.steps_from) != len(self.steps) - 1 or list(self.steps_from) != sorted(
+            set(self.steps_from)
+        ):
+            raise SettingError(
+                "steps_from are the epochs at which the next of steps begins, ascending and one fewer than steps; "
+                f"found {self.steps_from} for {self.steps}."
+            )
         if self.learning_rate <= 0 or not 0 < self.decay <= 1 or not 0 <= self.momentum < 1:
-            raise SettingError("learning_rate is above 0, decay above 0 and at most 1, momentum 0 or more and less than 1; found "
-                               f"{self.learning_rate}, {self.decay} and {self.momentum}.")
+            raise SettingError(
+                "learning_rate is above 0, decay above 0 and at most 1, momentum 0 or more and less than 1; found "
+                f"{self.learning_rate}, {self.decay} and {self.momentum}."
+            )
 
     def steps_at(self, epoch: int) -> int:
         """T in this epoch, counted from 1."""
@@ -66,12 +74,16 @@ class Plan:
 class ContrastiveDivergence:
     """Descends along (Σ over rows of the contrast + λ/2 ‖weights‖²) / rows, some rows at a time."""
 
-    def __init__(self, net: Any, rows: Rows, plan: Plan, *, reg: float) -> None:
+    def __init__(self, net: Any, rows: Rows, plan: ContrastiveOptions, *, reg: float) -> None:
         self.net, self.rows, self.plan = net, rows, plan
         self.device = next(net.parameters()).device
         self.reg = reg / max(1, int((rows.counts > 0).sum()))
-        self.optimizer: Any = optimizers.make(plan.optimizer, net.parameters(), learning_rate=plan.learning_rate,
-                                         momentum=plan.momentum)
+        self.optimizer: Any = optimizers.make(
+            plan.optimizer,
+            net.parameters(),
+            learning_rate=plan.learning_rate,
+            momentum=plan.momentum,
+        )
 
     @property
     def converged(self) -> bool:
@@ -85,10 +97,16 @@ class ContrastiveDivergence:
         self.optimizer.rate = plan.learning_rate * plan.decay ** (number - 1)
         error = sum(self._step(batch, steps) for batch in self._batches())
         if not math.isfinite(error):
-            raise DivergedError(f"The error of the reconstruction became {error} in epoch {number}; the step is too large: "
-                                  f"lower learning_rate (it is {self.optimizer.rate:g}) or raise reg.")
-        return {"epoch": float(number), "train_rmse": math.sqrt(error / max(1, self.rows.n_cells)), "steps": float(steps),
-                "learning_rate": self.optimizer.rate}
+            raise DivergedError(
+                f"The error of the reconstruction became {error} in epoch {number}; the step is too large: "
+                f"lower learning_rate (it is {self.optimizer.rate:g}) or raise reg."
+            )
+        return {
+            "epoch": float(number),
+            "train_rmse": math.sqrt(error / max(1, self.rows.n_cells)),
+            "steps": float(steps),
+            "learning_rate": self.optimizer.rate,
+        }
 
     def _batches(self) -> Iterator[Rows]:
         return self.rows.batches(self.plan.batch_size, torch.randperm(len(self.rows)).numpy())

@@ -20,35 +20,39 @@ from recollect.data.ratings import Ratings, Side
 from recollect.data.sparse_rows import Rows, pieces
 from recollect.kernels import Block, times_dense
 
-SLOTS = 1 << 16       # slots read at once without gradients
-KEPT = 1 << 19        # states of so many slots are kept for the next prediction
+SLOTS = 1 << 16  # slots read at once without gradients
+KEPT = 1 << 19  # states of so many slots are kept for the next prediction
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
+class TimeSteps:
     """A slot for every row and step of time with ratings, a row's together and in order."""
 
-    start: Int64[np.ndarray, " rows_and_one"]     # the first slot of each row
-    step: Int64[np.ndarray, " slots"]             # which step of time, from 0
-    cells: Rows                                   # the ratings of each slot, less the mean; a column is a row of the other side
-    slot: Int64[np.ndarray, " ratings"]           # of each rating
-    entry: Int64[np.ndarray, " ratings"]          # which rating each cell is
-    zero: int                                     # the first step, counted from 1970
+    start: Int64[np.ndarray, " rows_and_one"]  # the first slot of each row
+    step: Int64[np.ndarray, " slots"]  # which step of time, from 0
+    cells: Rows  # the ratings of each slot, less the mean; a column is a row of the other side
+    slot: Int64[np.ndarray, " ratings"]  # of each rating
+    entry: Int64[np.ndarray, " ratings"]  # which rating each cell is
+    zero: int  # the first step, counted from 1970
     n_steps: int
-    days: int                                     # in a step
+    days: int  # in a step
 
     @classmethod
-    def of(cls, ratings: Ratings, side: Side, *, days: int, mean: float) -> Steps:
+    def of(cls, ratings: Ratings, side: Side, *, days: int, mean: float) -> TimeSteps:
         """The steps of these ratings, which have times."""
         assert ratings.time is not None
         step = ratings.time // (SECONDS * days)
         zero, n_steps = int(step.min()), int(step.max() - step.min()) + 1
-        row, column = (ratings.user, ratings.item) if side == "user" else (ratings.item, ratings.user)
-        n_rows, n_columns = (ratings.n_users, ratings.n_items)[::1 if side == "user" else -1]
+        row, column = (
+            (ratings.user, ratings.item) if side == "user" else (ratings.item, ratings.user)
+        )
+        n_rows, n_columns = (ratings.n_users, ratings.n_items)[:: 1 if side == "user" else -1]
         key, slot = np.unique(row.astype(np.int64) * n_steps + (step - zero), return_inverse=True)
         at, step = np.divmod(key, n_steps)
         start = np.concatenate([[0], np.cumsum(np.bincount(at, minlength=n_rows))])
-        cells, entry = Rows.group(slot, column, ratings.value - np.float32(mean), n_rows=len(key), n_columns=n_columns)
+        cells, entry = Rows.group(
+            slot, column, ratings.value - np.float32(mean), n_rows=len(key), n_columns=n_columns
+        )
         return cls(start, step, cells, slot, entry, zero, n_steps, days)
 
     def __len__(self) -> int:
@@ -76,19 +80,29 @@ class Steps:
         """The step of each time, in seconds since 1970: below 0 before the first rating."""
         return np.asarray(time, np.int64) // (SECONDS * self.days) - self.zero
 
-    def last_before(self, row: Int[np.ndarray, " some"], step: Int[np.ndarray, " some"]) -> Int64[np.ndarray, " some"]:
+    def last_before(
+        self, row: Int[np.ndarray, " some"], step: Int[np.ndarray, " some"]
+    ) -> Int64[np.ndarray, " some"]:
         """The row's last slot before this step; -1 if there is none."""
         row, reach = np.asarray(row, np.int64), self.n_steps + 1
-        found = np.searchsorted(self.row * reach + self.step, row * reach + np.clip(step, 0, self.n_steps))
+        found = np.searchsorted(
+            self.row * reach + self.step, row * reach + np.clip(step, 0, self.n_steps)
+        )
         return np.where(found > self.start[row], found - 1, -1)
 
-    def input(self, before: Int[np.ndarray, " some"], step: Int[np.ndarray, " some"], device: torch.device) -> Inputs:
+    def input(
+        self, before: Int[np.ndarray, " some"], step: Int[np.ndarray, " some"], device: torch.device
+    ) -> Inputs:
         """What is read on the way from a slot (-1: from nothing) to a step."""
         new = before < 0
-        clock = np.stack([new, step / self.n_steps, np.where(new, 0, self.step[before] / self.n_steps)], axis=1)
+        clock = np.stack(
+            [new, step / self.n_steps, np.where(new, 0, self.step[before] / self.n_steps)], axis=1
+        )
         read = self.cells.take(before)
-        return Inputs(Block(read.start, read.column, read.value, n_columns=read.n_columns, device=device),
-                      torch.as_tensor(clock.astype(np.float32), device=device))
+        return Inputs(
+            Block.of(read, device),
+            torch.as_tensor(clock.astype(np.float32), device=device),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +118,10 @@ class Packed:
     """The slots of some rows, in the order in which they are read: the first of every row, longest rows first, then the second"""
 
     slot: Int64[np.ndarray, " some"]
-    sizes: list[int]      # rows that have a first slot, a second …
+    sizes: list[int]  # rows that have a first slot, a second …
 
     @classmethod
-    def of(cls, steps: Steps, row: Int[np.ndarray, " some_rows"]) -> Packed:
+    def of(cls, steps: TimeSteps, row: Int[np.ndarray, " some_rows"]) -> Packed:
         """Those of these rows."""
         counts = steps.counts[row]
         order = np.argsort(-counts, kind="stable")
@@ -123,13 +137,13 @@ class Recurrent(nn.Module):
 
     def __init__(self, n_columns: int, *, embedding: int, hidden: int, factors: int) -> None:
         super().__init__()
-        self.ratings = nn.Parameter(torch.randn(n_columns, embedding) * 0.05)    # of W_a
-        self.clock = nn.Linear(3, embedding)                                     # the rest of it
-        self.input = nn.Linear(embedding, 4 * hidden)                            # gates: input, forget, new, output
+        self.ratings = nn.Parameter(torch.randn(n_columns, embedding) * 0.05)  # of W_a
+        self.clock = nn.Linear(3, embedding)  # the rest of it
+        self.input = nn.Linear(embedding, 4 * hidden)  # gates: input, forget, new, output
         self.recur = nn.Linear(hidden, 4 * hidden, bias=False)
         self.out = nn.Linear(hidden, factors)
-        nn.init.ones_(self.input.bias[hidden:2 * hidden])                        # remembers at the start
-        nn.init.normal_(self.out.weight, std=0.03)                               # and says next to nothing
+        nn.init.ones_(self.input.bias[hidden : 2 * hidden])  # remembers at the start
+        nn.init.normal_(self.out.weight, std=0.03)  # and says next to nothing
         nn.init.normal_(self.out.bias, std=0.03)
         self.hidden = hidden
 
@@ -141,20 +155,25 @@ class Recurrent(nn.Module):
         """What the inputs add to the gates."""
         return self.input(times_dense(read.ratings, self.ratings) + self.clock(read.clock))
 
-    def move(self, gates: Float[Tensor, "some gates"], h: Float[Tensor, "some k"], c: Float[Tensor, "some k"]
-             ) -> tuple[Float[Tensor, "some k"], Float[Tensor, "some k"]]:
+    def move(
+        self,
+        gates: Float[Tensor, "some gates"],
+        h: Float[Tensor, "some k"],
+        c: Float[Tensor, "some k"],
+    ) -> tuple[Float[Tensor, "some k"], Float[Tensor, "some k"]]:
         """One step of the LSTM."""
         i, f, g, o = torch.addmm(gates, h, self.recur.weight.t()).chunk(4, dim=1)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         return torch.sigmoid(o) * torch.tanh(c), c
 
-    def read(self, gates: Float[Tensor, "some gates"], sizes: list[int]
-             ) -> tuple[Float[Tensor, "some k"], Float[Tensor, "some k"]]:
+    def read(
+        self, gates: Float[Tensor, "some gates"], sizes: list[int]
+    ) -> tuple[Float[Tensor, "some k"], Float[Tensor, "some k"]]:
         """The states h and c after each input, from nothing; `sizes` as in Packed."""
         h = c = gates.new_zeros(sizes[0] if sizes else 0, self.hidden)
         hs, cs = [h[:0]], [c[:0]]
         for part in gates.split(sizes):
-            h, c = self.move(part, h[:len(part)], c[:len(part)])
+            h, c = self.move(part, h[: len(part)], c[: len(part)])
             hs.append(h)
             cs.append(c)
         return torch.cat(hs), torch.cat(cs)
@@ -163,7 +182,7 @@ class Recurrent(nn.Module):
 class Reader:
     """A side's steps and the network that reads them: states without gradients, some rows at a time."""
 
-    def __init__(self, net: Recurrent, steps: Steps) -> None:
+    def __init__(self, net: Recurrent, steps: TimeSteps) -> None:
         self.net, self.steps = net, steps
         self.device = net.ratings.device
         self._kept: tuple[Tensor, Tensor] | None = None
@@ -177,17 +196,23 @@ class Reader:
         return out
 
     @torch.no_grad()
-    def at(self, row: Int[np.ndarray, " some"], step: Int[np.ndarray, " some"]) -> Float[Tensor, "some factors"]:
+    def at(
+        self, row: Int[np.ndarray, " some"], step: Int[np.ndarray, " some"]
+    ) -> Float[Tensor, "some factors"]:
         """The same for any row at any step, from its ratings in earlier steps."""
         out = torch.empty(len(row), self.net.out.out_features, device=self.device)
         order = np.argsort(row, kind="stable")
         for rows, (h, c) in self._states():
             first, end = np.searchsorted(row[order], [rows.start, rows.stop])
             for low in range(first, end, SLOTS):
-                some = order[low:min(low + SLOTS, end)]
+                some = order[low : min(low + SLOTS, end)]
                 before = self.steps.last_before(row[some], step[some])
-                where = torch.as_tensor(np.where(before < 0, len(h) - 1, before - self.steps.start[rows.start]))
-                gates = self.net.gates(self.steps.input(before, np.asarray(step[some]), self.device))
+                where = torch.as_tensor(
+                    np.where(before < 0, len(h) - 1, before - self.steps.start[rows.start])
+                )
+                gates = self.net.gates(
+                    self.steps.input(before, np.asarray(step[some]), self.device)
+                )
                 out[some] = self.net.out(self.net.move(gates, h[where], c[where])[0])
         return out
 
@@ -198,7 +223,9 @@ class Reader:
             return
         for rows in pieces(self.steps.counts, rows=len(self.steps.counts), cells=KEPT):
             begin, end = self.steps.start[rows.start], self.steps.start[rows.stop]
-            h, c = (torch.zeros(end - begin + 1, self.net.hidden, device=self.device) for _ in range(2))
+            h, c = (
+                torch.zeros(end - begin + 1, self.net.hidden, device=self.device) for _ in range(2)
+            )
             for slots, some_h, some_c in self._parts(rows.start, rows.stop):
                 h[slots - begin], c[slots - begin] = some_h, some_c
             if rows == slice(0, len(self.steps.counts)):
@@ -209,5 +236,10 @@ class Reader:
         """Slots, h and c, of some of these rows at a time."""
         for rows in pieces(self.steps.counts[first:end], rows=end - first, cells=SLOTS):
             packed = Packed.of(self.steps, np.arange(first + rows.start, first + rows.stop))
-            read = self.steps.input(self.steps.before[packed.slot], self.steps.step[packed.slot], self.device)
-            yield torch.as_tensor(packed.slot, device=self.device), *self.net.read(self.net.gates(read), packed.sizes)
+            read = self.steps.input(
+                self.steps.before[packed.slot], self.steps.step[packed.slot], self.device
+            )
+            yield (
+                torch.as_tensor(packed.slot, device=self.device),
+                *self.net.read(self.net.gates(read), packed.sizes),
+            )

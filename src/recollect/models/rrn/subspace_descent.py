@@ -22,37 +22,48 @@ from recollect.data.ratings import Ratings, Side
 from recollect.data.sparse_rows import Rows, pieces
 from recollect.kernels import Block
 from recollect.kernels.ridge import ridge
-from recollect.models.rrn.recurrent import Packed, Reader, Steps
+from recollect.models.rrn.recurrent import Packed, Reader, TimeSteps
 from recollect.training import optimizers
 from recollect.training.fit_loop import DivergedError
 from recollect.training.losses import add_ridge
 
 SIDES: tuple[Side, Side] = ("user", "item")
-CELLS = 1 << 19       # ratings whose products are worked out at once
+CELLS = 1 << 19  # ratings whose products are worked out at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class SubspaceOptions:
     """How to descend."""
 
     learning_rate: float
-    decay: float              # what it is multiplied by after each epoch
-    batch_size: int           # rows
-    batch_slots: int          # slots of a batch at most, or one row
-    reg: float                # λ of the weights with each rating
-    left_out: bool            # the LSTMs learn what is left by factors that have not seen the rating itself
+    decay: float  # what it is multiplied by after each epoch
+    batch_size: int  # rows
+    batch_slots: int  # slots of a batch at most, or one row
+    reg: float  # λ of the weights with each rating
+    left_out: bool  # the LSTMs learn what is left by factors that have not seen the rating itself
 
 
 class SubspaceDescent:
-    """Minimises Σ ((r − r̂)² + reg ‖weights‖²) + λ of the factors, users and items in turn."""
+    """Minimizes Σ ((r − r̂)² + reg ‖weights‖²) + λ of the factors, users and items in turn."""
 
-    def __init__(self, net: Any, train: Ratings, steps: Mapping[Side, Steps], plan: Plan, *,
-                 reg_user: Float[Tensor, " users"], reg_item: Float[Tensor, " items"]) -> None:
+    def __init__(
+        self,
+        net: Any,
+        train: Ratings,
+        steps: Mapping[Side, TimeSteps],
+        plan: SubspaceOptions,
+        *,
+        reg_user: Float[Tensor, " users"],
+        reg_item: Float[Tensor, " items"],
+    ) -> None:
         self.net, self.steps, self.plan = net, steps, plan
         self.device = net.still.user.device
         self.train = train
         self.reg = {"user": reg_user.to(self.device), "item": reg_item.to(self.device)}
-        self.optimizers = {side: optimizers.Adam(net.moving[side].parameters(), learning_rate=plan.learning_rate) for side in SIDES}
+        self.optimizers = {
+            side: optimizers.Adam(net.moving[side].parameters(), learning_rate=plan.learning_rate)
+            for side in SIDES
+        }
 
     @property
     def converged(self) -> bool:
@@ -67,9 +78,15 @@ class SubspaceDescent:
             self.optimizers[side].rate = rate
             total = self.turn(side)
         if not math.isfinite(total):
-            raise DivergedError(f"The error became {total} in epoch {number}; the step is too large: lower learning_rate (it "
-                                  f"is {rate:g}).")
-        return {"epoch": float(number), "train_rmse": math.sqrt(total / max(1, len(self.train))), "learning_rate": rate}
+            raise DivergedError(
+                f"The error became {total} in epoch {number}; the step is too large: lower learning_rate (it "
+                f"is {rate:g})."
+            )
+        return {
+            "epoch": float(number),
+            "train_rmse": math.sqrt(total / max(1, len(self.train))),
+            "learning_rate": rate,
+        }
 
     def begin(self, turns: int) -> None:
         """So many turns of factors alone; then how much of the error that a rating would have without them is left with them."""
@@ -90,8 +107,14 @@ class SubspaceDescent:
             rest = moved + (rest - moved) / self._left
         order = torch.randperm(len(self.steps[side].counts)).numpy()
         order = order[self.steps[side].counts[order] > 0]
-        return sum(self._descend(side, order[rows], facing, rest) for rows in pieces(
-            self.steps[side].counts[order], rows=self.plan.batch_size, cells=self.plan.batch_slots))
+        return sum(
+            self._descend(side, order[rows], facing, rest)
+            for rows in pieces(
+                self.steps[side].counts[order],
+                rows=self.plan.batch_size,
+                cells=self.plan.batch_slots,
+            )
+        )
 
     def _table(self, side: Side) -> Float[Tensor, "slots k"]:
         return Reader(self.net.moving[side], self.steps[side]).table()
@@ -100,13 +123,14 @@ class SubspaceDescent:
     def solve(self, side: Side, moved: Float[Tensor, " ratings"] | None = None) -> None:
         """The side's still factors exactly, from what the moving part leaves over of each rating."""
         still, rows, entry = self.net.still, self.train.rows(side), self.train.entry(side)
-        block = Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=self.device)
-        value: Tensor = block.value - still.mu - still.offset(SIDES[side == "user"])[block.column.long()]
+        block = Block.of(rows, self.device)
+        value: Tensor = (
+            block.value - still.mu - still.offset(SIDES[side == "user"])[block.column.long()]
+        )
         if moved is not None:
             value -= moved[torch.as_tensor(entry, device=self.device)]
         found = ridge(block, still.features(SIDES[side == "user"]), reg=self.reg[side], value=value)
         (still.user if side == "user" else still.item).copy_(found)
-
 
     @torch.no_grad()
     def _leverage(self, side: Side) -> Float[Tensor, " ratings"]:
@@ -124,7 +148,10 @@ class SubspaceDescent:
 
     def _moving(self, ours: Tensor, facing: Tensor, side: Side) -> Float[Tensor, " ratings"]:
         """What the moving parts say of each rating."""
-        slot, slot_facing = (torch.as_tensor(self.steps[s].slot, device=self.device) for s in (side, SIDES[side == "user"]))
+        slot, slot_facing = (
+            torch.as_tensor(self.steps[s].slot, device=self.device)
+            for s in (side, SIDES[side == "user"])
+        )
         out = torch.empty(len(slot), device=self.device)
         for part in torch.arange(len(slot), device=self.device).split(CELLS):
             out[part] = (ours[slot[part]] * facing[slot_facing[part]]).sum(dim=1)
@@ -133,12 +160,20 @@ class SubspaceDescent:
     @torch.no_grad()
     def _rest(self) -> Float[Tensor, " ratings"]:
         """What the still part leaves over of each rating."""
-        user, item, value = (torch.as_tensor(x, device=self.device)
-                             for x in (self.train.user, self.train.item, self.train.value))
-        return torch.cat([v - self.net.still(u, i) for u, i, v in zip(*(x.split(CELLS) for x in (user, item, value)),
-                                                                      strict=True)])
+        user, item, value = (
+            torch.as_tensor(x, device=self.device)
+            for x in (self.train.user, self.train.item, self.train.value)
+        )
+        return torch.cat(
+            [
+                v - self.net.still(u, i)
+                for u, i, v in zip(*(x.split(CELLS) for x in (user, item, value)), strict=True)
+            ]
+        )
 
-    def _descend(self, side: Side, row: Int64[np.ndarray, " rows"], facing: Tensor, rest: Tensor) -> float:
+    def _descend(
+        self, side: Side, row: Int64[np.ndarray, " rows"], facing: Tensor, rest: Tensor
+    ) -> float:
         """A step on the ratings of these rows; their squared error."""
         steps, moving, optimizer = self.steps[side], self.net.moving[side], self.optimizers[side]
         packed = Packed.of(steps, row)
@@ -167,7 +202,9 @@ class SubspaceDescent:
             optimizer.load_state_dict(state[side])
 
 
-def _cells(rows: Rows, slot: Int64[np.ndarray, " some"]) -> tuple[Int64[np.ndarray, " cells"], Int64[np.ndarray, " cells"]]:
+def _cells(
+    rows: Rows, slot: Int64[np.ndarray, " some"]
+) -> tuple[Int64[np.ndarray, " cells"], Int64[np.ndarray, " cells"]]:
     """The cells of some slots: which of the slots, counted from 0, and which cell."""
     counts = rows.counts[slot]
     at = np.repeat(np.arange(len(slot)), counts)

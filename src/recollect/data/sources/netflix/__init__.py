@@ -27,7 +27,11 @@ from recollect.errors import DataError, unknown
 
 log = logging.getLogger("recollect")
 
-FOLDERS = ("netflix", "nf_prize_dataset", "netflix-prize-data")   # what the folder may be called, in this order
+FOLDERS = (
+    "netflix",
+    "nf_prize_dataset",
+    "netflix-prize-data",
+)  # what the folder may be called, in this order
 
 
 class Counts(NamedTuple):
@@ -45,8 +49,10 @@ class Variant:
     counts: Counts
 
     def __str__(self) -> str:
-        return (f"Netflix Prize: {self.counts.ratings:,} ratings of {self.films:,} films by {self.counts.users:,} users; 1 to "
-                "5; no longer distributed, read from your copy")
+        return (
+            f"Netflix Prize: {self.counts.ratings:,} ratings of {self.films:,} films by {self.counts.users:,} users; 1 to "
+            "5; no longer distributed, read from your copy"
+        )
 
 
 @dataclass(frozen=True)
@@ -67,11 +73,34 @@ VARIANTS = {"full": Variant(17_770, Counts(480_189, 100_480_507))}
 
 DECEMBER = ("2005-12-01", "2005-12-31")
 WINDOWS = {
-    "3m": Window("3 months", ("2005-09-01", "2005-11-30"), DECEMBER, Counts(311_315, 13_675_402), Counts(160_906, 2_082_559)),
-    "6m": Window("6 months", ("2005-06-01", "2005-11-30"), DECEMBER, Counts(390_795, 29_179_009), Counts(169_541, 2_175_535)),
-    "1y": Window("1 year", ("2004-06-01", "2005-05-31"), ("2005-06-01", "2005-06-30"), Counts(345_855, 41_451_832),
-                 Counts(197_951, 3_888_684)),
-    "full": Window("full", ("1999-12-01", "2005-11-30"), DECEMBER, Counts(477_412, 98_074_901), Counts(173_482, 2_250_481)),
+    "3m": Window(
+        "3 months",
+        ("2005-09-01", "2005-11-30"),
+        DECEMBER,
+        Counts(311_315, 13_675_402),
+        Counts(160_906, 2_082_559),
+    ),
+    "6m": Window(
+        "6 months",
+        ("2005-06-01", "2005-11-30"),
+        DECEMBER,
+        Counts(390_795, 29_179_009),
+        Counts(169_541, 2_175_535),
+    ),
+    "1y": Window(
+        "1 year",
+        ("2004-06-01", "2005-05-31"),
+        ("2005-06-01", "2005-06-30"),
+        Counts(345_855, 41_451_832),
+        Counts(197_951, 3_888_684),
+    ),
+    "full": Window(
+        "full",
+        ("1999-12-01", "2005-11-30"),
+        DECEMBER,
+        Counts(477_412, 98_074_901),
+        Counts(173_482, 2_250_481),
+    ),
 }
 
 
@@ -94,8 +123,10 @@ def read(folder: str | Path, *, name: str | None = None) -> Ratings:
     all_ = VARIANTS["full"]
     found = (ratings.n_items, Counts(ratings.n_users, len(ratings)))
     if found != (all_.films, all_.counts):
-        note = (f"This is not the whole Netflix Prize: {len(ratings):,} ratings of {ratings.n_items:,} films by "
-                f"{ratings.n_users:,} users; published are {all_.counts.ratings:,}, {all_.films:,} and {all_.counts.users:,}.")
+        note = (
+            f"This is not the whole Netflix Prize: {len(ratings):,} ratings of {ratings.n_items:,} films by "
+            f"{ratings.n_users:,} users; published are {all_.counts.ratings:,}, {all_.films:,} and {all_.counts.users:,}."
+        )
         log.info("%s: %s", ratings.name, note)
         ratings = replace(ratings, notes=(*ratings.notes, note), checked=True)
     return ratings
@@ -117,34 +148,56 @@ def home(folder: Path | None = None) -> Path:
     for place in places:
         if is_folder(place):
             return place
-    packed = [path for place in places for path in (place / "training_set.tar", place / "download" / "training_set.tar")
-              if path.is_file()]
+    packed = [
+        path
+        for place in places
+        for path in (place / "training_set.tar", place / "download" / "training_set.tar")
+        if path.is_file()
+    ]
     if packed:
-        raise DataError(f"{packed[0]} is packed; unpack it where it is: cd {packed[0].parent} && tar -xf training_set.tar"
-                        + ("" if packed[0].parent in places else f". Then name {packed[0].parent}, or move what is in it to "
-                           f"{packed[0].parent.parent}") + ".")
+        raise DataError(
+            f"{packed[0]} is packed; unpack it where it is: cd {packed[0].parent} && tar -xf training_set.tar"
+            + (
+                ""
+                if packed[0].parent in places
+                else f". Then name {packed[0].parent}, or move what is in it to "
+                f"{packed[0].parent.parent}"
+            )
+            + "."
+        )
     raise DataError(
         f"The Netflix Prize is in none of {', '.join(map(str, places))}; looked for {prize_files.LOOKED_FOR}. It is no longer "
         f"distributed, so it cannot be downloaded: put your copy into a folder {FOLDERS[0]}, and let the environment variable "
-        "RECOLLECT_DATA name the folder that this one is in. To try without: recollect data plant FOLDER --like netflix.")
+        "RECOLLECT_DATA name the folder that this one is in. To try without: recollect data plant FOLDER --like netflix."
+    )
 
 
 def _files(folder: Path) -> prize_files.Files:
     files = prize_files.find(folder)
     if files is None:
-        raise DataError(f"{folder} holds no files of the Netflix Prize; looked for {prize_files.LOOKED_FOR}. Check the path.")
+        raise DataError(
+            f"{folder} holds no files of the Netflix Prize; looked for {prize_files.LOOKED_FOR}. Check the path."
+        )
     return files
 
 
 @contextmanager
 def _bar(files: prize_files.Files) -> Iterator[prize_files.Report]:
     """A bar on standard error, where that is a terminal and notes are not turned off."""
-    with tqdm(total=files.size, unit="B", unit_scale=True, desc="Netflix", leave=False,
-              disable=True if log.level >= logging.WARNING else None) as bar:
+    with tqdm(
+        total=files.size,
+        unit="B",
+        unit_scale=True,
+        desc="Netflix",
+        leave=False,
+        disable=True if log.level >= logging.WARNING else None,
+    ) as bar:
         yield bar.update
 
 
-def probe(folder: str | Path | None = None, *, ratings: Ratings | None = None) -> tuple[Ratings, Ratings]:
+def probe(
+    folder: str | Path | None = None, *, ratings: Ratings | None = None
+) -> tuple[Ratings, Ratings]:
     """The ratings that are not in the Prize's probe set, and those that are; both with the vocabularies of the whole.
 
     `ratings` are those of the folder, if they have been read before.
@@ -157,7 +210,10 @@ def probe(folder: str | Path | None = None, *, ratings: Ratings | None = None) -
         raise DataError(f"There is no probe.txt in {place}; put that of the Netflix Prize there.")
     whole = read(place) if ratings is None else ratings
     is_probe = _chosen(whole, path)
-    return (whole.where(~is_probe, name=f"{whole.name} without probe"), whole.where(is_probe, name=f"{whole.name} probe"))
+    return (
+        whole.where(~is_probe, name=f"{whole.name} without probe"),
+        whole.where(is_probe, name=f"{whole.name} probe"),
+    )
 
 
 def _chosen(whole: Ratings, path: Path) -> Bool[np.ndarray, " ratings"]:
@@ -165,8 +221,17 @@ def _chosen(whole: Ratings, path: Path) -> Bool[np.ndarray, " ratings"]:
     film, user = prize_files.probe(path)
     item, who = whole.items.rows(film), whole.users.rows(user)
     begin = np.flatnonzero(np.diff(whole.item, prepend=-1))
-    runs = dict(zip(whole.item[begin].tolist(), zip(begin, np.append(begin[1:], len(whole)), strict=True), strict=True))
-    chosen, asked = np.zeros(len(whole), bool), np.zeros(whole.n_users + 1, bool)   # the last place: users unknown
+    runs = dict(
+        zip(
+            whole.item[begin].tolist(),
+            zip(begin, np.append(begin[1:], len(whole)), strict=True),
+            strict=True,
+        )
+    )
+    chosen, asked = (
+        np.zeros(len(whole), bool),
+        np.zeros(whole.n_users + 1, bool),
+    )  # the last place: users unknown
     first = np.flatnonzero(np.diff(film, prepend=-1))
     for a, b in zip(first, np.append(first[1:], len(film)), strict=True):
         begun, end = runs.get(int(item[a]), (0, 0))
@@ -175,12 +240,16 @@ def _chosen(whole: Ratings, path: Path) -> Bool[np.ndarray, " ratings"]:
         found = int(chosen[begun:end].sum())
         asked[who[a:b]] = False
         if found != b - a:
-            raise DataError(f"{path} names {b - a:,} users of film {film[a]}, of whom {found:,} have rated it (or are named "
-                            "once); expected a rating for each. Bring probe.txt and the ratings from one copy.")
+            raise DataError(
+                f"{path} names {b - a:,} users of film {film[a]}, of whom {found:,} have rated it (or are named "
+                "once); expected a rating for each. Bring probe.txt and the ratings from one copy."
+            )
     return chosen
 
 
-def window(name: str, *, folder: str | Path | None = None, ratings: Ratings | None = None, seed: int = 0) -> Split:
+def window(
+    name: str, *, folder: str | Path | None = None, ratings: Ratings | None = None, seed: int = 0
+) -> Split:
     """One of the paper's splits: "3m", "6m", "1y" or "full" (`WINDOWS`). Half of the second interval, drawn by the seed, is
     valid, half is test; users and films that are not in the first are left out of it.
 
@@ -192,7 +261,9 @@ def window(name: str, *, folder: str | Path | None = None, ratings: Ratings | No
         raise unknown("window of Netflix", name, WINDOWS)
     if ratings is None:
         ratings = load(folder=None if folder is None else Path(folder))
-    return window_split(ratings, train=WINDOWS[name].train_days, test=WINDOWS[name].test_days, seed=seed)
+    return window_split(
+        ratings, train=WINDOWS[name].train_days, test=WINDOWS[name].test_days, seed=seed
+    )
 
 
 def published(ratings: Ratings) -> list[dict[str, Any]]:
@@ -206,11 +277,25 @@ def published(ratings: Ratings) -> list[dict[str, Any]]:
             chosen = part == code
             has_rating = np.zeros(ratings.n_users, bool)
             has_rating[ratings.user[chosen]] = True
-            rows.append(_compared(f"{w.title}, {name}", Counts(int(has_rating.sum()), int(chosen.sum())), stated))
+            rows.append(
+                _compared(
+                    f"{w.title}, {name}", Counts(int(has_rating.sum()), int(chosen.sum())), stated
+                )
+            )
     return rows
 
 
 def _compared(what: str, found: Counts, stated: Counts) -> dict[str, Any]:
-    verdict = f"{found.users - stated.users:+,}, {found.ratings - stated.ratings:+,}" if found != stated else "as published"
-    return {"part": what, "users": found.users, "published_users": stated.users, "ratings": found.ratings,
-            "published_ratings": stated.ratings, "verdict": verdict}
+    verdict = (
+        f"{found.users - stated.users:+,}, {found.ratings - stated.ratings:+,}"
+        if found != stated
+        else "as published"
+    )
+    return {
+        "part": what,
+        "users": found.users,
+        "published_users": stated.users,
+        "ratings": found.ratings,
+        "published_ratings": stated.ratings,
+        "verdict": verdict,
+    }
