@@ -71,7 +71,7 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
-    allocator.share()
+    allocator.configure()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     if "--json" not in sys.argv[1:]:
