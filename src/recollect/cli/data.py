@@ -422,7 +422,7 @@ def _days(given: dict[str, Any]) -> dict[str, str]:
 
 
 def _splitter(how: str) -> Any:
-    from recollect.data.splitting import methods as splits
+    from recollect.data import splitting as splits
 
     every = {
         "random": splits.random_split,
