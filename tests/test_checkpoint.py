@@ -106,7 +106,7 @@ def test_texts_come_back_and_read_new_documents(checkerboard, plots, tmp_path):
     rc.save(make("bias").fit(ratings), tmp_path / "m")
     found = rc.load_model(tmp_path / "m").given_
     assert found.fingerprint == ratings.fingerprint
-    assert (found.text.reading, found.text.notes) == (ratings.text.reading, ratings.text.notes)
+    assert (found.text.tokenizer, found.text.notes) == (ratings.text.tokenizer, ratings.text.notes)
     assert repr(found.text.vectors) == repr(vectors)
     new = ["Robots at a wedding, of all places"]
     assert found.text.read(new).word.tolist() == ratings.text.read(new).word.tolist()

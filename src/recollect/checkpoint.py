@@ -209,7 +209,7 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
 def _write_text(text: Corpus, folder: Path) -> None:
     about = {
         "words": text.words.ids.to_list(),
-        "reading": dataclasses.asdict(text.reading),
+        "reading": dataclasses.asdict(text.tokenizer),
         "notes": text.notes,
         "out_of_vocabulary": text.out_of_vocabulary,
         "vectors": text.vectors.name if text.vectors else None,

@@ -13,7 +13,7 @@ from recollect.errors import DataError, SettingError
 VARIANTS = [
     {"mask": False, "length": 40},
     {"item_weights": True, "refit": True},
-    {"absent": 0.1, "offsets": False},
+    {"absent_weight": 0.1, "offsets": False},
 ]
 
 QUICK = {
@@ -100,7 +100,7 @@ def test_items_that_nobody_rated_are_recommended_and_compared(told):
 def test_an_item_without_a_text_is_like_the_mean_of_the_others(told):
     texts = dict.fromkeys(told.items.ids.to_list(), "word soup")
     texts[told.items.ids[7]] = ""
-    ratings = rc.with_texts(told, texts, reading=rc.Tokenizer(most=1.0))
+    ratings = rc.with_texts(told, texts, tokenizer=rc.Tokenizer(most=1.0))
     model = rc.make("convmf", **{**QUICK, "epochs": 2}).fit(ratings)
     said = model.text_factors(ratings.text)
     np.testing.assert_allclose(said[7], np.delete(said, 7, axis=0).mean(axis=0), atol=1e-5)

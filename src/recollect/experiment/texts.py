@@ -30,7 +30,7 @@ class Texts:
     )  # fields of the reading that are not the usual ones
 
     @property
-    def reading(self) -> Tokenizer:
+    def tokenizer(self) -> Tokenizer:
         """How a document becomes words."""
         return tokenizer_of(self.given)
 
@@ -59,7 +59,7 @@ class Texts:
         found = {name: located(name, data) for name in self._files()}
         vectors = None if self.vectors is None else found.get(self.vectors, self.vectors)
         return with_texts(
-            ratings, found[self.text], reading=self.reading, vectors=vectors, join=self.join
+            ratings, found[self.text], tokenizer=self.tokenizer, vectors=vectors, join=self.join
         )
 
     def _files(self) -> list[str]:

@@ -93,7 +93,7 @@ class Texts:
             return ratings
         from recollect.data.with_texts import with_texts
 
-        return with_texts(ratings, self.text, reading=reading, vectors=self.vectors, join=self.join)
+        return with_texts(ratings, self.text, tokenizer=reading, vectors=self.vectors, join=self.join)
 
 
 def summary(text: Corpus) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def summary(text: Corpus) -> dict[str, Any]:
             "longest": int(length.max()),
         },
         "out_of_vocabulary": text.out_of_vocabulary,
-        "reading": vars(text.reading),
+        "reading": vars(text.tokenizer),
         "fingerprint": text.fingerprint,
         "vectors": {
             "name": text.vectors.name,
@@ -131,7 +131,7 @@ def told(found: dict[str, Any]) -> RenderableType:
             "documents with words": f"{found['documents']:,} of {found['items']:,} items",
             "words kept": found["words"],
             "words a document": f"{length['mean']:.1f} on average, median {length['median']:g}, longest {length['longest']:,}",
-            "out of vocabulary": f"{found['out_of_vocabulary']:.1%} of what the documents say, stop words aside",
+            "out of vocabulary": f"{found['out_of_vocabulary']:.1%} of the documents' words, stop words aside",
             **(
                 {
                     "vectors": f"{vectors['name']}, {vectors['d']} numbers each; {vectors['found']:.1%} of the words found"
