@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from recollect.data.with_texts import with_texts
     from recollect.errors import RecollectError
     from recollect.evaluation.protocols import (
-        Scores,
         full_ranking,
         held_out,
         new_items,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
         new_users,
         new_users_ranking,
     )
+    from recollect.evaluation.scores import Scores
     from recollect.explain import exchanged, filters, spoken_for
     from recollect.model import Model
     from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
@@ -119,7 +119,8 @@ _HOMES = {
     "data.vocab": "Vocab",
     "data.text.tokenizer": "Tokenizer",
     "errors": "RecollectError",
-    "evaluation.protocols": "Scores full_ranking held_out new_items new_items_ranking new_users new_users_ranking",
+    "evaluation.scores": "Scores",
+    "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users new_users_ranking",
     "explain": "exchanged filters spoken_for",
     "model": "Model",
     "recommend": "fold_in predict similar top_n top_n_to_parquet",

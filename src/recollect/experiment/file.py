@@ -24,7 +24,7 @@ from recollect.data import sources
 from recollect.data.sources import netflix
 from recollect.data.splitting import find
 from recollect.errors import DataError, SettingError, unknown
-from recollect.evaluation.protocols import RATING
+from recollect.evaluation.metrics import rating_figures
 from recollect.experiment.texts import TEXT_KEYS, Texts, texts_of
 
 PUBLISHED = "published"  # the folds u1 to u5 of MovieLens 100K
@@ -270,8 +270,8 @@ def _part(name: str, raw: dict[str, Any]) -> Part:
         need(raw, "data", "split")
         check_data(raw["data"])
         check_split(raw["split"], raw["data"])
-        if raw.get("metric", "rmse") not in RATING:
-            raise unknown("metric of an experiment", raw["metric"], RATING)
+        if raw.get("metric", "rmse") not in rating_figures():
+            raise unknown("metric of an experiment", raw["metric"], rating_figures())
         return Part(
             name,
             raw["data"],

@@ -23,7 +23,8 @@ from recollect.data.ratings import Ratings
 from recollect.data.sources import amazon, citeulike, movielens, netflix
 from recollect.data.splitting import Split, find, random_split
 from recollect.errors import RecollectError, TrainingError
-from recollect.evaluation.protocols import RATING, held_out, new_users
+from recollect.evaluation.metrics import rating_figures
+from recollect.evaluation.protocols import held_out, new_users
 from recollect.experiment.file import PUBLISHED, Cut, Entry, Part, Table
 from recollect.experiment.results import Job, Results, is_done, job_of, made_by
 from recollect.experiment.texts import same_texts
@@ -299,7 +300,7 @@ def _measured(task: Task) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "user": np.asarray(scores.group, np.int32),
     }
     return {
-        "test": {name: float(scores[name]) for name in RATING},
+        "test": {name: float(scores[name]) for name in rating_figures()},
         "valid_rmse": validation_rmse(model, split.valid),
         "n_train": len(split.train),
         "n_valid": 0 if split.valid is None else len(split.valid),
