@@ -7,15 +7,19 @@ the core's cache (`compiled.ridge`); elsewhere rows with about as many cells are
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from recollect.kernels import Block
-from recollect.kernels.backends import cpu
 from recollect.kernels.compiled import ridge as loops
+from recollect.kernels.compiled.threads import (
+    SHARES_PER_THREAD,
+    equal_shares,
+    one_at_a_time,
+    work_of_solving,
+)
 
 LIKE = 1.25  # rows are solved together whose cells differ by no more than this factor
 TOGETHER = 4_000_000  # numbers gathered at once
@@ -67,15 +71,10 @@ def _compiled(
         np.empty((block.n_rows, width), np.float32),
         np.zeros(block.n_rows, np.bool_),
     )
-    with cpu.one_at_a_time:
-        threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-        numba.set_num_threads(threads)
-        work = start + np.arange(len(start)) * np.int64(
-            k // 3 + 1
-        )  # cells, and what factoring costs
-        shares = np.searchsorted(work, np.linspace(0, work[-1], 8 * threads + 1))
-        shares[0], shares[-1] = 0, block.n_rows
-        rooms = np.zeros((8 * threads, width * (width + loops.PACK + 2)), np.float32)
+    with one_at_a_time() as n_threads:
+        work = work_of_solving(start, k)
+        shares = equal_shares(work, SHARES_PER_THREAD * n_threads)
+        rooms = np.zeros((len(shares) - 1, width * (width + loops.PACK + 2)), np.float32)
         loops.ridge(
             start,
             block.column.numpy(),
