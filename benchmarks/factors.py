@@ -13,12 +13,12 @@ from kernels import interleaved, ratings_1m
 from recollect.data.sources import movielens
 from recollect.errors import DataError
 from recollect.kernels import Block
-from recollect.kernels.convolution import _plainly, strongest
+from recollect.kernels.convolution import convolution_by_torch, max_pooled_convolution
 from recollect.kernels.ridge import _together, ridge
 from recollect.nn import Factors
 from recollect.run import peak_memory_mb
 from recollect.system import processes
-from recollect.training.factor_sgd import FactorSGD
+from recollect.training.sgd import FactorSGD
 
 K = 50
 EPOCHS: dict[str, tuple[str, dict[str, Any]]] = {  # what an epoch of a fit takes
@@ -136,8 +136,8 @@ def texts() -> dict[str, list[float]]:
 
     return interleaved(
         {
-            "ours": lambda: step(lambda: strongest(start, word, table, weight, (3, 4, 5))),
-            "plain": lambda: step(lambda: _plainly(start, word, table, weight, (3, 4, 5), 100)),
+            "ours": lambda: step(lambda: max_pooled_convolution(start, word, table, weight, (3, 4, 5))),
+            "plain": lambda: step(lambda: convolution_by_torch(start, word, table, weight, (3, 4, 5))),
         }
     )
 

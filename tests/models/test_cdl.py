@@ -17,7 +17,7 @@ from recollect.run import Run
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
-    {"absent": 0.1, "offsets": False, "pretrain_epochs": 2},
+    {"absent_weight": 0.1, "offsets": False, "pretrain_epochs": 2},
 ]
 
 CPU = torch.device("cpu")

@@ -16,7 +16,7 @@ from recollect.training.als import ALS
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
-    {"absent": 0.1, "offsets": False},
+    {"absent_weight": 0.1, "offsets": False},
     {"refine": False, "refit": True},
 ]
 
@@ -71,7 +71,7 @@ def test_no_turn_makes_the_objective_higher(told, absent, reg_user, reg_item):
         Factors(told.n_users, told.n_items, 6, text=topics),
         told,
         reg_item=reg,
-        absent=absent,
+        absent_weight=absent,
         reg_user=torch.full((told.n_users,), reg_user),
         prior=TopicPrior(topics, told.text, reg=reg, passes=20, refine=True),
     )

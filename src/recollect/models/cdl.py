@@ -4,7 +4,7 @@ Source: Wang, Wang, Yeung. "Collaborative Deep Learning for Recommender Systems.
 Differs: the autoencoder learns by Adam, an epoch or several after each turn of the factors, with other masks each time; texts are
 read without masks. The biases of the last layer start at the words' means. Pre-training, if any, is of the whole stack at once.
 By default it learns from ratings, with offsets and a λ that grows with a row's ratings; of an item's offset the code says 0.
-The paper learns from events (`absent=0.01, reg_user=1, reg_item=10`), the comparison of Kim et al. 2016 from ratings
+The paper learns from events (`absent_weight=0.01, reg_user=1, reg_item=10`), the comparison of Kim et al. 2016 from ratings
 (`reg_user=10, reg_item=100` for MovieLens 1M), both with `offsets=False, reg_power=0, reconstruction=1000`. An item without a
 text has the mean code of the others.
 """

@@ -5,7 +5,7 @@ Differs: the topics that the first turn starts from are the most likely ones, fo
 pseudo-counts of the authors' code, instead of means of a variational distribution; new texts are read in the same way. theta is
 solved for exactly, where the paper searches along projected gradients. Of theta, phi and beta there is one update a turn.
 By default it learns from ratings, with offsets and a λ that grows with a row's ratings; of an item's offset the topics say 0.
-The paper learns from events (`absent=0.01, reg_user=0.01, reg_item=100, factors=200`), the comparison of Kim et al. 2016 from
+The paper learns from events (`absent_weight=0.01, reg_user=0.01, reg_item=100, factors=200`), the comparison of Kim et al. 2016 from
 ratings (`reg_user=100, reg_item=1` for MovieLens 1M), both with `offsets=False, reg_power=0`. An item without a text has the
 mean theta of the others.
 """
