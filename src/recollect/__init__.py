@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recollect.checkpoint import load as load_model
     from recollect.checkpoint import save
+    from recollect.data.from_objects import from_frame, from_scipy, from_tuples
     from recollect.data.on_disk.stored_ratings import StoredRatings, open_stored
     from recollect.data.on_disk.writing import store
     from recollect.data.ratings import Ratings
-    from recollect.data.read import from_frame, from_scipy, from_tuples, read
+    from recollect.data.read import read
     from recollect.data.sources import load
     from recollect.data.sparse_rows import Rows
     from recollect.data.splitting import (
@@ -108,7 +109,8 @@ _HOMES = {
     "checkpoint": "load_model=load save",
     "data.text.corpus": "Corpus",
     "data.ratings": "Ratings",
-    "data.read": "from_frame from_scipy from_tuples read",
+    "data.from_objects": "from_frame from_scipy from_tuples",
+    "data.read": "read",
     "data.sparse_rows": "Rows",
     "data.sources": "load",
     "data.on_disk.writing": "store",

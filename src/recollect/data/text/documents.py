@@ -14,8 +14,10 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from recollect.data.parsing.columns import pick_text
-from recollect.data.parsing.lines import Layout, Lines, TextFile, opened
+from recollect.data.parsing.columns import find_text_columns
+from recollect.data.parsing.layout import Layout
+from recollect.data.parsing.lines import opened
+from recollect.data.parsing.text_file import Lines, TextFile
 from recollect.data.vocab import as_text
 from recollect.errors import DataError
 
@@ -82,7 +84,7 @@ def _table_of(source: Any, item: Column, text: Column) -> pl.DataFrame:
         return _two_columns(source, item, text)
     if type(source).__module__.partition(".")[0] == "pandas":
         names = [str(column) for column in source.columns]
-        item_index, text_index = pick_text(names, item=item, text=text)
+        item_index, text_index = find_text_columns(names, item=item, text=text)
         item_ids = as_text(source.iloc[:, item_index].to_numpy())
         texts = as_text(source.iloc[:, text_index].to_numpy())
         return pl.DataFrame({"item_id": item_ids, "text": texts})
@@ -227,7 +229,7 @@ def _json_table(
             numbers.append(number)
     keys = (key for fields in objects[:HEADER_OBJECTS] for key in fields)
     columns = list(dict.fromkeys(keys))
-    item_index, text_index = pick_text(columns, item=item, text=text)
+    item_index, text_index = find_text_columns(columns, item=item, text=text)
     item_ids = [fields.get(columns[item_index]) for fields in objects]
     texts = [_one_text(fields.get(columns[text_index])) for fields in objects]
     table = pl.DataFrame({"item_id": as_text(item_ids), "text": pl.Series(texts, dtype=pl.String)})
@@ -274,7 +276,7 @@ def _csv_table(
     header = next(index for index, line in enumerate(lines) if line.strip())
     columns, separator = _header_columns(lines[header])
     try:
-        item_index, text_index = pick_text(columns, item=item, text=text)
+        item_index, text_index = find_text_columns(columns, item=item, text=text)
     except DataError as problem:
         raise DataError(
             f"{path}: {problem} Expected lines of id::text, or a first line that names the columns."
@@ -313,7 +315,7 @@ def _parquet_table(path: Path, content: bytes, item: Column, text: Column) -> pl
 
 def _two_columns(table: pl.DataFrame, item: Column, text: Column) -> pl.DataFrame:
     """The columns item_id and text of a frame; lists of paragraphs are joined."""
-    item_index, text_index = pick_text(table.columns, item=item, text=text)
+    item_index, text_index = find_text_columns(table.columns, item=item, text=text)
     texts = table.to_series(text_index)
     if isinstance(texts.dtype, pl.List):
         texts = texts.list.join(" ", ignore_nulls=True)
