@@ -186,7 +186,7 @@ def test_test_ratings_cannot_reach_a_prediction(rating_model, of_ratings):
 
 
 def test_test_events_cannot_reach_a_ranking(score_model, of_events):
-    """Other test items, worse lists: fit and ranking never see them. An error of a score means nothing."""
+    """Other test items, worse lists: fit and ranking never see them."""
     model, parts = score_model, of_events
     model.fit(parts.train, parts.valid)
     known = np.isin(

@@ -1,4 +1,4 @@
-"""The docs are held to the code: their examples run, and whatever the code offers has its place in them."""
+"""The docs are held to the code: examples run, and everything public is described."""
 
 import dataclasses
 import inspect
@@ -40,12 +40,9 @@ def says(text: str, word: str) -> bool:
     return re.search(rf"(?<![\w/]){re.escape(word)}(?![\w/])", text) is not None
 
 
-# --- what is shown runs ---------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def films() -> rc.Ratings:
-    """Planted ratings with ids like those of MovieLens 1M: the README's users and films are among them."""
+    """Planted ratings with ids of MovieLens 1M, the README's users and films among them."""
     made = planted(80, 60, 2400, noise=0.4, step=1.0).ratings
     frame = made.frame().with_columns(
         item_id=pl.col("item_id").replace({"1": "1193", "2": "661", "3": "914"})
@@ -75,9 +72,6 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(path, films, tmp_path, mo
     shared: dict[str, object] = {"__name__": "example"}
     for number, code in enumerate(blocks(path), start=1):
         exec(compile(code, f"{name(path)}, block {number}", "exec"), shared)
-
-
-# --- what the code offers is described ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", rc.model_names())
@@ -155,9 +149,6 @@ def test_every_verb_is_described():
 @pytest.mark.parametrize("public", rc.__all__)
 def test_every_public_name_is_somewhere_in_the_docs(public):
     assert any(says(p.read_text(), public) for p in PAGES)
-
-
-# --- the pages hang together ----------------------------------------------------------------------------------------
 
 
 def links(path: Path) -> list[str]:

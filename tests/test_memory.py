@@ -27,9 +27,6 @@ def tight(monkeypatch: pytest.MonkeyPatch) -> MemoryLimit:
     return there
 
 
-# --- what is predicted ------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", rc.model_names())
 def test_every_model_predicts_its_memory_in_whole_bytes(name: str) -> None:
     model = rc.make(name)
@@ -91,14 +88,11 @@ def fit_wide(n_users: int) -> tuple[float, float]:
 
 
 def test_the_prediction_is_near_the_measured_peak() -> None:
-    """Most of it are copies of 8 million parameters; libraries of other versions may take 100 MB more or less."""
+    """Mostly copies of 8 million parameters; other versions of libraries differ by 100 MB."""
     (found,) = processes.run_each(fit_wide, [8_000], processes=1)
     predicted, measured = found
     assert measured > 600
     assert 0.8 < predicted / measured < 1.3
-
-
-# --- what is refused --------------------------------------------------------------------------------------------------
 
 
 def test_a_fit_that_cannot_fit_is_refused_before_anything_is_built(
