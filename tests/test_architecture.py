@@ -21,6 +21,7 @@ LAYER = {
     "kernels": 2,
     "nn": 3,
     "training": 3,
+    "fit_checks": 4,
     "memory_estimate": 4,
     "model": 4,
     "registry": 4,
@@ -39,7 +40,7 @@ LAYER = {
     "__init__": 9,
 }
 WITHIN = {
-    "model": {"memory_estimate"},
+    "model": {"fit_checks", "memory_estimate"},
     "ranking": {"model"},
     "registry": {"model"},
     "training": {"nn"},

@@ -13,7 +13,7 @@ from typing import Any
 from recollect import registry
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.splitting import random_split
-from recollect.errors import SettingError
+from recollect.data.splitting.shares import check_shares
 from recollect.evaluation import significance
 from recollect.evaluation.protocols import full_ranking, held_out
 from recollect.evaluation.summary import figure
@@ -85,18 +85,17 @@ def compare_models(
     Args:
         candidates: the models by the names that the answer gives them.
         ratings: to divide.
-        test: the fraction of test ratings.
-        valid: the fraction of validation ratings among the remaining ones; 0: none.
+        test: share of test ratings.
+        valid: share of validation ratings among the remaining ones; 0: none.
         seeds: one for each split; a fit has the seed of its split.
         run: threads and device of each fit; None: all cores of the CPU.
         ranking: whether to rank all items for each user, too.
         progress: called before the first fit and after each one.
 
     Raises:
-        SettingError: for a test fraction that is not between 0 and 1, or a setting out of range.
+        SettingError: for an impossible share, or a setting that does not exist or is out of range.
     """
-    if not 0 < test < 1:
-        raise SettingError(f"test is a fraction above 0 and below 1, such as 0.1; found {test}.")
+    check_shares(test=test, valid=valid)
     for candidate in candidates.values():
         registry.make(candidate.model, **candidate.settings)
     fits = _fits(candidates, ratings, test, valid, seeds, run or Run(), ranking)

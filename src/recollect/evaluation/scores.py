@@ -148,8 +148,9 @@ class Scores:
                 interval = self.interval(name, level=level)
                 row |= {"low": interval.low, "high": interval.high}
             rows.append(row)
-        numbers = dict.fromkeys(("value", "low", "high"), pl.Float64)
-        return pl.DataFrame(rows, schema={"metric": pl.String} | numbers)
+        number = pl.Float64
+        schema = {"metric": pl.String, "value": number, "low": number, "high": number}
+        return pl.DataFrame(rows, schema=schema)
 
     def _check_comparable(self, other: Scores) -> None:
         for key, what in MUST_AGREE.items():
