@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from recollect.cli.output.screen import facts, settings_of
-from recollect.data.text.corpus import Corpus
-from recollect.data.text.tokenizer import Tokenizer, tokenizer_of
+import recollect as rc
+from recollect.cli.options.settings import settings_of
+from recollect.cli.output.tables import facts
 from recollect.errors import SettingError
 
 PANEL = "Texts of items"
@@ -67,11 +67,13 @@ class Texts:
         """Whether anything was."""
         return any(vars(self).values())
 
-    def read_as(self) -> Tokenizer:
+    def read_as(self) -> rc.Tokenizer:
         """How documents are read.
 
         Raises: SettingError for a key or value that a reading does not have, or for options without --text.
         """
+        from recollect.data.text.tokenizer import tokenizer_of
+
         given = settings_of(self.reading or (), option="--reading")
         if self.words is not None and "n_words" in given:
             raise SettingError(
@@ -93,10 +95,12 @@ class Texts:
             return ratings
         from recollect.data.with_texts import with_texts
 
-        return with_texts(ratings, self.text, tokenizer=reading, vectors=self.vectors, join=self.join)
+        return with_texts(
+            ratings, self.text, tokenizer=reading, vectors=self.vectors, join=self.join
+        )
 
 
-def summary(text: Corpus) -> dict[str, Any]:
+def summary(text: rc.Corpus) -> dict[str, Any]:
     """What the texts are, in figures."""
     import numpy as np
 
