@@ -122,7 +122,7 @@ def test_a_filter_without_an_answer_has_no_phrases(by_hand):
 def test_the_largest_answer_is_the_one_that_the_network_gives(models, name):
     model = models[name]
     with torch.no_grad():
-        largest = model.net_.text.answers(model.given_.text).flatten(1).amax(dim=0).numpy()
+        largest = model.net_.text.features(model.given_.text).flatten(1).amax(dim=0).numpy()
     found = explain.filters(model, only=range(6), phrases=1)
     np.testing.assert_allclose(found["answer"], largest[found["filter"]], rtol=1e-4)
     assert explain.filters(model, n=1)["filter"][0] == largest.argmax()

@@ -22,7 +22,7 @@ from recollect.data.text.tokenizer import words_of
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError, SettingError
 from recollect.families.text_model import TextModel
-from recollect.kernels.convolution import strongest
+from recollect.kernels.convolution import max_pooled_convolution
 from recollect.model import Model
 from recollect.registry import find
 
@@ -145,7 +145,7 @@ def _most(reader: Any, corpus: Corpus, n: int) -> list[int]:
 def _answers(reader: Any, documents: Corpus) -> Float32[np.ndarray, "documents filters"]:
     """The strongest answer of each filter to a phrase of each document; padding is no part of it."""
     found = (
-        strongest(documents.start, documents.word, reader.words, reader.filters, reader.windows)
+        max_pooled_convolution(documents.start, documents.word, reader.words, reader.filters, reader.windows)
         + reader.bias
     )
     return torch.relu(found).flatten(1).cpu().numpy()
