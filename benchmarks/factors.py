@@ -1,4 +1,5 @@
-"""Factor models on MovieLens 1M: turns of ALS, passes of descent and ConvMF's filters, each beside plain PyTorch; an epoch of
+"""Factor models on MovieLens 1M: turns of ALS, passes of descent and ConvMF's filters, each beside
+plain PyTorch; an epoch of
 others; and, where the films' texts are found, a whole fit of ConvMF in a process of its own."""
 
 import statistics
@@ -13,12 +14,12 @@ from kernels import interleaved, ratings_1m
 from recollect.data.sources import movielens
 from recollect.errors import DataError
 from recollect.kernels import Block
-from recollect.kernels.convolution import _plainly, strongest
-from recollect.kernels.ridge import _together, ridge
+from recollect.kernels.convolution import convolution_by_torch, max_pooled_convolution
+from recollect.kernels.ridge import Equations, ridge, solve_together
 from recollect.nn import Factors
 from recollect.run import peak_memory_mb
 from recollect.system import processes
-from recollect.training.factor_sgd import FactorSGD
+from recollect.training.sgd import FactorSGD
 
 K = 50
 EPOCHS: dict[str, tuple[str, dict[str, Any]]] = {  # what an epoch of a fit takes
@@ -32,7 +33,9 @@ LENGTHS = (39, 3883)  # words of a plot that are kept, on average, and plots
 
 
 def factors() -> dict[str, Any]:
-    """Seconds of each, interleaved, with a ratio to the plain one of the same run; and a fit of ConvMF."""
+    """Seconds of each, interleaved, with a ratio to the plain one of the same run; and a fit of
+    ConvMF.
+    """
     train = rc.random_split(ratings_1m(), test=0.1, seed=0).train
     found = {
         "one turn of ALS, k = 50": turns(train),
@@ -84,15 +87,23 @@ def turns(train: rc.Ratings) -> dict[str, list[float]]:
 
     def plain() -> None:
         for block, features, reg in sides:
-            _together(
-                block, block.value, features, torch.zeros(K, K), reg, torch.zeros(block.n_rows, K)
+            equations = Equations(
+                block=block,
+                value=block.value,
+                features=features,
+                base=torch.zeros(K, K),
+                reg=reg,
+                pull=torch.zeros(block.n_rows, K),
             )
+            solve_together(equations)
 
     return interleaved({"ours": ours, "plain": plain})
 
 
 def passes(train: rc.Ratings) -> dict[str, list[float]]:
-    """A step on every rating; of PyTorch, steps on batches of 10,000 ratings, whose rows it gathers and scatters."""
+    """A step on every rating; of PyTorch, steps on batches of 10,000 ratings, whose rows it gathers
+    and scatters.
+    """
     net = Factors(train.n_users, train.n_items, K, offsets=True)
     ours = FactorSGD(
         net,
@@ -136,8 +147,12 @@ def texts() -> dict[str, list[float]]:
 
     return interleaved(
         {
-            "ours": lambda: step(lambda: strongest(start, word, table, weight, (3, 4, 5))),
-            "plain": lambda: step(lambda: _plainly(start, word, table, weight, (3, 4, 5), 100)),
+            "ours": lambda: step(
+                lambda: max_pooled_convolution(start, word, table, weight, (3, 4, 5))
+            ),
+            "plain": lambda: step(
+                lambda: convolution_by_torch(start, word, table, weight, (3, 4, 5))
+            ),
         }
     )
 

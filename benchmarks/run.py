@@ -257,7 +257,7 @@ def main(
     ] = 0.05,
 ) -> None:
     """Measure what must be fast."""
-    allocator.share()  # as the command line does; also for the processes started here
+    allocator.configure()  # as the command line does; also for the processes started here
     measures = {
         "read": read,
         "kernels": lambda: products(share),

@@ -14,7 +14,7 @@ import recollect as rc
 from recollect.cli.output.screen import settings_of
 from recollect.system import allocator
 
-allocator.share()
+allocator.configure()
 
 AUTOREC = {"reg": 200.0, "reg_input": 800.0}
 

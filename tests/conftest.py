@@ -18,13 +18,19 @@ from recollect.data.vocab import Vocab
 
 @pytest.fixture(scope="session")
 def planted_small() -> Planted:
-    """120 users, 80 items, 3,600 ratings of rank 2 with little noise: offsets alone explain half of it."""
+    """120 users, 80 items, 3,600 ratings of rank 2 with little noise.
+
+    Offsets alone explain half of the variance.
+    """
     return planted(120, 80, 3600, rank=2, noise=0.2, seed=1, popularity=0.6, activity=0.4)
 
 
 @pytest.fixture(scope="session")
 def checkerboard() -> Ratings:
-    """Two tastes: users like (5) the items of their own parity and dislike (1) the others; each lacks its own diagonal."""
+    """Two tastes: users like (5) the items of their own parity and dislike (1) the others.
+
+    Nobody has rated the item of their own number.
+    """
     user, item = np.divmod(np.arange(40 * 40, dtype=np.int32), 40)
     value = np.where((user + item) % 2 == 0, 5, 1).astype(np.float32)
     keep = user != item
@@ -39,7 +45,7 @@ def checkerboard() -> Ratings:
 
 @pytest.fixture
 def few() -> Ratings:
-    """Three users, four items, seven ratings; user "c" has one, item "z" none. A rating of 0 is among them."""
+    """Three users, four items, seven ratings, one of them 0; user "c" has one, item "z" none."""
     return Ratings(
         np.array([0, 0, 0, 1, 1, 1, 2], np.int32),
         np.array([0, 1, 2, 0, 1, 2, 1], np.int32),
@@ -53,7 +59,7 @@ def few() -> Ratings:
 
 @pytest.fixture(scope="session")
 def plots() -> dict[str, str]:
-    """Eight documents of two topics: those of even items are about ships in space, those of odd ones about a wedding.
+    """Eight documents of two topics: space ships for even items, a wedding for odd ones.
 
     They are of the first items of `checkerboard`, whose tastes go by the same parity.
     """

@@ -17,9 +17,11 @@ LAYER = {
     "settings": 0,
     "system": 0,
     "data": 1,
+    "model_descriptions": 1,
     "kernels": 2,
     "nn": 3,
     "training": 3,
+    "fit_checks": 4,
     "memory_estimate": 4,
     "model": 4,
     "registry": 4,
@@ -29,6 +31,7 @@ LAYER = {
     "checkpoint": 7,
     "evaluation": 7,
     "recommend": 7,
+    "request": 6,
     "experiment": 8,
     "explain": 8,
     "report": 8,
@@ -36,7 +39,7 @@ LAYER = {
     "__init__": 9,
 }
 WITHIN = {
-    "model": {"memory_estimate"},
+    "model": {"fit_checks", "memory_estimate"},
     "ranking": {"model"},
     "registry": {"model"},
     "training": {"nn"},

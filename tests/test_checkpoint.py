@@ -73,9 +73,6 @@ def edit(folder, **changes) -> None:
     )
 
 
-# What comes back -----------------------------------------------------------------------------------------------------
-
-
 def test_everything_comes_back(model, folder):
     loaded = rc.load_model(folder)
     given, back = model.given_, loaded.given_
@@ -106,7 +103,7 @@ def test_texts_come_back_and_read_new_documents(checkerboard, plots, tmp_path):
     rc.save(make("bias").fit(ratings), tmp_path / "m")
     found = rc.load_model(tmp_path / "m").given_
     assert found.fingerprint == ratings.fingerprint
-    assert (found.text.reading, found.text.notes) == (ratings.text.reading, ratings.text.notes)
+    assert (found.text.tokenizer, found.text.notes) == (ratings.text.tokenizer, ratings.text.notes)
     assert repr(found.text.vectors) == repr(vectors)
     new = ["Robots at a wedding, of all places"]
     assert found.text.read(new).word.tolist() == ratings.text.read(new).word.tolist()
@@ -123,10 +120,6 @@ def test_damaged_texts_are_told(name, checkerboard, plots, tmp_path):
     (folder / name).unlink()
     with pytest.raises(CheckpointError, match=f"lacks {name}"):
         rc.load_model(folder)
-
-
-def test_a_folder_without_texts_is_read_by_older_programs(folder):
-    assert checkpoint.describe(folder)["format"] == 1
 
 
 def test_ratings_without_times_or_titles_come_back_without(few, tmp_path):
@@ -238,9 +231,6 @@ def test_model_json_is_json_for_everyone(few, tmp_path):
     json.loads(text, parse_constant=refuse)
 
 
-# Damage --------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["model.json", *checkpoint.PARTS])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
@@ -296,9 +286,9 @@ def test_there_is_no_model_where_there_is_none(tmp_path):
 
 
 def test_a_newer_format_is_refused(folder):
-    (folder / "model.json").write_text('{"format": 3, "all": "else may differ"}')
+    (folder / "model.json").write_text('{"format": 4, "all": "else may differ"}')
     with pytest.raises(
-        CheckpointError, match=r"newer Recollect \(format 3\).* reads up to format 2: upgrade"
+        CheckpointError, match=r"newer Recollect \(format 4\).* reads up to format 3: upgrade"
     ):
         rc.load_model(folder)
 
@@ -331,9 +321,6 @@ def test_row_numbers_without_ids_are_an_error(folder):
         CheckpointError, match="user row numbers run from 0 to 120, but there are 120"
     ):
         rc.load_model(folder)
-
-
-# Code ----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_model_from_outside_the_package_comes_back(few, tmp_path):
@@ -370,9 +357,6 @@ def test_a_checkpoint_in_the_folder_brings_no_code(folder, monkeypatch):
     edit(folder, model="evil:Model")
     with pytest.raises(CheckpointError, match="No module named 'evil'"):
         rc.load_model(folder)
-
-
-# Saving --------------------------------------------------------------------------------------------------------------
 
 
 def test_saving_over_an_earlier_model_replaces_all_of_it(folder, few):

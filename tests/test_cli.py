@@ -17,8 +17,9 @@ import recollect as rc
 from recollect import memory_estimate
 from recollect.cli import app
 from recollect.cli.output import screen
-from recollect.cli.output.screen import as_json, settings_of
-from recollect.cli.verb import told
+from recollect.system.strict_json import to_json as as_json
+from recollect.cli.options.settings import settings_of
+from recollect.cli.verb import describe_error as told
 from recollect.errors import SettingError
 from recollect.kernels import multiplies_16_bits
 from recollect.system.available_memory import MemoryLimit
@@ -273,7 +274,7 @@ def test_both_forms_can_be_made(netflix: Path, tmp_path: Path) -> None:
 def test_netflix_folders_are_stored_without_being_held(
     netflix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recollect.data.sources.netflix.files.read", None)
+    monkeypatch.setattr("recollect.data.sources.netflix.prize_files.read", None)
     found = answer("data", "store", netflix, tmp_path / "stored", "--test", 0.1)
     assert found["ratings"] + found["test"] == 50_240
 
@@ -281,7 +282,7 @@ def test_netflix_folders_are_stored_without_being_held(
 def test_a_large_table_is_written_in_parts(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recollect.cli.options.source.BLOCK", 300)
+    monkeypatch.setattr("recollect.data.tables.BLOCK", 300)
     for name in ("out.csv", "out.parquet"):
         answer("data", "convert", work / "ratings.csv", tmp_path / name)
         assert rc.read(tmp_path / name).frame().equals(rc.read(work / "ratings.csv").frame())
@@ -510,7 +511,7 @@ def test_predictions_come_with_their_interval(work: Path, tmp_path: Path) -> Non
     assert all(row["low"] <= row["prediction"] <= row["high"] for row in rows)
     refused = call("predict", work / "run", "--pairs", work / "pairs.csv", "--interval", 0.9)
     assert refused.exit_code == 1
-    assert "does not say how sure" in refused.stderr
+    assert "does not estimate how sure" in refused.stderr
 
 
 def test_recommend_for_all_agrees_with_recommend_for_one(work: Path, tmp_path: Path) -> None:
@@ -646,12 +647,15 @@ def test_train_refuses_what_the_memory_will_not_do_for_unless_told_to_try(
         (["train", "ratings.csv", "--out", "x", "--model", "autorek"], "Did you mean 'autorec'?"),
         (["train", "ratings.csv", "--out", "x", "--set", "hiden=5"], "Did you mean 'hidden'?"),
         (["train", "ratings.csv", "--out", "x", "--set", "hidden"], "--set takes KEY=VALUE"),
-        (["train", "ratings.csv", "--out", "x", "--valid", "2"], "--valid is a share"),
+        (["train", "ratings.csv", "--out", "x", "--valid", "2"], "valid=2.0 is not a share"),
         (
             ["train", "ratings.csv", "--out", "x", "--plot", "curve.txt"],
             "curve.txt must end in .png",
         ),
-        (["train", "ratings.csv", "--out", "x", "--histograms"], "name its folder with --board"),
+        (
+            ["train", "ratings.csv", "--out", "x", "--histograms"],
+            "name a folder with --tensorboard",
+        ),
         (
             ["train", "ratings.csv", "--out", "x", "--board", "x/board"],
             "lies in x, which is for the model alone",
@@ -677,7 +681,7 @@ def test_train_refuses_what_the_memory_will_not_do_for_unless_told_to_try(
         (["train", "ratings.csv", "--out", "run"], "holds a finished model"),
         (["train", "ratings.csv", "--out", "split"], "holds files that are no model"),
         (["train", "ratings.csv", "--out", "ratings.csv"], "is a file; name a folder"),
-        (["train", "split", "--out", "x", "--test", "0.1"], "is cut already"),
+        (["train", "split", "--out", "x", "--test", "0.1"], "is split already"),
         (["split", "ratings.csv", "--out", "run"], "is not empty"),
         (["split", "ratings.csv", "--out", "x", "--how", "tme"], "Did you mean 'time'?"),
         (
@@ -756,7 +760,10 @@ def test_train_refuses_what_the_memory_will_not_do_for_unless_told_to_try(
             "The Netflix Prize is in none of",
         ),
         (["data", "describe", "netflix/full"], "put your copy into a folder netflix"),
-        (["data", "plant", "made", "--like", "movielens"], "no form of files to plant 'movielens'"),
+        (
+            ["data", "plant", "made", "--like", "movielens"],
+            "no format of files to plant 'movielens'",
+        ),
         (["data", "plant", "made", "--share", "2"], "is the share of Netflix' 100,480,507 ratings"),
         (["data", "plant", "run"], "is not empty"),
         (
@@ -774,14 +781,14 @@ def test_train_refuses_what_the_memory_will_not_do_for_unless_told_to_try(
         (["predict", "run", "--pairs", "none.csv"], "There is no file none.csv"),
         (["recommend", "none", "--user", "1"], "There is no saved model at none"),
         (["recommend", "damaged", "--user", "1"], "is damaged"),
-        (["recommend", "run"], "Say for whom"),
+        (["recommend", "run"], "State one of: --user ID, --all-users"),
         (["recommend", "run", "--all-users"], "name it with --out"),
         (["recommend", "run", "--user", "1", "-n", "0"], "1 or more"),
         (["recommend", "run", "--ratings", "high.csv"], "this model's scale is 1 to 5"),
         (["recommend", "run", "--ratings", "text.csv"], "the rating of item '3' is 'good'"),
         (["similar", "run", "--item", "nothing"], "of item 'nothing'; it knows"),
-        (["similar", "run"], "Say like what"),
-        (["compare", "ratings.csv", "--model", "bias", "--model", "bias"], "stands twice"),
+        (["similar", "run"], "State one of: --item ID"),
+        (["compare", "ratings.csv", "--model", "bias", "--model", "bias"], "is given twice"),
         (["compare", "ratings.csv", "--model", "bias", "--set", "reg_user=5"], "NAME.KEY=VALUE"),
         (["models", "nothing"], "There is no model 'nothing'"),
     ],
@@ -824,7 +831,7 @@ def test_a_full_disk_and_lack_of_memory_are_told_plainly() -> None:
     )
     assert told(MemoryError())[0] == "memory"
     denied = PermissionError(errno.EACCES, "Permission denied", "out")
-    assert told(denied) == ("file", "out may not be opened: permission denied.")
+    assert told(denied) == ("file", "out cannot be opened: permission denied.")
     assert told(KeyError("x"))[0] == "internal"
 
 

@@ -60,7 +60,7 @@ def test_train_learns_with_texts_and_keeps_them(folder, tmp_path):
     )
     assert done.exit_code == 0, done.stderr
     text = rc.load_model(tmp_path / "run").given_.text
-    assert (text.reading.stop_words, text.reading.first) == (None, 3)
+    assert (text.tokenizer.stop_words, text.tokenizer.first) == (None, 3)
     assert text.words.at(text.word[:2]).to_list() == ["crew", "of"]  # "the" is in most of them
     assert "1 items have a document and no rating" in done.stderr
 

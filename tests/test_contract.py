@@ -48,14 +48,16 @@ def planted_small(planted_small):
 def checkerboard(checkerboard):
     dated = dataclasses.replace(checkerboard, time=np.arange(len(checkerboard)))
     return rc.with_texts(
-        dated, {f"i{j}": ("even number", "odd one")[j % 2] for j in range(40)}, reading=EVERY
+        dated, {f"i{j}": ("even number", "odd one")[j % 2] for j in range(40)}, tokenizer=EVERY
     )
 
 
 @pytest.fixture
 def few(few):
     return rc.with_texts(
-        few, {"w": "west wind", "x": "the unknown", "y": "yes or no", "z": "the end"}, reading=EVERY
+        few,
+        {"w": "west wind", "x": "the unknown", "y": "yes or no", "z": "the end"},
+        tokenizer=EVERY,
     )
 
 
@@ -184,7 +186,7 @@ def test_test_ratings_cannot_reach_a_prediction(rating_model, of_ratings):
 
 
 def test_test_events_cannot_reach_a_ranking(score_model, of_events):
-    """Other test items, worse lists: fit and ranking never see them. An error of a score means nothing."""
+    """Other test items, worse lists: fit and ranking never see them."""
     model, parts = score_model, of_events
     model.fit(parts.train, parts.valid)
     known = np.isin(
@@ -256,7 +258,7 @@ def test_one_user_only_is_an_error(model):
         time=np.arange(3),
         implicit="events" in model.capabilities.needs,
     )
-    alone = rc.with_texts(alone, {"x": "alone", "y": "again"}, reading=EVERY)
+    alone = rc.with_texts(alone, {"x": "alone", "y": "again"}, tokenizer=EVERY)
     with pytest.raises(DataError, match="at least 2 users, found 1"):
         model.fit(alone)
 

@@ -1,4 +1,4 @@
-"""The docs are held to the code: their examples run, and whatever the code offers has its place in them."""
+"""The docs are held to the code: examples run, and everything public is described."""
 
 import dataclasses
 import inspect
@@ -40,12 +40,9 @@ def says(text: str, word: str) -> bool:
     return re.search(rf"(?<![\w/]){re.escape(word)}(?![\w/])", text) is not None
 
 
-# --- what is shown runs ---------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def films() -> rc.Ratings:
-    """Planted ratings with ids like those of MovieLens 1M: the README's users and films are among them."""
+    """Planted ratings with ids of MovieLens 1M, the README's users and films among them."""
     made = planted(80, 60, 2400, noise=0.4, step=1.0).ratings
     frame = made.frame().with_columns(
         item_id=pl.col("item_id").replace({"1": "1193", "2": "661", "3": "914"})
@@ -77,9 +74,6 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(path, films, tmp_path, mo
         exec(compile(code, f"{name(path)}, block {number}", "exec"), shared)
 
 
-# --- what the code offers is described ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("model", rc.model_names())
 def test_every_model_and_setting_is_described(model):
     text = page("docs/models.md")
@@ -102,7 +96,7 @@ def test_the_defaults_in_the_docs_are_those_of_the_code(model):
 
 
 @pytest.mark.parametrize(
-    "metric", [*metrics.PER_RATING, *metrics.PER_USER, *metrics.RANKING, *metrics.WHOLE]
+    "metric", sorted(each.function.__name__ for each in metrics.METRICS.values())
 )
 def test_every_metric_is_described(metric):
     assert f"`{metric}`" in page("docs/evaluation.md")
@@ -155,9 +149,6 @@ def test_every_verb_is_described():
 @pytest.mark.parametrize("public", rc.__all__)
 def test_every_public_name_is_somewhere_in_the_docs(public):
     assert any(says(p.read_text(), public) for p in PAGES)
-
-
-# --- the pages hang together ----------------------------------------------------------------------------------------
 
 
 def links(path: Path) -> list[str]:

@@ -67,7 +67,7 @@ def by_hand():
         for n, (user, item) in enumerate((user, item) for user in "abc" for item in TEXTS)
     ]
     ratings = rc.with_texts(
-        rc.from_tuples(rated, scale=(1, 5)), TEXTS, reading=rc.Tokenizer(stop_words=None, most=1.0)
+        rc.from_tuples(rated, scale=(1, 5)), TEXTS, tokenizer=rc.Tokenizer(stop_words=None, most=1.0)
     )
     model = fitted("convmf", ratings, embedding=2, filters=2)
     net, place = model.net_.text, {word: n for n, word in enumerate(ratings.text.words.ids)}
@@ -122,7 +122,7 @@ def test_a_filter_without_an_answer_has_no_phrases(by_hand):
 def test_the_largest_answer_is_the_one_that_the_network_gives(models, name):
     model = models[name]
     with torch.no_grad():
-        largest = model.net_.text.answers(model.given_.text).flatten(1).amax(dim=0).numpy()
+        largest = model.net_.text.features(model.given_.text).flatten(1).amax(dim=0).numpy()
     found = explain.filters(model, only=range(6), phrases=1)
     np.testing.assert_allclose(found["answer"], largest[found["filter"]], rtol=1e-4)
     assert explain.filters(model, n=1)["filter"][0] == largest.argmax()
@@ -255,7 +255,7 @@ def test_what_speaks_for_an_item_is_what_the_ratings_say():
         for item, text in texts.items()
     ]
     ratings = rc.with_texts(
-        rc.from_tuples(rated, scale=(1, 5)), texts, reading=rc.Tokenizer(stop_words=None, most=1.0)
+        rc.from_tuples(rated, scale=(1, 5)), texts, tokenizer=rc.Tokenizer(stop_words=None, most=1.0)
     )
     model = fitted("convmf", ratings, epochs=10)
     for word, sign in (("good", 1), ("bad", -1)):

@@ -10,7 +10,7 @@ from recollect.errors import SizeError
 from recollect.memory_estimate import MB, Memory, Shape, fitting, lacking
 from recollect.models.autorec import AutoRec
 from recollect.run import Run, peak_memory_mb
-from recollect.system import available_memory as room_of
+
 from recollect.system import processes
 from recollect.system.available_memory import MemoryLimit
 
@@ -25,9 +25,6 @@ def tight(monkeypatch: pytest.MonkeyPatch) -> MemoryLimit:
     there = MemoryLimit(12 * GB, "this machine")
     monkeypatch.setattr(memory_estimate, "available", lambda: there)
     return there
-
-
-# --- what is predicted ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", rc.model_names())
@@ -81,9 +78,9 @@ def test_on_a_gpu_the_network_is_there_and_the_data_are_here(
 def fit_wide(n_users: int) -> tuple[float, float]:
     """Megabytes: predicted, and held by this process at most."""
     from recollect.data.sources.planted import planted
-    from recollect.system.allocator import share
+    from recollect.system.allocator import configure
 
-    share()
+    configure()
     torch.set_num_threads(1)
     ratings = planted(n_users, 100, 8_000, noise=0.5).ratings
     model = AutoRec(hidden=500, history=2, epochs=3).fit(ratings)
@@ -91,14 +88,11 @@ def fit_wide(n_users: int) -> tuple[float, float]:
 
 
 def test_the_prediction_is_near_the_measured_peak() -> None:
-    """Most of it are copies of 8 million parameters; libraries of other versions may take 100 MB more or less."""
+    """Mostly copies of 8 million parameters; other versions of libraries differ by 100 MB."""
     (found,) = processes.run_each(fit_wide, [8_000], processes=1)
     predicted, measured = found
     assert measured > 600
     assert 0.8 < predicted / measured < 1.3
-
-
-# --- what is refused --------------------------------------------------------------------------------------------------
 
 
 def test_a_fit_that_cannot_fit_is_refused_before_anything_is_built(
@@ -162,45 +156,3 @@ def test_a_gpu_without_room_is_named() -> None:
         {"parameters": 10},
         MemoryLimit(9, "cuda"),
     )
-
-
-# --- what there is ----------------------------------------------------------------------------------------------------
-
-
-def test_the_least_of_the_limits_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room_of, "_own", lambda key: 100)
-    monkeypatch.setattr(room_of, "_machine", lambda: (900, "this machine"))
-    monkeypatch.setattr(room_of, "_group", lambda: (None, "group"))
-    monkeypatch.setattr(room_of, "_address_space", lambda: (300, "address space"))
-    assert room_of.available() == MemoryLimit(
-        400, "address space"
-    )  # what the process holds already is part of it
-
-
-def test_this_machine_says_what_it_has() -> None:
-    there = room_of.available()
-    assert there is None or 0 < there.bytes <= (room_of.total() or 0)
-
-
-def test_a_control_group_of_version_2_counts_and_so_do_those_around_it(tmp_path: Path) -> None:
-    inner = tmp_path / "outer" / "inner"
-    inner.mkdir(parents=True)
-    (inner / "memory.max").write_text("max\n")
-    (tmp_path / "outer" / "memory.max").write_text("1000\n")
-    (tmp_path / "outer" / "memory.current").write_text("700\n")
-    (tmp_path / "outer" / "memory.stat").write_text("anon 500\ninactive_file 150\n")
-    groups = tmp_path / "cgroup"
-    groups.write_text("0::/outer/inner\n")
-    assert room_of._group(groups, tmp_path)[0] == 1000 - 700 + 150
-
-
-def test_a_control_group_of_version_1_counts_also_from_within_a_container(tmp_path: Path) -> None:
-    """There the file names the host's folder, and the container sees its own group as the root."""
-    (tmp_path / "memory").mkdir()
-    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("1000\n")
-    (tmp_path / "memory" / "memory.usage_in_bytes").write_text("400\n")
-    groups = tmp_path / "cgroup"
-    groups.write_text("5:cpu:/x\n4:memory:/docker/abc\n")
-    assert room_of._group(groups, tmp_path)[0] == 600
-    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")  # none
-    assert room_of._group(groups, tmp_path)[0] is None

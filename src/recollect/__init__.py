@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from recollect.checkpoint import load as load_model
     from recollect.checkpoint import save
+    from recollect.data.from_objects import from_frame, from_scipy, from_tuples
     from recollect.data.on_disk.stored_ratings import StoredRatings, open_stored
     from recollect.data.on_disk.writing import store
     from recollect.data.ratings import Ratings
-    from recollect.data.read import from_frame, from_scipy, from_tuples, read
+    from recollect.data.read import read
     from recollect.data.sources import load
     from recollect.data.sparse_rows import Rows
     from recollect.data.splitting import (
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from recollect.data.with_texts import with_texts
     from recollect.errors import RecollectError
     from recollect.evaluation.protocols import (
-        Scores,
         full_ranking,
         held_out,
         new_items,
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         new_users,
         new_users_ranking,
     )
+    from recollect.evaluation.scores import Scores
     from recollect.explain import exchanged, filters, spoken_for
     from recollect.model import Model
     from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
@@ -108,7 +109,8 @@ _HOMES = {
     "checkpoint": "load_model=load save",
     "data.text.corpus": "Corpus",
     "data.ratings": "Ratings",
-    "data.read": "from_frame from_scipy from_tuples read",
+    "data.from_objects": "from_frame from_scipy from_tuples",
+    "data.read": "read",
     "data.sparse_rows": "Rows",
     "data.sources": "load",
     "data.on_disk.writing": "store",
@@ -119,7 +121,8 @@ _HOMES = {
     "data.vocab": "Vocab",
     "data.text.tokenizer": "Tokenizer",
     "errors": "RecollectError",
-    "evaluation.protocols": "Scores full_ranking held_out new_items new_items_ranking new_users new_users_ranking",
+    "evaluation.scores": "Scores",
+    "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users new_users_ranking",
     "explain": "exchanged filters spoken_for",
     "model": "Model",
     "recommend": "fold_in predict similar top_n top_n_to_parquet",

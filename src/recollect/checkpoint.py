@@ -1,16 +1,16 @@
 """A fitted model as a folder: JSON, safetensors and Parquet, no pickle.
 
-    model.json         name, settings, shape, scale, seed, versions, data fingerprint, a checksum of each file
+    model.json         name, settings, shape, scale, seed, versions, data fingerprint, checksums
     net.safetensors    what was learned
     given.safetensors  the ratings it predicts from, as row numbers
     vocab.json         the ids of users and items, in row order
     catalogue.parquet  titles and genres, if known
-    text.json          of the items' texts, if there are: the words, and how documents are read
+    text.json          the words of the items' texts and how they are tokenized, if there are texts
     text.safetensors   their documents, as numbers of words, and the vectors of the words
-    given              in place of all but the first two, if it learned from stored ratings: links to their files, or copies
+    given              of a model of stored ratings, in place of the ratings: links to their files
 
-It needs neither the data nor the configuration it came from. Beside them may lie scores.json (what `recollect train`
-measured), and `snapshot` and `refit` (an interrupted fit).
+The folder needs neither the data nor the configuration it came from. Beside these files may lie
+scores.json (what `recollect train` measured), and `snapshot` and `refit` (an interrupted fit).
 """
 
 from __future__ import annotations
@@ -45,24 +45,32 @@ from recollect.model import Model
 from recollect.system.atomic_files import checksum, replacing
 from recollect.training.history import History
 
-FORMAT = 3  # raised when an older program could not read what a newer one writes: 2 has texts, 3 new names of weights
+# Raised when an older program could not read what a newer one writes: 2 has texts, 3 other names
+# of weights.
+FORMAT = 3
+FORMAT_OF_TODAYS_NAMES = 3
+
 STORED = "given"
 PARTS = ("net.safetensors", "given.safetensors", "vocab.json", "catalogue.parquet")
 TEXT_PARTS = ("text.json", "text.safetensors")
 STORED_PARTS = tuple(f"{STORED}/{name}" for name in stored_ratings.NEEDED)
 FILES = (*PARTS, *TEXT_PARTS, *STORED_PARTS)
-OURS = {"model.json", *PARTS, *TEXT_PARTS, STORED, "scores.json", "snapshot", "refit"}
+
+# What a folder may hold that saving is allowed to replace.
+OWN_NAMES = {"model.json", *PARTS, *TEXT_PARTS, STORED, "scores.json", "snapshot", "refit"}
 
 
 def save(model: Model, folder: str | Path) -> Path:
-    """Write a fitted model to a folder, in place of an earlier model there; a reader never sees half of it.
+    """Write a fitted model to a folder, replacing an earlier one; a reader never sees half of it.
 
-    Raises: NotFittedError if there is nothing to save; CheckpointError if the folder cannot be written (a full disk),
-    or holds anything that is not part of a saved model.
+    Raises:
+        NotFittedError: if there is nothing to save.
+        CheckpointError: if the folder cannot be written (a full disk), or holds anything that is
+            not part of a saved model.
     """
     model.given()
     folder = Path(folder)
-    _refuse_foreign(folder)
+    _refuse_foreign_files(folder)
     try:
         with replacing(folder) as fresh:
             fresh.mkdir()
@@ -77,24 +85,25 @@ def save(model: Model, folder: str | Path) -> Path:
 def load(folder: str | Path) -> Model:
     """The model saved in a folder, on the CPU, ready to predict.
 
-    Nothing in the folder is code. But the folder of a model from outside the package names its class
-    ("package.module:Class"), and that module, which must be installed here, is imported: load such folders only from
-    people you trust to choose it. A class that is no Model is never called.
+    Nothing in the folder is code. But the folder of a model from outside the package names its
+    class ("package.module:Class"), and that module, which must be installed here, is imported: load
+    such folders only from people you trust to choose it. A class that is no Model is never called.
 
-    Raises: CheckpointError if there is none, it was written by a newer version, or a file is damaged or missing.
+    Raises:
+        CheckpointError: if there is none, it was written by a newer version, or a file is damaged
+            or missing.
     """
     folder = Path(folder)
     about = describe(folder)
     try:
         for name, expected in about["checksums"].items():
-            _check(folder, name, expected)
+            _check_file(folder, name, expected)
         return _read(about, folder)
     except CheckpointError:
         raise
     except RecollectError as problem:
-        raise CheckpointError(
-            f"{folder} does not fit what is installed here: {problem}"
-        ) from problem
+        message = f"{folder} does not fit what is installed here: {problem}"
+        raise CheckpointError(message) from problem
     except (
         KeyError,
         TypeError,
@@ -110,9 +119,10 @@ def load(folder: str | Path) -> Model:
 
 
 def describe(folder: str | Path) -> dict[str, Any]:
-    """What `model.json` says, without reading the rest.
+    """The content of `model.json`, without reading the rest.
 
-    Raises: CheckpointError as `load`.
+    Raises:
+        CheckpointError: as `load`.
     """
     path = Path(folder) / "model.json"
     if not path.is_file():
@@ -123,14 +133,15 @@ def describe(folder: str | Path) -> dict[str, Any]:
         )
     try:
         about = json.loads(path.read_bytes())
-        found, expected = int(about["format"]), about.pop("checksum", None)
+        format_ = int(about["format"])
+        expected = about.pop("checksum", None)
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise CheckpointError(
             f"{path} is damaged ({problem}); copy the folder again or fit anew."
         ) from problem
-    if found > FORMAT:
+    if format_ > FORMAT:
         raise CheckpointError(
-            f"{folder} was written by a newer Recollect (format {found}); this one, "
+            f"{folder} was written by a newer Recollect (format {format_}); this one, "
             f"{version('recollect')}, reads up to format {FORMAT}: upgrade it."
         )
     if expected != checksum(about):
@@ -141,29 +152,30 @@ def describe(folder: str | Path) -> dict[str, Any]:
     return about
 
 
-def _refuse_foreign(folder: Path) -> None:
-    """Saving replaces the folder: never one with files that are not ours. Hidden ones are left by killed fits."""
-    if folder.exists() and not folder.is_dir():
+def _refuse_foreign_files(folder: Path) -> None:
+    """Saving replaces the folder: refuse one with other files. Killed fits leave hidden ones."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
         raise CheckpointError(f"{folder} is a file; name a folder for the model.")
-    names = (
-        {p.name for p in folder.iterdir() if not p.name.startswith(".")}
-        if folder.is_dir()
-        else set()
-    )
-    if names - OURS:
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    foreign = sorted(names - OWN_NAMES)
+    if foreign:
         raise CheckpointError(
-            f"{folder} holds {', '.join(sorted(names - OURS)[:3])}: no part of a saved model, and "
-            "saving would remove it; name another folder, or move it."
+            f"{folder} holds {', '.join(foreign[:3])}: no part of a saved model, and saving would "
+            "remove it; name another folder, or move it."
         )
 
 
 def _write(model: Model, folder: Path) -> None:
     given = model.given_
-    torch_file.save_file(
-        {k: v.detach().cpu().contiguous() for k, v in model.net_.state_dict().items()},
-        folder / "net.safetensors",
-    )
+    weights = {
+        name: weight.detach().cpu().contiguous() for name, weight in model.net_.state_dict().items()
+    }
+    torch_file.save_file(weights, folder / "net.safetensors")
     _write_given(given, folder)
+    versions = {name: version(name) for name in ("recollect", "torch")}
+    written = [name for name in FILES if (folder / name).exists()]
     about = {
         "format": FORMAT,
         "model": registry.name_of(model),
@@ -179,13 +191,11 @@ def _write(model: Model, folder: Path) -> None:
         "seconds": round(model.seconds_, 3),
         "history": dataclasses.asdict(model.history_),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {
-            **{name: version(name) for name in ("recollect", "torch")},
-            "python": platform.python_version(),
-        },
-        "checksums": {name: _digest(folder / name) for name in FILES if (folder / name).exists()},
+        "versions": {**versions, "python": platform.python_version()},
+        "checksums": {name: _digest(folder / name) for name in written},
     }
-    (folder / "model.json").write_text(json.dumps({**about, "checksum": checksum(about)}, indent=1))
+    content = {**about, "checksum": checksum(about)}
+    (folder / "model.json").write_text(json.dumps(content, indent=1))
 
 
 def _write_given(given: AnyRatings, folder: Path) -> None:
@@ -193,14 +203,15 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
         given.link_into(folder / STORED)
         return
     assert isinstance(given, Ratings)
-    columns = {"user": given.user, "item": given.item, "value": given.value, "time": given.time}
+    columns = {"user": given.user, "item": given.item, "value": given.value}
+    if given.time is not None:
+        columns["time"] = given.time
+    numpy_file.save_file(columns, folder / "given.safetensors")
     ids = {"users": given.users.ids.to_list(), "items": given.items.ids.to_list()}
-    numpy_file.save_file(
-        {k: v for k, v in columns.items() if v is not None}, folder / "given.safetensors"
-    )
     (folder / "vocab.json").write_text(json.dumps(ids))
     if given.catalogue is not None:
-        given.catalogue.write_parquet(table := BytesIO())
+        table = BytesIO()
+        given.catalogue.write_parquet(table)
         (folder / "catalogue.parquet").write_bytes(table.getvalue())
     if given.text is not None:
         _write_text(given.text, folder)
@@ -209,15 +220,16 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
 def _write_text(text: Corpus, folder: Path) -> None:
     about = {
         "words": text.words.ids.to_list(),
-        "reading": dataclasses.asdict(text.reading),
+        "reading": dataclasses.asdict(text.tokenizer),
         "notes": text.notes,
         "out_of_vocabulary": text.out_of_vocabulary,
         "vectors": text.vectors.name if text.vectors else None,
     }
-    columns = {"start": text.start, "word": text.word, "in_documents": text.in_documents}
-    vectors = {"table": text.vectors.table, "found": text.vectors.found} if text.vectors else {}
     (folder / "text.json").write_text(json.dumps(about))
-    numpy_file.save_file(columns | vectors, folder / "text.safetensors")
+    columns = {"start": text.start, "word": text.word, "in_documents": text.in_documents}
+    if text.vectors:
+        columns |= {"table": text.vectors.table, "found": text.vectors.found}
+    numpy_file.save_file(columns, folder / "text.safetensors")
 
 
 def _digest(path: Path) -> str:
@@ -225,7 +237,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _check(folder: Path, name: str, expected: str) -> None:
+def _check_file(folder: Path, name: str, expected: str) -> None:
     path = folder / name
     if name not in FILES or not path.is_file():
         raise CheckpointError(
@@ -240,69 +252,63 @@ def _check(folder: Path, name: str, expected: str) -> None:
 
 def _read(about: dict[str, Any], folder: Path) -> Model:
     model = registry.make(about["model"], **about["settings"])
-    model.given_ = _given(about, folder)
+    model.given_ = _read_given(about, folder)
     with torch.random.fork_rng(devices=[]):
         model.net_ = model.build(model.given_.n_users, model.given_.n_items)
     weights = torch_file.load_file(folder / "net.safetensors")
-    if about["format"] < 3:
-        weights = {
-            _todays_name(name, model.former_network_names): weight
-            for name, weight in weights.items()
-        }
+    if about["format"] < FORMAT_OF_TODAYS_NAMES:
+        former = model.former_network_names
+        weights = {_todays_name(name, former): weight for name, weight in weights.items()}
     model.net_.load_state_dict(weights)
     model.net_.eval()
     model.history_ = _history(about["history"])
-    model.seed_, model.seconds_ = about["seed"], about["seconds"]
+    model.seed_ = about["seed"]
+    model.seconds_ = about["seconds"]
     model._forget()
     return model
 
 
 def _todays_name(name: str, former: Mapping[str, str]) -> str:
-    """The name of a weight, part by part: earlier releases called some parts of networks otherwise."""
+    """The name of a weight, part by part: earlier releases called some parts otherwise."""
     return ".".join(former.get(part, part) for part in name.split("."))
 
 
 def _history(about: dict[str, Any]) -> History:
-    first_name = "best_valid_rmse"  # of best_valid
-    return History(
-        **{"best_valid" if key == first_name else key: value for key, value in about.items()}
-    )
+    former_name = "best_valid_rmse"  # of best_valid
+    names = {former_name: "best_valid"}
+    return History(**{names.get(key, key): value for key, value in about.items()})
 
 
-def _given(about: dict[str, Any], folder: Path) -> AnyRatings:
+def _read_given(about: dict[str, Any], folder: Path) -> AnyRatings:
     if f"{STORED}/about.json" in about["checksums"]:
         return stored_ratings.open_stored(folder / STORED)
-    columns, ids = (
-        numpy_file.load_file(folder / "given.safetensors"),
-        json.loads((folder / "vocab.json").read_bytes()),
-    )
-    users, items = (Vocab(pl.Series(ids[what], dtype=pl.String)) for what in ("users", "items"))
-    known = "catalogue.parquet" in about["checksums"]
+    columns = numpy_file.load_file(folder / "given.safetensors")
+    ids = json.loads((folder / "vocab.json").read_bytes())
+    catalogue = None
+    if "catalogue.parquet" in about["checksums"]:
+        catalogue = pl.read_parquet((folder / "catalogue.parquet").read_bytes())
+    low, high = about["scale"]
     return Ratings(
         columns["user"],
         columns["item"],
         columns["value"],
-        users,
-        items,
+        Vocab(pl.Series(ids["users"], dtype=pl.String)),
+        Vocab(pl.Series(ids["items"], dtype=pl.String)),
         time=columns.get("time"),
-        scale=(about["scale"][0], about["scale"][1]),
+        scale=(low, high),
         implicit=about.get("implicit", False),
         name=about["data"],
-        catalogue=pl.read_parquet((folder / "catalogue.parquet").read_bytes()) if known else None,
-        text=_text(folder) if "text.json" in about["checksums"] else None,
+        catalogue=catalogue,
+        text=_read_text(folder) if "text.json" in about["checksums"] else None,
     )
 
 
-def _text(folder: Path) -> Corpus:
-    about, columns = (
-        json.loads((folder / "text.json").read_bytes()),
-        numpy_file.load_file(folder / "text.safetensors"),
-    )
-    vectors = (
-        WordVectors(columns["table"], columns["found"], about["vectors"])
-        if about["vectors"] is not None
-        else None
-    )
+def _read_text(folder: Path) -> Corpus:
+    about = json.loads((folder / "text.json").read_bytes())
+    columns = numpy_file.load_file(folder / "text.safetensors")
+    vectors = None
+    if about["vectors"] is not None:
+        vectors = WordVectors(columns["table"], columns["found"], about["vectors"])
     return Corpus(
         Vocab(pl.Series(about["words"], dtype=pl.String)),
         columns["start"],

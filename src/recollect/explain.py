@@ -22,7 +22,7 @@ from recollect.data.text.tokenizer import words_of
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError, SettingError
 from recollect.families.text_model import TextModel
-from recollect.kernels.convolution import strongest
+from recollect.kernels.convolution import max_pooled_convolution
 from recollect.model import Model
 from recollect.registry import find
 
@@ -145,7 +145,7 @@ def _most(reader: Any, corpus: Corpus, n: int) -> list[int]:
 def _answers(reader: Any, documents: Corpus) -> Float32[np.ndarray, "documents filters"]:
     """The strongest answer of each filter to a phrase of each document; padding is no part of it."""
     found = (
-        strongest(documents.start, documents.word, reader.words, reader.filters, reader.windows)
+        max_pooled_convolution(documents.start, documents.word, reader.words, reader.filters, reader.windows)
         + reader.bias
     )
     return torch.relu(found).flatten(1).cpu().numpy()
@@ -276,7 +276,7 @@ def _known(corpus: Corpus, phrase: str) -> list[str]:
 
     Raises: DataError if there are none, or for one that the model did not keep.
     """
-    words = words_of(pl.Series([phrase], dtype=pl.String), corpus.reading)["word"]
+    words = words_of(pl.Series([phrase], dtype=pl.String), corpus.tokenizer)["word"]
     if not len(words):
         raise DataError(
             f"Nothing is left of {phrase!r}: stop words are not read. Give another word."
@@ -415,7 +415,7 @@ def _of_user(net: Any, user: int) -> tuple[float, Float64[np.ndarray, " k"]]:
     """What is predicted for the user without a word about the item, and what the item's factors are multiplied with."""
     row = net.user[user : user + 1]
     base = float(net.mu) + (float(row[0, -1]) if net.offsets else 0.0)
-    return base, net.facing(row)[0].cpu().numpy().astype(np.float64)
+    return base, net.features_of(row)[0].cpu().numpy().astype(np.float64)
 
 
 def _text_model(model: Model) -> tuple[Any, Corpus]:

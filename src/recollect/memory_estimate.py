@@ -1,8 +1,9 @@
-"""The memory that a fit will take, predicted from the shapes before anything is built, and whether there is as much.
+"""The memory that a fit will take, predicted from shapes before anything is built.
 
-A `Memory` names what will be held at the worst moment, in bytes. The figures behind it (bytes per rating, copies of the
-parameters) are read off the code and checked against measured peaks: docs/log.md. They hold for a process with the settings
-of the command line (`recollect.system.allocator.share`); without them, allocators keep a quarter more.
+A `Memory` names what is held at the peak, in bytes. The figures behind it (bytes per rating, copies
+of the parameters) are read off the code and checked against measured peaks: docs/log.md. They hold
+for a process with the settings of the command line (`recollect.system.allocator.configure`);
+without them, allocators keep a quarter more.
 """
 
 from __future__ import annotations
@@ -23,25 +24,26 @@ from recollect.system.available_memory import MemoryLimit, available, available_
 from recollect.training.gradient import GradientOptions
 
 MB = 1 << 20
+
+# The process, before any data.
 LIBRARIES = 375 * MB  # Python, torch, Polars, SciPy, the command line
 COMPILED = 70 * MB  # the sparse products, Numba and LLVM
 TORCH_OPTIM = 65 * MB  # what torch imports when its first optimizer is made
-CUDA = 1_000 * MB  # torch's libraries for a GPU, on the host; not measured
-VIEW = 16  # bytes per training rating, by user (for the fingerprint) and by what the rows are
-OTHER_WAY = 12  # the training block's second orientation, and its values in that order
-IN_PASSING = (
-    20  # a number per cell: prediction, difference, gradient, the same by column, one to spare
-)
-CUTTING_OUT = 40  # copying rows out of a block
-STREAMED = (
-    300 * MB
-)  # of ratings on disk: the window that is mixed, the next one, and copies of both
-RANKING = 14  # per cell that is ranked: scores, a copy of them, a flag
-TURNS = 140  # per rating: both orientations, predictions, differences
 TEXT_LIBRARIES = 100 * MB  # scikit-learn, and the table of documents
-CHECKING = 66  # looking for pairs that train and valid share
+CUDA = 1_000 * MB  # torch's libraries for a GPU, on the host; not measured
 
-# Copies of the parameters: kept by the optimizer; and beside gradients, for a moment, in its step.
+# Bytes per rating.
+VIEW = 16  # sorted by user (for the fingerprint), and by what the rows are
+SECOND_ORIENTATION = 12  # the training block by column, and its values in that order
+CELL_TEMPORARIES = 20  # prediction, difference, gradient, the same by column, one to spare
+TAKING_ROWS = 40  # copying rows out of a block
+ALS_TEMPORARIES = 140  # both orientations, predictions, differences
+LEAK_CHECK = 66  # looking for pairs that train and valid share
+
+STREAMED = 300 * MB  # of ratings on disk: the window being shuffled, the next one, copies of both
+RANKED_CELL = 14  # per cell that is ranked: scores, a copy of them, a flag
+
+# Copies of the parameters: kept by the optimizer; and, beside gradients, for a moment in its step.
 OPTIMIZERS: dict[str, tuple[int, float]] = {
     "lbfgs": (2, 1.5),
     "rprop": (2, 1.5),
@@ -82,14 +84,14 @@ class Shape:
 
 @dataclass(frozen=True)
 class Memory:
-    """What a fit holds when it holds most, in bytes by what it is for: on the host, and on a GPU if it runs there."""
+    """What a fit holds at its peak, in bytes by purpose: on the host, and on a GPU if used."""
 
     host: dict[str, int]
     device: dict[str, int] = field(default_factory=dict)
 
     @property
     def peak(self) -> int:
-        """Bytes on the host, the libraries and the data included: the process's peak."""
+        """Bytes on the host, libraries and data included: the peak of the process."""
         return sum(self.host.values())
 
     @property
@@ -98,38 +100,48 @@ class Memory:
         return sum(self.device.values())
 
 
-# --- what a fit needs ---------------------------------------------------------------------------------------------------
+Limits = tuple[MemoryLimit | None, MemoryLimit | None]  # of the host and of the GPU; None: unknown
 
 
 def of_data(shape: Shape) -> dict[str, int]:
     """What every fit holds: the libraries and the ratings."""
     per_rating = 20 if shape.timed else 12
-    ids = 150 * (shape.n_users + shape.n_items)  # text, and where to find it
-    window = min(STREAMED, shape.n_train * CUTTING_OUT) if shape.on_disk else 0
-    return {
-        "libraries": LIBRARIES,
-        "data": per_rating * (shape.held + shape.n_valid) + ids + window,
-    }
+    ids = 150 * (shape.n_users + shape.n_items)  # their text, and the index into it
+    window = min(STREAMED, shape.n_train * TAKING_ROWS) if shape.on_disk else 0
+    ratings = per_rating * (shape.held + shape.n_valid)
+    return {"libraries": LIBRARIES, "data": ratings + ids + window}
 
 
 def of_pairs(shape: Shape, *, parameters: int, bytes_per_rating: int) -> Memory:
-    """A model solved from loose ratings: bytes of its parameters, and bytes per training rating on the way."""
-    passing = max(bytes_per_rating, CHECKING if shape.n_valid else 0) * shape.held
-    return Memory({**of_data(shape), "parameters": parameters, "temporaries": passing})
+    """The memory of a model that is solved from single ratings.
+
+    Args:
+        shape: how large the data are.
+        parameters: bytes of what is learned.
+        bytes_per_rating: temporary bytes per training rating.
+    """
+    leak_check = LEAK_CHECK if shape.n_valid else 0
+    temporaries = max(bytes_per_rating, leak_check) * shape.held
+    return Memory({**of_data(shape), "parameters": parameters, "temporaries": temporaries})
 
 
 def of_factors(shape: Shape, *, numbers: int, texts: int = 0) -> Memory:
-    """A model of so many factors in all, solved in turns or by descent; bytes for reading texts, if it does."""
-    passing = max(TURNS, CHECKING if shape.n_valid else 0) * shape.held
-    return Memory(
-        {
-            **of_data(shape),
-            "libraries": LIBRARIES + COMPILED + (TEXT_LIBRARIES if texts else 0),
-            "parameters": 4 * 4 * numbers,
-            "temporaries": passing,
-            **({"texts": texts} if texts else {}),
-        }
-    )
+    """The memory of a factor model, solved by alternating least squares or SGD.
+
+    Args:
+        shape: how large the data are.
+        numbers: how many numbers are learned in all.
+        texts: bytes for encoding texts; 0 for a model without.
+    """
+    leak_check = LEAK_CHECK if shape.n_valid else 0
+    host = of_data(shape)
+    host["libraries"] = LIBRARIES + COMPILED + (TEXT_LIBRARIES if texts else 0)
+    # Four copies of 4 bytes each: the parameters, the best ones, and two while solving.
+    host["parameters"] = 4 * 4 * numbers
+    host["temporaries"] = max(ALS_TEMPORARIES, leak_check) * shape.held
+    if texts:
+        host["texts"] = texts
+    return Memory(host)
 
 
 def of_rows(
@@ -144,179 +156,231 @@ def of_rows(
     dense: int = 0,
     ranked: int = 0,
 ) -> Memory:
-    """An autoencoder on sparse rows, trained by `training.loop`; validation looks at so many rows and ratings at once, or ranks
-    so many cells. A step holds so many `dense` blocks, rows × columns."""
-    n_rows, n_columns = (
-        (shape.n_items, shape.n_users) if side == "item" else (shape.n_users, shape.n_items)
-    )
-    copy = 4 * sum(
-        a * b + b for a, b in pairwise((n_columns, *hidden, n_columns))
-    )  # of the parameters
-    views = VIEW * shape.held * (2 if side == "item" else 1)
-    libraries = LIBRARIES + COMPILED + (0 if plan.optimizer == "lbfgs" else TORCH_OPTIM)
-    network = _network(shape, plan, copy)
-    whole, per_row = plan.batch_size is None, shape.n_train / max(1, n_rows)  # cells
-    seen = min(n_rows, plan.batch_size or n_rows)
-    a_cell = IN_PASSING if whole else IN_PASSING + OTHER_WAY + CUTTING_OUT
-    step = seen * (12 * sum(hidden) + 4 * dense * n_columns + int(a_cell * per_row))
-    look = 0
+    """The memory of an autoencoder on sparse rows, trained by `training.gradient`.
+
+    Args:
+        shape: how large the data are.
+        run: on which device, and whether snapshots are kept.
+        side: what a row is.
+        hidden: the sizes of the hidden layers.
+        plan: the optimizer and the size of batches.
+        block_rows: rows that are predicted at once, at most.
+        block_ratings: their ratings, at most.
+        dense: how many rows × columns blocks a step holds.
+        ranked: cells that validation ranks at once.
+    """
+    n_rows, n_columns = shape.n_users, shape.n_items
+    if side == "item":
+        n_rows, n_columns = n_columns, n_rows
+    sizes = (n_columns, *hidden, n_columns)
+    parameters = 4 * sum(n_in * n_out + n_out for n_in, n_out in pairwise(sizes))
+    cells_per_row = shape.n_train / max(1, n_rows)
+
+    network = _network(shape, plan, parameters)
+    step = _step(plan, n_rows, n_columns, hidden, cells_per_row, dense)
+    validation = 0
     if shape.n_valid:
-        seen = min(n_rows, block_rows)
-        look = (
-            12 * seen * sum(hidden) + 50 * shape.n_valid + RANKING * min(ranked, n_rows * n_columns)
-        )
+        rows_at_once = min(n_rows, block_rows)
+        validation = 12 * rows_at_once * sum(hidden) + 50 * shape.n_valid
+        validation += RANKED_CELL * min(ranked, n_rows * n_columns)
         if n_rows <= block_rows and shape.n_train <= block_ratings:
             network["validation block"] = 8 * shape.n_train + 20 * shape.n_valid
         else:
-            look += CUTTING_OUT * min(int(seen * per_row), block_ratings)
+            validation += TAKING_ROWS * min(int(rows_at_once * cells_per_row), block_ratings)
     _, in_step = OPTIMIZERS.get(plan.optimizer, OTHER_OPTIMIZER)
-    network["temporaries"] = max(step + copy // 2, int(in_step * copy), look)
-    data = {**of_data(shape), "libraries": libraries}
+    network["temporaries"] = max(step + parameters // 2, int(in_step * parameters), validation)
+
+    host = of_data(shape)
+    host["libraries"] = LIBRARIES + COMPILED + (0 if plan.optimizer == "lbfgs" else TORCH_OPTIM)
+    views = VIEW * shape.held * (2 if side == "item" else 1)
     if torch.device(run.device).type == "cuda":
-        snapshot = (
-            network["parameters"] + network["optimizer"] + network["best weights"]
-            if run.folder
-            else 0
-        )
-        return Memory(
-            {
-                **data,
-                "libraries": libraries + CUDA,
-                "rows": views,
-                "temporaries": max(CHECKING * shape.held, snapshot),
-            },
-            network,
-        )
-    checking = CHECKING * shape.held if shape.n_valid else 0  # before anything else is there
-    if views + sum(network.values()) < checking:
-        return Memory({**data, "temporaries": checking})
-    return Memory({**data, "rows": views, **network})
+        return _on_device(shape, run, host, views, network)
+    leak_check = LEAK_CHECK * shape.held if shape.n_valid else 0  # before the network is built
+    if views + sum(network.values()) < leak_check:
+        return Memory({**host, "temporaries": leak_check})
+    return Memory({**host, "rows": views, **network})
 
 
-def _network(shape: Shape, plan: GradientOptions, copy: int) -> dict[str, int]:
-    """What stays from step to step."""
-    kept, _ = OPTIMIZERS.get(plan.optimizer, OTHER_OPTIMIZER)
+def _step(
+    plan: GradientOptions,
+    n_rows: int,
+    n_columns: int,
+    hidden: tuple[int, ...],
+    cells_per_row: float,
+    dense: int,
+) -> int:
+    """Temporary bytes of a training step: activations, dense blocks, numbers per cell."""
+    rows_at_once = min(n_rows, plan.batch_size or n_rows)
+    per_cell = CELL_TEMPORARIES
+    if plan.batch_size is not None:
+        per_cell += SECOND_ORIENTATION + TAKING_ROWS
+    return rows_at_once * (12 * sum(hidden) + 4 * dense * n_columns + int(per_cell * cells_per_row))
+
+
+def _network(shape: Shape, plan: GradientOptions, parameters: int) -> dict[str, int]:
+    """What stays from step to step, for so many bytes of parameters."""
+    copies, _ = OPTIMIZERS.get(plan.optimizer, OTHER_OPTIMIZER)
+    if plan.optimizer == "lbfgs":
+        copies += plan.history
     return {
-        "parameters": copy,
-        "gradients": copy,
-        "optimizer": copy
-        * (kept + (plan.history if plan.optimizer == "lbfgs" else 0))
-        * plan.state_bits
-        // 32,
-        "best weights": copy if shape.n_valid else 0,
-        "training block": OTHER_WAY * shape.n_train if plan.batch_size is None else 0,
+        "parameters": parameters,
+        "gradients": parameters,
+        "optimizer": parameters * copies * plan.state_bits // 32,
+        "best weights": parameters if shape.n_valid else 0,
+        "training block": SECOND_ORIENTATION * shape.n_train if plan.batch_size is None else 0,
     }
 
 
+def _on_device(
+    shape: Shape, run: Run, host: dict[str, int], views: int, network: dict[str, int]
+) -> Memory:
+    """The same with the network on a GPU; a snapshot copies it to the host."""
+    snapshot = 0
+    if run.folder:
+        snapshot = network["parameters"] + network["optimizer"] + network["best weights"]
+    on_host = {
+        **host,
+        "libraries": host["libraries"] + CUDA,
+        "rows": views,
+        "temporaries": max(LEAK_CHECK * shape.held, snapshot),
+    }
+    return Memory(on_host, network)
+
+
 def of_refit(shape: Shape, first: Memory, second: Memory) -> Memory:
-    """A fit and another on train and validation together, while the first one's ratings and network are kept."""
-    place = second.device or second.host
-    kept = first.host["data"] + 2 * VIEW * shape.held
-    host, device = {**second.host, "first fit": kept}, dict(second.device)
-    (device if second.device else host)["first fit"] = place.get("parameters", 0) + (
-        0 if second.device else kept
-    )
-    again = Memory(host, device)
-    return again if again.peak > first.peak else first
+    """The peak of a fit and a refit on train and validation, during which the first one is kept.
 
-
-# --- whether it fits: `model` is a Model, whose file imports this one -----------------------------------------------------
+    Args:
+        shape: how large the data are.
+        first: of the fit that stops early.
+        second: of the refit alone.
+    """
+    ratings = first.host["data"] + 2 * VIEW * shape.held
+    host = dict(second.host)
+    device = dict(second.device)
+    if device:
+        host["first fit"] = ratings
+        device["first fit"] = device.get("parameters", 0)
+    else:
+        host["first fit"] = ratings + host.get("parameters", 0)
+    both = Memory(host, device)
+    return both if both.peak > first.peak else first
 
 
 def refuse_too_large(model: Any, shape: Shape, run: Run) -> None:
-    """Refuse a fit that would need more than there is, before anything is built.
+    """Refuse a fit that would need more memory than there is, before anything is built.
 
-    Raises: SizeError with the largest parts, what there is, and the settings that would fit.
+    Args:
+        model: an unfitted Model.
+        shape: how large the data are.
+        run: on which device.
+
+    Raises:
+        SizeError: naming the largest parts, the limit, and the settings that would fit.
     """
-    there = rooms(run)
-    short = lacking(model.memory(shape, run), there)
-    if short is None:
+    limits = limits_of(run)
+    exceeded = lacking(model.memory(shape, run), limits)
+    if exceeded is None:
         return
-    parts, where = short
+    parts, limit = exceeded
     largest = sorted(parts.items(), key=lambda part: -part[1])[:3]
-    ways = [
-        " and ".join(f"{k}={v!r}" for k, v in way.items())
-        for way in fitting(model, shape, run, there)
-    ]
+    named = ", ".join(f"{name} {size(n)}" for name, n in largest)
+    ways = []
+    for way in fitting(model, shape, run, limits):
+        ways.append(" and ".join(f"{key}={value!r}" for key, value in way.items()))
+    advice = f"What fits: {'; or '.join(ways)}." if ways else "No setting makes it fit."
     raise SizeError(
-        f"{type(model).__name__} on {shape.n_users:,} × {shape.n_items:,} with {_told(model)} would need "
-        f"{size(sum(parts.values()))} ({', '.join(f'{name} {size(part)}' for name, part in largest)}, …); {where.limit} has "
-        f"{size(where.bytes)}. "
-        + (f"What fits: {'; or '.join(ways)}." if ways else "No setting makes it fit.")
-        + " Run(memory_check=False) tries it nevertheless."
+        f"{type(model).__name__} on {shape.n_users:,} × {shape.n_items:,} with "
+        f"{_size_settings(model)} would need {size(sum(parts.values()))} ({named}, …); "
+        f"{limit.limit} has {size(limit.bytes)}. {advice} Run(memory_check=False) tries it "
+        "nevertheless."
     )
 
 
-def rooms(run: Run) -> tuple[MemoryLimit | None, MemoryLimit | None]:
-    """What there is on the host, and on the GPU if the run uses one."""
-    return available(), available_on_device(run.device) if torch.device(
-        run.device
-    ).type == "cuda" else None
+def limits_of(run: Run) -> Limits:
+    """What is available on the host, and on the GPU if the run uses one."""
+    if torch.device(run.device).type == "cuda":
+        return available(), available_on_device(run.device)
+    return available(), None
 
 
-def lacking(
-    need: Memory, there: tuple[MemoryLimit | None, MemoryLimit | None]
-) -> tuple[dict[str, int], MemoryLimit] | None:
-    """The parts and the place for which there is not room enough; None if it fits, or nobody knows what there is."""
-    for parts, where in zip((need.host, need.device), there, strict=True):
-        if where is not None and sum(parts.values()) > where.bytes:
-            return parts, where
+def lacking(need: Memory, limits: Limits) -> tuple[dict[str, int], MemoryLimit] | None:
+    """The parts and the limit that they exceed; None if everything fits, or no limit is known."""
+    for parts, limit in zip((need.host, need.device), limits, strict=True):
+        if limit is not None and sum(parts.values()) > limit.bytes:
+            return parts, limit
     return None
 
 
-def fitting(
-    model: Any, shape: Shape, run: Run, there: tuple[MemoryLimit | None, MemoryLimit | None]
-) -> list[dict[str, Any]]:
-    """Changes of the model's settings with which it fits: fewer hidden units, and what it names as `lighter`."""
-    now, ways = model.memory(shape, run), []
+def fitting(model: Any, shape: Shape, run: Run, limits: Limits) -> list[dict[str, Any]]:
+    """Changes of the model's settings with which it fits.
+
+    Fewer hidden units, and the changes that the model names as `capabilities.smaller`.
+
+    Args:
+        model: an unfitted Model.
+        shape: how large the data are.
+        run: on which device.
+        limits: what is available on the host and on the GPU.
+    """
+
+    def memory_with(changes: dict[str, Any]) -> Memory:
+        return dataclasses.replace(model, **changes).memory(shape, run)
+
+    current = memory_with({})
+    ways: list[dict[str, Any]] = []
     for changes in ({}, *model.capabilities.smaller):
-
-        def need(more: dict[str, Any], changes: dict[str, Any] = changes) -> Memory:
-            return dataclasses.replace(model, **changes, **more).memory(shape, run)
-
-        if changes and need({}).peak + need({}).device_peak >= now.peak + now.device_peak:
+        changed = memory_with(changes)
+        is_smaller = changed.peak + changed.device_peak < current.peak + current.device_peak
+        if changes and not is_smaller:
             continue
-        if changes and lacking(need({}), there) is None:
+        if changes and lacking(changed, limits) is None:
             ways.append(changes)
-        elif hasattr(model, "hidden"):
-            hidden = _most(
-                model.hidden,
-                lambda h, need=need: lacking(need({"hidden": h}), there) is None,  # type: ignore[misc]
-            )
-            ways += [] if hidden is None else [{**changes, "hidden": hidden}]
+            continue
+        if not hasattr(model, "hidden"):
+            continue
+
+        def fits(hidden: Any, changes: dict[str, Any] = changes) -> bool:
+            return lacking(memory_with({**changes, "hidden": hidden}), limits) is None
+
+        hidden = _largest_hidden(model.hidden, fits)
+        if hidden is not None:
+            ways.append({**changes, "hidden": hidden})
     return ways
 
 
-def _most(
+def _largest_hidden(
     hidden: int | tuple[int, ...], fits: Callable[[Any], bool]
 ) -> int | tuple[int, ...] | None:
-    """The largest share of the hidden units that fits, in hundredths; None if not even one fits."""
+    """The largest percentage of the hidden units that fits; None if not even 1% does."""
 
-    def shared(percent: int) -> int | tuple[int, ...]:
-        return (
-            hidden * percent // 100
-            if isinstance(hidden, int)
-            else tuple(size * percent // 100 for size in hidden)
-        )
+    def scaled(percent: int) -> int | tuple[int, ...]:
+        if isinstance(hidden, int):
+            return hidden * percent // 100
+        return tuple(units * percent // 100 for units in hidden)
 
-    low, high = 0, 100  # percent: fits, does not
+    # Bisection: `low` percent fit, `high` percent do not.
+    low, high = 0, 100
     while high - low > 1:
         middle = (low + high) // 2
-        few = np.min(shared(middle)) < 1
-        low, high = (middle, high) if few or fits(shared(middle)) else (low, middle)
-    return shared(low) if np.min(shared(low)) >= 1 else None
+        has_empty_layer = np.min(scaled(middle)) < 1
+        if has_empty_layer or fits(scaled(middle)):
+            low = middle
+        else:
+            high = middle
+    return scaled(low) if np.min(scaled(low)) >= 1 else None
 
 
-def _told(model: Any) -> str:
-    """The settings that its size depends on."""
-    names = dict.fromkeys(["hidden", *(key for way in model.capabilities.smaller for key in way)])
-    found = {name: getattr(model, name, None) for name in names}
-    return (
-        ", ".join(f"{name}={value!r}" for name, value in found.items() if value is not None)
-        or "its settings"
-    )
+def _size_settings(model: Any) -> str:
+    """The settings that the model's size depends on, for a message."""
+    names = ["hidden"]
+    for way in model.capabilities.smaller:
+        names += way
+    values = {name: getattr(model, name, None) for name in dict.fromkeys(names)}
+    known = [f"{name}={value!r}" for name, value in values.items() if value is not None]
+    return ", ".join(known) or "its settings"
 
 
 def size(n: int) -> str:
-    """Bytes for people."""
+    """Bytes for people: "718 MB", "3.0 GB"."""
     return f"{n / MB:,.0f} MB" if n < 1000 * MB else f"{n / MB / 1024:,.1f} GB"

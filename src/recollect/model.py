@@ -1,12 +1,13 @@
 """4 · What a model is: a recipe (dataclass fields) that learns a network (`net_`).
 
-    Model        fit, settings, default predictions, the rating scale      written once
-    ├── RowModel     a row of the rating matrix in, the row out            AutoRec, …
-    └── PairModel    a user and an item in, a rating out                   Bias, …
+    Model        fit, settings, default predictions, the rating scale    written once
+    ├── RowModel     a row of the rating matrix in, the row out          families/row_model.py
+    └── PairModel    a user and an item in, a rating out                 families/pair_model.py
 
-A model file writes four things: `build(n_users, n_items)`, which returns an `nn.Module`; `learn(train, valid, run)`, ordinary
-code that trains it; `predict_known` or `score_known`, for users who were in the training ratings; and `fold_in`, for users who
-were not. Inside, users and items are row numbers; row number -1 is a user or item never seen.
+A model file writes four things: `build(n_users, n_items)`, which returns an `nn.Module`;
+`learn(train, valid, run)`, ordinary code that trains it; `predict_known` and `score_known`, for
+users who were in the training ratings; and `fold_in`, for users who were not. Inside, users and
+items are row numbers; row number -1 is a user or item never seen.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int, Int64
 from torch import nn
-from typing_extensions import override
 
 from recollect import kernels
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
-from recollect.errors import DataError, LeakError, NotFittedError, SettingError
+from recollect.errors import DataError, NotFittedError, SettingError
+from recollect.fit_checks import check_data
 from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit, refuse_too_large
 from recollect.run import Run
 from recollect.settings import check_ranges, setting
@@ -43,9 +44,9 @@ BLOCK_CELLS = 8_000_000  # numbers in a dense block of scores that is held at on
 
 @dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What a model with its settings predicts, what the ratings must have, and how it can be fitted."""
+    """What a model with its settings predicts, what ratings must have, and how it can be fitted."""
 
-    # What predictions are: ratings, within the scale; or scores to rank by, whose error means nothing.
+    # Ratings, within the scale; or scores to rank by, whose error means nothing.
     output: Literal["ratings", "scores"] = "ratings"
     # What the ratings must have: "time", "text"; "events" for a model of events instead of ratings.
     needs: frozenset[str] = frozenset()
@@ -59,13 +60,13 @@ class Capabilities:
 
 @dataclass(kw_only=True, eq=False)
 class Model(ABC):
-    """A recipe. Its fields are the settings; what it has learned is `net_`, from the ratings `given_`."""
+    """A recipe. Its fields are the settings; `net_` is what it learned from the ratings `given_`."""
 
     # Parts of `net_` that folders of format 1 and 2 call otherwise: the former name and today's.
     former_network_names: ClassVar[Mapping[str, str]] = {}
 
     clip: bool = True  # predictions are kept within the rating scale
-    # The prediction for unknown users and items: the training "mean", or the "middle" of the scale
+    # the prediction for unknown users and items: "mean" of training, or "middle" of the scale
     cold: str = setting("mean", one_of=("mean", "middle"))
     refit: bool = (
         False  # after early stopping, fit again on train + validation for that many epochs
@@ -88,11 +89,9 @@ class Model(ABC):
     def check(self) -> None:  # noqa: B027 - most models have no such settings
         """Refuse settings that do not go together; the range of each was checked before."""
 
-    # --- learning ---------------------------------------------------------------------------------
-
     @abstractmethod
     def build(self, n_users: int, n_items: int) -> nn.Module:
-        """The network before learning. Randomness comes from torch's generator, which `fit` seeds."""
+        """The network before learning. Randomness comes from torch's generator, seeded by `fit`."""
 
     @abstractmethod
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
@@ -121,7 +120,7 @@ class Model(ABC):
         run = run or Run()
         if run.memory_check:
             refuse_too_large(self, Shape.of(train, valid), run)
-        self._check_data(train, valid)
+        check_data(self, train, valid)
         if run.threads:
             torch.set_num_threads(run.threads)
         if run.folder and not run.resume:
@@ -155,16 +154,18 @@ class Model(ABC):
 
     def _fit_again(self, ratings: AnyRatings, run: Run) -> None:
         """Fit a fresh network on train and validation for the number of epochs that was best."""
-        chosen: dict[str, Any] = {}
-        if self.history_.best_epoch:
-            chosen["epochs"] = self.history_.best_epoch
-        second = dataclasses.replace(self, refit=False, **chosen)
+        second = dataclasses.replace(self, refit=False, **self.best_epochs())
         folder = Path(run.folder) / "refit" if run.folder else None
         # Watchers belong to the fit whose history is kept; memory was checked for both fits.
         second_run = dataclasses.replace(run, folder=folder, net_watchers=(), memory_check=False)
         second.fit(ratings, run=second_run)
         self.net_ = second.net_
         self.given_ = second.given_
+
+    def best_epochs(self) -> dict[str, int]:
+        """Settings by which a second fit takes as many epochs as were best in this one."""
+        best = self.history_.best_epoch
+        return {"epochs": best} if best else {}
 
     def fit_key(self, train: AnyRatings, valid: Ratings | None) -> dict[str, object]:
         """What identifies this fit, so that a snapshot of another one is refused."""
@@ -192,65 +193,6 @@ class Model(ABC):
         rows = shape.n_users + shape.n_items
         return of_pairs(shape, parameters=32 * rows, bytes_per_rating=40)
 
-    def _check_data(self, train: AnyRatings, valid: Ratings | None) -> None:
-        self._check_needs(train)
-        if not train.in_memory:
-            self._check_stored(train)
-        name = type(self).__name__
-        if not len(train):
-            raise DataError(f"{name} cannot learn from 0 ratings.")
-        sides: tuple[tuple[Side, str], ...] = (("user", "users"), ("item", "items"))
-        for side, plural in sides:
-            n = int((train.count(side) > 0).sum())
-            if n < 2:
-                raise DataError(f"{name} needs at least 2 {plural} with ratings, found {n}.")
-        if valid is not None:
-            _check_validation(train, valid)
-
-    def _check_needs(self, train: AnyRatings) -> None:
-        """Refuse ratings without what the model needs, and events where it needs ratings."""
-        name = type(self).__name__
-        needs = self.capabilities.needs
-        if "time" in needs and train.time is None:
-            raise DataError(
-                f"{name} needs the time of each rating, and these ratings have none. Name their "
-                'column: recollect.read(…, time="when"), on the command line --time-column when; '
-                "or choose a model without time."
-            )
-        if "text" in needs and (train.text is None or not train.text.has.any()):
-            what = (
-                "these ratings have none" if train.text is None else "none has a word that is kept"
-            )
-            raise DataError(
-                f"{name} needs the items' texts, and {what}; give them: "
-                'recollect.with_texts(ratings, "plot.item"), on the command line --text plot.item.'
-            )
-        if "events" in needs and not train.implicit:
-            raise DataError(
-                f"{name} with these settings learns from events (who chose what), and {train!r} are "
-                "ratings; take the high ones as events: ratings.events(from_=4), on the command "
-                "line --events-from 4."
-            )
-        if self.output == "ratings" and train.implicit:
-            raise DataError(
-                f"{name} with these settings learns how high the ratings are, and {train!r} are "
-                'events; use popularity, or deeprec with loss="multinomial".'
-            )
-
-    def _check_stored(self, train: AnyRatings) -> None:
-        if not self.capabilities.streams:
-            raise DataError(
-                f"{type(self).__name__} learns from ratings in memory only, and {train!r} is on "
-                "disk; give it Ratings (recollect.read), or use autorec."
-            )
-        if self.refit:
-            raise SettingError(
-                "refit=True joins train and validation ratings in memory, and train is on disk; "
-                "leave refit out."
-            )
-
-    # --- what a model writes ----------------------------------------------------------------------
-
     @abstractmethod
     def predict_known(
         self,
@@ -265,8 +207,8 @@ class Model(ABC):
             user: row numbers of users.
             item: row numbers of items.
             given: the ratings a prediction may be made from.
-            times: when each rating is given, in seconds since 1970. Most models ignore it; without it, one that goes
-                by time predicts for each user's last day.
+            times: when each rating is given, in seconds since 1970. Most models ignore it; without
+                it, one that goes by time predicts for each user's last day.
         """
 
     @abstractmethod
@@ -288,13 +230,11 @@ class Model(ABC):
         return self.given_.count("user")[user] == 0
 
     def known_items(self) -> Bool[np.ndarray, " n_items"]:
-        """The items that can be predicted: those with training ratings, unless a model knows more."""
+        """The items that can be predicted: those with training ratings, or what a model knows."""
         return self.given_.count("item") > 0
 
     def _forget(self) -> None:  # noqa: B027 - most models keep nothing
         """Drop what was computed from an earlier `net_` or `given_`."""
-
-    # --- predicting -------------------------------------------------------------------------------
 
     def pairs(
         self,
@@ -309,7 +249,7 @@ class Model(ABC):
             user: row numbers of users.
             item: row numbers of items.
             given: the ratings a prediction may be made from.
-            times: when each rating is given, in seconds since 1970; None: for each user's last day.
+            times: when each rating is given, in seconds since 1970; None: each user's last day.
         """
         new = self.needs_fold_in(user)
         if not new.any():
@@ -324,7 +264,7 @@ class Model(ABC):
     def scores(
         self, user: Int[np.ndarray, " users"], given: AnyRatings
     ) -> Float32[np.ndarray, "users n_items"]:
-        """Raw predictions of every item for a few users that are not cold; new ones are folded in."""
+        """Raw predictions of every item for users who are not cold; new ones are folded in."""
         user = np.asarray(user, np.int64)
         new = self.needs_fold_in(user)
         if not new.any():
@@ -344,14 +284,14 @@ class Model(ABC):
     ) -> Float32[np.ndarray, " pairs"]:
         """Ratings (or scores, see `output`) for pairs of row numbers, within the rating scale.
 
-        A pair with an unknown user or item (see `is_cold`) gets the default prediction, `cold_value`.
+        A pair with an unknown user or item (`is_cold`) gets the default prediction, `cold_value`.
 
         Args:
             user: row numbers of users; -1 is an unknown one.
             item: row numbers of items; -1 is an unknown one.
-            given: the ratings a prediction may be made from; default: those the model was fitted on. Users who have
-                ratings here and had none in fitting are folded in.
-            times: when each rating is given, in seconds since 1970; default: for each user's last day.
+            given: the ratings a prediction may be made from; default: those the model was fitted
+                on. Users who have ratings here and had none in fitting are folded in.
+            times: when each rating is given, in seconds since 1970; default: each user's last day.
         """
         given = self.given(given)
         user = np.asarray(user, np.int64)
@@ -409,7 +349,7 @@ class Model(ABC):
         )
 
     def within_scale(self, raw: np.ndarray) -> np.ndarray:
-        """Raw predictions clipped to the rating scale, unless `clip` is off; scores are left alone."""
+        """Raw predictions clipped to the rating scale, unless `clip` is off; scores as they are."""
         if not self.clip or self.output == "scores":
             return raw
         return np.clip(raw, *self.given_.scale)
@@ -426,7 +366,7 @@ class Model(ABC):
         Args:
             user: row numbers of users; -1 is an unknown one.
             item: row numbers of items; -1 is an unknown one.
-            given: the ratings a prediction may be made from; default: those the model was fitted on.
+            given: the ratings a prediction may be made from; default: those of the fit.
         """
         given = self.given(given)
         has_ratings = given.count("user") > 0
@@ -434,7 +374,7 @@ class Model(ABC):
 
     @property
     def cold_value(self) -> float:
-        """The default prediction, for a pair with an unknown user or item; 0 where predictions are scores."""
+        """The default prediction, for a pair with an unknown user or item; 0 among scores."""
         if self.output == "scores":
             return 0.0
         return self.given_.mean if self.cold == "mean" else sum(self.given_.scale) / 2
@@ -460,35 +400,6 @@ class Model(ABC):
         return given
 
 
-@dataclass(kw_only=True, eq=False)
-class PairModel(Model):
-    """(user, item) → rating. The network's forward takes row numbers."""
-
-    @override
-    def predict_known(
-        self,
-        user: Int[np.ndarray, " pairs"],
-        item: Int[np.ndarray, " pairs"],
-        given: AnyRatings,
-        times: Int64[np.ndarray, " pairs"] | None,
-    ) -> Float32[np.ndarray, " pairs"]:
-        with torch.no_grad():
-            device = next(iter(self.net_.state_dict().values())).device
-            users = torch.as_tensor(user, device=device)
-            items = torch.as_tensor(item, device=device)
-            predicted: np.ndarray = self.net_(users, items).cpu().numpy()
-        return predicted
-
-    @override
-    def score_known(
-        self, user: Int[np.ndarray, " users"], given: AnyRatings
-    ) -> Float32[np.ndarray, "users n_items"]:
-        n_items = self.given_.n_items
-        users = np.repeat(user, n_items)
-        items = np.tile(np.arange(n_items), len(user))
-        return self.predict_known(users, items, given, None).reshape(len(user), n_items)
-
-
 def predict_new_users(
     model: Model,
     user: Int[np.ndarray, " pairs"],
@@ -511,15 +422,6 @@ def predict_new_users(
         table = model.fold_in(given.by_user.take(people[first : first + step]))
         out[in_block] = table[person[in_block] - first, item[in_block]]
     return out
-
-
-def _check_validation(train: AnyRatings, valid: Ratings) -> None:
-    if valid.users != train.users or valid.items != train.items:
-        raise DataError("train and valid have different vocabularies; make both with one split.")
-    if n_shared := train.shared(valid):
-        raise LeakError(
-            f"valid shares {n_shared} pairs with train; early stopping would be blind: split again."
-        )
 
 
 def _flags_of(flags: Bool[np.ndarray, " rows"], row: np.ndarray) -> Bool[np.ndarray, " pairs"]:

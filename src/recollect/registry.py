@@ -1,4 +1,7 @@
-"""The models by name: found by their file or folder, made from named settings."""
+"""The models by name: found by their file or folder, made from named settings.
+
+`model_descriptions` lists the models and their settings without importing them.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,18 @@ import dataclasses
 import importlib
 import inspect
 import logging
-import pkgutil
 from typing import Any
 
 from recollect.errors import SettingError, unknown
 from recollect.model import Model
+from recollect.model_descriptions import HOME, model_names
 from recollect.settings import former_names
 
 log = logging.getLogger("recollect")
 
-HOME = "recollect.models"
+__all__ = ["find", "make", "model_names", "name_of", "settings", "with_todays_names"]
+
+# The classes that the words of a field's annotation stand for.
 TYPES = {
     "bool": bool,
     "int": int,
@@ -24,20 +29,14 @@ TYPES = {
     "tuple": tuple,
     "None": type(None),
     "Side": str,
-}  # what the words of a field's annotation stand for
-
-
-def model_names() -> list[str]:
-    """The name of every model of the package: its file or folder in `recollect/models`."""
-    folder = importlib.import_module(HOME).__path__
-    return sorted(module.name for module in pkgutil.iter_modules(folder))
+}
 
 
 def find(name: str) -> type[Model]:
     """The class of a model.
 
     Args:
-        name: a file or folder in `recollect/models`, or "package.module:Class" for a model from elsewhere.
+        name: a file or folder in `recollect/models`, or "package.module:Class".
 
     Raises:
         SettingError: if there is no such model.
@@ -59,6 +58,7 @@ def _is_model_of(member: Any, home: str) -> bool:
 
 
 def _find_elsewhere(name: str) -> type[Model]:
+    """The class that "package.module:Class" names."""
     module_name, class_name = name.split(":", 1)
     try:
         kind = getattr(importlib.import_module(module_name), class_name)
@@ -78,10 +78,11 @@ def name_of(model: Model | type[Model]) -> str:
 
 
 def settings(model: Model | type[Model]) -> dict[str, Any]:
-    """The settings of a model and their values (of a class: the defaults)."""
+    """The settings of a model and their values; of a class, the defaults."""
+    fields = dataclasses.fields(model)
     if isinstance(model, Model):
-        return {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
-    return {field.name: field.default for field in dataclasses.fields(model)}
+        return {field.name: getattr(model, field.name) for field in fields}
+    return {field.name: field.default for field in fields}
 
 
 def make(name: str, **given: Any) -> Model:
@@ -89,11 +90,11 @@ def make(name: str, **given: Any) -> Model:
 
     Args:
         name: as `find` takes it.
-        given: settings by name; those that are not given have their defaults. A name from an earlier release still
-            works, and a note says what it is called now.
+        given: settings by name; the others have their defaults. A name from an earlier release
+            still works, and a note says today's name.
 
     Raises:
-        SettingError: for a model or a setting that does not exist (with the nearest that does), or a bad value.
+        SettingError: for a model or a setting that does not exist, or a value out of range.
     """
     kind = find(name)
     given = with_todays_names(kind, given)
@@ -101,38 +102,44 @@ def make(name: str, **given: Any) -> Model:
     for key in given:
         if key not in known:
             raise unknown(f"setting of {name}", key, known)
-    values = {
-        field.name: _converted(name, field, given[field.name])
-        for field in dataclasses.fields(kind)
-        if field.name in given
-    }
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    values = {key: _converted(name, fields[key], value) for key, value in given.items()}
     return kind(**values)
 
 
 def with_todays_names(kind: type[Model], given: dict[str, Any]) -> dict[str, Any]:
-    """Settings by the names that they have today; those of earlier releases are translated, which a note says.
+    """Settings by today's names; a note names each one that an earlier release called otherwise.
 
     Args:
         kind: the model's class.
         given: settings by name.
 
     Raises:
-        SettingError: if a setting stands there by both of its names.
+        SettingError: if a setting is given by both of its names.
     """
     former = former_names(kind)
     named: dict[str, Any] = {}
     for key, value in given.items():
         today = key if key in settings(kind) else former.get(key, key)
         if today in named or (today != key and today in given):
-            raise SettingError(f"{key} is called {today} now, and both are given; leave {key} out.")
+            raise SettingError(f"{key} is {today} now, and both are given; leave {key} out.")
         if today != key:
-            log.info("the setting %s is called %s now", key, today)
+            log.info("The setting %s is now called %s.", key, today)
         named[today] = value
     return named
 
 
 def _converted(model: str, field: dataclasses.Field[Any], value: Any) -> Any:
-    """The value as the field's type has it; a list becomes a tuple, a whole number may stand for a fraction."""
+    """The value in the field's type: a list becomes a tuple, an int a float.
+
+    Args:
+        model: the model's name, for the message.
+        field: the setting.
+        value: from Python, JSON or TOML.
+
+    Raises:
+        SettingError: if the type does not fit.
+    """
     if isinstance(value, list):
         value = tuple(value)
     annotation = str(field.type)

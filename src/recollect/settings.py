@@ -4,7 +4,8 @@
     decay: float = setting(1.0, above=0, at_most=1)
     solver: str = setting("als", one_of=("als", "sgd"))
 
-The range stands beside the default, is checked when the model is made, and is shown by the command line.
+The range stands beside the default, is checked when the model is made, and is shown by the command
+line.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def setting(
         at_most: the largest value allowed.
         below: a bound that the value must not reach.
         one_of: the words allowed.
-        formerly: the name that earlier releases gave this setting; still accepted by `registry.make`.
+        formerly: the name that earlier releases gave this setting; still accepted by
+            `registry.make`.
     """
     allowed = Range(at_least, above, at_most, below, tuple(one_of), formerly)
     return dataclasses.field(default=default, metadata={KEY: allowed})
@@ -104,10 +106,20 @@ def share(default: Number, *, formerly: str | None = None) -> Any:
     return setting(default, at_least=0, below=1, formerly=formerly)
 
 
-def range_of(field: dataclasses.Field[Any]) -> Range:
-    """The range of a dataclass field; without limits if it was declared without `setting`."""
-    allowed: Range = field.metadata.get(KEY, Range())
-    return allowed
+def range_of(kind: Any, name: str) -> Range:
+    """The range of a dataclass's field, the one nearest to it among its bases if it only changes
+    the default.
+
+    Args:
+        kind: a dataclass.
+        name: of the field.
+    """
+    for base in kind.__mro__:
+        field = base.__dict__.get("__dataclass_fields__", {}).get(name)
+        if field is not None and KEY in field.metadata:
+            allowed: Range = field.metadata[KEY]
+            return allowed
+    return Range()
 
 
 def check_ranges(model: Any) -> None:
@@ -117,10 +129,10 @@ def check_ranges(model: Any) -> None:
         SettingError: naming the setting, its range and the value.
     """
     for field in dataclasses.fields(model):
-        range_of(field).check(field.name, getattr(model, field.name))
+        range_of(type(model), field.name).check(field.name, getattr(model, field.name))
 
 
 def former_names(kind: Any) -> dict[str, str]:
     """The names that earlier releases gave to settings of a dataclass, and today's."""
-    fields = dataclasses.fields(kind)
-    return {former: field.name for field in fields if (former := range_of(field).formerly)}
+    names = [field.name for field in dataclasses.fields(kind)]
+    return {former: name for name in names if (former := range_of(kind, name).formerly)}

@@ -1,6 +1,7 @@
-"""Documents become words, and words the texts of ratings: every count here was made by hand."""
+"""Documents become words and the texts of ratings; every expected count was made by hand."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -12,16 +13,14 @@ from recollect.data.text.tokenizer import Tokenizer, tokenizer_of
 from recollect.data.text.word_vectors import WordVectors
 from recollect.errors import DataError, SettingError
 
+SAVED = Path(__file__).parents[1] / "saved" / "0.1.0" / "convmf"
 PLAIN = Tokenizer(stop_words=None, most=1.0)
 
 
-def words(text: str, reading: Tokenizer = PLAIN, **more) -> list[str]:
+def words(text: str, **fields) -> list[str]:
     """The words of one text, in their order."""
-    found = corpus_of([text], replace(reading, **more))
-    return found.words.at(found.word).to_list()
-
-
-# --- words ----------------------------------------------------------------------------------------------------------
+    corpus = corpus_of([text], replace(PLAIN, **fields))
+    return corpus.words.at(corpus.word).to_list()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +54,7 @@ def test_blanks_leave_everything_between_them_as_it_is():
     ]
 
 
-def test_capitals_stay_if_asked():
+def test_capitals_can_be_kept():
     assert words("Toy toy", lower=False) == ["Toy", "toy"]
 
 
@@ -70,7 +69,7 @@ def test_english_stop_words_are_those_of_scikit_learn():
     assert words("It is the toy of whoever", stop_words="english") == ["toy"]
 
 
-def test_stop_words_may_be_ones_own():
+def test_stop_words_can_be_a_list():
     assert words("der Film ist der Film", stop_words=["der", "ist"]) == ["film", "film"]
 
 
@@ -81,7 +80,7 @@ def test_without_scikit_learn_its_list_is_an_error_that_says_what_to_install(mon
 
 
 def test_a_document_is_cut_before_any_word_is_dropped():
-    """Of "the toy of the boy" the first three are the, toy, of: boy is beyond, though only two words are left."""
+    """The first three words of "the toy of the boy" are the, toy, of; "boy" is not among them."""
     assert words("the toy of the boy", stop_words="english", first=3) == ["toy"]
     assert words("1 2 toy boy", numbers="drop", first=3) == ["toy"]
 
@@ -114,17 +113,17 @@ def test_an_unknown_field_is_refused_with_the_nearest():
         tokenizer_of({"nwords": 10})
 
 
-def test_a_reading_is_made_from_what_a_file_says():
+def test_a_tokenizer_is_made_from_the_fields_in_a_file():
     assert tokenizer_of({"stop_words": ["a"], "most": 1, "first": None}) == Tokenizer(
         stop_words=("a",), most=1.0, first=None
     )
 
 
-# --- which words are kept -------------------------------------------------------------------------------------------
+def test_words_with_the_largest_sums_of_tf_idf_are_kept():
+    """Of four documents, 4 "a" are in 4 (idf 1, sum 4), 3 "b" in 1 (idf 1.916, sum 5.75).
 
-
-def test_the_largest_sums_of_tf_idf_are_kept():
-    """Of four documents: "a" counts 4 in 4 (idf 1, sum 4), "b" 3 in 1 (idf 1.916, sum 5.75), "c" 2 in 2 (idf 1.511, sum 3.02)."""
+    2 "c" are in 2 (idf 1.511, sum 3.02).
+    """
     texts = ["a b b b", "a c", "a c", "a"]
     assert corpus_of(texts, replace(PLAIN, n_words=1)).words.ids.to_list() == ["b"]
     assert corpus_of(texts, replace(PLAIN, n_words=1, by="count")).words.ids.to_list() == ["a"]
@@ -135,34 +134,30 @@ def test_tf_idf_is_that_of_scikit_learn(plots):
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     texts = list(plots.values())
-    theirs = TfidfVectorizer(norm=None, stop_words="english").fit(texts)
-    total = np.asarray(theirs.transform(texts).sum(axis=0)).ravel()
+    vectorizer = TfidfVectorizer(norm=None, stop_words="english").fit(texts)
+    total = np.asarray(vectorizer.transform(texts).sum(axis=0)).ravel()
+    ranked = vectorizer.get_feature_names_out()[np.lexsort((np.arange(len(total)), -total))]
     for n_words in (1, 3, 7, 12):
-        kept = theirs.get_feature_names_out()[np.lexsort((np.arange(len(total)), -total))[:n_words]]
-        assert corpus_of(texts, Tokenizer(n_words=n_words, most=1.0)).words.ids.to_list() == sorted(
-            kept
-        )
+        corpus = corpus_of(texts, Tokenizer(n_words=n_words, most=1.0))
+        assert corpus.words.ids.to_list() == sorted(ranked[:n_words])
 
 
-def test_equal_words_go_by_the_alphabet():
+def test_ties_are_broken_by_the_alphabet():
     assert corpus_of(["b a d c"], replace(PLAIN, n_words=2)).words.ids.to_list() == ["a", "b"]
 
 
 def test_words_of_most_documents_and_of_too_few_are_dropped():
     """Empty documents do not count: "film" is in 2 of 4, no more than half; "toy" in 3."""
     texts = ["film toy", "film toy", "toy boy", "dog", None, " "]
-    found = corpus_of(texts, Tokenizer(stop_words=None))
-    assert found.words.ids.to_list() == ["boy", "dog", "film"]
-    assert found.in_documents.tolist() == [1, 1, 2]
+    corpus = corpus_of(texts, Tokenizer(stop_words=None))
+    assert corpus.words.ids.to_list() == ["boy", "dog", "film"]
+    assert corpus.in_documents.tolist() == [1, 1, 2]
     assert corpus_of(texts, Tokenizer(stop_words=None, least=2)).words.ids.to_list() == ["film"]
 
 
-def test_if_no_word_is_left_it_is_said_why():
+def test_an_empty_vocabulary_is_an_error_that_says_why():
     with pytest.raises(DataError, match=r"No word is left of 2 documents with 1 words"):
         corpus_of(["toy", "toy"])
-
-
-# --- a corpus -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -205,18 +200,18 @@ def test_no_row_and_no_word_make_an_empty_table(small):
     assert small.padded([1]).shape == (1, 0)
 
 
-def test_new_documents_are_read_by_the_same_words(small):
-    found = small.read(["B, new!", None])
-    assert found.words is small.words
-    assert found.word.tolist() == [1]
-    assert found.has.tolist() == [True, False]
-    assert found.notes == ("Out of vocabulary: 50.0% of what the documents say, stop words aside.",)
+def test_new_documents_are_read_with_the_same_vocabulary(small):
+    corpus = small.read(["B, new!", None])
+    assert corpus.words is small.words
+    assert corpus.word.tolist() == [1]
+    assert corpus.has.tolist() == [True, False]
+    assert corpus.notes == ("Out of vocabulary: 50.0% of the documents' words, stop words aside.",)
 
 
 def test_the_share_of_known_words_leaves_stop_words_out():
-    found = corpus_of(["starship crew", "bride"], Tokenizer())
-    assert found.known_share("The starship and a robot") == 0.5
-    assert np.isnan(found.known_share("the"))
+    corpus = corpus_of(["starship crew", "bride"], Tokenizer())
+    assert corpus.known_share("The starship and a robot") == 0.5
+    assert np.isnan(corpus.known_share("the"))
 
 
 def test_documents_are_taken_and_joined(small):
@@ -228,7 +223,7 @@ def test_documents_are_taken_and_joined(small):
         small.joined(corpus_of(["other"], PLAIN))
 
 
-def test_the_fingerprint_tells_documents_readings_and_vectors_apart(small):
+def test_the_fingerprint_depends_on_documents_tokenizer_and_vectors(small):
     vectors = WordVectors(np.zeros((3, 2), np.float32), np.zeros(3, bool))
     others = [
         corpus_of(["a b b", None, "c a a"], PLAIN),
@@ -236,8 +231,14 @@ def test_the_fingerprint_tells_documents_readings_and_vectors_apart(small):
         replace(small, vectors=vectors),
         small.take([2, 1, 0]),
     ]
-    assert len({small.fingerprint, *(each.fingerprint for each in others)}) == 5
+    assert len({small.fingerprint, *(other.fingerprint for other in others)}) == 5
     assert small.fingerprint == corpus_of(["a b b", None, "c a"], PLAIN).fingerprint
+
+
+def test_the_fingerprint_of_the_first_release_stays():
+    """Release 0.1.0 saved it with a model of the same ratings and texts."""
+    model = rc.load_model(SAVED)
+    assert model.given_.fingerprint == "598e14f176763718"
 
 
 def test_vectors_must_be_one_for_each_word(small):
@@ -245,14 +246,11 @@ def test_vectors_must_be_one_for_each_word(small):
         replace(small, vectors=WordVectors(np.zeros((2, 2), np.float32), np.zeros(2, bool)))
 
 
-# --- ratings with texts ---------------------------------------------------------------------------------------------
-
-
 def test_ratings_get_a_document_for_each_item(few, plots):
-    found = rc.with_texts(few, {"x": plots["i0"], "w": plots["i1"]})
-    assert len(found.text) == found.n_items == 4
-    assert found.text.has.tolist() == [True, True, False, False]
-    assert found.text.words.at(found.text.word).to_list() == [
+    ratings = rc.with_texts(few, {"x": plots["i0"], "w": plots["i1"]})
+    assert len(ratings.text) == ratings.n_items == 4
+    assert ratings.text.has.tolist() == [True, True, False, False]
+    assert ratings.text.words.at(ratings.text.word).to_list() == [
         "bride",
         "falls",
         "love",
@@ -262,15 +260,15 @@ def test_ratings_get_a_document_for_each_item(few, plots):
         "drifts",
         "space",
     ]
-    assert "2 of 4 items have no document." in found.notes
+    assert "2 of 4 items have no document." in ratings.notes
 
 
 def test_items_with_a_document_alone_are_appended(few):
-    found = rc.with_texts(few, {"new": "toy", "w": "boy", "also": "dog", "blank": " "})
-    assert found.items.ids.to_list() == ["w", "x", "y", "z", "also", "new"]
-    assert found.count("item").tolist() == [2, 3, 2, 0, 0, 0]
-    assert "2 items have a document and no rating; they are added to the items." in found.notes
-    assert "1 documents are empty." in found.notes
+    ratings = rc.with_texts(few, {"new": "toy", "w": "boy", "also": "dog", "blank": " "})
+    assert ratings.items.ids.to_list() == ["w", "x", "y", "z", "also", "new"]
+    assert ratings.count("item").tolist() == [2, 3, 2, 0, 0, 0]
+    assert "2 items have a document and no rating; they are added to the items." in ratings.notes
+    assert "1 documents are empty." in ratings.notes
 
 
 def test_appended_items_change_nothing_in_a_split(planted_small):
@@ -278,13 +276,11 @@ def test_appended_items_change_nothing_in_a_split(planted_small):
     texts = rc.with_texts(plain, {str(j): f"toy{j}" for j in range(2000)})
     assert texts.n_items > plain.n_items
     for split in (rc.random_split, rc.covering_split):
-        for one, other in zip(
-            split(plain, test=0.2, valid=0.1, seed=3),
-            split(texts, test=0.2, valid=0.1, seed=3),
-            strict=True,
-        ):
-            assert one.frame().equals(other.frame())
-            assert other.text is texts.text
+        parts = split(plain, test=0.2, valid=0.1, seed=3)
+        parts_with_texts = split(texts, test=0.2, valid=0.1, seed=3)
+        for part, part_with_texts in zip(parts, parts_with_texts, strict=True):
+            assert part.frame().equals(part_with_texts.frame())
+            assert part_with_texts.text is texts.text
 
 
 def test_texts_stay_with_parts_unions_and_events(few, plots):
@@ -295,14 +291,14 @@ def test_texts_stay_with_parts_unions_and_events(few, plots):
 
 
 def test_documents_that_keep_no_word_are_counted(few):
-    found = rc.with_texts(few, {"w": "the", "x": "toy", "y": "boy"})
-    assert "1 documents have none of the kept words." in found.notes
+    ratings = rc.with_texts(few, {"w": "the", "x": "toy", "y": "boy"})
+    assert "1 documents have none of the kept words." in ratings.notes
 
 
-def test_other_texts_take_the_place_of_the_first(few):
-    found = rc.with_texts(rc.with_texts(few, {"w": "toy", "x": "boy"}), {"y": "dog", "z": "cat"})
-    assert found.text.words.ids.to_list() == ["cat", "dog"]
-    assert found.notes == found.text.notes
+def test_new_texts_replace_the_former_ones(few):
+    ratings = rc.with_texts(rc.with_texts(few, {"w": "toy", "x": "boy"}), {"y": "dog", "z": "cat"})
+    assert ratings.text.words.ids.to_list() == ["cat", "dog"]
+    assert ratings.notes == ratings.text.notes
 
 
 def test_the_fingerprint_of_ratings_includes_their_texts(few):
@@ -324,14 +320,14 @@ def test_stored_ratings_take_no_texts(few, tmp_path):
         rc.with_texts(rc.store(few, tmp_path / "stored"), {"w": "toy"})
 
 
-def test_four_thousand_documents_take_no_time():
-    """A limit ten times what it takes: words one at a time would take longer."""
+def test_four_thousand_documents_take_less_than_five_seconds():
+    """It takes a tenth of that; a loop over words would take longer."""
     import time
 
     rng = np.random.default_rng(0)
     texts = [" ".join(f"w{word}" for word in rng.zipf(1.4, 120)) for _ in range(4000)]
     begun = time.monotonic()
     documents = pl.DataFrame({"item_id": list(map(str, range(4000))), "text": texts})
-    found = rc.with_texts(rc.from_tuples([("u", "0", 3.0)]), documents)
+    ratings = rc.with_texts(rc.from_tuples([("u", "0", 3.0)]), documents)
     assert time.monotonic() - begun < 5
-    assert found.text.n_words == 8000
+    assert ratings.text.n_words == 8000

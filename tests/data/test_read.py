@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from recollect.data.read import from_frame, from_scipy, from_tuples, read
+from recollect.data.from_objects import from_frame, from_scipy, from_tuples
+from recollect.data.read import read
 from recollect.errors import DataError, SettingError
 
 ROWS = [("a", "x", 5.0, 100), ("a", "y", 3.0, 200), ("b", "x", 1.0, 300)]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recollect.data import splitting as splits
 from recollect.data.ratings import Ratings
-from recollect.data.splitting import methods as splits
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, SettingError
 
@@ -497,7 +497,8 @@ def test_a_split_reads_as_text():
     assert str(splits.time_split(ratings, test=0.5, valid=0)).splitlines() == [
         "split by time (test=0.5, valid=0)",
         "  train            2 ratings         2 users         1 items",
-        "  test             2 ratings         2 users         2 items   not in train: 1 users, 2 items, 2 ratings",
+        "  test             2 ratings         2 users         2 items   not in train: 1 users, 2 "
+        "items, 2 ratings",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Vectors of words, from files made here by hand."""
+"""Word vectors read from files that the tests write."""
 
 import gzip
 import struct
@@ -19,7 +19,7 @@ WORDS = Vocab(["boy", "naïve", "toy"])
 GLOVE = "the 1 0\ntoy 2 -4e-1\nnaïve 0 1.5\n"  # the mean is (1, 0.3667)
 
 
-def written(path, content: bytes | str):
+def write(path, content: bytes | str):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
 
@@ -52,61 +52,60 @@ FILES = {
 
 @pytest.mark.parametrize("form", FILES)
 def test_every_form_gives_the_same_vectors(form, tmp_path):
-    found = read_vectors(written(tmp_path / "file", FILES[form]), WORDS, seed=3)
-    assert found.found.tolist() == [False, True, True]
-    np.testing.assert_array_equal(found.table[1:], np.float32([[0, 1.5], [2, -0.4]]))
-    drawn = np.random.default_rng(3).normal(
-        [1, 1.1 / 3], 0.1
-    )  # around the mean of the file's three
-    np.testing.assert_allclose(found.table[0], drawn, rtol=1e-6)
-    assert (
-        found.note
-        == "Vectors of file: 66.7% of the 3 words are found; the others are drawn around the mean of all."
+    vectors = read_vectors(write(tmp_path / "file", FILES[form]), WORDS, seed=3)
+    assert vectors.found.tolist() == [False, True, True]
+    np.testing.assert_array_equal(vectors.table[1:], np.float32([[0, 1.5], [2, -0.4]]))
+    # The missing word is drawn around the mean of the file's three vectors.
+    drawn = np.random.default_rng(3).normal([1, 1.1 / 3], 0.1)
+    np.testing.assert_allclose(vectors.table[0], drawn, rtol=1e-6)
+    assert vectors.note == (
+        "Vectors of file: 66.7% of the 3 words are found; "
+        "the others are drawn around the mean of all."
     )
 
 
-def test_the_seed_decides_what_is_drawn(tmp_path):
-    path = written(tmp_path / "file", GLOVE)
+def test_the_seed_decides_which_vectors_are_drawn(tmp_path):
+    path = write(tmp_path / "file", GLOVE)
     one, again, other = (read_vectors(path, WORDS, seed=seed) for seed in (0, 0, 1))
     assert one.fingerprint == again.fingerprint != other.fingerprint
 
 
-def test_words_drawn_lie_around_the_mean_with_a_deviation_of_a_tenth(tmp_path):
-    """Four thousand words: the mean of theirs is known to 0.1 / √4000, five of these are 0.008."""
-    found = read_vectors(written(tmp_path / "file", GLOVE), Vocab([f"w{j}" for j in range(4000)]))
-    np.testing.assert_allclose(found.table.mean(axis=0), [1, 1.1 / 3], atol=0.008)
-    np.testing.assert_allclose(found.table.std(axis=0), 0.1, atol=0.006)
+def test_drawn_words_have_the_mean_of_all_and_a_standard_deviation_of_a_tenth(tmp_path):
+    """The mean of 4,000 words has a standard error of 0.1 / √4000; five of these are 0.008."""
+    vectors = read_vectors(write(tmp_path / "file", GLOVE), Vocab([f"w{j}" for j in range(4000)]))
+    np.testing.assert_allclose(vectors.table.mean(axis=0), [1, 1.1 / 3], atol=0.008)
+    np.testing.assert_allclose(vectors.table.std(axis=0), 0.1, atol=0.006)
 
 
 def test_a_word_may_have_blanks_in_it(tmp_path):
     """As ". . ." in GloVe's 840B."""
-    found = read_vectors(
-        written(tmp_path / "file", "a 5 5\n. . . 3 4\ntoy 1 2\n"), Vocab([". . .", "toy"])
+    vectors = read_vectors(
+        write(tmp_path / "file", "a 5 5\n. . . 3 4\ntoy 1 2\n"), Vocab([". . .", "toy"])
     )
-    assert found.table.tolist() == [[3, 4], [1, 2]]
+    assert vectors.table.tolist() == [[3, 4], [1, 2]]
 
 
-def test_of_a_word_that_stands_twice_the_first_is_taken(tmp_path):
-    path = written(tmp_path / "file", "toy 1 2\ntoy 3 4\n")
+def test_of_a_repeated_word_the_first_vector_is_kept(tmp_path):
+    path = write(tmp_path / "file", "toy 1 2\ntoy 3 4\n")
     assert read_vectors(path, Vocab(["toy"])).table.tolist() == [[1, 2]]
 
 
 def test_a_file_is_read_in_blocks_of_lines(tmp_path, monkeypatch):
-    """Of 64 bytes here: a word of every block is wanted, and a fault has its line's number."""
+    """With blocks of 64 bytes: words of every block are found, and an error names its line."""
     monkeypatch.setattr(vector_files, "BLOCK", 64)
     lines = [f"w{j} {j} {-j}" for j in range(200)]
-    found = read_vectors(
-        written(tmp_path / "file", "200 2\n" + "\n".join(lines) + "\n"),
+    vectors = read_vectors(
+        write(tmp_path / "file", "200 2\n" + "\n".join(lines) + "\n"),
         Vocab([f"w{j}" for j in range(200)]),
     )
-    assert found.table[:, 0].tolist() == list(range(200))
+    assert vectors.table[:, 0].tolist() == list(range(200))
     lines[150] = "w150 1"
     with pytest.raises(DataError, match="Line 151 of"):
-        read_vectors(written(tmp_path / "other", "\n".join(lines)), WORDS)
+        read_vectors(write(tmp_path / "other", "\n".join(lines)), WORDS)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("", "is empty"),
         ("toy\n", "Line 1 of .* has no blank"),
@@ -119,17 +118,14 @@ def test_a_file_is_read_in_blocks_of_lines(tmp_path, monkeypatch):
         (word2vec(("toy", [1, 2]), n=2), "is cut short"),
     ],
 )
-def test_a_broken_file_is_told_with_its_line(content, said, tmp_path):
-    with pytest.raises(DataError, match=said):
-        read_vectors(written(tmp_path / "file", content), WORDS)
+def test_a_broken_file_is_an_error_that_names_the_line(content, message, tmp_path):
+    with pytest.raises(DataError, match=message):
+        read_vectors(write(tmp_path / "file", content), WORDS)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path):
     with pytest.raises(DataError, match="no file of vectors"):
         read_vectors(tmp_path / "none", WORDS)
-
-
-# --- fastText's models ----------------------------------------------------------------------------------------------
 
 
 def fasttext(
@@ -140,16 +136,16 @@ def fasttext(
     shortest: int = 3,
     longest: int = 4,
     version: int = 12,
-    quantised: bool = False,
+    quantized: bool = False,
     pruned: int = -1,
 ) -> bytes:
-    """A model as fastText writes it: its settings, dictionary and input matrix. What follows is not read."""
+    """A model as fastText writes it: settings, dictionary, input matrix, and what is not read."""
     args = struct.pack(
         "<12id", rows.shape[1], 5, 5, 1, 5, 1, 1, 1, bucket, shortest, longest, 100, 1e-4
     )
     entries = b"".join(word.encode() + b"\0" + struct.pack("<qb", 9, 0) for word in words)
     dictionary = struct.pack("<3iqq", len(words), len(words), 0, 99, pruned) + entries
-    matrix = struct.pack("<?qq", quantised, *rows.shape) + rows.astype("<f4").tobytes()
+    matrix = struct.pack("<?qq", quantized, *rows.shape) + rows.astype("<f4").tobytes()
     return struct.pack("<ii", 793712314, version) + args + dictionary + matrix + b"output"
 
 
@@ -160,7 +156,7 @@ def test_ngrams_are_those_of_the_word_between_its_ends():
 
 
 def test_the_hash_is_fnv_with_signed_bytes():
-    """FNV-1a's published values for bytes below 128; ï is C3 AF, which fastText takes as negative numbers."""
+    """FNV-1a's published values for bytes below 128; fastText takes ï (C3 AF) as negative."""
     assert (fnv(b""), fnv(b"a"), fnv(b"foobar")) == (0x811C9DC5, 0xE40C292C, 0xBF9CF968)
     step = ((0x811C9DC5 ^ 0xFFFFFFC3) * 16777619) % 2**32
     assert fnv("ï".encode()) == ((step ^ 0xFFFFFFAF) * 16777619) % 2**32
@@ -169,63 +165,59 @@ def test_the_hash_is_fnv_with_signed_bytes():
 def test_a_fasttext_vector_is_the_mean_of_the_word_and_its_ngrams(tmp_path):
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(2 + 7, 3)).astype(np.float32)
-    path = written(tmp_path / "model.bin", fasttext(["the", "toy"], rows, bucket=7))
-    found = read_vectors(path, Vocab(["boy", "toy"]))
-    of_toy = [1, *(2 + fnv(piece) % 7 for piece in (b"<to", b"<toy", b"toy", b"toy>", b"oy>"))]
-    of_boy = [
-        2 + fnv(piece) % 7 for piece in (b"<bo", b"<boy", b"boy", b"boy>", b"oy>")
-    ]  # it is not in the model
+    path = write(tmp_path / "model.bin", fasttext(["the", "toy"], rows, bucket=7))
+    vectors = read_vectors(path, Vocab(["boy", "toy"]))
+    rows_of_toy = [1, *(2 + fnv(n) % 7 for n in (b"<to", b"<toy", b"toy", b"toy>", b"oy>"))]
+    # "boy" is not in the model and has n-grams only.
+    rows_of_boy = [2 + fnv(n) % 7 for n in (b"<bo", b"<boy", b"boy", b"boy>", b"oy>")]
     np.testing.assert_allclose(
-        found.table, [rows[of_boy].mean(axis=0), rows[of_toy].mean(axis=0)], rtol=1e-5
+        vectors.table, [rows[rows_of_boy].mean(axis=0), rows[rows_of_toy].mean(axis=0)], rtol=1e-5
     )
-    assert found.found.tolist() == [True, True]
+    assert vectors.found.tolist() == [True, True]
 
 
 def test_a_fasttext_model_is_read_in_blocks_and_packed(tmp_path, monkeypatch):
     rows = np.random.default_rng(1).normal(size=(2 + 100, 3)).astype(np.float32)
     content = fasttext(["the", "toy"], rows, bucket=100)
-    whole = read_vectors(written(tmp_path / "model.bin", content), WORDS)
+    whole = read_vectors(write(tmp_path / "model.bin", content), WORDS)
     monkeypatch.setattr("recollect.data.text.fasttext.BLOCK", 120)
     monkeypatch.setattr(vector_files, "BLOCK", 50)
-    parts = read_vectors(written(tmp_path / "model.bin.gz", gzip.compress(content)), WORDS)
+    parts = read_vectors(write(tmp_path / "model.bin.gz", gzip.compress(content)), WORDS)
     np.testing.assert_allclose(parts.table, whole.table, rtol=1e-6)
 
 
 def test_without_ngrams_an_unknown_word_is_drawn(tmp_path):
     rows = np.float32([[1, 2], [3, 4]])
-    found = read_vectors(
-        written(tmp_path / "m", fasttext(["the", "toy"], rows, bucket=0, longest=0)),
+    vectors = read_vectors(
+        write(tmp_path / "m", fasttext(["the", "toy"], rows, bucket=0, longest=0)),
         Vocab(["boy", "toy"]),
     )
-    assert found.found.tolist() == [False, True]
-    assert found.table[1].tolist() == [3, 4]
+    assert vectors.found.tolist() == [False, True]
+    assert vectors.table[1].tolist() == [3, 4]
     np.testing.assert_allclose(
-        found.table[0], np.random.default_rng(0).normal([2, 3], 0.1), rtol=1e-6
+        vectors.table[0], np.random.default_rng(0).normal([2, 3], 0.1), rtol=1e-6
     )
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"version": 11}, "version 11, expected 12"),
-        ({"quantised": True}, "quantised"),
-        ({"pruned": 3}, "quantised"),
+        ({"quantized": True}, "quantized"),
+        ({"pruned": 3}, "quantized"),
         ({"bucket": 8}, "holds 3 rows of 2, expected 9 of 2"),
     ],
 )
-def test_a_fasttext_model_that_cannot_be_read_is_told(changes, said, tmp_path):
+def test_a_fasttext_model_that_cannot_be_read_is_an_error(changes, message, tmp_path):
     content = fasttext(["toy"], np.ones((3, 2)), **{"bucket": 2, **changes})
-    with pytest.raises(DataError, match=said):
-        read_vectors(written(tmp_path / "m", content), WORDS)
+    with pytest.raises(DataError, match=message):
+        read_vectors(write(tmp_path / "m", content), WORDS)
 
 
-def test_a_fasttext_model_that_is_cut_short_is_told(tmp_path):
+def test_a_fasttext_model_that_is_cut_short_is_an_error(tmp_path):
     content = fasttext(["toy"], np.ones((3, 2)), bucket=2)
     with pytest.raises(DataError, match="cut short"):
-        read_vectors(written(tmp_path / "m", content[:-12]), WORDS)
-
-
-# --- models of sentences --------------------------------------------------------------------------------------------
+        read_vectors(write(tmp_path / "m", content[:-12]), WORDS)
 
 
 def test_words_are_encoded_by_sentence_transformers(monkeypatch):
@@ -239,28 +231,26 @@ def test_words_are_encoded_by_sentence_transformers(monkeypatch):
     monkeypatch.setitem(
         sys.modules, "sentence_transformers", SimpleNamespace(SentenceTransformer=Encoder)
     )
-    found = read_vectors("sentence-transformers:mini", WORDS)
-    assert found.table.tolist() == [[4, 3], [4, 5], [4, 3]]
-    assert found.table.dtype == np.float32
-    assert found.found.all()
+    vectors = read_vectors("sentence-transformers:mini", WORDS)
+    assert vectors.table.tolist() == [[4, 3], [4, 5], [4, 3]]
+    assert vectors.table.dtype == np.float32
+    assert vectors.found.all()
 
 
-def test_without_sentence_transformers_it_is_said_what_to_install(monkeypatch):
+def test_without_sentence_transformers_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(SettingError, match="pip install sentence-transformers"):
         read_vectors("sentence-transformers:mini", WORDS)
 
 
-# --- with texts -----------------------------------------------------------------------------------------------------
-
-
 def test_texts_get_the_vectors_of_their_words(few, tmp_path):
-    path = written(tmp_path / "glove.txt", GLOVE)
-    found = rc.with_texts(few, {"w": "toy", "x": "boy"}, vectors=path)
-    assert found.text.vectors.found.tolist() == [False, True]
-    assert (
-        "Vectors of glove.txt: 50.0% of the 2 words are found; the others are drawn around the mean of all."
-        in found.notes
+    path = write(tmp_path / "glove.txt", GLOVE)
+    ratings = rc.with_texts(few, {"w": "toy", "x": "boy"}, vectors=path)
+    assert ratings.text.vectors.found.tolist() == [False, True]
+    note = (
+        "Vectors of glove.txt: 50.0% of the 2 words are found; "
+        "the others are drawn around the mean of all."
     )
-    assert found.fingerprint != rc.with_texts(few, {"w": "toy", "x": "boy"}).fingerprint
-    assert found.text.read(["toy"]).vectors is found.text.vectors
+    assert note in ratings.notes
+    assert ratings.fingerprint != rc.with_texts(few, {"w": "toy", "x": "boy"}).fingerprint
+    assert ratings.text.read(["toy"]).vectors is ratings.text.vectors

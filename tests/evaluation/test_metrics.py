@@ -6,14 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import recollect as rc
 from recollect.errors import DataError, SettingError
 from recollect.evaluation import metrics
 
-VALUE, PREDICTED = np.array([4.0, 2.0, 5.0]), np.array([3.0, 2.0, 3.0])  # errors 1, 0, 2
+# Errors 1, 0, 2.
+VALUE = np.array([4.0, 2.0, 5.0])
+PREDICTED = np.array([3.0, 2.0, 3.0])
 
-# Three users, lists of four: hits at places 1 and 3 of 2 relevant; at place 2 of 6; none of 1. One with none relevant.
+# Four users, lists of four: hits at places 1 and 3 of 2 relevant items; at place 2 of 6; none of 1;
+# and nothing relevant at all.
 RANKED = np.array([[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], bool)
 N_RELEVANT = np.array([2, 6, 1, 0])
+
+RANKING = [metric.name for metric in metrics.metrics_of("lists")]
 
 
 def test_errors_of_each_rating():
@@ -42,13 +48,13 @@ def test_no_ratings_have_no_rmse():
 
 
 def test_rmse_of_each_user():
-    found = metrics.rmse_per_user(VALUE, PREDICTED, np.array([0, 0, 2]), 3)
-    assert found == pytest.approx([0.5**0.5, np.nan, 2], nan_ok=True)
+    values = metrics.rmse_per_user(VALUE, PREDICTED, np.array([0, 0, 2]), 3)
+    assert values == pytest.approx([0.5**0.5, np.nan, 2], nan_ok=True)
 
 
 def test_mae_of_each_user():
-    found = metrics.mae_per_user(VALUE, PREDICTED, np.array([0, 0, 2]), 3)
-    assert found == pytest.approx([0.5, np.nan, 2], nan_ok=True)
+    values = metrics.mae_per_user(VALUE, PREDICTED, np.array([0, 0, 2]), 3)
+    assert values == pytest.approx([0.5, np.nan, 2], nan_ok=True)
 
 
 def test_missing_prediction_is_refused():
@@ -62,10 +68,10 @@ def test_prediction_that_is_nan_is_refused():
 
 
 def test_ndcg_by_hand():
-    found = metrics.ndcg_at(4, RANKED, N_RELEVANT)
+    values = metrics.ndcg_at(4, RANKED, N_RELEVANT)
     ideal_of_two = 1 + 1 / np.log2(3)
     ideal_of_four = ideal_of_two + 1 / 2 + 1 / np.log2(5)
-    assert found == pytest.approx(
+    assert values == pytest.approx(
         [1.5 / ideal_of_two, 1 / np.log2(3) / ideal_of_four, 0, np.nan], nan_ok=True
     )
 
@@ -89,8 +95,8 @@ def test_precision_divides_by_k():
 
 
 def test_average_precision_by_hand():
-    found = metrics.average_precision_at(4, RANKED, N_RELEVANT)
-    assert found == pytest.approx([(1 + 2 / 3) / 2, (1 / 2) / 4, 0, np.nan], nan_ok=True)
+    values = metrics.average_precision_at(4, RANKED, N_RELEVANT)
+    assert values == pytest.approx([(1 + 2 / 3) / 2, (1 / 2) / 4, 0, np.nan], nan_ok=True)
 
 
 def test_reciprocal_rank_is_of_the_first_hit():
@@ -111,30 +117,30 @@ def test_only_the_first_k_count():
 
 
 @pytest.mark.parametrize("k", [0, 5])
-@pytest.mark.parametrize("name", metrics.RANKING)
+@pytest.mark.parametrize("name", RANKING)
 def test_a_cutoff_that_the_lists_do_not_have_is_refused(name, k):
     with pytest.raises(DataError, match=f"A metric at {k} needs lists"):
-        metrics.find(name)(k, RANKED, N_RELEVANT)
+        metrics.find(name).function(k, RANKED, N_RELEVANT)
 
 
-@pytest.mark.parametrize("name", metrics.RANKING)
+@pytest.mark.parametrize("name", RANKING)
 @given(
     ranked=arrays(bool, (6, 5)),
     more=arrays(np.int64, 6, elements=st.integers(0, 9)),
     k=st.integers(1, 5),
 )
 def test_ranking_metrics_lie_between_0_and_1(name, ranked, more, k):
-    found = metrics.find(name)(k, ranked, ranked.sum(axis=1) + more)
-    assert np.array_equal(np.isnan(found), ranked.sum(axis=1) + more == 0)
-    assert np.nanmin(found, initial=0) >= 0
-    assert np.nanmax(found, initial=0) <= 1 + 1e-12
+    values = metrics.find(name).function(k, ranked, ranked.sum(axis=1) + more)
+    assert np.array_equal(np.isnan(values), ranked.sum(axis=1) + more == 0)
+    assert np.nanmin(values, initial=0) >= 0
+    assert np.nanmax(values, initial=0) <= 1 + 1e-12
 
 
-@pytest.mark.parametrize("name", sorted(set(metrics.RANKING) - {"recall_at", "precision_at"}))
+@pytest.mark.parametrize("name", [name for name in RANKING if name not in ("recall", "precision")])
 @pytest.mark.parametrize("n_relevant", [2, 3, 8])
 def test_the_best_list_scores_1(name, n_relevant):
     best = np.arange(3)[None, :] < n_relevant
-    assert metrics.find(name)(3, best, np.array([n_relevant])) == pytest.approx([1])
+    assert metrics.find(name).function(3, best, np.array([n_relevant])) == pytest.approx([1])
 
 
 def test_coverage_is_the_share_of_items_shown():
@@ -150,7 +156,8 @@ def test_gini_of_one_item_for_all():
 
 
 def test_gini_by_hand():
-    # Shown 1 and 3 times: half the mean absolute difference over pairs, ((0 + 2 + 2 + 0) / 4) / 2, over the mean, 2.
+    # Shown 1 and 3 times: half the mean absolute difference over pairs, ((0 + 2 + 2 + 0) / 4) / 2,
+    # over the mean, 2.
     assert metrics.gini(np.array([[0], [1], [1], [1]]), 2) == 1 / 4
 
 
@@ -163,8 +170,20 @@ def test_an_item_beyond_the_catalogue_is_refused():
         metrics.coverage(np.array([[6]]), 6)
 
 
-def test_find_gives_the_function_of_that_name():
-    assert metrics.find("ndcg_at") is metrics.ndcg_at
+def test_find_gives_the_metric_of_that_name():
+    assert metrics.find("ndcg").function is metrics.ndcg_at
+
+
+def test_a_decorated_function_is_a_metric_and_protocols_measure_it(monkeypatch, planted_small):
+    monkeypatch.setattr(metrics, "METRICS", dict(metrics.METRICS))
+
+    @metrics.metric("misses", of="lists")
+    def misses_at(k, ranked, n_relevant):
+        return np.where(n_relevant > 0, k - ranked[:, :k].sum(axis=1), np.nan)
+
+    split = rc.random_split(planted_small.ratings, test=0.2, seed=0)
+    scores = rc.full_ranking(rc.make("bias").fit(split.train), split.test, n=5)
+    assert scores["misses@5"] == pytest.approx(5 * (1 - scores["precision@5"]))
 
 
 def test_find_names_the_nearest():

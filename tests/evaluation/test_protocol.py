@@ -14,7 +14,7 @@ from recollect.data.splitting import Split
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, LeakError, NotFittedError, SettingError
 from recollect.evaluation import metrics, significance
-from recollect.evaluation.protocols import Scores
+from recollect.evaluation.scores import Scores
 from recollect.models.bias import Offsets
 from recollect.registry import make
 from recollect.run import Run
@@ -68,11 +68,9 @@ def bias(split):
     return make("bias").fit(split.train)
 
 
-# held_out ------------------------------------------------------------------------------------------------------------
-
-
 def test_held_out_by_hand(by_item):
-    # Errors: u0 2 and 0 (items 2, 3), u1 −1 (item 1), u2 1 (item 4, not cold to offsets); u3 is cold, gets the mean: 3 − 5.
+    # Errors: u0 2 and 0 (items 2, 3), u1 −1 (item 1), u2 1 (item 4, not cold to offsets); u3 is
+    # cold and gets the mean: 3 − 5.
     test = ratings([0, 0, 1, 3, 2], [2, 3, 1, 0, 4], [1, 4, 3, 5, 4])
     scores = rc.held_out(by_item, test)
     np.testing.assert_array_equal(scores.values["rmse"], [4, 0, 1, 4, 1])
@@ -108,7 +106,7 @@ def test_held_out_asks_for_the_times_of_the_ratings(train, monkeypatch):
     model, test = saying(train, [0.0] * 4, [0.0] * 5), ratings([0, 1, 3], [2, 1, 0], [3, 4, 3])
     monkeypatch.setattr(
         type(model),
-        "pairs_at",
+        "predict_known",
         lambda self, user, item, given, times: (times // 86_400).astype(np.float32),
     )
     dated = replace(test, time=np.array([3, 5, 1]) * 86_400)
@@ -162,11 +160,9 @@ def test_a_model_of_scores_has_no_errors(by_item, monkeypatch):
     assert rc.full_ranking(by_item, ratings([0], [3], [5]), n=1)["hit@1"] == 1
 
 
-# full_ranking --------------------------------------------------------------------------------------------------------
-
-
 def test_full_ranking_by_hand(by_item):
-    # Shown (2 of the items not rated in training, 4 never): u0 3, 2; u1 3, 1; u2 2, 0; u3 the best on the whole, 2, 0.
+    # Shown (2 of the items not rated in training, 4 never): u0 3, 2; u1 3, 1; u2 2, 0; u3 what is
+    # best for everyone, 2, 0.
     test = ratings([0, 0, 1, 1, 2, 3, 3], [2, 3, 1, 3, 0, 0, 4], [5, 3, 4, 5, 2, 4, 5])
     scores = rc.full_ranking(by_item, test, n=2)
     # Relevant: u0 {2}, u1 {1, 3}, u2 nothing, u3 {0, 4}. Hits: u0 no, yes; u1 yes, yes; u3 no, yes.
@@ -210,7 +206,7 @@ def test_relevance_is_where_it_is_said_to_be(by_item):
 
 
 def brute_force(model, test: Ratings, n: int, least: float) -> dict[int, tuple[list[bool], int]]:
-    """Of each user with test ratings: which of the n items shown are relevant, and how many there are."""
+    """Per user with test ratings: which of the n items shown are relevant, and how many are."""
     train, found = model.given_, {}
     for user in np.unique(test.user).tolist():
         mine = set(train.item[train.user == user].tolist())
@@ -280,9 +276,6 @@ def test_n_is_one_or_more(by_item):
         rc.full_ranking(by_item, ratings([0], [2], [3]), n=0)
 
 
-# new_users -----------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("side", ["item", "user"])
 def test_new_users_are_predicted_from_what_they_give(planted_small, side):
     split = rc.new_user_split(planted_small.ratings, users=0.2, given=0.5, seed=0)
@@ -303,12 +296,9 @@ def test_new_users_need_a_split_of_them(bias, split):
         rc.new_users(bias, split)
 
 
-# new_items -----------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def new_items(train) -> Split:
-    """Nobody in train has rated items 3 to 5: their ratings are test. User 3 has rated new items only."""
+    """Items 3 to 5 have no ratings in train: theirs are test. User 3 has rated new items only."""
     old = ratings([0, 0, 1, 1, 2], [0, 1, 0, 2, 1], [3, 2, 4, 4, 2], n_items=6)
     new = ratings([0, 0, 1, 2, 3, 3], [3, 4, 5, 4, 3, 5], [5, 2, 4, 3, 4, 5], n_items=6)
     return Split(old, None, new, "new items", 0)
@@ -316,7 +306,7 @@ def new_items(train) -> Split:
 
 @pytest.fixture
 def reader(new_items, monkeypatch):
-    """Says 1 to 6 for items 0 to 5, and 5 for item 3 to user 0, as if it had read something about all but item 5."""
+    """Predicts 1 to 6 for items 0 to 5, and 5 for item 3 to user 0; item 5 is unknown to it."""
     model = saying(new_items.train, [0.0] * 4, [1.0, 2, 3, 4, 5, 6])
     monkeypatch.setattr(type(model), "known_items", lambda self: np.arange(6) < 5)
     return model
@@ -335,8 +325,9 @@ def test_new_items_are_scored_as_held_out(new_items):
 
 
 def test_new_items_are_ranked_alone_by_hand(reader, new_items):
-    # Item 5 is unknown and gets the mean of all ratings, 3; users 0 to 2 see 4, 3, 5. Of user 3 nothing is known: all get what is
-    # best on the whole, 3, and come by column: 3, 4, 5. Relevant from 4 on: user 0 {3}, user 1 {5}, user 3 {3, 5}.
+    # Item 5 is unknown and gets the mean of all ratings, 3; users 0 to 2 see 4, 3, 5. Of user 3
+    # nothing is known: all items get what is best for everyone, 3, and come by column: 3, 4, 5.
+    # Relevant from 4 on: user 0 {3}, user 1 {5}, user 3 {3, 5}.
     scores = rc.new_items_ranking(reader, new_items, n=2)
     second, nan = 1 / math.log2(3), math.nan
     expected = {
@@ -429,9 +420,6 @@ def test_rankings_of_other_items_are_not_compared(reader, new_items):
         alone.versus(among_all, "ndcg@10")
 
 
-# Scores --------------------------------------------------------------------------------------------------------------
-
-
 def test_a_figure_that_was_not_measured_is_named_with_those_that_were(by_item):
     errors = rc.held_out(by_item, ratings([0], [2], [3]))
     lists = rc.full_ranking(by_item, ratings([0], [2], [5]), n=3)
@@ -470,13 +458,11 @@ def test_as_many_users_as_ratings_are_not_taken_for_each_other():
 
 def test_the_table_has_every_figure_and_no_interval_where_there_is_none(by_item):
     table = rc.full_ranking(by_item, ratings([0, 1], [3, 3], [2, 2]), n=2).table()
-    measured = ("ndcg", "recall", "capped_recall", "precision", "map", "mrr", "hit", "coverage")
+    of_lists = ("ndcg", "recall", "capped_recall", "precision", "map", "mrr", "hit")
+    measured = (*of_lists, "coverage", "gini")
     assert table["metric"].to_list() == [f"{name}@2" for name in measured]
     assert table["value"][:7].is_nan().all()  # nobody has anything relevant
     assert table["low"][7] is None
-
-
-# Two models ----------------------------------------------------------------------------------------------------------
 
 
 def test_versus_is_a_paired_bootstrap_over_users(fitted, bias, split):

@@ -1,4 +1,4 @@
-"""Intervals hold what they claim, tests reject as often as they claim, and hand-worked cases come out."""
+"""Intervals cover and tests reject as often as they claim; cases worked out by hand."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ from recollect.evaluation import significance as sig
 
 
 def test_mean_interval_by_hand():
-    # 1, 2, 3: mean 2, s = 1, standard error 1/sqrt(3); the 97.5% point of t with 2 degrees of freedom is 4.30265.
+    # 1, 2, 3: mean 2, s = 1, standard error 1/sqrt(3); the 97.5% point of t with 2 degrees of
+    # freedom is 4.30265.
     assert sig.mean_interval([1, 2, 3]) == pytest.approx(
         (2, 2 - 4.30265 / 3**0.5, 2 + 4.30265 / 3**0.5), rel=1e-5
     )
@@ -36,7 +37,8 @@ def test_mean_interval_holds_the_mean_as_often_as_it_claims():
 
 
 def test_resampled_t_by_hand():
-    # Differences 1, 2, 3, factor 1/3 + 0.1/0.9 = 4/9: t = 2 / (2/3) = 3; with 2 degrees of freedom p = 1 − 3/sqrt(11).
+    # Differences 1, 2, 3, factor 1/3 + 0.1/0.9 = 4/9: t = 2 / (2/3) = 3; with 2 degrees of freedom
+    # p = 1 − 3/sqrt(11).
     found = sig.resampled_t([2, 4, 6], [1, 2, 3], test_share=0.1)
     assert found.difference == 2
     assert found.p == pytest.approx(1 - 3 / 11**0.5)
@@ -57,7 +59,8 @@ def test_paired_t_rejects_as_often_as_it_claims():
 
 
 def test_plain_t_is_optimistic_on_overlapping_splits_and_the_corrected_is_not():
-    # Two predictors that are equally good; each "split" draws a tenth of the same 300 rating-wise differences as test.
+    # Two predictors that are equally good; each "split" draws a tenth of the same 300 rating-wise
+    # differences as test.
     rng = np.random.default_rng(0)
     plain, corrected = np.empty(400), np.empty(400)
     for j in range(400):
@@ -108,7 +111,8 @@ def test_bootstrap_interval_holds_the_rmse_about_as_often_as_it_claims():
             rng.normal(0, 2, 100) ** 2, statistic="root_mean", n=300, seed=j
         )
         held += found.low <= 2 <= found.high
-    # The percentile interval of 100 values falls a little short of 95%; three binomial standard deviations are 3.3%.
+    # The percentile interval of 100 values falls a little short of 95%; three binomial standard
+    # deviations are 3.3%.
     assert 0.90 <= held / 400 <= 0.985
 
 
@@ -179,7 +183,8 @@ def test_groups_must_name_every_value():
 
 
 def test_holm_by_hand():
-    # Sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1 = 0.04, 0.06, 0.06, 0.04; never falling: 0.04, 0.06, 0.06, 0.06.
+    # Sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1 = 0.04, 0.06, 0.06, 0.04; never falling: 0.04,
+    # 0.06, 0.06, 0.06.
     assert sig.holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
 
 

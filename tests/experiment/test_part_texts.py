@@ -92,7 +92,7 @@ def test_texts_lie_in_the_folder_of_their_data_set(tmp_path, monkeypatch):
         (
             "n_words = 30",
             "nwords = 30",
-            r"part tiny: There is no field of a reading 'nwords'. Did you mean 'n_words'",
+            r"part tiny: There is no field of a tokenizer 'nwords'. Did you mean 'n_words'",
         ),
         ("n_words = 30", 'n_words = "all"', "part tiny: n_words takes int"),
     ],

@@ -1,4 +1,4 @@
-"""CDL: bags, code and loss by hand, items that nobody rated, and what loading keeps."""
+"""CDL: bags, code and loss in plain NumPy, items without ratings, resuming and loading."""
 
 import dataclasses
 
@@ -7,17 +7,16 @@ import pytest
 import torch
 
 import recollect as rc
-from recollect.data.sources.planted import planted, planted_texts
 from recollect.data.text.corpus import corpus_of
 from recollect.data.text.tokenizer import Tokenizer
 from recollect.errors import SettingError
 from recollect.families.text_prior import TextPrior
-from recollect.models.cdl import bags, dense
+from recollect.models.cdl import bags_of_words, dense
 from recollect.run import Run
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
-    {"absent": 0.1, "offsets": False, "pretrain_epochs": 2},
+    {"absent_weight": 0.1, "offsets": False, "pretrain_epochs": 2},
 ]
 
 CPU = torch.device("cpu")
@@ -44,13 +43,6 @@ TINY = {
 }
 
 
-@pytest.fixture(scope="module")
-def told():
-    """150 items whose texts tell what they are like."""
-    made = planted(200, 150, 6000, rank=2, noise=0.2, seed=1, popularity=0.6, activity=0.4)
-    return rc.with_texts(made.ratings, planted_texts(made.truth, made.ratings.items, length=60))
-
-
 @pytest.fixture
 def two():
     return corpus_of(["a b b d", "c"], Tokenizer(stop_words=None, most=1.0))
@@ -73,64 +65,66 @@ def layers(net):
 
 
 def test_bags_are_counts_over_the_largest_count(two):
-    np.testing.assert_allclose(dense(bags(two, CPU)), [[0.5, 1, 0, 0.5], [0, 0, 1, 0]])
+    np.testing.assert_allclose(dense(bags_of_words(two, CPU)), [[0.5, 1, 0, 0.5], [0, 0, 1, 0]])
 
 
 def test_the_code_and_the_loss_are_those_of_the_equations(two):
     torch.manual_seed(0)
     net = rc.make("cdl", **TINY).encoder(two, 3)
-    X, x, through = np.array([[0.5, 1, 0, 0.5], [0, 0, 1, 0]]), None, []
+    X_c = np.array([[0.5, 1, 0, 0.5], [0, 0, 1, 0]])
+    X = [X_c]
     for W, b in layers(net):
-        x = sigmoid((X if x is None else x) @ W.T + b)
-        through.append(x)
-    assert [x.shape[1] for x in through] == [3, 2, 3, 4]
-    code, decoded = through[1], through[3]
-    np.testing.assert_allclose(
-        net(two).detach(), np.column_stack([code, [0, 0]]), atol=1e-6
-    )  # nothing of the offset
-    V, reg_item = np.array([[0.3, -0.2, 9.0], [0.1, 0.4, 9.0]]), np.array([5.0, 0.0])
-    expected = (
-        reg_item @ np.square(V[:, :2] - code).sum(axis=1)
-        + 7 * np.square(X - decoded).sum()
-        + 0.3 * sum(np.square(W).sum() + np.square(b).sum() for W, b in layers(net))
-    )
-    loss, n = net.loss(two, *(torch.tensor(x, dtype=torch.float32) for x in (V, reg_item)))
+        X.append(sigmoid(X[-1] @ W.T + b))
+    assert [x.shape[1] for x in X] == [4, 3, 2, 3, 4]
+    code = X[2]
+    # The prior mean of the offset is 0.
+    np.testing.assert_allclose(net(two).detach(), np.column_stack([code, [0, 0]]), atol=1e-6)
+    V = np.array([[0.3, -0.2, 9.0], [0.1, 0.4, 9.0]])
+    reg_item = np.array([5.0, 0.0])
+    factor_error = reg_item @ np.square(V[:, :2] - code).sum(axis=1)
+    word_error = np.square(X_c - X[4]).sum()
+    norm = sum(np.square(W).sum() + np.square(b).sum() for W, b in layers(net))
+    loss, n = net.loss(two, torch.tensor(V).float(), torch.tensor(reg_item).float())
     assert n == 2
+    expected = factor_error + 7 * word_error + 0.3 * norm
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
 
 
-def test_in_training_a_share_of_the_words_is_masked_and_the_others_stay(two):
+def test_while_training_a_share_of_the_words_is_masked(two):
     torch.manual_seed(0)
     net = rc.make("cdl", **{**TINY, "noise": 0.5}).encoder(two, 2)
-    seen, real = [], net.first.forward
-    net.first.forward = lambda block, *, value: (seen.append(value), real(block, value=value))[1]
-    many = two.take([0] * 1000)
-    net.train().code(bags(many, CPU))
-    net.eval().code(bags(many, CPU))
-    noisy, clean = (x.numpy().reshape(1000, 3) for x in seen)
+    inputs = []
+    net.first.register_forward_pre_hook(
+        lambda layer, arguments, named: inputs.append(named["value"].numpy().reshape(1000, 3)),
+        with_kwargs=True,
+    )
+    bags = bags_of_words(two.take([0] * 1000), CPU)
+    net.train().code(bags)
+    net.eval().code(bags)
+    noisy, clean = inputs
     np.testing.assert_allclose(clean, np.tile([0.5, 1, 0.5], (1000, 1)))
     assert set(np.unique(noisy[:, 1])) == {0, 1}
     np.testing.assert_allclose((noisy == 0).mean(axis=0), 0.5, atol=0.06)  # 4 standard deviations
 
 
-def test_the_last_biases_say_how_frequent_words_are(two):
+def test_the_last_biases_start_at_the_means_of_words(two):
     net = rc.make("cdl", **TINY).encoder(two, 2)
     np.testing.assert_allclose(
         sigmoid(net.decoding[-1].bias.detach().numpy()), [0.25, 0.5, 0.5, 0.25], atol=1e-6
     )
 
 
-def test_pretraining_learns_the_words(told):
+def test_pretraining_learns_the_words(ratings_with_texts):
     def words_left(**more):
         model = rc.make("cdl", **{**QUICK, "epochs": 1, "noise": 0.0, "reg_item": 0.3, **more}).fit(
-            told
+            ratings_with_texts
         )
         return model.history_.epochs[0]["text_loss"]
 
     assert words_left(pretrain_epochs=30) < 0.95 * words_left()
 
 
-def test_texts_of_items_that_nobody_rated_are_learned_too(two):
+def test_texts_of_unrated_items_are_learned_too(two):
     torch.manual_seed(0)
     net = rc.make("cdl", **{**TINY, "reg_weights": 0.0}).encoder(two, 2)
     prior = TextPrior(
@@ -141,44 +135,46 @@ def test_texts_of_items_that_nobody_rated_are_learned_too(two):
         learning_rate=0.05,
         batch_size=2,
         epochs=400,
-        unrated=True,
+        include_unrated=True,
     )
     prior.learn(torch.zeros(2, 2), torch.zeros(2))
     with torch.no_grad():
         np.testing.assert_allclose(
-            net.eval().decoded(net.code(bags(two, CPU))),
+            net.eval().decode(net.code(bags_of_words(two, CPU))),
             [[0.5, 1, 0, 0.5], [0, 0, 1, 0]],
             atol=0.05,
         )
 
 
-def test_items_that_nobody_rated_are_predicted_from_their_texts(told):
-    split = rc.new_item_split(told, items=0.2, seed=0)
-    model, bias = rc.make("cdl", **QUICK).fit(split.train), rc.make("bias").fit(split.train)
-    text, mean = rc.new_items(model, split), rc.new_items(bias, split)
-    assert text.about["n_cold"] == 0
-    assert text["rmse"] < 0.85 * mean["rmse"]
-    ranked = rc.new_items_ranking(model, split, n=5)
-    assert ranked["ndcg@5"] > 1.2 * ranked.about["random_ndcg@5"]
+def test_unrated_items_are_predicted_from_their_texts(ratings_with_texts):
+    split = rc.new_item_split(ratings_with_texts, items=0.2, seed=0)
+    model = rc.make("cdl", **QUICK).fit(split.train)
+    bias = rc.make("bias").fit(split.train)
+    scores = rc.new_items(model, split)
+    assert scores.about["n_cold"] == 0
+    assert scores["rmse"] < 0.85 * rc.new_items(bias, split)["rmse"]
+    ranking = rc.new_items_ranking(model, split, n=5)
+    assert ranking["ndcg@5"] > 1.2 * ranking.about["random_ndcg@5"]
 
 
-def test_the_weight_of_an_item_is_its_lambda(told):
+def test_the_weight_of_an_item_is_its_lambda(ratings_with_texts):
     """So that the factors and the autoencoder have one objective."""
     for more in ({}, {"reg_power": 0.5}, {"item_weights": True}):
         model = rc.make("cdl", **{**QUICK, **more})
-        np.testing.assert_array_equal(model.weight(told), model.item_reg(told))
+        np.testing.assert_array_equal(
+            model.weight(ratings_with_texts), model.item_reg(ratings_with_texts)
+        )
 
 
-def test_a_loaded_model_reads_new_texts(told, tmp_path):
-    model = rc.make("cdl", **{**QUICK, "epochs": 2}).fit(told)
+def test_a_loaded_model_encodes_new_texts(ratings_with_texts, tmp_path):
+    model = rc.make("cdl", **{**QUICK, "epochs": 2}).fit(ratings_with_texts)
     loaded = rc.load_model(rc.save(model, tmp_path / "m"))
     new = ["mucha muchaa muchab littlebc", "littleaa littlebb"]
-    np.testing.assert_array_equal(
-        model.text_factors(told.text.read(new)), loaded.text_factors(loaded.given_.text.read(new))
-    )
+    theta = model.text_factors(ratings_with_texts.text.read(new))
+    np.testing.assert_array_equal(theta, loaded.text_factors(loaded.given_.text.read(new)))
 
 
-def test_a_fit_that_was_stopped_goes_on_where_it_was(told, tmp_path):
+def test_a_resumed_fit_is_equal_to_the_bit(ratings_with_texts, tmp_path):
     settings = {**QUICK, "epochs": 4, "pretrain_epochs": 2, "dropout": 0.1}
     run, seen = Run(seed=2, threads=1, folder=tmp_path, snapshot_seconds=0), []
 
@@ -187,26 +183,32 @@ def test_a_fit_that_was_stopped_goes_on_where_it_was(told, tmp_path):
         if len(seen) == 3:
             raise KeyboardInterrupt
 
-    whole = rc.make("cdl", **settings).fit(told, run=Run(seed=2, threads=1))
+    whole = rc.make("cdl", **settings).fit(ratings_with_texts, run=Run(seed=2, threads=1))
     with pytest.raises(KeyboardInterrupt):
-        rc.make("cdl", **settings).fit(told, run=dataclasses.replace(run, watchers=(stop,)))
-    again = rc.make("cdl", **settings).fit(told, run=dataclasses.replace(run, resume=True))
+        rc.make("cdl", **settings).fit(
+            ratings_with_texts, run=dataclasses.replace(run, watchers=(stop,))
+        )
+    resumed = rc.make("cdl", **settings).fit(
+        ratings_with_texts, run=dataclasses.replace(run, resume=True)
+    )
     np.testing.assert_array_equal(
-        whole.predict(told.user, told.item), again.predict(told.user, told.item)
+        whole.predict(ratings_with_texts.user, ratings_with_texts.item),
+        resumed.predict(ratings_with_texts.user, ratings_with_texts.item),
     )
 
 
 @pytest.mark.parametrize(
-    ("settings", "told_"),
+    ("settings", "message"),
     [
-        ({"noise": 1.0}, "noise is the share"),
-        ({"dropout": -0.1}, "dropout is the share"),
+        ({"noise": 1.0}, "noise must be at least 0 and below 1"),
+        ({"dropout": -0.1}, "dropout must be at least 0"),
         ({"hidden": ()}, "one width at least"),
-        ({"text_epochs": 0}, "1 or more"),
-        ({"reconstruction": -1.0}, "0 or more"),
+        ({"hidden": (8, 0)}, "hidden must be at least 1"),
+        ({"text_epochs": 0}, "text_epochs must be at least 1"),
+        ({"reconstruction": -1.0}, "reconstruction must be at least 0"),
         ({"activation": "sigmod"}, "sigmoid"),
     ],
 )
-def test_what_cannot_work_is_refused(settings, told_):
-    with pytest.raises(SettingError, match=told_):
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
         rc.make("cdl", **settings)

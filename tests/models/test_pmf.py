@@ -10,7 +10,7 @@ from recollect.errors import DataError, SettingError
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
     {"offsets": False, "center": True},
-    {"absent": 0.1, "offsets": False},
+    {"absent_weight": 0.1, "offsets": False},
     {"reg_power": 0.5, "refit": True},
     {"solver": "sgd", "learning_rate": 0.02, "epochs": 60},
 ]
@@ -48,11 +48,11 @@ def test_someone_new_with_the_ratings_of_a_fitted_user_gets_their_factors(plante
 
 def test_settings_that_cannot_work_are_refused():
     for bad, told in (
-        ({"factors": 0}, "factors is 1 or more"),
-        ({"reg_user": 0}, "above 0"),
-        ({"absent": 1.0}, "less than 1"),
-        ({"absent": 0.1, "offsets": True}, "set offsets=False"),
-        ({"reg_power": 2.0}, "reg_power is 0 to 1"),
+        ({"factors": 0}, "factors must be at least 1"),
+        ({"reg_user": 0}, "reg_user must be above 0"),
+        ({"absent_weight": 1.0}, "below 1"),
+        ({"absent_weight": 0.1, "offsets": True}, "set offsets=False"),
+        ({"reg_power": 2.0}, "reg_power must be at least 0 and at most 1"),
     ):
         with pytest.raises(SettingError, match=told):
             rc.make("pmf", **bad)
@@ -83,7 +83,7 @@ def test_vectors_leave_offsets_out(few):
 
 def test_it_does_not_take_ratings_for_events(few):
     with pytest.raises(DataError, match="learns from events"):
-        rc.make("pmf", absent=0.1, offsets=False).fit(few)
+        rc.make("pmf", absent_weight=0.1, offsets=False).fit(few)
 
 
 def test_descent_reaches_what_exact_turns_reach(planted_small):

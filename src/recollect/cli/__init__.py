@@ -1,6 +1,7 @@
-"""The command line: one function per verb. Ids in, tables out; with --json one object for programs.
+"""The command line: ids in, tables out; with --json one object for programs.
 
-Modules here import what is heavy inside the verbs, so that help comes at once.
+A module for each verb; `options` and `output` hold what they share. These modules import what is
+heavy (torch, NumPy, Polars) inside functions, so that --help is quick.
 """
 
 from __future__ import annotations
@@ -10,39 +11,55 @@ from typing import Annotated, Any
 
 import typer
 
-from recollect.cli import ask, compare, data, doctor, experiments, explain, fit
+from recollect.cli import (
+    compare,
+    doctor,
+    evaluate,
+    experiments,
+    explain,
+    models,
+    predict,
+    recommend,
+    similar,
+    split,
+    train,
+)
+from recollect.cli.data import convert, describe, fetch, plant, store
+from recollect.cli.data import list as data_list
 from recollect.cli.output.screen import Screen
 from recollect.cli.verb import verb
 from recollect.system import allocator
+
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
     name="recollect",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP_OPTIONS,
     help="Autoencoders for collaborative filtering: from a ratings file to a recommender.",
 )
 data_app = typer.Typer(
     no_args_is_help=True,
+    context_settings=HELP_OPTIONS,
     help="Data sets: list, fetch, describe, convert, store, plant.",
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-verb(app)(fit.models)
+verb(app)(models.models)
 app.add_typer(data_app, name="data")
-verb(data_app, "list")(data.list_known)
-verb(data_app)(data.fetch)
-verb(data_app)(data.describe)
-verb(data_app)(data.convert)
-verb(data_app)(data.store)
-verb(data_app)(data.plant)
-verb(app)(data.split)
-verb(app)(fit.train)
-verb(app)(ask.evaluate)
-verb(app)(ask.predict)
-verb(app)(ask.recommend)
-verb(app)(ask.similar)
+verb(data_app, "list")(data_list.list_known)
+verb(data_app)(fetch.fetch)
+verb(data_app)(describe.describe)
+verb(data_app)(convert.convert)
+verb(data_app)(store.store)
+verb(data_app)(plant.plant)
+verb(app)(split.split)
+verb(app)(train.train)
+verb(app)(evaluate.evaluate)
+verb(app)(predict.predict)
+verb(app)(recommend.recommend)
+verb(app)(similar.similar)
 verb(app)(explain.explain)
 verb(app)(compare.compare)
 verb(app)(experiments.run)
@@ -51,19 +68,22 @@ verb(app)(experiments.tune)
 verb(app)(doctor.doctor)
 
 
-def _version(asked: bool) -> bool:
-    if asked:
+def _print_version(is_stated: bool) -> bool:
+    if is_stated:
         from importlib.metadata import version
 
         print(f"recollect {version('recollect')}")
         raise typer.Exit
-    return asked
+    return is_stated
 
 
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Autoencoders for collaborative filtering: from a ratings file to a recommender."""
@@ -71,15 +91,14 @@ def _root(
 
 def main() -> None:
     """Run the command line."""
-    allocator.share()
+    allocator.configure()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     if "--json" not in sys.argv[1:]:
         app()
         return
-    usage_error: Any = (
-        typer.BadParameter.__base__
-    )  # by whatever name: Typer may bring its own Click
+    # Typer may bring its own Click; this is the usage error of the one that it uses.
+    usage_error: Any = typer.BadParameter.__base__
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except usage_error as problem:

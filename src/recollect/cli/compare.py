@@ -1,10 +1,9 @@
-"""The verb compare: several models on the same splits, every fit in a fresh process."""
+"""The verb compare: several models on the same splits."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,37 +11,15 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from recollect.cli.fit import Device, Threads, cut, figure
-from recollect.cli.options.source import Columns, Seed, Source, ratings_from
+import recollect as rc
+from recollect.cli.options.fitting import Device, Seed, Threads
+from recollect.cli.options.settings import settings_of
+from recollect.cli.options.source import Columns, Source, ratings_from
 from recollect.cli.options.texts import Texts
-from recollect.cli.output.screen import Answer, Screen, as_json, memory, seconds, settings_of, table
-from recollect.data.ratings import AnyRatings, Ratings
+from recollect.cli.output.screen import Answer, Screen
+from recollect.cli.output.tables import interval, memory, seconds, table
 from recollect.errors import SettingError, unknown
-from recollect.system import processes
-
-
-@dataclass(frozen=True)
-class Fit:
-    """One model on one split."""
-
-    model: str
-    settings: dict[str, Any]
-    train: AnyRatings
-    valid: Ratings | None
-    test: Ratings
-    seed: int
-    threads: int | None
-    device: str
-    ranking: bool
-    keep_errors: bool  # the errors of each rating, to compare models on a single split
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A model to compare, under a name."""
-
-    model: str
-    settings: dict[str, Any] = field(default_factory=dict)
+from recollect.system.strict_json import to_json
 
 
 def compare(
@@ -65,12 +42,14 @@ def compare(
             "--set",
             metavar="NAME.KEY=VALUE",
             show_default=False,
-            help="A setting of one: autorec.hidden=100.",
+            help="A setting of one model, such as autorec.hidden=100; repeat it for more.",
         ),
     ] = None,
-    test: Annotated[float, typer.Option(help="Share of the ratings to be judged on.")] = 0.1,
-    valid: Annotated[float, typer.Option(help="Share of the rest to stop by.")] = 0.05,
-    repeat: Annotated[int, typer.Option(min=1, help="How many random splits.")] = 5,
+    test: Annotated[float, typer.Option(help="Share of the ratings to test on.")] = 0.1,
+    valid: Annotated[
+        float, typer.Option(help="Validation share of the remaining ratings, for early stopping.")
+    ] = 0.05,
+    repeat: Annotated[int, typer.Option(min=1, help="Number of random splits.")] = 5,
     seed: Seed = 0,
     threads: Threads = None,
     device: Device = "cpu",
@@ -78,249 +57,155 @@ def compare(
         bool, typer.Option("--ranking", help="Rank all items for each user, too.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="JSON", help="Write all figures here.")
+        Path | None, typer.Option(metavar="JSON", help="Write all figures to this file.")
     ] = None,
 ) -> Answer:
-    """Compare models on the same random splits: errors with intervals, what differs by more than chance, time and memory."""
-    entries = entries_of(models, settings_of(settings or ()))
-    if not 0 < test < 1:
-        raise SettingError(f"--test is a share above 0 and below 1, such as 0.1; found {test}.")
-    from recollect.run import Run
+    """Compare models on the same random splits.
 
-    Run(device=device)  # refused before the work
-    texts.read_as()
+    Errors with intervals, which differences are more than chance, time and memory.
+    """
+    from recollect.data.splitting.shares import check_shares
+    from recollect.evaluation import comparison
+    from recollect.system.atomic_files import replacing
+
+    check_shares(test=test, valid=valid)
+    candidates = candidates_of(models, settings_of(settings))
+    run = rc.Run(threads=threads, device=device)
+    texts.read_as()  # refuses wrong options before the work
     ratings = texts.taken(ratings_from(source, columns))
-    fits, results = (
-        _fits(
-            entries,
+    seeds = range(seed, seed + repeat)
+    with screen.steps("fits", repeat * len(candidates)) as step:
+        compared = comparison.compare_models(
+            candidates,
             ratings,
             test=test,
             valid=valid,
-            seeds=range(seed, seed + repeat),
-            threads=threads,
-            device=device,
+            seeds=seeds,
+            run=run,
             ranking=ranking,
-        ),
-        [],
-    )
-    with screen.steps("fits", repeat * len(entries)) as step:
-        names = [f"{name}, seed {s}" for s in range(seed, seed + repeat) for name in entries]
-        step(0, names[0])
-        for done, result in enumerate(processes.run_each(fit, fits, processes=1), start=1):
-            results.append(result)
-            step(done, names[done] if done < len(names) else "")
-    by_name = {name: results[j :: len(entries)] for j, name in enumerate(entries)}
-    tests = differences(by_name, test_share=test) if len(entries) > 1 else []
-    found = {
+            progress=step,
+        )
+    result = {
         "data": ratings.name,
         "fingerprint": ratings.fingerprint,
         "scale": ratings.scale,
         "split": {"how": "random", "test": test, "valid": valid},
-        "seeds": list(range(seed, seed + repeat)),
+        "seeds": list(seeds),
         "device": device,
-        "models": {
-            name: _summary(entries[name], runs, test_share=test) for name, runs in by_name.items()
-        },
-        "differences": tests,
+        "models": compared.models,
+        "differences": compared.differences,
         "versions": _versions(),
     }
     if out is not None:
-        from recollect.system.atomic_files import replacing
-
         with replacing(out) as fresh:
-            fresh.write_text(as_json(found))
-    return Answer(found, _shown(found))
+            fresh.write_text(to_json(result))
+    return Answer(result, _shown(result))
 
 
-def entries_of(models: list[str], settings: dict[str, Any]) -> dict[str, Entry]:
-    """The models by name, with their settings; every one is made once, so that an error comes before the work.
+def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]:
+    """The models to compare by name, with their settings; each is made once, to find errors early.
 
-    Raises: SettingError for a name that stands twice, or a setting of none of them.
+    Args:
+        models: written as MODEL or NAME=MODEL.
+        settings: by NAME.KEY.
+
+    Raises:
+        SettingError: for a name that is given twice, or a setting of none of the models.
     """
     from recollect import registry
+    from recollect.evaluation.comparison import Candidate
 
-    found: dict[str, Entry] = {}
+    candidates: dict[str, Candidate] = {}
     for text in models:
-        name, _, model = text.rpartition("=")
-        if (name or model) in found:
+        stated_name, _, model = text.rpartition("=")
+        name = stated_name or model
+        if name in candidates:
             raise SettingError(
-                f"--model {name or model} stands twice; give each a name: --model wide={model}."
+                f"--model {name} is given twice; name them apart: --model wide={model}."
             )
-        found[name or model] = Entry(model)
+        candidates[name] = Candidate(model)
     for key, value in settings.items():
         name, _, setting = key.partition(".")
         if not setting:
             raise SettingError(
-                f"--set takes NAME.KEY=VALUE here, such as {next(iter(found))}.{key}=…; found {key}=…."
+                f"--set takes NAME.KEY=VALUE here, such as {next(iter(candidates))}.{key}=…; found "
+                f"{key}=…."
             )
-        if name not in found:
-            raise unknown("model here", name, found)
-        found[name].settings[setting] = value
-    for entry in found.values():
-        registry.make(entry.model, **entry.settings)
-    return found
+        if name not in candidates:
+            raise unknown("model to compare", name, candidates)
+        candidates[name].settings[setting] = value
+    for candidate in candidates.values():
+        registry.make(candidate.model, **candidate.settings)
+    return candidates
 
 
-def _fits(
-    entries: dict[str, Entry],
-    ratings: Ratings,
-    *,
-    test: float,
-    valid: float,
-    seeds: range,
-    threads: int | None,
-    device: str,
-    ranking: bool,
-) -> Iterator[Fit]:
-    for seed in seeds:
-        parts = cut(ratings, valid=valid, test=test, seed=seed)
-        assert parts.test is not None
-        for entry in entries.values():
-            yield Fit(
-                entry.model,
-                entry.settings,
-                parts.train,
-                parts.valid,
-                parts.test,
-                seed,
-                threads,
-                device,
-                ranking,
-                keep_errors=len(seeds) == 1,
-            )
-
-
-def fit(job: Fit) -> dict[str, Any]:
-    """Fit a model on a split and score it."""
-    from recollect import registry
-    from recollect.evaluation.protocols import full_ranking, held_out
-    from recollect.run import Run, peak_memory_mb
-
-    run = Run(seed=job.seed, threads=job.threads, device=job.device)
-    model = registry.make(job.model, **job.settings).fit(job.train, job.valid, run)
-    peak = peak_memory_mb()
-    scores = held_out(model, job.test)
-    lists = full_ranking(model, job.test) if job.ranking else None
-    return {
-        "rmse": scores["rmse"],
-        "mae": scores["mae"],
-        "seconds": model.seconds_,
-        "peak_memory_mb": peak,
-        "n_test": len(job.test),
-        "n_cold": scores.about["n_cold"],
-        "best_epoch": model.history_.best_epoch,
-        "stopped": model.history_.stopped or None,
-        "ranking": {name: lists[name] for name in (*lists.names(), *lists.whole)} if lists else {},
-        "interval": figure(scores, "rmse") if job.keep_errors else None,
-        "errors": (scores.values["rmse"], job.test.user) if job.keep_errors else None,
-    }
-
-
-def differences(
-    by_name: dict[str, list[dict[str, Any]]], *, test_share: float
-) -> list[dict[str, Any]]:
-    """Each pair of models: difference in RMSE, interval, p (Holm's over all pairs), and whether it is beyond chance."""
-    from recollect.evaluation import significance
-
-    first = next(iter(by_name.values()))[0]
-    if first["errors"] is None:
-        figures = {name: [run["rmse"] for run in runs] for name, runs in by_name.items()}
-        return significance.compare(figures, over="splits", test_share=test_share).to_dicts()
-    errors = {name: runs[0]["errors"][0] for name, runs in by_name.items()}
-    return significance.compare(
-        errors, over="ratings", statistic="root_mean", group=first["errors"][1]
-    ).to_dicts()
-
-
-def _summary(entry: Entry, runs: list[dict[str, Any]], *, test_share: float) -> dict[str, Any]:
-    from recollect import registry
-    from recollect.evaluation.significance import mean_interval
-
-    interval = runs[0]["interval"]
-    if interval is None:
-        mean, low, high = mean_interval([run["rmse"] for run in runs], test_share=test_share)
-        interval = {"value": mean, "low": low, "high": high}
-    every = (
-        "rmse",
-        "mae",
-        "seconds",
-        "peak_memory_mb",
-        "n_test",
-        "n_cold",
-        "best_epoch",
-        "stopped",
-    )
-    ranking = {
-        name: statistics.fmean(run["ranking"][name] for run in runs) for name in runs[0]["ranking"]
-    }
-    return {
-        "model": entry.model,
-        "settings": registry.settings(registry.make(entry.model, **entry.settings)),
-        "rmse": interval,
-        "mae": statistics.fmean(run["mae"] for run in runs),
-        "ranking": ranking,
-        "runs": [{key: run[key] for key in every} for run in runs],
-    }
-
-
-def _shown(found: dict[str, Any]) -> list[RenderableType]:
-    rows, names = [], list(next(iter(found["models"].values()))["ranking"])
-    for name, about in found["models"].items():
-        rmse, runs = about["rmse"], about["runs"]
-        rows.append(
-            (
-                name,
-                rmse["value"],
-                f"[{rmse['low']:.4f}, {rmse['high']:.4f}]",
-                about["mae"],
-                seconds(statistics.median(run["seconds"] for run in runs)),
-                memory(max(run["peak_memory_mb"] for run in runs)),
-            )
-        )
-    some, n = next(iter(found["models"].values()))["runs"][0], len(found["seeds"])
-    splits = (
-        f"{n} random splits, seeds {found['seeds'][0]} to {found['seeds'][-1]}"
-        if n > 1
-        else f"one random split, seed {found['seeds'][0]}"
-    )
-    over = "over splits (corrected for their overlap)" if n > 1 else "over users (bootstrap)"
+def _shown(result: dict[str, Any]) -> list[RenderableType]:
+    models = result["models"]
+    n_splits = len(result["seeds"])
+    rows = [_row(name, figures) for name, figures in models.items()]
+    columns = ("model", "RMSE", "95% interval", "MAE", "time of a fit", "peak memory")
     shown: list[RenderableType] = [
-        table(
-            ("model", "RMSE", "95% interval", "MAE", "time of a fit", "peak memory"),
-            rows,
-            title=found["data"],
-        ),
-        f"{splits}; {found['split']['test']:.0%} test, all {some['n_test']:,} ratings scored ({some['n_cold']:,} cold "
-        f"in the first). Intervals {over}. Memory is that of a fresh process, Python and its libraries included.",
+        table(columns, rows, title=result["data"]),
+        _conditions(result),
+        *_breakdowns(models, n_splits),
         "",
     ]
-    for name, about in found["models"].items():
-        if broken := [run["stopped"] for run in about["runs"] if run["stopped"]]:
-            shown[-1:-1] = [
-                Text(
-                    f"{name}: training broke down in {len(broken)} of {n}. {broken[0]}",
-                    style="bold red",
-                )
-            ]
-    if names:
-        lists = [(name, *about["ranking"].values()) for name, about in found["models"].items()]
-        shown.append(table(("model", *names), lists, title="All items ranked"))
-    shown.extend(_told(row, n) for row in found["differences"])
+    first = next(iter(models.values()))
+    if first["ranking"]:
+        lists = [(name, *figures["ranking"].values()) for name, figures in models.items()]
+        shown.append(table(("model", *first["ranking"]), lists, title="All items ranked"))
+    shown.extend(_difference(row) for row in result["differences"])
     return shown
 
 
-def _told(row: dict[str, Any], n: int) -> str:
-    model, other = (
-        (row["model"], row["other"]) if row["difference"] <= 0 else (row["other"], row["model"])
+def _row(name: str, figures: dict[str, Any]) -> tuple[Any, ...]:
+    rmse, runs = figures["rmse"], figures["runs"]
+    return (
+        name,
+        rmse["value"],
+        interval(rmse["low"], rmse["high"]),
+        figures["mae"],
+        seconds(statistics.median(run["seconds"] for run in runs)),
+        memory(max(run["peak_memory_mb"] for run in runs)),
     )
-    size = abs(row["difference"])
+
+
+def _conditions(result: dict[str, Any]) -> str:
+    first_run = next(iter(result["models"].values()))["runs"][0]
+    seeds = result["seeds"]
+    if len(seeds) > 1:
+        splits = f"{len(seeds)} random splits, seeds {seeds[0]} to {seeds[-1]}"
+        over = "over splits (corrected for their overlap)"
+    else:
+        splits = f"one random split, seed {seeds[0]}"
+        over = "over users (bootstrap)"
+    return (
+        f"{splits}; {result['split']['test']:.0%} test, all {first_run['n_test']:,} ratings scored "
+        f"({first_run['n_cold']:,} cold in the first split). Intervals are {over}. Memory is that "
+        "of the process of a fit, Python and its libraries included."
+    )
+
+
+def _breakdowns(models: Mapping[str, Any], n_splits: int) -> list[RenderableType]:
+    """A line for each model whose training broke down."""
+    lines: list[RenderableType] = []
+    for name, figures in models.items():
+        reasons = [run["stopped"] for run in figures["runs"] if run["stopped"]]
+        if reasons:
+            text = f"{name}: training broke down in {len(reasons)} of {n_splits}. {reasons[0]}"
+            lines.append(Text(text, style="bold red"))
+    return lines
+
+
+def _difference(row: dict[str, Any]) -> str:
+    better, worse = row["model"], row["other"]
+    if row["difference"] > 0:
+        better, worse = worse, better
+    text = f"{better} is {abs(row['difference']):.4f} below {worse} in RMSE"
     if row["significant"] is None:
-        return f"{model} is {size:.4f} below {other}; one split cannot say whether by more than chance."
-    if not row["significant"]:
-        return (
-            f"{model} is {size:.4f} below {other}, which may be chance (p = {row['p_holm']:.2g})."
-        )
-    return f"{model} is {size:.4f} below {other} in RMSE, more than by chance (p = {row['p_holm']:.2g})."
+        return f"{text}; one split cannot say whether by more than chance."
+    chance = "more than by chance" if row["significant"] else "which may be chance"
+    return f"{text}, {chance} (p = {row['p_holm']:.2g})."
 
 
 def _versions() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The verb doctor: what there is to work with, and whether it works."""
+"""The verb doctor: what the installation has to work with, and whether it works."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from recollect.cli.fit import Settings
-from recollect.cli.output.screen import Answer, Screen, facts, memory, seconds, settings_of, table
+import recollect as rc
+from recollect.cli.options.settings import Settings, settings_of
+from recollect.cli.output.screen import Answer, Screen
+from recollect.cli.output.tables import facts, memory, seconds, table
 from recollect.errors import SettingError, TrainingError
 
 PACKAGES = (
@@ -27,12 +29,14 @@ PACKAGES = (
     "matplotlib",
     "tensorboard",
 )
-KNOWN = {
+# Users, items and ratings of well-known data sets.
+KNOWN_SHAPES = {
     "MovieLens 1M": (6_040, 3_706, 1_000_209),
     "MovieLens 10M": (69_878, 10_677, 10_000_054),
     "Netflix": (480_189, 17_770, 100_480_507),
-}  # users, items, ratings
-BATCHES = {"optimizer": "adam", "batch_size": 512}
+}
+IN_BATCHES = {"optimizer": "adam", "batch_size": 512}
+VALID = 20  # one in so many ratings is for validation
 
 
 def doctor(
@@ -40,30 +44,37 @@ def doctor(
     shape: Annotated[
         str | None,
         typer.Option(
-            metavar="USERSxITEMSxRATINGS", help="Only say what memory a fit on so many would take."
+            metavar="USERSxITEMSxRATINGS",
+            help="Only estimate the memory of a fit on data of this shape.",
         ),
     ] = None,
     model: Annotated[str, typer.Option(help="The model for --shape.")] = "autorec",
     settings: Settings = None,
 ) -> Answer:
-    """Show versions, devices, memory and data folders, and test the installation on made-up ratings."""
-    from recollect import registry
-
+    """Show versions, devices, memory and data folders, and test the installation."""
     if shape is not None:
-        return _fits({shape: _sizes(shape)}, [registry.make(model, **settings_of(settings or ()))])
+        recipe = rc.make(model, **settings_of(settings))
+        return _estimates({shape: _sizes(shape)}, [recipe])
     if settings or model != "autorec":
         raise SettingError(
-            "--model and --set say what is to be fitted on a --shape; give one, such as --shape "
+            "--model and --set state the fit on data of a --shape; give one, such as --shape "
             "6040x3706x1000209."
         )
-    fits = _fits(KNOWN, [registry.make("autorec"), registry.make("autorec", **BATCHES)])
+    estimates = _estimates(KNOWN_SHAPES, [rc.make("autorec"), rc.make("autorec", **IN_BATCHES)])
     machine = _machine()
+    test_seconds = _self_test()
+    passed = (
+        f"Self-test passed in {seconds(test_seconds)}: a model was fitted, saved, loaded and "
+        "used to predict."
+    )
     return Answer(
-        {**machine.data, **fits.data}, [*machine.shown[:-2], "", *fits.shown, *machine.shown[-2:]]
+        {**machine.data, "self_test_seconds": test_seconds, **estimates.data},
+        [*machine.shown, "", *estimates.shown, "", passed],
     )
 
 
 def _machine() -> Answer:
+    """The versions, the devices, the memory, and the folders in which data are searched."""
     import torch
 
     from recollect.data import download
@@ -71,49 +82,50 @@ def _machine() -> Answer:
     from recollect.memory_estimate import MB
     from recollect.system.available_memory import available, total
 
-    there, gpus = available(), [f"cuda:{j}" for j in range(torch.cuda.device_count())]
+    limit = available()
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     devices = ["cpu", *(f"{gpu} ({torch.cuda.get_device_name(gpu)})" for gpu in gpus)]
-    short = {device: multiplies_16_bits(torch.device(device)) for device in ("cpu", *gpus)}
-    homes = [str(home.resolve()) for home in download.homes()]
-    found: dict[str, Any] = {
+    folders = [str(folder.resolve()) for folder in download.homes()]
+    data = {
         "python": platform.python_version(),
         "system": platform.platform(terse=True),
         "packages": {name: _version(name) for name in PACKAGES},
         "devices": devices,
-        "multiplies_16_bits": short,
+        "multiplies_16_bits": {
+            device: multiplies_16_bits(torch.device(device)) for device in ("cpu", *gpus)
+        },
         "threads": torch.get_num_threads(),
         "memory_mb": (total() or 0) / MB or None,
-        "available_memory_mb": there.bytes / MB if there else None,
-        "data_folders": {home: _holds(Path(home)) for home in homes},
-        "cache": homes[-1],
+        "available_memory_mb": limit.bytes / MB if limit else None,
+        "data_folders": {folder: _names_in(Path(folder)) for folder in folders},
+        "cache": folders[-1],
     }
-    found["self_test_seconds"] = _self_test()
+    return Answer(data, _machine_tables(data, limit.limit if limit else ""))
+
+
+def _machine_tables(data: dict[str, Any], limit: str) -> list[Any]:
+    """The same for people.
+
+    Args:
+        data: of the machine.
+        limit: what limits the available memory.
+    """
+    products = data["multiplies_16_bits"].items()
+    available = data["available_memory_mb"]
     about = {
-        "Python": f"{found['python']} on {found['system']}",
-        **{name: v or "not installed" for name, v in found["packages"].items()},
-        "devices": ", ".join(devices),
-        "threads": found["threads"],
-        "16-bit products": ", ".join(
-            f"{device}: {'yes' if has else 'no'}" for device, has in short.items()
-        ),
-        "memory": "unknown" if found["memory_mb"] is None else memory(found["memory_mb"]),
-        "available": f"{memory(there.bytes / MB)} ({there.limit})" if there else "unknown",
+        "Python": f"{data['python']} on {data['system']}",
+        **{name: number or "not installed" for name, number in data["packages"].items()},
+        "devices": ", ".join(data["devices"]),
+        "threads": data["threads"],
+        "16-bit products": ", ".join(f"{name}: {'yes' if has else 'no'}" for name, has in products),
+        "memory": "unknown" if data["memory_mb"] is None else memory(data["memory_mb"]),
+        "available": "unknown" if available is None else f"{memory(available)} ({limit})",
     }
-    folders = {
-        home: ", ".join(holds) or ("empty" if Path(home).is_dir() else "not there yet")
-        for home, holds in found["data_folders"].items()
-    }
-    return Answer(
-        found,
-        [
-            facts(about),
-            "",
-            facts(folders, title="Data are looked for in"),
-            "",
-            f"Self-test passed in {seconds(found['self_test_seconds'])}: fitted, saved, loaded and asked "
-            "a model.",
-        ],
-    )
+    folders = {}
+    for folder, names in data["data_folders"].items():
+        is_empty = "empty" if Path(folder).is_dir() else "does not exist yet"
+        folders[folder] = ", ".join(names) or is_empty
+    return [facts(about), "", facts(folders, title="Data are searched in")]
 
 
 def _version(name: str) -> str | None:
@@ -123,53 +135,75 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _fits(shapes: dict[str, tuple[int, int, int]], recipes: list[Any]) -> Answer:
-    """The predicted peak of fitting each model on each shape, a twentieth of the ratings kept for validation, and whether
-    there is room for it."""
-    from recollect.memory_estimate import MB, Shape
+def _estimates(shapes: dict[str, tuple[int, int, int]], recipes: list[rc.Model]) -> Answer:
+    """The estimated peak of fitting each model on each shape, and whether it fits the memory."""
+    from recollect.memory_estimate import MB
     from recollect.system.available_memory import available
 
-    there, found, rows = available(), [], []
-    for data, (users, items, ratings) in shapes.items():
-        for recipe in recipes:
-            valid = ratings // 20
-            need = recipe.memory(
-                Shape(n_users=users, n_items=items, n_train=ratings - valid, n_valid=valid)
-            )
-            fits = there.bytes >= need.peak if there else None
-            found.append(
-                {
-                    "data": data,
-                    "users": users,
-                    "items": items,
-                    "ratings": ratings,
-                    "model": _brief(recipe),
-                    "predicted_memory_mb": need.peak / MB,
-                    "fits": fits,
-                    "parts_mb": {name: part / MB for name, part in need.host.items()},
-                }
-            )
-            rows.append((data, _brief(recipe), memory(need.peak / MB), fits))
+    limit = available()
+    estimates = [
+        _estimate(data, shape, recipe, None if limit is None else limit.bytes)
+        for data, shape in shapes.items()
+        for recipe in recipes
+    ]
+    rows = [
+        (row["data"], row["model"], memory(row["predicted_memory_mb"]), row["fits"])
+        for row in estimates
+    ]
     return Answer(
-        {"fits": found, "available_memory_mb": there.bytes / MB if there else None},
-        [table(("data", "fit", "memory", "fits here"), rows, title="What fits")],
+        {"fits": estimates, "available_memory_mb": limit.bytes / MB if limit else None},
+        [table(("data", "fit", "memory", "fits"), rows, title="Memory of a fit")],
     )
 
 
-def _brief(recipe: Any) -> str:
+def _estimate(
+    data: str, shape: tuple[int, int, int], recipe: rc.Model, available: int | None
+) -> dict[str, Any]:
+    """The estimate for one model on one shape.
+
+    Args:
+        data: the name of the data.
+        shape: users, items, ratings.
+        recipe: the unfitted model.
+        available: bytes; None if unknown.
+    """
+    from recollect.memory_estimate import MB, Shape
+
+    users, items, ratings = shape
+    valid = ratings // VALID
+    sizes = Shape(n_users=users, n_items=items, n_train=ratings - valid, n_valid=valid)
+    need = recipe.memory(sizes)
+    return {
+        "data": data,
+        "users": users,
+        "items": items,
+        "ratings": ratings,
+        "model": _brief(recipe),
+        "predicted_memory_mb": need.peak / MB,
+        "fits": None if available is None else available >= need.peak,
+        "parts_mb": {name: part / MB for name, part in need.host.items()},
+    }
+
+
+def _brief(recipe: rc.Model) -> str:
     """The model with the settings that its size depends on."""
     from recollect import registry
 
-    now, usual = registry.settings(recipe), registry.settings(type(recipe))
+    defaults = registry.settings(type(recipe))
     shown = [
         f"{key}={value}"
-        for key, value in now.items()
-        if value != usual[key] or key in ("side", "hidden", "optimizer")
+        for key, value in registry.settings(recipe).items()
+        if value != defaults[key] or key in ("side", "hidden", "optimizer")
     ]
     return " ".join([registry.name_of(recipe), *shown])
 
 
 def _sizes(shape: str) -> tuple[int, int, int]:
+    """Users, items and ratings, written as 6040x3706x1000209.
+
+    Raises:
+        SettingError: if it is not three numbers.
+    """
     sizes = shape.lower().replace("×", "x").replace(",", "").split("x")
     if len(sizes) != 3 or not all(size.strip().isdigit() and int(size) > 0 for size in sizes):
         raise SettingError(
@@ -179,32 +213,27 @@ def _sizes(shape: str) -> tuple[int, int, int]:
     return users, items, ratings
 
 
-def _holds(home: Path) -> list[str]:
-    return (
-        sorted(path.name for path in home.iterdir() if not path.name.startswith("."))
-        if home.is_dir()
-        else []
-    )
+def _names_in(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _self_test() -> float:
-    """Fit, save, load, predict; the seconds it took.
+    """Fit, save, load and predict; returns the seconds it took.
 
-    Raises: TrainingError if the loaded model predicts otherwise than the fitted one.
+    Raises:
+        TrainingError: if the loaded model predicts differently from the fitted one.
     """
-    from recollect import checkpoint, registry
-    from recollect.data.sources import load
-
     started = time.monotonic()
-    ratings = load("planted/tiny")
-    model = registry.make("autorec", hidden=8, reg=1.0, epochs=5).fit(ratings)
+    ratings = rc.load("planted/tiny")
+    model = rc.make("autorec", hidden=8, reg=1.0, epochs=5).fit(ratings)
     with tempfile.TemporaryDirectory() as folder:
-        again = checkpoint.load(checkpoint.save(model, Path(folder) / "model"))
-    if not (
-        again.predict(ratings.user, ratings.item) == model.predict(ratings.user, ratings.item)
-    ).all():
+        loaded = rc.load_model(rc.save(model, Path(folder) / "model"))
+    predicted = loaded.predict(ratings.user, ratings.item)
+    if not (predicted == model.predict(ratings.user, ratings.item)).all():
         raise TrainingError(
-            "A model predicts otherwise once it was saved and loaded; the installation is broken: set "
-            "it up anew."
+            "A model that was saved and loaded predicts differently; the installation is broken: "
+            "install Recollect again."
         )
     return time.monotonic() - started

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import polars as pl
 import typer
 from rich.console import RenderableType
 
-from recollect.cli.options.source import RunFolder
-from recollect.cli.output.screen import Answer, Screen, facts, table
+from recollect.cli.options.asking import RunFolder
+from recollect.cli.output.screen import Answer, Screen
+from recollect.cli.output.tables import facts, table
 from recollect.errors import DataError, SettingError
 
 PHRASE, ITEM = "A phrase", "An item and a user"
@@ -203,7 +203,7 @@ def _of_phrase(
     )
 
 
-def _bars(frame: pl.DataFrame, figure: Path | None, title: str) -> list[str]:
+def _bars(frame: Any, figure: Path | None, title: str) -> list[str]:
     if figure is None:
         return []
     from recollect.report.phrases import bars

@@ -1,4 +1,4 @@
-"""Ratings get the texts of their items."""
+"""Ratings together with the texts of their items."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.data.text.corpus import corpus_of
+from recollect.data.text.corpus import Corpus, corpus_of
 from recollect.data.text.documents import documents_of
 from recollect.data.text.tokenizer import Tokenizer, is_document
 from recollect.data.text.word_vectors import WordVectors, read_vectors
-from recollect.data.vocab import Vocab
+from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
 
 log = logging.getLogger("recollect")
@@ -24,60 +24,88 @@ def with_texts(
     ratings: AnyRatings,
     documents: Any,
     *,
-    reading: Tokenizer | None = None,
+    tokenizer: Tokenizer | None = None,
     vectors: WordVectors | str | Path | None = None,
     join: bool = False,
 ) -> Ratings:
-    """The ratings with the documents of their items, as `ratings.text`, in place of any they had.
+    """The ratings with the documents of their items as `ratings.text`, in place of any they had.
 
-    `documents` is a file, or what `documents.read_documents` made of one; a mapping of item ids to texts; or a pandas or Polars
-    frame with the columns item_id and text; with `join` several texts of an item are one. `vectors` are those of the
-    words, or where `vectors.read_vectors` finds them. Items that have a document and no ratings are appended to the items, so
-    that they can be recommended by their text; which rating is whose does not change. What has no document, or none with a word,
-    is counted in `notes`.
+    Items that have a document and no ratings are appended to the items, so that they can be
+    recommended by their text; the row numbers of the other items stay. Items without a document,
+    and documents without a word of the vocabulary, are counted in `notes`.
 
-    Raises: DataError for documents or vectors that cannot be read, for ratings on disk, or if no word is left.
+    Args:
+        ratings: in memory.
+        documents: path of a file, or `read_documents` of one; a mapping of item ids to texts; or a
+            pandas or Polars frame with the columns item_id and text.
+        tokenizer: how documents become words; None: the default Tokenizer.
+        vectors: pre-trained vectors of the words, or the source that `read_vectors` reads.
+        join: whether several texts of an item are joined; otherwise the last one is kept.
+
+    Raises:
+        DataError: for documents or vectors that cannot be read, for ratings on disk, or if no word
+            is left.
     """
     if not isinstance(ratings, Ratings):
         raise DataError(
-            f"{ratings!r} are on disk, and texts go with ratings in memory; read them with recollect.read."
+            f"{ratings!r} are on disk, and texts go with ratings in memory; read them with "
+            "recollect.read."
         )
-    found = documents_of(documents, join=join)
-    table = found.table.filter(is_document(found.table["text"]))
-    new, _ = Vocab.encode(table["item_id"].filter(ratings.items.rows(table["item_id"]) < 0))
-    items = Vocab(pl.concat([ratings.items.ids, new.ids])) if len(new) else ratings.items
-    rows = pl.DataFrame({"item_id": items.ids}).join(
-        table, on="item_id", how="left", maintain_order="left"
-    )
-    corpus = corpus_of(rows["text"], reading)
-    known = read_vectors(vectors, corpus.words) if isinstance(vectors, str | Path) else vectors
+    read = documents_of(documents, join=join)
+    table = read.table.filter(is_document(read.table["text"]))
+    items = _with_new_items(ratings.items, table["item_id"])
+    texts = _aligned(items, table)
+    corpus = corpus_of(texts, tokenizer)
+    if isinstance(vectors, str | Path):
+        vectors = read_vectors(vectors, corpus.words)
     notes = (
-        *found.notes,
-        *_losses(ratings, found.table, rows["text"], int(corpus.has.sum()), len(new)),
+        *read.notes,
+        *_counted_losses(ratings, read.table, texts, corpus),
         *corpus.notes,
-        *([known.note] if known else []),
+        *([] if vectors is None else [vectors.note]),
     )
     for note in notes:
         log.info("%s: %s", ratings.name, note)
-    kept = tuple(
-        note for note in ratings.notes if ratings.text is None or note not in ratings.text.notes
-    )
     return replace(
-        ratings, items=items, text=replace(corpus, notes=notes, vectors=known), notes=kept + notes
+        ratings,
+        items=items,
+        text=replace(corpus, notes=notes, vectors=vectors),
+        notes=_notes_on_ratings(ratings) + notes,
     )
 
 
-def _losses(
-    ratings: Ratings, table: pl.DataFrame, texts: pl.Series, n_worded: int, n_new: int
+def _with_new_items(items: Vocab, item_ids: pl.Series) -> Vocab:
+    """The items, followed by those that only have a document."""
+    new, _ = Vocab.encode(item_ids.filter(items.rows(item_ids) == UNKNOWN))
+    if not len(new):
+        return items
+    return Vocab(pl.concat([items.ids, new.ids]))
+
+
+def _aligned(items: Vocab, table: pl.DataFrame) -> pl.Series:
+    """The text of each item, in the items' order; null for an item without one."""
+    rows = pl.DataFrame({"item_id": items.ids})
+    return rows.join(table, on="item_id", how="left", maintain_order="left")["text"]
+
+
+def _notes_on_ratings(ratings: Ratings) -> tuple[str, ...]:
+    """The notes of the ratings, less those on texts that are being replaced."""
+    replaced = () if ratings.text is None else ratings.text.notes
+    return tuple(note for note in ratings.notes if note not in replaced)
+
+
+def _counted_losses(
+    ratings: Ratings, table: pl.DataFrame, texts: pl.Series, corpus: Corpus
 ) -> tuple[str, ...]:
-    """What is said of items without a document, of documents without words, and of items that only have a document."""
-    n_blank = len(table) - int(is_document(table["text"]).sum())
+    """Notes on items without documents, documents without words, and items without ratings."""
+    n_new = len(texts) - ratings.n_items
+    n_empty = len(table) - int(is_document(table["text"]).sum())
     n_without = int(texts.head(ratings.n_items).null_count())
-    n_wordless = len(texts) - texts.null_count() - int(n_worded)
-    said = (
+    n_without_words = len(texts) - texts.null_count() - int(corpus.has.sum())
+    notes = (
         (n_new, f"{n_new:,} items have a document and no rating; they are added to the items."),
         (n_without, f"{n_without:,} of {ratings.n_items:,} items have no document."),
-        (n_blank, f"{n_blank:,} documents are empty."),
-        (n_wordless, f"{n_wordless:,} documents have none of the kept words."),
+        (n_empty, f"{n_empty:,} documents are empty."),
+        (n_without_words, f"{n_without_words:,} documents have none of the kept words."),
     )
-    return tuple(sentence for count, sentence in said if count)
+    return tuple(note for count, note in notes if count)

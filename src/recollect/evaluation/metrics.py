@@ -1,15 +1,22 @@
-"""Metrics on plain arrays: they know no model, no Ratings and no split.
+"""Metrics: functions on plain arrays, which know no model, no Ratings and no split.
 
-For ratings, a metric comes in two weightings. Per rating (micro: every rating counts the same) is what the literature
-on rating prediction means by RMSE. Per user (macro: every user counts the same) gives one figure per user.
+METRICS has every metric by the name that protocols, experiments and the command line take. To add
+one, write a function and decorate it:
 
-For rankings, `ranked[u, j]` says whether the j-th recommendation to user u was relevant, `n_relevant[u]` how many
-items were relevant for u in all (those that were not recommended included). A user with nothing relevant gets NaN.
+    @metric("mae", of="ratings")           one value per rating; the figure is their mean
+    @metric("ndcg", of="lists")            one value per user, from a ranked list; likewise
+    @metric("coverage", of="catalogue")    one figure of all lists together
+
+Of ranked lists, `ranked[u, j]` says whether the j-th recommendation to user u was relevant, and
+`n_relevant[u]` how many items were relevant to u in all, including those not recommended. A user
+with nothing relevant gets NaN, so that the caller decides whether to leave them out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -17,46 +24,102 @@ from numpy import ndarray
 
 from recollect.errors import DataError, unknown
 
-# Ratings, per rating -------------------------------------------------------------------------------------------------
+Kind = Literal["ratings", "lists", "catalogue"]
 
 
+@dataclass(frozen=True)
+class Metric:
+    """A metric: its function, what it is computed from, and how values become a figure."""
+
+    name: str
+    function: Callable[..., Any]
+    of: Kind
+    root: bool = False  # the figure is the root of the mean
+
+
+METRICS: dict[str, Metric] = {}
+
+
+def metric(
+    name: str, *, of: Kind, root: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Put the decorated function into METRICS.
+
+    Args:
+        name: in tables, on the command line and in experiments.
+        of: what the function is computed from.
+        root: whether the figure is the root of the mean of the values, as for RMSE.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        METRICS[name] = Metric(name, function, of, root)
+        return function
+
+    return register
+
+
+def find(name: str) -> Metric:
+    """The metric of this name.
+
+    Raises:
+        SettingError: listing the names there are.
+    """
+    if name not in METRICS:
+        raise unknown("metric", name, METRICS)
+    return METRICS[name]
+
+
+def metrics_of(kind: Kind) -> list[Metric]:
+    """The metrics that are computed from ratings, from ranked lists, or from all lists together."""
+    return [each for each in METRICS.values() if each.of == kind]
+
+
+def rating_figures() -> list[str]:
+    """The names of all figures of predicted ratings: each metric, then its mean over users."""
+    names = [each.name for each in metrics_of("ratings")]
+    return [*names, *(f"{name}_macro" for name in names)]
+
+
+@metric("rmse", of="ratings", root=True)
 def squared_errors(
     value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictions"]
 ) -> Float[ndarray, " ratings"]:
     """(value − predicted)² of each rating, in double precision; 0 is best.
 
-    Raises: DataError if the two differ in length or a prediction is not finite.
+    Raises:
+        DataError: if the two differ in length or a prediction is not finite.
     """
     return np.square(_errors(value, predicted))
 
 
+@metric("mae", of="ratings")
 def absolute_errors(
     value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictions"]
 ) -> Float[ndarray, " ratings"]:
     """|value − predicted| of each rating, in double precision; 0 is best.
 
-    Raises: DataError if the two differ in length or a prediction is not finite.
+    Raises:
+        DataError: if the two differ in length or a prediction is not finite.
     """
     return np.abs(_errors(value, predicted))
 
 
 def rmse(value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictions"]) -> float:
-    """Root of the mean squared error over all ratings (micro), in the ratings' unit; 0 is best. NaN without ratings.
+    """Root mean squared error over all ratings (micro), in the ratings' unit; NaN without ratings.
 
-    Raises: DataError if the two differ in length or a prediction is not finite.
+    Raises:
+        DataError: if the two differ in length or a prediction is not finite.
     """
     return float(np.sqrt(_mean(squared_errors(value, predicted))))
 
 
 def mae(value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictions"]) -> float:
-    """Mean absolute error over all ratings (micro), in the ratings' unit; 0 is best. NaN without ratings.
+    """Mean absolute error over all ratings (micro), in the ratings' unit; NaN without ratings.
 
-    Raises: DataError if the two differ in length or a prediction is not finite.
+    Raises:
+        DataError: if the two differ in length or a prediction is not finite.
     """
     return _mean(absolute_errors(value, predicted))
-
-
-# Ratings, per user ---------------------------------------------------------------------------------------------------
 
 
 def rmse_per_user(
@@ -65,9 +128,15 @@ def rmse_per_user(
     user: Int[ndarray, " ratings"],
     n_users: int,
 ) -> Float[ndarray, " users"]:
-    """Root of the mean squared error of each user's ratings; NaN for a user without any.
+    """Root mean squared error of each user's ratings; NaN for a user without any.
 
     Its mean over users (macro) is not the RMSE: `rmse` weighs users by how much they rate.
+
+    Args:
+        value: the ratings.
+        predicted: their predictions.
+        user: the row number of each rating's user.
+        n_users: how many users there are.
     """
     return np.sqrt(mean_per_user(squared_errors(value, predicted), user, n_users))
 
@@ -78,16 +147,29 @@ def mae_per_user(
     user: Int[ndarray, " ratings"],
     n_users: int,
 ) -> Float[ndarray, " users"]:
-    """Mean absolute error of each user's ratings; NaN for a user without any."""
+    """Mean absolute error of each user's ratings; NaN for a user without any.
+
+    Args:
+        value: the ratings.
+        predicted: their predictions.
+        user: the row number of each rating's user.
+        n_users: how many users there are.
+    """
     return mean_per_user(absolute_errors(value, predicted), user, n_users)
 
 
 def mean_per_user(
     per_rating: Float[ndarray, " ratings"], user: Int[ndarray, " ratings"], n_users: int
 ) -> Float[ndarray, " users"]:
-    """Mean of a figure over each user's ratings; `user` holds row numbers below n_users. NaN for a user without any.
+    """The mean of a number over each user's ratings; NaN for a user without any.
 
-    Raises: DataError if the two differ in length.
+    Args:
+        per_rating: one number per rating.
+        user: the row number of each rating's user, below n_users.
+        n_users: how many users there are.
+
+    Raises:
+        DataError: if the two arrays differ in length.
     """
     if len(per_rating) != len(user):
         raise DataError(
@@ -98,18 +180,22 @@ def mean_per_user(
     return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
-# Rankings, per user --------------------------------------------------------------------------------------------------
-
-
+@metric("ndcg", of="lists")
 def ndcg_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
-    """Normalized discounted cumulative gain of each user's first k items, 0 to 1, binary relevance.
+    """Normalized discounted cumulative gain of each user's first k items, 0 to 1.
 
-    A user with nothing relevant gets NaN, so that the caller decides whether to leave them out. The ideal list has
-    min(k, n_relevant) hits, as in Liang et al. 2018, not k.
+    The relevance is binary. The ideal list has min(k, n_relevant) hits, as in Liang et al. 2018.
 
-    Raises: DataError if k is smaller than 1 or the lists are shorter than k.
+    Args:
+        k: length of the list that counts.
+        ranked: whether the j-th recommendation was relevant.
+        n_relevant: relevant items in all.
+
+    Raises:
+        DataError: if k is smaller than 1 or the lists are shorter than k.
+
     Source: Järvelin and Kekäläinen, TOIS 2002.
     """
     hits = _first(k, ranked, n_relevant)
@@ -118,68 +204,104 @@ def ndcg_at(
     return _divide(hits @ discount, ideal)
 
 
+@metric("recall", of="lists")
 def recall_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
-    """Share of each user's relevant items that is among the first k, 0 to 1; with more than k, 1 is out of reach.
+    """Share of each user's relevant items among the first k; below 1 if there are more than k.
 
-    NaN for a user with nothing relevant. `capped_recall_at` divides by min(k, n_relevant) instead.
+    Args:
+        k: length of the list that counts.
+        ranked: whether the j-th recommendation was relevant.
+        n_relevant: relevant items in all; `capped_recall_at` divides by at most k.
 
-    Raises: DataError if k is smaller than 1 or the lists are shorter than k.
+    Raises:
+        DataError: if k is smaller than 1 or the lists are shorter than k.
     """
     return _divide(_first(k, ranked, n_relevant).sum(axis=1), n_relevant)
 
 
+@metric("capped_recall", of="lists")
 def capped_recall_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
-    """Hits among the first k as a share of the most there can be, min(k, n_relevant); 0 to 1, always within reach.
+    """Hits among the first k as a share of the most there can be, min(k, n_relevant); 0 to 1.
 
-    This is what Liang et al. call Recall@R. NaN for a user with nothing relevant.
+    Liang et al. call this Recall@R.
 
-    Raises: DataError if k is smaller than 1 or the lists are shorter than k.
-    Source: Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders for Collaborative Filtering." WWW 2018.
+    Args:
+        k: length of the list that counts.
+        ranked: whether the j-th recommendation was relevant.
+        n_relevant: relevant items in all.
+
+    Raises:
+        DataError: if k is smaller than 1 or the lists are shorter than k.
+
+    Source: Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders for Collaborative
+    Filtering." WWW 2018.
     """
     return _divide(_first(k, ranked, n_relevant).sum(axis=1), np.minimum(k, n_relevant))
 
 
+@metric("precision", of="lists")
 def precision_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
-    """Share of each user's first k items that is relevant, 0 to 1; with fewer than k relevant items 1 is out of reach.
+    """Share of each user's first k items that is relevant; below 1 if fewer than k are.
 
-    NaN for a user with nothing relevant, as for the other metrics, so that all are means over the same users.
+    A user with nothing relevant gets NaN here too: all metrics are means over the same users.
 
-    Raises: DataError if k is smaller than 1 or the lists are shorter than k.
+    Args:
+        k: length of the list that counts.
+        ranked: whether the j-th recommendation was relevant.
+        n_relevant: relevant items in all.
+
+    Raises:
+        DataError: if k is smaller than 1 or the lists are shorter than k.
     """
-    hits = _first(k, ranked, n_relevant).sum(axis=1)
-    return np.where(n_relevant > 0, hits / k, np.nan)
+    n_hits = _first(k, ranked, n_relevant).sum(axis=1)
+    return np.where(n_relevant > 0, n_hits / k, np.nan)
 
 
+@metric("map", of="lists")
 def average_precision_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
-    """Mean of the precision at each hit among the first k, over min(k, n_relevant); 0 to 1.
+    """Sum of the precision at each hit among the first k, over min(k, n_relevant); 0 to 1.
 
-    Its mean over users is MAP@k. Some authors divide by n_relevant or by the hits instead, which gives other figures.
-    NaN for a user with nothing relevant.
+    Its mean over users is MAP@k. Some authors divide by n_relevant or by the number of hits, which
+    gives other figures.
 
-    Raises: DataError if k is smaller than 1 or the lists are shorter than k.
-    Source: Manning, Raghavan, Schütze. "Introduction to Information Retrieval", section 8.4, cut at k.
+    Args:
+        k: length of the list that counts.
+        ranked: whether the j-th recommendation was relevant.
+        n_relevant: relevant items in all.
+
+    Raises:
+        DataError: if k is smaller than 1 or the lists are shorter than k.
+
+    Source: Manning, Raghavan, Schütze. "Introduction to Information Retrieval", section 8.4, cut
+    at k.
     """
     hits = _first(k, ranked, n_relevant)
     precision = np.cumsum(hits, axis=1) / np.arange(1, k + 1)
     return _divide((precision * hits).sum(axis=1), np.minimum(k, n_relevant))
 
 
+@metric("mrr", of="lists")
 def reciprocal_rank_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
-    """1 / place of the first hit among the first k, 0 if there is none; 0 to 1. Its mean over users is MRR@k.
+    """1 / rank of the first hit among the first k, 0 if there is none. Its mean is MRR@k.
 
-    NaN for a user with nothing relevant.
+    Args:
+        k: length of the list that counts.
+        ranked: whether the j-th recommendation was relevant.
+        n_relevant: relevant items in all.
 
-    Raises: DataError if k is smaller than 1 or the lists are shorter than k.
+    Raises:
+        DataError: if k is smaller than 1 or the lists are shorter than k.
+
     Source: Kantor and Voorhees, "The TREC-5 Confusion Track", Information Retrieval 2000.
     """
     hits = _first(k, ranked, n_relevant)
@@ -187,81 +309,54 @@ def reciprocal_rank_at(
     return np.where(n_relevant > 0, reciprocal, np.nan)
 
 
+@metric("hit", of="lists")
 def hit_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
-    """1 if any of the first k items is relevant, else 0. NaN for a user with nothing relevant.
+    """1 if any of the first k items is relevant, else 0. Its mean is the hit rate.
 
-    Raises: DataError if k is smaller than 1 or the lists are shorter than k.
+    Args:
+        k: length of the list that counts.
+        ranked: whether the j-th recommendation was relevant.
+        n_relevant: relevant items in all.
+
+    Raises:
+        DataError: if k is smaller than 1 or the lists are shorter than k.
     """
     return np.where(n_relevant > 0, _first(k, ranked, n_relevant).any(axis=1), np.nan)
 
 
-# Rankings, all users together ----------------------------------------------------------------------------------------
-
-
+@metric("coverage", of="catalogue")
 def coverage(recommended: Int[ndarray, "users k"], n_items: int) -> float:
-    """Share of the catalogue that is recommended to anyone, 0 to 1; entries of -1 (no item) do not count.
+    """Share of the items that are recommended to anyone, 0 to 1; NaN without items.
 
-    NaN without items.
+    Entries of -1 (no item) do not count.
 
-    Raises: DataError if an item row is not below n_items.
+    Raises:
+        DataError: if an item row is not below n_items.
     """
-    return (
-        float(np.count_nonzero(_times_shown(recommended, n_items)) / n_items)
-        if n_items
-        else float("nan")
-    )
+    if n_items == 0:
+        return float("nan")
+    return float(np.count_nonzero(_times_recommended(recommended, n_items)) / n_items)
 
 
+@metric("gini", of="catalogue")
 def gini(recommended: Int[ndarray, "users k"], n_items: int) -> float:
-    """How unequally recommendations fall on items: 0, each item equally often; near 1, all on one item.
+    """How unequally recommendations fall on items: 0, all equally often; near 1, all on one item.
 
     Entries of -1 (no item) do not count. NaN if nothing is recommended.
 
-    Raises: DataError if an item row is not below n_items.
-    Source: Fleder and Hosanagar, "Blockbuster Culture's Next Rise or Fall", Management Science 2009.
+    Raises:
+        DataError: if an item row is not below n_items.
+
+    Source: Fleder and Hosanagar, "Blockbuster Culture's Next Rise or Fall", Management Science
+    2009.
     """
-    shown = np.sort(_times_shown(recommended, n_items)).astype(np.float64)
-    if not shown.sum():
+    times = np.sort(_times_recommended(recommended, n_items)).astype(np.float64)
+    if not times.sum():
         return float("nan")
-    place = np.arange(1, n_items + 1)
-    return float(((2 * place - n_items - 1) * shown).sum() / (n_items * shown.sum()))
-
-
-PER_RATING: dict[str, Callable[..., ndarray]] = {
-    f.__name__: f for f in (squared_errors, absolute_errors)
-}
-PER_USER: dict[str, Callable[..., ndarray]] = {f.__name__: f for f in (rmse_per_user, mae_per_user)}
-RANKING: dict[str, Callable[..., ndarray]] = {
-    f.__name__: f
-    for f in (
-        ndcg_at,
-        recall_at,
-        capped_recall_at,
-        precision_at,
-        average_precision_at,
-        reciprocal_rank_at,
-        hit_at,
-    )
-}
-WHOLE: dict[str, Callable[..., float]] = {f.__name__: f for f in (rmse, mae, coverage, gini)}
-
-
-def find(name: str) -> Callable[..., ndarray | float]:
-    """The metric with this function name, such as "rmse" or "ndcg_at".
-
-    Raises: SettingError, listing the names there are.
-    """
-    every: dict[str, Callable[..., ndarray | float]] = {
-        **PER_RATING,
-        **PER_USER,
-        **RANKING,
-        **WHOLE,
-    }
-    if name not in every:
-        raise unknown("metric", name, every)
-    return every[name]
+    rank = np.arange(1, n_items + 1)
+    return float(((2 * rank - n_items - 1) * times).sum() / (n_items * times.sum()))
 
 
 def _errors(
@@ -274,8 +369,8 @@ def _errors(
     errors = value.astype(np.float64) - predicted
     if not np.isfinite(errors).all():
         raise DataError(
-            f"{int((~np.isfinite(errors)).sum())} of {len(errors)} ratings or predictions are NaN or "
-            "infinite; a metric would hide or spread that, so repair the model or the data."
+            f"{int((~np.isfinite(errors)).sum())} of {len(errors)} ratings or predictions are NaN "
+            "or infinite; a metric would hide or spread that, so repair the model or the data."
         )
     return errors
 
@@ -300,17 +395,20 @@ def _first(
     return ranked[:, :k]
 
 
-def _divide(a: ndarray, b: ndarray) -> Float[ndarray, " users"]:
-    """a / b; NaN where b is 0."""
-    return np.divide(a, b, out=np.full(len(a), np.nan), where=b > 0)
+def _divide(numerator: ndarray, denominator: ndarray) -> Float[ndarray, " users"]:
+    """The quotient; NaN where the denominator is 0."""
+    nan = np.full(len(numerator), np.nan)
+    return np.divide(numerator, denominator, out=nan, where=denominator > 0)
 
 
-def _times_shown(recommended: Int[ndarray, "users k"], n_items: int) -> Int[ndarray, " items"]:
+def _times_recommended(
+    recommended: Int[ndarray, "users k"], n_items: int
+) -> Int[ndarray, " items"]:
     """How often each item is recommended."""
     items = recommended[recommended >= 0]
     if len(items) and items.max() >= n_items:
         raise DataError(
-            f"Item row {items.max()} was recommended, but there are {n_items} items; give the n_items of "
-            "the model's training ratings."
+            f"Item row {items.max()} was recommended, but there are {n_items} items; give the "
+            "n_items of the model's training ratings."
         )
     return np.bincount(items, minlength=n_items)

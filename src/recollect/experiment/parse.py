@@ -18,7 +18,7 @@ from recollect.data import sources
 from recollect.data.sources import netflix
 from recollect.data.splitting import find
 from recollect.errors import SettingError, unknown
-from recollect.evaluation.protocols import RATING
+from recollect.evaluation.metrics import rating_figures
 from recollect.experiment.spec import (
     PUBLISHED,
     RECORDS,
@@ -103,8 +103,8 @@ def _read_part(name: str, raw: Raw) -> Part:
         check_data(raw["data"])
         check_split(raw["split"], raw["data"])
         metric = raw.get("metric", "rmse")
-        if metric not in RATING:
-            raise unknown("metric of an experiment", metric, RATING)
+        if metric not in rating_figures():
+            raise unknown("metric of an experiment", metric, rating_figures())
         about = raw.get("about", "")
         return Part(name, raw["data"], raw["split"], metric, about, read_texts(raw))
 

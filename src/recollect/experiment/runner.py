@@ -18,7 +18,8 @@ import numpy as np
 from recollect import registry
 from recollect.data.ratings import Ratings
 from recollect.errors import RecollectError, TrainingError
-from recollect.evaluation.protocols import RATING, Scores, held_out, new_users
+from recollect.evaluation.metrics import rating_figures
+from recollect.evaluation.protocols import Scores, held_out, new_users
 from recollect.experiment.part_data import split_part
 from recollect.experiment.planner import Task, available_cores, processes_that_fit
 from recollect.experiment.results import Record, UserSums, made_by
@@ -125,7 +126,7 @@ def _measure(task: Task) -> tuple[dict[str, Any], Scores]:
     scores = new_users(model, split) if split.given is not None else held_out(model, split.test)
     history = model.history_
     figures = {
-        "test": {name: float(scores[name]) for name in RATING},
+        "test": {name: float(scores[name]) for name in rating_figures()},
         "valid_rmse": validation_rmse(model, split.valid),
         "n_train": len(split.train),
         "n_valid": 0 if split.valid is None else len(split.valid),

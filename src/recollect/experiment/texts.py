@@ -28,7 +28,7 @@ class Texts:
     changed: dict[str, Any] = field(default_factory=dict)  # fields of the reading, not defaults
 
     @property
-    def reading(self) -> Tokenizer:
+    def tokenizer(self) -> Tokenizer:
         """How a document becomes words."""
         return tokenizer_of(self.changed)
 
@@ -61,7 +61,7 @@ class Texts:
         if vectors in paths:
             vectors = paths[vectors]
         return with_texts(
-            ratings, paths[self.text], reading=self.reading, vectors=vectors, join=self.join
+            ratings, paths[self.text], tokenizer=self.tokenizer, vectors=vectors, join=self.join
         )
 
     def _files(self) -> list[str]:

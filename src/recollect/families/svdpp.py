@@ -18,7 +18,7 @@ from typing_extensions import override
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError
-from recollect.families.matrix_factorization import centered_factors, score_table, valid_rmse
+from recollect.families.matrix_factorization import centered_factors, predict_table, valid_rmse
 from recollect.families.svdpp_sgd import SVDppSGD
 from recollect.kernels import Block, observed, times_dense
 from recollect.kernels.ridge import ridge
@@ -157,7 +157,7 @@ class SVDppModel(PairModel):
     def score_known(
         self, user: Int[np.ndarray, " users"], given: AnyRatings
     ) -> Float32[np.ndarray, "users n_items"]:
-        return score_table(self.net_, user)
+        return predict_table(self.net_, user)
 
     @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from recollect.kernels.svdpp import SVDppArrays
-from recollect.training.compiled_sgd import CompiledSGD
+from recollect.training.sgd import CompiledSGD
 
 
 class SVDppSGD(CompiledSGD):

@@ -1,7 +1,9 @@
-"""TextModel: a FactorModel whose item factors are pulled towards what the items' texts say.
+"""TextModel: matrix factorization in which the text of an item gives the prior mean of its factors.
 
-Of an item without ratings only the text speaks: its factors are what the text says, so that it is predicted, recommended and
-compared like any other.
+    Σ_Ω (r_ui − r̂_ui)² + Σ_u λ_U ‖U_u‖² + Σ_i λ_V ‖V_i − θ_i‖² → min,    θ_i = encoder(text of i)
+
+The factors of an item without ratings are θ_i, so that it is predicted, recommended and compared
+like any other.
 """
 
 from __future__ import annotations
@@ -24,34 +26,24 @@ from recollect.data.text.documents import documents_of
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
 from recollect.families.matrix_factorization import FactorModel
-from recollect.families.text_prior import Encoder, said
+from recollect.families.text_prior import Encoder, latent_vectors
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import Capabilities
 from recollect.nn import Factors
 from recollect.run import Run
 from recollect.training.als import Prior
 
-
-def by_counts(train: Ratings) -> Float32[Tensor, " items"]:
-    """A weight per item: the root of its number of ratings, 1 on average over the rated ones.
-
-    Source: Kim, Park, Oh, Yu. "Deep Hybrid Recommender Systems via Exploiting Document Context and Statistics of Items."
-    Information Sciences 2017.
-    """
-    root = np.sqrt(train.count("item"))
-    return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)
-
-
-N_WORDS = 8000  # that a reading keeps, unless it is told otherwise
+# What the estimate of memory assumes about texts, which are not known before they are read.
+N_WORDS = 8000  # the vocabulary of the default Tokenizer
 TOKENS = 200  # of a document, about
 
 
 @dataclass(kw_only=True, eq=False)
 class TextModel(FactorModel):
-    """U_u · V_i, V_i being drawn towards what the text of item i says."""
+    """U_u · V_i, where the prior mean of V_i is an encoding θ_i of item i's text. Abstract."""
 
     offsets: bool = False
-    item_weights: bool = False  # lambda_V and the weight of an item in the text's loss times √ratings / the mean √ratings
+    item_weights: bool = False  # lambda_V and an item's weight in the text loss grow with √ratings
 
     @property
     @override
@@ -61,83 +53,109 @@ class TextModel(FactorModel):
 
     @abstractmethod
     def encoder(self, corpus: Corpus, k: int) -> Encoder:
-        """The network that reads a text and says k factors."""
+        """The untrained network that maps a document to k factors."""
 
     @abstractmethod
     def prior(self, train: Ratings) -> Prior:
-        """What the texts say, and how it is learned."""
-
-    def build(self, n_users: int, n_items: int) -> nn.Module:
-        """Factors of 0, and the network that reads; the users' first draw is of no account, as they are solved for first."""
-        corpus = self.given_.text
-        assert corpus is not None
-        reads = self.encoder(corpus, self.factors + self.offsets)
-        return Factors(n_users, n_items, self.factors, offsets=self.offsets, text=reads)
-
-    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        """See Model; a network that reads 8,000 words, with its gradients, its optimizer and its best weights."""
-        numbers = (self.factors + 1) * (shape.n_users + shape.n_items)
-        return of_factors(
-            shape,
-            numbers=numbers,
-            texts=4 * (6 * self.network_numbers(N_WORDS) + TOKENS * shape.n_items),
-        )
+        """The prior of the items' factors, and how it learns."""
 
     @abstractmethod
     def network_numbers(self, n_words: int) -> int:
-        """How many numbers the network learns, and holds for a batch, if there are so many words."""
+        """How many numbers the encoder has, and holds for a batch, with a vocabulary of n_words."""
 
+    @override
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        corpus = self.given_.text
+        assert corpus is not None
+        encoder = self.encoder(corpus, self.factors + self.offsets)
+        # All factors start at 0: items then start at their prior means, and users are solved for.
+        return Factors(n_users, n_items, self.factors, offsets=self.offsets, text=encoder)
+
+    @override
+    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
+        n_factors = (self.factors + 1) * (shape.n_users + shape.n_items)
+        # 6: the encoder with its gradients, its optimizer's state and its best weights.
+        texts = 4 * (6 * self.network_numbers(N_WORDS) + TOKENS * shape.n_items)
+        return of_factors(shape, numbers=n_factors, texts=texts)
+
+    @override
     def weight(self, train: Ratings) -> Tensor | None:
-        """See FactorModel."""
-        return by_counts(train) if self.item_weights else None
+        return count_weights(train) if self.item_weights else None
 
+    @override
     def item_reg(self, train: Ratings) -> Tensor:
-        """See FactorModel."""
-        weight, reg = by_counts(train), super().item_reg(train)
-        return reg * torch.where(weight > 0, weight, 1.0) if self.item_weights else reg
+        reg = super().item_reg(train)
+        if not self.item_weights:
+            return reg
+        weight = count_weights(train)
+        return reg * torch.where(weight > 0, weight, 1.0)
 
+    @override
     def known_items(self) -> Bool[np.ndarray, " n_items"]:
-        """Those with ratings in fitting, or with a text."""
         assert self.given_.text is not None
         return super().known_items() | self.given_.text.has
 
     def text_factors(self, corpus: Corpus) -> Float32[np.ndarray, "documents k"]:
-        """What the texts say: factors of items, of which nothing else need be known."""
-        return said(self.net_.text, corpus).cpu().numpy()
+        """The prior means θ of items with these documents; nothing else of them is needed."""
+        return latent_vectors(self.net_.text, corpus).cpu().numpy()
 
     def with_items(self, documents: Any, **how: Any) -> TextModel:
-        """The same model with further items, of which nothing is known but their texts: it predicts, recommends and compares
-        them like any other. Nothing is trained; this model stays as it is.
+        """A copy of the model with further items, whose factors are the encodings of their texts.
 
-        `documents` is what `with_texts` takes: a file, a mapping of item ids to texts, a frame. Of an item that the model knows
-        already nothing changes; one whose text has no word that the model knows stays unknown.
+        Nothing is trained, and this model does not change. Items that the model knows stay as they
+        are. A new item whose text has no known word stays unknown.
 
-        Raises: DataError if no document is of a new item, or none can be read.
+        Args:
+            documents: what `with_texts` takes: a file, a mapping of item ids to texts, or a frame.
+            how: arguments of `documents_of`.
+
+        Raises:
+            DataError: if no document is of a new item, or if none can be encoded.
         """
         given = self.given()
-        assert isinstance(given, Ratings) and given.text is not None  # noqa: PT018 - one kind of ratings has texts
-        table = documents_of(documents, **how).table
-        new = table.filter(
-            pl.Series(given.items.rows(table["item_id"]) == UNKNOWN, dtype=pl.Boolean)
-        )
-        if not len(new):
-            raise DataError(
-                f"The model knows all {len(table):,} items of these documents already; there is nothing to add."
-            )
-        read = given.text.read(new["text"])
-        if not read.has.any():
+        assert isinstance(given, Ratings)
+        assert given.text is not None
+        new = _new_documents(given.items, documents_of(documents, **how).table)
+        corpus = given.text.read(new["text"])
+        if not corpus.has.any():
             raise DataError(
                 f"None of the {len(new):,} new documents has a word that the model knows."
             )
-        other = copy.copy(self)
-        other.net_ = copy.deepcopy(self.net_)
-        rows = torch.as_tensor(self.text_factors(read), device=self.net_.item.device)
-        other.net_.item = nn.Buffer(torch.cat([self.net_.item, rows]))
-        other.given_ = replace(
+        theta = torch.as_tensor(self.text_factors(corpus), device=self.net_.item.device)
+        extended = copy.copy(self)
+        extended.net_ = copy.deepcopy(self.net_)
+        extended.net_.item = nn.Buffer(torch.cat([self.net_.item, theta]))
+        extended.given_ = replace(
             given,
             items=Vocab(pl.concat([given.items.ids, new["item_id"]])),
-            text=given.text.joined(read),
+            text=given.text.joined(corpus),
             checked=True,
         )
-        other._forget()
-        return other
+        extended._forget()
+        return extended
+
+
+def _new_documents(items: Vocab, table: pl.DataFrame) -> pl.DataFrame:
+    """The documents of items that the model does not know.
+
+    Raises:
+        DataError: if there are none.
+    """
+    is_new = pl.Series(items.rows(table["item_id"]) == UNKNOWN, dtype=pl.Boolean)
+    new = table.filter(is_new)
+    if not len(new):
+        raise DataError(
+            f"The model knows all {len(table):,} items of these documents already; there is "
+            "nothing to add."
+        )
+    return new
+
+
+def count_weights(train: Ratings) -> Float32[Tensor, " items"]:
+    """√n_i of each item's n_i ratings, divided by the mean over the rated items.
+
+    Source: Kim, Park, Oh, Yu. "Deep Hybrid Recommender Systems via Exploiting Document Context and
+    Statistics of Items." Information Sciences 2017.
+    """
+    root = np.sqrt(train.count("item"))
+    return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)

@@ -1,7 +1,8 @@
-"""A prior that learns by gradient steps: a network that reads an item's text and says its factors.
+"""A prior mean that is learned by gradient steps: a network that encodes an item's text.
 
-Another way of reading is another network: `forward(documents) → documents × k`, and, if it learns from more than the factors,
-`loss(documents, target, weight)`.
+The item factors V_i have the prior N(θ_i, 1/λ_V), with θ_i = encoder(text of i): the document
+latent vector of the papers. Another model of texts is another `Encoder`: its `forward`, and its
+`loss` if it learns from more than the factors.
 """
 
 from __future__ import annotations
@@ -13,19 +14,21 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.text.corpus import Corpus
 from recollect.training import optimizers
+from recollect.training.als import Prior
 from recollect.training.fit_loop import DivergedError
 
-READ_AT_ONCE = 512  # documents
+DOCUMENTS_AT_ONCE = 512  # encoded at once, after learning
 
 
 class Encoder(nn.Module):
-    """A network that reads texts. Abstract: a model of texts has one."""
+    """A network that maps documents to latent vectors θ. Abstract."""
 
     def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
-        """What the texts say: factors."""
+        """The latent vector θ_j of each document."""
         raise NotImplementedError
 
     def loss(
@@ -34,15 +37,32 @@ class Encoder(nn.Module):
         target: Float[Tensor, "documents k"],
         weight: Float[Tensor, " documents"],
     ) -> tuple[Tensor, int]:
-        """Σ weight · mean over the factors of (target − what the text says)², and how many documents."""
-        return ((self(documents) - target).square().mean(dim=1) @ weight), len(target)
+        """Σ_j w_j · mean over the factors of (V_j − θ_j)², and the number of documents.
+
+        Args:
+            documents: a batch.
+            target: the items' factors V_j.
+            weight: w_j; 0 for an item without ratings.
+        """
+        squared_error = (self(documents) - target).square().mean(dim=1)
+        return squared_error @ weight, len(target)
 
 
-class TextPrior:
-    """What the texts say of the items, learned epoch by epoch. An `als.Prior`.
+class TextPrior(Prior):
+    """The prior mean of the items' factors, learned some epochs after each turn of ALS.
 
-    An item without a text is said to be like the mean of the others. Texts of items without ratings are learned from only if
-    `unrated`, with a weight of 0.
+    An item without a text has the mean θ of the others.
+
+    Args:
+        encoder: the network to train.
+        corpus: a document for each item.
+        device: of the items' factors.
+        optimizer: a name that `optimizers.make` knows.
+        learning_rate: of the optimizer.
+        batch_size: documents per step.
+        epochs: passes over the documents per turn.
+        include_unrated: whether the texts of items without ratings are learned from, too, with a
+            weight of 0.
     """
 
     def __init__(
@@ -55,73 +75,82 @@ class TextPrior:
         learning_rate: float,
         batch_size: int,
         epochs: int,
-        unrated: bool = False,
+        include_unrated: bool = False,
     ) -> None:
-        self.encoder, self.corpus, self.device, self.batch_size, self.epochs = (
-            encoder,
-            corpus,
-            device,
-            batch_size,
-            epochs,
-        )
+        self.encoder = encoder
+        self.corpus = corpus
+        self.device = device
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.include_unrated = include_unrated
+        self.with_text = np.flatnonzero(corpus.has)
         self.optimizer: Any = optimizers.make(
             optimizer, encoder.parameters(), learning_rate=learning_rate
         )
-        self.has, self.unrated = np.flatnonzero(corpus.has), unrated
 
+    @override
     @torch.no_grad()
     def mean(self) -> Float[Tensor, "items k"]:
-        """See Prior."""
-        return said(self.encoder, self.corpus)
+        return latent_vectors(self.encoder, self.corpus)
 
+    @override
     @torch.enable_grad()
     def learn(
         self, item: Float[Tensor, "items k"], weight: Float[Tensor, " items"]
     ) -> dict[str, float]:
-        """See Prior; an epoch or several over the items with a text and, unless `unrated`, a weight."""
         self.encoder.train()
-        rows, total, count = self.has[(weight.cpu().numpy()[self.has] > 0) | self.unrated], 0.0, 0
+        is_rated = weight.cpu().numpy()[self.with_text] > 0
+        rows = self.with_text[is_rated | self.include_unrated]
+        mean_loss = 0.0
         for _ in range(self.epochs):
-            total, count = 0.0, 0
-            for some in self._batches(rows):
-                place = torch.as_tensor(some, device=self.device)
-                self.optimizer.zero_grad()
-                loss, n = self.encoder.loss(self.corpus.take(some), item[place], weight[place])
-                (loss / max(1, n)).backward()
-                total, count = total + float(loss.detach()), count + n
-                if not np.isfinite(total):
-                    raise DivergedError(
-                        f"The loss of the texts became {total}; the step is too large: lower learning_rate."
-                    )
-                self.optimizer.step()
-        return {"text_loss": total / max(1, count)}
+            mean_loss = self._epoch(rows, item, weight)
+        return {"text_loss": mean_loss}
+
+    def _epoch(self, rows: np.ndarray, item: Tensor, weight: Tensor) -> float:
+        """One pass over the documents of these items; their mean loss before each step."""
+        total = 0.0
+        count = 0
+        for batch in self._batches(rows):
+            index = torch.as_tensor(batch, device=self.device)
+            self.optimizer.zero_grad()
+            loss, n = self.encoder.loss(self.corpus.take(batch), item[index], weight[index])
+            (loss / max(1, n)).backward()
+            total += float(loss.detach())
+            count += n
+            if not np.isfinite(total):
+                raise DivergedError(
+                    f"The loss of the texts became {total}; the step is too large: lower "
+                    "learning_rate."
+                )
+            self.optimizer.step()
+        return total / max(1, count)
 
     def _batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
+        """The rows in random order, a batch at a time."""
         order = rows[torch.randperm(len(rows)).numpy()]
         for first in range(0, len(order), self.batch_size):
             yield order[first : first + self.batch_size]
 
+    @override
     def state(self) -> dict[str, Any]:
-        """See Prior."""
         return {"optimizer": self.optimizer.state_dict()}
 
+    @override
     def load_state(self, state: dict[str, Any]) -> None:
-        """See Prior."""
         self.optimizer.load_state_dict(state["optimizer"])
 
 
 @torch.no_grad()
-def said(encoder: Encoder, corpus: Corpus) -> Float[Tensor, "documents k"]:
-    """What the encoder says of each document; without words, the mean of what it says of the others."""
+def latent_vectors(encoder: Encoder, corpus: Corpus) -> Float[Tensor, "documents k"]:
+    """The latent vector θ_j of each document; that of a document without words is the mean."""
     encoder.eval()
-    has = np.flatnonzero(corpus.has)
-    assert len(has), "a corpus without a document"
-    found = torch.cat(
-        [
-            encoder(corpus.take(has[first : first + READ_AT_ONCE]))
-            for first in range(0, len(has), READ_AT_ONCE)
-        ]
-    )
-    out = found.mean(dim=0).repeat(len(corpus), 1)
-    out[torch.as_tensor(has, device=out.device)] = found
+    with_text = np.flatnonzero(corpus.has)
+    assert len(with_text), "a corpus without a document"
+    parts: list[Tensor] = []
+    for first in range(0, len(with_text), DOCUMENTS_AT_ONCE):
+        rows = with_text[first : first + DOCUMENTS_AT_ONCE]
+        parts.append(encoder(corpus.take(rows)))
+    theta = torch.cat(parts)
+    out = theta.mean(dim=0).repeat(len(corpus), 1)
+    out[torch.as_tensor(with_text, device=out.device)] = theta
     return out

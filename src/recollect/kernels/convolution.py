@@ -1,9 +1,12 @@
-"""The strongest answer of each filter to any phrase of a document: a convolution over words, and its maximum over the places.
+"""Convolution over the words of documents with max pooling over places, and its gradient.
 
-A filter of h words is h vectors; its answer to a phrase is the sum of their products with the phrase's word vectors. As it is
-linear, a word's part in it does not depend on its neighbors: each word of a batch is multiplied once with all vectors, however
-often it stands there, and places only add. And as only the largest answer counts, the gradient meets one phrase per document
-and filter. So a step costs one dense product instead of the three, on every place, of a convolution with autograd.
+`kernels.reference.convolution` states the operation in plain NumPy. Two properties make it cheap:
+
+- The convolution is linear, so a word's inner product with a row of the filters does not depend on
+  its neighbors: each distinct word of a batch is multiplied with all rows once; places only add.
+- Only the maximum counts, so the gradient of a filter meets one phrase of each document.
+
+A step costs one dense product, instead of the three, on every place, of autograd.
 """
 
 from __future__ import annotations
@@ -11,43 +14,50 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from recollect.kernels.backends import cpu
 from recollect.kernels.compiled import convolution
+from recollect.kernels.compiled.threads import one_at_a_time
 
 
-def strongest(
+def max_pooled_convolution(
     start: np.ndarray,
     word: np.ndarray,
     table: Float[Tensor, "n_words d"],
     weight: Float[Tensor, "rows d"],
     windows: Sequence[int],
 ) -> Float[Tensor, "documents windows filters"]:
-    """The largest answer of every filter to a phrase of each document.
+    """The largest value that each filter has on any phrase of each document; 0 without words.
 
-    Document j is `word[start[j]:start[j + 1]]`, numbers of rows of `table`; one shorter than a window is a phrase by itself.
-    `weight` has, for each window of h words, h · filters rows: all filters' vectors for the first word, then for the second, …
-    A document without words answers 0.
+    Args:
+        start: where each document begins in `word`, and the end of the last.
+        word: rows of `table`, one document after another.
+        table: a vector for each word.
+        weight: for each window of h words, h · filters rows: the vectors of all filters for the
+            first word of a phrase, then those for the second, …
+        windows: how many words the filters of each kind see. A document of fewer words is a phrase.
 
-    Raises: ValueError if the shapes do not fit.
+    Raises:
+        ValueError: if the shapes do not fit.
     """
-    filters, rest = divmod(len(weight), sum(windows))
-    if rest or weight.shape[1] != table.shape[1]:
-        raise ValueError(
-            f"weight must be (filters · {sum(windows)}, {table.shape[1]}), found {tuple(weight.shape)}."
-        )
-    if table.device.type == "cpu" and table.dtype == torch.float32:
-        found: Tensor = _Strongest.apply(table, weight, start, word, tuple(windows), filters)
-        return found
-    return _plainly(start, word, table, weight, windows, filters)
+    filters, excess = divmod(len(weight), sum(windows))
+    if excess or weight.shape[1] != table.shape[1]:
+        expected = f"(filters · {sum(windows)}, {table.shape[1]})"
+        raise ValueError(f"weight must be {expected}, found {tuple(weight.shape)}.")
+    if table.device.type != "cpu" or table.dtype != torch.float32:
+        return convolution_by_torch(start, word, table, weight, windows)
+    pooled: Tensor = _MaxPooledConvolution.apply(
+        table, weight, start, word, tuple(windows), filters
+    )
+    return pooled
 
 
-class _Strongest(torch.autograd.Function):
+class _MaxPooledConvolution(torch.autograd.Function):
+    """The operation by compiled loops, in 32 bits on the CPU."""
+
     @staticmethod
     def forward(
         ctx: Any,
@@ -58,91 +68,100 @@ class _Strongest(torch.autograd.Function):
         windows: tuple[int, ...],
         filters: int,
     ) -> Tensor:
-        here, number = np.unique(word, return_inverse=True)
-        vectors = table.detach()[torch.from_numpy(here.astype(np.int64))]
-        parts = (vectors @ weight.detach().t()).float()
+        distinct, index = np.unique(word, return_inverse=True)
+        rows = torch.from_numpy(distinct.astype(np.int64))
+        vectors = table.detach()[rows]
+        product = (vectors @ weight.detach().t()).float().numpy()
+        layout = _layout(windows, filters)
         out = np.zeros((len(start) - 1, len(windows), filters), np.float32)
-        ctx.where = start, number, windows, filters, np.zeros(out.shape, np.int32)
-        _run(
-            convolution.largest,
-            start,
-            number,
-            parts.numpy(),
-            *_layout(windows, filters),
-            out,
-            ctx.where[4],
-        )
-        ctx.here, ctx.n_words = here, len(table)
+        place = np.zeros(out.shape, np.int32)
+        with one_at_a_time():
+            convolution.forward(start, index, product, *layout, out, place)
+        ctx.documents = (start, index)
+        ctx.layout = layout
+        ctx.place = place
+        ctx.rows = rows
+        ctx.n_words = len(table)
         ctx.save_for_backward(vectors, weight)
         return torch.from_numpy(out)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None, None]:
-        start, number, windows, filters, place = ctx.where
         vectors, weight = ctx.saved_tensors
-        gradient, to_weight = grads[0].float().contiguous().numpy(), torch.empty_like(weight)
-        layout, to_table = _layout(windows, filters), np.zeros(vectors.shape, np.float32)
-        _run(
-            convolution.to_filters,
-            start,
-            number,
-            vectors.numpy(),
-            *layout,
-            place,
-            gradient,
-            to_weight.numpy(),
-        )
-        parts = np.linspace(0, vectors.shape[1], torch.get_num_threads() + 1).astype(np.int64)
-        _run(
-            convolution.to_words,
-            start,
-            number,
-            weight.detach().numpy(),
-            *layout,
-            place,
-            gradient,
-            parts,
-            to_table,
-        )
-        whole = torch.zeros(ctx.n_words, vectors.shape[1])
-        whole[torch.from_numpy(ctx.here.astype(np.int64))] = torch.from_numpy(to_table)
-        return whole, to_weight, None, None, None, None
+        n_columns = vectors.shape[1]
+        gradient = grads[0].float().contiguous().numpy()
+        weight_gradient = torch.empty_like(weight)
+        vector_gradient = np.zeros(vectors.shape, np.float32)
+        # Each thread has columns of its own, so that sums do not depend on the number of threads.
+        parts = np.linspace(0, n_columns, torch.get_num_threads() + 1).astype(np.int64)
+        documents = ctx.documents
+        layout = ctx.layout
+        place = ctx.place
+        with one_at_a_time():
+            convolution.backward_to_filters(
+                *documents, vectors.numpy(), *layout, place, gradient, weight_gradient.numpy()
+            )
+            convolution.backward_to_words(
+                *documents,
+                weight.detach().numpy(),
+                *layout,
+                place,
+                gradient,
+                parts,
+                vector_gradient,
+            )
+        table_gradient = torch.zeros(ctx.n_words, n_columns)
+        table_gradient[ctx.rows] = torch.from_numpy(vector_gradient)
+        return table_gradient, weight_gradient, None, None, None, None
 
 
 def _layout(windows: tuple[int, ...], filters: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """The windows, where the rows of each begin, and the filters."""
+    """The windows, the first row of the filters of each, and the number of filters per window."""
     base = filters * np.concatenate([[0], np.cumsum(windows)[:-1]])
     return np.array(windows, np.int64), base.astype(np.int64), filters
 
 
-def _run(loop: Any, *arguments: Any) -> None:
-    with cpu.one_at_a_time:
-        numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-        loop(*arguments)
-
-
-def _plainly(
+def convolution_by_torch(
     start: np.ndarray,
     word: np.ndarray,
-    table: Tensor,
-    weight: Tensor,
+    table: Float[Tensor, "n_words d"],
+    weight: Float[Tensor, "rows d"],
     windows: Sequence[int],
-    filters: int,
-) -> Tensor:
-    """The same by torch's own convolution, on any device and in any precision; the definition."""
+) -> Float[Tensor, "documents windows filters"]:
+    """The same by torch's own convolution, on any device and in any precision.
+
+    Args:
+        start: as in `max_pooled_convolution`.
+        word: as there.
+        table: as there.
+        weight: as there.
+        windows: as there.
+    """
+    filters = len(weight) // sum(windows)
     length = torch.as_tensor(np.diff(start), device=table.device)
-    longest = max(int(length.max()) if len(length) else 0, max(windows))
-    place = torch.arange(longest, device=table.device)
-    there = place < length[:, None]
-    numbers = torch.as_tensor(word, device=table.device).long()
-    vectors = table.new_zeros(len(length), longest, table.shape[1])
-    vectors = vectors.masked_scatter(there[:, :, None], table[numbers])
-    found, row = [], 0
+    vectors = _padded_vectors(length, word, table, at_least=max(windows))
+    pooled: list[Tensor] = []
+    first_row = 0
     for h in windows:
-        kernel = weight[row : row + h * filters].view(h, filters, -1).permute(1, 2, 0)
-        answers = torch.nn.functional.conv1d(vectors.transpose(1, 2), kernel)
-        last = (length - h).clamp(min=0)  # the first word of the last phrase
-        beyond = torch.arange(answers.shape[2], device=table.device) > last[:, None]
-        found.append(answers.masked_fill(beyond[:, None, :], -torch.inf).amax(dim=2))
-        row += h * filters
-    return torch.stack(found, dim=1)
+        rows = weight[first_row : first_row + h * filters]
+        first_row += h * filters
+        kernel = rows.view(h, filters, -1).permute(1, 2, 0)
+        values = torch.nn.functional.conv1d(vectors.transpose(1, 2), kernel)
+        # Phrases that reach into the padding do not count, except the one of a short document.
+        last_place = (length - h).clamp(min=0)
+        place = torch.arange(values.shape[2], device=table.device)
+        is_beyond = place > last_place[:, None]
+        pooled.append(values.masked_fill(is_beyond[:, None, :], -torch.inf).amax(dim=2))
+    return torch.stack(pooled, dim=1)
+
+
+def _padded_vectors(
+    length: Tensor, word: np.ndarray, table: Tensor, *, at_least: int
+) -> Float[Tensor, "documents places d"]:
+    """The vectors of each document's words, followed by zeros."""
+    longest = int(length.max()) if len(length) else 0
+    n_places = max(longest, at_least)
+    is_word = torch.arange(n_places, device=table.device) < length[:, None]
+    vectors = table.new_zeros(len(length), n_places, table.shape[1])
+    word_vectors = table[torch.as_tensor(word, device=table.device).long()]
+    return vectors.masked_scatter(is_word[:, :, None], word_vectors)

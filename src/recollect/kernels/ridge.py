@@ -1,24 +1,49 @@
-"""Ridge regressions, one per sparse row: what alternating least squares does to every user and item.
+"""Ridge regressions, one per sparse row: how alternating least squares solves for every user and
+item.
 
-Row j's answer minimizes Σ over its cells of (value − x · f)² + reg_j ‖x − prior_j‖² + xᵀ base x, f being the features of the
-cell's column. `reference` is the definition; on a CPU in 32 bits a row's normal equations are made, factored and solved in
-the core's cache (`compiled.ridge`); elsewhere rows with about as many cells are solved together.
+Row j's solution minimizes Σ over its cells of (value − x · f)² + reg_j ‖x − prior_j‖² + xᵀ base x,
+where f are the features of the cell's column; `reference.ridge` states it in NumPy. On a CPU in 32
+bits each row's normal equations are added up, factored and solved while they are in the core's
+cache (`compiled.ridge`). Elsewhere rows with about as many cells are solved together.
 """
 
 from __future__ import annotations
 
-import numba
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from recollect.kernels import Block
-from recollect.kernels.backends import cpu
 from recollect.kernels.compiled import ridge as loops
+from recollect.kernels.compiled.threads import (
+    SHARES_PER_THREAD,
+    equal_shares,
+    one_at_a_time,
+    work_of_solving,
+)
 
-LIKE = 1.25  # rows are solved together whose cells differ by no more than this factor
-TOGETHER = 4_000_000  # numbers gathered at once
+COUNT_RATIO = (
+    1.25  # rows are solved together if their numbers of cells differ by at most this factor
+)
+GATHERED = 4_000_000  # numbers that are gathered at once for rows solved together
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Equations:
+    """The normal equations of every row: (base + reg I + Σ f fᵀ) x = pull + Σ value · f over its
+    cells.
+    """
+
+    block: Block  # of which only the positions of the cells count
+    value: Float[Tensor, " cells"]
+    features: Float[Tensor, "columns k"]
+    base: Float[Tensor, "k k"]
+    reg: Float[Tensor, " rows"]
+    pull: Float[Tensor, "rows k"]
 
 
 def ridge(
@@ -30,128 +55,143 @@ def ridge(
     base: Float[Tensor, "k k"] | None = None,
     value: Float[Tensor, " cells"] | None = None,
 ) -> Float[Tensor, "rows k"]:
-    """The answer of every row; without a cell it is the prior (without `base`). `value` takes the place of the block's own.
+    """The solution of every row. Without cells, and without `base`, it is the prior.
 
-    Raises: ValueError if the shapes do not fit.
+    Args:
+        block: sparse rows.
+        features: k numbers per column.
+        reg: λ of each row.
+        prior: what each row's solution is drawn towards; default: 0.
+        base: what the equations of every row have in common; default: 0.
+        value: what the solutions are to explain; default: the block's own values.
+
+    Raises:
+        ValueError: if the shapes do not fit.
     """
-    value = block.value if value is None else value
+    if value is None:
+        value = block.value
     assert value is not None
-    k, rows = features.shape[1], block.n_rows
-    shapes = {
-        "value": (value, (block.n_cells,)),
-        "features": (features, (block.n_columns, k)),
-        "reg": (reg, (rows,)),
-        **({"prior": (prior, (rows, k))} if prior is not None else {}),
-        **({"base": (base, (k, k))} if base is not None else {}),
-    }
-    for name, (found, expected) in shapes.items():
-        if tuple(found.shape) != expected:
-            raise ValueError(f"{name} must be {expected}, found {tuple(found.shape)}.")
-    pull = features.new_zeros(rows, k) if prior is None else reg[:, None] * prior
-    base = features.new_zeros(k, k) if base is None else base
+    k = features.shape[1]
+    _check_shape("value", value, (block.n_cells,))
+    _check_shape("features", features, (block.n_columns, k))
+    _check_shape("reg", reg, (block.n_rows,))
+    if prior is None:
+        pull = features.new_zeros(block.n_rows, k)
+    else:
+        _check_shape("prior", prior, (block.n_rows, k))
+        pull = reg[:, None] * prior
+    if base is None:
+        base = features.new_zeros(k, k)
+    _check_shape("base", base, (k, k))
+
+    equations = Equations(
+        block=block, value=value, features=features, base=base, reg=reg, pull=pull
+    )
     if features.device.type == "cpu" and features.dtype == torch.float32:
-        return _compiled(block, value, features, base, reg, pull)
-    return _together(block, value, features, base, reg, pull)
+        return solve_in_cache(equations)
+    return solve_together(equations)
 
 
-def _compiled(
-    block: Block, value: Tensor, features: Tensor, base: Tensor, reg: Tensor, pull: Tensor
-) -> Tensor:
-    k, width = features.shape[1], -(-features.shape[1] // 32) * 32
-    wide, base_wide, pull_wide = (
-        torch.nn.functional.pad(x, (0, width - k, *more)).contiguous().numpy()
-        for x, more in ((features, ()), (base, (0, width - k)), (pull, ()))
-    )
-    start, out, bad = (
-        block.rows.start.numpy(),
-        np.empty((block.n_rows, width), np.float32),
-        np.zeros(block.n_rows, np.bool_),
-    )
-    with cpu.one_at_a_time:
-        threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-        numba.set_num_threads(threads)
-        work = start + np.arange(len(start)) * np.int64(
-            k // 3 + 1
-        )  # cells, and what factoring costs
-        shares = np.searchsorted(work, np.linspace(0, work[-1], 8 * threads + 1))
-        shares[0], shares[-1] = 0, block.n_rows
-        rooms = np.zeros((8 * threads, width * (width + loops.PACK + 2)), np.float32)
+def _check_shape(name: str, tensor: Tensor, expected: tuple[int, ...]) -> None:
+    """The loops check nothing: a tensor that is too small would be read past its end."""
+    if tuple(tensor.shape) != expected:
+        raise ValueError(f"{name} must be {expected}, found {tuple(tensor.shape)}.")
+
+
+def solve_in_cache(equations: Equations) -> Float[Tensor, "rows k"]:
+    """Solve row by row in compiled loops, on a CPU in 32 bits."""
+    block = equations.block
+    k = equations.features.shape[1]
+    width = -(-k // 32) * 32
+    start = block.rows.start.numpy()
+    out = np.empty((block.n_rows, width), np.float32)
+    singular = np.zeros(block.n_rows, np.bool_)
+    with one_at_a_time() as n_threads:
+        shares = equal_shares(work_of_solving(start, k), SHARES_PER_THREAD * n_threads)
+        scratch = np.zeros((len(shares) - 1, width * (width + loops.PACK + 2)), np.float32)
         loops.ridge(
             start,
             block.column.numpy(),
-            value.contiguous().numpy(),
-            wide,
-            base_wide.reshape(-1),
-            reg.numpy(),
-            pull_wide,
+            equations.value.contiguous().numpy(),
+            _padded(equations.features, (0, width - k)),
+            _padded(equations.base, (0, width - k, 0, width - k)).reshape(-1),
+            equations.reg.numpy(),
+            _padded(equations.pull, (0, width - k)),
             k,
             shares,
-            rooms,
+            scratch,
             out,
-            bad,
+            singular,
         )
-    found = torch.from_numpy(out[:, :k].copy())
-    if bad.any():
-        _again(found, np.flatnonzero(bad), block, value, features, base, reg, pull)
-    return found
+    solution = torch.from_numpy(out[:, :k].copy())
+    for row in np.flatnonzero(singular).tolist():
+        solution[row] = _solve_in_64_bits(equations, row).to(solution.dtype)
+    return solution
 
 
-def _again(
-    found: Tensor,
-    rows: np.ndarray,
-    block: Block,
-    value: Tensor,
-    features: Tensor,
-    base: Tensor,
-    reg: Tensor,
-    pull: Tensor,
-) -> None:
-    """Solve these rows in 64 bits: their equations are too close to singular for 32."""
-    start, column = block.rows.start, block.column.long()
-    for j in rows.tolist():
-        cells = slice(int(start[j]), int(start[j + 1]))
-        f = features[column[cells]].double()
-        a = (
-            f.t() @ f
-            + base.double()
-            + reg[j].double() * torch.eye(f.shape[1], dtype=f.dtype, device=f.device)
-        )
-        b = pull[j].double() + value[cells].double() @ f
-        found[j] = torch.linalg.lstsq(a, b[:, None]).solution[:, 0].to(found.dtype)
+def _padded(tensor: Tensor, zeros: tuple[int, ...]) -> np.ndarray:
+    padded: np.ndarray = pad(tensor, zeros).contiguous().numpy()
+    return padded
 
 
-def _together(
-    block: Block, value: Tensor, features: Tensor, base: Tensor, reg: Tensor, pull: Tensor
-) -> Tensor:
-    """Rows with about as many cells at a time, padded to the longest of them."""
-    k, out, device = features.shape[1], torch.empty_like(pull), features.device
-    eye = torch.eye(k, dtype=features.dtype, device=device)
-    count = block.rows.start.diff()
-    for rows in _alike(count.cpu().numpy(), k):
-        some = torch.as_tensor(rows, device=device)
-        place = torch.arange(int(count[some].max()), device=device)
-        there = place < count[some, None]
-        cell = (block.rows.start[some, None] + place)[there].long()
-        f, v = features.new_zeros(*there.shape, k), features.new_zeros(there.shape)
-        f[there], v[there] = features[block.column[cell].long()], value[cell].to(f.dtype)
-        a = (
-            torch.baddbmm(base.expand(len(some), k, k), f.transpose(1, 2), f)
-            + reg[some, None, None] * eye
-        )
-        b = pull[some] + (v[:, None, :] @ f)[:, 0]
-        out[some] = torch.cholesky_solve(b[:, :, None], torch.linalg.cholesky(a))[:, :, 0]
+def _solve_in_64_bits(equations: Equations, row: int) -> Float[Tensor, " k"]:
+    """Solve one row whose equations are too close to singular for 32 bits."""
+    start = equations.block.rows.start
+    cells = slice(int(start[row]), int(start[row + 1]))
+    column = equations.block.column.long()[cells]
+    f = equations.features[column].double()
+    eye = torch.eye(f.shape[1], dtype=f.dtype, device=f.device)
+    left = f.t() @ f + equations.base.double() + equations.reg[row].double() * eye
+    right = equations.pull[row].double() + equations.value[cells].double() @ f
+    solution: Tensor = torch.linalg.lstsq(left, right[:, None]).solution[:, 0]
+    return solution
+
+
+def solve_together(equations: Equations) -> Float[Tensor, "rows k"]:
+    """Solve rows with about as many cells at a time, on any device: each is padded to the longest
+    of them.
+    """
+    out = torch.empty_like(equations.pull)
+    count = equations.block.rows.start.diff()
+    k = equations.features.shape[1]
+    for rows in _groups_of_like_count(count.cpu().numpy(), k):
+        group = torch.as_tensor(rows, device=out.device)
+        out[group] = _solve_group(equations, group, count[group])
     return out
 
 
-def _alike(count: np.ndarray, k: int) -> list[np.ndarray]:
-    """All rows, in groups whose counts differ little and whose features fit into memory together."""
-    order, groups, first = np.argsort(count, kind="stable"), [], 0
+def _solve_group(
+    equations: Equations, rows: Int[Tensor, " group"], count: Int[Tensor, " group"]
+) -> Float[Tensor, "group k"]:
+    block = equations.block
+    features = equations.features
+    k = features.shape[1]
+    position = torch.arange(int(count.max()), device=features.device)
+    exists = position < count[:, None]
+    cell = (block.rows.start[rows, None] + position)[exists].long()
+    f = features.new_zeros(*exists.shape, k)
+    f[exists] = features[block.column[cell].long()]
+    value = features.new_zeros(exists.shape)
+    value[exists] = equations.value[cell].to(f.dtype)
+
+    eye = torch.eye(k, dtype=features.dtype, device=features.device)
+    base = equations.base.expand(len(rows), k, k)
+    left = torch.baddbmm(base, f.transpose(1, 2), f) + equations.reg[rows, None, None] * eye
+    right = equations.pull[rows] + (value[:, None, :] @ f)[:, 0]
+    return torch.cholesky_solve(right[:, :, None], torch.linalg.cholesky(left))[:, :, 0]
+
+
+def _groups_of_like_count(count: np.ndarray, k: int) -> list[np.ndarray]:
+    """All rows, in groups whose counts differ little and whose features fit into memory at once."""
+    order = np.argsort(count, kind="stable")
+    sorted_count = count[order]
+    groups = []
+    first = 0
     while first < len(order):
-        least = max(1, int(count[order[first]]))
-        last = int(np.searchsorted(count[order], LIKE * least, side="right"))
-        last = min(
-            max(last, first + 1), first + max(1, TOGETHER // (int(LIKE * least) * k + k * k))
-        )
+        least = max(1, int(sorted_count[first]))
+        alike = int(np.searchsorted(sorted_count, COUNT_RATIO * least, side="right"))
+        at_most = max(1, GATHERED // (int(COUNT_RATIO * least) * k + k * k))
+        last = min(max(alike, first + 1), first + at_most)
         groups.append(order[first:last])
         first = last
     return groups

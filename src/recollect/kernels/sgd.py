@@ -7,13 +7,11 @@ cache. Source: Gemulla et al., "Large-Scale Matrix Factorization with Distribute
 
 from __future__ import annotations
 
-import numba
 import numpy as np
-import torch
 from jaxtyping import Float32, Int32
 
-from recollect.kernels.backends import cpu
 from recollect.kernels.compiled import sgd
+from recollect.kernels.compiled.threads import one_at_a_time
 
 GROUPS = 8  # of users and of items: fixed, so that the numbers do not depend on the threads
 
@@ -62,8 +60,7 @@ class Cells:
     ) -> float:
         """A step on every rating, in an order drawn from the seed: p += rate · (error · q − reg_u · p), and so for q and, with
         offsets, for them. The sum of squared errors, each before its step."""
-        with cpu.one_at_a_time:
-            numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+        with one_at_a_time():
             return float(
                 sgd.descend(
                     self.cells,

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
-import torch
 from jaxtyping import Float32, Int32, Int64
 
-from recollect.kernels.backends import cpu
 from recollect.kernels.compiled import svdpp, timesvdpp
+from recollect.kernels.compiled.threads import one_at_a_time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +131,6 @@ class SVDppArrays:
     def tastes(self) -> Float32[np.ndarray, "users width"]:
         """p_u + |N(u)|^-1/2 Σ y_j of every user."""
         out = np.empty_like(self.own)
-        with cpu.one_at_a_time:
-            numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+        with one_at_a_time():
             svdpp.implied(self._start, self._item, self.implied, out)
         return out + self.own

@@ -1,12 +1,15 @@
-"""CDL: matrix factorization whose item factors are pulled towards what a denoising autoencoder makes of the items' texts.
+"""CDL: matrix factorization with item factors drawn towards an autoencoder's code of their texts.
 
 Source: Wang, Wang, Yeung. "Collaborative Deep Learning for Recommender Systems." KDD 2015.
-Differs: the autoencoder learns by Adam, an epoch or several after each turn of the factors, with other masks each time; texts are
-read without masks. The biases of the last layer start at the words' means. Pre-training, if any, is of the whole stack at once.
-By default it learns from ratings, with offsets and a λ that grows with a row's ratings; of an item's offset the code says 0.
-The paper learns from events (`absent=0.01, reg_user=1, reg_item=10`), the comparison of Kim et al. 2016 from ratings
-(`reg_user=10, reg_item=100` for MovieLens 1M), both with `offsets=False, reg_power=0, reconstruction=1000`. An item without a
-text has the mean code of the others.
+
+Differs: the autoencoder learns by Adam, an epoch or several after each turn of the factors, with
+other masks each time; θ is the code of the unmasked text. The biases of the last layer start at the
+words' means. Pre-training, if any, is of the whole stack at once. By default it learns from
+ratings, with offsets and a λ that grows with a row's ratings; the prior mean of an item's offset is
+0. The paper learns from events (`absent_weight=0.01, reg_user=1, reg_item=10`), the comparison of
+Kim et al. 2016 from ratings (`reg_user=10, reg_item=100` for MovieLens 1M), both with
+`offsets=False, reg_power=0, reconstruction=1000`. The prior mean of an item without a text is the
+mean code of the others.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import Ratings
 from recollect.data.text.corpus import Corpus
@@ -25,81 +29,95 @@ from recollect.errors import SettingError
 from recollect.families.text_model import TextModel
 from recollect.families.text_prior import Encoder, TextPrior
 from recollect.kernels import Block
-from recollect.nn import Dropout, SparseInput, activation, check_share, dense_layer, glorot
+from recollect.nn import ACTIVATIONS, Dropout, SparseInput, activation, dense_layer, glorot
+from recollect.settings import setting, share
 
 
-class Autoencoder(Encoder):
-    """Bags of words → layers → code → layers → bags of words: the code says the factors."""
+class SDAE(Encoder):
+    """The stacked denoising autoencoder of bags of words: θ_j is the code in the middle, X_{L/2}.
+
+        X_0 = X_c with a share of its words masked
+        X_l = σ(X_{l−1} W_l + b_l),   l = 1 … L
+
+    Args:
+        corpus: gives the vocabulary, and the words' means.
+        settings: of the model.
+        k: factors of θ; those beyond the code (the offset) are 0.
+    """
 
     def __init__(self, corpus: Corpus, settings: CDL, k: int) -> None:
         super().__init__()
-        self.beyond, self.n_documents = k - settings.factors, int(corpus.has.sum())
-        self.noise, self.reconstruction, self.reg = (
-            settings.noise,
-            settings.reconstruction,
-            settings.reg_weights,
-        )
-        widths = (*settings.hidden, settings.factors)
-        self.first = glorot(SparseInput(corpus.n_words, widths[0]))
-        self.encoding = nn.ModuleList(
-            dense_layer(above, below) for above, below in pairwise(widths)
-        )
-        self.decoding = nn.ModuleList(
-            dense_layer(below, above) for above, below in pairwise((corpus.n_words, *widths))
-        )[::-1]
-        self.activate, self.drop = activation(settings.activation), Dropout(settings.dropout)
-        self.decoding[-1].bias = mean_of(corpus)
+        self.n_zeros = k - settings.factors
+        self.n_documents = int(corpus.has.sum())
+        self.noise = settings.noise
+        self.reconstruction = settings.reconstruction
+        self.reg = settings.reg_weights
+        code_widths = (*settings.hidden, settings.factors)
+        widths = (corpus.n_words, *code_widths)
+        self.first = glorot(SparseInput(corpus.n_words, settings.hidden[0]))
+        encoding = [dense_layer(wide, narrow) for wide, narrow in pairwise(code_widths)]
+        decoding = [dense_layer(narrow, wide) for wide, narrow in pairwise(widths)]
+        self.encoding = nn.ModuleList(encoding)
+        self.decoding = nn.ModuleList(decoding)[::-1]
+        self.activate = activation(settings.activation)
+        self.drop = Dropout(settings.dropout)
+        self.decoding[-1].bias = output_bias(corpus)
 
     def code(self, bags: Block) -> Float[Tensor, "documents factors"]:
-        """The layer in the middle; in training, of bags from which a share of the words is taken and layers with dropout."""
+        """X_{L/2} of bags of words; while training, of bags with masked words, with dropout."""
         value = bags.value
         assert value is not None
         if self.training and self.noise:
-            value = value * (torch.rand(len(value)) >= self.noise).to(value)
+            is_kept = torch.rand(len(value)) >= self.noise
+            value = value * is_kept.to(value)
         x = self.activate(self.first(bags, value=value))
         for layer in self.encoding:
             x = self.activate(layer(self.drop(x)))
         return x
 
-    def decoded(self, code: Float[Tensor, "documents factors"]) -> Float[Tensor, "documents words"]:
-        """The bags that the code stands for."""
+    def decode(self, code: Float[Tensor, "documents factors"]) -> Float[Tensor, "documents words"]:
+        """X_L, the reconstruction of the bags of words."""
         x = code
         for layer in self.decoding:
             x = torch.sigmoid(layer(self.drop(x)))
         return x
 
+    @override
     def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
-        """See Encoder."""
-        return nn.functional.pad(
-            self.code(bags(documents, self.first.weight.device)), (0, self.beyond)
-        )
+        code = self.code(bags_of_words(documents, self.first.weight.device))
+        return nn.functional.pad(code, (0, self.n_zeros))
 
+    @override
     def loss(
         self,
         documents: Corpus,
         target: Float[Tensor, "documents k"],
         weight: Float[Tensor, " documents"],
     ) -> tuple[Tensor, int]:
-        """Minus twice the documents' part of the log likelihood that the paper maximizes, and how many they are; `weight` is λ_v,
-        0 without ratings."""
-        block = bags(documents, self.first.weight.device)
-        code = self.code(block)
-        factors = (target[:, : code.shape[1]] - code).square().sum(dim=1) @ weight
-        words = (dense(block) - self.decoded(code)).square().sum()
-        weights = sum(p.square().sum() for p in self.parameters()) * (
-            len(documents) / self.n_documents
-        )
-        return factors + self.reconstruction * words + self.reg * weights, len(documents)
+        """Minus twice the documents' part of the log likelihood, equation 3; and their number.
+
+            Σ_j λ_v ‖V_j − X_{L/2,j}‖² + λ_n ‖X_c − X_L‖² + λ_w Σ_l (‖W_l‖² + ‖b_l‖²)
+
+        `weight` is λ_v, 0 for an item without ratings. λ_w counts in proportion to the batch.
+        """
+        bags = bags_of_words(documents, self.first.weight.device)
+        code = self.code(bags)
+        factor_error = (target[:, : code.shape[1]] - code).square().sum(dim=1) @ weight
+        word_error = (dense(bags) - self.decode(code)).square().sum()
+        share_of_batch = len(documents) / self.n_documents
+        norm = sum(parameter.square().sum() for parameter in self.parameters()) * share_of_batch
+        loss = factor_error + self.reconstruction * word_error + self.reg * norm
+        return loss, len(documents)
 
 
-def bags(documents: Corpus, device: torch.device) -> Block:
-    """How often each document has each word, over how often it has its most frequent one."""
+def bags_of_words(documents: Corpus, device: torch.device) -> Block:
+    """X_c: how often each document has each word, divided by the count of its most frequent one."""
     counts = documents.counts()
-    most = counts.max(axis=1).toarray()
+    largest = counts.max(axis=1).toarray()
     return Block(
         counts.indptr,
         counts.indices,
-        counts.data / np.repeat(most, np.diff(counts.indptr)),
+        counts.data / np.repeat(largest, np.diff(counts.indptr)),
         n_columns=documents.n_words,
         device=device,
     )
@@ -114,88 +132,74 @@ def dense(block: Block) -> Float[Tensor, "rows columns"]:
     return out
 
 
-def mean_of(corpus: Corpus) -> nn.Parameter:
-    """Biases of the last layer with which its sigmoid is each word's mean over the documents: it takes long to learn them."""
-    block = bags(corpus.take(np.flatnonzero(corpus.has)), torch.device("cpu"))
-    total = torch.bincount(block.column, weights=block.value, minlength=block.n_columns).float()
-    return nn.Parameter(torch.logit(total / block.n_rows, eps=1e-4))
+def output_bias(corpus: Corpus) -> nn.Parameter:
+    """Biases whose sigmoid is each word's mean over the documents: learning them takes long."""
+    bags = bags_of_words(corpus.take(np.flatnonzero(corpus.has)), torch.device("cpu"))
+    total = torch.bincount(bags.column, weights=bags.value, minlength=bags.n_columns).float()
+    return nn.Parameter(torch.logit(total / bags.n_rows, eps=1e-4))
 
 
 @dataclass(kw_only=True, eq=False)
 class CDL(TextModel):
-    """U · V, V being the code of an autoencoder that reads bags of words, and what the ratings add."""
+    """U_u · V_i, V_i ~ N(X_{L/2,i}, 1/λ_v), where X_{L/2} is an autoencoder's code of the text."""
 
     reg_user: float = 0.52  # lambda_U
     reg_item: float = 0.36  # lambda_V
     reg_power: float = 0.7
     offsets: bool = True
-    hidden: tuple[int, ...] = (
-        200,
-    )  # layers between the words and the code, which has `factors`; the decoder mirrors them
-    activation: str = "sigmoid"  # of the encoder's layers
-    reconstruction: float = 1.0  # lambda_n: weight of the words' squared errors
-    reg_weights: float = 1e-4  # lambda_W: on weights and biases
-    noise: float = 0.3  # share of a text's words that are masked
-    dropout: float = 0.1  # share of each layer that is dropped
-    pretrain_epochs: int = 0  # of the autoencoder on the words alone, before the first turn
-    text_epochs: int = 2  # of the autoencoder, after each turn of the factors
-    batch_size: int = 128  # texts
+    hidden: tuple[int, ...] = setting((200,), at_least=1)  # layers from words to code, and back
+    activation: str = setting("sigmoid", one_of=tuple(ACTIVATIONS))  # of the encoder's layers
+    reconstruction: float = setting(1.0, at_least=0)  # lambda_n: weight of words' squared errors
+    reg_weights: float = setting(1e-4, at_least=0)  # lambda_W: on weights and biases
+    noise: float = share(0.3)  # share of a text's words that are masked
+    dropout: float = share(0.1)  # share of each layer that is dropped
+    pretrain_epochs: int = setting(0, at_least=0)  # on the words alone, before the first turn
+    text_epochs: int = setting(2, at_least=1)  # of the autoencoder, after each turn of the factors
+    batch_size: int = setting(128, at_least=1)  # texts
     optimizer: str = "adam"
-    learning_rate: float = 0.001
+    learning_rate: float = setting(0.001, above=0)
 
+    @override
     def check(self) -> None:
-        """Refuse settings that cannot work."""
         super().check()
-        activation(self.activation)
-        for name in ("noise", "dropout"):
-            check_share(name, getattr(self, name))
-        if (
-            not self.hidden
-            or min(*self.hidden, self.text_epochs, self.batch_size) < 1
-            or self.pretrain_epochs < 0
-        ):
-            raise SettingError(
-                "hidden (one width at least), text_epochs and batch_size are 1 or more and pretrain_epochs 0 or "
-                f"more; found {self.hidden}, {self.text_epochs}, {self.batch_size} and {self.pretrain_epochs}."
-            )
-        if min(self.reconstruction, self.reg_weights) < 0:
-            raise SettingError(
-                f"reconstruction and reg_weights are 0 or more, found {self.reconstruction} and "
-                f"{self.reg_weights}."
-            )
+        if not self.hidden:
+            raise SettingError("hidden is empty; name one width at least, such as hidden=(200,).")
 
+    @override
     def network_numbers(self, n_words: int) -> int:
-        """See TextModel; for a batch, its bags and what is made of them."""
-        return 2 * n_words * self.hidden[0] + n_words * self.batch_size
+        weights = 2 * n_words * self.hidden[0]
+        bags_of_a_batch = n_words * self.batch_size
+        return weights + bags_of_a_batch
 
-    def encoder(self, corpus: Corpus, k: int) -> Autoencoder:
-        """See TextModel."""
-        return Autoencoder(corpus, self, k)
+    @override
+    def encoder(self, corpus: Corpus, k: int) -> SDAE:
+        return SDAE(corpus, self, k)
 
+    @override
     def weight(self, train: Ratings) -> Tensor:
-        """See FactorModel; λ_v, so that the factors and the autoencoder have one objective."""
+        # λ_v, so that the factors and the autoencoder have one objective.
         return self.item_reg(train)
 
+    @override
     def prior(self, train: Ratings) -> TextPrior:
-        """See TextModel."""
         if self.pretrain_epochs:
             item = self.net_.item
-            self._reads(train, self.pretrain_epochs).learn(
-                torch.zeros_like(item), torch.zeros_like(item[:, 0])
-            )
-        return self._reads(train, self.text_epochs)
+            without_weight = torch.zeros_like(item[:, 0])
+            pretraining = self._text_prior(train, self.pretrain_epochs)
+            pretraining.learn(torch.zeros_like(item), without_weight)
+        return self._text_prior(train, self.text_epochs)
 
-    def _reads(self, train: Ratings, epochs: int) -> TextPrior:
+    def _text_prior(self, train: Ratings, epochs: int) -> TextPrior:
         assert train.text is not None
         return TextPrior(
             self.net_.text,
             train.text,
             device=self.net_.item.device,
             optimizer=self.optimizer,
-            unrated=True,
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
             epochs=epochs,
+            include_unrated=True,
         )
 
 

@@ -1,12 +1,16 @@
-"""ConvMF: matrix factorization whose item factors are pulled towards what a convolutional network reads in the items' texts.
+"""ConvMF: matrix factorization with item factors drawn towards a convolutional encoding of texts.
 
-Source: Kim, Park, Oh, Lee, Yu. "Convolutional Matrix Factorization for Document Context-Aware Recommendation." RecSys 2016.
-Differs: by default users and items have offsets, λ grows with a row's ratings, and the network learns less at a time (one pass,
-half of the hidden layer dropped, a smaller rate): the paper's settings (offsets=False, reg_power=0, reg_user=100, reg_item=10,
-text_epochs=5, dropout=0.2, learning_rate=0.001) are worse, docs/results. Phrases end with the text (`mask`); the authors' padding
-before it answers, too. Stopped by the best validation error, not after five turns for the worse; predictions are clipped. Neither
-here nor in the authors' code is there the paper's λ on the network's weights. An item without a text is drawn to the mean
-of what the others' texts say; the authors leave such items out. `item_weights` is the journal version's (Kim et al. 2017).
+Source: Kim, Park, Oh, Lee, Yu. "Convolutional Matrix Factorization for Document Context-Aware
+Recommendation." RecSys 2016.
+
+Differs: by default users and items have offsets, λ grows with a row's ratings, and the network
+learns less at a time (one pass, half of the hidden layer dropped, a smaller rate): the paper's
+settings (offsets=False, reg_power=0, reg_user=100, reg_item=10, text_epochs=5, dropout=0.2,
+learning_rate=0.001) are worse, docs/results. Phrases end with the text (`mask`); in the authors'
+code filters also see the padding before it. Stopped by the best validation error, not after five
+turns for the worse; predictions are clipped. The paper has a λ on the network's weights; neither
+this nor the authors' code does. The prior mean of an item without a text is the mean of the others;
+the authors leave such items out. `item_weights` is the journal version's (Kim et al. 2017).
 """
 
 from __future__ import annotations
@@ -17,37 +21,46 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import Ratings
 from recollect.data.text.corpus import Corpus
 from recollect.errors import SettingError
 from recollect.families.text_model import TextModel
-from recollect.families.text_prior import READ_AT_ONCE, Encoder, TextPrior
-from recollect.kernels.convolution import strongest
-from recollect.nn import check_share
+from recollect.families.text_prior import DOCUMENTS_AT_ONCE, Encoder, TextPrior
+from recollect.kernels.convolution import max_pooled_convolution
+from recollect.settings import setting, share
 
-SMALLER = 20  # pre-trained vectors are divided by this, as in the authors' code
+PRETRAINED_SCALE = 20  # pre-trained vectors are divided by this, as in the authors' code
+DISTINCT_WORDS = 12  # per document of a batch, about
 
 
-class Reader(Encoder):
-    """Words → vectors → filters over windows of them, the strongest answer of each → two dense layers → factors (section 3.2)."""
+class CNN(Encoder):
+    """The network of section 3.2: θ_j = cnn(W, X_j).
+
+        D     = the vectors of the words of X_j                                 embedding layer
+        c_f   = max_t relu(W_f · D[t : t + ws] + b_f)                           convolution, pooling
+        θ_j   = tanh(W_2 tanh(W_1 c + b_1) + b_2)                               output layer
+
+    Args:
+        corpus: gives the vocabulary, and pre-trained vectors if it has some.
+        settings: of the model.
+        k: factors of θ.
+    """
 
     def __init__(self, corpus: Corpus, settings: ConvMF, k: int) -> None:
         super().__init__()
-        self.windows, self.padding = (
-            tuple(settings.windows),
-            None if settings.mask else settings.length,
-        )
+        self.windows = tuple(settings.windows)
+        self.length = None if settings.mask else settings.length
         self.n_words = corpus.n_words
-        table = torch.empty(corpus.n_words + 1, settings.embedding).uniform_(
-            -0.05, 0.05
-        )  # the last row is for padding
+        # The last row is the vector of padding.
+        table = torch.empty(corpus.n_words + 1, settings.embedding).uniform_(-0.05, 0.05)
         if corpus.vectors is not None and settings.pretrained:
-            table[:-1], table[-1] = torch.from_numpy(corpus.vectors.table) / SMALLER, 0
+            table[:-1] = torch.from_numpy(corpus.vectors.table) / PRETRAINED_SCALE
+            table[-1] = 0
         self.words = nn.Parameter(table)
-        self.filters = nn.Parameter(
-            torch.cat([_drawn(h, settings.filters, settings.embedding) for h in self.windows])
-        )
+        weights = [_initial_weights(h, settings.filters, settings.embedding) for h in self.windows]
+        self.filters = nn.Parameter(torch.cat(weights))
         self.bias = nn.Parameter(torch.zeros(len(self.windows), settings.filters))
         self.hidden = nn.Linear(len(self.windows) * settings.filters, settings.hidden)
         self.drop = nn.Dropout(settings.dropout)
@@ -56,101 +69,89 @@ class Reader(Encoder):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def answers(self, documents: Corpus) -> Float[Tensor, "documents windows filters"]:
-        """The strongest answer of each filter, equations 6 to 8."""
-        start, word = documents.start, documents.word
-        if self.padding is not None:
-            start, word = _padded(start, word, self.padding, max(self.windows), self.n_words)
-        return torch.relu(
-            strongest(start, word, self.words, self.filters, self.windows) + self.bias
-        )
+    def features(self, documents: Corpus) -> Float[Tensor, "documents windows filters"]:
+        """The largest activation of each filter on any phrase of a document, equations 6 to 8."""
+        start = documents.start
+        word = documents.word
+        if self.length is not None:
+            start, word = _padded(start, word, self.length, max(self.windows), self.n_words)
+        # relu is monotone, so it may follow the maximum.
+        pooled = max_pooled_convolution(start, word, self.words, self.filters, self.windows)
+        return torch.relu(pooled + self.bias)
 
+    @override
     def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
-        """See Encoder."""
-        hidden = torch.tanh(self.hidden(self.answers(documents).flatten(1)))
+        hidden = torch.tanh(self.hidden(self.features(documents).flatten(1)))
         return torch.tanh(self.last(self.drop(hidden)))
 
 
-def _drawn(window: int, filters: int, embedding: int) -> Float[Tensor, "rows embedding"]:
-    """The vectors of filters over so many words, Glorot uniform."""
+def _initial_weights(window: int, filters: int, embedding: int) -> Float[Tensor, "rows embedding"]:
+    """The vectors of filters over `window` words, Glorot uniform."""
     bound = (6 / (window * (embedding + filters))) ** 0.5
     return torch.empty(window * filters, embedding).uniform_(-bound, bound)
 
 
 def _padded(
-    start: np.ndarray, word: np.ndarray, length: int, longest: int, padding: int
+    start: np.ndarray, word: np.ndarray, length: int, longest_window: int, padding: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Documents with padding before them, up to this length or as far as it makes a difference to the longest window."""
+    """Documents with padding before them, up to `length` words."""
     n = np.diff(start)
-    more = np.minimum(np.maximum(length - n, 0), longest)
-    until = np.concatenate([[0], np.cumsum(n + more)])
-    out = np.full(until[-1], padding, word.dtype)
-    out[np.arange(len(word)) + np.repeat(np.cumsum(more), n)] = word
-    return until, out
+    # More padding than the longest window has words makes no phrase that is not there already.
+    n_padding = np.minimum(np.maximum(length - n, 0), longest_window)
+    padded_start = np.concatenate([[0], np.cumsum(n + n_padding)])
+    padded_word = np.full(padded_start[-1], padding, word.dtype)
+    padded_word[np.arange(len(word)) + np.repeat(np.cumsum(n_padding), n)] = word
+    return padded_start, padded_word
 
 
 @dataclass(kw_only=True, eq=False)
 class ConvMF(TextModel):
-    """U · V, V pulled towards what a convolutional network says of the text; ConvMF+ if the words have pre-trained vectors."""
+    """U_u · V_i, V_i ~ N(cnn(W, X_i), 1/λ_V); ConvMF+ if the words have pre-trained vectors."""
 
     reg_user: float = 2.0  # lambda_U
     reg_item: float = 1.5  # lambda_V
     reg_power: float = 0.5
     offsets: bool = True
-    embedding: int = 200  # numbers per word; of pre-trained vectors, as many as they have
-    pretrained: bool = (
-        True  # the words start from their vectors, if the ratings' texts have some: ConvMF+
-    )
-    windows: tuple[int, ...] = (3, 4, 5)  # words that a filter sees
-    filters: int = 100  # per window
-    hidden: int = 200  # of the layer between the filters and the factors
-    dropout: float = 0.5  # share of that layer dropped
-    mask: bool = True  # False: padding before short texts answers, too, as in the authors' code
-    length: int = 300  # words to which texts are padded, if not masked
-    text_epochs: int = 1  # of the network, after each turn of the factors
-    batch_size: int = 128  # texts
+    embedding: int = setting(200, at_least=1)  # p: dimension of the words' vectors
+    pretrained: bool = True  # words start from the vectors of the ratings' texts, if any: ConvMF+
+    windows: tuple[int, ...] = setting((3, 4, 5), at_least=1)  # ws: words that a filter sees
+    filters: int = setting(100, at_least=1)  # n_c: per window
+    hidden: int = setting(200, at_least=1)  # width of the layer between filters and factors
+    dropout: float = share(0.5)  # share of that layer dropped
+    mask: bool = True  # False: filters see the padding before short texts, as in the authors' code
+    length: int = setting(300, at_least=1)  # words to which texts are padded, without mask
+    text_epochs: int = setting(1, at_least=1)  # of the network, after each turn of the factors
+    batch_size: int = setting(128, at_least=1)  # texts
     optimizer: str = "rmsprop"
-    learning_rate: float = 0.0004
+    learning_rate: float = setting(0.0004, above=0)
 
+    @override
     def check(self) -> None:
-        """Refuse settings that cannot work."""
         super().check()
-        check_share("dropout", self.dropout)
-        sizes = (
-            self.embedding,
-            self.filters,
-            self.hidden,
-            self.length,
-            self.text_epochs,
-            self.batch_size,
-            *self.windows,
-        )
-        if not self.windows or min(sizes) < 1:
-            raise SettingError(
-                "embedding, windows, filters, hidden, length, text_epochs and batch_size are 1 or more."
-            )
+        if not self.windows:
+            raise SettingError("windows is empty; name one width at least, such as windows=(3,).")
 
+    @override
     def network_numbers(self, n_words: int) -> int:
-        """See TextModel; for a batch, the part of each word in each filter."""
         rows = self.filters * sum(self.windows)
-        return (
-            n_words * self.embedding
-            + rows * self.embedding
-            + rows * min(n_words, READ_AT_ONCE * 12) // 6
-        )
+        weights = n_words * self.embedding + rows * self.embedding
+        # Of a batch, the inner product of each distinct word with each row of the filters. A sixth,
+        # because `estimate_memory` counts six times what is returned and products exist once.
+        products = rows * min(n_words, DOCUMENTS_AT_ONCE * DISTINCT_WORDS) // 6
+        return weights + products
 
-    def encoder(self, corpus: Corpus, k: int) -> Reader:
-        """See TextModel."""
+    @override
+    def encoder(self, corpus: Corpus, k: int) -> CNN:
         vectors = corpus.vectors if self.pretrained else None
         if vectors is not None and vectors.d != self.embedding:
             raise SettingError(
-                f"The words' vectors have {vectors.d} numbers, embedding is {self.embedding}; set embedding="
-                f"{vectors.d}, or pretrained=False to leave them out."
+                f"The words' vectors have {vectors.d} numbers, embedding is {self.embedding}; set "
+                f"embedding={vectors.d}, or pretrained=False to leave them out."
             )
-        return Reader(corpus, self, k)
+        return CNN(corpus, self, k)
 
+    @override
     def prior(self, train: Ratings) -> TextPrior:
-        """See TextModel."""
         assert train.text is not None
         return TextPrior(
             self.net_.text,

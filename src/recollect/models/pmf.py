@@ -1,10 +1,13 @@
 """PMF: a few numbers per user and per item, whose product is the rating.
 
 Source: Mnih, Salakhutdinov. "Probabilistic Matrix Factorization." NIPS 2007.
-Differs: by default solved exactly, users and items in turn, as in the comparisons of Kim et al. 2016; solver="sgd" descends along
-gradients as the paper does, but a rating at a time and without momentum. Factors are not drawn through a logistic function. λ is
-that of Σ (r − U · V)² + λ_U ‖U‖² + λ_V ‖V‖². The paper takes the mean off (`center`); `offsets` of users and items, and a λ that
-grows with a row's ratings (`reg_power`), are on by default: without them it is much worse. With `absent` above 0 it learns from
+Differs: by default solved exactly, users and items in turn, as in the comparisons of Kim et al.
+    2016; solver="sgd" descends along
+gradients as the paper does, but a rating at a time and without momentum. Factors are not drawn
+through a logistic function. λ is that of Σ (r − U · V)² + λ_U ‖U‖² + λ_V ‖V‖². The paper takes the
+mean off (`center`); `offsets` of users and items, and a λ that grows with a row's ratings
+(`reg_power`), are on by default: without them it is much worse. With `absent_weight` above 0 it
+learns from
 events: Hu, Koren, Volinsky, ICDM 2008, with the weights of Wang and Blei, KDD 2011.
 """
 

@@ -1,4 +1,4 @@
-"""One function over many inputs: here, or each in a process of its own."""
+"""One function over many inputs: in this process, or each in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,50 +11,62 @@ from typing import Any
 
 from recollect.errors import SettingError, TrainingError
 
+Running = deque[tuple[ProcessPoolExecutor, Future[Any]]]
+
 
 def run_each(
     function: Callable[[Any], Any], inputs: Iterable[Any], *, processes: int = 0
 ) -> Iterator[Any]:
-    """The function's result for each input, in the order of the inputs, as soon as it is there.
+    """The function's results in the order of the inputs, each as soon as it is there.
 
-    `processes=0` calls it here. Otherwise every input gets a fresh process, that many at a time, so that time and peak
-    memory are that input's own; function, inputs and results must then be picklable, and a script needs the usual
-    `if __name__ == "__main__":`. Inputs are taken as processes become free. An error in one ends all.
+    Every input gets a fresh process, so that time and peak memory are that input's own. An error in
+    one ends all.
 
-    Raises: SettingError for fewer than 0 processes; TrainingError if a process dies without a word.
+    Args:
+        function: picklable if `processes` is not 0; a script then needs the usual
+            `if __name__ == "__main__":`.
+        inputs: taken as processes become free; picklable, like the results.
+        processes: how many run at a time; 0 calls the function in this process.
+
+    Raises:
+        SettingError: for fewer than 0 processes.
+        TrainingError: if a process dies without an error of its own.
     """
     if processes < 0:
-        raise SettingError(f"processes is 0 (call it here) or more, found {processes}.")
-    return map(function, inputs) if not processes else _apart(function, inputs, processes)
+        raise SettingError(f"processes must be 0 (run in this process) or more, found {processes}.")
+    if processes == 0:
+        return map(function, inputs)
+    return _run_apart(function, inputs, processes)
 
 
-def _apart(function: Callable[[Any], Any], inputs: Iterable[Any], processes: int) -> Iterator[Any]:
-    fresh = multiprocessing.get_context(
-        "spawn"
-    )  # a forked child would start with this process's memory
-    running: deque[tuple[ProcessPoolExecutor, Future[Any]]] = deque()
+def _run_apart(
+    function: Callable[[Any], Any], inputs: Iterable[Any], processes: int
+) -> Iterator[Any]:
+    # A forked child would start with the memory of this process.
+    spawn = multiprocessing.get_context("spawn")
+    running: Running = deque()
     try:
-        for one in inputs:
-            pool = ProcessPoolExecutor(1, mp_context=fresh)
-            running.append((pool, pool.submit(function, one)))
+        for one_input in inputs:
+            pool = ProcessPoolExecutor(1, mp_context=spawn)
+            running.append((pool, pool.submit(function, one_input)))
             if len(running) == processes:
-                yield _first(running)
+                yield _wait_for_first(running)
         while running:
-            yield _first(running)
+            yield _wait_for_first(running)
     finally:
         for pool, future in running:
             future.cancel()
             pool.shutdown(cancel_futures=True)
 
 
-def _first(running: deque[tuple[ProcessPoolExecutor, Future[Any]]]) -> Any:
+def _wait_for_first(running: Running) -> Any:
     pool, future = running[0]
     try:
         result = future.result()
     except BrokenProcessPool as problem:
         raise TrainingError(
-            "A process ended without a word, most likely for lack of memory; take fewer processes at a "
-            "time or a smaller model."
+            "A worker process died, probably out of memory; use fewer processes at a time, or a "
+            "smaller model."
         ) from problem
     running.popleft()
     pool.shutdown()

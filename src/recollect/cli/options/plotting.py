@@ -1,7 +1,9 @@
-"""The options by which `train` shows how a fit goes, and what they do."""
+"""The options by which `train` shows how a fit goes."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,77 +14,108 @@ from rich.console import RenderableType
 from recollect.cli.output.screen import Screen
 from recollect.errors import SettingError
 
-PANEL = "Watching"
+PANEL = "Training curve"
+
+log = logging.getLogger("recollect")
 
 
 @dataclass(frozen=True)
-class Watching:
+class Plotting:
     """How to show a fit."""
 
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="PNG", help="Draw the training curve.", rich_help_panel=PANEL),
+        typer.Option(
+            metavar="PNG", help="Draw the training curve as a picture.", rich_help_panel=PANEL
+        ),
     ] = None
     curve: Annotated[
         bool | None,
         typer.Option(
             "--curve/--no-curve",
             show_default=False,
+            help="Draw the training curve with characters (default: on a terminal only).",
             rich_help_panel=PANEL,
-            help="Draw it with characters; if not stated, on a terminal only.",
         ),
     ] = None
-    board: Annotated[
+    tensorboard: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Write each epoch's figures here, for TensorBoard.",
+            help="Write each epoch's figures to this folder, for TensorBoard.",
             rich_help_panel=PANEL,
         ),
     ] = None
+    board: Annotated[Path | None, typer.Option(hidden=True)] = None  # the former --tensorboard
     histograms: Annotated[
         bool,
         typer.Option(
             "--histograms",
-            help="With --board: of weights and gradients, too.",
+            help="With --tensorboard: write histograms of weights and gradients, too.",
             rich_help_panel=PANEL,
         ),
     ] = False
 
-    def boards(self, out: Path, *, resume: bool) -> tuple[Any, ...]:
-        """What is to be called after each epoch of a fit whose folder is `out`, with its figures and the network.
+    @property
+    def tensorboard_folder(self) -> Path | None:
+        """The folder for TensorBoard, by today's option or the former one; None without either."""
+        return self.board if self.tensorboard is None else self.tensorboard
 
-        Raises: SettingError for a picture that could not be drawn, a folder that will not do for a board, or a missing package.
+    def writers(self, out: Path, *, resume: bool) -> tuple[Callable[..., None], ...]:
+        """What to call after each epoch with its figures and the network.
+
+        Args:
+            out: the folder of the model, which may hold nothing else.
+            resume: whether the fit goes on, and with it the figures in the folder.
+
+        Raises:
+            SettingError: for a picture that could not be drawn, a folder that cannot be used, or
+                a missing package.
         """
         from recollect import report
-        from recollect.training.tensorboard import Board, holds_events
 
         if self.plot is not None:
             report.check(self.plot)
-        if self.board is None:
-            if self.histograms:
-                raise SettingError(
-                    "--histograms are written to a board; name its folder with --board."
-                )
-            return ()
-        if self.board.resolve().is_relative_to(out.resolve()):
+        if self.board is not None:
+            log.info("The option --board is now called --tensorboard.")
+        if self.tensorboard_folder is not None:
+            return (self._tensorboard_writer(self.tensorboard_folder, out, resume=resume),)
+        if self.histograms:
             raise SettingError(
-                f"--board {self.board} lies in {out}, which is for the model alone; name another folder."
+                "--histograms are written for TensorBoard; name a folder with --tensorboard."
             )
-        if holds_events(self.board) and not resume:
-            raise SettingError(
-                f"{self.board} holds the figures of another fit; name another folder, such as "
-                f"{self.board / 'second'}."
-            )
-        return (Board(self.board, histograms=self.histograms),)
+        return ()
 
-    def drawn(self, screen: Screen, history: Any, *, title: str) -> list[RenderableType]:
-        """Draw the picture asked for; the curve, if it is to be seen."""
+    def _tensorboard_writer(self, folder: Path, out: Path, *, resume: bool) -> Callable[..., None]:
+        from recollect.training.tensorboard import TensorBoardLog, holds_events
+
+        if folder.resolve().is_relative_to(out.resolve()):
+            raise SettingError(
+                f"--tensorboard {folder} lies in {out}, which is for the model alone; name another "
+                "folder."
+            )
+        if holds_events(folder) and not resume:
+            raise SettingError(
+                f"{folder} holds the figures of another fit; name another folder, such as "
+                f"{folder / 'second'}."
+            )
+        return TensorBoardLog(folder, histograms=self.histograms)
+
+    def draw(self, screen: Screen, history: Any, *, title: str) -> list[RenderableType]:
+        """Draw the picture, and return the curve for the answer if it is to be shown.
+
+        Args:
+            screen: decides whether there is a terminal.
+            history: of the fit.
+            title: of the picture.
+        """
         from recollect import report
 
         if self.plot is not None:
             report.curve(history, self.plot, title=title)
-        on_terminal = screen.out.is_terminal and len(history) > 0
-        if not (on_terminal if self.curve is None else self.curve):
+        is_shown = self.curve
+        if is_shown is None:
+            is_shown = screen.out.is_terminal and len(history) > 0
+        if not is_shown:
             return []
         return [screen.curve(history.epochs, kept=history.best_epoch), ""]

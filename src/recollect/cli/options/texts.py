@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
-from recollect.cli.output.screen import facts, settings_of
-from recollect.data.text.corpus import Corpus
-from recollect.data.text.tokenizer import Tokenizer, tokenizer_of
+import recollect as rc
+from recollect.cli.options.settings import settings_of
+from recollect.cli.output.tables import facts
 from recollect.errors import SettingError
 
 PANEL = "Texts of items"
@@ -67,11 +67,13 @@ class Texts:
         """Whether anything was."""
         return any(vars(self).values())
 
-    def read_as(self) -> Tokenizer:
+    def read_as(self) -> rc.Tokenizer:
         """How documents are read.
 
         Raises: SettingError for a key or value that a reading does not have, or for options without --text.
         """
+        from recollect.data.text.tokenizer import tokenizer_of
+
         given = settings_of(self.reading or (), option="--reading")
         if self.words is not None and "n_words" in given:
             raise SettingError(
@@ -93,10 +95,12 @@ class Texts:
             return ratings
         from recollect.data.with_texts import with_texts
 
-        return with_texts(ratings, self.text, reading=reading, vectors=self.vectors, join=self.join)
+        return with_texts(
+            ratings, self.text, tokenizer=reading, vectors=self.vectors, join=self.join
+        )
 
 
-def summary(text: Corpus) -> dict[str, Any]:
+def summary(text: rc.Corpus) -> dict[str, Any]:
     """What the texts are, in figures."""
     import numpy as np
 
@@ -111,7 +115,7 @@ def summary(text: Corpus) -> dict[str, Any]:
             "longest": int(length.max()),
         },
         "out_of_vocabulary": text.out_of_vocabulary,
-        "reading": vars(text.reading),
+        "reading": vars(text.tokenizer),
         "fingerprint": text.fingerprint,
         "vectors": {
             "name": text.vectors.name,
@@ -131,7 +135,7 @@ def told(found: dict[str, Any]) -> RenderableType:
             "documents with words": f"{found['documents']:,} of {found['items']:,} items",
             "words kept": found["words"],
             "words a document": f"{length['mean']:.1f} on average, median {length['median']:g}, longest {length['longest']:,}",
-            "out of vocabulary": f"{found['out_of_vocabulary']:.1%} of what the documents say, stop words aside",
+            "out of vocabulary": f"{found['out_of_vocabulary']:.1%} of the documents' words, stop words aside",
             **(
                 {
                     "vectors": f"{vectors['name']}, {vectors['d']} numbers each; {vectors['found']:.1%} of the words found"

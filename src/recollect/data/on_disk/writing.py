@@ -1,9 +1,9 @@
 """Store ratings in a folder of Parquet (see `stored`), in memory that does not grow with them.
 
-    read      a block at a time; ids are numbered as they are first seen, and the numbers go to a file
-    scatter   that file, a block at a time, into one bucket per row group: users that are neighbors together
-    sort      each bucket by user, item and time; of each pair the last stays; shares are set aside; write a row group
-    turn      scatter and sort the row groups by item
+    read      a block at a time; ids are numbered as they are first seen, and the numbers go to a
+    file scatter   that file, a block at a time, into one bucket per row group: users that are
+    neighbors together sort      each bucket by user, item and time; of each pair the last stays;
+    shares are set aside; write a row group turn      scatter and sort the row groups by item
 
 Meanwhile the disk holds up to 48 bytes a rating beside the result. All or nothing is left.
 """
@@ -28,8 +28,12 @@ from jaxtyping import Int64
 
 from recollect.data.on_disk import stored_ratings
 from recollect.data.parsing import columns as roles
+from recollect.data.parsing.block import BlockParser, Ids, join_ids
+from recollect.data.parsing.files import frames
+from recollect.data.parsing.times import unit_of
+from recollect.data.parsing.values import infer_scale
 from recollect.data.ratings import Ratings, fingerprint
-from recollect.data.read import RatingsBuilder, frames, joined, name_of
+from recollect.data.read import name_of
 from recollect.data.sources.netflix import prize_files
 from recollect.data.sparse_rows import Rows, pieces
 from recollect.data.vocab import Vocab
@@ -65,14 +69,16 @@ def store(
 ) -> stored_ratings.StoredRatings:
     """Store ratings, or those in a file, in a new folder from which models learn without holding them in memory.
 
-    A file is read as `read` reads it (`how`: user, item, rating, time, scale, name, header, separator), but a block at a
-    time; so is a folder of the Netflix Prize's files (`how`: name). Of a pair that stands twice the last stays, by time and
-    then by order. Times are not stored. `test` is a share of
-    all ratings and `valid` of those that remain: each rating is drawn by itself, in the order of users and items, so the
-    same ratings and seed set aside the same. A row group holds whole rows, about `group_size` ratings.
-    `progress` is called with percent done and what comes next. If it fails, nothing is left.
+    A file is read as `read` reads it (`how`: user, item, rating, time, scale, name, header,
+    separator), but a block at a time; so is a folder of the Netflix Prize's files (`how`: name). Of
+    a pair that stands twice the last stays, by time and then by order. Times are not stored. `test`
+    is a share of all ratings and `valid` of those that remain: each rating is drawn by itself, in
+    the order of users and items, so the same ratings and seed set aside the same. A row group holds
+    whole rows, about `group_size` ratings. `progress` is called with percent done and what comes
+    next. If it fails, nothing is left.
 
-    Raises: DataError as `read`, or if nothing remains to learn from; SettingError for an impossible share, a folder that
+    Raises: DataError as `read`, or if nothing remains to learn from; SettingError for an impossible
+        share, a folder that
     is not empty, or events.
     """
     folder = Path(folder)
@@ -147,9 +153,9 @@ def _cells(
 
 def _spilled(path: Path, room: Path, report: Progress, how: dict[str, Any]) -> _Found:
     """Read a file into another of cells, whose rows and columns are numbers of ids in the order first seen."""
-    asked = {role: how.pop(role, None) for role in roles.PLACES}
+    asked = {role: how.pop(role, None) for role in roles.ROLES}
     intake, name = (
-        RatingsBuilder(how.pop("scale", None), time_asked=asked["time"] is not None),
+        BlockParser(how.pop("scale", None), time_is_required=asked["time"] is not None),
         how.pop("name", None) or name_of(path),
     )
     number: dict[str, dict[str, int]] = {"user": {}, "item": {}}
@@ -160,10 +166,13 @@ def _spilled(path: Path, room: Path, report: Progress, how: dict[str, Any]) -> _
     )  # a few of each, to tell scale and unit
     with (room / "read").open("wb") as out:
         for frame, where in frames(path, asked, **how):
-            intake.add(frame, where)
             if len(frame):
-                ids, value, time = intake.pop()
-                user, item = (_numbered(number[role], *ids[role]) for role in ("user", "item"))
+                block = intake.parse(frame, where)
+                value, time = block.value, block.time
+                user, item = (
+                    _numbered(number[role], ids.vocab, ids.row)
+                    for role, ids in (("user", block.user), ("item", block.item))
+                )
                 _cells(user, item, value, time).tofile(out)
                 values, n = _telling(np.concatenate([values, value])), n + len(value)
                 times = (
@@ -175,11 +184,18 @@ def _spilled(path: Path, room: Path, report: Progress, how: dict[str, Any]) -> _
     if not n:
         raise DataError(f"There are no ratings in {path}; expected at least one.")
     notes = list(intake.notes)
-    (users, user), (items, item) = (
-        joined([(Vocab(list(known)), np.arange(len(known)))]) for known in number.values()
+    joined_users, joined_items = (
+        join_ids([Ids(Vocab(list(known)), np.arange(len(known), dtype=np.int32))])
+        for known in number.values()
     )
-    divisor, _ = roles.unit(times)
-    scale = intake.scale or roles.infer_scale(values)
+    users, user, items, item = (
+        joined_users.vocab,
+        joined_users.row,
+        joined_items.vocab,
+        joined_items.row,
+    )
+    divisor, _ = unit_of(times)
+    scale = intake.scale or infer_scale(values)
     if intake.scale is None:
         notes.append(f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.")
 
@@ -278,7 +294,8 @@ def _write(
             report(40 + 30 * int(by_user.count.sum()) // n, "by user")
     if not by_user.count.any():
         raise DataError(
-            f"valid={shares[1]} and test={shares[0]} leave none of {n} ratings to learn from; set less aside."
+            f"valid={shares[1]} and test={shares[0]} leave none of {n} ratings to learn from; set "
+            f"less aside."
         )
     if kept < n:
         notes.append(

@@ -1,1 +1,1 @@
-"""Lines of text, columns and the roles they play."""
+"""From a file to numbers: lines of text, columns and their roles, ids, ratings and times."""

@@ -17,9 +17,10 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from recollect.data import download
+from recollect.data.builder import RatingsBuilder
 from recollect.data.parsing.lines import blocks
 from recollect.data.ratings import Ratings
-from recollect.data.read import RatingsBuilder, name_of
+from recollect.data.read import name_of
 from recollect.data.read import read as read_table
 from recollect.errors import DataError, unknown
 
@@ -119,7 +120,7 @@ def read(path: str | Path, *, name: str | None = None) -> Ratings:
         return read_table(path, header=False, scale=SCALE, name=name)
     rows = [(line, *review[:4]) for line, review in _numbered(path)]
     table = pl.DataFrame(rows, schema=["line", "user", "item", "rating", "time"], orient="row")
-    intake = RatingsBuilder(SCALE, time_asked=True)
+    intake = RatingsBuilder(SCALE, time_is_required=True)
     intake.add(table.drop("line"), lambda row: f"Line {table['line'][row]} of {path}")
     return intake.ratings(name, str(path))
 

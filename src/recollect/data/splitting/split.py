@@ -1,4 +1,4 @@
-"""Split: the parts of some ratings, and how they were cut; and what the ways to cut share (they are in `split`, `hold_out`)."""
+"""Split: the parts of some ratings and how they were chosen."""
 
 from __future__ import annotations
 
@@ -9,32 +9,39 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jaxtyping import Int, Int8, Int64
+from jaxtyping import Bool, Int8
 
-from recollect.data.ratings import Ratings
-from recollect.errors import DataError, SettingError
+from recollect.data.ratings import AnyRatings, Ratings
+from recollect.errors import DataError
 
 log = logging.getLogger("recollect")
 
-Share = float | int  # between 0 and 1
-
 TRAIN, VALID, TEST, GIVEN = range(4)
-DROPPED = -1  # codes from here downwards: the reasons why a rating is in no part
+DROPPED = -1  # this and every lower code is a reason why a rating is in no part
+NAMES = {TRAIN: "train", VALID: "valid", TEST: "test", GIVEN: "given"}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Split:
-    """The parts of some ratings, and how they were cut; `train, valid, test = split` unpacks it.
+    """The parts of some ratings and how they were chosen; `train, valid, test = split` unpacks it.
 
-    `valid` is None if none was asked for. `given` is what may be looked at to predict for users who are not in train
-    (`new_user_split`), else None. `dropped` counts the ratings that are in no part, by reason.
+    Args:
+        train: ratings to learn from.
+        valid: ratings to choose settings by and to stop early; None if none were requested.
+        test: ratings to measure the error on.
+        how: the way to split, in words.
+        seed: of the random draws; None if nothing was drawn.
+        settings: the arguments of the split, by name.
+        given: known ratings of users who are not in train (`new_user_split`), to predict from; else
+            None.
+        dropped: number of ratings that are in no part, by reason.
     """
 
     train: Ratings
     valid: Ratings | None
     test: Ratings
     how: str
-    seed: int | None = None  # None: nothing was drawn
+    seed: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     given: Ratings | None = None
     dropped: dict[str, int] = field(default_factory=dict)
@@ -43,131 +50,150 @@ class Split:
         return iter((self.train, self.valid, self.test))
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{part} {len(ratings):,}" for part, ratings in self.parts.items())
+        sizes = ", ".join(f"{name} {len(part):,}" for name, part in self.parts.items())
         return f"Split({self._title()}: {sizes})"
 
     def __str__(self) -> str:
-        lines = [
-            f"{self._title()} ({', '.join(f'{name}={_plain(value)}' for name, value in self.settings.items())})"
-        ]
-        for row in self.table().iter_rows(named=True):
-            cold = [
-                f"{row[f'cold_{what}']:,} {what}"
-                for what in ("users", "items", "ratings")
-                if row[f"cold_{what}"]
-            ]
-            lines.append(
-                f"  {row['part']:<6}{row['ratings']:>12,} ratings{row['users']:>10,} users"
-                f"{row['items']:>10,} items{'   not in train: ' + ', '.join(cold) if cold else ''}"
-            )
-        return "\n".join(
-            lines
-            + [f"  left out {count:>9,} ratings: {why}" for why, count in self.dropped.items()]
-        )
+        settings = ", ".join(f"{name}={_as_words(value)}" for name, value in self.settings.items())
+        lines = [f"{self._title()} ({settings})"]
+        lines += [_part_line(row) for row in self.table().iter_rows(named=True)]
+        for reason, count in self.dropped.items():
+            lines.append(f"  left out {count:>9,} ratings: {reason}")
+        return "\n".join(lines)
 
     def _title(self) -> str:
-        return f"{self.how}{'' if self.seed is None else f', seed {self.seed}'}"
+        return self.how if self.seed is None else f"{self.how}, seed {self.seed}"
 
     @property
     def parts(self) -> dict[str, Ratings]:
-        """The parts that there are, by name."""
-        every = {"train": self.train, "valid": self.valid, "given": self.given, "test": self.test}
-        return {name: part for name, part in every.items() if part is not None}
+        """The parts that exist, by name."""
+        parts = {"train": self.train, "valid": self.valid, "given": self.given, "test": self.test}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def table(self) -> pl.DataFrame:
-        """A row per part: its ratings, users and items, and how many of these train does not have.
+        """A row per part: its ratings, users and items, and how many of these train lacks.
 
-        `cold_ratings` are the ratings whose user or item has no rating in train: no model can have learned about them.
+        `cold_ratings` have a user or an item without a rating in train, so no model can have
+        learned about them.
         """
-        has_user, has_item = self.train.count("user") > 0, self.train.count("item") > 0
-        rows = []
-        for name, part in self.parts.items():
-            users, items = part.count("user") > 0, part.count("item") > 0
-            rows.append(
-                {
-                    "part": name,
-                    "ratings": len(part),
-                    "users": int(users.sum()),
-                    "items": int(items.sum()),
-                    "cold_users": int((users & ~has_user).sum()),
-                    "cold_items": int((items & ~has_item).sum()),
-                    "cold_ratings": int((~has_user[part.user] | ~has_item[part.item]).sum()),
-                }
-            )
-        return pl.DataFrame(rows)
+        in_train = _Rated.of(self.train)
+        return pl.DataFrame(
+            [_part_row(name, part, in_train) for name, part in self.parts.items()],
+        )
 
 
-def _plain(value: object) -> str:
+@dataclass(frozen=True)
+class _Rated:
+    """Which users and items have a rating."""
+
+    user: Bool[np.ndarray, " n_users"]
+    item: Bool[np.ndarray, " n_items"]
+
+    @classmethod
+    def of(cls, ratings: Ratings) -> _Rated:
+        return cls(ratings.count("user") > 0, ratings.count("item") > 0)
+
+
+def _part_row(name: str, part: Ratings, in_train: _Rated) -> dict[str, Any]:
+    """A row of `Split.table`."""
+    in_part = _Rated.of(part)
+    is_warm = in_train.user[part.user] & in_train.item[part.item]
+    return {
+        "part": name,
+        "ratings": len(part),
+        "users": int(in_part.user.sum()),
+        "items": int(in_part.item.sum()),
+        "cold_users": int((in_part.user & ~in_train.user).sum()),
+        "cold_items": int((in_part.item & ~in_train.item).sum()),
+        "cold_ratings": int((~is_warm).sum()),
+    }
+
+
+def _part_line(row: dict[str, Any]) -> str:
+    """A row of `Split.table` as a line of text."""
+    line = f"  {row['part']:<6}{row['ratings']:>12,} ratings"
+    line += f"{row['users']:>10,} users{row['items']:>10,} items"
+    cold = {what: row[f"cold_{what}"] for what in ("users", "items", "ratings")}
+    words = [f"{count:,} {what}" for what, count in cold.items() if count]
+    if words:
+        line += f"   not in train: {', '.join(words)}"
+    return line
+
+
+def _as_words(value: object) -> str:
     return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def cut_by(
+def split_by_part(
     ratings: Ratings,
     part: Int8[np.ndarray, " ratings"],
+    *,
     how: str,
     seed: int | None,
     settings: dict[str, Any],
     reasons: Sequence[str] = (),
 ) -> Split:
-    """The split whose parts the codes name: TRAIN, VALID, TEST, GIVEN, or from DROPPED downwards one for each of the reasons.
+    """The split in which each rating belongs to the part that its code names.
 
-    Raises: DataError if train or test would be empty, or valid where a setting asks for it.
+    Args:
+        ratings: the whole.
+        part: code of each rating: TRAIN, VALID, TEST, GIVEN, or DROPPED and below.
+        how: the way to split, in words.
+        seed: of the random draws; None if nothing was drawn.
+        settings: the arguments of the split, by name.
+        reasons: why ratings with the codes DROPPED, DROPPED - 1, … are in no part.
+
+    Raises:
+        DataError: if train or test would be empty, or valid although a setting requests it.
     """
-    wants_valid = any(value for name, value in settings.items() if name.startswith("valid"))
     parts = {}
-    for code, name in enumerate(("train", "valid", "test", "given")):
+    for code, name in NAMES.items():
         mask = part == code
         if mask.any():
             parts[code] = ratings.where(mask, name=f"{ratings.name} {name}")
-        elif code in (TRAIN, TEST) or (code == VALID and wants_valid):
+        elif _is_required(code, settings):
             raise DataError(
-                f"The {name} part of {len(ratings):,} ratings ({how}, {settings}) would be empty; ask "
+                f"The {name} part of {len(ratings):,} ratings ({how}, {settings}) would be empty; "
+                f"ask "
                 "for a larger one, or bring more ratings."
             )
-    dropped = {why: int((part == DROPPED - j).sum()) for j, why in enumerate(reasons)}
     split = Split(
-        parts[TRAIN],
-        parts.get(VALID),
-        parts[TEST],
-        how,
-        seed,
-        settings,
-        parts.get(GIVEN),
-        {why: count for why, count in dropped.items() if count},
+        train=parts[TRAIN],
+        valid=parts.get(VALID),
+        test=parts[TEST],
+        how=how,
+        seed=seed,
+        settings=settings,
+        given=parts.get(GIVEN),
+        dropped=_count_dropped(part, reasons),
     )
     log.info("%s: %r", ratings.name, split)
     return split
 
 
-def check_shares(**shares: Share) -> None:
-    """Refuse what is not above 0 and below 1; a share for validation, by its name, may be 0.
+def _is_required(code: int, settings: dict[str, Any]) -> bool:
+    """Whether a part must not be empty."""
+    if code == VALID:
+        return any(value for name, value in settings.items() if name.startswith("valid"))
+    return code in (TRAIN, TEST)
 
-    Raises: SettingError with the name.
+
+def _count_dropped(part: Int8[np.ndarray, " ratings"], reasons: Sequence[str]) -> dict[str, int]:
+    """How many ratings are in no part, by reason."""
+    counts = {reason: int((part == DROPPED - j).sum()) for j, reason in enumerate(reasons)}
+    return {reason: count for reason, count in counts.items() if count}
+
+
+def shared_pairs(a: Ratings, b: AnyRatings) -> int:
+    """How many (user, item) pairs both contain.
+
+    Raises:
+        DataError: if their vocabularies differ.
     """
-    for name, share in shares.items():
-        may_be_none = name.startswith("valid")
-        if not 0 <= share < 1 or (share == 0 and not may_be_none):
-            raise SettingError(
-                f"{name}={share} is not a share; give a number above 0 and below 1, such as 0.1"
-                f"{', or 0 for none' if may_be_none else ''}."
-            )
-
-
-def times_of(ratings: Ratings, asked: str) -> Int64[np.ndarray, " ratings"]:
-    """When each rating was given; `asked` is who wants to know.
-
-    Raises: DataError if there are no times.
-    """
-    if ratings.time is None:
+    if a.users != b.users or a.items != b.items:
         raise DataError(
-            f"{asked} needs to know when each rating was given, but {ratings.name!r} has no times; read a "
-            "file with a timestamp column, or use random_split."
+            f"{a!r} and {b!r} have different vocabularies, so their pairs cannot be compared; use "
+            f"parts of "
+            "one split, or read both into one Ratings first."
         )
-    return ratings.time
-
-
-def place_in_group(group: Int[np.ndarray, " entries"]) -> Int64[np.ndarray, " entries"]:
-    """0, 1, 2, … within each run of equal numbers."""
-    starts = np.concatenate([[True], group[1:] != group[:-1]])[: len(group)]
-    place = np.arange(len(group))
-    return place - np.maximum.accumulate(np.where(starts, place, 0))
+    return b.shared(a)

@@ -1,4 +1,4 @@
-"""Corpus: the documents of items as numbers of words, one vocabulary for counts and for sequences."""
+"""Corpus: the documents of items as sequences of word indices over one vocabulary."""
 
 from __future__ import annotations
 
@@ -23,63 +23,71 @@ SIDES = ("right", "left")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Corpus:
-    """A row of words for each document: `word[start[j]:start[j + 1]]` are the kept words of document j, in their order.
+    """Documents as rows of word indices: `word[start[j]:start[j + 1]]` is document j, in order.
 
-    Of the ratings' texts, row j is the document of item j; without one, or if none of its words is kept, the row is empty.
+    A corpus that belongs to ratings has a row for each item. The row is empty if the item has no
+    document, or if none of its words is in the vocabulary.
 
-    Raises: DataError if the vectors are not one for each word.
+    Args:
+        words: the vocabulary; a word's index is its row.
+        start: where each document begins in `word`, and the end of the last.
+        word: the indices of all documents' words, one document after another.
+        in_documents: how many of the documents that the vocabulary was made from have each word.
+        tokenizer: how the documents were split.
+        vectors: pre-trained vectors of the words; None: none.
+        notes: what was kept and what was not, a sentence each.
+        out_of_vocabulary: share of the documents' words, stop words aside, not in the vocabulary.
+
+    Raises:
+        DataError: if there is not one vector per word.
     """
 
-    words: Vocab  # the kept words; the number of a word is its place
+    words: Vocab
     start: Int64[np.ndarray, " documents_and_one"]
     word: Int32[np.ndarray, " tokens"]
-    in_documents: Int32[
-        np.ndarray, " n_words"
-    ]  # of those that the words were chosen from, how many have the word
-    reading: Tokenizer
+    in_documents: Int32[np.ndarray, " n_words"]
+    tokenizer: Tokenizer
     vectors: WordVectors | None = None
-    notes: tuple[str, ...] = ()  # what was kept and what not, a sentence each
-    out_of_vocabulary: float = (
-        math.nan
-    )  # the share of what was read, stop words aside, that is no kept word
+    notes: tuple[str, ...] = ()
+    out_of_vocabulary: float = math.nan
 
     def __post_init__(self) -> None:
         if self.vectors is not None and len(self.vectors) != self.n_words:
             raise DataError(
-                f"There are {len(self.vectors):,} vectors for {self.n_words:,} words; expected one for each. "
-                "Read them for these words: read_vectors(path, corpus.words)."
+                f"There are {len(self.vectors):,} vectors for {self.n_words:,} words; expected "
+                "one for each. Read them for these words: read_vectors(path, corpus.words)."
             )
 
     def __len__(self) -> int:
         return len(self.start) - 1
 
     def __repr__(self) -> str:
-        return f"Corpus({len(self):,} documents, {self.n_words:,} words, {len(self.word):,} times)"
+        return f"Corpus({len(self):,} documents, {self.n_words:,} words, {len(self.word):,} tokens)"
 
     @property
     def n_words(self) -> int:
-        """Words in the vocabulary."""
+        """Size of the vocabulary."""
         return len(self.words)
 
     @cached_property
     def length(self) -> Int64[np.ndarray, " documents"]:
-        """How many words each document has."""
+        """Number of words in each document."""
         return np.diff(self.start)
 
     @property
     def has(self) -> Bool[np.ndarray, " documents"]:
-        """Which documents have a word at least."""
+        """Which documents have at least one word."""
         return self.length > 0
 
     def counts(self) -> sparse.csr_array:
         """How often each document has each word: documents × words, 32-bit floats."""
-        found = sparse.csr_array(
-            (np.ones(len(self.word), np.float32), self.word.astype(np.int64), self.start),
-            shape=(len(self), self.n_words),
-            copy=True,
-        )
-        found.sum_duplicates()  # in place
-        return found
+        ones = np.ones(len(self.word), np.float32)
+        indices = self.word.astype(np.int64)
+        shape = (len(self), self.n_words)
+        # The copy protects `word`: adding up duplicates sorts the indices in place.
+        counts = sparse.csr_array((ones, indices, self.start), shape=shape, copy=True)
+        counts.sum_duplicates()
+        return counts
 
     def padded(
         self,
@@ -88,12 +96,16 @@ class Corpus:
         length: int | None = None,
         side: str = "right",
     ) -> Int64[np.ndarray, "rows length"]:
-        """The words of some documents as a table: 0 is padding, and the number of a word is its place and 1.
+        """Documents as a rectangular table of word index + 1, with 0 as padding.
 
-        `length` is the width, by default that of the longest of them. Padding stands, and words beyond the width are cut off,
-        at the end ("right") or at the beginning ("left", as ConvMF's authors do).
+        Args:
+            rows: the documents.
+            length: width of the table; None: that of the longest of these documents.
+            side: where padding is added and long documents are cut: at the end ("right") or at the
+                beginning ("left", as ConvMF's authors do).
 
-        Raises: SettingError for another side.
+        Raises:
+            SettingError: for another side.
         """
         if side not in SIDES:
             raise unknown("side", side, SIDES)
@@ -101,42 +113,57 @@ class Corpus:
         n = self.length[rows]
         width = int(n.max(initial=0)) if length is None else length
         kept = np.minimum(n, width)
-        first, place = self.start[rows], np.zeros(len(rows), np.int64)
+        source = self.start[rows]
+        column = np.zeros(len(rows), np.int64)
         if side == "left":
-            first, place = first + n - kept, width - kept
-        within = _within(kept)
+            source = source + n - kept
+            column = width - kept
+        offset = _ranges(kept)
         table = np.zeros((len(rows), width), np.int64)
-        table[np.repeat(np.arange(len(rows)), kept), np.repeat(place, kept) + within] = (
-            self.word[np.repeat(first, kept) + within].astype(np.int64) + 1
-        )
+        table_row = np.repeat(np.arange(len(rows)), kept)
+        table_column = np.repeat(column, kept) + offset
+        word = self.word[np.repeat(source, kept) + offset]
+        table[table_row, table_column] = word.astype(np.int64) + 1
         return table
 
     def read(self, texts: Sequence[str | None] | pl.Series) -> Corpus:
-        """New documents by the same reading, words and vectors; what is not among the words is left out, and noted."""
-        return _written(_series(texts), self.words, self.in_documents, self.reading, self.vectors)
-
-    def known_share(self, text: str) -> float:
-        """The share of a text's words, stop words aside, that are among the kept ones; NaN for a text without any."""
-        found = words_of(_series([text]), self.reading)["word"]
-        return float((self.words.rows(found) != UNKNOWN).mean()) if len(found) else math.nan
-
-    def take(self, rows: Int[np.ndarray, " rows"] | Sequence[int]) -> Corpus:
-        """Some of the documents, in the order of `rows`."""
-        rows = np.asarray(rows, np.int64)
-        n = self.length[rows]
-        word = self.word[np.repeat(self.start[rows], n) + _within(n)]
-        return replace(
-            self, start=np.concatenate([[0], np.cumsum(n)]), word=word, out_of_vocabulary=math.nan
+        """New documents with this tokenizer, vocabulary and vectors; other words are left out."""
+        texts = _series(texts)
+        words = words_of(texts, self.tokenizer)
+        return _corpus(
+            words,
+            len(texts),
+            vocabulary=self.words,
+            in_documents=self.in_documents,
+            tokenizer=self.tokenizer,
+            vectors=self.vectors,
         )
 
-    def joined(self, other: Corpus) -> Corpus:
-        """These documents, then the others, which were read by the same words.
+    def known_share(self, text: str) -> float:
+        """Share of a text's words, stop words aside, in the vocabulary; NaN if it has no words."""
+        words = words_of(_series([text]), self.tokenizer)["word"]
+        if not len(words):
+            return math.nan
+        return float((self.words.rows(words) != UNKNOWN).mean())
 
-        Raises: DataError if they were not.
+    def take(self, rows: Int[np.ndarray, " rows"] | Sequence[int]) -> Corpus:
+        """The documents of these rows, in this order."""
+        rows = np.asarray(rows, np.int64)
+        n = self.length[rows]
+        word = self.word[np.repeat(self.start[rows], n) + _ranges(n)]
+        start = np.concatenate([[0], np.cumsum(n)])
+        return replace(self, start=start, word=word, out_of_vocabulary=math.nan)
+
+    def joined(self, other: Corpus) -> Corpus:
+        """These documents followed by those of a corpus with the same vocabulary and tokenizer.
+
+        Raises:
+            DataError: if the vocabulary or the tokenizer differs.
         """
-        if self.words != other.words or self.reading != other.reading:
+        if self.words != other.words or self.tokenizer != other.tokenizer:
             raise DataError(
-                f"{self!r} and {other!r} have different words or were read differently; take corpus.read(texts)."
+                f"{self!r} and {other!r} have different words or tokenizers; make the second "
+                "with corpus.read(texts)."
             )
         return replace(
             self,
@@ -148,81 +175,111 @@ class Corpus:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that identify the documents, the words, the reading and the vectors."""
-        seen = hashlib.sha256(
-            repr((self.reading, self.vectors.fingerprint if self.vectors else None)).encode()
-        )
+        """16 hexadecimal digits that identify documents, vocabulary, tokenizer and vectors."""
+        # Release 0.1.0 called the tokenizer Reading; its fingerprints stay valid.
+        tokenizer = repr(self.tokenizer).replace("Tokenizer", "Reading", 1)
+        vectors = repr(self.vectors.fingerprint if self.vectors else None)
+        digest = hashlib.sha256(f"({tokenizer}, {vectors})".encode())
         for column in (self.start, self.word, self.in_documents):
-            seen.update(np.ascontiguousarray(column).tobytes())
-        seen.update("\x1f".join(self.words.ids).encode())
-        return seen.hexdigest()[:16]
+            digest.update(np.ascontiguousarray(column).tobytes())
+        digest.update("\x1f".join(self.words.ids).encode())
+        return digest.hexdigest()[:16]
 
 
-def corpus_of(texts: Sequence[str | None] | pl.Series, reading: Tokenizer | None = None) -> Corpus:
-    """The documents as a corpus, with the words that the reading chooses from them; None is no document.
-
-    A word's tf-idf is its count times ln((1 + documents) / (1 + documents with it)) + 1, as scikit-learn has it. Equal words go
-    by the alphabet.
-
-    Raises: DataError if no word is left.
-    """
-    texts, reading = _series(texts), reading or Tokenizer()
-    words, n = words_of(texts, reading), int(is_document(texts).sum())
-    counted = words.group_by("word").agg(count=pl.len(), documents=pl.col("document").n_unique())
-    fit = counted.filter(
-        pl.col("documents") <= reading.most * n, pl.col("documents") >= reading.least
-    )
-    if not len(fit):
-        raise DataError(
-            f"No word is left of {n:,} documents with {len(counted):,} words (stop words aside): each is in more "
-            f"than {reading.most:.0%} of them, or in fewer than {reading.least}; state another most or least."
-        )
-    idf = ((1 + n) / (1 + pl.col("documents"))).log() + 1
-    weight = pl.col("count") * (idf if reading.by == "tf-idf" else 1)
-    chosen = fit.sort(weight, "word", descending=[True, False]).head(reading.n_words).sort("word")
-    note = f"{len(chosen):,} of {len(counted):,} words are kept (stop words aside)."
-    found = _written(
-        texts,
-        Vocab(chosen["word"]),
-        chosen["documents"].to_numpy().astype(np.int32),
-        reading,
-        None,
-        words,
-    )
-    return replace(found, notes=(note, *found.notes))
-
-
-def _written(
-    texts: pl.Series,
-    words: Vocab,
-    in_documents: np.ndarray,
-    reading: Tokenizer,
-    vectors: WordVectors | None,
-    found: pl.DataFrame | None = None,
+def corpus_of(
+    texts: Sequence[str | None] | pl.Series, tokenizer: Tokenizer | None = None
 ) -> Corpus:
-    """The texts in numbers of words; a note says which share of them is not among the words."""
-    found = words_of(texts, reading) if found is None else found
-    word = words.rows(found["word"])
-    kept = word != UNKNOWN
-    n = np.bincount(found["document"].to_numpy()[kept], minlength=len(texts))
-    start = np.concatenate([[0], np.cumsum(n)]).astype(np.int64)
-    share = 1 - float(kept.mean()) if len(kept) else math.nan
-    notes = (
-        (f"Out of vocabulary: {share:.1%} of what the documents say, stop words aside.",)
-        if len(kept)
-        else ()
+    """The documents as a corpus, with the vocabulary that the tokenizer chooses from them.
+
+    The weight of a word is its sum of tf-idf over the documents, count × idf, with scikit-learn's
+    idf = ln((1 + documents) / (1 + documents with the word)) + 1; or its count. Ties are broken by
+    alphabetical order.
+
+    Args:
+        texts: the documents; None: no document.
+        tokenizer: how to split them and how many words to keep; None: the default Tokenizer.
+
+    Raises:
+        DataError: if no word is left.
+    """
+    texts = _series(texts)
+    tokenizer = tokenizer or Tokenizer()
+    words = words_of(texts, tokenizer)
+    n_documents = int(is_document(texts).sum())
+    counted = words.group_by("word").agg(count=pl.len(), documents=pl.col("document").n_unique())
+    chosen = _vocabulary(counted, n_documents, tokenizer)
+    corpus = _corpus(
+        words,
+        len(texts),
+        vocabulary=Vocab(chosen["word"]),
+        in_documents=chosen["documents"].to_numpy().astype(np.int32),
+        tokenizer=tokenizer,
+        vectors=None,
     )
-    return Corpus(words, start, word[kept], in_documents, reading, vectors, notes, share)
+    note = f"{len(chosen):,} of {len(counted):,} words are kept (stop words aside)."
+    return replace(corpus, notes=(note, *corpus.notes))
 
 
-def _within(n: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " all"]:
-    """0 to n − 1 for each row, one after another."""
+def _vocabulary(counted: pl.DataFrame, n_documents: int, tokenizer: Tokenizer) -> pl.DataFrame:
+    """The words to keep, in alphabetical order: word, count, documents.
+
+    Raises:
+        DataError: if no word is left.
+    """
+    documents = pl.col("documents")
+    not_too_common = documents <= tokenizer.most * n_documents
+    not_too_rare = documents >= tokenizer.least
+    candidates = counted.filter(not_too_common, not_too_rare)
+    if not len(candidates):
+        raise DataError(
+            f"No word is left of {n_documents:,} documents with {len(counted):,} words (stop words "
+            f"aside): each is in more than {tokenizer.most:.0%} of them, or in fewer than "
+            f"{tokenizer.least}; set another most or least."
+        )
+    idf = ((1 + n_documents) / (1 + documents)).log() + 1
+    weight = pl.col("count") * (idf if tokenizer.by == "tf-idf" else 1)
+    ranked = candidates.sort(weight, "word", descending=[True, False])
+    return ranked.head(tokenizer.n_words).sort("word")
+
+
+def _corpus(
+    words: pl.DataFrame,
+    n_documents: int,
+    *,
+    vocabulary: Vocab,
+    in_documents: np.ndarray,
+    tokenizer: Tokenizer,
+    vectors: WordVectors | None,
+) -> Corpus:
+    """The corpus of the words that are in the vocabulary; a note says which share is not."""
+    word = vocabulary.rows(words["word"])
+    is_known = word != UNKNOWN
+    n = np.bincount(words["document"].to_numpy()[is_known], minlength=n_documents)
+    start = np.concatenate([[0], np.cumsum(n)]).astype(np.int64)
+    share = math.nan
+    notes: tuple[str, ...] = ()
+    if len(is_known):
+        share = 1 - float(is_known.mean())
+        notes = (f"Out of vocabulary: {share:.1%} of the documents' words, stop words aside.",)
+    return Corpus(
+        vocabulary,
+        start,
+        word[is_known],
+        in_documents,
+        tokenizer,
+        vectors,
+        notes,
+        share,
+    )
+
+
+def _ranges(n: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " all"]:
+    """0, …, n − 1 for each row, one row after another."""
     return np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
 
 
 def _series(texts: Sequence[str | None] | pl.Series) -> pl.Series:
-    return (
-        texts.cast(pl.String)
-        if isinstance(texts, pl.Series)
-        else pl.Series(list(texts), dtype=pl.String)
-    )
+    """The texts as a column of strings."""
+    if isinstance(texts, pl.Series):
+        return texts.cast(pl.String)
+    return pl.Series(list(texts), dtype=pl.String)

@@ -14,19 +14,31 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from recollect.data.parsing.columns import pick_text
-from recollect.data.parsing.lines import Layout, Lines, TextFile, opened
+from recollect.data.parsing.columns import find_text_columns
+from recollect.data.parsing.layout import Layout
+from recollect.data.parsing.lines import opened
+from recollect.data.parsing.text_file import Lines, TextFile
 from recollect.data.vocab import as_text
 from recollect.errors import DataError
 
-Column = str | int | None  # its name, its place (from 0), or None: found by its usual name
+Column = str | int | None  # a name, an index (from 0), or None: found by its usual name
+RowName = Callable[[int], str]  # what an error message calls a row of a table
 SEPARATORS = ("\t", ",", ";", "|")
-OPENS = re.compile(r'[^\t,;|"{]*?::')  # how a line of the form id::text begins
+ID_AND_COLONS = re.compile(r'[^\t,;|"{]*?::')  # how a line of the form id::text begins
+PARQUET_MAGIC = b"PAR1"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+WHOLE_NUMBER = r"^-?\d+(\.0+)?$"
+HEADER_OBJECTS = 100  # JSON objects whose keys are taken as the columns
 
 
 @dataclass(frozen=True, eq=False)
 class Documents:
-    """Texts by item: a table of `item_id` and `text`, each id once; and what was done beyond reading, a sentence each."""
+    """A table of `item_id` and `text` with distinct ids.
+
+    Args:
+        table: the columns item_id and text.
+        notes: what was changed or left out, a sentence each.
+    """
 
     table: pl.DataFrame
     notes: tuple[str, ...] = ()
@@ -38,110 +50,139 @@ class Documents:
 def documents_of(
     source: Any, *, item: Column = None, text: Column = None, join: bool = False
 ) -> Documents:
-    """The documents of a file (its path), a mapping of item ids to texts, or a pandas or Polars frame; see `read_documents`.
+    """The documents of a file, a mapping or a data frame.
 
-    Raises: DataError as `read_documents`, and for anything else.
+    Args:
+        source: path of a file, mapping of item ids to texts, pandas or Polars frame, or Documents.
+        item: the column of item ids; None: found by its usual name.
+        text: the column of texts; None: found by its usual name.
+        join: whether several texts of an item are joined; otherwise the last one is kept.
+
+    Raises:
+        DataError: if the source is of another type, or cannot be read.
     """
     if isinstance(source, Documents):
         return source
     if isinstance(source, str | Path):
         return read_documents(source, item=item, text=text, join=join)
+    table = _table_of(source, item, text)
+    return _distinct(table, (), join=join, row_name=lambda row: f"Document {row}")
+
+
+def _table_of(source: Any, item: Column, text: Column) -> pl.DataFrame:
+    """The columns item_id and text of a mapping or a data frame.
+
+    Raises:
+        DataError: for anything else.
+    """
+    if isinstance(source, Mapping):
+        texts = pl.Series(list(source.values()), dtype=pl.String)
+        return pl.DataFrame({"item_id": as_text(source), "text": texts})
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
-    if isinstance(source, Mapping):
-        frame = pl.DataFrame(
-            {"item_id": as_text(source), "text": pl.Series(list(source.values()), dtype=pl.String)}
-        )
-    elif isinstance(source, pl.DataFrame):
-        frame = _picked(source, item, text)
-    elif type(source).__module__.partition(".")[0] == "pandas":
-        places = pick_text([str(column) for column in source.columns], item=item, text=text)
-        frame = pl.DataFrame(
-            {
-                name: as_text(source.iloc[:, place].to_numpy())
-                for name, place in zip(("item_id", "text"), places, strict=True)
-            }
-        )
-    else:
-        raise DataError(
-            f"A {type(source).__name__} holds no documents; pass the path of a file, a mapping of item ids to texts, "
-            "or a pandas or Polars frame with the columns item_id and text."
-        )
-    return _distinct(frame, (), join=join, where=lambda row: f"Document {row}")
+    if isinstance(source, pl.DataFrame):
+        return _two_columns(source, item, text)
+    if type(source).__module__.partition(".")[0] == "pandas":
+        names = [str(column) for column in source.columns]
+        item_index, text_index = find_text_columns(names, item=item, text=text)
+        item_ids = as_text(source.iloc[:, item_index].to_numpy())
+        texts = as_text(source.iloc[:, text_index].to_numpy())
+        return pl.DataFrame({"item_id": item_ids, "text": texts})
+    raise DataError(
+        f"A {type(source).__name__} holds no documents; pass the path of a file, a mapping of item "
+        "ids to texts, or a pandas or Polars frame with the columns item_id and text."
+    )
 
 
 def read_documents(
     path: str | Path, *, item: Column = None, text: Column = None, join: bool = False
 ) -> Documents:
-    """The documents in a file: lines of id::text, CSV or TSV with a header, JSON lines, Parquet; packed with gzip or zstd or not.
+    """The documents in a file: lines of id::text, CSV or TSV with a header, JSON lines, or Parquet.
 
-    Columns are found by their usual names (`columns.USUAL`, `columns.TEXT`). In id::text, bars in the text become blanks, as
-    ConvMF's authors have it. Of several documents of an item the last is kept; with `join` they are put together, a line each, in
-    their order (reviews). Lines that are not UTF-8 are read as Windows-1252.
+    The file may be compressed with gzip or zstd. In lines of id::text, bars in the text become
+    blanks, as ConvMF's authors have it. Lines that are not UTF-8 are read as Windows-1252.
 
-    Raises: DataError if the file is missing, empty or damaged, a column cannot be found, or a line has no item; it names the
-    line.
+    Args:
+        path: of the file.
+        item: the column of item ids; None: found by its usual name (`columns.USUAL`).
+        text: the column of texts; None: found by its usual name (`columns.TEXT`).
+        join: whether several texts of an item (reviews) become one, a line each, in their order;
+            otherwise the last one is kept.
+
+    Raises:
+        DataError: if the file is missing, empty or damaged, if a column cannot be found, or if a
+            line has no item, with the line's number.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataError(
-            f"{path} is a folder; expected a file of documents."
-            if path.is_dir()
-            else f"There is no file {path} (looked in {path.absolute().parent}); check the path."
-        )
+    _check_file(path)
     with opened(path) as stream:
         content = stream.read()
-    if content[:4] == b"PAR1":
-        return _distinct(
-            _parquet(path, content, item, text),
-            (),
-            join=join,
-            where=lambda row: f"Row {row} of {path}",
-        )
-    lines, notes = _decoded(content)
-    first = next((line for line in lines if line.strip()), "")
-    if not first:
+    if content.startswith(PARQUET_MAGIC):
+        table = _parquet_table(path, content, item, text)
+        return _distinct(table, (), join=join, row_name=lambda row: f"Row {row} of {path}")
+    lines, notes = _decode(content)
+    first_line = next((line for line in lines if line.strip()), "")
+    _check_first_line(path, first_line)
+    names_columns = item is not None or text is not None
+    if ID_AND_COLONS.match(first_line) and not names_columns:
+        table, row_name = _colon_table(path, lines)
+    elif first_line.lstrip().startswith("{"):
+        table, row_name = _json_table(path, lines, item, text)
+    else:
+        table, row_name = _csv_table(path, lines, item, text)
+    return _distinct(table, notes, join=join, row_name=row_name)
+
+
+def _check_file(path: Path) -> None:
+    """Refuse a path that is not a file."""
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected a file of documents.")
+    if not path.is_file():
+        folder = path.absolute().parent
+        raise DataError(f"There is no file {path} (looked in {folder}); check the path.")
+
+
+def _check_first_line(path: Path, line: str) -> None:
+    """Refuse an empty file, and one that is not text."""
+    if not line:
         raise DataError(
             f"{path} is empty; expected a document a line, such as 1::A boy's toys come to life."
         )
-    if "\x00" in first:
+    if "\x00" in line:
         raise DataError(
             f"{path} is no text file (it holds zero bytes); save it as UTF-8, or as Parquet."
         )
-    if OPENS.match(first) and item is None and text is None:
-        frame, where = _with_colons(path, lines)
-    elif first.lstrip().startswith("{"):
-        frame, where = _json(path, lines, item, text)
-    else:
-        frame, where = _table(path, lines, item, text)
-    return _distinct(frame, notes, join=join, where=where)
 
 
-def _decoded(content: bytes) -> tuple[list[str], tuple[str, ...]]:
-    """The lines as text, each by itself where not all are UTF-8, and a note on those that are not."""
-    content = content.removeprefix(b"\xef\xbb\xbf")
+def _decode(content: bytes) -> tuple[list[str], tuple[str, ...]]:
+    """The lines as text, and a note on those that are not UTF-8."""
+    content = content.removeprefix(BYTE_ORDER_MARK)
     try:
         return [line.rstrip("\r") for line in content.decode().split("\n")], ()
     except UnicodeDecodeError:
         pass
-    lines, others = [], 0
-    for line in content.split(b"\n"):
-        found = _utf8(line)
-        others += found is None
-        lines.append((_windows(line) if found is None else found).rstrip("\r"))
-    return lines, (
-        f"{others:,} of {len(lines) - (not lines[-1]):,} lines are not in UTF-8 and were read as Windows-1252.",
-    )
+    lines: list[str] = []
+    n_windows = 0
+    for encoded in content.split(b"\n"):
+        line = _decode_utf8(encoded)
+        if line is None:
+            n_windows += 1
+            line = _decode_windows(encoded)
+        lines.append(line.rstrip("\r"))
+    n_lines = len(lines) if lines[-1] else len(lines) - 1
+    note = f"{n_windows:,} of {n_lines:,} lines are not in UTF-8 and were read as Windows-1252."
+    return lines, (note,)
 
 
-def _utf8(line: bytes) -> str | None:
+def _decode_utf8(line: bytes) -> str | None:
+    """The line as text; None if it is not UTF-8."""
     try:
         return line.decode()
     except UnicodeDecodeError:
         return None
 
 
-def _windows(line: bytes) -> str:
+def _decode_windows(line: bytes) -> str:
     """Windows-1252, or Latin-1 for a line with one of the five bytes that it lacks."""
     try:
         return line.decode("cp1252")
@@ -149,134 +190,170 @@ def _windows(line: bytes) -> str:
         return line.decode("latin-1")
 
 
-Found = tuple[pl.DataFrame, Callable[[int], str]]  # the table, and what to call a row of it
+def _colon_table(path: Path, lines: list[str]) -> tuple[pl.DataFrame, RowName]:
+    """Lines of id::text.
 
-
-def _with_colons(path: Path, lines: list[str]) -> Found:
-    rows, numbers = [], []
+    Raises:
+        DataError: for a line without "::".
+    """
+    rows: list[tuple[str, str]] = []
+    numbers: list[int] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         item_id, colons, document = line.partition("::")
         if not colons:
             raise DataError(
-                f'Line {number} of {path} has no "::": {line[:60]!r}; expected id::text, a document a line.'
+                f'Line {number} of {path} has no "::": {line[:60]!r}; expected id::text, a '
+                "document a line."
             )
         rows.append((item_id, document.replace("|", " ")))
         numbers.append(number)
-    frame = pl.DataFrame(rows, schema={"item_id": pl.String, "text": pl.String}, orient="row")
-    return frame, lambda row: f"Line {numbers[row]} of {path}"
+    table = pl.DataFrame(rows, schema={"item_id": pl.String, "text": pl.String}, orient="row")
+    return table, lambda row: f"Line {numbers[row]} of {path}"
 
 
-def _json(path: Path, lines: list[str], item: Column, text: Column) -> Found:
-    objects, numbers = [], []
+def _json_table(
+    path: Path, lines: list[str], item: Column, text: Column
+) -> tuple[pl.DataFrame, RowName]:
+    """JSON objects, one a line.
+
+    Raises:
+        DataError: for a line that is no JSON object.
+    """
+    objects: list[dict[str, Any]] = []
+    numbers: list[int] = []
     for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            found = json.loads(line)
-        except ValueError as problem:
-            raise DataError(
-                f"Line {number} of {path} is not JSON ({problem}); expected one object a line. Correct or remove "
-                "it."
-            ) from problem
-        if not isinstance(found, dict):
-            raise DataError(
-                f"Line {number} of {path} is {line[:60]!r}; expected one JSON object a line."
-            )
-        objects.append(found)
-        numbers.append(number)
-    columns = list(dict.fromkeys(name for found in objects[:100] for name in found))
-    item_name, text_name = (columns[place] for place in pick_text(columns, item=item, text=text))
-    texts = [_one_text(found.get(text_name)) for found in objects]
-    frame = pl.DataFrame(
-        {
-            "item_id": as_text([found.get(item_name) for found in objects]),
-            "text": pl.Series(texts, dtype=pl.String),
-        }
-    )
-    return frame, lambda row: f"Line {numbers[row]} of {path}"
+        if line.strip():
+            objects.append(_json_object(path, number, line))
+            numbers.append(number)
+    keys = (key for fields in objects[:HEADER_OBJECTS] for key in fields)
+    columns = list(dict.fromkeys(keys))
+    item_index, text_index = find_text_columns(columns, item=item, text=text)
+    item_ids = [fields.get(columns[item_index]) for fields in objects]
+    texts = [_one_text(fields.get(columns[text_index])) for fields in objects]
+    table = pl.DataFrame({"item_id": as_text(item_ids), "text": pl.Series(texts, dtype=pl.String)})
+    return table, lambda row: f"Line {numbers[row]} of {path}"
+
+
+def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
+    """The JSON object of a line.
+
+    Raises:
+        DataError: if the line is no JSON, or no object.
+    """
+    try:
+        value = json.loads(line)
+    except ValueError as problem:
+        raise DataError(
+            f"Line {number} of {path} is not JSON ({problem}); expected one object a line. "
+            "Correct or remove it."
+        ) from problem
+    if not isinstance(value, dict):
+        raise DataError(
+            f"Line {number} of {path} is {line[:60]!r}; expected one JSON object a line."
+        )
+    return value
 
 
 def _one_text(value: Any) -> str | None:
-    """A text, or a list of paragraphs as one."""
+    """A text; a list of paragraphs is joined."""
+    if value is None:
+        return None
     if isinstance(value, list):
-        return " ".join(str(part) for part in value)
-    return None if value is None else str(value)
+        return " ".join(str(paragraph) for paragraph in value)
+    return str(value)
 
 
-def _table(path: Path, lines: list[str], item: Column, text: Column) -> Found:
-    """CSV or TSV; its first line names the columns."""
-    number = next(j for j, line in enumerate(lines) if line.strip())
-    headers = {
-        separator: next(csv.reader([lines[number]], delimiter=separator))
-        for separator in SEPARATORS
-    }
-    separator = max(SEPARATORS, key=lambda s: len(headers[s]))
-    columns = [name.strip() for name in headers[separator]]
+def _csv_table(
+    path: Path, lines: list[str], item: Column, text: Column
+) -> tuple[pl.DataFrame, RowName]:
+    """CSV or TSV, whose first line names the columns.
+
+    Raises:
+        DataError: if a column cannot be found, or a line has another number of fields.
+    """
+    header = next(index for index, line in enumerate(lines) if line.strip())
+    columns, separator = _header_columns(lines[header])
     try:
-        places = pick_text(columns, item=item, text=text)
+        item_index, text_index = find_text_columns(columns, item=item, text=text)
     except DataError as problem:
         raise DataError(
             f"{path}: {problem} Expected lines of id::text, or a first line that names the columns."
         ) from problem
     layout = Layout(tuple(columns), separator, header=True)
-    rest = Lines(TextFile(path, layout), "\n".join(lines[number + 1 :]).encode(), number + 2)
+    block = "\n".join(lines[header + 1 :]).encode()
+    body = Lines(TextFile(path, layout), block, header + 2)
     try:
-        return layout.frame(rest.block, {"item_id": places[0], "text": places[1]}), rest
+        table = layout.frame(body.block, {"item_id": item_index, "text": text_index})
     except pl.exceptions.PolarsError as problem:
-        raise rest.fault(problem) from problem
+        raise body.fault(problem) from problem
+    return table, body
 
 
-def _parquet(path: Path, content: bytes, item: Column, text: Column) -> pl.DataFrame:
+def _header_columns(line: str) -> tuple[list[str], str]:
+    """The columns that a header names, and the separator: the one that makes the most columns."""
+    fields = {separator: next(csv.reader([line], delimiter=separator)) for separator in SEPARATORS}
+    separator = max(SEPARATORS, key=lambda candidate: len(fields[candidate]))
+    return [name.strip() for name in fields[separator]], separator
+
+
+def _parquet_table(path: Path, content: bytes, item: Column, text: Column) -> pl.DataFrame:
+    """The columns item_id and text of a Parquet file.
+
+    Raises:
+        DataError: if the file is damaged.
+    """
     try:
         table = pl.read_parquet(io.BytesIO(content))
     except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as problem:
         raise DataError(
             f"{path} is not a readable Parquet file ({problem}); make or download it again."
         ) from problem
-    return _picked(table, item, text)
+    return _two_columns(table, item, text)
 
 
-def _picked(table: pl.DataFrame, item: Column, text: Column) -> pl.DataFrame:
-    """The columns item_id and text of a frame; a list of paragraphs is one text."""
-    item_place, text_place = pick_text(table.columns, item=item, text=text)
-    column = table.to_series(text_place)
-    if isinstance(column.dtype, pl.List):
-        column = column.list.join(" ", ignore_nulls=True)
-    return pl.DataFrame(
-        {"item_id": as_text(table.to_series(item_place)), "text": column.cast(pl.String)}
-    )
+def _two_columns(table: pl.DataFrame, item: Column, text: Column) -> pl.DataFrame:
+    """The columns item_id and text of a frame; lists of paragraphs are joined."""
+    item_index, text_index = find_text_columns(table.columns, item=item, text=text)
+    texts = table.to_series(text_index)
+    if isinstance(texts.dtype, pl.List):
+        texts = texts.list.join(" ", ignore_nulls=True)
+    item_ids = as_text(table.to_series(item_index))
+    return pl.DataFrame({"item_id": item_ids, "text": texts.cast(pl.String)})
 
 
 def _distinct(
-    frame: pl.DataFrame, notes: tuple[str, ...], *, join: bool, where: Callable[[int], str]
+    table: pl.DataFrame, notes: tuple[str, ...], *, join: bool, row_name: RowName
 ) -> Documents:
-    """Each item once: its last document, or all of them together. Ids lose what ids of ratings lose (blanks around, ".0").
+    """One document for each item: its last, or all of its texts joined.
 
-    Raises: DataError for a document without an item.
+    Ids are normalized as those of ratings are: blanks around them and a final ".0" are removed.
+
+    Raises:
+        DataError: for a document without an item.
     """
-    frame = frame.with_columns(pl.col("item_id").str.strip_chars())
-    nobodys = (frame["item_id"].is_null() | (frame["item_id"] == "")).fill_null(True)
-    if nobodys.any():
+    item_id = pl.col("item_id")
+    table = table.with_columns(item_id.str.strip_chars())
+    is_missing = (table["item_id"].is_null() | (table["item_id"] == "")).fill_null(True)
+    if is_missing.any():
+        first_missing = int(is_missing.arg_max() or 0)
         raise DataError(
-            f"{where(int(nobodys.arg_max() or 0))}: the item id is missing; every document needs one. Correct or "
-            "remove it."
+            f"{row_name(first_missing)}: the item id is missing; every document needs one. Correct "
+            "or remove it."
         )
-    if frame["item_id"].str.contains(r"^-?\d+(\.0+)?$").all():
-        frame = frame.with_columns(pl.col("item_id").str.replace(r"\.0+$", ""))
-    several = int(frame["item_id"].is_duplicated().sum())
-    if several and join:
-        n = frame["item_id"].n_unique()
-        notes += (f"{len(frame):,} texts are joined to {n:,} documents, in their order.",)
-        frame = frame.group_by("item_id", maintain_order=True).agg(
-            pl.col("text").drop_nulls().str.join("\n")
-        )
-    elif several:
-        last = frame.unique("item_id", keep="last", maintain_order=True)
-        notes += (
-            f"Repeated documents: {len(frame) - len(last):,} of {len(frame):,} left out, the last of each item kept "
-            "(join=True puts them together).",
-        )
-        frame = last
-    return Documents(frame, notes)
+    if table["item_id"].str.contains(WHOLE_NUMBER).all():
+        table = table.with_columns(item_id.str.replace(r"\.0+$", ""))
+    if not table["item_id"].is_duplicated().any():
+        return Documents(table, notes)
+    if join:
+        joined_text = pl.col("text").drop_nulls().str.join("\n")
+        joined = table.group_by("item_id", maintain_order=True).agg(joined_text)
+        note = f"{len(table):,} texts are joined to {len(joined):,} documents, in their order."
+        return Documents(joined, (*notes, note))
+    last = table.unique("item_id", keep="last", maintain_order=True)
+    note = (
+        f"Repeated documents: {len(table) - len(last):,} of {len(table):,} left out, the last of "
+        "each item kept (join=True joins them)."
+    )
+    return Documents(last, (*notes, note))

@@ -1,114 +1,180 @@
-"""fastText's binary models: a word's vector is the mean of its own row and of those of its n-grams, so that words which the
-model does not know have one too.
+"""fastText's binary models, in which words that the model does not know have a vector, too.
 
-Source: Bojanowski, Grave, Joulin, Mikolov. Enriching Word Vectors with Subword Information. TACL 2017; the format is that of
-its program, version 12.
+The vector of a word is the mean of its own row of the input matrix, if it has one, and of the rows
+of its n-grams, which are hashed to a fixed number of buckets.
+
+Source: Bojanowski, Grave, Joulin, Mikolov. Enriching Word Vectors with Subword Information.
+TACL 2017; the format is that of its program, version 12.
 """
 
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from recollect.data.parsing.lines import opened
-from recollect.data.text.vector_files import BLOCK, Bytes, Taken
+from recollect.data.text.vector_files import BLOCK, ByteReader, CollectedVectors
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError
 
 MAGIC = struct.pack("<i", 793712314)  # the first bytes of a model
 VERSION = 12
-END = "</s>"  # of a sentence: a word without n-grams
+END_OF_SENTENCE = "</s>"  # has no n-grams
+FNV_OFFSET = 2166136261
+FNV_PRIME = 16777619
 
 
-def read(path: Path, words: Vocab) -> Taken:
-    """The vectors of the words in a model; `found` are those that stand in it, or have an n-gram of the lengths that it has.
+@dataclass(frozen=True)
+class _Header:
+    """The settings of a model that its vectors depend on."""
 
-    Raises: DataError for a quantised model, another version, or a damaged file.
+    d: int
+    n_buckets: int
+    shortest: int  # letters of an n-gram
+    longest: int
+
+
+@dataclass(frozen=True)
+class _Dictionary:
+    """The words of a model, as far as they are wanted."""
+
+    row: dict[str, int]  # of the wanted words in the input matrix
+    n_words: int
+    n_kept_ngrams: int  # −1: all; other models are quantized, or have no n-grams
+
+
+def read(path: Path, words: Vocab) -> CollectedVectors:
+    """The vectors of the words in a fastText model.
+
+    A word counts as found if it is in the model, or has an n-gram of a length that the model uses.
+
+    Raises:
+        DataError: for a quantized model, another version, or a damaged file.
     """
     with opened(path) as stream:
-        file = Bytes(stream.read, path)
-        _, version = file.numbers("ii")
-        if version != VERSION:
+        file = ByteReader(stream.read, path)
+        header = _read_header(file)
+        dictionary = _read_dictionary(file, words)
+        (is_quantized,) = file.take_numbers("?")
+        if is_quantized or dictionary.n_kept_ngrams > 0:
             raise DataError(
-                f"{path} is a fastText model of version {version}, expected {VERSION}; take its .vec file, or train "
-                "it with a newer fastText."
+                f"{path} is a quantized fastText model, which cannot be read; take the full one "
+                "(.bin), or its .vec file."
             )
-        d, _, _, _, _, _, _, _, bucket, shortest, longest, _ = file.numbers("12i")
-        file.take(8)  # a setting of its training
-        own, n_words, n_pruned = _dictionary(file, words)
-        (is_quantised,) = file.numbers("?")
-        if is_quantised or n_pruned > 0:
+        shape = file.take_numbers("qq")
+        expected = (dictionary.n_words + header.n_buckets, header.d)
+        if shape != expected:
             raise DataError(
-                f"{path} is a quantised fastText model, which cannot be read; take the full one (.bin), or its .vec "
-                "file."
+                f"{path} holds {shape[0]:,} rows of {shape[1]}, expected {expected[0]:,} of "
+                f"{expected[1]}; it is damaged, get it again."
             )
-        sizes = file.numbers("qq")
-        if sizes != (n_words + bucket, d):
-            raise DataError(
-                f"{path} holds {sizes[0]:,} rows of {sizes[1]}, expected {n_words + bucket:,} of {d}; it is damaged, "
-                "get it again."
-            )
-        longest = 0 if n_pruned == 0 else longest  # 0: all n-grams were left out
-        parts = [
-            [*own[j], *(n_words + fnv(piece) % bucket for piece in ngrams(word, shortest, longest))]
-            for j, word in enumerate(words.ids)
-        ]
-        return _means(file, words, parts, rows=sizes[0], d=d, n_words=n_words)
+        rows_of_word = [_matrix_rows(word, header, dictionary) for word in words.ids]
+        return _mean_rows(file, words, rows_of_word, shape=expected, n_words=dictionary.n_words)
 
 
-def _dictionary(file: Bytes, words: Vocab) -> tuple[list[list[int]], int, int]:
-    """The row of each wanted word, if it has one; how many words there are, and how many n-grams were kept (−1: all)."""
-    size, n_words, _ = file.numbers("3i")
-    _, n_pruned = file.numbers("qq")
-    wanted = {word.encode(): j for j, word in enumerate(words.ids)}
-    own: list[list[int]] = [[] for _ in range(len(words))]
-    for row in range(size):
-        word = file.upto(b"\0")
+def _read_header(file: ByteReader) -> _Header:
+    """The settings of the model.
+
+    Raises:
+        DataError: for another version.
+    """
+    _, version = file.take_numbers("ii")
+    if version != VERSION:
+        raise DataError(
+            f"{file.path} is a fastText model of version {version}, expected {VERSION}; take its "
+            ".vec file, or train it with a newer fastText."
+        )
+    d, _, _, _, _, _, _, _, n_buckets, shortest, longest, _ = file.take_numbers("12i")
+    file.take(8)  # the threshold of sampling, used in training only
+    return _Header(d, n_buckets, shortest, longest)
+
+
+def _read_dictionary(file: ByteReader, words: Vocab) -> _Dictionary:
+    """The rows of the wanted words, and how many words and n-grams the model has."""
+    n_entries, n_words, _ = file.take_numbers("3i")
+    _, n_kept_ngrams = file.take_numbers("qq")
+    wanted = {word.encode(): word for word in words.ids}
+    row: dict[str, int] = {}
+    for entry in range(n_entries):
+        word = file.take_until(b"\0")
         file.take(9)  # its count, and whether it is a label
-        if row < n_words and word in wanted:
-            own[wanted[word]] = [row]
-    return own, n_words, n_pruned
+        if entry < n_words and word in wanted:
+            row[wanted[word]] = entry
+    return _Dictionary(row, n_words, n_kept_ngrams)
+
+
+def _matrix_rows(word: str, header: _Header, dictionary: _Dictionary) -> list[int]:
+    """The rows of the input matrix whose mean is the word's vector."""
+    rows: list[int] = []
+    if word in dictionary.row:
+        rows.append(dictionary.row[word])
+    if dictionary.n_kept_ngrams == 0:  # the model was pruned of all its n-grams
+        return rows
+    for ngram in ngrams(word, header.shortest, header.longest):
+        rows.append(dictionary.n_words + fnv(ngram) % header.n_buckets)
+    return rows
 
 
 def ngrams(word: str, shortest: int, longest: int) -> list[bytes]:
-    """The n-grams of a word between < and >, in letters; neither < nor > alone is one."""
-    whole = f"<{word}>"
-    if word == END:
+    """The n-grams of `<word>`, without "<" and ">" alone.
+
+    Args:
+        word: without its brackets.
+        shortest: number of letters at least.
+        longest: number of letters at most.
+    """
+    if word == END_OF_SENTENCE:
         return []
-    return [
-        whole[first : first + n].encode()
-        for first in range(len(whole))
-        for n in range(max(1, shortest), min(longest, len(whole) - first) + 1)
-        if n > 1 or 0 < first < len(whole) - 1
-    ]
+    bracketed = f"<{word}>"
+    last = len(bracketed) - 1
+    pieces: list[bytes] = []
+    for first in range(len(bracketed)):
+        for n in range(max(1, shortest), min(longest, len(bracketed) - first) + 1):
+            is_bracket = n == 1 and first in (0, last)
+            if not is_bracket:
+                pieces.append(bracketed[first : first + n].encode())
+    return pieces
 
 
 def fnv(piece: bytes) -> int:
-    """FNV-1a in 32 bits as fastText has it: bytes of 128 and more are negative, and fill the upper bits."""
-    found = 2166136261
+    """The 32-bit FNV-1a hash as fastText computes it: with bytes as signed numbers."""
+    value = FNV_OFFSET
     for byte in piece:
-        found = ((found ^ (byte if byte < 128 else byte | 0xFFFFFF00)) * 16777619) & 0xFFFFFFFF
-    return found
+        # A byte of 128 or more is negative there, so that its sign fills the upper bits.
+        extended = byte if byte < 128 else byte | 0xFFFFFF00
+        value = ((value ^ extended) * FNV_PRIME) & 0xFFFFFFFF
+    return value
 
 
-def _means(
-    file: Bytes, words: Vocab, parts: list[list[int]], *, rows: int, d: int, n_words: int
-) -> Taken:
-    """The mean of each word's rows of the matrix, which is read a block at a time."""
-    taken = Taken(words, d)
-    n = np.array([len(part) for part in parts])
-    row = np.array([number for part in parts for number in part], np.int64)
-    order = np.argsort(row, kind="stable")
-    row, word = row[order], np.repeat(np.arange(len(parts)), n)[order]
-    total, size = np.zeros(taken.table.shape), max(1, BLOCK // (4 * d))
-    for first in range(0, rows, size):
-        last = min(rows, first + size)
+def _mean_rows(
+    file: ByteReader,
+    words: Vocab,
+    rows_of_word: list[list[int]],
+    *,
+    shape: tuple[int, int],
+    n_words: int,
+) -> CollectedVectors:
+    """The mean of each word's rows of the input matrix, which is read a block at a time."""
+    n_rows, d = shape
+    collected = CollectedVectors(words, d)
+    n = np.array([len(rows) for rows in rows_of_word])
+    matrix_row = np.array([row for rows in rows_of_word for row in rows], np.int64)
+    order = np.argsort(matrix_row, kind="stable")
+    matrix_row = matrix_row[order]
+    word = np.repeat(np.arange(len(rows_of_word)), n)[order]
+    total = np.zeros(collected.table.shape)
+    rows_at_once = max(1, BLOCK // (4 * d))
+    for first in range(0, n_rows, rows_at_once):
+        last = min(n_rows, first + rows_at_once)
         block = np.frombuffer(file.take(4 * d * (last - first)), "<f4").reshape(-1, d)
-        low, high = np.searchsorted(row, [first, last])
-        np.add.at(total, word[low:high], block[row[low:high] - first])
-        taken.total += block[: max(0, n_words - first)].sum(axis=0, dtype=np.float64)
-    taken.count = n_words
-    taken.table[:], taken.found[:] = total / np.maximum(1, n)[:, None], n > 0
-    return taken
+        low, high = np.searchsorted(matrix_row, [first, last])
+        np.add.at(total, word[low:high], block[matrix_row[low:high] - first])
+        own_rows = block[: max(0, n_words - first)]
+        collected.total += own_rows.sum(axis=0, dtype=np.float64)
+    collected.count = n_words
+    collected.table[:] = total / np.maximum(1, n)[:, None]
+    collected.found[:] = n > 0
+    return collected

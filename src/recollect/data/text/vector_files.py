@@ -1,6 +1,6 @@
 """Files of word vectors: text (GloVe, word2vec, fastText's .vec), and word2vec's binary form.
 
-They are read a block at a time, and only the vectors of the wanted words are kept, with the mean of all.
+Files are read a block at a time; only the vectors of the wanted words and the mean of all are kept.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
 
 BLOCK = 8 << 20  # bytes read at once
-AT_ONCE = 4096  # words of a binary file looked up at once
-LONGEST = 1 << 16  # bytes of a word in a binary file
+HEAD = 1 << 14  # bytes by which the form of a file is recognized
+WORDS_AT_ONCE = 4096  # words of a binary file looked up at once
+LONGEST_WORD = 1 << 16  # bytes of a word in a binary file
 
 
-class Taken:
-    """The vectors of the wanted words as far as they were met, and the mean of all that were met."""
+class CollectedVectors:
+    """The vectors of the wanted words that a file has, and the mean of all its vectors.
+
+    Args:
+        words: the wanted words.
+        d: dimension of a vector.
+    """
 
     def __init__(self, words: Vocab, d: int) -> None:
         self.words = words
@@ -33,15 +39,17 @@ class Taken:
         self.total: Float64[np.ndarray, " d"] = np.zeros(d)
         self.count = 0
 
-    def add(self, word: pl.Series, vectors: Float32[np.ndarray, "some d"]) -> None:
-        """Take in the next words of a file; of a word that stands twice the first vector stays."""
+    def add(self, words: pl.Series, vectors: Float32[np.ndarray, "words d"]) -> None:
+        """Add the next words of a file; the first vector of a repeated word is kept."""
         self.total += vectors.sum(axis=0, dtype=np.float64)
         self.count += len(vectors)
-        row = self.words.rows(word)
-        place = np.flatnonzero(row != UNKNOWN)
-        _, first = np.unique(row[place], return_index=True)
-        place = place[first][~self.found[row[place[first]]]]
-        self.table[row[place]], self.found[row[place]] = vectors[place], True
+        row = self.words.rows(words)
+        wanted = np.flatnonzero(row != UNKNOWN)
+        _, first = np.unique(row[wanted], return_index=True)
+        new = wanted[first]
+        new = new[~self.found[row[new]]]
+        self.table[row[new]] = vectors[new]
+        self.found[row[new]] = True
 
     @property
     def mean(self) -> Float64[np.ndarray, " d"]:
@@ -49,75 +57,85 @@ class Taken:
         return self.total / max(1, self.count)
 
 
-class Bytes:
-    """A stream, taken in pieces.
+class ByteReader:
+    """Reads a binary stream piece by piece.
 
-    Raises: DataError if it ends before what was asked for.
+    Args:
+        read: gives the next n bytes of the stream, or fewer at its end.
+        path: of the file, for messages.
+
+    Raises:
+        DataError: if the stream ends within a piece.
     """
 
     def __init__(self, read: Callable[[int], bytes], path: Path) -> None:
-        self.read, self.path, self.held, self.at = read, path, b"", 0
+        self.read = read
+        self.path = path
+        self.buffer = b""
+        self.position = 0
 
     def take(self, n: int) -> bytes:
         """The next n bytes."""
-        while len(self.held) - self.at < n:
-            self._more()
-        self.at += n
-        return self.held[self.at - n : self.at]
+        while len(self.buffer) - self.position < n:
+            self._fill()
+        self.position += n
+        return self.buffer[self.position - n : self.position]
 
-    def upto(self, end: bytes) -> bytes:
-        """The bytes before the next `end`, which is passed over."""
-        while (found := self.held.find(end, self.at)) < 0:
-            if len(self.held) - self.at > LONGEST:
+    def take_until(self, end: bytes) -> bytes:
+        """The bytes before the next `end`, which is skipped."""
+        while (index := self.buffer.find(end, self.position)) < 0:
+            if len(self.buffer) - self.position > LONGEST_WORD:
                 raise DataError(
-                    f"{self.path} is no file of vectors, or damaged: no word is that long; get it again."
+                    f"{self.path} is no file of vectors, or damaged: it has a word of more than "
+                    f"{LONGEST_WORD:,} bytes; get it again."
                 )
-            self._more()
-        piece, self.at = self.held[self.at : found], found + len(end)
+            self._fill()
+        piece = self.buffer[self.position : index]
+        self.position = index + len(end)
         return piece
 
-    def numbers(self, layout: str) -> tuple[int, ...]:
-        """The next numbers of a struct layout, little end first."""
+    def take_numbers(self, layout: str) -> tuple[int, ...]:
+        """The next numbers of a `struct` layout, little-endian."""
         return struct.unpack(f"<{layout}", self.take(struct.calcsize(f"<{layout}")))
 
-    def _more(self) -> None:
-        piece = self.read(BLOCK)
-        if not piece:
+    def _fill(self) -> None:
+        block = self.read(BLOCK)
+        if not block:
             raise DataError(
                 f"{self.path} is cut short: it ends within a word or a vector; get it again."
             )
-        self.held, self.at = self.held[self.at :] + piece, 0
+        self.buffer = self.buffer[self.position :] + block
+        self.position = 0
 
 
-def read(path: Path, words: Vocab) -> Taken:
-    """What a file of GloVe's, word2vec's or fastText's text, or of word2vec's binary form, has of the words.
+def read(path: Path, words: Vocab) -> CollectedVectors:
+    """The vectors of the words in a text file, or in one of word2vec's binary form.
 
-    Raises: DataError if it is empty, damaged or of another form; for text with the line's number.
+    Raises:
+        DataError: if the file is empty, damaged or of another form; for text with the line number.
     """
     with opened(path) as stream:
-        head = stream.read(1 << 14)
+        head = stream.read(HEAD)
     if not head.strip():
         raise DataError(f"{path} is empty; expected a word and its vector a line.")
-    first, _, rest = head.partition(b"\n")
-    header = _header(first)
-    if not header or _is_text(rest):
-        return _text(path, words, header)
+    first_line, _, remaining = head.partition(b"\n")
+    sizes = _sizes(first_line)
+    if sizes is None or _is_text(remaining):
+        return _read_text(path, words, sizes)
     with opened(path) as stream:
-        return _binary(Bytes(stream.read, path), words)
+        return _read_binary(ByteReader(stream.read, path), words)
 
 
-def _header(line: bytes) -> tuple[int, int] | None:
-    """How many words and how long a vector, if the first line says just that."""
+def _sizes(line: bytes) -> tuple[int, int] | None:
+    """The number of words and the dimension, if a file's first line states these and no more."""
     fields = line.split()
-    return (
-        (int(fields[0]), int(fields[1]))
-        if len(fields) == 2 and all(field.isdigit() for field in fields)
-        else None
-    )
+    if len(fields) != 2 or not all(field.isdigit() for field in fields):
+        return None
+    return int(fields[0]), int(fields[1])
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether there are no other bytes than those of text; a letter may be cut at the end."""
+    """Whether the bytes are UTF-8 text, of which the last character may be cut."""
     if any(byte < 32 and byte not in b"\t\n\r" for byte in head):
         return False
     try:
@@ -127,100 +145,123 @@ def _is_text(head: bytes) -> bool:
     return True
 
 
-def _binary(file: Bytes, words: Vocab) -> Taken:
-    """word2vec: a line with the two sizes; then each word, a blank, and its numbers in 32 bits."""
-    n, d = map(int, file.upto(b"\n").split())
-    taken = Taken(words, d)
-    for first in range(0, n, AT_ONCE):
-        found, size = [], min(AT_ONCE, n - first)
-        vectors = np.empty((size, d), np.float32)
-        for j in range(size):
-            found.append(file.upto(b" ").lstrip(b"\n").decode(errors="replace"))
-            vectors[j] = np.frombuffer(file.take(4 * d), "<f4")
-        taken.add(pl.Series(found, dtype=pl.String), vectors)
-    return taken
+def _read_binary(file: ByteReader, words: Vocab) -> CollectedVectors:
+    """word2vec: a line with the two sizes; then each word, a blank, and d 32-bit floats."""
+    n_words, d = map(int, file.take_until(b"\n").split())
+    collected = CollectedVectors(words, d)
+    for first in range(0, n_words, WORDS_AT_ONCE):
+        n = min(WORDS_AT_ONCE, n_words - first)
+        batch: list[str] = []
+        vectors = np.empty((n, d), np.float32)
+        for row in range(n):
+            # Some writers end each vector with a line end, others do not.
+            word = file.take_until(b" ").lstrip(b"\n")
+            batch.append(word.decode(errors="replace"))
+            vectors[row] = np.frombuffer(file.take(4 * d), "<f4")
+        collected.add(pl.Series(batch, dtype=pl.String), vectors)
+    return collected
 
 
-def _text(path: Path, words: Vocab, header: tuple[int, int] | None) -> Taken:
-    taken, number = Taken(words, header[1]) if header else None, 2 if header else 1
-    for block in _blocks(path, after=number - 1):
-        taken = taken or Taken(words, len(block[: block.find(b"\n")].rstrip().split(b" ")) - 1)
-        d = taken.table.shape[1]
+def _read_text(path: Path, words: Vocab, sizes: tuple[int, int] | None) -> CollectedVectors:
+    """A word and its numbers a line, after a line with the two sizes if the file has one.
+
+    Raises:
+        DataError: for a line of another form, or if there are not as many words as announced.
+    """
+    n_header_lines = 0 if sizes is None else 1
+    collected = None if sizes is None else CollectedVectors(words, sizes[1])
+    line_number = 1 + n_header_lines
+    for block in _blocks(path, skip=n_header_lines):
+        if collected is None:
+            first_line = block[: block.find(b"\n")].rstrip()
+            collected = CollectedVectors(words, len(first_line.split(b" ")) - 1)
+        d = collected.table.shape[1]
         if not d:
             raise DataError(
-                f"Line {number} of {path} has no blank: {block[:60].decode(errors='replace')!r}; expected a word and "
-                "its numbers."
+                f"Line {line_number} of {path} has no blank: "
+                f"{block[:60].decode(errors='replace')!r}; expected a word and its numbers."
             )
-        taken.add(*(_table(block, d) or _lines(block, d, number, path)))
-        number += block.count(b"\n")
-    assert taken is not None  # the file is not empty
-    if header and taken.count != header[0]:
+        parsed = _parse_block(block, d) or _parse_lines(block, d, line_number, path)
+        collected.add(*parsed)
+        line_number += block.count(b"\n")
+    assert collected is not None  # the file is not empty
+    if sizes is not None and collected.count != sizes[0]:
         raise DataError(
-            f"{path} has {taken.count:,} vectors, and its first line announces {header[0]:,}; it is cut short or "
-            "damaged, get it again."
+            f"{path} has {collected.count:,} vectors, and its first line announces {sizes[0]:,}; "
+            "it is cut short or damaged, get it again."
         )
-    return taken
+    return collected
 
 
-def _blocks(path: Path, *, after: int) -> Iterator[bytes]:
-    """The lines after the first so many, in blocks that end with a line."""
-    rest = b""
+def _blocks(path: Path, *, skip: int) -> Iterator[bytes]:
+    """The lines after the first `skip`, in blocks that end with a line."""
+    pending = b""
     with opened(path) as stream:
         while piece := stream.read(BLOCK):
-            rest += piece
-            for _ in range(after):
-                rest = rest[rest.find(b"\n") + 1 :]
-            after = 0
-            cut = rest.rfind(b"\n") + 1
-            if cut:
-                yield rest[:cut]
-                rest = rest[cut:]
-    if rest.strip():
-        yield rest + b"\n"
+            pending += piece
+            for _ in range(skip):
+                pending = pending[pending.find(b"\n") + 1 :]
+            skip = 0
+            end = pending.rfind(b"\n") + 1
+            if end:
+                yield pending[:end]
+                pending = pending[end:]
+    if pending.strip():
+        yield pending + b"\n"
 
 
-def _table(block: bytes, d: int) -> tuple[pl.Series, np.ndarray] | None:
-    """The words and vectors of a block, at once; None if a line is not as the others."""
-    schema = {"word": pl.String, **{str(j): pl.Float32 for j in range(d)}}
-    plain = block.replace(b" \n", b"\n") if b" \n" in block else block  # fastText ends lines so
+def _parse_block(block: bytes, d: int) -> tuple[pl.Series, np.ndarray] | None:
+    """The words and vectors of a block, parsed at once; None if a line has another form."""
+    schema = {"word": pl.String, **{str(column): pl.Float32 for column in range(d)}}
+    # fastText's .vec files have a blank before each line end.
+    content = block.replace(b" \n", b"\n") if b" \n" in block else block
     try:
         table = pl.read_csv(
-            io.BytesIO(plain), has_header=False, schema=schema, separator=" ", quote_char=None
+            io.BytesIO(content), has_header=False, schema=schema, separator=" ", quote_char=None
         )
     except pl.exceptions.PolarsError:
         return None
     vectors = table.drop("word").to_numpy()
-    is_whole = (
-        np.isfinite(vectors).all() and not table["word"].null_count()
-    )  # an absent number is NaN
-    return (table["word"], vectors.astype(np.float32)) if is_whole else None
+    # A number that is missing in the file is NaN here.
+    if not np.isfinite(vectors).all() or table["word"].null_count():
+        return None
+    return table["word"], vectors.astype(np.float32)
 
 
-def _lines(block: bytes, d: int, number: int, path: Path) -> tuple[pl.Series, np.ndarray]:
-    """The same line by line: a word may have blanks in it, as in GloVe's 840B.
+def _parse_lines(block: bytes, d: int, first_line: int, path: Path) -> tuple[pl.Series, np.ndarray]:
+    """The words and vectors of a block, line by line: words may have blanks, as in GloVe's 840B.
 
-    Raises: DataError at the first line that is no word and d numbers.
+    Raises:
+        DataError: at the first line that is not a word and d numbers.
     """
-    words, vectors = [], []
-    for at, line in enumerate(block.split(b"\n")[:-1], start=number):
+    words: list[str] = []
+    vectors: list[list[float]] = []
+    for line_number, line in enumerate(block.split(b"\n")[:-1], start=first_line):
         if not line.strip():
             continue
         fields = line.rstrip(b" \r").split(b" ")
-        word, numbers = fields[:-d], fields[-d:]
-        wrong = next((field for field in numbers if not _is_number(field)), None)
-        if not word or any(map(_is_number, word[1:])) or wrong is not None:
-            found = (
-                f"{wrong.decode(errors='replace')!r} among its numbers"
-                if word and wrong is not None
-                else f"{len(fields) - 1} numbers after its word"
-            )
+        fault = _fault(fields, d)
+        if fault is not None:
             raise DataError(
-                f"Line {at} of {path} has {found}, expected {d} numbers, as the lines before: "
-                f"{line[:60].decode(errors='replace')!r}. Correct or remove it."
+                f"Line {line_number} of {path} has {fault}, expected {d} numbers, as the lines "
+                f"before: {line[:60].decode(errors='replace')!r}. Correct or remove it."
             )
-        words.append(b" ".join(word).decode(errors="replace"))
-        vectors.append([float(field) for field in numbers])
-    return pl.Series(words, dtype=pl.String), np.array(vectors, np.float32).reshape(len(words), d)
+        words.append(b" ".join(fields[:-d]).decode(errors="replace"))
+        vectors.append([float(field) for field in fields[-d:]])
+    table = np.array(vectors, np.float32).reshape(len(words), d)
+    return pl.Series(words, dtype=pl.String), table
+
+
+def _fault(fields: list[bytes], d: int) -> str | None:
+    """What is wrong with a line's fields; None if they are a word and d numbers."""
+    word = fields[:-d]
+    not_a_number = next((field for field in fields[-d:] if not _is_number(field)), None)
+    if word and not_a_number is not None:
+        return f"{not_a_number.decode(errors='replace')!r} among its numbers"
+    # A word may have blanks in it, but a number after its first part is one vector entry too many.
+    if not word or any(map(_is_number, word[1:])):
+        return f"{len(fields) - 1} numbers after its word"
+    return None
 
 
 def _is_number(field: bytes) -> bool:

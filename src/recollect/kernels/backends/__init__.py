@@ -1,1 +1,1 @@
-"""The sparse products, computed in different ways."""
+"""The sparse products, computed in different ways; `kernels.block` has the list."""

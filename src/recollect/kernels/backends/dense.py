@@ -1,47 +1,78 @@
-"""The sparse products as dense ones, a block of rows at a time: for data with few holes (Jester, say)."""
+"""The sparse products as dense ones, some rows at a time: for data with few empty cells, like Jester."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from recollect.kernels.pattern import Pattern
 
-BLOCK_CELLS = 1 << 22  # rows × columns filled in at once: 16 MB
+BLOCK_CELLS = 1 << 22  # rows × columns that are filled in at once: 16 MB
 
 
-def _blocks(pattern: Pattern) -> list[tuple[slice, slice, Tensor]]:
-    """Rows, their cells, and the place of each cell in these rows × all columns. Kept with the pattern."""
+@dataclass(frozen=True)
+class _RowBlock:
+    """Consecutive rows, their cells, and where each cell stands in rows × all columns."""
+
+    rows: slice
+    cells: slice
+    place: Tensor
+
+    @property
+    def n_rows(self) -> int:
+        return self.rows.stop - self.rows.start
+
+
+def _row_blocks(pattern: Pattern) -> list[_RowBlock]:
+    """The rows in blocks of BLOCK_CELLS; kept with the pattern."""
     if pattern.plan is None:
-        step, start = max(1, BLOCK_CELLS // max(1, pattern.n_columns)), pattern.start.long()
-        row = torch.repeat_interleave(
-            torch.arange(pattern.n_rows, device=start.device), start.diff()
-        )
-        place = (row % step) * pattern.n_columns + pattern.column
-        firsts = range(0, pattern.n_rows, step)
-        cells = [slice(int(start[a]), int(start[min(a + step, pattern.n_rows)])) for a in firsts]
-        pattern.plan = [
-            (slice(a, min(a + step, pattern.n_rows)), c, place[c])
-            for a, c in zip(firsts, cells, strict=True)
-        ]
+        step = max(1, BLOCK_CELLS // max(1, pattern.n_columns))
+        pattern.plan = _divide(pattern, step)
     return pattern.plan
 
 
+def _divide(pattern: Pattern, step: int) -> list[_RowBlock]:
+    start = pattern.start.long()
+    row_numbers = torch.arange(pattern.n_rows, device=start.device)
+    row = torch.repeat_interleave(row_numbers, start.diff())
+    place = (row % step) * pattern.n_columns + pattern.column
+    blocks = []
+    for first in range(0, pattern.n_rows, step):
+        last = min(first + step, pattern.n_rows)
+        cells = slice(int(start[first]), int(start[last]))
+        blocks.append(_RowBlock(slice(first, last), cells, place[cells]))
+    return blocks
+
+
 def times_dense(pattern: Pattern, value: Tensor, dense: Tensor) -> Tensor:
-    """Row j is the sum over its cells c of value[c] · dense[column[c]]: rows × k."""
+    """Row j is the sum over its cells c of value[c] · dense[column[c]]: rows × k.
+
+    Args:
+        pattern: the cells.
+        value: one number per cell.
+        dense: columns × k.
+    """
     out = dense.new_empty(pattern.n_rows, dense.shape[1])
-    for rows, cells, place in _blocks(pattern):
-        filled = dense.new_zeros(rows.stop - rows.start, pattern.n_columns)
-        filled.view(-1).index_add_(
-            0, place, value[cells].to(dense.dtype)
-        )  # a column may stand twice in a row
-        torch.mm(filled, dense, out=out[rows])
+    for block in _row_blocks(pattern):
+        filled = dense.new_zeros(block.n_rows, pattern.n_columns)
+        # Add, do not set: a column may stand twice in a row.
+        filled.view(-1).index_add_(0, block.place, value[block.cells].to(dense.dtype))
+        torch.mm(filled, dense, out=out[block.rows])
     return out
 
 
 def observed(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
-    """One number per cell: the inner product of left[its row] and right[its column]."""
+    """One number per cell: the inner product of left[its row] and right[its column].
+
+    Args:
+        pattern: the cells.
+        left: rows × k.
+        right: columns × k.
+    """
     out = left.new_empty(len(pattern))
-    for rows, cells, place in _blocks(pattern):
-        torch.index_select((left[rows] @ right.t()).view(-1), 0, place, out=out[cells])
+    for block in _row_blocks(pattern):
+        products = left[block.rows] @ right.t()
+        torch.index_select(products.view(-1), 0, block.place, out=out[block.cells])
     return out

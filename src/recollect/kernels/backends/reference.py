@@ -1,29 +1,38 @@
-"""The definition of every sparse product, in plain NumPy. Slow; what the tests compare the fast ones with.
+"""The sparse products by their plain NumPy statements: slow, for comparison."""
 
-Dense operands have the row or column axis of the rating matrix first, so that one user's or item's numbers lie together.
-"""
-
-from itertools import pairwise
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from recollect.kernels.pattern import Pattern
+from recollect.kernels.reference import products
 
 
 def times_dense(pattern: Pattern, value: Tensor, dense: Tensor) -> Tensor:
-    """Row j is the sum over its cells c of value[c] · dense[column[c]]: rows × k."""
-    at, weight, operand = pattern.column.numpy(), value.numpy(), dense.detach().numpy()
-    out = np.zeros((pattern.n_rows, operand.shape[1]), operand.dtype)
-    for j, (first, last) in enumerate(pairwise(pattern.start.tolist())):
-        out[j] = weight[first:last] @ operand[at[first:last]]
+    """As `products.times_dense`.
+
+    Args:
+        pattern: the cells.
+        value: one number per cell.
+        dense: columns × k.
+    """
+    out = products.times_dense(
+        pattern.start.numpy(), pattern.column.numpy(), value.numpy(), dense.detach().numpy()
+    )
     return torch.from_numpy(out)
 
 
 def observed(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
-    """One number per cell: the inner product of left[its row] and right[its column]."""
-    row = np.repeat(np.arange(pattern.n_rows), np.diff(pattern.start.numpy()))
-    return torch.from_numpy(
-        (left.detach().numpy()[row] * right.detach().numpy()[pattern.column.numpy()]).sum(axis=1)
+    """As `products.observed`.
+
+    Args:
+        pattern: the cells.
+        left: rows × k.
+        right: columns × k.
+    """
+    out = products.observed(
+        pattern.start.numpy(),
+        pattern.column.numpy(),
+        left.detach().numpy(),
+        right.detach().numpy(),
     )
+    return torch.from_numpy(out)

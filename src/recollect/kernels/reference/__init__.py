@@ -1,1 +1,1 @@
-"""What each operation computes, in plain NumPy."""
+"""What each operation computes, in plain NumPy; the tests compare the compiled loops with it."""

@@ -1,4 +1,4 @@
-"""CTR: matrix factorization whose item factors are pulled towards the topics of the items' texts."""
+"""CTR: matrix factorization with item factors drawn towards the topics of their texts."""
 
 from recollect.models.ctr.model import CTR
 

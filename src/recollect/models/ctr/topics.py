@@ -1,7 +1,12 @@
-"""Topics: every document a mixture of them, every topic a distribution over words; and a prior that says an item's mixture.
+"""Topics of documents, and a prior whose mean is a document's topic proportions θ.
 
-The topics are those of Blei, Ng, Jordan, "Latent Dirichlet Allocation", JMLR 2003. The most likely mixtures theta and topics
-beta are found by expectation and maximization; what is expected of all words takes two sparse products and their gradients.
+A document's word w is of topic k with probability θ_jk, and topic k emits word w with probability
+β_kw (Blei, Ng, Jordan. "Latent Dirichlet Allocation." JMLR 2003). θ and β are maximum a posteriori
+estimates, found by expectation maximization:
+
+    φ_jwk ∝ θ_jk β_kw                       share of topic k in word w of document j
+    θ_jk  ∝ α + Σ_w n_jw φ_jwk              without a pull towards the factors
+    β_kw  ∝ η + Σ_j n_jw φ_jwk
 """
 
 from __future__ import annotations
@@ -12,62 +17,87 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.text.corpus import Corpus
 from recollect.families.text_prior import Encoder
 from recollect.kernels import Block, observed
+from recollect.training.als import Prior
 
-SMOOTH_WORDS = 0.01  # times that every topic is taken to have every word, as CTR's authors have it
-NEW_PASSES = 100  # over a document that is new
-CLOSE = 1e-6  # of 1, the sum of a document's shares
+WORD_PSEUDO_COUNT = 0.01  # η: of each word in each topic, as in the authors' code
+NEW_PASSES = 100  # over a new document
+TOLERANCE = 1e-6  # of |1 − Σ_k θ_k|
+NEWTON_STEPS = 100  # at most
 
 
 class Topics(Encoder):
-    """What topics are about. Reads a document as its share of each topic, with 0 beyond the topics."""
+    """The word distributions β of the topics. Encodes a document as its topic proportions θ.
+
+    Args:
+        n_words: size of the vocabulary.
+        n_topics: number of topics.
+        k: factors of θ; those beyond the topics (the offset) are 0.
+        smooth: α, the pseudo-count of each topic in each document.
+    """
 
     def __init__(self, n_words: int, n_topics: int, *, k: int, smooth: float) -> None:
         super().__init__()
-        self.beyond, self.smooth = k - n_topics, smooth
-        self.beta = nn.Buffer(
-            _shares(torch.rand(n_words, n_topics), dim=0)
-        )  # words × topics: a row is read for each word
+        self.n_zeros = k - n_topics
+        self.smooth = smooth
+        # words × topics, because the row of a word is read at once.
+        self.beta = nn.Buffer(_normalized(torch.rand(n_words, n_topics), dim=0))
 
-    def expected(
+    def expected_counts(
         self, counts: Block, theta: Float[Tensor, "documents topics"]
     ) -> tuple[Float[Tensor, "documents topics"], Float[Tensor, "words topics"], float]:
-        """How many of each document's words, and how often each word, are expected to be of each topic; and how likely all are.
+        """The E step: Σ_w n_jw φ_jwk of each document, Σ_j n_jw φ_jwk of each word, and L.
 
-        Σ_n φ_nk with φ_nk ∝ θ_k β_k,w: θ ∘ ∂L/∂θ and β ∘ ∂L/∂β of the logarithm L = Σ_n log Σ_k θ_k β_k,w.
+        With the log likelihood L = Σ_jw n_jw log Σ_k θ_jk β_kw, the sums of φ are its gradients
+        times the parameters, θ ∘ ∂L/∂θ and β ∘ ∂L/∂β: φ itself, of documents × words × topics, is
+        never made.
+
+        Args:
+            counts: n_jw, how often each document has each word.
+            theta: the topic proportions of these documents.
         """
         assert counts.value is not None
         with torch.enable_grad():
-            parts = theta.detach().requires_grad_(), self.beta.detach().requires_grad_()
-            likely = counts.value @ observed(counts, *parts).log()
-            of_theta, of_beta = torch.autograd.grad(likely, parts)
-        return theta * of_theta, self.beta * of_beta, float(likely.detach())
+            parameters = (theta.detach().requires_grad_(), self.beta.detach().requires_grad_())
+            likelihood = counts.value @ observed(counts, *parameters).log()
+            theta_gradient, beta_gradient = torch.autograd.grad(likelihood, parameters)
+        return theta * theta_gradient, self.beta * beta_gradient, float(likelihood.detach())
 
+    @override
     @torch.no_grad()
     def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
-        """See Encoder."""
-        counts, theta = counted(documents, self.beta.device), self.even(len(documents))
+        counts = word_counts(documents, self.beta.device)
+        theta = self.uniform(len(documents))
         for _ in range(NEW_PASSES):
-            theta = _shares(self.smooth + self.expected(counts, theta)[0], dim=1)
+            of_documents, _, _ = self.expected_counts(counts, theta)
+            theta = _normalized(self.smooth + of_documents, dim=1)
         return self.padded(theta)
 
-    def even(self, n_documents: int) -> Float[Tensor, "documents topics"]:
-        """Equal shares of all topics."""
+    def uniform(self, n_documents: int) -> Float[Tensor, "documents topics"]:
+        """Equal proportions of all topics."""
         n_topics = self.beta.shape[1]
         return self.beta.new_full((n_documents, n_topics), 1 / n_topics)
 
     def padded(self, theta: Float[Tensor, "documents topics"]) -> Float[Tensor, "documents k"]:
-        """With columns of 0, about which topics say nothing."""
-        return nn.functional.pad(theta, (0, self.beyond))
+        """θ with columns of 0 for the factors beyond the topics."""
+        return nn.functional.pad(theta, (0, self.n_zeros))
 
 
-class TopicPrior:
-    """The topics of the items' documents, which move towards the items' factors after every turn. An `als.Prior`.
+class TopicPrior(Prior):
+    """The prior mean θ of the items' factors, updated with the topics after each turn of ALS.
 
-    An item without a text is said to be like the mean of the others.
+    An item without a text has the mean θ of the others.
+
+    Args:
+        topics: the network to train.
+        corpus: a document for each item.
+        reg: λ_v of each item, which draws θ towards the factors.
+        passes: of expectation maximization over the texts alone, before the first turn.
+        refine: whether θ and β go on learning after each turn.
     """
 
     def __init__(
@@ -79,81 +109,97 @@ class TopicPrior:
         passes: int,
         refine: bool,
     ) -> None:
-        self.topics, self.refine, device = topics, refine, topics.beta.device
-        has = np.flatnonzero(corpus.has)
-        self.has, self.n_items, self.reg = (
-            torch.as_tensor(has, device=device),
-            len(corpus),
-            reg.to(device),
-        )
-        self.counts, self.n_words = counted(corpus.take(has), device), len(corpus.word)
-        self.theta = topics.even(len(has))
+        device = topics.beta.device
+        with_text = np.flatnonzero(corpus.has)
+        self.topics = topics
+        self.refine = refine
+        self.with_text = torch.as_tensor(with_text, device=device)
+        self.n_items = len(corpus)
+        self.n_tokens = len(corpus.word)
+        self.reg = reg.to(device)
+        self.counts = word_counts(corpus.take(with_text), device)
+        self.theta = topics.uniform(len(with_text))
+        without_reg = torch.zeros_like(self.reg[self.with_text])
         for _ in range(passes):
-            self._pass(self.theta, torch.zeros_like(self.reg[self.has]))
+            self._update(self.theta, without_reg)
 
+    @override
     def mean(self) -> Float[Tensor, "items k"]:
-        """See Prior."""
-        out = self.theta.mean(dim=0).repeat(self.n_items, 1)
-        out[self.has] = self.theta
-        return self.topics.padded(out)
+        theta = self.theta.mean(dim=0).repeat(self.n_items, 1)
+        theta[self.with_text] = self.theta
+        return self.topics.padded(theta)
 
+    @override
     def learn(
         self, item: Float[Tensor, "items k"], weight: Float[Tensor, " items"]
     ) -> dict[str, float]:
-        """See Prior; one pass over the documents, those of items without ratings for themselves."""
         if not self.refine:
             return {}
+        # The factors of an item without ratings are θ itself and must not hold it back.
         reg = torch.where(weight > 0, self.reg, 0.0)
-        return {"text_loss": self._pass(item[self.has, : self.theta.shape[1]], reg[self.has])}
+        factors = item[self.with_text, : self.theta.shape[1]]
+        return {"text_loss": self._update(factors, reg[self.with_text])}
 
-    def _pass(
-        self, towards: Float[Tensor, "documents topics"], reg: Float[Tensor, " documents"]
+    def _update(
+        self, factors: Float[Tensor, "documents topics"], reg: Float[Tensor, " documents"]
     ) -> float:
-        """Shares and topics from what is expected of the words; before it, minus the logarithm of the likelihood per word."""
-        of_documents, of_words, likely = self.topics.expected(self.counts, self.theta)
-        self.theta = most_likely(of_documents + self.topics.smooth, towards, reg)
-        self.topics.beta.copy_(_shares(of_words + SMOOTH_WORDS, dim=0))
-        return -likely / self.n_words
+        """One pass of expectation maximization; minus the log likelihood per word before it."""
+        of_documents, of_words, likelihood = self.topics.expected_counts(self.counts, self.theta)
+        self.theta = proportions(of_documents + self.topics.smooth, factors, reg)
+        self.topics.beta.copy_(_normalized(of_words + WORD_PSEUDO_COUNT, dim=0))
+        return -likelihood / self.n_tokens
 
+    @override
     def state(self) -> dict[str, Any]:
-        """See Prior."""
         return {"theta": self.theta}
 
+    @override
     def load_state(self, state: dict[str, Any]) -> None:
-        """See Prior."""
         self.theta = state["theta"].to(self.theta.device)
 
 
-def most_likely(
-    gamma: Float[Tensor, "rows k"], towards: Float[Tensor, "rows k"], reg: Float[Tensor, " rows"]
+def proportions(
+    gamma: Float[Tensor, "rows k"], factors: Float[Tensor, "rows k"], reg: Float[Tensor, " rows"]
 ) -> Float[Tensor, "rows k"]:
-    """The shares θ (0 or more, summing to 1) with the largest Σ_k γ_k log θ_k − reg/2 ‖θ − towards‖², for each row.
+    """The θ on the simplex that maximizes Σ_k γ_k log θ_k − λ/2 ‖θ − V‖², for each row.
 
-    Where it is largest, γ_k / θ_k − reg (θ_k − v_k) is the same ν for all k: θ_k is the root of a square in ν, and their sum
-    falls with ν and is convex, so that Newton's steps from where it is 1 or more close in on 1 from one side. With γ = 0 this
-    is the projection of v onto the simplex.
+    At the maximum γ_k / θ_k − λ (θ_k − V_k) = ν for all k, so θ_k is the positive root of
+    λ θ² + (ν − λ V_k) θ − γ_k = 0. Σ_k θ_k falls with ν and is convex: from a ν at which it is 1 or
+    more, Newton's method approaches 1 from one side. With γ = 0 this is the projection of V onto
+    the simplex.
+
+    Args:
+        gamma: γ, the expected counts of the topics, 0 or more.
+        factors: V, the item factors.
+        reg: λ_v of each row; 0: θ ∝ γ.
     """
-    gamma, towards, reg = gamma.double(), towards.double(), reg.double()[:, None]
-    nu = (gamma - reg * (1 - towards)).amax(dim=1, keepdim=True)  # one of the shares is 1
-    for _ in range(100):
-        x = reg * towards - nu
+    gamma = gamma.double()
+    factors = factors.double()
+    reg = reg.double()[:, None]
+    # With this ν the largest of the roots is 1.
+    nu = (gamma - reg * (1 - factors)).amax(dim=1, keepdim=True)
+    for _ in range(NEWTON_STEPS):
+        x = reg * factors - nu
         root = (x.square() + 4 * reg * gamma).sqrt()
+        # Two forms of the same root, of which one loses no digits, whatever the sign of x.
         theta = torch.where(x > 0, (x + root) / (2 * reg), 2 * gamma / (root - x))
         theta = torch.where((x <= 0) & (gamma == 0), 0.0, theta)
-        beyond = theta.sum(dim=1, keepdim=True) - 1
-        if float(beyond.abs().max()) < CLOSE:
+        excess = theta.sum(dim=1, keepdim=True) - 1
+        if float(excess.abs().max()) < TOLERANCE:
             break
-        nu = nu + beyond / (theta / root.clamp(min=1e-300)).sum(dim=1, keepdim=True)
-    return _shares(theta, dim=1).float()
+        slope = (theta / root.clamp(min=1e-300)).sum(dim=1, keepdim=True)
+        nu = nu + excess / slope
+    return _normalized(theta, dim=1).float()
 
 
-def counted(documents: Corpus, device: torch.device) -> Block:
-    """How often each document has each word."""
+def word_counts(documents: Corpus, device: torch.device) -> Block:
+    """n_jw: how often each document has each word."""
     counts = documents.counts()
     return Block(
         counts.indptr, counts.indices, counts.data, n_columns=documents.n_words, device=device
     )
 
 
-def _shares(x: Tensor, *, dim: int) -> Tensor:
+def _normalized(x: Tensor, *, dim: int) -> Tensor:
+    """x divided by its sum along a dimension."""
     return x / x.sum(dim=dim, keepdim=True)

@@ -15,7 +15,7 @@ from recollect.data.sparse_rows import Rows
 from recollect.kernels import Block, times_dense
 from recollect.kernels.llorma import Board, Descent, Weights, turn
 from recollect.nn import Factors
-from recollect.training.compiled_sgd import CompiledSGD, views
+from recollect.training.sgd import CompiledSGD, factor_pairs
 
 AT_ONCE = 1 << 16  # pairs
 TINY = 1e-30  # less than any sum of weights
@@ -122,12 +122,14 @@ class LocalSGD(CompiledSGD):
 
     def descend(self, shrink: float, seed: int) -> tuple[float, float]:
         """See CompiledSGD."""
-        return self.descent.epoch(rate=self.rate * shrink, seed=seed, offsets=self.net.offsets)
+        return self.descent.epoch(
+            rate=self.learning_rate * shrink, seed=seed, offsets=self.net.offsets
+        )
 
     def pairs(self) -> list[tuple[np.ndarray, Tensor]]:
         """See CompiledSGD."""
         ours, net = self.descent, self.net
-        return views(ours.user, ours.b_user, net.user, self.k) + views(
+        return factor_pairs(ours.user, ours.b_user, net.user, self.k) + factor_pairs(
             ours.item, ours.b_item, net.item, self.k
         )
 

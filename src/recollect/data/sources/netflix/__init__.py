@@ -21,8 +21,8 @@ from tqdm import tqdm
 from recollect.data import download
 from recollect.data.ratings import Ratings
 from recollect.data.sources.netflix import prize_files
-from recollect.data.splitting import Split
-from recollect.data.splitting.methods import TEST, TRAIN, in_windows, window_split
+from recollect.data.splitting import Split, in_windows, window_split
+from recollect.data.splitting.split import TEST, TRAIN
 from recollect.errors import DataError, unknown
 
 log = logging.getLogger("recollect")

@@ -1,9 +1,7 @@
 """The sparse products and their gradients, against dense NumPy."""
 
-import logging
 import os
 
-import numba
 import numpy as np
 import pytest
 import torch
@@ -241,21 +239,3 @@ def test_operands_of_another_shape_are_refused_before_the_loops_read_past_their_
     ):
         with pytest.raises(ValueError, match=told):
             call(rows, *operands)
-
-
-@pytest.mark.parametrize(
-    ("home", "said"), [("recollect.kernels.compiled.sparse_products", 1), ("somebody.elses", 0)]
-)
-def test_compiling_our_loops_is_announced_once(home, said, caplog, monkeypatch):
-    monkeypatch.setattr(cpu.compiling, "said", False)
-
-    def plus(x):
-        return x + 1
-
-    plus.__module__ = home
-    loop = numba.njit(plus)
-    with caplog.at_level(logging.INFO, "recollect"):
-        assert (loop(1), loop(2), loop(1.5)) == (2, 3, 2.5)  # the second type is compiled, too
-    assert (
-        len([record for record in caplog.records if "some ten seconds" in record.message]) == said
-    )

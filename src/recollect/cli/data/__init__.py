@@ -1,0 +1,1 @@
+"""The verbs about data: list, fetch, describe, convert, store, plant; a module each."""

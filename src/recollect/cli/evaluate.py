@@ -1,0 +1,147 @@
+"""The verb evaluate: a saved model's errors and rankings on ratings that it has not seen."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+import recollect as rc
+from recollect.cli.options.asking import NewItems, RunFolder, load_model
+from recollect.cli.options.source import Columns
+from recollect.cli.output.screen import Answer, Screen
+from recollect.cli.output.tables import interval, table
+from recollect.errors import SettingError
+
+ERRORS = ("rmse", "mae", "rmse_macro", "mae_macro")
+
+
+def evaluate(
+    screen: Screen,
+    run: RunFolder,
+    columns: Columns,
+    test: Annotated[
+        str, typer.Argument(metavar="TEST", help="A file of ratings the model has not seen.")
+    ],
+    given: Annotated[
+        str | None,
+        typer.Option(help="A file of further ratings to predict from, such as those of new users."),
+    ] = None,
+    ranking: Annotated[
+        bool,
+        typer.Option(
+            "--ranking",
+            help="Rank all items for each user, too; always done for a model of events.",
+        ),
+    ] = False,
+    n: Annotated[int, typer.Option("-n", help="Length of the ranking.")] = 10,
+    relevant: Annotated[
+        float | None,
+        typer.Option(
+            show_default=False,
+            help="The lowest rating of a relevant item (default: 4 on a scale of 1 to 5), or the "
+            "lowest count of an event (default: any).",
+        ),
+    ] = None,
+    new_items: NewItems = None,
+) -> Answer:
+    """Score a model on ratings that it has not seen.
+
+    RMSE and MAE; with --ranking also NDCG, recall and others. A model of events has only a ranking.
+    """
+    from recollect.evaluation import by_id
+
+    model = load_model(run, new_items)
+    more = None if given is None else by_id.with_given(model, _read(given, model, columns))
+    ratings = _read(test, model, columns)
+    about = {"run": run, "test": test, **_counts(model, ratings)}
+    figures: list[dict[str, Any]] = []
+    if model.output == "ratings":
+        errors = by_id.held_out_by_id(model, ratings, given=more)
+        about |= errors.about
+        figures += errors.table(*ERRORS).to_dicts()
+    if ranking or model.output == "scores":
+        lists = by_id.full_ranking_by_id(model, ratings, n=n, relevant=relevant, given=more)
+        names = ("relevant_from", "n_users", "n_without_relevant")
+        about |= {name: lists.about[name] for name in names}
+        figures += lists.table().to_dicts()
+    return _answer(about, figures)
+
+
+def _read(path: str, model: rc.Model, columns: Columns) -> rc.Ratings:
+    """A file of what the model has learned from: ratings on its scale, or events.
+
+    Args:
+        path: of the file.
+        model: fitted.
+        columns: how to read the file.
+
+    Raises:
+        SettingError: if the options state events and the model has learned from ratings.
+    """
+    arguments = columns.arguments()
+    learned_from = model.given_
+    if learned_from.implicit:
+        if columns.events_from is None:
+            arguments["implicit"] = True
+        return columns.apply_events_from(rc.read(path, **arguments))
+    if columns.implicit or columns.events_from is not None:
+        raise SettingError(
+            "This model has learned from ratings and is scored on ratings; leave out --implicit "
+            "and --events-from."
+        )
+    return rc.read(path, **{"scale": learned_from.scale, **arguments})
+
+
+def _counts(model: rc.Model, test: rc.Ratings) -> dict[str, Any]:
+    from recollect.evaluation.by_id import count_unknown
+
+    return {
+        "n_test": len(test),
+        "implicit": test.implicit,
+        "unknown_users": count_unknown(test.users, model.given_.users),
+        "unknown_items": count_unknown(test.items, model.given_.items),
+    }
+
+
+def _answer(about: dict[str, Any], figures: list[dict[str, Any]]) -> Answer:
+    rows = []
+    for row in figures:
+        limits = "" if row["low"] is None else interval(row["low"], row["high"])
+        rows.append((row["metric"], row["value"], limits))
+    by_name = {
+        row["metric"]: {key: row[key] for key in ("value", "low", "high")} for row in figures
+    }
+    shown: list[RenderableType] = [table(("metric", "value", "95% interval"), rows)]
+    if "n_cold" in about:
+        shown.append(_about_cold(about))
+    if about["unknown_users"] or about["unknown_items"]:
+        shown.append(
+            f"Unknown to the model: {about['unknown_users']:,} users and "
+            f"{about['unknown_items']:,} items."
+        )
+    if "n_users" in about:
+        shown.append(_about_ranking(about))
+    return Answer({**about, "metrics": by_name}, shown)
+
+
+def _about_cold(about: dict[str, Any]) -> str:
+    scored = f"All {about['n_test']:,} test ratings are scored"
+    if not about["n_cold"]:
+        return f"{scored}; none is cold."
+    return (
+        f"{scored}; {about['n_cold']:,} have a user or an item without training ratings, for which "
+        f"the model predicts {about['cold_value']:.4g}."
+    )
+
+
+def _about_ranking(about: dict[str, Any]) -> str:
+    relevant = f"relevant from {about['relevant_from']:g} on"
+    if about["implicit"] and not about["relevant_from"]:
+        relevant = "every test event is relevant"
+    seen = "had" if about["implicit"] else "rated"
+    return (
+        f"Ranked: all items the user has not {seen}, for {about['n_users']:,} users; {relevant}; "
+        f"{about['n_without_relevant']:,} users have no relevant item and do not count."
+    )

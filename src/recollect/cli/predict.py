@@ -1,0 +1,53 @@
+"""The verb predict: the ratings of the pairs in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import recollect as rc
+from recollect.cli.options.asking import NewItems, OutFile, RunFolder, load_model
+from recollect.cli.output.screen import Answer, Raw, Screen
+
+
+def predict(
+    screen: Screen,
+    run: RunFolder,
+    pairs: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="A CSV or Parquet file with user_id, item_id and, optionally, timestamp.",
+        ),
+    ],
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            show_default=False,
+            help="Add the limits between which the rating lies with this probability, for models "
+            "that estimate it.",
+        ),
+    ] = None,
+    new_items: NewItems = None,
+    out: OutFile = None,
+) -> Answer:
+    """Predict the rating of each pair in a file. Without --out, a CSV goes to standard output."""
+    from recollect.data.tables import check_ending, read_ids, write_table
+
+    if out is not None:
+        check_ending(out)
+    model = load_model(run, new_items)
+    table = rc.predict(
+        model, read_ids(pairs, "user", "item", optional=("time",)), interval=interval
+    )
+    n_cold = int(table["cold"].sum())
+    summary = f"{len(table):,} pairs, {n_cold:,} with a user or an item without training ratings."
+    counts = {"pairs": len(table), "cold": n_cold}
+    if out is None:
+        screen.say(summary)
+        return Answer({**counts, "predictions": table.to_dicts()}, [Raw(table.write_csv())])
+    write_table(table, out)
+    return Answer({**counts, "out": out}, [summary, f"Written to {out}."])

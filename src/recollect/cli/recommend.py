@@ -1,0 +1,155 @@
+"""The verb recommend: the best items for users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import RenderableType
+
+import recollect as rc
+from recollect.cli.options.asking import HowMany, NewItems, OutFile, RunFolder, load_model
+from recollect.cli.output.screen import Answer, Screen
+from recollect.cli.output.tables import table
+from recollect.errors import SettingError
+
+
+def recommend(
+    screen: Screen,
+    run: RunFolder,
+    users: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--user", metavar="ID", show_default=False, help="A known user; repeat it for more."
+        ),
+    ] = None,
+    ratings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Ratings of a new user, or newer ones of one --user: a CSV with item_id, rating.",
+        ),
+    ] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--event",
+            metavar="ID",
+            show_default=False,
+            help="For a model of events: an item that a new user, or the one --user, has chosen; "
+            "repeat it for more.",
+        ),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="As --event, from a file: a CSV with item_id."),
+    ] = None,
+    all_users: Annotated[
+        bool, typer.Option("--all-users", help="All known users; needs --out.")
+    ] = False,
+    n: HowMany = 10,
+    items: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Recommend only these items: a CSV with item_id."),
+    ] = None,
+    seen: Annotated[
+        bool, typer.Option("--seen", help="Recommend items that the user has rated, too.")
+    ] = False,
+    new_items: NewItems = None,
+    out: OutFile = None,
+) -> Answer:
+    """Recommend items to known users, or to a new user from ratings or events."""
+    from recollect.data.tables import check_ending, read_ids, read_item_ratings, write_table
+
+    is_from_file = bool(event) or events is not None or ratings is not None
+    _check_users(users, all_users=all_users, is_from_file=is_from_file, out=out)
+    if out is not None:
+        check_ending(out)
+    model = load_model(run, new_items)
+    allowed = None if items is None else read_ids(items, "item")["item_id"]
+    if all_users and out is not None and out.suffix == ".parquet":
+        return _for_all_users(screen, model, out, n=n, items=allowed, seen=seen)
+    chosen = list(event or ())
+    if events is not None:
+        chosen += read_ids(events, "item")["item_id"]
+    frame = rc.top_n(
+        model,
+        user_ids=model.given_.users.ids if all_users else users or None,
+        events=chosen or None,
+        ratings=None if ratings is None else read_item_ratings(ratings),
+        n=n,
+        items=allowed,
+        seen=seen,
+    )
+    without_ratings = [] if is_from_file else _without_ratings(model, users or ())
+    if without_ratings:
+        screen.say(
+            f"No training ratings of {', '.join(map(repr, without_ratings))}; the items that are "
+            "best on average are recommended."
+        )
+    if out is None:
+        answer = {"recommendations": frame.to_dicts(), "unknown_users": without_ratings}
+        return Answer(answer, _lists(frame))
+    write_table(frame, out)
+    return Answer(
+        {"out": out, "rows": len(frame), "unknown_users": without_ratings},
+        [f"{len(frame):,} rows written to {out}."],
+    )
+
+
+def _check_users(
+    users: list[str] | None, *, all_users: bool, is_from_file: bool, out: Path | None
+) -> None:
+    """Refuse a command line that does not say for which users.
+
+    Args:
+        users: the values of --user.
+        all_users: whether --all-users is stated.
+        is_from_file: whether there are ratings or events on the command line.
+        out: the value of --out.
+
+    Raises:
+        SettingError: saying what to state.
+    """
+    if all_users == (bool(users) or is_from_file):
+        raise SettingError(
+            "State one of: --user ID, --all-users, or for a new user --ratings FILE, --event ID or "
+            "--events FILE."
+        )
+    if all_users and out is None:
+        raise SettingError("--all-users writes a file; name it with --out recommendations.parquet.")
+
+
+def _for_all_users(
+    screen: Screen, model: rc.Model, out: Path, *, n: int, items: Any, seen: bool
+) -> Answer:
+    """Write the recommendations for all users block by block, so that memory stays flat."""
+    n_users = model.given_.n_users
+    with screen.steps("users", n_users) as step:
+        rows = rc.top_n_to_parquet(
+            model, out, n=n, items=items, seen=seen, progress=lambda done, total: step(done, "")
+        )
+    return Answer(
+        {"out": out, "rows": rows, "users": n_users},
+        [f"{rows:,} rows for {n_users:,} users written to {out}."],
+    )
+
+
+def _without_ratings(model: rc.Model, users: Sequence[str]) -> list[str]:
+    """Those of the users who have no training ratings."""
+    rows = model.given_.users.rows(list(users))
+    has_ratings = model.given_.count("user") > 0
+    return [user for user, row in zip(users, rows, strict=True) if row < 0 or not has_ratings[row]]
+
+
+def _lists(frame: Any) -> list[RenderableType]:
+    """A table for each user."""
+    if frame.is_empty():
+        return ["No items are left to recommend."]
+    names = [column for column in frame.columns if column != "user_id"]
+    return [
+        table(names, part.select(names).rows(), title=f"For {user}")
+        for (user,), part in frame.group_by("user_id", maintain_order=True)
+    ]

@@ -1,0 +1,230 @@
+"""Tables become Ratings: blocks are joined, repeated pairs resolved, and the scale inferred.
+
+A pair that is rated twice keeps its last rating; the counts of an event that occurs twice are added
+up. What was done beyond reading is in `Ratings.notes` and in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from jaxtyping import Bool, Float32, Int32, Int64
+
+from recollect.data.parsing.block import BlockParser, Ids, join_ids
+from recollect.data.parsing.times import unit_of
+from recollect.data.parsing.values import Locate, Scale, infer_scale
+from recollect.data.ratings import Ratings
+from recollect.data.vocab import Vocab
+from recollect.errors import DataError
+
+log = logging.getLogger("recollect")
+
+
+class RatingsBuilder:
+    """Builds Ratings from the blocks of a table; keeps row numbers of ids, 20 bytes a rating.
+
+    Args:
+        scale: the lowest and the highest possible rating; None: inferred from the ratings.
+        time_is_required: whether an unreadable time is an error; else the times are left out, with
+            a note.
+        implicit: the rows are events, whose value is a count.
+
+    Raises:
+        SettingError: for an impossible scale.
+    """
+
+    def __init__(
+        self,
+        scale: Sequence[int | float] | None,
+        *,
+        time_is_required: bool,
+        implicit: bool = False,
+    ) -> None:
+        self._parser = BlockParser(scale, time_is_required=time_is_required, implicit=implicit)
+        self._users: list[Ids] = []
+        self._items: list[Ids] = []
+        self._values: list[np.ndarray] = []
+        self._times: list[np.ndarray] = []
+
+    def add(self, frame: pl.DataFrame, locate: Locate) -> None:
+        """Add a block with the columns user, item, rating and, if there is one, time.
+
+        Args:
+            frame: the block; the rating may be missing if it holds events.
+            locate: says where a row stands, for messages.
+
+        Raises:
+            DataError: at the first entry that cannot be used.
+        """
+        if not len(frame):
+            return
+        block = self._parser.parse(frame, locate)
+        self._users.append(block.user)
+        self._items.append(block.item)
+        self._values.append(block.value)
+        if block.time is None:
+            self._times.clear()
+        else:
+            self._times.append(block.time)
+
+    def ratings(self, name: str, source: str) -> Ratings:
+        """The ratings of all blocks, after which the builder is empty.
+
+        `name` is that of the ratings; `source` is what they were read from, for messages.
+
+        Raises:
+            DataError: if there are none.
+        """
+        if not self._values:
+            what = "events" if self._parser.implicit else "ratings"
+            raise DataError(f"There are no {what} in {source}; expected at least one.")
+        notes = tuple(self._parser.notes)
+        # Blocks are dropped as soon as they are joined, which halves the memory at the peak.
+        user = join_ids(self._users)
+        self._users = []
+        item = join_ids(self._items)
+        self._items = []
+        value = np.concatenate(self._values)
+        self._values = []
+        time = np.concatenate(self._times) if self._times else None
+        self._times = []
+        if time is not None:
+            per_second, unit = unit_of(time)
+            if per_second > 1:
+                time //= per_second
+                notes += (f"Times were in {unit} and are now in seconds.",)
+        table = RatingTable(user.row, item.row, value, time, user.vocab, item.vocab)
+        if self._parser.implicit:
+            return table.events(name, notes)
+        return table.ratings(name, notes, self._parser.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class RatingTable:
+    """The columns of Ratings, in which a pair may stand several times.
+
+    Args:
+        user: row number of each rating's user.
+        item: row number of each rating's item.
+        value: ratings, or counts of events.
+        time: in seconds since 1970; None if unknown.
+        users: the ids of users.
+        items: the ids of items.
+    """
+
+    user: Int32[np.ndarray, " rows"]
+    item: Int32[np.ndarray, " rows"]
+    value: Float32[np.ndarray, " rows"]
+    time: Int64[np.ndarray, " rows"] | None
+    users: Vocab
+    items: Vocab
+
+    @property
+    def pair(self) -> Int64[np.ndarray, " rows"]:
+        """One number per row that stands for its user and item."""
+        return self.user.astype(np.int64) * len(self.items) + self.item
+
+    def take(self, rows: np.ndarray) -> RatingTable:
+        """Some rows, by a mask or by their numbers."""
+        time = None if self.time is None else self.time[rows]
+        return replace(
+            self, user=self.user[rows], item=self.item[rows], value=self.value[rows], time=time
+        )
+
+    def ratings(self, name: str, notes: tuple[str, ...], scale: Scale | None) -> Ratings:
+        """The last rating of each pair.
+
+        Args:
+            name: of the ratings.
+            notes: on what was done before.
+            scale: the lowest and the highest possible rating; None: inferred.
+
+        Raises:
+            DataError: if a rating is outside the scale, or the scale cannot be inferred.
+        """
+        table = self
+        is_last = _is_last_of_pair(self.pair, self.time)
+        if not is_last.all():
+            table = self.take(is_last)
+            order = "in the table" if self.time is None else "by time"
+            notes += (
+                f"Duplicate pairs: {int((~is_last).sum()):,} of {len(self.value):,} ratings "
+                f"dropped, the last of "
+                f"each pair {order} kept.",
+            )
+        value = table.value
+        if scale is None:
+            scale = infer_scale(value)
+            notes += (f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.",)
+            if value.min() == value.max():
+                notes += (
+                    f"Every rating is {value[0]:g}; if these are clicks or views, they are not "
+                    f"ratings.",
+                )
+        return table._named(name, notes, scale, implicit=False)
+
+    def events(self, name: str, notes: tuple[str, ...]) -> Ratings:
+        """The events of each pair as one, with their total count and their newest time.
+
+        Args:
+            name: of the events.
+            notes: on what was done before.
+        """
+        table = self
+        distinct, first, which = np.unique(self.pair, return_index=True, return_inverse=True)
+        if len(distinct) < len(which):
+            notes += (
+                f"Repeated events: {len(which):,} events are of {len(distinct):,} pairs, whose "
+                f"counts are added up.",
+            )
+            value = np.bincount(which, self.value).astype(np.float32)
+            time = None if self.time is None else _newest(self.time, which, len(distinct))
+            table = replace(self.take(first), value=value, time=time)
+        scale = (0.0, float(table.value.max()))
+        return table._named(name, notes, scale, implicit=True)
+
+    def _named(self, name: str, notes: tuple[str, ...], scale: Scale, *, implicit: bool) -> Ratings:
+        for note in notes:
+            log.info("%s: %s", name, note)
+        return Ratings(
+            self.user,
+            self.item,
+            self.value,
+            self.users,
+            self.items,
+            time=self.time,
+            scale=scale,
+            implicit=implicit,
+            name=name,
+            notes=notes,
+        )
+
+
+def _newest(
+    time: Int64[np.ndarray, " rows"], group: Int64[np.ndarray, " rows"], n_groups: int
+) -> Int64[np.ndarray, " groups"]:
+    newest = np.full(n_groups, np.iinfo(np.int64).min)
+    np.maximum.at(newest, group, time)
+    return newest
+
+
+def _is_last_of_pair(
+    pair: Int64[np.ndarray, " rows"], time: Int64[np.ndarray, " rows"] | None
+) -> Bool[np.ndarray, " rows"]:
+    """Which rows are the last of their pair, by time and then by order."""
+    is_last = np.ones(len(pair), dtype=bool)
+    ordered = np.sort(pair)
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    if not len(repeated):
+        return is_last
+    # Few pairs repeat, so only their rows are ordered by time.
+    rows = np.flatnonzero(np.isin(pair, repeated))
+    rank = rows if time is None else time[rows]
+    rows = rows[np.lexsort((rows, rank, pair[rows]))]
+    is_followed = pair[rows[1:]] == pair[rows[:-1]]
+    is_last[rows[:-1][is_followed]] = False
+    return is_last

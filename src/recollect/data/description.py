@@ -1,0 +1,93 @@
+"""Ratings in figures: sizes, scale, values, times, and how many each user and item has."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from jaxtyping import Num
+
+from recollect.data.ratings import AnyRatings, Side
+
+QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+MOST_VALUES = 20  # with more different values, tenths of the scale are counted instead
+
+
+def describe(ratings: AnyRatings) -> dict[str, Any]:
+    """The ratings in figures.
+
+    `values` is how often each value occurs (of more than 20 different ones, each tenth of the
+    scale), `times` the first and the last day, and `counts` the QUANTILES of the number of ratings
+    per user and per item, of those who have any.
+    """
+    return {
+        "name": ratings.name,
+        "ratings": len(ratings),
+        "users": ratings.n_users,
+        "items": ratings.n_items,
+        "density": ratings.density,
+        "scale": ratings.scale,
+        "mean": ratings.mean,
+        "values": count_values(ratings),
+        "times": first_and_last_day(ratings),
+        "counts": {
+            "per user": count_quantiles(ratings, "user"),
+            "per item": count_quantiles(ratings, "item"),
+        },
+        "notes": ratings.notes,
+        "implicit": ratings.implicit,
+        "titles": ratings.catalogue is not None,
+        "fingerprint": ratings.fingerprint,
+    }
+
+
+def count_values(ratings: AnyRatings) -> dict[str, int]:
+    """How often each value occurs; of more than 20 different values, each tenth of the scale."""
+    counts: dict[float, int] = {}
+    tenths = np.zeros(10, np.int64)
+    for part in ratings.values():
+        if len(counts) <= MOST_VALUES:
+            _add_counts(counts, part)
+        tenths += np.histogram(part.astype(np.float64), bins=10, range=ratings.scale)[0]
+    if len(counts) <= MOST_VALUES:
+        return {f"{value:g}": count for value, count in sorted(counts.items())}
+    edges = pairwise(np.linspace(*ratings.scale, 11))
+    return {
+        f"{low:.4g} – {high:.4g}": int(count)
+        for (low, high), count in zip(edges, tenths, strict=True)
+    }
+
+
+def _add_counts(counts: dict[float, int], values: Num[np.ndarray, " ratings"]) -> None:
+    for value, count in zip(*np.unique(values, return_counts=True), strict=True):
+        counts[float(value)] = counts.get(float(value), 0) + int(count)
+
+
+def first_and_last_day(ratings: AnyRatings) -> list[str] | None:
+    """The days (UTC) of the first and the last rating; None without times."""
+    if ratings.time is None:
+        return None
+    ends = (ratings.time.min(), ratings.time.max())
+    return [datetime.fromtimestamp(int(time), UTC).strftime("%Y-%m-%d") for time in ends]
+
+
+def count_quantiles(ratings: AnyRatings, side: Side) -> list[int]:
+    """The QUANTILES of the number of ratings of users or items that have any."""
+    count = ratings.count(side)
+    quantiles = np.quantile(count[count > 0], QUANTILES, method="nearest")
+    return [int(quantile) for quantile in quantiles]
+
+
+def count_unrated(ratings: AnyRatings, *, or_with_text: bool = False) -> int:
+    """How many users and items have no ratings.
+
+    Args:
+        ratings: in which users and items may have none.
+        or_with_text: whether to leave out items that have a text, for a model that reads texts.
+    """
+    is_unrated = ratings.count("item") == 0
+    if or_with_text and ratings.text is not None:
+        is_unrated &= ~ratings.text.has
+    return int((ratings.count("user") == 0).sum() + is_unrated.sum())

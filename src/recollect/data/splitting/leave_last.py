@@ -1,0 +1,46 @@
+"""Leave-last split: the last ratings of each user are tested."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recollect.data.ratings import Ratings
+from recollect.data.splitting.dates import times_of
+from recollect.data.splitting.shares import place_in_group
+from recollect.data.splitting.split import TEST, VALID, Split, split_by_part
+from recollect.errors import SettingError
+
+
+def leave_last_split(ratings: Ratings, *, n: int = 1, valid: int = 0, min_train: int = 1) -> Split:
+    """Each user's last `n` ratings by time are test, the `valid` ratings before them are valid.
+
+    Users with fewer than n + valid + min_train ratings are in train only. Ratings of the same
+    moment are ordered by the row number of the item. As the last ratings of users lie at different
+    moments, train has ratings that are newer than some of test; `time_split` has none.
+
+    Args:
+        ratings: the whole, with times.
+        n: test ratings per user, 1 or more.
+        valid: validation ratings per user.
+        min_train: the fewest train ratings of a user who is tested.
+
+    Raises:
+        SettingError: for an impossible count.
+        DataError: if there are no times or a part would be empty.
+    """
+    if n < 1 or valid < 0 or min_train < 0:
+        raise SettingError(
+            f"leave_last_split needs n of 1 or more, valid and min_train of 0 or more; found "
+            f"n={n}, "
+            f"valid={valid}, min_train={min_train}."
+        )
+    order = np.lexsort((ratings.item, times_of(ratings, "leave_last_split"), ratings.user))
+    user = ratings.user[order]
+    count = ratings.count("user")[user]
+    from_last = count - 1 - place_in_group(user)
+    has_enough = count >= n + valid + min_train
+    part = np.zeros(len(order), np.int8)
+    part[order[has_enough & (from_last < n + valid)]] = VALID
+    part[order[has_enough & (from_last < n)]] = TEST
+    settings = {"n": n, "valid": valid, "min_train": min_train}
+    return split_by_part(ratings, part, how="each user's last", seed=None, settings=settings)

@@ -1,0 +1,37 @@
+"""Random split: every rating is as likely as any other to be in test."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recollect.data.ratings import Ratings
+from recollect.data.splitting.shares import Share, check_shares, shuffled
+from recollect.data.splitting.split import TEST, VALID, Split, split_by_part
+
+
+def random_split(
+    ratings: Ratings, *, test: Share = 0.1, valid: Share = 0.0, seed: int = 0
+) -> Split:
+    """Draw test and validation ratings at random; the remaining ones are train.
+
+    With test=0.1 and valid=0.05, 4.5% of all ratings are in valid.
+
+    Args:
+        ratings: the whole.
+        test: share of all ratings.
+        valid: share of the ratings that are not in test.
+        seed: of the draw; it fixes test whatever `valid` is.
+
+    Raises:
+        SettingError: for an impossible share.
+        DataError: if a part would be empty.
+    """
+    check_shares(test=test, valid=valid)
+    order = shuffled(ratings, seed)
+    n_test = round(test * len(order))
+    n_valid = round(valid * (len(order) - n_test))
+    part = np.zeros(len(order), np.int8)
+    part[order[:n_test]] = TEST
+    part[order[n_test : n_test + n_valid]] = VALID
+    settings = {"test": test, "valid": valid}
+    return split_by_part(ratings, part, how="random split", seed=seed, settings=settings)

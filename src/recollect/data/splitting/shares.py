@@ -1,0 +1,40 @@
+"""Shares of ratings, users or items, and the order in which they are drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int, Int64
+
+from recollect.data.ratings import Ratings
+from recollect.errors import SettingError
+
+Share = float | int  # between 0 and 1; where a count is allowed too, an int of 1 or more is one
+
+
+def check_shares(**shares: Share) -> None:
+    """Refuse shares outside (0, 1); a share whose name begins with "valid" may be 0.
+
+    Raises:
+        SettingError: naming the share.
+    """
+    for name, share in shares.items():
+        may_be_zero = name.startswith("valid")
+        if not 0 <= share < 1 or (share == 0 and not may_be_zero):
+            or_zero = ", or 0 for none" if may_be_zero else ""
+            raise SettingError(
+                f"{name}={share} is not a share; give a number above 0 and below 1, such as "
+                f"0.1{or_zero}."
+            )
+
+
+def shuffled(ratings: Ratings, seed: int) -> Int64[np.ndarray, " ratings"]:
+    """The indices of the ratings in random order."""
+    # The draw starts from the order by user and item: the order in the file does not matter.
+    return np.random.default_rng(seed).permutation(ratings.entry("user"))
+
+
+def place_in_group(group: Int[np.ndarray, " entries"]) -> Int64[np.ndarray, " entries"]:
+    """0, 1, 2, … within each run of equal numbers."""
+    place = np.arange(len(group))
+    begins_group = np.concatenate([[True], group[1:] != group[:-1]])[: len(group)]
+    return place - np.maximum.accumulate(np.where(begins_group, place, 0))

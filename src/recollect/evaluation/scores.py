@@ -1,0 +1,184 @@
+"""What a protocol measured: values per rating or user, for means, intervals and paired tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float, Int64
+
+from recollect.errors import DataError, SettingError
+from recollect.evaluation import metrics
+from recollect.evaluation.significance import (
+    Difference,
+    Interval,
+    Statistic,
+    bootstrap_interval,
+    paired_bootstrap,
+)
+
+MACRO = "_macro"  # the end of a figure's name: its mean over users instead of ratings
+
+# What two Scores must have in common to be compared, and what a message calls it.
+MUST_AGREE = {
+    "tested_on": "test ratings",
+    "relevant_from": "rating from which on an item is relevant",
+    "n_candidates": "number of items that were ranked",
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Values per rating or per user, and what they were measured on.
+
+    `values[name]` has one number per entry of `unit` ("rating" or "user"); for RMSE it is the
+    squared error, whose mean's root is the figure. A rating's values come with its user (`group`)
+    and its pair (`pair`, as in Ratings).
+    """
+
+    values: dict[str, Float[np.ndarray, " units"]]
+    unit: str
+    about: dict[str, Any]  # model, settings, data fingerprint, split, seed, counts
+    whole: dict[str, float] = field(default_factory=dict)  # figures of all lists, such as coverage
+    group: Int64[np.ndarray, " units"] | None = None
+    pair: Int64[np.ndarray, " units"] | None = None
+
+    def __getitem__(self, name: str) -> float:
+        """The figure of that name; NaN if there is nothing to average."""
+        if name in self.whole:
+            return self.whole[name]
+        values = self.of(name)
+        mean = float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+        return mean**0.5 if _statistic(name) == "root_mean" else mean
+
+    def of(self, name: str) -> Float[np.ndarray, " _"]:
+        """The values behind a figure: per rating, or per user (NaN for a user without ratings).
+
+        Raises:
+            SettingError: for a figure that was not measured, with those that were.
+        """
+        if name in self.values:
+            return self.values[name]
+        if name not in self.names():
+            raise SettingError(
+                f"There are no values of {name!r} here, only of {', '.join(self.names())}. "
+                "held_out measures errors, full_ranking the ranking figures."
+            )
+        assert self.group is not None
+        per_rating = name.removesuffix(MACRO)
+        n_users = int(self.group.max(initial=-1)) + 1
+        means = metrics.mean_per_user(self.values[per_rating], self.group, n_users)
+        return np.sqrt(means) if _statistic(per_rating) == "root_mean" else means
+
+    def names(self) -> list[str]:
+        """The figures that have values."""
+        if self.group is None:
+            return list(self.values)
+        return [*self.values, *(f"{name}{MACRO}" for name in self.values)]
+
+    def interval(self, name: str, *, level: float = 0.95, n: int = 1000, seed: int = 0) -> Interval:
+        """A figure with its bootstrap interval over users: how it would vary with other users.
+
+        Args:
+            name: of the figure.
+            level: the confidence level.
+            n: resamples.
+            seed: of the resamples.
+        """
+        values = self.of(name)
+        finite = np.isfinite(values)
+        if not finite.any():
+            return Interval(float("nan"), float("nan"), float("nan"))
+        return bootstrap_interval(
+            values[finite],
+            statistic=_statistic(name),
+            group=self._group_of(name, finite),
+            n=n,
+            level=level,
+            seed=seed,
+        )
+
+    def versus(
+        self, other: Scores, name: str, *, level: float = 0.95, n: int = 2000, seed: int = 0
+    ) -> Difference:
+        """This figure minus the other model's, by a paired bootstrap over users.
+
+        Users for whom a figure is NaN are left out.
+
+        Args:
+            other: the scores of another model on the same test ratings.
+            name: of the figure.
+            level: the confidence level.
+            n: resamples.
+            seed: of the resamples.
+
+        Raises:
+            DataError: if the two were not measured on the same test ratings in the same way.
+            SettingError: for a figure that either does not have.
+        """
+        self._check_comparable(other)
+        first = self._in_order(name)
+        second = other._in_order(name)
+        finite = np.isfinite(first) & np.isfinite(second)
+        return paired_bootstrap(
+            first[finite],
+            second[finite],
+            statistic=_statistic(name),
+            group=self._group_of(name, self._order(name)[finite]),
+            level=level,
+            n=n,
+            seed=seed,
+        )
+
+    def table(self, *names: str, level: float = 0.95) -> pl.DataFrame:
+        """The figures and their intervals (null for a figure of all lists together).
+
+        Args:
+            names: of the figures; default: all.
+            level: the confidence level.
+
+        Returns: columns metric, value, low, high.
+        """
+        rows = []
+        for name in names or (*self.names(), *self.whole):
+            row = {"metric": name, "value": self[name], "low": None, "high": None}
+            if name not in self.whole:
+                interval = self.interval(name, level=level)
+                row |= {"low": interval.low, "high": interval.high}
+            rows.append(row)
+        number = pl.Float64
+        schema = {"metric": pl.String, "value": number, "low": number, "high": number}
+        return pl.DataFrame(rows, schema=schema)
+
+    def _check_comparable(self, other: Scores) -> None:
+        for key, what in MUST_AGREE.items():
+            first = self.about.get(key)
+            second = other.about.get(key)
+            if first != second or (key == "tested_on" and first is None):
+                raise DataError(
+                    f"The {what} must be the same for both scores, found {first} and {second}; "
+                    "score both models on one split, in the same way."
+                )
+
+    def _group_of(self, name: str, which: np.ndarray) -> Int64[np.ndarray, " _"] | None:
+        """The users of these values; None where a value is a user's already."""
+        if name not in self.values or self.group is None:
+            return None
+        return self.group[which]
+
+    def _order(self, name: str) -> Int64[np.ndarray, " _"]:
+        """An order of the values that does not depend on the order of the test ratings."""
+        if name not in self.values or self.pair is None:
+            return np.arange(len(self.of(name)))
+        return np.argsort(self.pair)
+
+    def _in_order(self, name: str) -> Float[np.ndarray, " _"]:
+        return self.of(name)[self._order(name)]
+
+
+def _statistic(name: str) -> Statistic:
+    """How values become a figure: "ndcg@10" is a metric's name and a length."""
+    metric = metrics.METRICS.get(name.partition("@")[0])
+    return "root_mean" if metric is not None and metric.root else "mean"

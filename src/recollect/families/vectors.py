@@ -1,0 +1,26 @@
+"""What `Model.vectors` returns: rows whose cosines are similarities."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32
+
+from recollect.data.ratings import Side
+from recollect.model import Model
+
+
+def centered(
+    model: Model, side: Side, vectors: Float32[np.ndarray, "rows k"]
+) -> Float32[np.ndarray, "rows k"]:
+    """The vectors of users or items less the mean over those that the model knows.
+
+    Factors share a large common part, which is no likeness: without it, cosines would all be near
+    1.
+
+    Args:
+        model: a fitted model.
+        side: whose vectors they are.
+        vectors: a row per user or item.
+    """
+    known = model.known_items() if side == "item" else model.given_.count("user") > 0
+    return vectors - vectors[known].mean(axis=0)

@@ -1,0 +1,96 @@
+"""What `Model.fit` refuses: ratings that lack what a model needs, too few, or a leak."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recollect.data.ratings import AnyRatings, Ratings, Side
+from recollect.errors import DataError, LeakError, SettingError
+
+SIDES: tuple[tuple[Side, str], ...] = (("user", "users"), ("item", "items"))
+
+
+def check_data(model: Any, train: AnyRatings, valid: Ratings | None) -> None:
+    """Refuse ratings that the model cannot learn from.
+
+    Args:
+        model: an unfitted Model.
+        train: the ratings to learn from.
+        valid: the ratings that choose when to stop; None without any.
+
+    Raises:
+        DataError: if the ratings lack what the model needs, or are too few.
+        LeakError: if train and valid share pairs.
+        SettingError: if a setting does not suit ratings on disk.
+    """
+    name = type(model).__name__
+    _check_needs(model, train, name)
+    if not train.in_memory:
+        _check_stored(model, train, name)
+    if not len(train):
+        raise DataError(f"{name} cannot learn from 0 ratings.")
+    for side, plural in SIDES:
+        n = int((train.count(side) > 0).sum())
+        if n < 2:
+            raise DataError(f"{name} needs at least 2 {plural} with ratings, found {n}.")
+    if valid is not None:
+        _check_validation(train, valid)
+
+
+def _check_needs(model: Any, train: AnyRatings, name: str) -> None:
+    """Refuse ratings without times or texts that the model needs, and events for ratings."""
+    needs = model.capabilities.needs
+    if "time" in needs and train.time is None:
+        raise DataError(
+            f"{name} needs the time of each rating, and these ratings have none. Name their "
+            'column: recollect.read(…, time="when"), on the command line --time-column when; or '
+            "choose a model without time."
+        )
+    if "text" in needs:
+        _check_texts(train, name)
+    if "events" in needs and not train.implicit:
+        raise DataError(
+            f"{name} with these settings learns from events (who chose what), and {train!r} are "
+            "ratings; take the high ones as events: ratings.events(from_=4), on the command line "
+            "--events-from 4."
+        )
+    if model.output == "ratings" and train.implicit:
+        raise DataError(
+            f"{name} with these settings learns how high the ratings are, and {train!r} are "
+            'events; use popularity, or deeprec with loss="multinomial".'
+        )
+
+
+def _check_texts(train: AnyRatings, name: str) -> None:
+    if train.text is None:
+        fault = "these ratings have none"
+    elif not train.text.has.any():
+        fault = "none has a word that is kept"
+    else:
+        return
+    raise DataError(
+        f"{name} needs the items' texts, and {fault}; give them: "
+        'recollect.with_texts(ratings, "plot.item"), on the command line --text plot.item.'
+    )
+
+
+def _check_stored(model: Any, train: AnyRatings, name: str) -> None:
+    if not model.capabilities.streams:
+        raise DataError(
+            f"{name} learns from ratings in memory only, and {train!r} is on disk; give it Ratings "
+            "(recollect.read), or use autorec."
+        )
+    if model.refit:
+        raise SettingError(
+            "refit=True joins train and validation ratings in memory, and train is on disk; leave "
+            "refit out."
+        )
+
+
+def _check_validation(train: AnyRatings, valid: Ratings) -> None:
+    if valid.users != train.users or valid.items != train.items:
+        raise DataError("train and valid have different vocabularies; make both with one split.")
+    if n_shared := train.shared(valid):
+        raise LeakError(
+            f"valid shares {n_shared} pairs with train; early stopping would be blind: split again."
+        )

@@ -1,0 +1,181 @@
+"""Stochastic gradient descent with a step per rating, in compiled loops.
+
+`CompiledSGD` is what such Learners share: the loops work on arrays of their own, padded for the
+processor's vector instructions, which are copied from the network before the first epoch and back
+after each one. `FactorSGD` learns a plain factor model.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from recollect.data.ratings import Ratings
+from recollect.kernels.sgd import Cells
+from recollect.nn import Factors
+from recollect.training.fit_loop import DivergedError
+
+
+class CompiledSGD(ABC):
+    """A Learner that takes a step on every rating in each epoch, with a learning rate that decays.
+    """
+
+    def __init__(self, net: Any, *, learning_rate: float, decay: float) -> None:
+        """Copy the network's parameters into the loops' arrays.
+
+        Args:
+            net: the network; its parameter `user` tells the device.
+            learning_rate: of the first epoch.
+            decay: what the learning rate is multiplied by after each epoch.
+        """
+        self.net = net
+        self.device = net.user.device
+        self.learning_rate = learning_rate
+        self.decay = decay
+        self.load_from_network()
+
+    @abstractmethod
+    def pairs(self) -> Iterable[tuple[np.ndarray, Tensor]]:
+        """Each array of the loops and the network's tensor of the same shape; both are views."""
+
+    @abstractmethod
+    def descend(self, shrink: float, seed: int) -> tuple[float, float]:
+        """Take a step on every rating; returns the sum of squared errors, each before its step, and
+        the sum of their weights.
+
+        Args:
+            shrink: the learning rate as a share of that of the first epoch.
+            seed: of the order in which the ratings are visited.
+        """
+
+    def load_from_network(self) -> None:
+        """Copy the network's parameters into the loops' arrays."""
+        for array, tensor in self.pairs():
+            array[:] = tensor.cpu().numpy()
+
+    def store_in_network(self) -> None:
+        """Copy the loops' arrays into the network's parameters."""
+        for array, tensor in self.pairs():
+            tensor.copy_(torch.from_numpy(array))
+
+    @property
+    def converged(self) -> bool:
+        """Never: validation decides when to stop."""
+        return False
+
+    def epoch(self, number: int) -> dict[str, float]:
+        """Take a step on every rating; the training RMSE is that of the predictions before each
+        step.
+        """
+        shrink = self.decay ** (number - 1)
+        learning_rate = self.learning_rate * shrink
+        squares, n = self.descend(shrink, int(torch.randint(2**62, ())))
+        if not math.isfinite(squares):
+            raise DivergedError(
+                f"The error became {squares} in epoch {number}; the step is too large: lower "
+                f"learning_rate (it is {learning_rate:g})."
+            )
+        self.store_in_network()
+        return {
+            "epoch": float(number),
+            "train_rmse": math.sqrt(squares / n) if n else 0.0,
+            "learning_rate": learning_rate,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: all that is learned is in the network."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Resume from the network's parameters."""
+        self.load_from_network()
+
+
+def factor_pairs(
+    array: np.ndarray, offset: np.ndarray, tensor: Tensor, k: int
+) -> list[tuple[np.ndarray, Tensor]]:
+    """The pairs (see `CompiledSGD.pairs`) of one side's factors and, if the network has them, of
+    its offsets.
+
+    Args:
+        array: the loops' factors, k columns and padding.
+        offset: the loops' offsets.
+        tensor: the network's k factors, with offsets in a column behind them.
+        k: number of factors.
+    """
+    factors = (array[..., :k], tensor[..., :k])
+    if tensor.shape[-1] == k:
+        return [factors]
+    return [factors, (offset, tensor[..., k])]
+
+
+class FactorSGD(CompiledSGD):
+    """SGD of a factor model: minimizes Σ (r − r̂)² + Σ reg_user ‖U_u‖² + Σ reg_item ‖V_i‖².
+
+    A row's λ is divided among its ratings: each step brings an equal part of it.
+    """
+
+    def __init__(
+        self,
+        net: Factors,
+        train: Ratings,
+        *,
+        reg_user: Float[Tensor, " users"],
+        reg_item: Float[Tensor, " items"],
+        learning_rate: float,
+        decay: float = 1.0,
+    ) -> None:
+        """Sort the ratings into cells and copy the factors.
+
+        Args:
+            net: the factors to be learned.
+            train: the ratings.
+            reg_user: λ of each user.
+            reg_item: λ of each item.
+            learning_rate: of the first epoch.
+            decay: what the learning rate is multiplied by after each epoch.
+        """
+        self.k = net.user.shape[1] - net.offsets
+        self.n_ratings = len(train)
+        self.cells = Cells(
+            train.user,
+            train.item,
+            train.value - float(net.mu),
+            n_users=train.n_users,
+            n_items=train.n_items,
+            factors=self.k,
+        )
+        self.reg_user = _reg_per_rating(reg_user, train.count("user"))
+        self.reg_item = _reg_per_rating(reg_item, train.count("item"))
+        super().__init__(net, learning_rate=learning_rate, decay=decay)
+
+    def descend(self, shrink: float, seed: int) -> tuple[float, float]:
+        """A step on every rating: p += γ (e q − λ p), q += γ (e p − λ q), and so for the offsets.
+        """
+        squares = self.cells.descend(
+            reg_user=self.reg_user,
+            reg_item=self.reg_item,
+            rate=self.learning_rate * shrink,
+            seed=seed,
+            offsets=self.net.offsets,
+        )
+        return squares, float(self.n_ratings)
+
+    def pairs(self) -> list[tuple[np.ndarray, Tensor]]:
+        """The factors and offsets of users and items."""
+        cells = self.cells
+        users = factor_pairs(cells.user, cells.b_user, self.net.user, self.k)
+        items = factor_pairs(cells.item, cells.b_item, self.net.item, self.k)
+        return users + items
+
+
+def _reg_per_rating(reg: Tensor, count: np.ndarray) -> Float32[np.ndarray, " rows"]:
+    per_rating: np.ndarray = reg.cpu().numpy() / np.maximum(count, 1)
+    return per_rating.astype(np.float32)
