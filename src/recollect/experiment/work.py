@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from recollect import registry
-from recollect.data import download, sources
+from recollect.data import download, open_data
 from recollect.data.ratings import Ratings
 from recollect.data.sources import amazon, citeulike, movielens, netflix
 from recollect.data.splitting import Split, find, random_split
@@ -83,7 +83,7 @@ def load(part: Part) -> Ratings:
 
     Raises: as `sources.load` and `with_texts`.
     """
-    ratings = sources.load(part.data)
+    ratings = open_data.load(part.data)
     return ratings if part.texts is None else part.texts.attached(ratings, part.data)
 
 
