@@ -54,14 +54,12 @@ ORDER = {
     "data": (
         "vocab",
         "sparse_rows",
-        "parsing",
         "text",
         "ratings",
         "splitting",
-        "read",
-        "on_disk",
         "download",
         "sources",
+        "open_data",
     ),
 }
 HOMES = {

@@ -11,7 +11,7 @@ import pytest
 
 import recollect as rc
 from recollect import registry
-from recollect.data import sources, splitting
+from recollect.data import open_data, sources, splitting
 from recollect.data.sources.planted import planted
 from recollect.evaluation import metrics, protocols
 
@@ -53,7 +53,7 @@ def films() -> rc.Ratings:
 @pytest.mark.parametrize("path", [p for p in PAGES if blocks(p)], ids=name)
 def test_the_examples_of_a_page_run_from_top_to_bottom(path, films, tmp_path, monkeypatch):
     """In an empty folder, without data and network: MovieLens is made up."""
-    load = sources.load
+    load = open_data.load
 
     def offline(wanted, folder=None):
         return films if str(wanted).startswith("movielens/") else load(wanted, folder)
@@ -68,7 +68,7 @@ def test_the_examples_of_a_page_run_from_top_to_bottom(path, films, tmp_path, mo
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path / "none"))
     monkeypatch.setattr("recollect.data.download.download", no_network)
     monkeypatch.setattr(rc, "load", offline)
-    monkeypatch.setattr(sources, "load", offline)
+    monkeypatch.setattr(open_data, "load", offline)
     shared: dict[str, object] = {"__name__": "example"}
     for number, code in enumerate(blocks(path), start=1):
         exec(compile(code, f"{name(path)}, block {number}", "exec"), shared)

@@ -10,17 +10,19 @@ print(rc.held_out(model, test).table("rmse", "mae"))
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recollect import explain
     from recollect.checkpoint import load as load_model
     from recollect.checkpoint import save
     from recollect.data.from_objects import from_frame, from_scipy, from_tuples
+    from recollect.data.on_disk.store import store
     from recollect.data.on_disk.stored_ratings import StoredRatings, open_stored
-    from recollect.data.on_disk.writing import store
     from recollect.data.ratings import Ratings
     from recollect.data.read import read
-    from recollect.data.sources import load
+    from recollect.data.open_data import load
     from recollect.data.sparse_rows import Rows
     from recollect.data.splitting import (
         Split,
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
         new_users_ranking,
     )
     from recollect.evaluation.scores import Scores
-    from recollect.explain import exchanged, filters, spoken_for
     from recollect.model import Model
     from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
     from recollect.registry import find, make, model_names
@@ -68,8 +69,7 @@ __all__ = [
     "Vocab",
     "covering_split",
     "density_sweep",
-    "exchanged",
-    "filters",
+    "explain",
     "find",
     "fold_in",
     "from_frame",
@@ -95,7 +95,6 @@ __all__ = [
     "read",
     "save",
     "similar",
-    "spoken_for",
     "store",
     "time_split",
     "top_n",
@@ -112,8 +111,8 @@ _HOMES = {
     "data.from_objects": "from_frame from_scipy from_tuples",
     "data.read": "read",
     "data.sparse_rows": "Rows",
-    "data.sources": "load",
-    "data.on_disk.writing": "store",
+    "data.open_data": "load",
+    "data.on_disk.store": "store",
     "data.on_disk.stored_ratings": "StoredRatings open_stored",
     "data.splitting": "Split covering_split density_sweep k_folds leave_last_split new_item_split new_user_split"
     " random_split time_split window_split",
@@ -123,11 +122,29 @@ _HOMES = {
     "errors": "RecollectError",
     "evaluation.scores": "Scores",
     "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users new_users_ranking",
-    "explain": "exchanged filters spoken_for",
     "model": "Model",
     "recommend": "fold_in predict similar top_n top_n_to_parquet",
     "run": "Run",
 }  # module: the names it gives here; name=other where it is called otherwise there
+
+
+_MODULES = {"explain"}  # modules that are public by themselves
+_FORMER_NAMES = {
+    "filters": "explain.filters",
+    "exchanged": "explain.swap_words",
+    "spoken_for": "explain.contributions",
+}
+
+
+def _former(name: str) -> Any:
+    """What a name of an earlier release stands for, with a warning that states today's name."""
+    module, _, today = _FORMER_NAMES[name].rpartition(".")
+    warnings.warn(
+        f"recollect.{name} is called recollect.{module}.{today} now; use that name.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return getattr(importlib.import_module(f"recollect.{module}"), today)
 
 
 def __getattr__(name: str) -> Any:
@@ -139,6 +156,10 @@ def __getattr__(name: str) -> Any:
                 found = getattr(importlib.import_module(f"recollect.{module}"), there or here)
                 globals()[name] = found
                 return found
+    if name in _MODULES:
+        return importlib.import_module(f"recollect.{name}")
+    if name in _FORMER_NAMES:
+        return _former(name)
     raise AttributeError(f"module 'recollect' has no attribute {name!r}")
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from recollect.data.sources import amazon, load
+from recollect.data.open_data import load
+from recollect.data.sources import amazon
 from recollect.errors import DataError, FetchError, SettingError
 
 REVIEWS = [

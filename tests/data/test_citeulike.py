@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recollect.data.sources import citeulike, load
+from recollect.data.open_data import load
+from recollect.data.sources import citeulike
 from recollect.errors import DataError, FetchError
 
 USERS = "2 0 2\n1 2\n3 3 0 2"  # the last line has no end
@@ -133,7 +134,7 @@ def test_missing_files_are_downloaded_and_checked(tmp_path, monkeypatch):
 
     monkeypatch.setattr("recollect.data.download.download", offline)
     for variant in ("t", "a"):
-        assert citeulike.find(variant, tmp_path) is None
+        assert not citeulike.is_here(variant, tmp_path)
         with pytest.raises(FetchError):
             load(f"citeulike/{variant}", tmp_path)
     address = "https://raw.githubusercontent.com/js05212/citeulike-{0}/master/users.dat"

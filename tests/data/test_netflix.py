@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 import recollect as rc
-from recollect.data.sources import load, netflix
+from recollect.data.open_data import load
+from recollect.data.sources import netflix
 from recollect.data.sources.netflix import prize_files
 from recollect.data.sources.netflix.synthetic import sizes, write_netflix
 from recollect.data.splitting import window_split

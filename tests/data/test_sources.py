@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from recollect.data import download
-from recollect.data.sources import known, load, movielens
+from recollect.data.open_data import kind_of, load, missing
+from recollect.data.sources import known, movielens
 from recollect.data.sources.planted import planted, planted_by_item
 from recollect.errors import DataError, FetchError, SettingError
 
@@ -62,7 +63,8 @@ FILES = {
     },
     "10m": {
         "ratings.dat": "1::1::5::100\n1::2::3::200\n2::1::1::300\n",
-        "movies.dat": "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Amélie::(no genres listed)\n",
+        "movies.dat": "1::Toy Story (1995)::Animation|Children's|Comedy\n"
+        "2::Amélie::(no genres listed)\n",
     },
     "20m": {
         "ratings.csv": "userId,movieId,rating,timestamp\n1,1,5.0,100\n1,2,3.0,200\n2,1,1.0,300\n",
@@ -263,7 +265,7 @@ def test_planted_by_item_are_distinct_pairs_of_the_size_asked(monkeypatch):
 
 
 def test_planted_by_item_have_low_rank_under_their_noise():
-    """Users' and items' means explain a part that noise alone would not: without noise, all but the rank-2 part."""
+    """Without noise, users' and items' means explain all but the rank-2 part."""
     (block,) = planted_by_item(300, 100, 15_000, noise=0)
     mean = np.bincount(block.user, weights=block.value) / np.bincount(block.user)
     assert np.var(mean[block.user]) > 0.1 * np.var(block.value)
@@ -361,3 +363,30 @@ def test_settings_that_cannot_be_are_refused(settings):
 def test_named_planted_ratings_have_their_name():
     tiny = load("planted/tiny")
     assert (tiny.name, len(tiny), tiny.scale) == ("planted/tiny", 800, (1.0, 5.0))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("movielens/1m", "name"), ("planted/tiny", "name"), ("a.csv", "file")]
+)
+def test_a_source_is_recognized_by_its_name(name, kind):
+    assert kind_of(name) == kind
+
+
+def test_a_folder_is_recognized_by_what_is_in_it(tmp_path):
+    (tmp_path / "split.json").write_text("{}")
+    assert kind_of(tmp_path) == "split"
+
+
+def test_a_source_that_is_nothing_is_refused():
+    with pytest.raises(SettingError, match="no data set or file 'movielens/2m'"):
+        missing("movielens/2m")
+
+
+def test_what_is_missing_is_said_with_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("recollect.data.download.homes", lambda folder=None: [tmp_path])
+    assert missing("planted/tiny") is None
+    for name in known():
+        if not name.startswith("planted/"):
+            assert f"{name} is not here; " in missing(name)
+    assert "put your copy" in missing("netflix/full")
+    assert "recollect data fetch movielens/1m" in missing("movielens/1m")

@@ -4,6 +4,7 @@ import pytest
 from tests.experiment.experiment_files import CHECK, TINY, plan_all, write_file
 
 import recollect as rc
+from recollect.data import download
 from recollect.experiment import part_data, planner, runner
 from recollect.experiment.results import Results
 from recollect.experiment.spec import Part, SplitSpec
@@ -33,8 +34,8 @@ def test_missing_data_are_reported_and_nothing_is_downloaded(tmp_path, monkeypat
 
     monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(part_data.download.pooch, "os_cache", lambda name: tmp_path / "cache")
-    monkeypatch.setattr(part_data.download, "download", no_network)
+    monkeypatch.setattr(download.pooch, "os_cache", lambda name: tmp_path / "cache")
+    monkeypatch.setattr(download, "download", no_network)
     path = write_file(tmp_path, TINY.replace("planted/tiny", "movielens/10m"))
     planned, todo, results = plan_all(path, tmp_path / "results")
     assert todo == []
@@ -49,14 +50,14 @@ def test_of_other_parts_it_is_noted_whether_their_data_are_missing(tmp_path, mon
     def only_planted(name: str) -> str | None:
         return None if name.startswith("planted") else "not here"
 
-    monkeypatch.setattr(part_data, "missing", only_planted)
+    monkeypatch.setattr(part_data.open_data, "missing", only_planted)
     results = Results(tmp_path)
     names = ("planted/tiny", "planted/big", "far/x")
     parts = [Part(name, name, {"how": "random"}) for name in names]
     data = planner.look_for_data(parts[:1], results, other_parts=parts)
     assert "fingerprint" in data["planted/tiny"]
     assert (data["planted/big"], data["far/x"]) == ({}, {"missing": "not here"})
-    monkeypatch.setattr(part_data, "missing", lambda name: None)
+    monkeypatch.setattr(part_data.open_data, "missing", lambda name: None)
     planner.look_for_data(parts[:1], results, other_parts=parts)
     assert results.data()["far/x"] == {}
 
@@ -66,7 +67,7 @@ def test_data_that_go_missing_keep_what_was_measured_of_them(tmp_path, monkeypat
     results = Results(tmp_path)
     part = Part("tiny", "planted/tiny", {"how": "random"})
     measured = planner.look_for_data([part], results)["planted/tiny"]
-    monkeypatch.setattr(part_data, "missing", lambda name: "not here")
+    monkeypatch.setattr(part_data.open_data, "missing", lambda name: "not here")
     assert planner.look_for_data([part], results) == {"planted/tiny": {"missing": "not here"}}
     assert results.data() == {"planted/tiny": measured}
 

@@ -15,84 +15,103 @@ from recollect.system.atomic_files import replacing
 
 log = logging.getLogger("recollect")
 
+TIMEOUT = 30  # seconds without an answer
+
 
 def homes(folder: Path | None = None) -> list[Path]:
     """The folders in which data are looked for, in this order.
 
-    `folder` alone if given; else the folder that the environment variable RECOLLECT_DATA names, a folder shared/data
-    beside the current one, and the user's cache.
+    `folder` alone if given; else the folder that the environment variable RECOLLECT_DATA names, a
+    folder shared/data beside the current one, and the user's cache.
     """
     if folder is not None:
         return [folder]
-    stated = os.environ.get("RECOLLECT_DATA")
-    return [
-        *([Path(stated)] if stated else []),
-        Path("..", "shared", "data"),
-        Path(pooch.os_cache("recollect")),
-    ]
+    named = os.environ.get("RECOLLECT_DATA")
+    own = [Path(named)] if named else []
+    return [*own, Path("..", "shared", "data"), Path(pooch.os_cache("recollect"))]
 
 
 def archive(
     name: str, address: str, checksum: str | None, *, holds: str, folder: Path | None = None
 ) -> Path:
-    """The folder `name` with the unpacked files of an archive, found in one of the homes or downloaded.
+    """The folder with the unpacked files of an archive, from a data home or downloaded.
 
-    `holds` is a file that must be in it; `checksum` is that of the archive ("md5:…"). A download goes to `folder`, else
-    to RECOLLECT_DATA if that can be written to, else to the user's cache.
+    Args:
+        name: of the archive, and of the folder.
+        address: to download it from. A download goes to `folder`, else to RECOLLECT_DATA if that
+            can be written to, else to the user's cache.
+        checksum: of the archive ("md5:…"); None if it changes over time.
+        holds: a file that must be in it.
+        folder: where to look and where to put it; default: the data homes.
 
-    Raises: FetchError if the download fails, its checksum differs, or the archive is damaged.
+    Raises:
+        FetchError: if the download fails, its checksum differs, or the archive is damaged.
     """
     places = homes(folder)
     for place in places:
         if (place / name / holds).is_file():
             return place / name
-    to = _place_to_fill(places)
+    target = _home_to_fill(places)
     for place in places:
         if (place / f"{name}.zip").is_file():
-            return _unpack(place / f"{name}.zip", to / name, holds)
+            return _unpack(place / f"{name}.zip", target / name, holds)
     log.info("%s is in none of %s", name, ", ".join(map(str, places)))
-    return _unpack(download(address, to / f"{name}.zip", checksum), to / name, holds)
+    packed = download(address, target / f"{name}.zip", checksum)
+    return _unpack(packed, target / name, holds)
 
 
 def found(paths: Iterable[str], folder: Path | None = None) -> Path | None:
-    """The first of these files ("ml-1m/ratings.dat") in the first of the homes that has one; None if it is in none."""
-    every = [place / path for place in homes(folder) for path in paths]
-    return next((path for path in every if path.is_file()), None)
+    """The first of these files ("ml-1m/ratings.dat") in the first data home that has one.
+
+    None if none has.
+    """
+    candidates = [place / path for place in homes(folder) for path in paths]
+    return next((path for path in candidates if path.is_file()), None)
 
 
 def file(path: str, address: str, checksum: str | None, *, folder: Path | None = None) -> Path:
-    """The file at this path ("citeulike-t/users.dat") in one of the homes, or downloaded to where `archive` downloads to.
+    """The file at this path in one of the data homes, or downloaded as `archive` does.
 
-    Raises: FetchError if the download fails or its checksum differs.
+    Args:
+        path: in a data home ("citeulike-t/users.dat").
+        address: to download it from.
+        checksum: of the file; None if it is not known.
+        folder: where to look and where to put it; default: the data homes.
+
+    Raises:
+        FetchError: if the download fails or its checksum differs.
     """
-    there = found([path], folder)
-    return (
-        download(address, _place_to_fill(homes(folder)) / path, checksum)
-        if there is None
-        else there
-    )
+    existing = found([path], folder)
+    if existing is not None:
+        return existing
+    return download(address, _home_to_fill(homes(folder)) / path, checksum)
 
 
-def _place_to_fill(places: list[Path]) -> Path:
-    """The one folder that was named, else RECOLLECT_DATA if it can be written to, else the user's cache."""
-    return (
-        places[0]
-        if len(places) == 1 or (len(places) == 3 and _is_writable(places[0]))
-        else places[-1]
-    )
+def _home_to_fill(places: list[Path]) -> Path:
+    """The one folder that was named, else RECOLLECT_DATA if writable, else the user's cache."""
+    has_named_home = len(places) == 3
+    if len(places) == 1 or (has_named_home and _is_writable(places[0])):
+        return places[0]
+    return places[-1]
 
 
 def _is_writable(folder: Path) -> bool:
-    there = next(
-        parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists()
-    )
-    return there.is_dir() and os.access(there, os.W_OK)
+    """Whether a folder can be written to, or made."""
+    folder = folder.absolute()
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
 
 
 def download(address: str, path: Path, checksum: str | None) -> Path:
-    """The file at the address, kept at `path`; a progress bar runs on standard error.
+    """Download a file; a progress bar runs on standard error.
 
-    Raises: FetchError if it cannot be had whole or its checksum differs; then nothing is left at `path`.
+    Args:
+        address: of the file.
+        path: where to keep it.
+        checksum: of the file; None if it is not known.
+
+    Raises:
+        FetchError: if it cannot be had whole or its checksum differs; nothing is left at `path`.
     """
     pooch.get_logger().setLevel(logging.ERROR)
     log.info("downloading %s to %s", address, path)
@@ -104,30 +123,36 @@ def download(address: str, path: Path, checksum: str | None) -> Path:
                 checksum,
                 fname=fresh.name,
                 path=fresh.parent,
-                downloader=pooch.HTTPDownloader(progressbar=True, timeout=30),
+                downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT),
             )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError) as problem:
         raise FetchError(
-            f"{address} could not be downloaded to {path}: {error}. Run it again to retry, or put the file there by "
-            "other means. Data that you have are found if the environment variable RECOLLECT_DATA names their folder. "
-            "The data sets planted/… need no network."
-        ) from error
+            f"{address} could not be downloaded to {path}: {problem}. Run it again to retry, or "
+            "put the file there by other means. Data that you have are found if the environment "
+            "variable RECOLLECT_DATA names their folder. The data sets planted/… need no network."
+        ) from problem
     return path
 
 
-def _unpack(packed: Path, to: Path, holds: str) -> Path:
-    """Unpack an archive of one folder as the folder `to`, all or nothing."""
+def _unpack(packed: Path, folder: Path, holds: str) -> Path:
+    """Unpack an archive of one folder, all or nothing.
+
+    Args:
+        packed: the archive.
+        folder: what its folder is to be.
+        holds: a file that must be in it.
+    """
     try:
-        with replacing(to) as fresh, zipfile.ZipFile(packed) as content:
+        with replacing(folder) as fresh, zipfile.ZipFile(packed) as content:
             content.extractall(fresh)
-            inside = next(path.parent for path in fresh.rglob(holds))
-            if inside != fresh:
+            inner = next(path.parent for path in fresh.rglob(holds))
+            if inner != fresh:  # the archive holds a folder: it takes the place of the outer one
                 whole = fresh.with_name("whole")
-                inside.rename(whole)
+                inner.rename(whole)
                 fresh.rename(fresh.with_name("rest"))
                 whole.rename(fresh)
-    except (zipfile.BadZipFile, StopIteration, OSError) as error:
+    except (zipfile.BadZipFile, StopIteration, OSError) as problem:
         raise FetchError(
-            f"{packed} is damaged or holds no {holds} ({error!r}); delete it and run it again."
-        ) from error
-    return to
+            f"{packed} is damaged or holds no {holds} ({problem!r}); delete it and run it again."
+        ) from problem
+    return folder

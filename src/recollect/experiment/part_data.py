@@ -3,64 +3,32 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 
-from recollect.data import download, sources
+from recollect.data import open_data
 from recollect.data.ratings import Ratings
-from recollect.data.sources import amazon, citeulike, movielens, netflix
+from recollect.data.sources import movielens
 from recollect.data.splitting import Split, find, random_split
 from recollect.experiment.spec import PUBLISHED, Part, SplitSpec
 from recollect.experiment.texts import with_texts_of
 
 
 def reason_missing(part: Part) -> str | None:
-    """Why the data or texts of a part cannot be used, and how to get them; None if they can."""
-    reason = missing(part.data)
+    """Why the data or texts of a part cannot be used, and how to get them; None if they can.
+
+    Nothing is downloaded.
+    """
+    reason = open_data.missing(part.data)
     if reason is None and part.texts is not None:
         reason = part.texts.missing(part.data)
     return reason
 
 
-def missing(name: str) -> str | None:
-    """Why the data of this name cannot be used, and how to get them; None if they can.
-
-    Nothing is downloaded.
-    """
-    if Path(name).exists():
-        return None
-    family, _, variant = name.partition("/")
-    homes = download.homes()
-    if family == "netflix":
-        folders = [home / folder for home in homes for folder in netflix.FOLDERS]
-        if any(netflix.is_folder(folder) for folder in folders):
-            return None
-        place = f"$RECOLLECT_DATA/{netflix.FOLDERS[0]}"
-        return f"{name} is not here; put your copy of the Netflix Prize at {place}"
-    if family in ("amazon", "citeulike"):
-        source = {"amazon": amazon, "citeulike": citeulike}[family]
-        if source.find(variant) is not None:
-            return None
-        folder = source.VARIANTS[variant].folder
-    elif family == "movielens":
-        release = movielens.VARIANTS[variant]
-        folder = release.folder
-        names = (f"{folder}/{release.ratings}", f"{folder}.zip")
-        if any((home / file).is_file() for home in homes for file in names):
-            return None
-    else:
-        return None  # made when it is loaded
-    return (
-        f"{name} is not here; `recollect data fetch {name}` gets it, "
-        f"or put it at $RECOLLECT_DATA/{folder}"
-    )
-
-
 def load_part(part: Part) -> Ratings:
     """The ratings of a part, with the texts of their items if it has some.
 
-    Raises: as `sources.load` and `with_texts`.
+    Raises: as `open_data.load` and `with_texts`.
     """
-    ratings = sources.load(part.data)
+    ratings = open_data.load(part.data)
     if part.texts is None:
         return ratings
     return part.texts.attach(ratings, part.data)

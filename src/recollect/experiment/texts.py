@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from recollect.data import download, sources
+from recollect.data import download
+from recollect.data.open_data import data_folder
 from recollect.data.ratings import Ratings
 from recollect.data.text.tokenizer import Tokenizer, tokenizer_of
 from recollect.data.text.word_vectors import SENTENCES
@@ -101,12 +101,3 @@ def find_file(name: str, data: str) -> Path | None:
     homes = download.homes()
     folders = [Path(), *(home / data_folder(data) for home in homes), *homes]
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
-
-
-def data_folder(data: str) -> Path:
-    """The folder of a data set in the data homes; an empty path for data without one."""
-    if data not in sources.known():
-        return Path()
-    family, _, variant = data.partition("/")
-    release = importlib.import_module(f"recollect.data.sources.{family}").VARIANTS[variant]
-    return Path(getattr(release, "folder", ""))  # data that are made here have none

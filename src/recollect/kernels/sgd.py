@@ -1,25 +1,35 @@
-"""Stochastic gradient descent on factors, a rating at a time.
+"""Stochastic gradient descent on a factor model, with a step per rating.
 
-Users and items are divided into groups; the ratings of a user group and an item group are a cell. Cells that share neither can be
-descended at once, and give the same numbers whatever the number of threads; and the factors of a cell stay in the core's
-cache. Source: Gemulla et al., "Large-Scale Matrix Factorization with Distributed Stochastic Gradient Descent", KDD 2011.
+Users and items are divided into groups; the ratings of a user group and an item group are a cell.
+Cells that share neither group can be visited at once, with the same result whatever the number of
+threads, and the factors of a cell stay in the core's cache. `reference.sgd` states a step in NumPy.
+
+Source: Gemulla et al., "Large-Scale Matrix Factorization with Distributed Stochastic Gradient
+    Descent", KDD 2011.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Int32, Int64
 
 from recollect.kernels.compiled import sgd
 from recollect.kernels.compiled.threads import one_at_a_time
 
-GROUPS = 8  # of users and of items: fixed, so that the numbers do not depend on the threads
+GROUPS = 8  # of users and of items: fixed, so that the result does not depend on the threads
+BALANCED = 2048  # rows with most ratings, which are dealt out one by one
 
 
-class Cells:
-    """Ratings in groups × groups cells, and the factors that are learned from them.
+def padded_width(factors: int) -> int:
+    """The number of columns that the loops need for so many factors: a multiple of 16."""
+    return -(-factors // 16) * 16
 
-    `user` and `item` are factors with zero columns added to a multiple of 16; `b_user` and `b_item` offsets.
+
+class FactorArrays:
+    """Ratings sorted into cells, and the parameters that are learned from them.
+
+    `p` and `q` are the factors of users and items, with zero columns added (`padded_width`);
+    `b_user` and `b_item` are offsets.
     """
 
     def __init__(
@@ -32,22 +42,28 @@ class Cells:
         n_items: int,
         factors: int,
     ) -> None:
-        cell = _groups(user, n_users)[user].astype(np.int64) * GROUPS + _groups(item, n_items)[item]
-        order = np.argsort(
-            (cell * n_users + user) * n_items + item
-        )  # whatever order the ratings came in
+        """Sort the ratings; all parameters are 0.
+
+        Args:
+            user: row number of the user of each rating.
+            item: row number of the item.
+            value: the rating, less the mean if there is one.
+            n_users: number of users.
+            n_items: number of items.
+            factors: number of factors, k.
+        """
+        cell = cell_of(user, item, n_users=n_users, n_items=n_items)
+        # Within a cell by user, then item: the order in which the ratings come must not matter.
+        order = np.argsort((cell * n_users + user) * n_items + item)
         self.cells = np.searchsorted(cell[order], np.arange(GROUPS * GROUPS + 1))
-        self._user, self._item, self._value = (
-            user[order],
-            item[order],
-            value[order].astype(np.float32),
-        )
-        width = -(-factors // 16) * 16
-        self.user, self.item = (
-            np.zeros((n_users, width), np.float32),
-            np.zeros((n_items, width), np.float32),
-        )
-        self.b_user, self.b_item = np.zeros(n_users, np.float32), np.zeros(n_items, np.float32)
+        self.user = user[order]
+        self.item = item[order]
+        self.value = value[order].astype(np.float32)
+        width = padded_width(factors)
+        self.p = np.zeros((n_users, width), np.float32)
+        self.q = np.zeros((n_items, width), np.float32)
+        self.b_user = np.zeros(n_users, np.float32)
+        self.b_item = np.zeros(n_items, np.float32)
 
     def descend(
         self,
@@ -58,35 +74,71 @@ class Cells:
         seed: int,
         offsets: bool,
     ) -> float:
-        """A step on every rating, in an order drawn from the seed: p += rate · (error · q − reg_u · p), and so for q and, with
-        offsets, for them. The sum of squared errors, each before its step."""
+        """Take a step on every rating; returns the sum of squared errors, each before its step.
+
+        Args:
+            reg_user: λ of each user, as much of it as each of their ratings brings.
+            reg_item: λ of each item in the same way.
+            rate: the learning rate.
+            seed: of the order in which the ratings of each cell are visited.
+            offsets: whether offsets are learned; if not, they stay as they are.
+        """
         with one_at_a_time():
-            return float(
-                sgd.descend(
-                    self.cells,
-                    self._user,
-                    self._item,
-                    self._value,
-                    self.user,
-                    self.item,
-                    self.b_user,
-                    self.b_item,
-                    reg_user,
-                    reg_item,
-                    np.float32(rate),
-                    np.float32(rate if offsets else 0.0),
-                    np.uint64(seed),
-                    GROUPS,
-                )
+            squares = sgd.descend(
+                self.cells,
+                self.user,
+                self.item,
+                self.value,
+                self.p,
+                self.q,
+                self.b_user,
+                self.b_item,
+                reg_user,
+                reg_item,
+                np.float32(rate),
+                np.float32(rate if offsets else 0.0),
+                np.uint64(seed),
+                GROUPS,
             )
+        return float(squares)
 
 
-def _groups(row: np.ndarray, n: int) -> np.ndarray:
-    """The group of each row, all groups having about as many ratings: the busiest first, each to the group with the fewest."""
-    count, group, load = np.bincount(row, minlength=n), np.zeros(n, np.int64), np.zeros(GROUPS)
-    for j in np.argsort(-count, kind="stable")[:2048]:  # what matters for the balance
+def cell_of(
+    user: Int32[np.ndarray, " ratings"],
+    item: Int32[np.ndarray, " ratings"],
+    *,
+    n_users: int,
+    n_items: int,
+) -> Int64[np.ndarray, " ratings"]:
+    """The cell of each rating: GROUPS times the group of its user, plus the group of its item.
+
+    Args:
+        user: row number of the user of each rating.
+        item: row number of the item.
+        n_users: number of users.
+        n_items: number of items.
+    """
+    user_group = balanced_groups(user, n_users)[user]
+    item_group = balanced_groups(item, n_items)[item]
+    return user_group * GROUPS + item_group
+
+
+def balanced_groups(row: Int32[np.ndarray, " ratings"], n_rows: int) -> Int64[np.ndarray, " rows"]:
+    """The group of each row; every group has about as many ratings.
+
+    Rows with many ratings come first, each put into the group that has the fewest so far; the many
+    rows with few ratings are dealt out in turn, as they hardly change the balance.
+    """
+    count = np.bincount(row, minlength=n_rows)
+    by_count = np.argsort(-count, kind="stable")
+    group = np.zeros(n_rows, np.int64)
+    load = np.zeros(GROUPS)
+    for j in by_count[:BALANCED]:
         group[j] = load.argmin()
         load[group[j]] += count[j]
-    rest = np.argsort(-count, kind="stable")[2048:]
-    group[rest] = np.arange(len(rest)) % GROUPS
+    remaining = by_count[BALANCED:]
+    group[remaining] = np.arange(len(remaining)) % GROUPS
     return group
+
+
+_groups = balanced_groups

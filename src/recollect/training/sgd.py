@@ -18,14 +18,13 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from recollect.data.ratings import Ratings
-from recollect.kernels.sgd import Cells
+from recollect.kernels.sgd import FactorArrays
 from recollect.nn import Factors
 from recollect.training.fit_loop import DivergedError
 
 
 class CompiledSGD(ABC):
-    """A Learner that takes a step on every rating in each epoch, with a learning rate that decays.
-    """
+    """A Learner that takes a step on every rating in each epoch; the learning rate decays."""
 
     def __init__(self, net: Any, *, learning_rate: float, decay: float) -> None:
         """Copy the network's parameters into the loops' arrays.
@@ -144,7 +143,7 @@ class FactorSGD(CompiledSGD):
         """
         self.k = net.user.shape[1] - net.offsets
         self.n_ratings = len(train)
-        self.cells = Cells(
+        self.arrays = FactorArrays(
             train.user,
             train.item,
             train.value - float(net.mu),
@@ -157,9 +156,8 @@ class FactorSGD(CompiledSGD):
         super().__init__(net, learning_rate=learning_rate, decay=decay)
 
     def descend(self, shrink: float, seed: int) -> tuple[float, float]:
-        """A step on every rating: p += γ (e q − λ p), q += γ (e p − λ q), and so for the offsets.
-        """
-        squares = self.cells.descend(
+        """A step per rating: p += γ (e q − λ p), q += γ (e p − λ q), and so for offsets."""
+        squares = self.arrays.descend(
             reg_user=self.reg_user,
             reg_item=self.reg_item,
             rate=self.learning_rate * shrink,
@@ -170,9 +168,9 @@ class FactorSGD(CompiledSGD):
 
     def pairs(self) -> list[tuple[np.ndarray, Tensor]]:
         """The factors and offsets of users and items."""
-        cells = self.cells
-        users = factor_pairs(cells.user, cells.b_user, self.net.user, self.k)
-        items = factor_pairs(cells.item, cells.b_item, self.net.item, self.k)
+        arrays = self.arrays
+        users = factor_pairs(arrays.p, arrays.b_user, self.net.user, self.k)
+        items = factor_pairs(arrays.q, arrays.b_item, self.net.item, self.k)
         return users + items
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import recollect as rc
 from recollect.cli.output.screen import Answer, Screen
 from recollect.errors import unknown
 
@@ -26,7 +27,7 @@ def fetch(
 
     if name not in sources.known():
         raise unknown("data set", name, sources.known())
-    ratings = sources.load(name, folder)
+    ratings = rc.load(name, folder)
     data = {
         "name": name,
         "ratings": len(ratings),

@@ -123,26 +123,25 @@ def ratings_from(source: str, columns: Columns) -> rc.Ratings:
         SettingError: if columns or scale are stated for data that have their own.
         DataError: for a folder of a split or of stored ratings.
     """
-    from recollect.data import sources
-    from recollect.data.on_disk.stored_ratings import is_stored
-    from recollect.data.split_folder import is_split
+    from recollect.data.open_data import kind_of
 
-    if is_split(source):
+    kind = kind_of(source)
+    if kind == "split":
         raise DataError(
             f"{source} is a folder of a split; name one of its files, such as "
             f"{Path(source) / 'train.parquet'}."
         )
-    if is_stored(source):
+    if kind == "stored":
         raise DataError(
             f"{source} holds stored ratings, which are read batch by batch and not as a whole; "
             "only train and data describe take them."
         )
     arguments = columns.arguments()
     if not arguments:
-        return columns.apply_events_from(sources.load(source))
-    if not Path(source).is_file() and source in sources.known():
+        return columns.apply_events_from(rc.load(source))
+    if kind == "name":
         _refuse_columns(f"{source} is a data set by name", arguments)
-    if netflix_folder(source) is not None:
+    if kind == "netflix":
         _refuse_columns(f"{source} holds Netflix' files", arguments)
     return columns.apply_events_from(rc.read(source, **arguments))
 
@@ -157,9 +156,9 @@ def any_ratings_from(source: str, columns: Columns) -> rc.Ratings | rc.StoredRat
     Raises:
         SettingError: if columns or scale are stated for data that have their own.
     """
-    from recollect.data.on_disk.stored_ratings import is_stored
+    from recollect.data.open_data import kind_of
 
-    if not is_stored(source):
+    if kind_of(source) != "stored":
         return ratings_from(source, columns)
     if columns.are_stated:
         raise SettingError(

@@ -1,7 +1,8 @@
 """Amazon reviews, 1996 to 2014: ratings of products with times, and what was written about them.
 
-Source: McAuley, Targett, Shi, van den Hengel. "Image-Based Recommendations on Styles and Substitutes." SIGIR 2015.
-Licence: for research; cite the paper above. There are no published checksums.
+Source: McAuley, Targett, Shi, van den Hengel. "Image-Based Recommendations on Styles and
+Substitutes." SIGIR 2015.
+License: for research; cite the paper above. There are no published checksums.
 """
 
 from __future__ import annotations
@@ -36,15 +37,14 @@ class Variant:
     """One category of products."""
 
     title: str
-    folder: str  # where its file is looked for, in the homes of data
-    reviews: str  # the file of reviews; packed it ends in .gz besides
+    folder: str  # where its file is looked for, in the data homes
+    reviews: str  # the file of reviews; packed, it ends in .gz as well
     ratings: str | None  # the file of ratings without texts, if there is one
     n_ratings: int  # as published
 
     def __str__(self) -> str:
-        return (
-            f"Amazon, {self.title}: {self.n_ratings:,} ratings with reviews; 1 to 5; research use"
-        )
+        size = f"{self.n_ratings:,} ratings with reviews"
+        return f"Amazon, {self.title}: {size}; 1 to 5; research use"
 
 
 VARIANTS = {
@@ -66,7 +66,7 @@ VARIANTS = {
 
 
 class Review(NamedTuple):
-    """What a user wrote of an item, and when."""
+    """What a user wrote about an item, and when."""
 
     user_id: str
     item_id: str
@@ -76,26 +76,47 @@ class Review(NamedTuple):
 
 
 def load(variant: str, folder: Path | None = None) -> Ratings:
-    """The ratings of a category, from its file of reviews, or from that of ratings if only this is there. If their number is
-    not the published one, a note says so.
+    """The ratings of a category, from its file of reviews, or from that of ratings.
 
-    Raises: FetchError if neither is there and the reviews cannot be downloaded; DataError if a line is damaged.
+    If their number is not the published one, a note says so.
+
+    Args:
+        variant: a key of VARIANTS.
+        folder: where to look for it and download it to; default: the data homes.
+
+    Raises:
+        FetchError: if neither is there and the reviews cannot be downloaded.
+        DataError: if a line is damaged.
     """
     release = VARIANTS[variant]
-    ratings = read(find(variant, folder) or _reviews(release, folder), name=f"amazon/{variant}")
-    if len(ratings) == release.n_ratings:
+    path = find(variant, folder) or _reviews(release, folder)
+    ratings = read(path, name=f"amazon/{variant}")
+    n = len(ratings)
+    if n == release.n_ratings:
         return ratings
-    note = f"There are {len(ratings):,} ratings of distinct pairs; published are {release.n_ratings:,}."
+    note = f"There are {n:,} ratings of distinct pairs; published are {release.n_ratings:,}."
     log.info("%s: %s", ratings.name, note)
     return replace(ratings, notes=(*ratings.notes, note), checked=True)
 
 
 def find(variant: str, folder: Path | None = None) -> Path | None:
-    """The file of reviews in `folder` or one of the homes, else the file of ratings; None if neither is there."""
+    """The file of reviews, else that of ratings, in `folder` or a data home; None without both."""
     release = VARIANTS[variant]
-    return download.found(_files(release), folder) or (
-        download.found([f"{release.folder}/{release.ratings}"], folder) if release.ratings else None
-    )
+    path = download.found(_files(release), folder)
+    if path is None and release.ratings:
+        path = download.found([f"{release.folder}/{release.ratings}"], folder)
+    return path
+
+
+def is_here(variant: str, folder: Path | None = None) -> bool:
+    """Whether a category is in `folder` or one of the data homes."""
+    return find(variant, folder) is not None
+
+
+def how_to_get(variant: str) -> str:
+    """What to do where a category is not here."""
+    command = f"recollect data fetch amazon/{variant}"
+    return f"`{command}` gets it, or put it at $RECOLLECT_DATA/{VARIANTS[variant].folder}"
 
 
 def _files(release: Variant) -> list[str]:
@@ -103,16 +124,24 @@ def _files(release: Variant) -> list[str]:
 
 
 def _reviews(release: Variant, folder: Path | None) -> Path:
-    there, packed = download.found(_files(release), folder), f"{release.reviews}.gz"
-    return there or download.file(
-        f"{release.folder}/{packed}", ADDRESS.format(packed), None, folder=folder
-    )
+    """The file of reviews, downloaded if it is not there."""
+    existing = download.found(_files(release), folder)
+    if existing is not None:
+        return existing
+    packed = f"{release.reviews}.gz"
+    address = ADDRESS.format(packed)
+    return download.file(f"{release.folder}/{packed}", address, None, folder=folder)
 
 
 def read(path: str | Path, *, name: str | None = None) -> Ratings:
-    """The ratings in a file of reviews (reviews_*.json), or in one of ratings (*.csv: user, item, rating, time), packed or not.
+    """The ratings in a file of reviews, or of ratings, packed or not.
 
-    Raises: DataError if the file is missing or a line is damaged.
+    Args:
+        path: of reviews_*.json, or of *.csv with the columns user, item, rating, time.
+        name: of the ratings; default: that of the file.
+
+    Raises:
+        DataError: if the file is missing or a line is damaged.
     """
     path = Path(path)
     name = name or name_of(path)
@@ -126,9 +155,10 @@ def read(path: str | Path, *, name: str | None = None) -> Ratings:
 
 
 def reviews(path: str | Path) -> Iterator[Review]:
-    """The reviews in a file, one at a time, as they stand: JSON, or the literals of Python that some of the files have.
+    """The reviews in a file, one at a time: JSON, or the Python literals that some files have.
 
-    Raises: DataError if the file is missing or a line is damaged.
+    Raises:
+        DataError: if the file is missing or a line is damaged.
     """
     return (review for _, review in _numbered(Path(path)))
 
@@ -148,69 +178,86 @@ def _numbered(path: Path) -> Iterator[tuple[int, Review]]:
 
 
 def _review(line: str, where: str) -> Review:
-    found = _object(line, where)
-    missing = [name for name in FIELDS if found.get(name) in (None, "")]
+    """The review in a line; `where` says which line it is, for messages."""
+    fields = _object(line, where)
+    missing = [name for name in FIELDS if fields.get(name) in (None, "")]
     if missing:
         raise DataError(
-            f"{where} has no {' and no '.join(missing)}; a review needs {', '.join(FIELDS)}. Correct or remove it."
+            f"{where} has no {' and no '.join(missing)}; a review needs {', '.join(FIELDS)}. "
+            "Correct or remove it."
         )
-    user_id, item_id, rating, time = (found[name] for name in FIELDS)
+    user_id, item_id, rating, time = (fields[name] for name in FIELDS)
+    text = str(fields.get("reviewText") or "")
     try:
-        return Review(
-            str(user_id), str(item_id), float(rating), int(time), str(found.get("reviewText") or "")
-        )
+        return Review(str(user_id), str(item_id), float(rating), int(time), text)
     except (TypeError, ValueError):
         raise DataError(
-            f"{where} has the rating {rating!r} and the time {time!r}; expected a number, and seconds since 1970. "
-            "Correct or remove it."
+            f"{where} has the rating {rating!r} and the time {time!r}; expected a number, and "
+            "seconds since 1970. Correct or remove it."
         ) from None
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        content = json.loads(line)
     except ValueError:
-        try:
-            found = ast.literal_eval(line.strip())  # nothing is run: only literals are read
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            found = None
-    if not isinstance(found, dict):
+        content = _python_literal(line)
+    if not isinstance(content, dict):
         raise DataError(
             f"{where} is not a review ({line.strip()[:60]!r}); expected one object a line, such as "
             '{"reviewerID": "A2", "asin": "B1", "overall": 5.0, …}. Correct or remove it.'
         )
-    return found
+    return content
+
+
+def _python_literal(line: str) -> Any:
+    """The value of a Python literal; None if it is none. No code is run."""
+    try:
+        return ast.literal_eval(line.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
 
 
 def documents(
     source: str | Path, folder: Path | None = None, *, among: Ratings | None = None
 ) -> dict[str, str]:
-    """What was written of each item (item_id: text), of a category or of a file of reviews: its reviews in the order of their
-    times, and of equal times of their users' ids, in one line.
+    """The document of each item: all its reviews in one line, by time, then by user id.
 
-    A review is written by the user whose rating is to be predicted, and says what they think of the item. With `among`, such
-    as the ratings of train, only reviews of these (user, item) pairs are taken; without it the documents hold what users said
-    with their test ratings, and a model that reads them has looked at its answers. ConvMF's authors take all of them. An item
-    of which nothing is left has no document: nobody has written of a new item.
+    A review is written by the user whose rating is to be predicted, and says what they think of the
+    item: a model that reads the reviews of test ratings has seen its answers. ConvMF's authors take
+    all of them.
 
-    Raises: SettingError for a category that does not exist; FetchError if it cannot be downloaded; DataError if a line is
-    damaged.
+    Args:
+        source: a category (a key of VARIANTS), or a file of reviews.
+        folder: where to look for a category; default: the data homes.
+        among: only reviews of these (user, item) pairs are taken, such as the ratings of train;
+            default: all. An item of which nothing is left has no document.
+
+    Returns: a text per item_id.
+
+    Raises:
+        SettingError: for a category that does not exist.
+        FetchError: if it cannot be downloaded.
+        DataError: if a line is damaged.
     """
     release = VARIANTS.get(str(source))
     if release is None and not Path(source).suffix:
         raise unknown("category of Amazon or file of reviews", str(source), VARIANTS)
-    pairs = (
-        None
-        if among is None
-        else set(zip(among.users.at(among.user), among.items.at(among.item), strict=True))
-    )
-    written: dict[str, list[tuple[int, str, str]]] = {}
-    for review in reviews(_reviews(release, folder) if release else source):
-        if review.text.strip() and (pairs is None or (review.user_id, review.item_id) in pairs):
-            written.setdefault(review.item_id, []).append(
-                (review.time, review.user_id, review.text)
-            )
-    return {
-        item_id: " ".join(" ".join(text for *_, text in sorted(found)).split())
-        for item_id, found in sorted(written.items())
-    }
+    path = _reviews(release, folder) if release else source
+    pairs = None if among is None else _pairs(among)
+    by_item: dict[str, list[tuple[int, str, str]]] = {}
+    for review in reviews(path):
+        is_wanted = pairs is None or (review.user_id, review.item_id) in pairs
+        if is_wanted and review.text.strip():
+            written = (review.time, review.user_id, review.text)
+            by_item.setdefault(review.item_id, []).append(written)
+    documents_ = {}
+    for item_id, written_of_item in sorted(by_item.items()):
+        text = " ".join(text for _, _, text in sorted(written_of_item))
+        documents_[item_id] = " ".join(text.split())
+    return documents_
+
+
+def _pairs(ratings: Ratings) -> set[tuple[str, str]]:
+    """The (user_id, item_id) of each rating."""
+    return set(zip(ratings.users.at(ratings.user), ratings.items.at(ratings.item), strict=True))

@@ -1,8 +1,10 @@
-"""CiteULike: which scientific articles users keep in their libraries, and the words of the articles' titles and abstracts.
+"""CiteULike: the scientific articles in users' libraries, and the words of titles and abstracts.
 
-Source of "a": Wang, Blei. "Collaborative Topic Modeling for Recommending Scientific Articles." KDD 2011.
-Source of "t": Wang, Chen, Li. "Collaborative Topic Regression with Social Regularization for Tag Recommendation." IJCAI 2013.
-Licence: for research; cite the papers above.
+Source of "a": Wang, Blei. "Collaborative Topic Modeling for Recommending Scientific Articles."
+KDD 2011.
+Source of "t": Wang, Chen, Li. "Collaborative Topic Regression with Social Regularization for Tag
+Recommendation." IJCAI 2013.
+License: for research; cite the papers above.
 """
 
 from __future__ import annotations
@@ -21,25 +23,34 @@ from recollect.data.vocab import Vocab
 from recollect.errors import DataError
 
 ADDRESS = "https://raw.githubusercontent.com/js05212/citeulike-{}/master/{}"
-USERS, BAGS, VOCABULARY = "users.dat", "mult.dat", "vocabulary.dat"
+USERS = "users.dat"
+BAGS = "mult.dat"
+VOCABULARY = "vocabulary.dat"
+
+
+NO_IDS = "Users and articles have no ids: they are numbered from 0 in the order of the files."
+ORDER_UNKNOWN = (
+    "Bags of words: a word that an article has c times stands c times in a row, as the order of "
+    "its words is not known."
+)
 
 
 @dataclass(frozen=True)
 class Variant:
     """One of the two sets."""
 
-    folder: str  # where its files are looked for, in the homes of data
+    folder: str  # where its files are looked for, in the data homes
     users: int
     articles: int  # with and without likes
     likes: int | None  # None: papers and files differ by one
     words: int
-    md5: dict[str, str]  # of its files, as far as they are known
+    md5: dict[str, str]  # of its files, where it is known
 
     def __str__(self) -> str:
         likes = "205 thousand" if self.likes is None else f"{self.likes:,}"
         return (
-            f"CiteULike: {likes} likes of {self.articles:,} articles by {self.users:,} users, without times; bags of "
-            f"{self.words:,} words; research use"
+            f"CiteULike: {likes} likes of {self.articles:,} articles by {self.users:,} users, "
+            f"without times; bags of {self.words:,} words; research use"
         )
 
 
@@ -61,10 +72,15 @@ VARIANTS = {
 
 
 def load(variant: str, folder: Path | None = None) -> Ratings:
-    """The likes as events that count 1. Ids are row numbers, from 0; all articles are items, liked or not.
+    """The likes as events that count 1. Ids are row numbers, from 0; all articles are items.
 
-    Raises: FetchError if the file is not there and cannot be downloaded; DataError if a line is damaged or the counts are not
-    the published ones.
+    Args:
+        variant: a key of VARIANTS.
+        folder: where to look for it and download it to; default: the data homes.
+
+    Raises:
+        FetchError: if the file is not there and cannot be downloaded.
+        DataError: if a line is damaged or the counts are not the published ones.
     """
     release = VARIANTS[variant]
     path = _file(variant, USERS, folder)
@@ -72,11 +88,11 @@ def load(variant: str, folder: Path | None = None) -> Ratings:
     for number, (count, *items) in enumerate(lists, start=1):
         if len(items) != count:
             raise DataError(
-                f"Line {number} of {path} announces {count} articles and names {len(items)}. The file is "
-                "damaged; make or download it again."
+                f"Line {number} of {path} announces {count} articles and names {len(items)}. The "
+                "file is damaged; make or download it again."
             )
-    item = np.concatenate([found[1:] for found in lists])
-    user = np.repeat(np.arange(len(lists)), [len(found) - 1 for found in lists])
+    item = np.concatenate([items for _, *items in lists])
+    user = np.repeat(np.arange(len(lists)), [count for count, *_ in lists])
     _check(path, "users", len(lists), release.users)
     if release.likes is not None:
         _check(path, "likes", len(item), release.likes)
@@ -89,91 +105,110 @@ def load(variant: str, folder: Path | None = None) -> Ratings:
         scale=(0.0, 1.0),
         implicit=True,
         name=f"citeulike/{variant}",
-        notes=(
-            "Users and articles have no ids: they are numbered from 0 in the order of the files.",
-        ),
+        notes=(NO_IDS,),
     )
 
 
 def bags(variant: str, folder: Path | None = None) -> Corpus:
     """The words of every article, to go with the ratings: `replace(ratings, text=bags("t"))`.
 
-    The files say how often an article has a word, not where: a word it has c times stands c times in a row. Models that count
-    words lose nothing; those that read the words in their order read nonsense.
+    The files say how often an article has a word, not where: a word that it has c times stands c
+    times in a row. Models that count words lose nothing; those that read words in their order read
+    nonsense.
 
-    Raises: FetchError if a file is not there and cannot be downloaded; DataError if a line is damaged or the counts are not
-    the published ones.
+    Args:
+        variant: a key of VARIANTS.
+        folder: where to look for it and download it to; default: the data homes.
+
+    Raises:
+        FetchError: if a file is not there and cannot be downloaded.
+        DataError: if a line is damaged or the counts are not the published ones.
     """
     release = VARIANTS[variant]
-    words, path = _lines(_file(variant, VOCABULARY, folder)), _file(variant, BAGS, folder)
-    _check(path.with_name(VOCABULARY), "words", len(words), release.words)
-    found = [
-        _bag(line, path, number, len(words)) for number, line in enumerate(_lines(path), start=1)
-    ]
-    _check(path, "articles", len(found), release.articles)
-    distinct, length = np.concatenate(found), np.array([bag[:, 1].sum() for bag in found])
-    empty = int((length == 0).sum())
-    notes = (
-        "Bags of words: what an article has c times stands c times in a row, as the order of its words is not known.",
-        f"{empty:,} of {len(found):,} articles have no words.",
-    )
+    vocabulary = _file(variant, VOCABULARY, folder)
+    words = _lines(vocabulary)
+    _check(vocabulary, "words", len(words), release.words)
+    path = _file(variant, BAGS, folder)
+    bags_ = []
+    for number, line in enumerate(_lines(path), start=1):
+        bags_.append(_bag(line, path, number, len(words)))
+    _check(path, "articles", len(bags_), release.articles)
+    distinct = np.concatenate(bags_)
+    length = np.array([bag[:, 1].sum() for bag in bags_])
+    notes = [ORDER_UNKNOWN]
+    if n_empty := int((length == 0).sum()):
+        notes.append(f"{n_empty:,} of {len(bags_):,} articles have no words.")
     return Corpus(
         Vocab(words),
         np.concatenate([[0], np.cumsum(length)]),
-        np.repeat(*distinct.T).astype(np.int32),
+        np.repeat(distinct[:, 0], distinct[:, 1]).astype(np.int32),
         np.bincount(distinct[:, 0], minlength=len(words)).astype(np.int32),
         Tokenizer(stop_words=None, first=None, n_words=len(words), most=1.0),
-        notes=notes[: 1 + (empty > 0)],
+        notes=tuple(notes),
     )
 
 
-def find(variant: str, folder: Path | None = None) -> Path | None:
-    """The file of likes in `folder` or one of the homes; None if it is not there."""
-    return download.found([f"{VARIANTS[variant].folder}/{USERS}"], folder)
+def is_here(variant: str, folder: Path | None = None) -> bool:
+    """Whether the file of likes is in `folder` or one of the data homes."""
+    return download.found([f"{VARIANTS[variant].folder}/{USERS}"], folder) is not None
+
+
+def how_to_get(variant: str) -> str:
+    """What to do where a set is not here."""
+    command = f"recollect data fetch citeulike/{variant}"
+    return f"`{command}` gets it, or put it at $RECOLLECT_DATA/{VARIANTS[variant].folder}"
 
 
 def _file(variant: str, name: str, folder: Path | None) -> Path:
+    """The path of one of the files, downloaded if it is not there."""
     release = VARIANTS[variant]
     checksum = f"md5:{release.md5[name]}" if name in release.md5 else None
-    return download.file(
-        f"{release.folder}/{name}", ADDRESS.format(variant, name), checksum, folder=folder
-    )
+    address = ADDRESS.format(variant, name)
+    return download.file(f"{release.folder}/{name}", address, checksum, folder=folder)
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a file, which may lack the last one's end; words may hold any other kind of blank."""
+    """The lines of a file; only line ends divide, for words may hold other kinds of blanks."""
     return path.read_bytes().decode().replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 
 def _bag(line: str, path: Path, number: int, n_words: int) -> Int64[np.ndarray, "words two"]:
-    """The words of an article and how often it has each."""
-    count, *pairs = _numbers(line.replace(":", " "), path, number)
-    bag = np.array(pairs, np.int64)
-    if (
-        len(bag) != 2 * count
-        or (bag.reshape(-1, 2)[:, 0] >= n_words).any()
-        or (bag.reshape(-1, 2)[:, 1] == 0).any()
-    ):
+    """The words of an article and how often it has each.
+
+    Args:
+        line: how many words; then, for each, its number, a colon and how often.
+        path: of the file, for messages.
+        number: of the line, for messages.
+        n_words: in the vocabulary.
+    """
+    count, *numbers = _numbers(line.replace(":", " "), path, number)
+    is_bag = len(numbers) == 2 * count
+    if is_bag:
+        bag = np.array(numbers, np.int64).reshape(-1, 2)
+        is_bag = bool((bag[:, 0] < n_words).all() and (bag[:, 1] > 0).all())
+    if not is_bag:
         raise DataError(
-            f"Line {number} of {path} is {line[:60]!r}; expected how many words, then for each its number, below "
-            f"{n_words}, a colon and how often, 1 or more. The file is damaged; make or download it again."
+            f"Line {number} of {path} is {line[:60]!r}; expected how many words, then for each its "
+            f"number, below {n_words}, a colon and how often, 1 or more. The file is damaged; make "
+            "or download it again."
         )
-    return bag.reshape(-1, 2)
+    return bag
 
 
 def _numbers(line: str, path: Path, number: int) -> list[int]:
-    """The numbers of a line, of which there is one at least and none is negative."""
+    """The numbers of a line: at least one, none negative."""
     fields = line.split()
     if not fields or not all(field.isdecimal() for field in fields):
         raise DataError(
-            f"Line {number} of {path} is {line[:60]!r}; expected whole numbers: how many, then which. The file is "
-            "damaged; make or download it again."
+            f"Line {number} of {path} is {line[:60]!r}; expected whole numbers: how many, then "
+            "which. The file is damaged; make or download it again."
         )
     return list(map(int, fields))
 
 
-def _check(path: Path, what: str, found: int, published: int) -> None:
-    if found != published:
+def _check(path: Path, what: str, n: int, published: int) -> None:
+    """Refuse a file whose number of something is not the published one."""
+    if n != published:
         raise DataError(
-            f"{path} holds {found:,} {what}; published are {published:,}. Make or download it again."
+            f"{path} holds {n:,} {what}; published are {published:,}. Make or download it again."
         )

@@ -1,7 +1,8 @@
 """MovieLens: ratings of films, with times, titles and genres.
 
 Source: Harper, Konstan. "The MovieLens Datasets: History and Context." ACM TiiS 5(4), 2015.
-Licence: for research; redistribution needs GroupLens' permission; cite the paper above. See each archive's README.
+License: for research; redistribution needs GroupLens' permission; cite the paper above. See
+each archive's README.
 """
 
 from __future__ import annotations
@@ -32,14 +33,12 @@ class Variant:
     counts: tuple[int, int, int] | None  # users, items and ratings in the file of ratings
 
     def __str__(self) -> str:
-        counts = (
-            "changes over time, no checksum"
-            if self.counts is None
-            else (
-                f"{self.counts[2]:,} ratings of {self.counts[1]:,} films by {self.counts[0]:,} users"
-            )
-        )
-        return f"MovieLens {self.folder}: {counts}; {self.scale[0]:g} to {self.scale[1]:g}; research use"
+        low, high = self.scale
+        size = "changes over time, no checksum"
+        if self.counts is not None:
+            users, items, ratings = self.counts
+            size = f"{ratings:,} ratings of {items:,} films by {users:,} users"
+        return f"MovieLens {self.folder}: {size}; {low:g} to {high:g}; research use"
 
 
 VARIANTS = {
@@ -86,6 +85,9 @@ VARIANTS = {
     "latest-small": Variant("ml-latest-small", "ratings.csv", "movies.csv", (0.5, 5.0), None, None),
 }
 
+FOLDS = ("1", "2", "3", "4", "5", "a", "b")  # published splits of MovieLens 100K
+
+NO_GENRES = "(no genres listed)"
 GENRES_100K = (
     "unknown",
     "Action",
@@ -112,36 +114,62 @@ GENRES_100K = (
 def load(variant: str, folder: Path | None = None) -> Ratings:
     """The ratings of a release, with titles and genres in `catalogue`.
 
-    Raises: FetchError if it is not there and cannot be downloaded; DataError if the counts are not the published ones.
+    Args:
+        variant: a key of VARIANTS.
+        folder: where to look for it and download it to; default: the data homes.
+
+    Raises:
+        FetchError: if it is not there and cannot be downloaded.
+        DataError: if the counts are not the published ones.
     """
     release = VARIANTS[variant]
     home = _home(release, folder)
     ratings = read(home / release.ratings, scale=release.scale, name=f"movielens/{variant}")
     counts = (ratings.n_users, ratings.n_items, len(ratings))
     if release.counts is not None and counts != release.counts:
+        users, items, n = counts
+        published_users, published_items, published_n = release.counts
         raise DataError(
-            f"{home / release.ratings} holds {counts[0]:,} users, {counts[1]:,} films and {counts[2]:,} "
-            f"ratings; published are {release.counts[0]:,}, {release.counts[1]:,} and {release.counts[2]:,}"
-            f". Delete {home} and load it again."
+            f"{home / release.ratings} holds {users:,} users, {items:,} films and {n:,} ratings; "
+            f"published are {published_users:,}, {published_items:,} and {published_n:,}. Delete "
+            f"{home} and load it again."
         )
     return replace(ratings, catalogue=films(home / release.films), checked=True)
 
 
-def fold(k: int | str, folder: str | Path | None = None) -> tuple[Ratings, Ratings]:
-    """Train and test ratings of one published split of MovieLens 100K: fold 1 to 5 (80% and 20%), or "a" or "b" (10
-    test ratings a user). Both have the vocabularies of the whole set.
+def is_here(variant: str, folder: Path | None = None) -> bool:
+    """Whether a release, or its archive, is in `folder` or one of the data homes."""
+    release = VARIANTS[variant]
+    files = [f"{release.folder}/{release.ratings}", f"{release.folder}.zip"]
+    return download.found(files, folder) is not None
 
-    Raises: SettingError if there is no such fold.
+
+def how_to_get(variant: str) -> str:
+    """What to do where a release is not here."""
+    command = f"recollect data fetch movielens/{variant}"
+    return f"`{command}` gets it, or put it at $RECOLLECT_DATA/{VARIANTS[variant].folder}"
+
+
+def fold(k: int | str, folder: str | Path | None = None) -> tuple[Ratings, Ratings]:
+    """Train and test ratings of one published split of MovieLens 100K.
+
+    Both have the vocabularies of the whole set.
+
+    Args:
+        k: fold 1 to 5 (80% and 20%), or "a" or "b" (10 test ratings a user).
+        folder: where to look for it; default: the data homes.
+
+    Raises:
+        SettingError: if there is no such fold.
     """
-    if str(k) not in ("1", "2", "3", "4", "5", "a", "b"):
+    if str(k) not in FOLDS:
         raise SettingError(
             f"There is no fold {k!r} of movielens/100k; expected 1, 2, 3, 4, 5, 'a' or 'b'."
         )
     folder = None if folder is None else Path(folder)
     whole = load("100k", folder)
     home = _home(VARIANTS["100k"], folder)
-    train, test = (_part(whole, home / f"u{k}.{part}") for part in ("base", "test"))
-    return train, test
+    return _part(whole, home / f"u{k}.base"), _part(whole, home / f"u{k}.test")
 
 
 def _part(whole: Ratings, path: Path) -> Ratings:
@@ -153,17 +181,25 @@ def _part(whole: Ratings, path: Path) -> Ratings:
 
 
 def documents(variant: str, name: str = "plot", folder: str | Path | None = None) -> Path:
-    """The file of the films' texts (`name`.item, lines of film::text) beside the ratings of a release, for `with_texts`.
+    """The file of the films' texts beside the ratings of a release, for `with_texts`.
 
-    Raises: DataError if it is not there: texts are no part of MovieLens, and nothing is downloaded.
+    Args:
+        variant: a key of VARIANTS.
+        name: of the file without its ending .item; it has a line film::text for each film.
+        folder: where to look for it; default: the data homes.
+
+    Raises:
+        DataError: if it is not there; texts are no part of MovieLens, and nothing is downloaded.
     """
-    release, home = VARIANTS[variant], None if folder is None else Path(folder)
+    release = VARIANTS[variant]
+    home = None if folder is None else Path(folder)
     path = download.found([f"{release.folder}/{name}.item"], home)
     if path is None:
         places = ", ".join(str(place / release.folder) for place in download.homes(home))
         raise DataError(
-            f"There is no file {name}.item in {places}. MovieLens has no texts: make a file with a line film::text "
-            "for each film from a source that you may use, and put it there, or name its path in place of this."
+            f"There is no file {name}.item in {places}. MovieLens has no texts: make a file with a "
+            "line film::text for each film from a source that you may use, and put it there, or "
+            "name its path in place of this."
         )
     return path
 
@@ -180,37 +216,49 @@ def _home(release: Variant, folder: Path | None) -> Path:
 
 
 def films(path: Path) -> pl.DataFrame:
-    """Titles and genres (item_id, title, genres) from u.item, movies.dat or movies.csv.
+    """Titles and genres from u.item, movies.dat or movies.csv.
 
-    Raises: DataError if the file is missing.
+    Returns: columns item_id, title, genres.
+
+    Raises:
+        DataError: if the file is missing.
     """
     if not path.is_file():
         raise DataError(
             f"There is no file {path} with the titles; delete {path.parent} and load it again."
         )
-    text = _text(path.read_bytes())
+    rows = _film_rows(path, _text(path.read_bytes()))
+    columns = {
+        "item_id": [item_id for item_id, _, _ in rows],
+        "title": [title for _, title, _ in rows],
+        "genres": [_genres(genres) for _, _, genres in rows],
+    }
+    return pl.DataFrame(columns, schema_overrides={"genres": pl.List(pl.String)})
+
+
+def _film_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
+    """Id, title, and genres joined by "|", of each film."""
     if path.suffix == ".csv":
         table = pl.read_csv(text.encode(), infer_schema=False)
-        rows = table.select("movieId", "title", "genres").rows()
-    elif path.suffix == ".dat":
-        rows = [tuple(line.split("::")) for line in text.splitlines()]
-    else:
-        rows = [
-            (field[0], field[1], _flagged(field[-len(GENRES_100K) :]))
-            for field in (line.split("|") for line in text.splitlines())
-        ]
-    genres = [
-        [genre for genre in row[2].split("|") if genre not in ("", "(no genres listed)")]
-        for row in rows
-    ]
-    return pl.DataFrame(
-        {"item_id": [row[0] for row in rows], "title": [row[1] for row in rows], "genres": genres},
-        schema_overrides={"genres": pl.List(pl.String)},
-    )
+        return table.select("movieId", "title", "genres").rows()
+    rows = []
+    for line in text.splitlines():
+        if path.suffix == ".dat":
+            item_id, title, genres = line.split("::")
+        else:
+            item_id, title, *rest = line.split("|")
+            genres = _flagged_genres(rest[-len(GENRES_100K) :])
+        rows.append((item_id, title, genres))
+    return rows
 
 
-def _flagged(flags: list[str]) -> str:
+def _flagged_genres(flags: list[str]) -> str:
+    """The genres whose flag is 1, joined by "|"."""
     return "|".join(genre for genre, flag in zip(GENRES_100K, flags, strict=True) if flag == "1")
+
+
+def _genres(joined: str) -> list[str]:
+    return [genre for genre in joined.split("|") if genre not in ("", NO_GENRES)]
 
 
 def _text(content: bytes) -> str:

@@ -58,6 +58,16 @@ def load(variant: str, folder: Path | None = None) -> Ratings:
     return replace(planted_.ratings, name=f"planted/{variant}", checked=True)
 
 
+def is_here(variant: str, folder: Path | None = None) -> bool:
+    """Always: planted ratings are made, not read."""
+    return True
+
+
+def how_to_get(variant: str) -> str:
+    """Nothing has to be done for ratings that are made here."""
+    return "it is made when it is asked for"
+
+
 @dataclass(frozen=True, eq=False)
 class Truth:
     """What the ratings were made from."""

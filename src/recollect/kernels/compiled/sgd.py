@@ -1,4 +1,6 @@
-"""The loop of `descent`, compiled by Numba. Arrays only, everything float32; no index is checked."""
+"""The loop of `kernels.sgd`, compiled by Numba. Arrays only, everything float32; no index is
+checked.
+"""
 
 from typing import no_type_check
 
@@ -7,11 +9,23 @@ from numba import njit, prange
 
 from recollect.kernels.compiled.simd import fma, load, splat, store, total, zero
 
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ / φ: consecutive numbers become far apart
+MULTIPLIER = np.uint64(0x2545F4914F6CDD1D)  # of xorshift64*
+
+
+@njit
+@no_type_check
+def random_state(seed, number):
+    """The initial state of one of many sequences of random numbers, which `number` tells apart. It
+    is never 0.
+    """
+    return (np.uint64(seed) + np.uint64(number)) * GOLDEN | np.uint64(1)
+
 
 @njit
 @no_type_check
 def _next(state):
-    """The next of a sequence of random 64-bit numbers (xorshift*)."""
+    """The next state (xorshift64*)."""
     state ^= state >> np.uint64(12)
     state ^= state << np.uint64(25)
     state ^= state >> np.uint64(27)
@@ -21,13 +35,49 @@ def _next(state):
 @njit
 @no_type_check
 def shuffle(order, state):
-    """A random order of the numbers from 0 on."""
+    """Fill `order` with the numbers from 0 on in random order (Fisher and Yates)."""
     for j in range(len(order)):
         order[j] = j
     for j in range(len(order) - 1, 0, -1):
         state = _next(state)
-        other = np.int64((state * np.uint64(0x2545F4914F6CDD1D)) >> np.uint64(33)) % (j + 1)
+        other = np.int64((state * MULTIPLIER) >> np.uint64(33)) % (j + 1)
         order[j], order[other] = order[other], order[j]
+
+
+@njit
+@no_type_check
+def _visit_cell(
+    order, user, item, value, U, V, b_user, b_item, reg_user, reg_item, rate, offset_rate
+):
+    """A step on each rating of a cell, in this order. The sum of squared errors, each before its
+    step.
+    """
+    width = U.shape[1]
+    all_p = U.reshape(-1)
+    all_q = V.reshape(-1)
+    squares = 0.0
+    for j in order:
+        u = np.int64(user[j])
+        i = np.int64(item[j])
+        at_p = u * width
+        at_q = i * width
+        dot = zero()
+        for lane in range(0, width, 16):
+            dot = fma(load(all_p, at_p + lane), load(all_q, at_q + lane), dot)
+        error = value[j] - b_user[u] - b_item[i] - total(dot)
+        squares += np.float64(error) * error
+        b_user[u] += offset_rate * (error - reg_user[u] * b_user[u])
+        b_item[i] += offset_rate * (error - reg_item[i] * b_item[i])
+        # p += γ (e q − λ p) is (1 − γ λ) p + γ e q, one multiplication and one fused addition.
+        step = splat(np.float32(rate * error))
+        keep_p = splat(np.float32(1 - rate * reg_user[u]))
+        keep_q = splat(np.float32(1 - rate * reg_item[i]))
+        for lane in range(0, width, 16):
+            p = load(all_p, at_p + lane)
+            q = load(all_q, at_q + lane)
+            store(all_p, at_p + lane, fma(step, q, fma(keep_p, p, zero())))
+            store(all_q, at_q + lane, fma(step, p, fma(keep_q, q, zero())))
+    return squares
 
 
 @njit(parallel=True, cache=True, nogil=True, boundscheck=False)
@@ -48,40 +98,31 @@ def descend(
     seed,
     groups,
 ):
-    """A step on each rating: groups × groups cells, those of a diagonal at a time, which share no user and no item.
+    """A step on each rating. The sum of squared errors, each before its step.
 
-    The ratings of cell (g, h) are those from cells[g * groups + h] on. U and V have a multiple of 16 columns. The sum of squared
-    errors, each before its step.
+    The ratings of cell (g, h) are those from cells[g * groups + h] on. The cells of a diagonal
+    share no user and no item and are visited at once. U and V have a multiple of 16 columns.
     """
-    width = U.shape[1]
-    u, v = U.reshape(-1), V.reshape(-1)
-    errors = np.zeros(groups * groups)
+    squares = np.zeros(groups * groups)
     for diagonal in range(groups):
         for g in prange(groups):
             cell = g * groups + (g + diagonal) % groups
-            first, n = cells[cell], cells[cell + 1] - cells[cell]
-            order = np.empty(n, np.int32)
-            shuffle(
+            first = cells[cell]
+            end = cells[cell + 1]
+            order = np.empty(end - first, np.int32)
+            shuffle(order, random_state(seed, cell + 1))
+            squares[cell] = _visit_cell(
                 order,
-                (np.uint64(seed) + np.uint64(cell + 1)) * np.uint64(0x9E3779B97F4A7C15)
-                | np.uint64(1),
+                user[first:end],
+                item[first:end],
+                value[first:end],
+                U,
+                V,
+                b_user,
+                b_item,
+                reg_user,
+                reg_item,
+                rate,
+                offset_rate,
             )
-            for j in order:
-                a, b = np.int64(user[first + j]), np.int64(item[first + j])
-                x, y, dot = a * width, b * width, zero()
-                for lane in range(0, width, 16):
-                    dot = fma(load(u, x + lane), load(v, y + lane), dot)
-                error = value[first + j] - b_user[a] - b_item[b] - total(dot)
-                errors[cell] += np.float64(error) * error
-                b_user[a] += offset_rate * (error - reg_user[a] * b_user[a])
-                b_item[b] += offset_rate * (error - reg_item[b] * b_item[b])
-                step = splat(np.float32(rate * error))
-                keep_user, keep_item = (
-                    splat(np.float32(1 - rate * reg_user[a])),
-                    splat(np.float32(1 - rate * reg_item[b])),
-                )
-                for lane in range(0, width, 16):
-                    p, q = load(u, x + lane), load(v, y + lane)
-                    store(u, x + lane, fma(step, q, fma(keep_user, p, zero())))
-                    store(v, y + lane, fma(step, p, fma(keep_item, q, zero())))
-    return errors.sum()
+    return squares.sum()

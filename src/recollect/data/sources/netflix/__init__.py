@@ -172,6 +172,17 @@ def home(folder: Path | None = None) -> Path:
     )
 
 
+def is_here(variant: str, folder: Path | None = None) -> bool:
+    """Whether the files are in `folder` or one of the data homes."""
+    places = [place / name for place in download.homes(folder) for name in FOLDERS]
+    return any(is_folder(place) for place in places)
+
+
+def how_to_get(variant: str) -> str:
+    """What to do where the files are not here: they are no longer distributed."""
+    return f"put your copy of the Netflix Prize at $RECOLLECT_DATA/{FOLDERS[0]}"
+
+
 def _files(folder: Path) -> prize_files.Files:
     files = prize_files.find(folder)
     if files is None:
