@@ -1,4 +1,7 @@
-"""Phrases as pictures: what filters answer to, and what a text spoke for and against. Reads tables only."""
+"""Figures of what a model of texts has learned: bars of activations, and texts colored by word.
+
+Both are drawn from tables of `recollect.explain`; no model is needed.
+"""
 
 from __future__ import annotations
 
@@ -10,54 +13,70 @@ import polars as pl
 from recollect.report.pictures import COLORS, check
 
 WIDTH = 8.0  # inches
-LINE, BLANK = 0.29, 0.05  # inches from line to line, and between the boxes of words
-EDGE = 0.35  # inches around the text
-ABOVE, BELOW = 0.75, 0.85  # inches for the title, and for the legend
-DARK = 0.6  # of the deepest color: from here on letters are white
+LINE_HEIGHT = 0.29  # inches from line to line
+WORD_GAP = 0.05  # inches between the boxes of words
+BOX_MARGIN = 0.1  # inches that a word's box is wider than the word
+MARGIN = 0.35  # inches around the text
+HEADER = 0.75  # inches for the title
+FOOTER = 0.85  # inches for the legend
+DARK = 0.6  # share of the largest change from which letters are white
+GRAY = "#4b5563"
 
 
 def bars(table: pl.DataFrame, path: str | Path, *, title: str = "") -> Path:
-    """Draw what filters answer to phrases as bars, a panel for each filter; returns the path.
+    """Draw the activations of phrases as bars, a panel for each filter; returns the path.
 
-    The table has the columns filter, phrase and answer, as those of `recollect.explain` have.
+    Args:
+        table: the columns filter, phrase and answer, as those of `recollect.explain` have.
+        path: of the figure.
+        title: above all panels.
 
-    Raises: SettingError for another ending than .png, .svg or .pdf, or if Matplotlib is not there.
+    Raises:
+        SettingError: for an ending other than .png, .svg or .pdf, or if Matplotlib is missing.
     """
     check(path)
     from matplotlib.figure import Figure
 
-    parts = [part for _, part in table.group_by("filter", maintain_order=True)]
-    heights = [0.27 * len(part) + 0.3 for part in parts]
-    picture: Any = Figure(figsize=(WIDTH, sum(heights) + 0.9), dpi=150, layout="constrained")
-    picture.get_layout_engine().set(w_pad=0.12, h_pad=0.06)  # inches around everything
-    panels = picture.subplots(
-        max(1, len(parts)), 1, sharex=True, squeeze=False, height_ratios=heights or None
-    )[:, 0]
-    for axes, part in zip(panels, parts, strict=False):
-        _panel(axes, part)
-    longest = float(table["answer"].to_numpy().max(initial=0))
-    panels[-1].set(xlabel="answer", xlim=(0, 1.12 * longest or 1.0))
-    picture.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
-    return _saved(picture, path)
+    filters = [rows for _, rows in table.group_by("filter", maintain_order=True)]
+    heights = [0.27 * len(rows) + 0.3 for rows in filters]
+    figure: Any = Figure(figsize=(WIDTH, sum(heights) + 0.9), dpi=150, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.06)  # inches around everything
+    n_panels = max(1, len(filters))
+    grid = figure.subplots(n_panels, 1, sharex=True, squeeze=False, height_ratios=heights or None)
+    panels = grid[:, 0]
+    for axes, rows in zip(panels, filters, strict=False):
+        _panel(axes, rows)
+    largest = float(table["answer"].to_numpy().max(initial=0))
+    panels[-1].set(xlabel="activation", xlim=(0, 1.12 * largest or 1.0))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+    return _saved(figure, path)
 
 
-def _panel(axes: Any, part: pl.DataFrame) -> None:
-    """The phrases of one filter, from top to bottom as they stand in the table."""
-    drawn = axes.barh(range(len(part)), part["answer"], color=COLORS[1], height=0.7)
+def _panel(axes: Any, rows: pl.DataFrame) -> None:
+    """The phrases of one filter, from top to bottom in the order of the table."""
+    drawn = axes.barh(range(len(rows)), rows["answer"], color=COLORS[1], height=0.7)
     axes.bar_label(drawn, fmt="%.4f", padding=3, fontsize=8)
-    axes.set_yticks(range(len(part)), part["phrase"], fontsize=9, parse_math=False)
+    axes.set_yticks(range(len(rows)), rows["phrase"], fontsize=9, parse_math=False)
     axes.tick_params(axis="y", length=0)
-    axes.set_title(f"filter {part['filter'][0]}", loc="left", fontsize=9, color="#4b5563")
-    axes.set_ylim(len(part) - 0.4, -0.6)
+    axes.set_title(f"filter {rows['filter'][0]}", loc="left", fontsize=9, color=GRAY)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def text(words: pl.DataFrame, path: str | Path, *, title: str = "", below: str = "") -> Path:
-    """Draw a text word by word, each on the color of its change: blue spoke for, red against; returns the path.
+def colored_text(
+    words: pl.DataFrame, path: str | Path, *, title: str = "", subtitle: str = ""
+) -> Path:
+    """Draw a text word by word, each on the color of its change; returns the path.
 
-    The table has the columns word and change, in the text's order; `below` stands under the title.
+    Args:
+        words: the columns word and change, in the text's order. Blue counts for the item, red
+            against it.
+        path: of the figure.
+        title: the first line.
+        subtitle: the second line.
 
-    Raises: SettingError as `bars`.
+    Raises:
+        SettingError: for an ending other than .png, .svg or .pdf, or if Matplotlib is missing.
     """
     check(path)
     from matplotlib import colormaps
@@ -67,61 +86,70 @@ def text(words: pl.DataFrame, path: str | Path, *, title: str = "", below: str =
 
     largest = float(words["change"].abs().to_numpy().max(initial=0)) or 1.0
     colors = ScalarMappable(Normalize(-largest, largest), colormaps["RdBu"])
-    picture = Figure(figsize=(WIDTH, 1), dpi=150)
-    places = _lines(picture, words["word"].to_list())
-    height = ABOVE + LINE * (places[-1][1] + 1) + BELOW
-    picture.set_figheight(height)
-    axes = picture.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
+    figure = Figure(figsize=(WIDTH, 1), dpi=150)
+    positions = _positions(figure, words["word"].to_list())
+    n_lines = positions[-1][1] + 1
+    height = HEADER + LINE_HEIGHT * n_lines + FOOTER
+    figure.set_figheight(height)
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
     axes.set_axis_off()
-    axes.text(EDGE, 0.25, title, fontsize=11, va="center", parse_math=False)
-    axes.text(EDGE, 0.5, below, fontsize=9, va="center", color="#4b5563", parse_math=False)
-    for word, change, (x, line) in zip(words["word"], words["change"], places, strict=True):
-        axes.text(
-            x,
-            ABOVE + LINE * (line + 0.5),
-            word,
-            fontsize=10,
-            va="center",
-            parse_math=False,
-            color="white" if abs(change) > DARK * largest else "black",
-            bbox={
-                "facecolor": colors.to_rgba(change),
-                "edgecolor": "none",
-                "boxstyle": "square,pad=0.25",
-            },
-        )
-    _legend(picture, colors, height)
-    return _saved(picture, path)
+    axes.text(MARGIN, 0.25, title, fontsize=11, va="center", parse_math=False)
+    axes.text(MARGIN, 0.5, subtitle, fontsize=9, va="center", color=GRAY, parse_math=False)
+    for word, change, (x, line) in zip(words["word"], words["change"], positions, strict=True):
+        y = HEADER + LINE_HEIGHT * (line + 0.5)
+        letters = "white" if abs(change) > DARK * largest else "black"
+        _draw_word(axes, word, (x, y), color=letters, background=colors.to_rgba(change))
+    _legend(figure, colors, height)
+    return _saved(figure, path)
 
 
-def _lines(picture: Any, words: list[str]) -> list[tuple[float, int]]:
-    """Where each word stands, in inches from the left and in lines: as many to a line as have room."""
-    x, line, found = EDGE, 0, []
+def _draw_word(
+    axes: Any, word: str, position: tuple[float, float], *, color: str, background: Any
+) -> None:
+    """A word in a box."""
+    box = {"facecolor": background, "edgecolor": "none", "boxstyle": "square,pad=0.25"}
+    axes.text(*position, word, fontsize=10, va="center", parse_math=False, color=color, bbox=box)
+
+
+def _positions(figure: Any, words: list[str]) -> list[tuple[float, int]]:
+    """Inches from the left, and the line, of each word: lines are filled one after another."""
+    x = MARGIN
+    line = 0
+    positions: list[tuple[float, int]] = []
     for word in words:
-        drawn = picture.text(0, 0, word, fontsize=10, parse_math=False)
-        wide = drawn.get_window_extent().width / picture.dpi + 0.1  # with the edge of its box
-        drawn.remove()
-        if x + wide > WIDTH - EDGE and x > EDGE:
-            x, line = EDGE, line + 1
-        found.append((x, line))
-        x += wide + BLANK
-    return found
+        width = _width(figure, word)
+        if x + width > WIDTH - MARGIN and x > MARGIN:
+            x = MARGIN
+            line += 1
+        positions.append((x, line))
+        x += width + WORD_GAP
+    return positions
 
 
-def _legend(picture: Any, colors: Any, height: float) -> None:
-    axes = picture.add_axes((EDGE / WIDTH, 0.48 / height, 0.4, 0.12 / height))
+def _width(figure: Any, word: str) -> float:
+    """Inches that a word with its box takes; only a word that is drawn can be measured."""
+    drawn = figure.text(0, 0, word, fontsize=10, parse_math=False)
+    pixels = drawn.get_window_extent().width
+    drawn.remove()
+    return pixels / figure.dpi + BOX_MARGIN
+
+
+def _legend(figure: Any, colors: Any, height: float) -> None:
+    """The scale of colors, below the text."""
+    axes = figure.add_axes((MARGIN / WIDTH, 0.48 / height, 0.4, 0.12 / height))
     largest = colors.norm.vmax
-    bar = picture.colorbar(colors, cax=axes, orientation="horizontal", ticks=[-largest, 0, largest])
+    bar = figure.colorbar(colors, cax=axes, orientation="horizontal", ticks=[-largest, 0, largest])
     bar.set_ticklabels([f"−{largest:.3f}", "0", f"+{largest:.3f}"])
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
-    bar.set_label("spoke against  ←  change of the prediction  →  spoke for", fontsize=8)
+    bar.set_label("against  ←  change of the prediction  →  for", fontsize=8)
 
 
-def _saved(picture: Any, path: str | Path) -> Path:
+def _saved(figure: Any, path: str | Path) -> Path:
+    """Write the figure; a file that exists is replaced when the new one is complete."""
     from recollect.system.atomic_files import replacing
 
     path = Path(path)
-    with replacing(path) as fresh:
-        picture.savefig(fresh, format=path.suffix[1:])
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, format=path.suffix[1:])
     return path
