@@ -1,4 +1,4 @@
-"""A tour in under a minute: load, split, fit two models, compare them, recommend, and keep the better one.
+"""In under a minute: load, split, fit two models, compare them, recommend, and save one.
 
 Run it with `make demo`, or `python examples/demo.py`.
 """
@@ -17,14 +17,10 @@ from recollect.errors import FetchError
 from recollect.run import peak_memory_mb
 from recollect.system import processes
 
-REAL: dict[str, Any] = {"side": "item", "hidden": 500, "reg": 200.0}  # for MovieLens 100K
-MADE_UP: dict[str, Any] = {
-    "side": "item",
-    "hidden": 100,
-    "reg": 30.0,
-    "center": True,
-}  # for the planted ratings
-KEPT = "runs/demo"
+# AutoRec's settings for MovieLens 100K, and for synthetic ratings.
+REAL: dict[str, Any] = {"side": "item", "hidden": 500, "reg": 200.0}
+SYNTHETIC: dict[str, Any] = {"side": "item", "hidden": 100, "reg": 30.0, "center": True}
+FOLDER = "runs/demo"
 LIKES = {
     "Star Wars (1977)": 5.0,
     "Empire Strikes Back, The (1980)": 5.0,
@@ -35,20 +31,20 @@ LIKES = {
 
 
 def load() -> tuple[rc.Ratings, str, dict[str, Any]]:
-    """MovieLens 100K if it is here or can be downloaded, else ratings that are made up; and AutoRec's settings for them."""
+    """MovieLens 100K if it is here or can be downloaded, else synthetic ratings.
+
+    Returns: the ratings, what they are called, and AutoRec's settings for them.
+    """
     try:
         return rc.load("movielens/100k"), "MovieLens 100K", REAL
     except FetchError as problem:
         print(
             f"MovieLens 100K is not here and cannot be downloaded: {str(problem)[:100]}…\n"
-            "Going on with made-up ratings: the figures below are of a SYNTHETIC data set.\n"
+            "Going on with planted ratings: the figures below are of a SYNTHETIC data set.\n"
         )
         made = planted(943, 1682, 100_000, noise=0.4, step=1)
-        return (
-            made.ratings,
-            f"made-up ratings (SYNTHETIC; no model gets below {made.floor:.3f})",
-            MADE_UP,
-        )
+        name = f"planted ratings (SYNTHETIC; no model gets below {made.floor:.3f})"
+        return made.ratings, name, SYNTHETIC
 
 
 def fit(job: tuple[str, dict[str, Any], rc.Split]) -> dict[str, Any]:
@@ -58,7 +54,7 @@ def fit(job: tuple[str, dict[str, Any], rc.Split]) -> dict[str, Any]:
     memory = peak_memory_mb()
     scores = rc.held_out(model, split.test, split=split)
     if name == "autorec":
-        rc.save(model, KEPT)
+        rc.save(model, FOLDER)
     return {
         "model": name,
         "seconds": model.seconds_,
@@ -69,24 +65,25 @@ def fit(job: tuple[str, dict[str, Any], rc.Split]) -> dict[str, Any]:
 
 
 def comparison(results: list[dict[str, Any]], title: str) -> Table:
-    """What the models reached, side by side."""
+    """The errors of the models, side by side."""
     table = Table(title=title, title_justify="left", title_style="bold", min_width=90)
     for column in ("model", "RMSE", "95% interval", "MAE", "time to fit", "peak memory"):
         table.add_column(column, justify="left" if column == "model" else "right")
-    for r in results:
+    for result in results:
+        rmse = result["rmse"]
         table.add_row(
-            r["model"],
-            f"{r['rmse']['value']:.4f}",
-            f"{r['rmse']['low']:.4f} – {r['rmse']['high']:.4f}",
-            f"{r['mae']['value']:.4f}",
-            f"{r['seconds']:.1f} s",
-            f"{r['memory']:,.0f} MB",
+            result["model"],
+            f"{rmse['value']:.4f}",
+            f"{rmse['low']:.4f} – {rmse['high']:.4f}",
+            f"{result['mae']['value']:.4f}",
+            f"{result['seconds']:.1f} s",
+            f"{result['memory']:,.0f} MB",
         )
     return table
 
 
 def listing(frame: pl.DataFrame, figure: str, title: str) -> Table:
-    """Titles with a figure."""
+    """A list of titles with a column of figures."""
     table = Table(title=title, title_justify="left", title_style="bold", min_width=60)
     table.add_column("", justify="right")
     table.add_column("title", overflow="fold", ratio=1)
@@ -97,7 +94,7 @@ def listing(frame: pl.DataFrame, figure: str, title: str) -> Table:
 
 
 def someone_new(ratings: rc.Ratings) -> dict[str, float]:
-    """Five ratings by title, as item_id → rating; if the titles are not here, of the five most rated items."""
+    """Five ratings by item_id: of known titles, else of the five items with most ratings."""
     assert ratings.catalogue is not None
     ids = dict(ratings.catalogue.select("title", "item_id").iter_rows())
     if not LIKES.keys() <= ids.keys():
@@ -107,49 +104,47 @@ def someone_new(ratings: rc.Ratings) -> dict[str, float]:
 
 
 def main() -> None:
-    """The tour."""
+    """Run the demo."""
     screen = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     logging.getLogger("recollect").addHandler(logging.NullHandler())
     ratings, name, settings = load()
     models = {"bias": {}, "autorec": settings}
     split = rc.random_split(ratings, test=0.1, valid=0.05, seed=0)
-    print(
-        f"{name}: {len(ratings):,} ratings of {ratings.n_items:,} items by {ratings.n_users:,} users."
-    )
+    size = f"{len(ratings):,} ratings of {ratings.n_items:,} items by {ratings.n_users:,} users"
+    print(f"{name}: {size}.")
+    jobs = [(*model, split) for model in models.items()]
     with Console(stderr=True).status(f"Fitting {' and '.join(models)}, half a minute or so …"):
-        results = list(
-            processes.run_each(fit, [(*model, split) for model in models.items()], processes=1)
-        )
-    screen.print(
-        comparison(results, f"{name}, {len(split.test):,} test ratings of a random 10%, all scored")
-    )
+        results = list(processes.run_each(fit, jobs, processes=1))
+    title = f"{name}, {len(split.test):,} test ratings of a random 10%, all scored"
+    screen.print(comparison(results, title))
     print(
-        f"Intervals: bootstrap over users. Cold test ratings: {results[-1]['n_cold']}. Memory: of a fresh process, "
-        "PyTorch included.\n"
+        f"Intervals: bootstrap over users. Cold test ratings: {results[-1]['n_cold']}. Memory: of "
+        "a fresh process, PyTorch included.\n"
     )
+    show_recommendations(screen, ratings)
 
-    model = rc.load_model(KEPT)
-    user, new = ratings.users.ids[41], someone_new(ratings)
+
+def show_recommendations(screen: Console, ratings: rc.Ratings) -> None:
+    """Lists for a known user and for a new one, and similar items, from the saved model."""
+    model = rc.load_model(FOLDER)
+    user = ratings.users.ids[41]
+    for_user = rc.top_n(model, user_ids=[user], n=10)
+    screen.print(listing(for_user, "prediction", f"For user {user}"))
+
+    new = someone_new(ratings)
+    titles = ratings.titles(new)
+    rated = ", ".join(f"{title} {new[i]:g}" for i, title in zip(new, titles, strict=True))
+    for_new = rc.top_n(model, ratings=new, n=10)
+    screen.print(listing(for_new, "prediction", f"For someone new, who rated {rated}"))
+
     liked = next(iter(new))
-    rated = ", ".join(
-        f"{title} {new[i]:g}" for i, title in zip(new, ratings.titles(new), strict=True)
-    )
-    screen.print(listing(rc.top_n(model, user_ids=[user], n=10), "prediction", f"For user {user}"))
-    screen.print(
-        listing(
-            rc.top_n(model, ratings=new, n=10), "prediction", f"For someone new, who rated {rated}"
-        )
-    )
-    screen.print(
-        listing(
-            rc.similar(model, item_ids=[liked], n=10),
-            "similarity",
-            f"Like {ratings.titles([liked])[0]}",
-        )
-    )
+    like = rc.similar(model, item_ids=[liked], n=10)
+    screen.print(listing(like, "similarity", f"Like {titles[0]}"))
     print(
-        f'The model is in {KEPT}. Load it with\n\n    import recollect as rc\n    model = rc.load_model("{KEPT}")\n\n'
-        f"or ask it on the command line: .venv/bin/recollect recommend {KEPT} --user {user}"
+        f"The model is in {FOLDER}. Load it with\n\n    import recollect as rc\n"
+        f'    model = rc.load_model("{FOLDER}")\n\n'
+        "or ask it on the command line: .venv/bin/recollect recommend "
+        f"{FOLDER} --user {user}"
     )
 
 

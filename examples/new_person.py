@@ -1,7 +1,7 @@
-"""Someone new, without training again: their ratings go in, recommendations come out.
+"""A new user, without training again: their ratings go in, recommendations come out.
 
-An autoencoder of user rows reads the new row and completes it. One of item rows has no output weights for someone new;
-they are solved for, from the codes of the items that were rated. Both need one call.
+An autoencoder of user rows completes the new row. One of item rows has no output weights for a new
+user; they are solved for, from the codes of the rated items. Both need one call.
 """
 
 import recollect as rc
@@ -12,11 +12,11 @@ likes = {"17": 5.0, "4": 4.0, "23": 1.0}  # item_id → rating
 
 for side in ("user", "item"):
     model = rc.make("autorec", side=side, hidden=20, reg=5.0, epochs=50).fit(train, valid)
-    print(f"side={side!r}: the best items for them, and what they would give a few others")
+    print(f"side={side!r}: the best items for them, and their predicted ratings of a few others")
     print(rc.top_n(model, ratings=likes, n=3))
     print(rc.fold_in(model, likes).head(3))
 
-# Many people at once: users kept out of training, each with some ratings given; the rest is what they are judged on.
+# Many new users: kept out of training, each with some ratings given; the others are the test.
 split = rc.new_user_split(ratings, users=0.2, given=0.7, seed=0)
 model = rc.make("autorec", side="user", hidden=20, reg=5.0, epochs=50).fit(split.train)
 print(rc.new_users(model, split).table("rmse"))

@@ -1,6 +1,7 @@
-"""A table of your own, whatever its columns are called: from a Polars frame to recommendations.
+"""A table of your own, with columns of any name: from a Polars frame to recommendations.
 
-A pandas frame, a DuckDB relation or an Arrow table work as well; for a file there is recollect.read("file.csv").
+A pandas frame, a DuckDB relation or an Arrow table work as well; for a file there is
+recollect.read("file.csv").
 """
 
 import polars as pl

@@ -25,7 +25,7 @@ def demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "REAL", {"hidden": 6, "reg": 2.0, "epochs": 4})
     monkeypatch.setattr(
-        module.jobs, "each", lambda function, inputs, processes: map(function, inputs)
+        module.processes, "run_each", lambda function, inputs, processes: map(function, inputs)
     )
     return module
 
@@ -39,7 +39,7 @@ def test_demo_shows_both_models_and_keeps_one(
     assert all(
         word in shown for word in ("bias", "autorec", "For user", "For someone new", "Like Item")
     )
-    assert rc.load_model(demo.KEPT).given_.n_items == 40
+    assert rc.load_model(demo.FOLDER).given_.n_items == 40
 
 
 def test_demo_without_network_says_that_its_data_are_made_up(
@@ -52,5 +52,5 @@ def test_demo_without_network_says_that_its_data_are_made_up(
     ratings, name, settings = demo.load()
     assert ratings.name == "planted"
     assert "SYNTHETIC" in name
-    assert settings == demo.MADE_UP
+    assert settings == demo.SYNTHETIC
     assert "SYNTHETIC" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The verb that looks inside a model of texts: explain."""
+"""The verb explain: what a model of texts has learned, and why it predicts what it predicts."""
 
 from __future__ import annotations
 
@@ -9,50 +9,58 @@ from typing import Annotated, Any
 import typer
 from rich.console import RenderableType
 
+import recollect as rc
 from recollect.cli.options.asking import RunFolder
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import facts, table
 from recollect.errors import DataError, SettingError
 
-PHRASE, ITEM = "A phrase", "An item and a user"
-FILTERS = 5  # unless --filters says how many
-OF_A_FILTER, OF_A_TEXT = 5, 10  # phrases, unless -n says how many
+PHRASE = "A phrase"
+ITEM = "An item and a user"
+N_FILTERS = 5  # default of --filters
+N_FILTER_PHRASES = 5  # default of -n for a filter
+N_TEXT_PHRASES = 10  # default of -n for a text
 
 
 @dataclass(frozen=True)
 class Phrase:
-    """A phrase to ask the filters about."""
+    """A phrase whose activations are shown."""
 
     phrase: Annotated[
         str | None,
         typer.Option(
             metavar="WORDS",
-            help="Ask the filters that answer most to this phrase, or those of --filter.",
+            help="Show the filters that respond most to this phrase, or those of --filter.",
             rich_help_panel=PHRASE,
         ),
     ] = None
     word: Annotated[
-        str | None, typer.Option(help="Exchange this word of it …", rich_help_panel=PHRASE)
+        str | None, typer.Option(help="Replace this word of it …", rich_help_panel=PHRASE)
     ] = None
     others: Annotated[
         str | None,
-        typer.Option(metavar="WORD,WORD", help="… for each of these.", rich_help_panel=PHRASE),
+        typer.Option(metavar="WORD,WORD", help="… by each of these.", rich_help_panel=PHRASE),
     ] = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether any of the options is given."""
+        return any(value is not None for value in vars(self).values())
 
 
 @dataclass(frozen=True)
 class Item:
-    """A prediction to ask a text about."""
+    """A prediction, whose text is explained."""
 
     user: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Someone the model knows.", rich_help_panel=ITEM),
+        typer.Option(metavar="ID", help="A user the model knows.", rich_help_panel=ITEM),
     ] = None
     item: Annotated[
         str | None,
         typer.Option(
             metavar="ID",
-            help="An item with a text: what of it spoke for the prediction, and what against?",
+            help="An item with a text: what in it counts for the prediction, and what against?",
             rich_help_panel=ITEM,
         ),
     ] = None
@@ -60,7 +68,7 @@ class Item:
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The same of something new, whose text this file has.",
+            help="The same for a new item, whose text is in this file.",
             rich_help_panel=ITEM,
         ),
     ] = None
@@ -74,15 +82,18 @@ class Item:
         ),
     ] = None
 
+    @property
+    def is_given(self) -> bool:
+        """Whether any of the options is given."""
+        return any(value is not None for value in vars(self).values())
+
 
 def explain(
     screen: Screen,
     run: RunFolder,
     phrase: Phrase,
     item: Item,
-    filters: Annotated[
-        int | None, typer.Option(metavar="N", help="How many filters; 5, if not stated.")
-    ] = None,
+    filters: Annotated[int | None, typer.Option(metavar="N", help="How many filters; 5.")] = None,
     only: Annotated[
         list[int] | None,
         typer.Option(
@@ -91,177 +102,175 @@ def explain(
     ] = None,
     n: Annotated[
         int | None,
-        typer.Option("-n", help="How many phrases; 5 of a filter, 10 of a text, if not stated."),
+        typer.Option("-n", help="How many phrases; 5 of a filter, 10 of a text."),
     ] = None,
     figure: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw it, too: .png, .svg or .pdf (extra plot)."),
     ] = None,
 ) -> Answer:
-    """Look inside a model of texts: the phrases that its filters answer to most; what changes with a word; what in the text of
-    an item spoke for the prediction for a user."""
-    from recollect import checkpoint
-
-    asked = _asked(phrase, item, filters=filters, only=only, n=n)
+    """Explain a model of texts: the phrases that its filters respond to most, how an activation
+    changes with a word, and what phrases of an item's text contribute to a prediction.
+    """
+    _check(phrase, item, filters=filters, only=only, n=n)
     if figure is not None:
         from recollect.report import check
 
         check(figure)
-    model = checkpoint.load(run)
-    if asked == "item":
-        return _of_text(model, item, n=OF_A_TEXT if n is None else n, figure=figure)
-    if asked == "phrase":
-        return _of_phrase(
-            model, phrase, only, n=FILTERS if filters is None else filters, figure=figure
-        )
-    return _of_filters(
-        model,
-        only,
-        n=FILTERS if filters is None else filters,
-        phrases=OF_A_FILTER if n is None else n,
-        figure=figure,
-    )
+    model = rc.load_model(run)
+    n_filters = N_FILTERS if filters is None else filters
+    if item.is_given:
+        return _of_text(model, item, n=N_TEXT_PHRASES if n is None else n, figure=figure)
+    if phrase.is_given:
+        return _of_phrase(model, phrase, only, n=n_filters, figure=figure)
+    n_phrases = N_FILTER_PHRASES if n is None else n
+    return _of_filters(model, only, n=n_filters, phrases=n_phrases, figure=figure)
 
 
-def _asked(
+def _check(
     phrase: Phrase, item: Item, *, filters: int | None, only: list[int] | None, n: int | None
-) -> str:
-    """What is to be explained: filters, a phrase or an item.
+) -> None:
+    """Refuse options that do not go together.
 
-    Raises: SettingError if that is not clear.
+    Raises:
+        SettingError: saying which do.
     """
-    of_phrase, of_item = (
-        any(value is not None for value in vars(options).values()) for options in (phrase, item)
-    )
-    if of_item and (of_phrase or only or filters is not None):
+    if item.is_given and (phrase.is_given or only or filters is not None):
         raise SettingError(
-            "Filters and phrases are the same for all users; leave out either --filters, --filter and --phrase, "
-            "or --user, --item, --new-text and --width."
+            "Filters and phrases are the same for all users; leave out either --filters, --filter "
+            "and --phrase, or --user, --item, --new-text and --width."
         )
-    if of_item and (item.user is None or (item.item is None) == (item.new_text is None)):
+    has_one_text = (item.item is None) != (item.new_text is None)
+    if item.is_given and (item.user is None or not has_one_text):
         raise SettingError(
-            "What a text says is said of something to someone: --user ID with --item ID or with --new-text FILE."
+            "A text is explained for an item and a user: --user ID with --item ID or with "
+            "--new-text FILE."
         )
-    if of_phrase and (phrase.phrase is None or (phrase.word is None) != (phrase.others is None)):
+    has_half_a_swap = (phrase.word is None) != (phrase.others is None)
+    if phrase.is_given and (phrase.phrase is None or has_half_a_swap):
         raise SettingError(
-            'A word is exchanged in a phrase for others, all three stated: --phrase "people trust the man" '
-            "--word trust --others believe,faith."
+            "To replace a word of a phrase give all three, such as "
+            '--phrase "people trust the man" --word trust --others believe,faith.'
         )
     if filters is not None and (only or phrase.word is not None):
         raise SettingError(
-            "--filters is how many of those that answer most; it goes without --filter and --word."
+            "--filters is how many of the filters that respond most; it goes without --filter and "
+            "--word."
         )
-    if n is not None and of_phrase:
+    if n is not None and phrase.is_given:
         raise SettingError(
             "-n is how many phrases are shown, and --phrase names one; leave out -n."
         )
-    return "item" if of_item else "phrase" if of_phrase else "filters"
 
 
 def _of_filters(
     model: Any, only: list[int] | None, *, n: int, phrases: int, figure: Path | None
 ) -> Answer:
-    from recollect.explain import filters
-
-    frame = filters(model, n=n, only=only or None, phrases=phrases)
-    names = [name for name in frame.columns if name not in ("filter", "window")]
-    shown: list[RenderableType] = [
-        table(names, part.select(names).rows(), title=f"Filter {number}, over {window} words")
-        for (number, window), part in frame.group_by("filter", "window", maintain_order=True)
-    ]
-    drawn = _bars(frame, figure, "Phrases that filters answer to most")
-    return Answer(
-        {"filters": frame.to_dicts(), "figure": figure},
-        [*(shown or ["No filter answers to any phrase."]), *drawn],
-    )
+    """The phrases that filters respond to most, a table for each filter."""
+    found = rc.explain.filters(model, n=n, only=only or None, phrases=phrases)
+    columns = [name for name in found.columns if name not in ("filter", "window")]
+    shown: list[RenderableType] = []
+    for (number, window), rows in found.group_by("filter", "window", maintain_order=True):
+        title = f"Filter {number}, over {window} words"
+        shown.append(table(columns, rows.select(columns).rows(), title=title))
+    if not shown:
+        shown.append("No filter responds to any phrase.")
+    shown += _bars(found, figure, "Phrases that filters respond to most")
+    return Answer({"filters": found.to_dicts(), "figure": figure}, shown)
 
 
 def _of_phrase(
     model: Any, phrase: Phrase, only: list[int] | None, *, n: int, figure: Path | None
 ) -> Answer:
-    from recollect.explain import answers, exchanged
-
+    """The activations of filters for a phrase, or of one filter with a word replaced."""
     assert phrase.phrase is not None
     if phrase.word is None or phrase.others is None:
-        frame = answers(model, phrase.phrase, n=n, only=only or None)
+        rows = rc.explain.activations(model, phrase.phrase, n=n, only=only or None)
     elif only and len(only) > 1:
+        numbers = ", ".join(map(str, only))
         raise SettingError(
-            f"A word is exchanged for one filter, found --filter {', '.join(map(str, only))}; ask for each."
+            f"A word is replaced for one filter, found --filter {numbers}; run it for each."
         )
     else:
-        frame = exchanged(
+        rows = rc.explain.swap_words(
             model,
             phrase.phrase,
             phrase.word,
             phrase.others.split(","),
             filter=only[0] if only else None,
         )
-    drawn = _bars(frame, figure, "What filters answer")
-    return Answer(
-        {"answers": frame.to_dicts(), "figure": figure},
-        [table(frame.columns, frame.rows()), *drawn],
-    )
+    drawn = _bars(rows, figure, "Activations of filters")
+    shown: list[RenderableType] = [table(rows.columns, rows.rows()), *drawn]
+    return Answer({"answers": rows.to_dicts(), "figure": figure}, shown)
 
 
-def _bars(frame: Any, figure: Path | None, title: str) -> list[str]:
+def _bars(rows: Any, figure: Path | None, title: str) -> list[str]:
+    """Draw activations as bars, if a file is given; the line that says so."""
     if figure is None:
         return []
     from recollect.report.phrases import bars
 
-    return [f"Drawn in {bars(frame, figure, title=title)}."]
+    return [f"Drawn in {bars(rows, figure, title=title)}."]
 
 
 def _of_text(model: Any, item: Item, *, n: int, figure: Path | None) -> Answer:
-    from recollect.explain import spoken_for
-
+    """The parts of a prediction, and what the phrases of the text contribute."""
     text = None if item.new_text is None else _read(item.new_text)
-    spoken = spoken_for(model, user_id=item.user, item_id=item.item, text=text, width=item.width)
-    phrases, words = spoken.table(n), spoken.by_word()
-    title = f"{_named(model, item)}, for user {spoken.user_id}"
+    parts = rc.explain.contributions(
+        model, user_id=item.user, item_id=item.item, text=text, width=item.width
+    )
+    phrases = parts.table(n)
+    words = parts.by_word()
+    title = f"{_title(model, item)}, for user {parts.user_id}"
     shown: list[RenderableType] = [
         title,
         facts(
             {
-                "predicted": spoken.prediction,
-                "whatever the item": spoken.base,
-                "by its text": spoken.text,
-                "by its ratings": spoken.ratings,
+                "predicted": parts.prediction,
+                "mean and user": parts.base,
+                "text": parts.text,
+                "ratings": parts.ratings,
             }
         ),
         "",
-        "What of the text spoke for it and, below 0, against it:",
+        "Phrases of the text that count for it and, below 0, against it:",
         table(phrases.columns, phrases.rows()),
     ]
     if figure is not None:
-        from recollect.report import phrases as pictures
+        from recollect.report.phrases import colored_text
 
-        below = (
-            f"predicted {spoken.prediction:.2f} = {spoken.base:.2f} whatever the item {_added(spoken.text)} by its text "
-            f"{_added(spoken.ratings)} by its ratings"
-        )
-        shown.append(f"Drawn in {pictures.text(words, figure, title=title, below=below)}.")
-    return Answer(
-        {
-            "user_id": spoken.user_id,
-            "item_id": spoken.item_id,
-            "prediction": spoken.prediction,
-            "base": spoken.base,
-            "text": spoken.text,
-            "ratings": spoken.ratings,
-            "width": spoken.width,
-            "phrases": phrases.to_dicts(),
-            "words": words.to_dicts(),
-            "figure": figure,
-        },
-        shown,
+        path = colored_text(words, figure, title=title, subtitle=_equation(parts))
+        shown.append(f"Drawn in {path}.")
+    data = {
+        "user_id": parts.user_id,
+        "item_id": parts.item_id,
+        "prediction": parts.prediction,
+        "base": parts.base,
+        "text": parts.text,
+        "ratings": parts.ratings,
+        "width": parts.width,
+        "phrases": phrases.to_dicts(),
+        "words": words.to_dicts(),
+        "figure": figure,
+    }
+    return Answer(data, shown)
+
+
+def _equation(parts: Any) -> str:
+    """The prediction as the sum of its parts."""
+    return (
+        f"predicted {parts.prediction:.2f} = {parts.base:.2f} (mean and user) "
+        f"{_signed(parts.text)} (text) {_signed(parts.ratings)} (ratings)"
     )
 
 
-def _added(part: float) -> str:
-    return f"{'−' if part < 0 else '+'} {abs(part):.2f}"
+def _signed(part: float) -> str:
+    sign = "−" if part < 0 else "+"
+    return f"{sign} {abs(part):.2f}"
 
 
-def _named(model: Any, item: Item) -> str:
+def _title(model: Any, item: Item) -> str:
+    """The item's title and id, or the name of the file of a new text."""
     if item.item is None:
         return str(item.new_text)
     title = model.given_.titles([item.item])[0]
@@ -269,13 +278,14 @@ def _named(model: Any, item: Item) -> str:
 
 
 def _read(path: Path) -> str:
-    """What a file says.
+    """The text in a file.
 
-    Raises: DataError if it is no text.
+    Raises:
+        DataError: if it is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as problem:
         raise DataError(
-            f"{path} is no text in UTF-8 ({problem.reason}); write it as such."
+            f"{path} is no text in UTF-8 ({problem.reason}); save it as UTF-8."
         ) from problem

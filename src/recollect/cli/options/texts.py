@@ -1,4 +1,4 @@
-"""How the texts of items come in at the command line, and what they are."""
+"""Options for the texts of items, and what `data describe` shows of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PANEL = "Texts of items"
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of the items, and how they are read."""
+    """The texts of the items, and how they become words."""
 
     text: Annotated[
         Path | None,
@@ -33,7 +33,7 @@ class Texts:
         bool,
         typer.Option(
             "--join",
-            help="Several documents of an item are one, such as reviews.",
+            help="Join several documents of an item, such as reviews.",
             rich_help_panel=PANEL,
         ),
     ] = False
@@ -47,9 +47,7 @@ class Texts:
     ] = None
     words: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", help="How many words to keep; 8000, if not stated.", rich_help_panel=PANEL
-        ),
+        typer.Option(metavar="N", help="Size of the vocabulary; 8000.", rich_help_panel=PANEL),
     ] = None
     reading: Annotated[
         list[str] | None,
@@ -58,53 +56,68 @@ class Texts:
             metavar="KEY=VALUE",
             show_default=False,
             rich_help_panel=PANEL,
-            help="How a document becomes words, such as first=100; repeat it for more.",
+            help="How a document becomes words, such as first=100; may be repeated.",
         ),
     ] = None
 
     @property
-    def are_stated(self) -> bool:
-        """Whether anything was."""
+    def are_given(self) -> bool:
+        """Whether any of the options is given."""
         return any(vars(self).values())
 
-    def read_as(self) -> rc.Tokenizer:
-        """How documents are read.
+    def tokenizer(self) -> rc.Tokenizer:
+        """How documents become words.
 
-        Raises: SettingError for a key or value that a reading does not have, or for options without --text.
+        Raises:
+            SettingError: for a key or value that a tokenizer does not have, or for options without
+                --text.
         """
         from recollect.data.text.tokenizer import tokenizer_of
 
-        given = settings_of(self.reading or (), option="--reading")
-        if self.words is not None and "n_words" in given:
+        fields = settings_of(self.reading or (), option="--reading")
+        if self.words is not None and "n_words" in fields:
             raise SettingError(
-                f"--words {self.words} and --reading n_words={given['n_words']} are the same; leave one out."
+                f"--words {self.words} and --reading n_words={fields['n_words']} are the same; "
+                "leave one out."
             )
-        if self.are_stated and self.text is None:
+        if self.are_given and self.text is None:
             raise SettingError(
-                "--vectors, --words, --reading and --join are about texts; name their file with --text."
+                "--vectors, --words, --reading and --join are about texts; name their file with "
+                "--text."
             )
-        return tokenizer_of(given if self.words is None else {**given, "n_words": self.words})
+        if self.words is not None:
+            fields = {**fields, "n_words": self.words}
+        return tokenizer_of(fields)
 
-    def taken(self, ratings: Any) -> Any:
-        """The ratings with these texts; as they are, if none were stated.
+    def attach(self, ratings: Any) -> Any:
+        """The ratings with these texts; without --text unchanged.
 
-        Raises: as `read_as` and `with_texts`.
+        Raises:
+            SettingError: as `tokenizer`.
+            DataError: as `with_texts`.
         """
-        reading = self.read_as()
+        tokenizer = self.tokenizer()
         if self.text is None:
             return ratings
         from recollect.data.with_texts import with_texts
 
         return with_texts(
-            ratings, self.text, tokenizer=reading, vectors=self.vectors, join=self.join
+            ratings, self.text, tokenizer=tokenizer, vectors=self.vectors, join=self.join
         )
 
 
-def summary(text: rc.Corpus) -> dict[str, Any]:
-    """What the texts are, in figures."""
+def describe_texts(text: rc.Corpus) -> dict[str, Any]:
+    """Sizes, lengths and vectors of texts, for --json."""
     import numpy as np
 
     length = text.length[text.has]
+    vectors = None
+    if text.vectors is not None:
+        vectors = {
+            "name": text.vectors.name,
+            "d": text.vectors.d,
+            "found": float(text.vectors.found.mean()),
+        }
     return {
         "items": len(text),
         "documents": int(text.has.sum()),
@@ -117,32 +130,28 @@ def summary(text: rc.Corpus) -> dict[str, Any]:
         "out_of_vocabulary": text.out_of_vocabulary,
         "reading": vars(text.tokenizer),
         "fingerprint": text.fingerprint,
-        "vectors": {
-            "name": text.vectors.name,
-            "d": text.vectors.d,
-            "found": float(text.vectors.found.mean()),
-        }
-        if text.vectors
-        else None,
+        "vectors": vectors,
     }
 
 
-def told(found: dict[str, Any]) -> RenderableType:
-    """The same for people."""
-    length, vectors = found["length"], found["vectors"]
-    return facts(
-        {
-            "documents with words": f"{found['documents']:,} of {found['items']:,} items",
-            "words kept": found["words"],
-            "words a document": f"{length['mean']:.1f} on average, median {length['median']:g}, longest {length['longest']:,}",
-            "out of vocabulary": f"{found['out_of_vocabulary']:.1%} of the documents' words, stop words aside",
-            **(
-                {
-                    "vectors": f"{vectors['name']}, {vectors['d']} numbers each; {vectors['found']:.1%} of the words found"
-                }
-                if vectors
-                else {}
-            ),
-        },
-        title="texts",
-    )
+def texts_table(data: dict[str, Any]) -> RenderableType:
+    """What `describe_texts` returns as a table for the screen."""
+    length = data["length"]
+    rows = {
+        "documents with words": f"{data['documents']:,} of {data['items']:,} items",
+        "words kept": data["words"],
+        "words a document": (
+            f"{length['mean']:.1f} on average, median {length['median']:g}, "
+            f"longest {length['longest']:,}"
+        ),
+        "out of vocabulary": (
+            f"{data['out_of_vocabulary']:.1%} of the documents' words, stop words aside"
+        ),
+    }
+    vectors = data["vectors"]
+    if vectors:
+        rows["vectors"] = (
+            f"{vectors['name']}, {vectors['d']} numbers each; {vectors['found']:.1%} of the words "
+            "found"
+        )
+    return facts(rows, title="texts")

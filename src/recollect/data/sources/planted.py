@@ -1,7 +1,8 @@
-"""Planted ratings: made from a known truth, at any size, with the error that no model can go below.
+"""Planted ratings: drawn from a known truth, at any size, with a known lowest possible error.
 
-The truth of user u and item i is the normal distribution around mu + b_u + b_i + U_u·V_i with a known width. It is cut
-to the scale, and rounded where ratings come in steps. Popularity and activity have long tails.
+A rating of user u and item i is drawn from a normal distribution around mu + b_u + b_i + U_u·V_i.
+It is clipped to the scale, and rounded where ratings come in steps. Popularity and activity have
+long tails.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ from recollect.errors import SettingError
 BLOCK = 1 << 21  # ratings made at once
 DAY = 86_400  # seconds
 FIRST_DAY = 946_684_800  # 2000-01-01
-HEAD = 50  # the first 1/HEAD of users and items are about alike
-CROWDED = 32  # a user with more than 1/CROWDED of all items has them drawn without repetition
-DIGITS = "abcdefghij"  # of the words that planted texts are made of
+HEAD = 50  # the first 1/HEAD of users and items have about the same weight
+CROWDED = 32  # the items of a user with more than 1/CROWDED of all are drawn without repetition
+DIGITS = "abcdefghij"  # letters of the words that planted texts are made of
+SILENT_SHARE = 0.2  # of the words of planted texts, which mean nothing
+BISECTIONS = 100
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class Variant:
     settings: dict[str, Any] = field(default_factory=lambda: {"step": 1.0, "noise": 0.8})
 
     def __str__(self) -> str:
-        return f"made here: {self.n_ratings:,} ratings of {self.n_items:,} items by {self.n_users:,} users; 1 to 5"
+        size = f"{self.n_ratings:,} ratings of {self.n_items:,} items by {self.n_users:,} users"
+        return f"made here: {size}; 1 to 5"
 
 
 VARIANTS = {
@@ -52,7 +56,7 @@ VARIANTS = {
 
 
 def load(variant: str, folder: Path | None = None) -> Ratings:
-    """The ratings of a variant; the same each time. Nothing is read, so `folder` is of no account."""
+    """The ratings of a variant, the same each time; nothing is read from `folder`."""
     made = VARIANTS[variant]
     planted_ = planted(made.n_users, made.n_items, made.n_ratings, **made.settings)
     return replace(planted_.ratings, name=f"planted/{variant}", checked=True)
@@ -70,7 +74,7 @@ def how_to_get(variant: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What the ratings were made from."""
+    """What the ratings are drawn from."""
 
     mu: float
     b_user: Float32[np.ndarray, " n_users"]
@@ -84,14 +88,14 @@ class Truth:
     def mean(
         self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"]
     ) -> Float64[np.ndarray, " pairs"]:
-        """The middle of the distribution before cutting and rounding."""
-        shared = np.einsum("pk,pk->p", self.U[user], self.V[item], dtype=np.float64)
-        return self.mu + self.b_user[user] + self.b_item[item] + shared
+        """The mean of each pair's distribution before clipping and rounding."""
+        product = np.einsum("pk,pk->p", self.U[user], self.V[item], dtype=np.float64)
+        return self.mu + self.b_user[user] + self.b_item[item] + product
 
     def expected(
         self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"]
     ) -> Float32[np.ndarray, " pairs"]:
-        """The expected rating of each pair, cutting and rounding included: the best prediction there is."""
+        """The expected rating of each pair, clipped and rounded: the best possible prediction."""
         return _expected(self.mean(user, item), self).astype(np.float32)
 
     def draw(
@@ -100,7 +104,13 @@ class Truth:
         item: Int[np.ndarray, " pairs"],
         random: np.random.Generator,
     ) -> Float32[np.ndarray, " pairs"]:
-        """A rating of each pair."""
+        """Draw a rating of each pair.
+
+        Args:
+            user: row numbers of users.
+            item: row numbers of items.
+            random: the source of randomness.
+        """
         low, high = self.scale
         value = self.mean(user, item) + self.noise * random.standard_normal(len(user))
         if self.step is not None:
@@ -109,26 +119,27 @@ class Truth:
 
 
 def _expected(mean: Float64[np.ndarray, " pairs"], truth: Truth) -> Float64[np.ndarray, " pairs"]:
+    """The expectation of the clipped and rounded rating, for these means before clipping."""
     low, high = truth.scale
-    if truth.step is not None:  # lowest + a step for each threshold that is passed
+    if truth.step is not None:
+        # The lowest rating, and a step for each threshold that is passed.
         thresholds = np.arange(low + truth.step / 2, high, truth.step)
         if not truth.noise:
-            return low + truth.step * np.sum([mean > t for t in thresholds], axis=0)
-        return low + truth.step * np.sum(
-            [ndtr((mean - t) / truth.noise) for t in thresholds], axis=0
-        )
+            passed = [mean > threshold for threshold in thresholds]
+        else:
+            passed = [ndtr((mean - threshold) / truth.noise) for threshold in thresholds]
+        return low + truth.step * np.sum(passed, axis=0)
     if not truth.noise:
         return np.clip(mean, low, high)
-    a, b = (low - mean) / truth.noise, (high - mean) / truth.noise
-    return (
-        low * ndtr(a)
-        + high * ndtr(-b)
-        + mean * (ndtr(b) - ndtr(a))
-        + truth.noise * (_density(a) - _density(b))
-    )
+    # The mean of a normal distribution that is censored at both ends.
+    below = (low - mean) / truth.noise
+    above = (high - mean) / truth.noise
+    inside = mean * (ndtr(above) - ndtr(below)) + truth.noise * (_density(below) - _density(above))
+    return low * ndtr(below) + high * ndtr(-above) + inside
 
 
 def _density(x: np.ndarray) -> np.ndarray:
+    """Of the standard normal distribution."""
     return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
 
 
@@ -138,7 +149,7 @@ class Planted:
 
     ratings: Ratings
     expected: Float32[np.ndarray, " ratings"]  # each rating's expectation
-    floor: float  # RMSE of `expected` on these ratings: no model does better but by luck
+    floor: float  # RMSE of `expected` on these ratings; a model is better by chance only
     truth: Truth
 
 
@@ -156,31 +167,41 @@ def planted(
     popularity: int | float = 1.2,
     activity: int | float = 1.0,
 ) -> Planted:
-    """Ratings of distinct pairs, made from a truth of low rank.
+    """Ratings of distinct pairs, drawn from a truth of low rank.
 
-    `noise` is a standard deviation in units of the scale. `step` makes ratings lowest + whole steps: 1 for stars, 0.5
-    for half stars, None for any value. `popularity` and `activity` are the exponents with which the draws of items and
-    the ratings of users fall from the first to the last (0: all alike), as far as the number of pairs allows. The same
-    arguments give the same ratings. Memory grows with ratings, never with users × items.
+    The same arguments give the same ratings. Memory grows with ratings, never with users × items.
 
-    Raises: SettingError if there are more ratings than pairs, or a setting is out of range.
+    Args:
+        n_users: how many users.
+        n_items: how many items.
+        n_ratings: how many ratings.
+        rank: the number of factors.
+        noise: standard deviation around the truth, in units of the scale.
+        seed: of all draws.
+        scale: the lowest and the highest rating.
+        step: ratings are lowest + whole steps: 1 for stars, 0.5 for half stars, None for any value.
+        times: whether ratings have times.
+        popularity: the exponent with which the draws of items fall from the first to the last; 0:
+            all alike.
+        activity: the same of users' ratings, as far as the number of pairs allows.
+
+    Raises:
+        SettingError: if there are more ratings than pairs, or a setting is out of range.
     """
     low, high = map(float, scale)
     step = None if step is None else float(step)
-    if not (n_users > 0 and n_items > 0 and 0 < n_ratings <= n_users * n_items):
+    n_pairs = n_users * n_items
+    if not (n_users > 0 and n_items > 0 and 0 < n_ratings <= n_pairs):
         raise SettingError(
-            f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; expected "
-            f"1 to users × items = {n_users * n_items:,}."
+            f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; "
+            f"expected 1 to users × items = {n_pairs:,}."
         )
-    if (
-        rank < 1
-        or noise < 0
-        or not low < high
-        or (step is not None and not _divides(step, high - low))
-    ):
+    steps_fit = step is None or _divides(step, high - low)
+    if rank < 1 or noise < 0 or not low < high or not steps_fit:
         raise SettingError(
-            f"rank={rank}, noise={noise}, scale={scale}, step={step}: expected rank of 1 or more, noise "
-            "of 0 or more, a lowest below a highest rating, and a step that divides their difference."
+            f"rank={rank}, noise={noise}, scale={scale}, step={step}: expected rank of 1 or more, "
+            "noise of 0 or more, a lowest below a highest rating, and a step that divides their "
+            "difference."
         )
     random = np.random.default_rng(seed)
     truth = _truth(
@@ -202,16 +223,16 @@ def planted(
         catalogue=_catalogue(n_items),
         checked=True,
     )
-    error = sum(
-        float(np.square(value[at : at + BLOCK] - expected[at : at + BLOCK], dtype=np.float64).sum())
-        for at in range(0, n_ratings, BLOCK)
-    )
-    return Planted(ratings, expected, float(np.sqrt(error / n_ratings)), truth)
+    squared_error = 0.0
+    for first in range(0, n_ratings, BLOCK):
+        part = slice(first, first + BLOCK)
+        squared_error += float(np.square(value[part] - expected[part], dtype=np.float64).sum())
+    return Planted(ratings, expected, float(np.sqrt(squared_error / n_ratings)), truth)
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some planted ratings: all those of the items `first` … `first + len(counts) - 1`, one item after the other."""
+    """All planted ratings of the items `first` … `first + len(counts) - 1`, item by item."""
 
     first: int
     counts: Int64[np.ndarray, " items"]  # ratings of each item
@@ -230,15 +251,29 @@ def planted_by_item(
     popularity: int | float = 1.2,
     activity: int | float = 1.0,
 ) -> Iterator[Block]:
-    """The same kind of ratings, 1 to 5 in whole steps, item by item and a few million at a time, so that memory grows with
-    users and items only. Here users are drawn for items: each item has a rating, a user may have none.
+    """Planted ratings, 1 to 5 in whole steps, item by item and a few million at a time.
 
-    Raises: SettingError if there are more ratings than pairs or fewer than items.
+    Memory grows with users and items only. Users are drawn for items: each item has a rating, a
+    user may have none.
+
+    Args:
+        n_users: how many users.
+        n_items: how many items.
+        n_ratings: how many ratings.
+        rank: the number of factors.
+        noise: standard deviation around the truth.
+        seed: of all draws.
+        popularity: the exponent with which items' ratings fall from the first to the last.
+        activity: the same of the draws of users.
+
+    Raises:
+        SettingError: if there are more ratings than pairs or fewer than items.
     """
-    if not (n_users > 0 and 0 < n_items <= n_ratings <= n_users * n_items):
+    n_pairs = n_users * n_items
+    if not (n_users > 0 and 0 < n_items <= n_ratings <= n_pairs):
         raise SettingError(
-            f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; expected "
-            f"{n_items:,}, one an item, to users × items = {n_users * n_items:,}."
+            f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; "
+            f"expected {n_items:,}, one an item, to users × items = {n_pairs:,}."
         )
     random = np.random.default_rng(seed)
     truth = _truth(
@@ -263,25 +298,27 @@ def _drawn(
 ) -> tuple[
     Int32[np.ndarray, " ratings"], Float32[np.ndarray, " ratings"], Float32[np.ndarray, " ratings"]
 ]:
-    """Items, ratings and their expectations, users in order; made in blocks of users, to bound the memory."""
+    """Items, ratings and their expectations, users in order; in blocks, to bound memory."""
     ends = np.cumsum(counts)
     item = np.empty(int(ends[-1]), np.int32)
-    value, expected = np.empty(len(item), np.float32), np.empty(len(item), np.float32)
+    value = np.empty(len(item), np.float32)
+    expected = np.empty(len(item), np.float32)
     first = done = 0
     while first < len(counts):
-        last = max(
-            first + 1, int(np.searchsorted(ends, done + BLOCK, side="right"))
-        )  # at least one user
+        n_within = int(np.searchsorted(ends, done + BLOCK, side="right"))
+        last = max(first + 1, n_within)  # at least one user
         part = slice(done, int(ends[last - 1]))
         user = np.repeat(np.arange(first, last), counts[first:last])
         item[part] = _items(counts[first:last], weight, random)
         value[part] = truth.draw(user, item[part], random)
         expected[part] = truth.expected(user, item[part])
-        first, done = last, part.stop
+        first = last
+        done = part.stop
     return item, value, expected
 
 
 def _divides(step: float, width: float) -> bool:
+    """Whether the width is a whole number of steps."""
     return step > 0 and bool(np.isclose(width / step, np.rint(width / step)))
 
 
@@ -295,18 +332,18 @@ def _truth(
     step: float | None,
     random: np.random.Generator,
 ) -> Truth:
-    """Offsets and factors whose sizes are those of films: on a scale of 1 to 5, each part spreads by about 0.4."""
+    """Offsets and factors as of films: on a scale of 1 to 5 each has a deviation of about 0.4."""
     low, high = scale
-    spread = (high - low) / 10
+    std = (high - low) / 10
 
     def normal(*shape: int) -> np.ndarray:
         return random.standard_normal(shape, dtype=np.float32)
 
     return Truth(
         low + 0.62 * (high - low),
-        spread * normal(n_users),
-        spread * normal(n_items),
-        spread * normal(n_users, rank),
+        std * normal(n_users),
+        std * normal(n_items),
+        std * normal(n_users, rank),
         normal(n_items, rank) / np.float32(np.sqrt(rank)),
         noise,
         scale,
@@ -315,25 +352,31 @@ def _truth(
 
 
 def _long_tail(n: int, exponent: float) -> Float64[np.ndarray, " n"]:
-    """Weights that fall as a power, bent at the head so that the first does not have it all (Zipf and Mandelbrot)."""
+    """Weights that fall as a power, flattened at the head (Zipf and Mandelbrot)."""
     return (np.arange(n) + 1 + n / HEAD) ** -exponent
 
 
 def _activity(
     n_users: int, n_items: int, n_ratings: int, exponent: float, random: np.random.Generator
 ) -> Int64[np.ndarray, " n_users"]:
-    """How many ratings each user has: a long tail between 1 (0 if there are fewer ratings than users) and n_items."""
+    """How many ratings each user has: a long tail between 1 and n_items.
+
+    With fewer ratings than users the least is 0.
+    """
     weight = _long_tail(n_users, exponent)
     least = 1 if n_ratings >= n_users else 0
-    small, large = 0.0, 2.0 * n_items / weight[-1]
-    for _ in range(100):  # halve until the counts add up
-        middle = (small + large) / 2
-        too_few = np.clip(middle * weight, least, n_items).sum() < n_ratings
-        small, large = (middle, large) if too_few else (small, middle)
-    counts = np.floor(np.clip(small * weight, least, n_items)).astype(np.int64)
-    while rest := n_ratings - int(counts.sum()):
+    # Bisect for the factor with which the clipped counts add up to n_ratings.
+    low, high = 0.0, 2.0 * n_items / weight[-1]
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        if np.clip(middle * weight, least, n_items).sum() < n_ratings:
+            low = middle
+        else:
+            high = middle
+    counts = np.floor(np.clip(low * weight, least, n_items)).astype(np.int64)
+    while n_missing := n_ratings - int(counts.sum()):
         free = np.flatnonzero(counts < n_items)
-        counts[random.permutation(free)[:rest]] += 1
+        counts[random.permutation(free)[:n_missing]] += 1
     return random.permutation(counts)
 
 
@@ -346,16 +389,16 @@ def _items(
     starts = np.cumsum(counts) - counts
     item = np.empty(int(counts.sum()), np.int32)
     crowded = counts * CROWDED > len(weight)
-    for heavy in np.flatnonzero(
-        crowded
-    ):  # exponential races: the first to arrive are the ones drawn
+    for user in np.flatnonzero(crowded):
+        # An exponential race: the first n to arrive are a draw of n without repetition.
         arrival = random.standard_exponential(len(weight)) / weight
-        n = counts[heavy]
-        item[starts[heavy] : starts[heavy] + n] = np.argpartition(arrival, n - 1)[:n]
-    rows = np.flatnonzero(~crowded)
-    row, found = _redrawn(counts[rows], weight, random)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(counts[rows]) - counts[rows], counts[rows])
-    item[starts[rows][row] + place] = found
+        n = counts[user]
+        item[starts[user] : starts[user] + n] = np.argpartition(arrival, n - 1)[:n]
+    others = np.flatnonzero(~crowded)
+    row, drawn = _redrawn(counts[others], weight, random)
+    start_of_row = np.cumsum(counts[others]) - counts[others]
+    place = np.arange(len(row)) - np.repeat(start_of_row, counts[others])
+    item[starts[others][row] + place] = drawn
     return item
 
 
@@ -364,20 +407,28 @@ def _redrawn(
     weight: Float64[np.ndarray, " n_items"],
     random: np.random.Generator,
 ) -> tuple[Int64[np.ndarray, " ratings"], Int64[np.ndarray, " ratings"]]:
-    """The same by drawing with repetition, dropping repetitions, and drawing again for what is missing."""
-    n_items, until = len(weight), np.cumsum(weight)
-    done, have, missing = [], np.empty(0, np.int64), counts
+    """The same by drawing with repetition, dropping repetitions, and drawing again.
+
+    Returns: the user and the item of each pair, in order.
+    """
+    n_items = len(weight)
+    cumulative = np.cumsum(weight)
+    finished: list[np.ndarray] = []  # pairs of users who have all their items
+    pairs = np.empty(0, np.int64)  # user · n_items + item, of the others
+    missing = counts
     while missing.any():
         row = np.repeat(np.arange(len(counts)), missing)
-        drawn = np.searchsorted(until, random.random(len(row)) * until[-1], side="right")
-        have = np.sort(np.concatenate([have, row * n_items + np.minimum(drawn, n_items - 1)]))
-        have = have[np.diff(have, prepend=-1) > 0]  # np.unique is four times slower here
-        missing = np.where(missing, counts - np.bincount(have // n_items, minlength=len(counts)), 0)
-        is_full = missing[have // n_items] == 0
-        done.append(have[is_full])
-        have = have[~is_full]
-    pair = np.sort(np.concatenate([have, *done]))
-    return pair // n_items, pair % n_items
+        target = random.random(len(row)) * cumulative[-1]
+        drawn = np.minimum(np.searchsorted(cumulative, target, side="right"), n_items - 1)
+        pairs = np.sort(np.concatenate([pairs, row * n_items + drawn]))
+        pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # np.unique is four times slower here
+        n_drawn = np.bincount(pairs // n_items, minlength=len(counts))
+        missing = np.where(missing, counts - n_drawn, 0)
+        is_full = missing[pairs // n_items] == 0
+        finished.append(pairs[is_full])
+        pairs = pairs[~is_full]
+    pairs = np.sort(np.concatenate([pairs, *finished]))
+    return pairs // n_items, pairs % n_items
 
 
 def _times(
@@ -387,11 +438,11 @@ def _times(
     arrival = FIRST_DAY + random.integers(0, 3 * 365 * DAY, n_users)
     stay = np.minimum(random.lognormal(np.log(10.0), 1.5, n_users), 1000.0) * DAY
     time = np.empty(len(user), np.int64)
-    for begin in range(0, len(user), BLOCK):
-        who = user[begin : begin + BLOCK]
-        time[begin : begin + BLOCK] = arrival[who] + (stay[who] * random.random(len(who))).astype(
-            np.int64
-        )
+    for first in range(0, len(user), BLOCK):
+        part = slice(first, first + BLOCK)
+        people = user[part]
+        since_arrival = stay[people] * random.random(len(people))
+        time[part] = arrival[people] + since_arrival.astype(np.int64)
     return time
 
 
@@ -409,25 +460,35 @@ def _catalogue(n_items: int) -> pl.DataFrame:
 
 
 def planted_texts(truth: Truth, items: Vocab, *, length: int = 30, seed: int = 0) -> dict[str, str]:
-    """A document per item, by its id, that tells what is particular to it: its offset and its factors.
+    """A document per item that describes its offset and its factors.
 
-    Each of these numbers has ten words for much of it and ten for little. A document's words are drawn number by number, those
-    for much the more often the larger the number is; every fifth word says nothing.
+    Each of these numbers has ten words for a large value and ten for a small one. For each word a
+    number is drawn; the larger it is, the more often the word is one for a large value. Every fifth
+    word means nothing.
+
+    Args:
+        truth: what the ratings were drawn from.
+        items: the ids of the items.
+        length: words of a document.
+        seed: of all draws.
+
+    Returns: a text per item_id.
     """
     random = np.random.default_rng(seed)
-    told = np.column_stack([truth.b_item / np.std(truth.b_item), truth.V / np.std(truth.V, axis=0)])
-    which = random.integers(0, told.shape[1], (len(told), length))
-    much = random.random((len(told), length)) < expit(2 * np.take_along_axis(told, which, axis=1))
-    silent, word = (
-        random.random((len(told), length)) < 0.2,
-        random.integers(0, 10, (len(told), length)),
-    )
-    return {
-        item_id: " ".join(
-            "so" + DIGITS[w] if s else f"{'much' if m else 'little'}{DIGITS[r]}{DIGITS[w]}"
-            for r, m, s, w in zip(*row, strict=True)
-        )
-        for item_id, row in zip(
-            items.ids.to_list(), zip(which, much, silent, word, strict=True), strict=True
-        )
-    }
+    factors = truth.V / np.std(truth.V, axis=0)
+    numbers = np.column_stack([truth.b_item / np.std(truth.b_item), factors])
+    shape = (len(numbers), length)
+    which = random.integers(0, numbers.shape[1], shape)
+    is_large = random.random(shape) < expit(2 * np.take_along_axis(numbers, which, axis=1))
+    is_silent = random.random(shape) < SILENT_SHARE
+    variant = random.integers(0, 10, shape)
+    documents = {}
+    for row, item_id in enumerate(items.ids.to_list()):
+        words = []
+        for place in range(length):
+            letter = DIGITS[variant[row, place]]
+            size = "much" if is_large[row, place] else "little"
+            meaning = f"{size}{DIGITS[which[row, place]]}{letter}"
+            words.append(f"so{letter}" if is_silent[row, place] else meaning)
+        documents[item_id] = " ".join(words)
+    return documents

@@ -1,0 +1,239 @@
+"""What the phrases of an item's text contribute to a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float64
+
+from recollect.data.ratings import AnyRatings
+from recollect.data.text.corpus import Corpus
+from recollect.data.vocab import UNKNOWN, Vocab
+from recollect.errors import DataError, SettingError
+from recollect.explain.text_models import has_filters, text_model_of
+from recollect.families.text_model import TextModel
+from recollect.model import Model
+
+WORDS_AT_ONCE = 1 << 18  # of the texts with a phrase left out
+
+
+@dataclass(frozen=True, eq=False)
+class Contributions:
+    """The parts of a prediction, `base` + `text` + `ratings`, before it is clipped to the scale.
+
+    With the user's factors U, the item's factors V and their prior mean θ: base is mu + b_u (0
+    without offsets), text is U · θ, and ratings is U · (V − θ).
+
+    Args:
+        user_id: of the user.
+        item_id: of the item; None: a new text.
+        words: the text as the model reads it.
+        width: how many words are left out at a time.
+        changes: `changes[p]` is by how much U · θ falls without the `width` words from place p on:
+            above 0, they count for the item.
+        base: mu + b_u.
+        text: U · θ.
+        ratings: U · (V − θ).
+    """
+
+    user_id: str
+    item_id: str | None
+    words: tuple[str, ...]
+    width: int
+    changes: Float64[np.ndarray, " phrases"]
+    base: float
+    text: float
+    ratings: float
+
+    @property
+    def prediction(self) -> float:
+        """The sum of the three parts."""
+        return self.base + self.text + self.ratings
+
+    def table(self, n: int = 10) -> pl.DataFrame:
+        """The n phrases with the largest changes, from for to against: place, phrase, change.
+
+        Of phrases that overlap and have changes of the same sign, the larger one is listed. A place
+        is the number of words before the phrase.
+
+        Raises:
+            SettingError: if n is below 1.
+        """
+        if n < 1:
+            raise SettingError(f"n is the number of phrases, 1 or more; found {n}.")
+        places: list[int] = []
+        for place in np.argsort(-np.abs(self.changes), kind="stable").tolist():
+            if len(places) == n:
+                break
+            if not any(self._stands_for(other, place) for other in places):
+                places.append(place)
+        phrases = [" ".join(self.words[place : place + self.width]) for place in places]
+        table = pl.DataFrame({"place": places, "phrase": phrases, "change": self.changes[places]})
+        return table.sort("change", descending=True, maintain_order=True)
+
+    def _stands_for(self, place: int, other: int) -> bool:
+        """Whether two phrases overlap and have changes of the same sign."""
+        has_same_sign = bool(self.changes[place] * self.changes[other] > 0)
+        return has_same_sign and abs(place - other) < self.width
+
+    def by_word(self) -> pl.DataFrame:
+        """Each word of the text in order, and the mean change of its phrases: word, change."""
+        total = np.zeros(len(self.words))
+        count = np.zeros(len(self.words))
+        for place, change in enumerate(self.changes):
+            total[place : place + self.width] += change
+            count[place : place + self.width] += 1
+        return pl.DataFrame({"word": self.words, "change": total / count})
+
+
+def contributions(
+    model: Model,
+    *,
+    user_id: object,
+    item_id: object = None,
+    text: str | None = None,
+    width: int | None = None,
+) -> Contributions:
+    """What phrases of an item's text, or of a new text, contribute to the prediction for a user.
+
+    Each phrase of `width` words is left out in turn and the text encoded again. Of a text that is
+    left without a word, the encoding is that of an item without a text: the mean of all.
+
+    Args:
+        model: a fitted model of texts.
+        user_id: a user with training ratings.
+        item_id: an item with a text.
+        text: a new text, instead of an item.
+        width: words to leave out at a time; None: the largest window of a ConvMF, else 1.
+
+    Raises:
+        SettingError: for a model that reads no texts, a width below 1, or if neither or both of
+            item_id and text are given.
+        DataError: for a user or item that the model does not know, or a text without known words.
+    """
+    text_model, corpus = text_model_of(model)
+    if width is not None and width < 1:
+        raise SettingError(
+            f"width is the number of words left out at a time, 1 or more; found {width}."
+        )
+    if (item_id is None) == (text is None):
+        raise SettingError(
+            "contributions takes the item_id of an item with a text, or a new text; give one of "
+            "the two."
+        )
+    given = model.given_
+    user = _user_row(given, user_id)
+    item = None if item_id is None else _item_row(given, item_id)
+    document = _new_document(corpus, text) if item is None else corpus.take([item])
+    if width is None:
+        width = max(text_model.net_.text.windows) if has_filters(model) else 1
+    base, user_factors = _user_part(text_model.net_, user)
+    text_part = float(text_model.text_factors(document)[0] @ user_factors)
+    without = [
+        _encoded(text_model, part) @ user_factors for part in _without_phrases(document, width)
+    ]
+    if item is None:
+        product = text_part
+    else:
+        product = float(text_model.net_.item[item].cpu().numpy() @ user_factors)
+    return Contributions(
+        user_id=given.users.ids[user],
+        item_id=None if item is None else given.items.ids[item],
+        words=tuple(corpus.words.at(document.word)),
+        width=width,
+        changes=text_part - np.concatenate(without),
+        base=base,
+        text=text_part,
+        ratings=product - text_part,
+    )
+
+
+def _user_part(net: Any, user: int) -> tuple[float, Float64[np.ndarray, " k"]]:
+    """mu + b_u, and what the item's factors are multiplied with: U, and 1 for the item's offset."""
+    row = net.user[user : user + 1]
+    base = float(net.mu)
+    if net.offsets:
+        base += float(row[0, -1])
+    return base, net.features_of(row)[0].cpu().numpy().astype(np.float64)
+
+
+def _user_row(given: AnyRatings, user_id: object) -> int:
+    """The row of a user with ratings.
+
+    Raises:
+        DataError: if the model does not know the user.
+    """
+    row = int(given.users.rows([user_id])[0])
+    has_ratings = given.count("user") > 0
+    if row == UNKNOWN or not has_ratings[row]:
+        raise DataError(
+            f"The model knows no rating by user {str(user_id)!r}; it knows users such as "
+            f"{_examples(given.users, has_ratings)}."
+        )
+    return row
+
+
+def _item_row(given: AnyRatings, item_id: object) -> int:
+    """The row of an item with a text.
+
+    Raises:
+        DataError: if the model does not know the item, or it has no text.
+    """
+    assert given.text is not None
+    row = int(given.items.rows([item_id])[0])
+    if row != UNKNOWN and given.text.has[row]:
+        return row
+    examples = f"it has texts of {_examples(given.items, given.text.has)} and others."
+    if row == UNKNOWN:
+        raise DataError(f"The model knows no item {str(item_id)!r}; {examples}")
+    raise DataError(
+        f"Item {str(item_id)!r} has no text, or none with a word that the model knows; {examples}"
+    )
+
+
+def _examples(vocab: Vocab, is_known: np.ndarray) -> str:
+    """The first three known ids."""
+    return ", ".join(map(repr, vocab.at(np.flatnonzero(is_known)[:3])))
+
+
+def _new_document(corpus: Corpus, text: str | None) -> Corpus:
+    """A new text as a document.
+
+    Raises:
+        DataError: if it has no word of the vocabulary.
+    """
+    document = corpus.read([text])
+    if not document.has[0]:
+        raise DataError(
+            f"None of the words of this text is among the {corpus.n_words:,} that the model knows; "
+            "give another."
+        )
+    return document
+
+
+def _without_phrases(document: Corpus, width: int) -> Iterator[Corpus]:
+    """The document without each of its phrases in turn, several at a time."""
+    n = len(document.word)
+    places = np.arange(max(n - width + 1, 1))
+    step = max(1, WORDS_AT_ONCE // n)
+    for first in range(0, len(places), step):
+        place = places[first : first + step, None]
+        is_kept = (np.arange(n) < place) | (np.arange(n) >= place + width)
+        start = np.concatenate([[0], np.cumsum(is_kept.sum(axis=1))])
+        word = np.broadcast_to(document.word, is_kept.shape)[is_kept]
+        yield replace(document, start=start, word=word)
+
+
+def _encoded(model: TextModel, documents: Corpus) -> Float64[np.ndarray, "documents k"]:
+    """θ of each document; of documents without words, the mean θ of the model's own texts."""
+    if documents.has.all():
+        return model.text_factors(documents).astype(np.float64)
+    learned = model.given_.text
+    assert learned is not None
+    assert not documents.has.any()  # the same number of words is left of each
+    mean = model.text_factors(learned)[learned.has].mean(axis=0, dtype=np.float64)
+    return np.tile(mean, (len(documents), 1))
