@@ -48,7 +48,7 @@ class AnyRows(ABC):
         """These rows, in this order; a row number of -1 gives an empty row."""
 
     @abstractmethod
-    def minus(self, middle: Float32[np.ndarray, " rows"]) -> AnyRows:
+    def minus(self, row_means: Float32[np.ndarray, " rows"]) -> AnyRows:
         """The same rows, a number per row taken off its values."""
 
     @abstractmethod
@@ -85,9 +85,9 @@ class Rows(AnyRows):
         cells = np.arange(start[-1]) + np.repeat(first - start[:-1], counts)
         return Rows(start, self.column[cells], self.value[cells], self.n_columns)
 
-    def minus(self, middle: Float32[np.ndarray, " rows"]) -> Rows:
+    def minus(self, row_means: Float32[np.ndarray, " rows"]) -> Rows:
         """The same rows, a number per row taken off its values."""
-        return replace(self, value=self.value - middle[self.row]) if middle.any() else self
+        return replace(self, value=self.value - row_means[self.row]) if row_means.any() else self
 
     def batches(self, size: int, order: Int64[np.ndarray, " rows"]) -> Iterator[Rows]:
         """See AnyRows."""
