@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from recollect.kernels import Block
-from recollect.nn import Dropout, KernelAutoencoder, KernelLayer, _Kernelled, kernel
+from recollect.families.kernel_autoencoder import KernelAutoencoder, KernelLayer
+from recollect.families.kernel_autoencoder.network import KernelProduct, kernel
+from recollect.nn import Dropout
 
 
 def test_dropout_takes_its_share_and_keeps_the_mean():
@@ -37,12 +39,12 @@ def test_dropout_leaves_numbers_alone_outside_of_training():
 # --- weights with a kernel ----------------------------------------------------------------------------------------------
 
 
-def drawn(n=7, k=4, places=3, spread=0.5, **more):
+def drawn(n=7, k=4, kernel_dim=3, spread=0.5, **more):
     torch.manual_seed(0)
     return [
         torch.randn(n, k, **more),
-        spread * torch.randn(n, places, **more),
-        spread * torch.randn(k, places, **more),
+        spread * torch.randn(n, kernel_dim, **more),
+        spread * torch.randn(k, kernel_dim, **more),
     ]
 
 
@@ -57,9 +59,9 @@ def test_a_kernel_falls_with_the_squared_distance_and_ends_at_1():
 @pytest.mark.parametrize("block", [2, 1024])
 def test_weights_under_a_kernel_and_all_gradients_equal_the_plain_statement(monkeypatch, block):
     """In NumPy, the loss being c · (W ⊙ K) + 0.3 ‖K‖²; some weights are cut off, some are not."""
-    monkeypatch.setattr("recollect.nn.KERNEL_ROWS", block)
-    layer = KernelLayer(7, 4, n_biases=4, places=3, std=0.5)
-    weight, squares = layer.effective()
+    monkeypatch.setattr("recollect.families.kernel_autoencoder.network.KERNEL_ROWS", block)
+    layer = KernelLayer(7, 4, n_biases=4, kernel_dim=3, std=0.5)
+    weight, squares = layer.effective_weight()
     c = torch.randn(7, 4)
     ((c * weight).sum() + 0.3 * squares).backward()
 
@@ -78,23 +80,23 @@ def test_weights_under_a_kernel_and_all_gradients_equal_the_plain_statement(monk
 
 def test_gradients_under_a_kernel_are_those_of_finite_differences():
     W, u, v = (x.requires_grad_() for x in drawn(dtype=torch.float64, spread=0.3))
-    assert torch.autograd.gradcheck(_Kernelled.apply, (W, u, v))
+    assert torch.autograd.gradcheck(KernelProduct.apply, (W, u, v))
 
 
 def test_some_rows_under_a_kernel_are_those_of_all():
-    layer, some = KernelLayer(9, 4, n_biases=9, places=2, std=0.5), torch.tensor([7, 0, 3])
-    torch.testing.assert_close(layer.effective(some)[0], layer.weight[some])
+    layer, some = KernelLayer(9, 4, n_biases=9, kernel_dim=2, std=0.5), torch.tensor([7, 0, 3])
+    torch.testing.assert_close(layer.effective_weight(some)[0], layer.weight[some])
 
 
 def test_places_at_first_are_near_each_other():
-    layer = KernelLayer(50, 40, n_biases=40, places=5, std=0.001)
+    layer = KernelLayer(50, 40, n_biases=40, kernel_dim=5, std=0.001)
     assert 0 < layer.u.abs().max() <= 0.002
     assert float(kernel(layer.u, layer.v).min().detach()) > 0.9999
 
 
 def test_where_all_units_are_at_one_place_it_is_a_plain_autoencoder():
     """K = 1 everywhere: equations by hand, on a row with the ratings 2 and 4 of columns 0 and 2."""
-    net = KernelAutoencoder(3, (1, 2), places=2, std=0.1)
+    net = KernelAutoencoder(3, (1, 2), kernel_dim=2, std=0.1)
     with torch.no_grad():
         for layer in net.layers:
             layer.u.fill_(0.7)
@@ -113,7 +115,7 @@ def test_where_all_units_are_at_one_place_it_is_a_plain_autoencoder():
     torch.testing.assert_close(
         net.decode(code, columns=torch.tensor([2, 1])).detach(), expected[:, [2, 1]]
     )
-    weights, squares = net.effective()
+    weights, squares = net.effective_weights()
     assert float(squares.detach()) == pytest.approx(3 + 2 + 6)
     torch.testing.assert_close(
         net.decode(net.encode(row, weights), weights=weights), net.decode(code)

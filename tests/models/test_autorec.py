@@ -209,10 +209,10 @@ def test_cold_users_and_items_get_the_papers_three(planted_small):
 def test_fold_in_equals_its_normal_equations(planted_small, n):
     """Item side: x = x̄ + (CᵀC / σ² + Σ⁻¹)⁻¹ Cᵀ (v − C x̄) / σ², in primal form; with fewer and with more ratings than units."""
     model = AutoRec(hidden=6, reg=3.0, epochs=30).fit(planted_small.ratings)
-    codes = model._codes(model.given_)[0]
+    codes = model.codes(model.given_)[0]
     seen = torch.arange(n)
     value = torch.tensor(np.random.default_rng(0).integers(1, 6, n), dtype=torch.float32)
-    out = model.columns().solve(codes[seen], value, codes, f=model.net_.f, linear=True)
+    out = model.column_prior().solve(codes[seen], value, codes, f=model.net_.f, linear=True)
 
     C = np.c_[codes[seen].numpy(), np.ones(n)].astype(np.float64)
     columns = np.c_[
@@ -233,11 +233,11 @@ def test_a_bounded_output_is_folded_in_to_its_minimum(planted_small):
     model = AutoRec(hidden=4, reg=3.0, epochs=30, output_activation="sigmoid").fit(
         planted_small.ratings
     )
-    codes = model._codes(model.given_)[0]
+    codes = model.codes(model.given_)[0]
     value = torch.tensor([4.0, 2.0, 5.0, 3.0, 4.0])
-    known = model.columns()
+    known = model.column_prior()
     out = known.solve(codes[:5], value, codes, f=model.net_.f, linear=False)
-    mean, root = known.middle, known.spread
+    mean, root = known.mean, known.root
     at = torch.zeros(len(mean), dtype=torch.float64, requires_grad=True)
     C = torch.cat([codes, torch.ones_like(codes[:, :1])], dim=1).double()
     optimizer = torch.optim.LBFGS(
@@ -278,14 +278,14 @@ def test_threads_change_nothing_beyond_rounding(planted_small):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hidden": 0}, "hidden is one or more sizes"),
-        ({"reg": -1.0}, "reg and reg_input are 0 or more"),
+        ({"hidden": 0}, "hidden must be at least 1"),
+        ({"reg": -1.0}, "reg must be at least 0"),
         ({"hidden_activation": "sigmoyd"}, "Did you mean 'sigmoid'"),
-        ({"optimizer": "lbfgs", "dropout": 0.5}, "dropout changes it"),
-        ({"optimizer": "adam", "dropout": 1.0}, "less than 1"),
+        ({"optimizer": "lbfgs", "dropout": 0.5}, "dropout draws another"),
+        ({"optimizer": "adam", "dropout": 1.0}, "dropout must be at least 0 and below 1"),
         ({"batch_size": 8}, "batch_size"),
         ({"output_activation": "sigmoid", "center": True}, "center"),
-        ({"side": "both"}, "side is"),
+        ({"side": "both"}, "no side 'both'"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, message):

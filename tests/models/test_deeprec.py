@@ -9,7 +9,8 @@ import torch
 
 import recollect as rc
 from recollect.errors import SettingError, TrainingError
-from recollect.models.deeprec.model import DeepRec, Network
+from recollect.models.deeprec import DeepRec
+from recollect.models.deeprec.network import Network
 from recollect.nn import ACTIVATIONS
 from recollect.run import Run
 
@@ -26,7 +27,7 @@ VARIANTS = [
 
 
 def network(n: int, **settings) -> Network:
-    return Network(n, DeepRec(**settings), (1.0, 5.0))
+    return DeepRec(**settings).recipe.network(n, (1.0, 5.0))
 
 
 def unfitted(ratings, **settings) -> DeepRec:
@@ -135,7 +136,7 @@ def test_the_loss_is_the_masked_squared_error(few, last, tied):
     """Over the ratings that are there, one of them 0; not over the cells that are not."""
     model = unfitted(few, last_activation=last, tied=tied)
     rows, known = whole(few)
-    total, count = next(iter(model.steps(model.net_, model.block(few.by_user))))
+    total, count = next(iter(model.recipe.steps(model.net_, model.block(few.by_user))))
     out = dense_forward(model.net_, rows, "selu", last=last, tied=tied)
     assert count == len(few) == known.sum()
     assert float(total.detach()) == pytest.approx(((out - rows)[known] ** 2).sum(), rel=1e-5)
@@ -230,7 +231,7 @@ def test_refeeding_is_a_second_step_on_the_output(few, target, factor):
 
 def test_refeeding_twice_feeds_the_second_output(few):
     model = unfitted(few, refeed=2, activation="identity", hidden=2)
-    steps = model.steps(model.net_, model.block(few.by_user))
+    steps = model.recipe.steps(model.net_, model.block(few.by_user))
     rows, _ = whole(few)
     fed = dense_output(model.net_, rows)
     totals = [float(step[0].detach()) for step in steps]
@@ -252,8 +253,8 @@ def test_a_share_of_the_outputs_is_right_on_average(planted_small):
     net = model.net_
     rows = torch.randn(30, planted_small.ratings.n_items)
     hidden = net.encode_dense(rows)
-    whole_sum, n = dataclasses.replace(model, refeed_share=1.0)._against(net, hidden, rows)
-    drawn = [model._against(net, hidden, rows) for _ in range(300)]
+    whole_sum, n = dataclasses.replace(model, refeed_share=1.0).recipe.refed_error(net, hidden, rows)
+    drawn = [model.recipe.refed_error(net, hidden, rows) for _ in range(300)]
     assert {count for _, count in drawn} == {30 * 20}
     assert np.mean([float(total.detach()) / count for total, count in drawn]) == pytest.approx(
         float(whole_sum.detach()) / n, rel=0.02
@@ -263,7 +264,7 @@ def test_a_share_of_the_outputs_is_right_on_average(planted_small):
 def test_noise_takes_numbers_out_of_input_and_target(few):
     model = unfitted(few, refeed=1, refeed_noise=0.5)
     torch.manual_seed(0)
-    steps = list(model.steps(model.net_, model.block(few.by_user)))
+    steps = list(model.recipe.steps(model.net_, model.block(few.by_user)))
     assert 0 < steps[1][1] < few.n_users * few.n_items
 
 
@@ -366,16 +367,16 @@ def test_mixed_precision_learns_the_same(planted_small):
     [
         ({"hidden": ()}, "sizes"),
         ({"activation": "selo"}, "selu"),
-        ({"tied": True, "decoder": (3,)}, "mirrors"),
+        ({"tied": True, "decoder": (3,)}, "mirrored"),
         ({"refeed_target": "both"}, "output"),
         ({"refeed_share": 0.0}, "refeed_share"),
-        ({"optimizer": "lbfgs"}, "dropout"),
+        ({"optimizer": "lbfgs"}, "no optimizer 'lbfgs'"),
         ({"center": True, "last_activation": True}, "below 0"),
-        ({"dropout": 1.0}, "less than 1"),
+        ({"dropout": 1.0}, "below 1"),
         ({"reg": -1.0}, "reg"),
         ({"refeed_target": "input", "refeed_share": 0.5}, "leave it out"),
-        ({"milestones": (3, 2)}, "ascending"),
-        ({"optimizer": "rprop"}, "batch_size"),
+        ({"milestones": (3, 2)}, "milestones"),
+        ({"optimizer": "rprop"}, "no optimizer 'rprop'"),
     ],
 )
 def test_what_cannot_work_is_refused(settings, told):

@@ -9,7 +9,7 @@ import torch
 import recollect as rc
 from recollect.data.ratings import Ratings
 from recollect.errors import DataError, SettingError
-from recollect.models.deeprec.model import DeepRec
+from recollect.models.deeprec import DeepRec
 from recollect.run import Run
 
 LOSSES = ("weighted", "logistic", "multinomial")
@@ -83,7 +83,7 @@ def test_the_loss_is_its_dense_statement(counted, loss, counts, normalize):
         "logistic": np.log1p(np.exp(np.where(yes, -out, out))),
         "multinomial": -dense * (out - np.log(np.exp(out).sum(axis=1, keepdims=True))),
     }[loss]
-    ((total, n),) = model.steps(model.net_, model.block(counted.by_user))
+    ((total, n),) = model.recipe.steps(model.net_, model.block(counted.by_user))
     assert n == 5
     assert float(total.detach()) == pytest.approx(expected.sum(), rel=1e-5)
 
@@ -182,7 +182,7 @@ def test_nothing_known_is_what_most_have(model):
 
 def test_validation_by_strangers_is_refused(checkerboard):
     split = rc.new_user_split(checkerboard.events(from_=5), users=0.2, valid_users=0.2, seed=0)
-    with pytest.raises(DataError, match="Nobody in valid has an event in train"):
+    with pytest.raises(DataError, match="No user in valid has an event in train"):
         DeepRec(loss="logistic", **QUICK).fit(split.train, split.valid)
 
 
@@ -215,7 +215,7 @@ def test_a_count_that_is_none_is_refused(model, asked, told):
         ({"loss": "multinomial", "absent_weight": 0.5}, "'weighted' or 'logistic'"),
         ({"counts": "log"}, "found loss='ratings'"),
         ({"normalize": False}, "normalize=False"),
-        ({"loss": "weighted", "alpha": -1.0}, "alpha is 0 or more"),
+        ({"loss": "weighted", "alpha": -1.0}, "alpha must be at least 0"),
         ({"loss": "logistic", "absent_weight": 0.0}, "above 0"),
     ],
 )

@@ -34,7 +34,7 @@ def sigmoid(x):
 
 def unfitted(ratings, **settings) -> GLocalK:
     """A model with its network built and nothing learned; its places are far enough apart to see."""
-    model = GLocalK(**{"hidden": (3, 2), "init_places": 0.3, **settings})
+    model = GLocalK(**{"hidden": (3, 2), "init_kernel": 0.3, **settings})
     model.given_ = ratings
     torch.manual_seed(0)
     model.net_ = model.build(ratings.n_users, ratings.n_items)
@@ -62,7 +62,7 @@ def convolved(r: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 def plain(net):
     """The autoencoder in NumPy: a completed matrix of rows."""
-    weight = [x.detach().double().numpy() for x in net.effective()[0]]
+    weight = [x.detach().double().numpy() for x in net.effective_weights()[0]]
     bias = [layer.bias.detach().double().numpy() for layer in net.layers]
     return lambda r: (
         sigmoid(sigmoid(r @ weight[0] + bias[0]) @ weight[1].T + bias[1]) @ weight[2].T + bias[2]
@@ -77,12 +77,12 @@ def test_the_second_stage_equals_the_dense_statement(few):
     kernel = 0.5 * (complete(r).mean(axis=1) @ net.kernels.detach().double().numpy()).reshape(3, 3)
     expected = complete(convolved(r, kernel))
 
-    weights, _ = net.effective()
+    weights, _ = net.effective_weights()
     np.testing.assert_allclose(
         net.global_kernel(block, weights).detach(), kernel, rtol=1e-4, atol=1e-6
     )
     np.testing.assert_allclose(
-        net.seen(block, weights).detach(), convolved(r, kernel), rtol=1e-4, atol=1e-6
+        net.convolution(block, weights).detach(), convolved(r, kernel), rtol=1e-4, atol=1e-6
     )
     np.testing.assert_allclose(
         net.decode(net.encode(block)).detach(), expected, rtol=1e-4, atol=1e-5
@@ -118,7 +118,7 @@ def test_with_a_kernel_of_its_centre_alone_it_is_the_autoencoder(few):
         net.kernels.zero_()
         net.kernels[0, 4] = 0.001
         torch.testing.assert_close(
-            net.global_kernel(block, net.effective()[0]),
+            net.global_kernel(block, net.effective_weights()[0]),
             torch.eye(3)[1].outer(torch.eye(3)[1]),
             rtol=0,
             atol=0.01,
@@ -130,10 +130,10 @@ def test_what_is_seen_depends_on_the_neighbors_and_so_on_the_order_of_items(plan
     """The same ratings with items in another order are other data: the paper's convolution goes by row number."""
     model = GLocalK(**QUICK).fit(planted_small.ratings)
     rows = planted_small.ratings.by_item
-    weights = model.net_.effective()[0]
+    weights = model.net_.effective_weights()[0]
     with torch.no_grad():
-        usual = model.net_.seen(model.block(rows), weights)
-        turned = model.net_.seen(model.block(rows.take(np.arange(len(rows))[::-1])), weights).flip(
+        usual = model.net_.convolution(model.block(rows), weights)
+        turned = model.net_.convolution(model.block(rows.take(np.arange(len(rows))[::-1])), weights).flip(
             0
         )
     assert not torch.allclose(usual, turned, atol=0.01)
@@ -184,12 +184,12 @@ def test_a_matrix_too_large_to_be_dense_is_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hidden": 0}, "hidden is one or more sizes"),
+        ({"hidden": 0}, "hidden must be at least 1"),
         ({"side": "user"}, "convolves items × users"),
-        ({"reg_kernel": -1.0}, "reg and reg_kernel are 0 or more"),
-        ({"dot_scale": 0.0}, "dot_scale is above 0"),
-        ({"pretrain_epochs": 0}, "pretrain_epochs is 1"),
-        ({"epochs": 0}, "epochs must be 1"),
+        ({"reg_kernel": -1.0}, "reg_kernel must be at least 0"),
+        ({"dot_scale": 0.0}, "dot_scale must be above 0"),
+        ({"pretrain_epochs": 0}, "pretrain_epochs must be at least 1"),
+        ({"epochs": 0}, "epochs must be at least 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, message):

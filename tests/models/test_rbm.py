@@ -12,7 +12,8 @@ from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import Vocab
 from recollect.errors import SettingError
 from recollect.kernels import Block
-from recollect.models.rbm.model import RBM, Network
+from recollect.models.rbm import RBM
+from recollect.models.rbm.network import Network
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
@@ -63,7 +64,7 @@ def block(rows):
 
 def plain(net):
     """W as columns × levels × hidden, b, the hidden bias and D."""
-    return (x.detach().double().numpy() for x in (*net.columns(), net.hidden_bias, net.rated))
+    return (x.detach().double().numpy() for x in (*net.by_column(), net.hidden_bias, net.D))
 
 
 def softmax(x):
@@ -93,13 +94,13 @@ def by_hand(net, rows, *, steps):
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_the_gradient_is_that_of_contrastive_divergence(net, rows, steps):
-    contrast, _ = net.contrast(rows, steps=steps, sample=False)
+    contrast, _ = net.contrastive_loss(rows, steps=steps, sample=False)
     contrast.backward()
     ours = (
         net.weight.grad.view(4, 3, 2),
         net.bias.grad.view(4, 3),
         net.hidden_bias.grad,
-        net.rated.grad,
+        net.D.grad,
     )
     for mine, expected in zip(ours, by_hand(net, rows, steps=steps), strict=True):
         np.testing.assert_allclose(-mine.numpy(), expected, atol=1e-5)
@@ -132,14 +133,14 @@ def test_drawn_hidden_units_give_the_direction_of_the_likelihood(net, rows):
     )
     torch.manual_seed(1)
     many = row.take(np.zeros(2000, int))
-    net.contrast(many, steps=9, sample=True)[0].backward()
+    net.contrastive_loss(many, steps=9, sample=True)[0].backward()
     ours = -net.weight.grad.view(4, 3, 2).numpy()
     assert (ours * exact).sum() / np.linalg.norm(ours) / np.linalg.norm(exact) > 0.9
 
 
 def test_the_levels_of_a_column_have_chances_that_add_up_to_1(net, rows):
     seen = block(rows)
-    chances = net.chances(net.widened(seen), net.encode(seen), net.table())
+    chances = net.probabilities(net.all_categories(seen), net.encode(seen), net.W)
     assert chances.shape == (5, 3)
     np.testing.assert_allclose(chances.sum(dim=1).detach(), 1, atol=1e-6)
 
@@ -176,7 +177,7 @@ def test_only_that_something_is_rated_reaches_the_hidden_units_through_d(net, ro
 
 def test_ordered_levels_share_a_slope():
     net = Network(2, 3, LEVEL, ordered=True, conditional=False, std=1.0)
-    W, _ = net.columns()
+    W, _ = net.by_column()
     steps = (W[:, 1:] - W[:, :-1]) / torch.tensor([1.0, 2.0])[:, None]  # from 1 to 2, from 2 to 4
     np.testing.assert_allclose(steps[:, 0].detach(), steps[:, 1].detach(), atol=1e-5)
     np.testing.assert_allclose(W.sum(dim=1).detach(), 0, atol=1e-5)
@@ -184,7 +185,7 @@ def test_ordered_levels_share_a_slope():
 
 
 def test_biases_begin_at_the_shares_of_the_levels(net, rows):
-    net.begin(block(rows))
+    net.init_biases(block(rows))
     shares = net.bias.detach().view(4, 3).exp().numpy()
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(
@@ -193,13 +194,13 @@ def test_biases_begin_at_the_shares_of_the_levels(net, rows):
 
 
 def test_levels_are_the_ratings_there_are(few):
-    assert RBM(side="user", hidden=2, epochs=1).fit(few).net_.level.tolist() == [0, 1, 2, 3, 4, 5]
+    assert RBM(side="user", hidden=2, epochs=1).fit(few).net_.category_value.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_of_many_ratings_each_counts_as_the_nearest_level(few):
-    net = RBM(side="user", hidden=2, levels=3, epochs=1).fit(few).net_
-    assert net.level.tolist() == [0, 2.5, 5]
-    assert (net.levelled(block(few.by_user)).column % 3).tolist() == [2, 0, 1, 2, 0, 1, 1]
+    net = RBM(side="user", hidden=2, categories=3, epochs=1).fit(few).net_
+    assert net.category_value.tolist() == [0, 2.5, 5]
+    assert (net.one_hot(block(few.by_user)).column % 3).tolist() == [2, 0, 1, 2, 0, 1, 1]
 
 
 @pytest.mark.parametrize("side", ["user", "item"])
@@ -251,12 +252,12 @@ def test_an_interrupted_fit_goes_on_to_the_bit(planted_small, tmp_path, optimize
 
 def test_settings_that_cannot_work_are_refused():
     for bad, told in (
-        ({"hidden": 0}, "hidden is 1 or more"),
+        ({"hidden": 0}, "hidden must be at least 1"),
         ({"center": True}, "leave center out"),
         ({"steps": (1, 3)}, "one fewer than steps"),
-        ({"steps": ()}, "every T"),
-        ({"reg": -1.0}, "reg is 0 or"),
-        ({"learning_rate": 0.0}, "learning_rate is above 0"),
+        ({"steps": ()}, "one or more values of T"),
+        ({"reg": -1.0}, "reg must be at least 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"optimizer": "lbfgs"}, "adam"),
     ):
         with pytest.raises(SettingError, match=told):

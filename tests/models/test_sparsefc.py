@@ -15,7 +15,7 @@ from recollect.training.losses import add_ridge
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
     {"side": "user", "center": True},
-    {"hidden": 12, "init_places": 0.1, "refit": True},
+    {"hidden": 12, "init_kernel": 0.1, "refit": True},
 ]
 
 QUICK = {"hidden": (8, 6), "reg": 2.0, "reg_kernel": 0.02, "epochs": 40}
@@ -27,7 +27,7 @@ def sigmoid(x):
 
 def unfitted(ratings, **settings) -> SparseFC:
     """A model with its network built and nothing learned; its places are far enough apart to see."""
-    model = SparseFC(**{"hidden": (3, 2), "init_places": 0.3, **settings})
+    model = SparseFC(**{"hidden": (3, 2), "init_kernel": 0.3, **settings})
     model.given_ = ratings
     torch.manual_seed(0)
     model.net_ = model.build(ratings.n_users, ratings.n_items)
@@ -77,7 +77,7 @@ def test_the_objective_equals_the_dense_statement(few, side):
 
 def test_a_weight_between_units_far_apart_is_cut_off(few):
     """The input of a user whose place is far from every unit's changes no code."""
-    net = unfitted(few, init_places=0.01).net_
+    net = unfitted(few, init_kernel=0.01).net_
     with torch.no_grad():
         net.input.u[1] = 5.0
     assert (net.input.weight[1] == 0).all()
@@ -94,33 +94,33 @@ def test_a_penalty_on_kernels_moves_units_apart(planted_small):
     """Without one, nothing pulls at the places of units but the fit."""
 
     def mean_kernel(reg_kernel: float) -> float:
-        model = SparseFC(**{**QUICK, "reg_kernel": reg_kernel, "init_places": 0.1}).fit(
+        model = SparseFC(**{**QUICK, "reg_kernel": reg_kernel, "init_kernel": 0.1}).fit(
             planted_small.ratings
         )
-        _, squares = model.net_.effective()
+        _, squares = model.net_.effective_weights()
         return float(squares.detach()) / sum(layer.W.numel() for layer in model.net_.layers)
 
     assert mean_kernel(5.0) < 0.6 * mean_kernel(0.0)
 
 
 def test_the_weights_that_new_people_are_solved_with_are_the_effective_ones(planted_small):
-    model = SparseFC(**{**QUICK, "init_places": 0.3}).fit(planted_small.ratings)
+    model = SparseFC(**{**QUICK, "init_kernel": 0.3}).fit(planted_small.ratings)
     layer = model.net_.output
     assert not torch.allclose(layer.weight, layer.W)
     columns = torch.cat([layer.weight, layer.bias[:, None]], dim=1).detach().double()
-    torch.testing.assert_close(model.columns().middle, columns.mean(dim=0))
+    torch.testing.assert_close(model.column_prior().mean, columns.mean(dim=0))
 
 
 def test_the_error_that_is_left_is_that_on_train_without_the_penalty(planted_small):
     ratings = planted_small.ratings
     model = SparseFC(**{**QUICK, "reg_kernel": 0.2, "clip": False}).fit(ratings)
     error = float(np.mean((model.predict(ratings.user, ratings.item) - ratings.value) ** 2))
-    assert model.columns().variance == pytest.approx(max(error, 0.01 * ratings.variance), rel=1e-4)
+    assert model.column_prior().variance == pytest.approx(max(error, 0.01 * ratings.variance), rel=1e-4)
     assert model.history_.epochs[-1]["train_loss"] > error + 0.01
 
 
 def test_every_layer_has_weights_places_and_biases(few):
-    model = unfitted(few, hidden=(5, 4), places=2)
+    model = unfitted(few, hidden=(5, 4), kernel_dim=2)
     n, sizes = few.n_users, [(few.n_users, 5), (5, 4), (4, few.n_users)]
     assert (
         sum(p.numel() for p in model.net_.parameters())
@@ -172,11 +172,11 @@ def test_the_kernels_are_counted_in_the_memory(few):
     ("settings", "message"),
     [
         ({"hidden": ()}, "hidden is one or more sizes"),
-        ({"places": 0}, "places a number of dimensions"),
-        ({"reg": -1.0}, "reg and reg_kernel are 0 or more"),
-        ({"init_places": 0.0}, "init_places above 0"),
-        ({"side": "both"}, "side is"),
-        ({"epochs": 0}, "epochs must be 1 or more"),
+        ({"kernel_dim": 0}, "kernel_dim must be at least 1"),
+        ({"reg": -1.0}, "reg must be at least 0"),
+        ({"init_kernel": 0.0}, "init_kernel must be above 0"),
+        ({"side": "both"}, "no side 'both'"),
+        ({"epochs": 0}, "epochs must be at least 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, message):
