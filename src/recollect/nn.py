@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.data.ratings import Side
-from recollect.errors import SettingError, unknown
+from recollect.errors import unknown
 from recollect.kernels import Block, observed, times_dense
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -282,13 +282,3 @@ class Factors(nn.Module):
         """The predicted ratings of every item for users with these factors."""
         predicted = self.features_of(user) @ self.item.t() + self.mu
         return predicted + user[:, -1:] if self.offsets else predicted
-
-
-def check_share(name: str, share: float) -> None:
-    """Refuse a dropout share outside [0, 1).
-
-    Raises:
-        SettingError: naming the setting and its value.
-    """
-    if not 0 <= share < 1:
-        raise SettingError(f"{name} must be at least 0 and below 1, found {share}.")
