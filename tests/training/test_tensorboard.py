@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 import recollect as rc
 from recollect.errors import SettingError
 from recollect.run import Run
-from recollect.training.tensorboard import BINS, Board, histogram, holds_events
+from recollect.training.tensorboard import BINS, TensorBoardLog, histogram, holds_events
 
 SETTINGS = {
     "hidden": 6,
@@ -37,7 +37,7 @@ def read(folder: Path) -> EventAccumulator:
 
 def fit(folder: Path | None, *, histograms: bool = False, **more: object) -> rc.Model:
     train, valid, _ = rc.random_split(rc.load("planted/tiny"), test=0.1, valid=0.1, seed=0)
-    boards = (Board(folder, histograms=histograms),) if folder else ()
+    boards = (TensorBoardLog(folder, histograms=histograms),) if folder else ()
     return rc.make("autorec", **{**SETTINGS, **more}).fit(
         train, valid, Run(threads=1, net_watchers=boards)
     )
@@ -70,7 +70,7 @@ def test_every_figure_of_every_epoch_is_a_scalar(tmp_path):
 
 
 def test_an_epoch_is_on_disk_before_the_next_begins(tmp_path, net):
-    board = Board(tmp_path)
+    board = TensorBoardLog(tmp_path)
     board({"epoch": 1.0, "train_rmse": 2.0}, net)
     assert [event.value for event in read(tmp_path).Scalars("rmse/train")] == [2.0]
 
@@ -82,9 +82,9 @@ def test_a_board_changes_nothing_in_the_fit(tmp_path):
 
 
 def test_histograms_are_there_by_choice_for_weights_and_gradients(tmp_path, net):
-    Board(tmp_path / "without")({"epoch": 1.0}, net)
+    TensorBoardLog(tmp_path / "without")({"epoch": 1.0}, net)
     net(torch.ones(3)).sum().backward()
-    Board(tmp_path / "with", histograms=True)({"epoch": 1.0}, net)
+    TensorBoardLog(tmp_path / "with", histograms=True)({"epoch": 1.0}, net)
     assert read(tmp_path / "without").Tags()["histograms"] == []
     found = read(tmp_path / "with")
     names = [f"{what}/{name}" for name in ("weight", "bias") for what in ("weights", "gradients")]
@@ -104,7 +104,7 @@ def test_histograms_are_there_by_choice_for_weights_and_gradients(tmp_path, net)
 def test_a_parameter_without_a_gradient_has_no_histogram_of_it(tmp_path, net):
     net.bias.requires_grad = False
     net(torch.ones(3)).sum().backward()
-    Board(tmp_path, histograms=True)({"epoch": 1.0}, net)
+    TensorBoardLog(tmp_path, histograms=True)({"epoch": 1.0}, net)
     assert read(tmp_path).Tags()["histograms"] == [
         "weights/weight",
         "gradients/weight",
@@ -115,7 +115,7 @@ def test_a_parameter_without_a_gradient_has_no_histogram_of_it(tmp_path, net):
 def test_of_a_row_sparse_gradient_only_the_rows_that_are_there_count(tmp_path):
     net = torch.nn.Embedding(10, 2, sparse=True)
     net(torch.tensor([3, 3, 7])).sum().backward()
-    Board(tmp_path, histograms=True)({"epoch": 1.0}, net)
+    TensorBoardLog(tmp_path, histograms=True)({"epoch": 1.0}, net)
     (found,) = read(tmp_path).Histograms("gradients/weight, touched rows")
     assert (found.histogram_value.num, found.histogram_value.min, found.histogram_value.max) == (
         4,
@@ -142,7 +142,7 @@ def test_numbers_that_are_all_the_same_have_a_histogram():
 def test_what_is_no_finite_number_is_counted_apart(tmp_path, net):
     net.weight.data[0] = torch.tensor([float("nan"), float("inf"), 1.0])
     net.bias.data[:] = float("nan")
-    Board(tmp_path, histograms=True)({"epoch": 1.0}, net)
+    TensorBoardLog(tmp_path, histograms=True)({"epoch": 1.0}, net)
     found = read(tmp_path)
     assert found.Histograms("weights/weight")[0].histogram_value.num == 4
     assert {tag: found.Scalars(tag)[0].value for tag in found.Tags()["scalars"]} == {
@@ -154,11 +154,11 @@ def test_what_is_no_finite_number_is_counted_apart(tmp_path, net):
 
 def test_a_resumed_fit_goes_on_in_its_curve(tmp_path, net):
     """The snapshot is of epoch 3, epochs 4 and 5 were shown already: they are shown once, as they were the second time."""
-    first = Board(tmp_path)
+    first = TensorBoardLog(tmp_path)
     for epoch in range(1, 6):
         first({"epoch": float(epoch), "train_rmse": float(epoch)}, net)
     first.close()
-    second = Board(tmp_path)
+    second = TensorBoardLog(tmp_path)
     for epoch in range(4, 8):
         second({"epoch": float(epoch), "train_rmse": 10.0 * epoch}, net)
     assert [(event.step, event.value) for event in read(tmp_path).Scalars("rmse/train")] == [
@@ -173,10 +173,10 @@ def test_a_resumed_fit_goes_on_in_its_curve(tmp_path, net):
 
 
 def test_a_board_is_not_given_a_second_fit(tmp_path, net):
-    board = Board(tmp_path)
+    board = TensorBoardLog(tmp_path)
     board({"epoch": 2.0}, net)
     with pytest.raises(
-        SettingError, match="has seen epoch 2 and is now given epoch 1, of another fit"
+        SettingError, match="has epoch 2 and now got epoch 1, of another fit"
     ):
         board({"epoch": 1.0}, net)
 
@@ -189,7 +189,7 @@ def test_a_refit_is_not_on_the_board_as_it_is_not_in_the_history(tmp_path):
 
 
 def test_a_folder_that_was_written_to_is_known(tmp_path, net):
-    board = Board(tmp_path / "new" / "board")
+    board = TensorBoardLog(tmp_path / "new" / "board")
     assert not holds_events(board.folder)
     board({"epoch": 1.0}, net)
     assert holds_events(board.folder)
@@ -197,8 +197,8 @@ def test_a_folder_that_was_written_to_is_known(tmp_path, net):
 
 def test_a_file_is_no_folder_for_a_board(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(SettingError, match="name a folder for the board"):
-        Board(tmp_path / "file")
+    with pytest.raises(SettingError, match="name a folder for TensorBoard"):
+        TensorBoardLog(tmp_path / "file")
 
 
 def test_without_tensorboard_a_board_says_how_to_install_it(tmp_path, monkeypatch):
@@ -206,4 +206,4 @@ def test_without_tensorboard_a_board_says_how_to_install_it(tmp_path, monkeypatc
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(SettingError, match=r'pip install "recollect\[tensorboard\]"'):
-        Board(tmp_path)
+        TensorBoardLog(tmp_path)
