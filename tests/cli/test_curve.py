@@ -118,7 +118,7 @@ def test_figures_of_two_kinds_have_a_panel_each():
 
 def test_the_label_says_that_the_last_figure_is_not_finite():
     epochs = [{"epoch": 1.0, "train_rmse": 1.0}, {"epoch": 2.0, "train_rmse": math.nan}]
-    assert any(line.endswith("training: no number") for line in drawn_lines(epochs))
+    assert any(line.endswith("training: not finite") for line in drawn_lines(epochs))
     assert drawn_lines(epochs[1:]) == ["RMSE by epoch: no figure is a finite number."]
 
 
