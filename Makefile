@@ -5,14 +5,20 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint bench paper
+.PHONY: demo test test-all lint bench paper
 .DEFAULT_GOAL := demo
 
 demo: $(READY)                  # train, compare and recommend, in about a minute
 	$(BIN)/python examples/demo.py
 
-test: $(READY)                  # the fast tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+# Tests of one model run in one process (loadgroup), so that it is fitted once.
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
+
+test: $(READY)                  # the quick tests, in a few minutes
+	$(PYTEST)
+
+test-all: $(READY)              # these and the slow ones
+	$(PYTEST) -m "not paper"
 
 lint: $(READY)                  # style and types
 	$(BIN)/ruff check src tests examples benchmarks

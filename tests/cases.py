@@ -1,7 +1,7 @@
 """Every model in small, for the tests that all of them must pass.
 
-A model's module has QUICK, settings with which it learns planted ratings in a moment; tests/models/test_NAME.py may have VARIANTS,
-further settings that are worth a run of their own.
+A model's module has QUICK, settings with which it learns planted ratings in a moment;
+tests/models/test_NAME.py may have VARIANTS, further settings that are worth a run of their own.
 """
 
 import importlib

@@ -1,4 +1,8 @@
-"""What every model promises, tested once over all models."""
+"""What every model promises, tested once over all models and variants.
+
+`fitted` is fitted once per model and asked by many tests, none of which changes it. Variants run
+with `make test-all`; `make test` has each model with its quick settings.
+"""
 
 import dataclasses
 
@@ -16,125 +20,157 @@ from recollect.errors import DataError, LeakError, NotFittedError, SettingError
 from recollect.registry import find, make, model_names, name_of, settings
 from recollect.run import Run
 
-EVERY = Tokenizer(stop_words=None, most=1.0)  # word, of documents too short to lose one
-WITHOUT_TASTE = {"bias", "popularity"}
-ROWS_OF_ITEMS = {"glocalk"}
+EVERY_WORD = Tokenizer(stop_words=None, most=1.0)  # documents are too short to lose one
+WITHOUT_FACTORS = {"bias", "popularity"}
+ITEM_ROWS_ONLY = {"glocalk"}
+RUN = Run(seed=4, threads=1)
 
 
-@pytest.fixture(params=VARIANTS, ids=label)
-def model(request):
-    """Every model."""
-    return made(request.param)
+def params(output: str | None = None) -> list:
+    """The variants as parameters: those that predict ratings or scores, if stated.
 
-
-@pytest.fixture(params=[v for v in VARIANTS if made(v).output == "ratings"], ids=label)
-def rating_model(request):
-    return made(request.param)
-
-
-@pytest.fixture(params=[v for v in VARIANTS if made(v).output == "scores"], ids=label)
-def score_model(request):
-    return made(request.param)
+    The tests of one variant run in one process, so that it is fitted once.
+    """
+    chosen = [v for v in VARIANTS if output is None or made(v).output == output]
+    parameters = []
+    for variant in chosen:
+        marks = [pytest.mark.xdist_group(label(variant))]
+        if variant[1]:
+            marks.append(pytest.mark.slow)
+        parameters.append(pytest.param(variant, id=label(variant), marks=marks))
+    return parameters
 
 
 @pytest.fixture(scope="module")
 def planted_small(planted_small):
-    """With texts that tell what the items are like, for the models that read."""
+    """With texts that describe the items, for the models that read."""
     texts = planted_texts(planted_small.truth, planted_small.ratings.items)
     return dataclasses.replace(planted_small, ratings=rc.with_texts(planted_small.ratings, texts))
 
 
 @pytest.fixture(scope="module")
 def checkerboard(checkerboard):
+    """With times, and texts that say of which parity an item is."""
     dated = dataclasses.replace(checkerboard, time=np.arange(len(checkerboard)))
-    return rc.with_texts(
-        dated, {f"i{j}": ("even number", "odd one")[j % 2] for j in range(40)}, tokenizer=EVERY
-    )
+    texts = {f"i{j}": ("even number", "odd one")[j % 2] for j in range(40)}
+    return rc.with_texts(dated, texts, tokenizer=EVERY_WORD)
 
 
 @pytest.fixture
 def few(few):
-    return rc.with_texts(
-        few,
-        {"w": "west wind", "x": "the unknown", "y": "yes or no", "z": "the end"},
-        tokenizer=EVERY,
-    )
+    """With texts."""
+    texts = {"w": "west wind", "x": "the unknown", "y": "yes or no", "z": "the end"}
+    return rc.with_texts(few, texts, tokenizer=EVERY_WORD)
 
 
 @pytest.fixture(scope="module")
 def of_ratings(planted_small):
+    """A split of the planted ratings."""
     return rc.random_split(planted_small.ratings, test=0.2, valid=0.1, seed=0)
 
 
 @pytest.fixture(scope="module")
-def of_events(planted_small):
-    """The higher half of the ratings as events."""
-    return rc.random_split(
-        planted_small.ratings.events(from_=planted_small.ratings.mean), test=0.2, valid=0.1, seed=0
-    )
+def events(planted_small):
+    """The higher half of the planted ratings as events."""
+    return planted_small.ratings.events(from_=planted_small.ratings.mean)
 
 
-@pytest.fixture
-def parts(model, of_ratings, of_events):
-    """Of what the model learns from."""
+@pytest.fixture(scope="module")
+def of_events(events):
+    """A split of the events."""
+    return rc.random_split(events, test=0.2, valid=0.1, seed=0)
+
+
+def parts_for(model, of_ratings, of_events):
+    """The split that a model learns from."""
     return of_events if "events" in model.capabilities.needs else of_ratings
 
 
+@pytest.fixture(scope="module", params=params())
+def variant(request):
+    """A model's name and changes of its quick settings."""
+    return request.param
+
+
+@pytest.fixture
+def model(variant):
+    """An unfitted model."""
+    return made(variant)
+
+
+@pytest.fixture(scope="module")
+def parts(variant, of_ratings, of_events):
+    """The split that the variant learns from."""
+    return parts_for(made(variant), of_ratings, of_events)
+
+
+@pytest.fixture(scope="module")
+def fitted(variant, parts):
+    """The variant, fitted on train with early stopping on valid."""
+    return made(variant).fit(parts.train, parts.valid, RUN)
+
+
 def rmse(model, test, **more) -> float:
-    return float(np.sqrt(np.mean((model.predict(test.user, test.item, **more) - test.value) ** 2)))
+    predicted = model.predict(test.user, test.item, **more)
+    return float(np.sqrt(np.mean((predicted - test.value) ** 2)))
 
 
-def test_predictions_are_in_the_scale_and_one_per_pair(rating_model, of_ratings):
-    model, parts = rating_model, of_ratings
-    model.fit(parts.train, parts.valid)
-    predicted = model.predict(parts.test.user, parts.test.item)
+def only_ratings(model):
+    if model.output != "ratings":
+        pytest.skip("of models that predict ratings")
+
+
+def only_scores(model):
+    if model.output != "scores":
+        pytest.skip("of models that predict scores")
+
+
+def test_predictions_are_in_the_scale_and_one_per_pair(fitted, parts):
+    only_ratings(fitted)
+    predicted = fitted.predict(parts.test.user, parts.test.item)
     assert predicted.shape == parts.test.user.shape
     assert predicted.dtype == np.float32
     assert predicted.min() >= parts.train.scale[0]
     assert predicted.max() <= parts.train.scale[1]
 
 
-def test_scores_are_finite_and_one_per_pair(score_model, of_events):
-    predicted = score_model.fit(of_events.train).predict(of_events.test.user, of_events.test.item)
-    assert predicted.shape == of_events.test.user.shape
+def test_scores_are_finite_and_one_per_pair(fitted, parts):
+    only_scores(fitted)
+    predicted = fitted.predict(parts.test.user, parts.test.item)
+    assert predicted.shape == parts.test.user.shape
     assert predicted.dtype == np.float32
     assert np.isfinite(predicted).all()
 
 
-def test_the_same_seed_gives_the_same_numbers(model, parts):
-    first = model.fit(parts.train, parts.valid, Run(seed=4, threads=1)).predict(
-        parts.test.user, parts.test.item
-    )
-    again = dataclasses.replace(model).fit(parts.train, parts.valid, Run(seed=4, threads=1))
+def test_the_same_seed_gives_the_same_numbers(fitted, model, parts):
+    first = fitted.predict(parts.test.user, parts.test.item)
+    again = model.fit(parts.train, parts.valid, RUN)
     np.testing.assert_array_equal(first, again.predict(parts.test.user, parts.test.item))
 
 
+@pytest.mark.slow
 def test_threads_change_nothing_but_rounding(model, parts):
-    """Few epochs: over many, a deep network makes much of a little rounding."""
-    few, before, found = (
-        {"epochs": 5} if "epochs" in settings(model) else {},
-        torch.get_num_threads(),
-        [],
-    )
+    """Few epochs: over many, a deep network amplifies a little rounding."""
+    few_epochs = {"epochs": 5} if "epochs" in settings(model) else {}
+    before = torch.get_num_threads()
+    predictions = []
     try:
         for threads in (1, 2):
-            fitted = dataclasses.replace(model, **few).fit(parts.train, run=Run(threads=threads))
-            found.append(fitted.predict(parts.test.user, parts.test.item))
+            short = dataclasses.replace(model, **few_epochs)
+            short.fit(parts.train, run=Run(threads=threads))
+            predictions.append(short.predict(parts.test.user, parts.test.item))
     finally:
         torch.set_num_threads(before)
-    np.testing.assert_allclose(*found, atol=1e-3)
+    np.testing.assert_allclose(*predictions, atol=1e-3)
 
 
-def test_a_loaded_model_is_the_saved_one(model, parts, tmp_path):
-    model.fit(parts.train, parts.valid)
-    rc.save(model, tmp_path / "m")
+def test_a_loaded_model_is_the_saved_one(fitted, parts, tmp_path):
+    rc.save(fitted, tmp_path / "m")
     loaded = rc.load_model(tmp_path / "m")
-    np.testing.assert_array_equal(
-        model.predict(parts.test.user, parts.test.item),
-        loaded.predict(parts.test.user, parts.test.item),
-    )
-    assert settings(loaded) == settings(model)
-    assert loaded.given_.fingerprint == model.given_.fingerprint
+    pairs = (parts.test.user, parts.test.item)
+    np.testing.assert_array_equal(fitted.predict(*pairs), loaded.predict(*pairs))
+    assert settings(loaded) == settings(fitted)
+    assert loaded.given_.fingerprint == fitted.given_.fingerprint
 
 
 def test_an_unfitted_model_says_so(model):
@@ -142,71 +178,59 @@ def test_an_unfitted_model_says_so(model):
         model.predict(np.array([0]), np.array([0]))
 
 
-def test_an_unknown_id_gets_the_cold_value(model, parts):
-    model.fit(parts.train)
-    predicted = model.predict(np.array([-1, 0, -1]), np.array([0, -1, -1]))
-    np.testing.assert_allclose(predicted, model.cold_value)
-    assert model.is_cold(np.array([-1, 0]), np.array([0, 0])).tolist() == [True, False]
+def test_an_unknown_id_gets_the_default_prediction(fitted):
+    predicted = fitted.predict(np.array([-1, 0, -1]), np.array([0, -1, -1]))
+    np.testing.assert_allclose(predicted, fitted.cold_value)
+    assert fitted.is_cold(np.array([-1, 0]), np.array([0, 0])).tolist() == [True, False]
 
 
-def test_scores_and_pairs_agree(model, parts):
-    model.fit(parts.train)
+def test_scores_and_pairs_agree(fitted, parts):
     user = np.arange(7)
-    table = model.within_scale(model.scores(user, model.given_))
+    table = fitted.within_scale(fitted.scores(user, fitted.given_))
     item = np.flatnonzero(parts.train.count("item") > 0)[:9]
-    one_by_one = model.predict(np.repeat(user, len(item)), np.tile(item, len(user)))
+    one_by_one = fitted.predict(np.repeat(user, len(item)), np.tile(item, len(user)))
     np.testing.assert_allclose(table[:, item].reshape(-1), one_by_one, atol=1e-4)
 
 
-def test_the_order_of_pairs_does_not_matter_and_a_pair_may_be_asked_twice(model, parts):
-    model.fit(parts.train)
-    user, item = np.array([3, 1, 3, 0, 1]), np.array([2, 5, 2, 7, 4])
-    keep = parts.train.count("item")[item] > 0
-    user, item = user[keep], item[keep]
-    forward, backward = (
-        model.predict(user, item),
-        model.predict(user[::-1].copy(), item[::-1].copy()),
-    )
+def test_the_order_of_pairs_does_not_matter_and_a_pair_may_be_asked_twice(fitted, parts):
+    user = np.array([3, 1, 3, 0, 1])
+    item = np.array([2, 5, 2, 7, 4])
+    known = parts.train.count("item")[item] > 0
+    user, item = user[known], item[known]
+    forward = fitted.predict(user, item)
+    backward = fitted.predict(user[::-1].copy(), item[::-1].copy())
     np.testing.assert_allclose(forward, backward[::-1], atol=1e-5)
 
 
-def test_test_ratings_cannot_reach_a_prediction(rating_model, of_ratings):
+def test_test_ratings_cannot_reach_a_prediction(fitted, parts):
     """Other test values, same predictions: fit and predict never see them."""
-    model, parts = rating_model, of_ratings
-    shuffled = dataclasses.replace(
-        parts.test, value=np.random.default_rng(0).permutation(parts.test.value)
-    )
-    model.fit(parts.train, parts.valid)
-    honest = rc.held_out(model, parts.test)
-    assert rc.held_out(model, shuffled)["rmse"] > honest["rmse"] + 0.1
+    only_ratings(fitted)
+    values = np.random.default_rng(0).permutation(parts.test.value)
+    shuffled = dataclasses.replace(parts.test, value=values)
+    honest = rc.held_out(fitted, parts.test)
+    assert rc.held_out(fitted, shuffled)["rmse"] > honest["rmse"] + 0.1
     with pytest.raises(LeakError, match="shares"):
-        rc.held_out(model, parts.train)
+        rc.held_out(fitted, parts.train)
     with pytest.raises(LeakError, match="given"):
-        rc.held_out(model, parts.test, given=parts.train.union(parts.test))
+        rc.held_out(fitted, parts.test, given=parts.train.union(parts.test))
 
 
-def test_test_events_cannot_reach_a_ranking(score_model, of_events):
+def test_test_events_cannot_reach_a_ranking(fitted, parts):
     """Other test items, worse lists: fit and ranking never see them."""
-    model, parts = score_model, of_events
-    model.fit(parts.train, parts.valid)
-    known = np.isin(
-        np.arange(parts.train.n_users * parts.train.n_items), parts.train.union(parts.valid).pair
-    )
-    user, item = np.divmod(
-        np.random.default_rng(0).permutation(np.flatnonzero(~known))[: len(parts.test)],
-        parts.train.n_items,
-    )
+    only_scores(fitted)
+    n_pairs = parts.train.n_users * parts.train.n_items
+    known = np.isin(np.arange(n_pairs), parts.train.union(parts.valid).pair)
+    drawn = np.random.default_rng(0).permutation(np.flatnonzero(~known))[: len(parts.test)]
+    user, item = np.divmod(drawn, parts.train.n_items)
     other = dataclasses.replace(parts.test, user=user.astype(np.int32), item=item.astype(np.int32))
-    assert (
-        rc.full_ranking(model, other)["ndcg@10"]
-        < 0.8 * rc.full_ranking(model, parts.test)["ndcg@10"]
-    )
+    honest = rc.full_ranking(fitted, parts.test)["ndcg@10"]
+    assert rc.full_ranking(fitted, other)["ndcg@10"] < 0.8 * honest
     with pytest.raises(LeakError, match="shares"):
-        rc.full_ranking(model, parts.train)
+        rc.full_ranking(fitted, parts.train)
     with pytest.raises(LeakError, match="given"):
-        rc.full_ranking(model, parts.test, given=parts.train.union(parts.test))
+        rc.full_ranking(fitted, parts.test, given=parts.train.union(parts.test))
     with pytest.raises(DataError, match="without a unit"):
-        rc.held_out(model, parts.test)
+        rc.held_out(fitted, parts.test)
 
 
 def test_train_and_valid_may_not_share_pairs(model, parts):
@@ -214,38 +238,37 @@ def test_train_and_valid_may_not_share_pairs(model, parts):
         model.fit(parts.train, parts.train)
 
 
-def test_someone_new_is_folded_in_better_than_the_mean(rating_model, planted_small):
+def test_new_users_are_folded_in_better_than_the_mean(model, planted_small):
+    only_ratings(model)
     split = rc.new_user_split(planted_small.ratings, users=0.2, given=0.7, seed=1)
-    model = rating_model.fit(split.train)
+    model.fit(split.train)
     scores = rc.new_users(model, split)
-    spread = float(np.std(split.test.value))
-    assert scores["rmse"] < 0.95 * spread
+    assert scores["rmse"] < 0.95 * float(np.std(split.test.value))
     given = split.train.union(split.given)
-    assert scores.about["n_cold"] == int(
-        model.is_cold(split.test.user, split.test.item, given=given).sum()
-    )
+    cold = model.is_cold(split.test.user, split.test.item, given=given)
+    assert scores.about["n_cold"] == int(cold.sum())
 
 
-def test_someone_new_is_ranked_for_better_than_by_chance(score_model, planted_small):
-    """Most of what is to be found is in the better half of what they do not have."""
-    split = rc.new_user_split(
-        planted_small.ratings.events(from_=planted_small.ratings.mean), users=0.2, given=0.7, seed=1
-    )
-    scores = score_model.fit(split.train).fold_in(split.given.by_user)
-    good, never = np.zeros(scores.shape, bool), np.zeros(scores.shape, bool)
-    good[split.test.user, split.test.item] = never[split.given.user, split.given.item] = True
-    people = good.any(axis=1)
-    middle = np.nanmedian(np.where(never, np.nan, scores)[people], axis=1, keepdims=True)
-    assert (scores[people] > middle)[good[people]].mean() > 0.6
+def test_new_users_are_ranked_for_better_than_by_chance(model, events):
+    """Most of their test items are in the better half of the items that they do not have."""
+    only_scores(model)
+    split = rc.new_user_split(events, users=0.2, given=0.7, seed=1)
+    scores = model.fit(split.train).fold_in(split.given.by_user)
+    relevant = np.zeros(scores.shape, bool)
+    relevant[split.test.user, split.test.item] = True
+    owned = np.zeros(scores.shape, bool)
+    owned[split.given.user, split.given.item] = True
+    people = relevant.any(axis=1)
+    median = np.nanmedian(np.where(owned, np.nan, scores)[people], axis=1, keepdims=True)
+    assert (scores[people] > median)[relevant[people]].mean() > 0.6
 
 
-def test_folding_in_a_fitted_user_resembles_their_predictions(model, parts):
-    model.fit(parts.train)
+def test_folding_in_a_fitted_user_resembles_their_predictions(fitted, parts):
     user = np.argsort(-parts.train.count("user"))[:5]
     items = parts.train.count("item") > 5
-    folded = model.fold_in(parts.train.by_user.take(user))[:, items]
-    fitted = model.scores(user, model.given_)[:, items]
-    assert np.abs(folded - fitted).mean() < 0.25
+    folded = fitted.fold_in(parts.train.by_user.take(user))[:, items]
+    known = fitted.scores(user, fitted.given_)[:, items]
+    assert np.abs(folded - known).mean() < 0.25
 
 
 def test_one_user_only_is_an_error(model):
@@ -258,43 +281,57 @@ def test_one_user_only_is_an_error(model):
         time=np.arange(3),
         implicit="events" in model.capabilities.needs,
     )
-    alone = rc.with_texts(alone, {"x": "alone", "y": "again"}, tokenizer=EVERY)
-    with pytest.raises(DataError, match="at least 2 users, found 1"):
+    alone = rc.with_texts(alone, {"x": "alone", "y": "again"}, tokenizer=EVERY_WORD)
+    with pytest.raises(DataError, match="at least 2 users with ratings, found 1"):
         model.fit(alone)
 
 
-def test_ratings_and_events_are_not_taken_for_each_other(model, of_ratings, of_events):
+def test_ratings_and_events_are_not_mistaken_for_each_other(model, of_ratings, of_events):
     other = of_ratings if "events" in model.capabilities.needs else of_events
-    with pytest.raises(
-        DataError, match=r"are ratings; take the high ones|are events; use popularity"
-    ):
+    with pytest.raises(DataError, match=r"are ratings; take the high ones|are events; use pop"):
         model.fit(other.train)
 
 
-def test_a_rating_of_zero_survives(rating_model, few):
-    model = rating_model.fit(few)
+def test_a_rating_of_zero_survives(model, few):
+    only_ratings(model)
+    model.fit(few)
     assert np.isfinite(model.predict(few.user, few.item)).all()
     assert len(model.given_) == 7
 
 
-def test_beats_the_bias_model_on_planted_tastes(of_ratings):
-    """Offsets cannot see the rank-2 part; every other model must."""
-    parts = of_ratings
-    bias = rmse(find("bias")().fit(parts.train), parts.test)
-    for name in set(model_names()) - WITHOUT_TASTE:
-        sides = "side" in settings(find(name)) and name not in ROWS_OF_ITEMS
-        ways = [{"side": "item"}, {"side": "user", "center": name != "rbm"}] if sides else [{}]
-        for way in ways:
-            model = make(name, **{**way, **QUICK[name]}).fit(parts.train, parts.valid)
-            assert rmse(model, parts.test) < 0.9 * bias, (name, way)
+FACTOR_MODELS = sorted(set(model_names()) - WITHOUT_FACTORS)
 
 
-def test_sees_two_tastes(checkerboard):
+@pytest.fixture(scope="module")
+def bias_rmse(of_ratings) -> float:
+    """The error of the bias model, which cannot see the rank-2 part of the planted ratings."""
+    return rmse(find("bias")().fit(of_ratings.train), of_ratings.test)
+
+
+@pytest.mark.parametrize("name", FACTOR_MODELS)
+def test_beats_the_bias_model_on_planted_tastes(name, of_ratings, bias_rmse):
+    model = make(name, **QUICK[name]).fit(of_ratings.train, of_ratings.valid)
+    assert rmse(model, of_ratings.test) < 0.9 * bias_rmse
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", ["item", "user"])
+@pytest.mark.parametrize(
+    "name", [n for n in FACTOR_MODELS if "side" in settings(find(n)) and n not in ITEM_ROWS_ONLY]
+)
+def test_beats_the_bias_model_from_either_side(name, side, of_ratings, bias_rmse):
+    center = {"center": True} if side == "user" and name != "rbm" else {}
+    model = make(name, **{**QUICK[name], "side": side, **center})
+    model.fit(of_ratings.train, of_ratings.valid)
+    assert rmse(model, of_ratings.test) < 0.9 * bias_rmse
+
+
+@pytest.mark.parametrize("name", FACTOR_MODELS)
+def test_sees_two_tastes(name, checkerboard):
     """The diagonal, which is held out, is liked by everyone."""
     user = np.arange(40)
-    for name in set(model_names()) - WITHOUT_TASTE:
-        model = make(name, **QUICK[name]).fit(checkerboard)
-        assert model.predict(user, user).min() > 4, name
+    model = make(name, **QUICK[name]).fit(checkerboard)
+    assert model.predict(user, user).min() > 4
 
 
 def test_settings_are_checked_and_the_nearest_is_named():
@@ -304,8 +341,23 @@ def test_settings_are_checked_and_the_nearest_is_named():
         make("autorek")
     with pytest.raises(SettingError, match="hidden takes"):
         make("autorec", hidden="many")
-    with pytest.raises(SettingError, match="cold policy"):
+    with pytest.raises(SettingError, match="cold"):
         make("bias", cold="guess")
+
+
+def test_a_setting_by_its_former_name_still_works(caplog):
+    with caplog.at_level("INFO", logger="recollect"):
+        assert make("svdpp", look_every=7).validate_every == 7
+    assert "look_every is now called validate_every" in caplog.text
+    with pytest.raises(SettingError, match="both are given"):
+        make("svdpp", look_every=7, validate_every=8)
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_the_range_of_a_setting_is_checked_and_stated(name):
+    if "epochs" in settings(find(name)):
+        with pytest.raises(SettingError, match="epochs must be at least 1, found 0"):
+            make(name, epochs=0)
 
 
 def test_a_model_from_elsewhere_is_found_by_its_dotted_name():

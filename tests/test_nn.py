@@ -1,11 +1,8 @@
 """Layers that more than one model uses."""
 
-import numpy as np
-import pytest
 import torch
 
-from recollect.kernels import Block
-from recollect.nn import Dropout, KernelAutoencoder, KernelLayer, _Kernelled, kernel
+from recollect.nn import Dropout, ObservedOutput, ScaledActivation
 
 
 def test_dropout_takes_its_share_and_keeps_the_mean():
@@ -18,14 +15,15 @@ def test_dropout_takes_its_share_and_keeps_the_mean():
 
 
 def test_dropout_is_drawn_from_torchs_generator_and_its_gradient_is_the_mask():
-    x, layer, found = torch.ones(40, 30, requires_grad=True), Dropout(0.5).train(), []
-    for _ in range(2):
-        torch.manual_seed(7)
-        found.append((layer(x), layer(x)))
-    assert torch.equal(found[0][0], found[1][0])
-    assert not torch.equal(found[0][0], found[0][1])
-    found[0][0].sum().backward()
-    assert torch.equal(x.grad, found[0][0].detach())
+    x = torch.ones(40, 30, requires_grad=True)
+    layer = Dropout(0.5).train()
+    torch.manual_seed(7)
+    first, second = layer(x), layer(x)
+    torch.manual_seed(7)
+    assert torch.equal(layer(x), first)
+    assert not torch.equal(first, second)
+    first.sum().backward()
+    assert torch.equal(x.grad, first.detach())
 
 
 def test_dropout_leaves_numbers_alone_outside_of_training():
@@ -34,87 +32,22 @@ def test_dropout_leaves_numbers_alone_outside_of_training():
     assert torch.equal(Dropout(0.0).train()(x), x)
 
 
-# --- weights with a kernel ----------------------------------------------------------------------------------------------
+def test_a_bounded_activation_covers_the_scale_and_an_unbounded_one_is_left_alone():
+    x = torch.tensor([-50.0, 0.0, 50.0])
+    torch.testing.assert_close(ScaledActivation("tanh", (1.0, 5.0))(x), torch.tensor([1.0, 3, 5]))
+    torch.testing.assert_close(ScaledActivation("identity", (1.0, 5.0))(x), x)
 
 
-def drawn(n=7, k=4, places=3, spread=0.5, **more):
+def test_the_sum_of_squares_of_an_output_needs_no_number_per_cell():
     torch.manual_seed(0)
-    return [
-        torch.randn(n, k, **more),
-        spread * torch.randn(n, places, **more),
-        spread * torch.randn(k, places, **more),
-    ]
+    layer = ObservedOutput(3, 6, std=0.5)
+    code = torch.randn(4, 3)
+    torch.testing.assert_close(layer.sum_of_squares(code), layer(code).square().sum())
 
 
-def test_a_kernel_falls_with_the_squared_distance_and_ends_at_1():
-    u, v = (
-        torch.tensor([[0.0, 0.0], [0.6, 0.0], [2.0, 0.0]]),
-        torch.tensor([[0.0, 0.0], [0.0, 0.8]]),
-    )
-    torch.testing.assert_close(kernel(u, v), torch.tensor([[1.0, 0.36], [0.64, 0.0], [0.0, 0.0]]))
-
-
-@pytest.mark.parametrize("block", [2, 1024])
-def test_weights_under_a_kernel_and_all_gradients_equal_the_plain_statement(monkeypatch, block):
-    """In NumPy, the loss being c · (W ⊙ K) + 0.3 ‖K‖²; some weights are cut off, some are not."""
-    monkeypatch.setattr("recollect.nn.KERNEL_ROWS", block)
-    layer = KernelLayer(7, 4, n_biases=4, places=3, std=0.5)
-    weight, squares = layer.effective()
-    c = torch.randn(7, 4)
-    ((c * weight).sum() + 0.3 * squares).backward()
-
-    W, u, v = (p.detach().double().numpy() for p in (layer.W, layer.u, layer.v))
-    gap = u[:, None] - v
-    K = np.maximum(0, 1 - (gap**2).sum(axis=2))
-    of_K = (c.numpy() * W + 0.6 * K) * (K > 0)
-    assert 0 < (K == 0).sum() < K.size
-    near = {"rtol": 1e-4, "atol": 1e-5}
-    np.testing.assert_allclose(weight.detach(), W * K, **near)
-    np.testing.assert_allclose(squares.detach(), (K**2).sum(), **near)
-    np.testing.assert_allclose(layer.W.grad, c.numpy() * K, **near)
-    np.testing.assert_allclose(layer.u.grad, (-2 * of_K[:, :, None] * gap).sum(axis=1), **near)
-    np.testing.assert_allclose(layer.v.grad, (2 * of_K[:, :, None] * gap).sum(axis=0), **near)
-
-
-def test_gradients_under_a_kernel_are_those_of_finite_differences():
-    W, u, v = (x.requires_grad_() for x in drawn(dtype=torch.float64, spread=0.3))
-    assert torch.autograd.gradcheck(_Kernelled.apply, (W, u, v))
-
-
-def test_some_rows_under_a_kernel_are_those_of_all():
-    layer, some = KernelLayer(9, 4, n_biases=9, places=2, std=0.5), torch.tensor([7, 0, 3])
-    torch.testing.assert_close(layer.effective(some)[0], layer.weight[some])
-
-
-def test_places_at_first_are_near_each_other():
-    layer = KernelLayer(50, 40, n_biases=40, places=5, std=0.001)
-    assert 0 < layer.u.abs().max() <= 0.002
-    assert float(kernel(layer.u, layer.v).min().detach()) > 0.9999
-
-
-def test_where_all_units_are_at_one_place_it_is_a_plain_autoencoder():
-    """K = 1 everywhere: equations by hand, on a row with the ratings 2 and 4 of columns 0 and 2."""
-    net = KernelAutoencoder(3, (1, 2), places=2, std=0.1)
-    with torch.no_grad():
-        for layer in net.layers:
-            layer.u.fill_(0.7)
-            layer.v.fill_(0.7)
-        net.input.W.copy_(torch.tensor([[0.5], [9.0], [-0.25]]))
-        net.between[0].W.copy_(torch.tensor([[4.0], [-4.0]]))
-        net.between[0].bias.copy_(torch.tensor([-2.0, 2.0]))
-        net.output.W.copy_(torch.tensor([[2.0, 0.0], [4.0, 2.0], [0.0, 6.0]]))
-        net.output.bias.copy_(torch.tensor([0.0, 1.0, 0.0]))
-    row = Block(np.array([0, 2]), np.array([0, 2]), np.array([2, 4], np.float32), n_columns=3)
-    # 2 · 0.5 − 4 · 0.25 = 0, so the first code is 1/2; ± 4 / 2 ∓ 2 = 0, so both of the second are 1/2
-    code = net.encode(row)
-    expected = torch.tensor([[1.0, 4.0, 3.0]])
-    torch.testing.assert_close(net.decode(code).detach(), expected)
-    torch.testing.assert_close(net.decode(code, at=row).detach(), expected[0, [0, 2]])
-    torch.testing.assert_close(
-        net.decode(code, columns=torch.tensor([2, 1])).detach(), expected[:, [2, 1]]
-    )
-    weights, squares = net.effective()
-    assert float(squares.detach()) == pytest.approx(3 + 2 + 6)
-    torch.testing.assert_close(
-        net.decode(net.encode(row, weights), weights=weights), net.decode(code)
-    )
+def test_some_columns_of_an_output_are_those_of_all():
+    torch.manual_seed(0)
+    layer = ObservedOutput(3, 6, std=0.5)
+    code = torch.randn(4, 3)
+    columns = torch.tensor([5, 0])
+    torch.testing.assert_close(layer.at_columns(code, columns), layer(code)[:, columns])

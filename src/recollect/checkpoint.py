@@ -34,7 +34,7 @@ from safetensors import numpy as numpy_file
 from safetensors import torch as torch_file
 
 from recollect import registry
-from recollect.data.on_disk import stored_ratings
+from recollect.data.on_disk import files, stored_ratings
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.text.corpus import Corpus
 from recollect.data.text.tokenizer import tokenizer_of
@@ -53,7 +53,7 @@ FORMAT_OF_TODAYS_NAMES = 3
 STORED = "given"
 PARTS = ("net.safetensors", "given.safetensors", "vocab.json", "catalogue.parquet")
 TEXT_PARTS = ("text.json", "text.safetensors")
-STORED_PARTS = tuple(f"{STORED}/{name}" for name in stored_ratings.NEEDED)
+STORED_PARTS = tuple(f"{STORED}/{name}" for name in files.NEEDED)
 FILES = (*PARTS, *TEXT_PARTS, *STORED_PARTS)
 
 # What a folder may hold that saving is allowed to replace.

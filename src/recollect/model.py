@@ -162,7 +162,7 @@ class Model(ABC):
         self.net_ = second.net_
         self.given_ = second.given_
 
-    def best_epochs(self) -> dict[str, int]:
+    def best_epochs(self) -> dict[str, Any]:
         """Settings by which a second fit takes as many epochs as were best in this one."""
         best = self.history_.best_epoch
         return {"epochs": best} if best else {}

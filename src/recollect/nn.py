@@ -1,18 +1,25 @@
-"""Layers that more than one model uses: a sparse first layer, a last layer seen only at observed cells."""
+"""Layers that more than one model uses.
+
+    SparseInput                        V r + mu for sparse rows r
+    ObservedOutput, TiedOutput         W h + b, at given cells or everywhere
+    dense_layer, TransposedLinear      between two hidden layers
+    Factors                            mu + U · V, for matrix factorization
+
+Beside them stand ScaledActivation, Dropout and StraightThroughThreshold.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.ratings import Side
-from recollect.errors import SettingError, unknown
+from recollect.errors import unknown
 from recollect.kernels import Block, observed, times_dense
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -26,17 +33,17 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "selu": nn.SELU,
     "swish": nn.SiLU,
 }
+# The range of the activations that ScaledActivation stretches onto the rating scale.
+BOUNDED = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+
 Layer = TypeVar("Layer", "SparseInput", "ObservedOutput")
-BOUNDS = {
-    "sigmoid": (0.0, 1.0),
-    "tanh": (-1.0, 1.0),
-}  # activations whose output cannot leave an interval
 
 
 def activation(name: str) -> nn.Module:
     """The activation of that name.
 
-    Raises: SettingError if there is none.
+    Raises:
+        SettingError: if there is none.
     """
     if name not in ACTIVATIONS:
         raise unknown("activation", name, ACTIVATIONS)
@@ -44,32 +51,46 @@ def activation(name: str) -> nn.Module:
 
 
 def dense_layer(n_in: int, n_out: int) -> nn.Linear:
-    """A dense layer between two hidden ones, Glorot uniform: 0.01 N(0, 1) would leave nothing to see behind it."""
+    """A dense layer between two hidden layers: Glorot uniform weights, biases of 0.
+
+    The small normal weights of the outer layers would let the signal die out here.
+    """
     layer = nn.Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-class Dropout(nn.Dropout):
-    """torch's dropout; on a CPU the draws are NumPy's, several times as fast, seeded from torch's generator at each call."""
+def glorot(layer: Layer) -> Layer:
+    """The layer after a fresh start: Glorot uniform weights, biases of 0."""
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
+
+class Dropout(nn.Dropout):
+    """Dropout; on a CPU the mask is drawn by NumPy, several times as fast as by torch.
+
+    NumPy's generator is seeded from torch's at each call, so that a fit stays reproducible.
+    """
+
+    @override
     def forward(self, x: Tensor) -> Tensor:
-        """In training a share p is 0 and the rest 1 / (1 − p) times as large."""
         if not self.training or not self.p or x.device.type != "cpu":
             return super().forward(x)
         seed = int(torch.randint(2**63 - 1, ()))
-        drawn = np.random.Generator(np.random.SFC64(seed)).integers(
-            0, 1 << 16, x.numel(), np.uint16
-        )
+        generator = np.random.Generator(np.random.SFC64(seed))
+        drawn = generator.integers(0, 1 << 16, x.numel(), np.uint16)
         kept = torch.from_numpy(drawn >= round(self.p * (1 << 16))).view(x.shape)
+        # Dividing by 1 − p keeps the expected value of the output.
         return x * kept.to(x.dtype).mul_(1 / (1 - self.p))
 
 
 class SparseInput(nn.Module):
-    """V r + mu for a block of sparse rows r; absent cells count as 0, as in every rating autoencoder's input.
+    """The first layer, V r + mu, for a block of sparse rows r; unknown cells count as 0.
 
-    `weight` is columns × hidden: the axis that sparse cells point into comes first, so one cell reads one run of memory.
+    `weight` is columns × hidden. With columns first, the weights that one rating is multiplied with
+    lie next to each other in memory.
     """
 
     def __init__(self, n_columns: int, hidden: int, *, std: float = 0.01) -> None:
@@ -80,10 +101,17 @@ class SparseInput(nn.Module):
     def forward(
         self, block: Block, *, value: Tensor | None = None, drop: float = 0.0
     ) -> Float[Tensor, "rows hidden"]:
-        """The pre-activation of the first hidden layer; `value` takes the place of the block's own. In training a share `drop`
-        of the cells is left out."""
+        """The input of the first hidden layer, before its activation.
+
+        Args:
+            block: sparse rows.
+            value: one number per cell; default: the block's own values.
+            drop: the share of cells that is dropped in training.
+        """
         if drop and self.training:
-            value = nn.functional.dropout(block.value if value is None else value, drop)  # type: ignore[arg-type]
+            cells = block.value if value is None else value
+            assert cells is not None
+            value = nn.functional.dropout(cells, drop)
         return times_dense(block, self.weight, value) + self.bias
 
     def dense(self, rows: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows hidden"]:
@@ -92,7 +120,10 @@ class SparseInput(nn.Module):
 
 
 class ObservedOutput(nn.Module):
-    """W h + b, computed only at the cells asked for, or for every column. `weight` is columns × hidden."""
+    """The last layer, W h + b, computed only at given cells, or everywhere.
+
+    `weight` is columns × hidden.
+    """
 
     def __init__(self, hidden: int, n_columns: int, *, std: float = 0.01) -> None:
         super().__init__()
@@ -100,51 +131,108 @@ class ObservedOutput(nn.Module):
         self.bias = nn.Parameter(torch.randn(n_columns) * std / 10)
 
     def forward(self, code: Float[Tensor, "rows hidden"], at: Block | None = None) -> Tensor:
-        """One number per cell of `at`; without `at`, rows × columns: for small blocks only."""
+        """One number per cell of `at`; without `at`, rows × columns (for small blocks only)."""
         if at is None:
             return nn.functional.linear(code, self.weight, self.bias)
         return observed(at, code.float(), self.weight, self.bias)
 
+    def at_columns(
+        self, code: Float[Tensor, "rows hidden"], columns: Tensor
+    ) -> Float[Tensor, "rows columns"]:
+        """W h + b at these columns of every row.
+
+        The numbers of a column lie next to each other in memory, as ranking for a user wants them.
+        """
+        return (self.weight[columns] @ code.t() + self.bias[columns, None]).t()
+
+    def sum_of_squares(self, code: Float[Tensor, "rows hidden"]) -> Tensor:
+        """Σ (W h + b)² over every cell, without a number per cell.
+
+        It is ⟨WᵀW, HᵀH⟩ + 2 (Σ h) · Wᵀb + rows · ‖b‖², the rows of H being the codes.
+        """
+        weight = self.weight
+        bias = self.bias
+        squares = ((weight.t() @ weight) * (code.t() @ code)).sum()
+        return squares + 2 * code.sum(dim=0) @ (weight.t() @ bias) + len(code) * bias @ bias
+
 
 class TiedOutput(ObservedOutput):
-    """A last layer with the first one's weights and a bias of its own."""
+    """A last layer that shares the weights of the first one and has biases of its own."""
 
     def __init__(self, first: SparseInput) -> None:
         nn.Module.__init__(self)
-        self._first = (
-            first,
-        )  # in a tuple: not a part of this layer, so that each weight is saved once
+        # A tuple hides the layer from torch, which would otherwise save its weights twice.
+        self._first = (first,)
         self.bias = nn.Parameter(torch.zeros(len(first.weight)))
 
     @property
     def weight(self) -> Tensor:  # type: ignore[override]
-        """columns × hidden: the first layer's."""
+        """The first layer's weights, columns × hidden."""
         return self._first[0].weight
 
 
-class Mirrored(nn.Module):
-    """A dense layer the other way round: the weights transposed, a bias of its own."""
+class TransposedLinear(nn.Module):
+    """x ↦ Wᵀ x + bias, where W is the weight of another layer; the bias is its own."""
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
-        self._layer = (layer,)  # as in TiedOutput
+        self._layer = (layer,)  # in a tuple for the same reason as in TiedOutput
         self.bias = nn.Parameter(torch.zeros(layer.in_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x Wᵀ + bias, where the layer itself is x ↦ W x + its bias."""
+        """Wᵀ x + bias for each row x."""
         return nn.functional.linear(x, self._layer[0].weight.t(), self.bias)
 
 
-def glorot(layer: Layer) -> Layer:
-    """The layer with its weights drawn again, Glorot uniform, and biases of 0."""
-    nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
+class ScaledActivation(nn.Module):
+    """An activation whose output, if bounded, is stretched onto the rating scale.
+
+    An unbounded output is left as it is.
+    """
+
+    def __init__(self, name: str, scale: tuple[float, float]) -> None:
+        super().__init__()
+        self.activate = activation(name)
+        self.bounded = name in BOUNDED
+        low, high = BOUNDED.get(name, (0.0, 1.0))
+        self.factor = (scale[1] - scale[0]) / (high - low)
+        self.shift = scale[0] - self.factor * low
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The activated x, on the rating scale."""
+        activated: Tensor = self.activate(x)
+        if not self.bounded:
+            return activated
+        return activated * self.factor + self.shift
+
+
+class StraightThroughThreshold(torch.autograd.Function):
+    """1 where x > 0.5, else 0; the gradient passes unchanged (straight-through estimator)."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        """The thresholded x."""
+        return (x > 0.5).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: object, *grads: Tensor) -> Tensor:
+        """The gradient as it came in."""
+        return grads[0]
 
 
 class Factors(nn.Module):
-    """mu + U · V: a row of factors per user and per item. With offsets the last column of each is an offset of its own:
-    mu + b_u + b_i + the product of the others. Not trained by gradients: buffers."""
+    """Matrix factorization: mu + U · V, with a row of factors per user and per item.
+
+    With offsets, the last column of `user` and `item` is an offset: mu + b_u + b_i + the product of
+    the other columns. The numbers are buffers, because no gradient trains them.
+
+    Args:
+        n_users: rows of `user`.
+        n_items: rows of `item`.
+        k: factors, without the offset.
+        offsets: whether users and items have offsets.
+        text: a network that computes an item's factors from its text; None without texts.
+    """
 
     def __init__(
         self,
@@ -160,206 +248,37 @@ class Factors(nn.Module):
         self.mu = nn.Buffer(torch.zeros(()))
         self.user = nn.Buffer(torch.zeros(n_users, k + offsets))
         self.item = nn.Buffer(torch.zeros(n_items, k + offsets))
-        self.text = text  # says an item's row from its document
+        self.text = text
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
-        """The rating of each pair."""
+        """The predicted rating of each pair of row numbers."""
         product = self.user[user] * self.item[item]
         if not self.offsets:
             return self.mu + product.sum(dim=1)
         return self.mu + product[:, :-1].sum(dim=1) + self.user[user, -1] + self.item[item, -1]
 
     def features(self, side: Side) -> Tensor:
-        """What the other side is multiplied with: this side's factors, with 1 in place of its offset."""
-        return self.facing(self.user if side == "user" else self.item)
+        """The design matrix of the other side's regression: this side's factors.
 
-    def facing(self, factors: Tensor) -> Tensor:
-        """The same for such rows of factors."""
-        return nn.functional.pad(factors[:, :-1], (0, 1), value=1.0) if self.offsets else factors
+        With offsets, a column of ones replaces this side's offset, so that the coefficient of
+        that column is the other side's offset.
+        """
+        return self.features_of(self.user if side == "user" else self.item)
+
+    def features_of(self, factors: Tensor) -> Tensor:
+        """The same for given rows of factors."""
+        if not self.offsets:
+            return factors
+        return nn.functional.pad(factors[:, :-1], (0, 1), value=1.0)
 
     def offset(self, side: Side) -> Tensor | None:
-        """This side's offsets; None without."""
-        return (self.user if side == "user" else self.item)[:, -1] if self.offsets else None
+        """The offsets of this side; None without offsets."""
+        if not self.offsets:
+            return None
+        factors = self.user if side == "user" else self.item
+        return factors[:, -1]
 
     def predict_all(self, user: Float[Tensor, "users k"]) -> Float[Tensor, "users items"]:
-        """The rating of every item by users with these factors."""
-        found = self.facing(user) @ self.item.t() + self.mu
-        return found + user[:, -1:] if self.offsets else found
-
-
-class OntoScale(nn.Module):
-    """An activation whose bounded output is stretched onto the rating scale; an unbounded one is left as it is."""
-
-    def __init__(self, name: str, scale: tuple[float, float]) -> None:
-        super().__init__()
-        self.activate = activation(name)
-        low, high = BOUNDS.get(name, (0.0, 1.0))
-        self.bounded = name in BOUNDS
-        self.times = (scale[1] - scale[0]) / (high - low)
-        self.plus = scale[0] - self.times * low
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The activated x, in ratings."""
-        return self.activate(x) * self.times + self.plus if self.bounded else self.activate(x)
-
-
-class Binary(torch.autograd.Function):
-    """1 where x > 0.5, else 0; the gradient passes straight through."""
-
-    @staticmethod
-    def forward(ctx: object, x: Tensor) -> Tensor:
-        """Threshold."""
-        return (x > 0.5).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: object, *grads: Tensor) -> Tensor:
-        """Pass through."""
-        return grads[0]
-
-
-def check_share(name: str, share: float) -> None:
-    """Refuse a share outside [0, 1)."""
-    if not 0 <= share < 1:
-        raise SettingError(
-            f"{name} is the share that is dropped, 0 or more and less than 1; found {share}."
-        )
-
-
-# --- weights with a kernel -----------------------------------------------------------------------------------------------
-
-KERNEL_ROWS = 1024  # rows of a kernel that are there at once: they stay in the cache
-
-
-def kernel(u: Float[Tensor, "n places"], v: Float[Tensor, "k places"]) -> Float[Tensor, "n k"]:
-    """max(0, 1 − ‖u_i − v_j‖²), by one product: ‖u − v‖² = ‖u‖² + ‖v‖² − 2 u · v."""
-    left = torch.cat(
-        [2 * u, 1 - u.square().sum(dim=1, keepdim=True), torch.ones_like(u[:, :1])], dim=1
-    )
-    right = torch.cat([v, torch.ones_like(v[:, :1]), -v.square().sum(dim=1, keepdim=True)], dim=1)
-    return (left @ right.t()).clamp_(min=0)
-
-
-class _Kernelled(torch.autograd.Function):
-    """W ⊙ K and ‖K‖², K(u, v) worked out a few rows at a time, anew on the way back."""
-
-    @staticmethod
-    def forward(ctx: Any, W: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(W, u, v)
-        weight, squares = torch.empty_like(W), W.new_zeros(())
-        for rows in _some_rows(len(W)):
-            K = kernel(u[rows], v)
-            torch.mul(W[rows], K, out=weight[rows])
-            squares += K.square().sum()
-        return weight, squares
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        W, u, v = ctx.saved_tensors
-        of_W, of_u, of_v = torch.empty_like(W), torch.empty_like(u), torch.zeros_like(v)
-        for rows in _some_rows(len(W)):
-            K, back = kernel(u[rows], v), grads[0][rows]
-            torch.mul(back, K, out=of_W[rows])
-            of_K = (back * W[rows]).addcmul_(K, 2 * grads[1]).mul_(K > 0)
-            of_u[rows] = 2 * (
-                of_K @ v - of_K.sum(dim=1, keepdim=True) * u[rows]
-            )  # ∂K_ij / ∂u_i = −2 (u_i − v_j)
-            of_v += 2 * (of_K.t() @ u[rows] - of_K.sum(dim=0)[:, None] * v)
-        return of_W, of_u, of_v
-
-
-def _some_rows(n: int) -> Iterator[slice]:
-    return (slice(first, first + KERNEL_ROWS) for first in range(0, n, KERNEL_ROWS))
-
-
-class KernelLayer(nn.Module):
-    """Weights W ⊙ K and a bias. K(u, v), from 0 to 1, says how near the places of the units are that a weight joins.
-
-    Source: Muller, Martel, Indiveri. "Kernelized Synaptic Weight Matrices." ICML 2018.
-    """
-
-    def __init__(
-        self, n_rows: int, n_columns: int, *, n_biases: int, places: int, std: float
-    ) -> None:
-        super().__init__()
-        self.W = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_rows, n_columns)))
-        self.u, self.v = (
-            nn.Parameter(
-                nn.init.trunc_normal_(torch.empty(n, places), std=std, a=-2 * std, b=2 * std)
-            )
-            for n in (n_rows, n_columns)
-        )
-        self.bias = nn.Parameter(torch.zeros(n_biases))
-
-    @property
-    def weight(self) -> Tensor:
-        """W ⊙ K, worked out at each look."""
-        return self.effective()[0]
-
-    def effective(self, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """W ⊙ K and ‖K‖², of all rows or of these."""
-        if rows is None:
-            return _Kernelled.apply(self.W, self.u, self.v)
-        return _Kernelled.apply(self.W[rows], self.u[rows], self.v)
-
-
-class KernelAutoencoder(nn.Module):
-    """W_L · … sigmoid(W₁ r + b₁) … + b_L, every weight matrix W ⊙ K.
-
-    The first layer's weights and the last one's are columns × hidden, those between out × in. `effective` works them all out;
-    who needs them several times hands them on as `weights`.
-    """
-
-    def __init__(self, n_columns: int, hidden: Sequence[int], *, places: int, std: float) -> None:
-        super().__init__()
-        kind = {"places": places, "std": std}
-        self.input = KernelLayer(n_columns, hidden[0], n_biases=hidden[0], **kind)  # type: ignore[arg-type]
-        self.between = nn.ModuleList(
-            KernelLayer(b, a, n_biases=b, **kind)  # type: ignore[arg-type]
-            for a, b in pairwise(hidden)
-        )
-        self.output = KernelLayer(n_columns, hidden[-1], n_biases=n_columns, **kind)  # type: ignore[arg-type]
-        self.f = nn.Identity()
-
-    @property
-    def layers(self) -> list[KernelLayer]:
-        """First to last."""
-        return [self.input, *self.between, self.output]
-
-    def effective(self) -> tuple[list[Tensor], Tensor]:
-        """The weights W ⊙ K of each layer, and Σ ‖K‖² over them."""
-        weights, squares = zip(*(layer.effective() for layer in self.layers), strict=True)
-        return list(weights), torch.stack(squares).sum()
-
-    def encode(
-        self, block: Block, weights: Sequence[Tensor] | None = None
-    ) -> Float[Tensor, "rows hidden"]:
-        """All layers but the last, for sparse rows; absent cells count as 0."""
-        weight = self.input.weight if weights is None else weights[0]
-        return self.go_on(times_dense(block, weight) + self.input.bias, weights)
-
-    def go_on(
-        self, x: Float[Tensor, "rows first"], weights: Sequence[Tensor] | None = None
-    ) -> Float[Tensor, "rows hidden"]:
-        """The same from what enters the first hidden layer."""
-        code = torch.sigmoid(x)
-        for j, layer in enumerate(self.between, start=1):
-            weight: Any = layer.weight if weights is None else weights[j]
-            code = torch.sigmoid(nn.functional.linear(code, weight, layer.bias))  # type: ignore[arg-type]
-        return code
-
-    def decode(
-        self,
-        code: Float[Tensor, "rows hidden"],
-        at: Block | None = None,
-        columns: Tensor | None = None,
-        weights: Sequence[Tensor] | None = None,
-    ) -> Tensor:
-        """The last layer at the cells of `at`, or rows × these columns, or rows × all columns."""
-        if columns is not None:
-            return (
-                self.output.effective(columns)[0] @ code.t() + self.output.bias[columns, None]
-            ).t()
-        weight = self.output.weight if weights is None else weights[-1]
-        if at is None:
-            return nn.functional.linear(code, weight, self.output.bias)
-        return observed(at, code, weight, self.output.bias)
+        """The predicted ratings of every item for users with these factors."""
+        predicted = self.features_of(user) @ self.item.t() + self.mu
+        return predicted + user[:, -1:] if self.offsets else predicted

@@ -15,9 +15,8 @@ from typer.testing import CliRunner
 
 import recollect as rc
 from recollect.cli import app
-from recollect.data.on_disk import stored_ratings as stored_
-from recollect.data.on_disk import writing as storing
-from recollect.data.on_disk.stored_ratings import StoredRows
+from recollect.data.on_disk import cells, stored_ratings, stored_rows
+from recollect.data.on_disk.stored_rows import StoredRows
 from recollect.data.ratings import Ratings
 from recollect.data.sources.planted import planted
 from recollect.data.sparse_rows import Rows, pieces
@@ -36,7 +35,7 @@ def ratings() -> Ratings:
 
 @pytest.fixture(scope="module")
 def folder(ratings, tmp_path_factory):
-    return storing.store(ratings, tmp_path_factory.mktemp("stored") / "s", group_size=500).folder
+    return rc.store(ratings, tmp_path_factory.mktemp("stored") / "s", group_size=500).folder
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ def test_what_is_known_of_the_ratings_is_kept(ratings, stored):
 
 @pytest.mark.parametrize("side", SIDES)
 def test_counts_and_totals_are_known_without_reading(ratings, stored, side, monkeypatch):
-    monkeypatch.setattr(StoredRows, "_read", None)
+    monkeypatch.setattr(StoredRows, "_read_columns", None)
     assert np.array_equal(stored.count(side), ratings.count(side))
     np.testing.assert_allclose(stored.total(side), ratings.total(side))
 
@@ -103,12 +102,12 @@ def test_row_groups_hold_whole_rows_of_about_a_size(folder, name):
 def test_a_file_is_stored_as_it_is_read(ratings, tmp_path, monkeypatch, ending):
     monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 10_000)
     monkeypatch.setattr("recollect.data.parsing.files.BLOCK", 700)
-    monkeypatch.setattr(storing, "BLOCK", 800)
+    monkeypatch.setattr(cells, "BLOCK", 800)
     frame, path = ratings.frame(), tmp_path / f"r.{ending}"
     (frame.write_parquet if ending == "parquet" else frame.write_csv)(
         path, **({"compression": "gzip"} if ending == "csv.gz" else {})
     )
-    stored = storing.store(path, tmp_path / "s", group_size=1000)
+    stored = rc.store(path, tmp_path / "s", group_size=1000)
     read = rc.read(path)
     assert (stored.fingerprint, stored.scale, stored.name, stored.notes) == (
         replace(read, time=None).fingerprint,
@@ -123,10 +122,11 @@ def test_ids_and_duplicates_are_treated_as_by_read(tmp_path, monkeypatch):
     monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 40)
     path = tmp_path / "r.csv"
     path.write_text(
-        "user,item,rating,time\n10, 7 ,1,1700000003000\n2.0,7,4,1700000001000\n10.0,7,5,1700000001000\n"
+        "user,item,rating,time\n10, 7 "
+        ",1,1700000003000\n2.0,7,4,1700000001000\n10.0,7,5,1700000001000\n"
         "2,8,2,1700000009000\n2,8,3,1700000009400\n10,9.0,2.5,1700000000000\n"
     )
-    stored, read = storing.store(path, tmp_path / "s"), rc.read(path)
+    stored, read = rc.store(path, tmp_path / "s"), rc.read(path)
     assert stored.fingerprint == replace(read, time=None).fingerprint
     assert stored.notes[-1].startswith("Duplicate pairs: 2 of 6")
 
@@ -137,14 +137,14 @@ def test_the_scale_of_many_values_is_inferred_as_by_read(tmp_path):
     pl.DataFrame(
         {"user": np.arange(500) % 20, "item": np.arange(500) // 20, "rating": value}
     ).write_csv(path)
-    assert storing.store(path, tmp_path / "s").scale == rc.read(path).scale
+    assert rc.store(path, tmp_path / "s").scale == rc.read(path).scale
 
 
 # --- shares set aside -----------------------------------------------------------------------------------------------
 
 
 def test_shares_are_set_aside_and_nothing_is_lost(ratings, tmp_path):
-    cut = storing.store(ratings, tmp_path / "s", valid=0.2, test=0.1, seed=3)
+    cut = rc.store(ratings, tmp_path / "s", valid=0.2, test=0.1, seed=3)
     whole = np.sort(np.concatenate([cut.valid.pair, cut.test.pair, _pairs(cut)]))
     assert np.array_equal(whole, np.sort(ratings.pair))
     assert len(cut.test) == pytest.approx(900, abs=100)  # 3.5 standard deviations
@@ -154,15 +154,15 @@ def test_shares_are_set_aside_and_nothing_is_lost(ratings, tmp_path):
 
 def test_the_same_seed_sets_aside_the_same_whatever_the_order_and_the_groups(ratings, tmp_path):
     shuffled = ratings.where(np.random.default_rng(5).permutation(len(ratings)))
-    one = storing.store(ratings, tmp_path / "a", test=0.2, seed=1)
-    two = storing.store(shuffled, tmp_path / "b", test=0.2, seed=1, group_size=300)
-    other = storing.store(ratings, tmp_path / "c", test=0.2, seed=2)
+    one = rc.store(ratings, tmp_path / "a", test=0.2, seed=1)
+    two = rc.store(shuffled, tmp_path / "b", test=0.2, seed=1, group_size=300)
+    other = rc.store(ratings, tmp_path / "c", test=0.2, seed=2)
     assert one.test.fingerprint == two.test.fingerprint != other.test.fingerprint
     assert one.fingerprint == two.fingerprint
 
 
 def test_pairs_that_others_share_are_counted(ratings, stored, tmp_path):
-    cut = storing.store(ratings, tmp_path / "s", test=0.1, group_size=700)
+    cut = rc.store(ratings, tmp_path / "s", test=0.1, group_size=700)
     assert cut.shared(cut.test) == 0
     assert cut.shared(ratings) == len(cut)
     assert stored.shared(cut.test) == len(cut.test)
@@ -185,10 +185,10 @@ def test_rows_come_in_the_order_asked_for(ratings, stored, side):
 
 
 def test_only_the_row_groups_asked_for_are_read_and_the_last_are_kept(stored, monkeypatch):
-    seen, read = [], StoredRows._read
+    seen, read = [], StoredRows._read_columns
     monkeypatch.setattr(
         StoredRows,
-        "_read",
+        "_read_columns",
         lambda self, group, columns: seen.append(group) or read(self, group, columns),
     )
     rows = stored.rows("user")
@@ -207,7 +207,7 @@ def test_rows_without_cells_are_empty(tmp_path):
         rc.Vocab("abcde"),
         rc.Vocab("wxyz"),
     )
-    stored = storing.store(made, tmp_path / "s", group_size=1)
+    stored = rc.store(made, tmp_path / "s", group_size=1)
     assert same_rows(stored.rows("user").take(np.arange(5)), made.rows("user"))
     assert [len(b.value) for b in stored.rows("item").batches(1, np.arange(4))] == [1, 2]
 
@@ -217,7 +217,7 @@ def test_rows_without_cells_are_empty(tmp_path):
 def test_every_row_is_seen_once_an_epoch_in_batches_of_the_size(stored, side, size):
     rows, order = stored.rows(side), np.random.default_rng(0).permutation(len(stored.rows(side)))
     batches = list(rows.batches(size, order))
-    streamed = rows.streamed(order)
+    streamed = rows.batch_order(order)
     assert {len(batch) for batch in batches[:-1]} <= {size}
     assert np.array_equal(np.sort(streamed), np.flatnonzero(rows.counts))
     assert same_rows(Rows.stack(batches, n_columns=rows.n_columns), rows.take(streamed))
@@ -226,10 +226,12 @@ def test_every_row_is_seen_once_an_epoch_in_batches_of_the_size(stored, side, si
 def test_rows_of_several_groups_are_mixed_and_groups_come_in_random_order(stored):
     rows = stored.rows("user")
     group = np.searchsorted(
-        rows._first_row, rows.streamed(np.random.default_rng(0).permutation(300)), side="right"
+        rows._first_row, rows.batch_order(np.random.default_rng(0).permutation(300)), side="right"
     )
-    assert len(np.unique(group[:30])) == stored_.WINDOW
-    firsts = [rows.streamed(np.random.default_rng(seed).permutation(300))[0] for seed in range(20)]
+    assert len(np.unique(group[:30])) == stored_rows.WINDOW
+    firsts = [
+        rows.batch_order(np.random.default_rng(seed).permutation(300))[0] for seed in range(20)
+    ]
     assert len(set(firsts)) > 10
 
 
@@ -251,11 +253,13 @@ def test_pieces_have_at_most_so_many_rows_and_cells_or_one_row():
 def test_learning_from_disk_is_learning_from_memory_in_the_same_order(
     ratings, tmp_path, side, center, monkeypatch
 ):
-    cut = storing.store(ratings, tmp_path / "s", valid=0.1, group_size=400)
+    cut = rc.store(ratings, tmp_path / "s", valid=0.1, group_size=400)
     held = replace(_in_memory(cut), time=None)
     inner = Rows.batches
     monkeypatch.setattr(
-        Rows, "batches", lambda self, size, order: inner(self, size, cut.rows(side).streamed(order))
+        Rows,
+        "batches",
+        lambda self, size, order: inner(self, size, cut.rows(side).batch_order(order)),
     )
     on_disk, in_memory = (
         adam(side=side, center=center, validate_every=2).fit(train, cut.valid)
@@ -269,7 +273,7 @@ def test_learning_from_disk_is_learning_from_memory_in_the_same_order(
 
 
 def test_where_one_window_holds_all_the_order_is_that_of_memory(ratings, tmp_path):
-    stored = storing.store(ratings, tmp_path / "s")
+    stored = rc.store(ratings, tmp_path / "s")
     for a, b in zip(
         weights(adam().fit(stored)), weights(adam().fit(replace(ratings, time=None))), strict=True
     ):
@@ -325,7 +329,7 @@ def test_stored_ratings_are_no_given_and_cannot_be_joined(ratings, stored):
 
 @pytest.mark.parametrize("side", SIDES)
 def test_a_model_answers_as_if_it_had_learned_in_memory(ratings, tmp_path, side):
-    stored = storing.store(ratings, tmp_path / "s", test=0.1)
+    stored = rc.store(ratings, tmp_path / "s", test=0.1)
     on_disk, in_memory = (adam(side=side).fit(train) for train in (stored, _in_memory(stored)))
     ask = {"user_ids": ["3", "77", "nobody"], "n": 5}
     assert rc.top_n(on_disk, **ask).equals(rc.top_n(in_memory, **ask))
@@ -361,7 +365,7 @@ def test_a_saved_model_needs_nothing_but_its_folder(ratings, tmp_path, monkeypat
         monkeypatch.setattr(
             os, "link", lambda *paths: (_ for _ in ()).throw(OSError("another disk"))
         )
-    model = adam(epochs=1).fit(storing.store(ratings, tmp_path / "s", valid=0.1))
+    model = adam(epochs=1).fit(rc.store(ratings, tmp_path / "s", valid=0.1))
     before = rc.top_n(model, user_ids=["5", "9"])
     rc.save(model, tmp_path / "m")
     for path in sorted((tmp_path / "s").iterdir()):
@@ -373,7 +377,7 @@ def test_a_saved_model_needs_nothing_but_its_folder(ratings, tmp_path, monkeypat
 
 
 def test_a_damaged_part_of_a_saved_model_is_refused(ratings, tmp_path):
-    rc.save(adam(epochs=1).fit(storing.store(ratings, tmp_path / "s")), tmp_path / "m")
+    rc.save(adam(epochs=1).fit(rc.store(ratings, tmp_path / "s")), tmp_path / "m")
     path = tmp_path / "m" / "given" / "by_item.parquet"
     path.write_bytes(path.read_bytes()[:-9] + b"123456789")
     with pytest.raises(CheckpointError, match=r"by_item\.parquet is damaged"):
@@ -385,8 +389,8 @@ def test_a_damaged_part_of_a_saved_model_is_refused(ratings, tmp_path):
 
 def test_a_fit_never_holds_more_than_a_few_row_groups(ratings, tmp_path, monkeypatch):
     """Cells of row groups that are alive at once: two windows, and those kept for validation."""
-    stored = storing.store(ratings, tmp_path / "s", valid=0.1, group_size=100)
-    alive, most, group = [], [0], StoredRows._group
+    stored = rc.store(ratings, tmp_path / "s", valid=0.1, group_size=100)
+    alive, most, group = [], [0], StoredRows._read_group
 
     class Counted(np.ndarray):
         def __del__(self):
@@ -401,12 +405,12 @@ def test_a_fit_never_holds_more_than_a_few_row_groups(ratings, tmp_path, monkeyp
         most[0] = max(most[0], len(alive))
         return replace(rows, column=column)
 
-    monkeypatch.setattr(StoredRows, "_group", counted)
+    monkeypatch.setattr(StoredRows, "_read_group", counted)
     adam(side="user", batch_size=10, validate_every=1).fit(stored, stored.valid)
     assert (
         0
         < most[0]
-        <= 2 * stored_.WINDOW + 2 * stored_.KEPT
+        <= 2 * stored_rows.WINDOW + 2 * stored_rows.CACHED
         < len(stored.rows("user")._first_row) / 4
     )
 
@@ -414,13 +418,13 @@ def test_a_fit_never_holds_more_than_a_few_row_groups(ratings, tmp_path, monkeyp
 def test_a_fit_allocates_less_than_the_cells_take(tmp_path, monkeypatch):
     """200,000 cells by each side are 3.2 MB; a row group is 4,000 of them. Python and Arrow count what they hold."""
     made = planted(2_000, 500, 200_000, activity=0.2, popularity=0.3, times=False).ratings
-    stored = storing.store(made, tmp_path / "s", valid=0.02, group_size=4_000)
-    monkeypatch.setattr(stored_, "AT_ONCE", 4_000)
+    stored = rc.store(made, tmp_path / "s", valid=0.02, group_size=4_000)
+    monkeypatch.setattr(stored_ratings, "COMPARED", 4_000)
     monkeypatch.setattr("recollect.families.row_model.BLOCK_RATINGS", 4_000)
     valid, model, group = (
         stored.valid,
         adam(side="user", batch_size=64, epochs=1),
-        StoredRows._group,
+        StoredRows._read_group,
     )
     model.fit(stored, valid)  # compile first
     before, arrow = pa.total_allocated_bytes(), []
@@ -430,7 +434,7 @@ def test_a_fit_allocates_less_than_the_cells_take(tmp_path, monkeypatch):
         arrow.append(pa.total_allocated_bytes() - before)
         return found
 
-    monkeypatch.setattr(StoredRows, "_group", watched)
+    monkeypatch.setattr(StoredRows, "_read_group", watched)
     tracemalloc.start()
     try:
         model.fit(stored, valid)
@@ -448,10 +452,10 @@ def test_the_reading_thread_ends_with_its_consumer(stored):
 
 
 def test_what_goes_wrong_in_the_thread_is_told(stored, monkeypatch):
-    read = StoredRows._read
+    read = StoredRows._read_columns
     monkeypatch.setattr(
         StoredRows,
-        "_read",
+        "_read_columns",
         lambda self, g, columns: (
             read(self, g, columns) if g < 9 else (_ for _ in ()).throw(DataError("gone"))
         ),
@@ -466,7 +470,7 @@ def test_what_goes_wrong_in_the_thread_is_told(stored, monkeypatch):
 
 @pytest.fixture
 def copy(ratings, tmp_path):
-    return storing.store(ratings, tmp_path / "copy", group_size=500).folder
+    return rc.store(ratings, tmp_path / "copy", group_size=500).folder
 
 
 def test_a_folder_without_stored_ratings_is_refused(tmp_path):
@@ -520,32 +524,32 @@ def test_an_interrupted_conversion_leaves_nothing(ratings, tmp_path, after):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        storing.store(tmp_path / "r.csv", tmp_path / "s", progress=stop)
+        rc.store(tmp_path / "r.csv", tmp_path / "s", progress=stop)
     assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
 
 
 def test_a_faulty_line_is_named_and_nothing_is_left(tmp_path):
     (tmp_path / "r.csv").write_text("user,item,rating\na,b,3\na,c,much\n")
     with pytest.raises(DataError, match="Line 3 of"):
-        storing.store(tmp_path / "r.csv", tmp_path / "s")
+        rc.store(tmp_path / "r.csv", tmp_path / "s")
     assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
 def test_impossible_shares_are_refused(ratings, tmp_path, share):
     with pytest.raises(SettingError, match="share"):
-        storing.store(ratings, tmp_path / "s", valid=share)
+        rc.store(ratings, tmp_path / "s", valid=share)
 
 
 def test_a_folder_with_something_in_it_is_not_touched(ratings, tmp_path):
     (tmp_path / "mine.txt").write_text("x")
     with pytest.raises(SettingError, match="not empty"):
-        storing.store(ratings, tmp_path)
+        rc.store(ratings, tmp_path)
 
 
 def test_setting_everything_aside_is_refused(few, tmp_path):
     with pytest.raises(DataError, match="leave none"):
-        storing.store(few, tmp_path / "s", test=0.999999)
+        rc.store(few, tmp_path / "s", test=0.999999)
 
 
 # --- the command line -----------------------------------------------------------------------------------------------
@@ -597,7 +601,7 @@ def test_the_verbs_take_a_stored_folder(ratings, tmp_path):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("train", "s", "--out", "m", "--valid", "0.1"), "is cut already"),
+        (("train", "s", "--out", "m", "--valid", "0.1"), "is split already"),
         (("data", "describe", "s", "--scale", "1,5"), "columns and scale are known"),
         (("data", "convert", "s", "x.csv"), "read batch by batch"),
         (("train", "s", "--out", "m"), "on disk"),

@@ -1,4 +1,4 @@
-"""DeepRec: sizes as published, equations by hand and against plain NumPy, re-feeding step by step, what it refuses."""
+"""DeepRec for ratings: published sizes, equations in NumPy, re-feeding, refused settings."""
 
 import dataclasses
 import logging
@@ -6,10 +6,12 @@ import logging
 import numpy as np
 import pytest
 import torch
+from tests.dense import rating_matrix
 
 import recollect as rc
 from recollect.errors import SettingError, TrainingError
-from recollect.models.deeprec.model import DeepRec, Network
+from recollect.models.deeprec import DeepRec
+from recollect.models.deeprec.network import Network
 from recollect.nn import ACTIVATIONS
 from recollect.run import Run
 
@@ -26,7 +28,7 @@ VARIANTS = [
 
 
 def network(n: int, **settings) -> Network:
-    return Network(n, DeepRec(**settings), (1.0, 5.0))
+    return DeepRec(**settings).recipe.network(n, (1.0, 5.0))
 
 
 def unfitted(ratings, **settings) -> DeepRec:
@@ -56,7 +58,7 @@ def test_as_many_parameters_as_published(layers, numbers):
     assert sum(p.numel() for p in net.parameters()) == numbers
 
 
-def test_tied_weights_are_there_once_and_only_the_biases_are_more():
+def test_tied_weights_are_stored_once():
     free, tied = network(50, hidden=(8, 4)), network(50, hidden=(8, 4), tied=True)
     assert sum(p.numel() for p in free.parameters()) == 2 * (50 * 8 + 8 * 4) + 8 + 4 + 8 + 50
     assert sum(p.numel() for p in tied.parameters()) == 50 * 8 + 8 * 4 + 8 + 4 + 8 + 50
@@ -71,7 +73,7 @@ def test_tied_weights_are_there_once_and_only_the_biases_are_more():
     }
 
 
-def test_the_decoder_is_the_encoder_mirrored_or_as_given():
+def test_the_decoder_mirrors_the_encoder_unless_given():
     assert DeepRec(hidden=(512, 512, 1024)).layers == ((512, 512, 1024), (512, 512))
     assert DeepRec(hidden=16).layers == ((16,), ())
     assert (
@@ -120,22 +122,13 @@ def dense_forward(
     return f_numpy(name, x) if last else x
 
 
-def whole(ratings) -> tuple[np.ndarray, np.ndarray]:
-    dense, known = (
-        np.zeros((ratings.n_users, ratings.n_items)),
-        np.zeros((ratings.n_users, ratings.n_items), bool),
-    )
-    dense[ratings.user, ratings.item], known[ratings.user, ratings.item] = ratings.value, True
-    return dense, known
-
-
 @pytest.mark.parametrize("last", [True, False])
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_loss_is_the_masked_squared_error(few, last, tied):
     """Over the ratings that are there, one of them 0; not over the cells that are not."""
     model = unfitted(few, last_activation=last, tied=tied)
-    rows, known = whole(few)
-    total, count = next(iter(model.steps(model.net_, model.block(few.by_user))))
+    rows, known = rating_matrix(few)
+    total, count = next(iter(model.recipe.steps(model.net_, model.block(few.by_user))))
     out = dense_forward(model.net_, rows, "selu", last=last, tied=tied)
     assert count == len(few) == known.sum()
     assert float(total.detach()) == pytest.approx(((out - rows)[known] ** 2).sum(), rel=1e-5)
@@ -145,7 +138,7 @@ def test_gradients_equal_differences_of_the_dense_statement(few):
     """Every parameter's gradient, the last one's by hand too."""
     model = unfitted(few, activation="tanh")
     net = model.net_.double()
-    rows, known = whole(few)
+    rows, known = rating_matrix(few)
     block = model.block(few.by_user)
     block.value = block.value.double()
 
@@ -169,7 +162,7 @@ def test_gradients_equal_differences_of_the_dense_statement(few):
 
 
 def refed_by_hand(rows, known, weights, *, rate, momentum, target, factor):
-    """One epoch, one batch, one linear hidden unit layer: the step on the ratings, then the one on the output, as printed."""
+    """One batch, one linear hidden layer: a step on the ratings, then one on the output."""
     V, mu, W, b = (w.copy() for w in weights)
     speed = [np.zeros_like(w) for w in (V, mu, W, b)]
 
@@ -210,7 +203,7 @@ def test_refeeding_is_a_second_step_on_the_output(few, target, factor):
         "refeed_target": target,
         "refeed_rate": factor,
     }
-    rows, known = whole(few)
+    rows, known = rating_matrix(few)
     started = unfitted(few, **settings)
     with torch.random.fork_rng():
         torch.manual_seed(Run().seed)
@@ -223,15 +216,15 @@ def test_refeeding_is_a_second_step_on_the_output(few, target, factor):
         rows, known, before, rate=0.02, momentum=0.9, target=target, factor=factor
     )
     fitted = DeepRec(**settings).fit(few, run=Run(precision="32")).net_
-    found = (fitted.input.weight, fitted.input.bias, fitted.output.weight, fitted.output.bias)
-    for x, y in zip(found, expected, strict=True):
+    after = (fitted.input.weight, fitted.input.bias, fitted.output.weight, fitted.output.bias)
+    for x, y in zip(after, expected, strict=True):
         np.testing.assert_allclose(x.detach(), y, rtol=1e-4, atol=1e-6)
 
 
 def test_refeeding_twice_feeds_the_second_output(few):
     model = unfitted(few, refeed=2, activation="identity", hidden=2)
-    steps = model.steps(model.net_, model.block(few.by_user))
-    rows, _ = whole(few)
+    steps = model.recipe.steps(model.net_, model.block(few.by_user))
+    rows, _ = rating_matrix(few)
     fed = dense_output(model.net_, rows)
     totals = [float(step[0].detach()) for step in steps]
     again = dense_output(model.net_, fed)
@@ -252,18 +245,20 @@ def test_a_share_of_the_outputs_is_right_on_average(planted_small):
     net = model.net_
     rows = torch.randn(30, planted_small.ratings.n_items)
     hidden = net.encode_dense(rows)
-    whole_sum, n = dataclasses.replace(model, refeed_share=1.0)._against(net, hidden, rows)
-    drawn = [model._against(net, hidden, rows) for _ in range(300)]
+    whole_sum, n = dataclasses.replace(model, refeed_share=1.0).recipe.refed_error(
+        net, hidden, rows
+    )
+    drawn = [model.recipe.refed_error(net, hidden, rows) for _ in range(300)]
     assert {count for _, count in drawn} == {30 * 20}
     assert np.mean([float(total.detach()) / count for total, count in drawn]) == pytest.approx(
         float(whole_sum.detach()) / n, rel=0.02
     )
 
 
-def test_noise_takes_numbers_out_of_input_and_target(few):
+def test_noise_drops_numbers_from_input_and_target(few):
     model = unfitted(few, refeed=1, refeed_noise=0.5)
     torch.manual_seed(0)
-    steps = list(model.steps(model.net_, model.block(few.by_user)))
+    steps = list(model.recipe.steps(model.net_, model.block(few.by_user)))
     assert 0 < steps[1][1] < few.n_users * few.n_items
 
 
@@ -290,7 +285,7 @@ def test_the_learning_rate_falls_at_the_milestones(few):
     ]
 
 
-def test_a_fit_that_breaks_down_ends_with_its_last_good_weights(planted_small, caplog):
+def test_a_fit_that_diverges_keeps_its_best_weights(planted_small, caplog):
     """Good for some epochs, then a learning rate that is far too large."""
     train, valid, test = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
     settings = {
@@ -303,18 +298,18 @@ def test_a_fit_that_breaks_down_ends_with_its_last_good_weights(planted_small, c
     with caplog.at_level(logging.WARNING, "recollect"):
         model = DeepRec(**settings, epochs=30, milestones=(9,), decay=1e6).fit(train, valid)
     good = DeepRec(**settings, epochs=8).fit(train, valid)
-    for told in (model.history_.stopped, caplog.text):
-        assert "in epoch 9" in told
-        assert "lower learning_rate" in told
-        assert "narrow" in told
-        assert f"weights of epoch {model.history_.best_epoch}" in told
+    for text in (model.history_.stopped, caplog.text):
+        assert "in epoch 9" in text
+        assert "lower learning_rate" in text
+        assert "narrow" in text
+        assert f"weights of epoch {model.history_.best_epoch}" in text
     assert model.history_.best_epoch == good.history_.best_epoch
     np.testing.assert_array_equal(
         model.predict(test.user, test.item), good.predict(test.user, test.item)
     )
 
 
-def test_a_fit_that_breaks_down_at_once_has_nothing_to_keep(planted_small, tmp_path):
+def test_a_fit_that_diverges_at_once_is_an_error(planted_small, tmp_path):
     train, valid, _ = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
     with pytest.raises(TrainingError, match=r"epoch 1.*Nothing had been learned"):
         DeepRec(hidden=(8, 4), dropout=0.0, learning_rate=1e6, batch_size=20).fit(
@@ -322,7 +317,7 @@ def test_a_fit_that_breaks_down_at_once_has_nothing_to_keep(planted_small, tmp_p
         )
 
 
-def test_without_validation_the_snapshot_is_what_is_left(planted_small, tmp_path):
+def test_without_validation_a_diverged_fit_keeps_its_snapshot(planted_small, tmp_path):
     settings = {
         "hidden": (8, 4),
         "dropout": 0.0,
@@ -353,31 +348,31 @@ def test_mixed_precision_learns_the_same(planted_small):
         "epochs": 20,
         "refeed": 1,
     }
-    found = [
+    rmse = [
         rc.held_out(DeepRec(**recipe).fit(train, valid, Run(precision=p)), test)["rmse"]
         for p in ("32", "mixed")
     ]
-    assert found[0] == pytest.approx(found[1], abs=0.03)
-    assert found[0] != found[1]
+    assert rmse[0] == pytest.approx(rmse[1], abs=0.03)
+    assert rmse[0] != rmse[1]
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"hidden": ()}, "sizes"),
         ({"activation": "selo"}, "selu"),
-        ({"tied": True, "decoder": (3,)}, "mirrors"),
+        ({"tied": True, "decoder": (3,)}, "mirrored"),
         ({"refeed_target": "both"}, "output"),
         ({"refeed_share": 0.0}, "refeed_share"),
-        ({"optimizer": "lbfgs"}, "dropout"),
+        ({"optimizer": "lbfgs"}, "no optimizer 'lbfgs'"),
         ({"center": True, "last_activation": True}, "below 0"),
-        ({"dropout": 1.0}, "less than 1"),
+        ({"dropout": 1.0}, "below 1"),
         ({"reg": -1.0}, "reg"),
         ({"refeed_target": "input", "refeed_share": 0.5}, "leave it out"),
-        ({"milestones": (3, 2)}, "ascending"),
-        ({"optimizer": "rprop"}, "batch_size"),
+        ({"milestones": (3, 2)}, "milestones"),
+        ({"optimizer": "rprop"}, "no optimizer 'rprop'"),
     ],
 )
-def test_what_cannot_work_is_refused(settings, told):
-    with pytest.raises(SettingError, match=told):
+def test_settings_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
         DeepRec(**settings)

@@ -1,4 +1,4 @@
-"""DeepRec on events: its losses over whole rows, its input, stopping by NDCG, folding in; what it refuses."""
+"""DeepRec for events: losses, input, stopping by NDCG, fold-in, refused settings."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ import torch
 import recollect as rc
 from recollect.data.ratings import Ratings
 from recollect.errors import DataError, SettingError
-from recollect.models.deeprec.model import DeepRec
+from recollect.models.deeprec import DeepRec
 from recollect.run import Run
 
 LOSSES = ("weighted", "logistic", "multinomial")
@@ -83,19 +83,19 @@ def test_the_loss_is_its_dense_statement(counted, loss, counts, normalize):
         "logistic": np.log1p(np.exp(np.where(yes, -out, out))),
         "multinomial": -dense * (out - np.log(np.exp(out).sum(axis=1, keepdims=True))),
     }[loss]
-    ((total, n),) = model.steps(model.net_, model.block(counted.by_user))
+    ((total, n),) = model.recipe.steps(model.net_, model.block(counted.by_user))
     assert n == 5
     assert float(total.detach()) == pytest.approx(expected.sum(), rel=1e-5)
 
 
-def test_it_beats_popularity_where_there_are_tastes(model, tastes):
-    """About one in three items of someone's taste that they do not have in train is no test event: those of valid, and their
-    diagonal. Popularity knows no taste, and what was drawn into test less often stands first in train."""
-    mine = rc.full_ranking(model, tastes.test, n=5)
+def test_it_beats_popularity_where_users_differ(model, tastes):
+    """Of the items of a user's taste outside train, about a third are not in test: those of valid, and
+    the diagonal. Popularity ranks by train, where items that are often in test are rare."""
+    own = rc.full_ranking(model, tastes.test, n=5)
     popular = rc.full_ranking(rc.make("popularity").fit(tastes.train), tastes.test, n=5)
-    assert mine["ndcg@5"] > 0.65
+    assert own["ndcg@5"] > 0.65
     assert popular["ndcg@5"] < 0.2
-    assert mine.versus(popular, "ndcg@5", n=200).low > 0.4
+    assert own.versus(popular, "ndcg@5", n=200).low > 0.4
 
 
 def test_the_fit_is_stopped_by_the_ndcg_of_the_validation_events(tastes):
@@ -132,7 +132,7 @@ def test_predictions_are_scores(model, tastes, tmp_path):
     assert loaded.history_ == model.history_
 
 
-def test_likeness_follows_taste(model):
+def test_items_of_one_taste_are_similar(model):
     found = rc.similar(model, item_ids=["i0"], n=10)
     assert sum(int(item[1:]) % 2 == 0 for item in found["neighbor_id"]) >= 9
 
@@ -149,17 +149,17 @@ def test_events_fold_in_at_once(model):
     assert scores.equals(rc.fold_in(model, {"i1": 2, "i3": 1, "i5": 1}))
 
 
-def test_newer_events_of_someone_known_count_at_once(model):
+def test_newer_events_of_a_known_user_count_at_once(model):
     known = model.given_.by_user.take(np.array([4]))
-    mine = dict.fromkeys(model.given_.items.at(known.column), 1)
-    new = [item for item in model.given_.items.ids if item not in mine][:6]
+    events = dict.fromkeys(model.given_.items.at(known.column), 1)
+    new = [item for item in model.given_.items.ids if item not in events][:6]
     found = rc.top_n(model, user_ids=["u4"], events=[*new, *new], n=4)
-    expected = rc.top_n(model, events={**mine, **dict.fromkeys(new, 2)}, n=4)
+    expected = rc.top_n(model, events={**events, **dict.fromkeys(new, 2)}, n=4)
     assert found["item_id"].equals(expected["item_id"])
     assert not set(new) & set(found["item_id"])
 
 
-def test_people_who_were_not_there_are_ranked_for_from_what_they_give(checkerboard):
+def test_new_users_are_ranked_for_from_their_given_events(checkerboard):
     split = rc.new_user_split(checkerboard.events(from_=5), users=0.25, given=0.5, seed=0)
     model = DeepRec(loss="multinomial", **QUICK).fit(split.train, run=Run(threads=1))
     scores = rc.new_users_ranking(model, split, n=5)
@@ -173,21 +173,21 @@ def test_people_who_were_not_there_are_ranked_for_from_what_they_give(checkerboa
         rc.new_users_ranking(model, dataclasses.replace(split, given=None))
 
 
-def test_nothing_known_is_what_most_have(model):
-    """An id nobody knows, or no event at all: each item's share of the users."""
+def test_without_events_items_are_ranked_by_popularity(model):
+    """For an unknown id, or no events, a prediction is the item's share of the users."""
     share = model.given_.count("item") / model.given_.n_users
     for found in (rc.top_n(model, user_ids=["nobody"], n=3), rc.top_n(model, events=[], n=3)):
         np.testing.assert_allclose(found["prediction"], np.sort(share)[::-1][:3], rtol=1e-6)
 
 
-def test_validation_by_strangers_is_refused(checkerboard):
+def test_validation_users_without_training_events_are_refused(checkerboard):
     split = rc.new_user_split(checkerboard.events(from_=5), users=0.2, valid_users=0.2, seed=0)
-    with pytest.raises(DataError, match="Nobody in valid has an event in train"):
+    with pytest.raises(DataError, match="No user in valid has an event in train"):
         DeepRec(loss="logistic", **QUICK).fit(split.train, split.valid)
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("history", "message"),
     [
         ({"events": {"i1": 0}}, "count of item 'i1' is 0"),
         ({"events": {"i1": "often"}}, "'often'"),
@@ -195,13 +195,13 @@ def test_validation_by_strangers_is_refused(checkerboard):
         ({"events": {1: 1, "1": 2}}, "twice"),
     ],
 )
-def test_a_count_that_is_none_is_refused(model, asked, told):
-    with pytest.raises(DataError, match=told):
-        rc.top_n(model, **asked)
+def test_an_invalid_count_is_refused(model, history, message):
+    with pytest.raises(DataError, match=message):
+        rc.top_n(model, **history)
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"loss": "multinomal"}, "multinomial"),
         ({"loss": "logistic", "counts": "some"}, "binary"),
@@ -215,16 +215,16 @@ def test_a_count_that_is_none_is_refused(model, asked, told):
         ({"loss": "multinomial", "absent_weight": 0.5}, "'weighted' or 'logistic'"),
         ({"counts": "log"}, "found loss='ratings'"),
         ({"normalize": False}, "normalize=False"),
-        ({"loss": "weighted", "alpha": -1.0}, "alpha is 0 or more"),
+        ({"loss": "weighted", "alpha": -1.0}, "alpha must be at least 0"),
         ({"loss": "logistic", "absent_weight": 0.0}, "above 0"),
     ],
 )
-def test_what_cannot_work_is_refused(settings, told):
-    with pytest.raises(SettingError, match=told):
+def test_settings_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
         DeepRec(**settings)
 
 
-def test_ratings_and_events_are_not_taken_for_each_other(checkerboard):
+def test_ratings_for_events_and_events_for_ratings_are_refused(checkerboard):
     with pytest.raises(
         DataError, match=r"are ratings; take the high ones as events: ratings\.events"
     ):

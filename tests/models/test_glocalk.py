@@ -1,10 +1,11 @@
-"""GLocalK: its two stages against plain NumPy, what is seen of the matrix, its special cases."""
+"""GLocalK: its two stages and the convolution against plain NumPy, special cases."""
 
 import dataclasses
 
 import numpy as np
 import pytest
 import torch
+from tests.dense import rating_matrix, sigmoid
 
 import recollect as rc
 from recollect.errors import SettingError, SizeError
@@ -28,27 +29,13 @@ QUICK = {
 }
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 def unfitted(ratings, **settings) -> GLocalK:
-    """A model with its network built and nothing learned; its places are far enough apart to see."""
-    model = GLocalK(**{"hidden": (3, 2), "init_places": 0.3, **settings})
+    """A model with an untrained network, whose unit vectors are clearly apart."""
+    model = GLocalK(**{"hidden": (3, 2), "init_kernel": 0.3, **settings})
     model.given_ = ratings
     torch.manual_seed(0)
     model.net_ = model.build(ratings.n_users, ratings.n_items)
     return model
-
-
-def whole(ratings) -> tuple[np.ndarray, np.ndarray]:
-    """Items × users, and where it is known."""
-    dense, known = (
-        np.zeros((ratings.n_users, ratings.n_items)),
-        np.zeros((ratings.n_users, ratings.n_items), bool),
-    )
-    dense[ratings.user, ratings.item], known[ratings.user, ratings.item] = ratings.value, True
-    return dense.T, known.T
 
 
 def convolved(r: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -62,7 +49,7 @@ def convolved(r: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 def plain(net):
     """The autoencoder in NumPy: a completed matrix of rows."""
-    weight = [x.detach().double().numpy() for x in net.effective()[0]]
+    weight = [x.detach().double().numpy() for x in net.effective_weights()[0]]
     bias = [layer.bias.detach().double().numpy() for layer in net.layers]
     return lambda r: (
         sigmoid(sigmoid(r @ weight[0] + bias[0]) @ weight[1].T + bias[1]) @ weight[2].T + bias[2]
@@ -73,16 +60,16 @@ def test_the_second_stage_equals_the_dense_statement(few):
     """Complete, average over users, weigh the kernels, convolve, complete; in NumPy."""
     model = unfitted(few, dot_scale=0.5, reg_kernel=0.0)
     net, block = model.net_, model.block(few.by_item)
-    (r, known), complete = whole(few), plain(model.net_)
+    (r, known), complete = rating_matrix(few, "item"), plain(model.net_)
     kernel = 0.5 * (complete(r).mean(axis=1) @ net.kernels.detach().double().numpy()).reshape(3, 3)
     expected = complete(convolved(r, kernel))
 
-    weights, _ = net.effective()
+    weights, _ = net.effective_weights()
     np.testing.assert_allclose(
         net.global_kernel(block, weights).detach(), kernel, rtol=1e-4, atol=1e-6
     )
     np.testing.assert_allclose(
-        net.seen(block, weights).detach(), convolved(r, kernel), rtol=1e-4, atol=1e-6
+        net.convolution(block, weights).detach(), convolved(r, kernel), rtol=1e-4, atol=1e-6
     )
     np.testing.assert_allclose(
         net.decode(net.encode(block)).detach(), expected, rtol=1e-4, atol=1e-5
@@ -98,19 +85,21 @@ def test_the_gradient_of_every_parameter_is_that_of_finite_differences(few):
     model.loss(net, block)[0].backward()
     torch.manual_seed(1)
     for name, p in net.named_parameters():
-        way, found, step = torch.randn_like(p), [], 1e-2
+        direction = torch.randn_like(p)
+        losses = []
+        step = 1e-2
         for sign in (1, -1):
             with torch.no_grad():
-                p.add_(way, alpha=sign * step)
-                found.append(float(model.loss(net, block)[0]))
-                p.sub_(way, alpha=sign * step)
-        slope = (found[0] - found[1]) / (2 * step)
-        assert float((p.grad * way).sum()) == pytest.approx(slope, rel=0.03, abs=0.02), (
+                p.add_(direction, alpha=sign * step)
+                losses.append(float(model.loss(net, block)[0]))
+                p.sub_(direction, alpha=sign * step)
+        slope = (losses[0] - losses[1]) / (2 * step)
+        assert float((p.grad * direction).sum()) == pytest.approx(slope, rel=0.03, abs=0.02), (
             name
         )  # 32 bits
 
 
-def test_with_a_kernel_of_its_centre_alone_it_is_the_autoencoder(few):
+def test_with_a_kernel_of_only_a_center_it_is_the_autoencoder(few):
     model = unfitted(few, dot_scale=1.0)
     net, block = model.net_, model.block(few.by_item)
     with torch.no_grad():
@@ -118,7 +107,7 @@ def test_with_a_kernel_of_its_centre_alone_it_is_the_autoencoder(few):
         net.kernels.zero_()
         net.kernels[0, 4] = 0.001
         torch.testing.assert_close(
-            net.global_kernel(block, net.effective()[0]),
+            net.global_kernel(block, net.effective_weights()[0]),
             torch.eye(3)[1].outer(torch.eye(3)[1]),
             rtol=0,
             atol=0.01,
@@ -126,16 +115,16 @@ def test_with_a_kernel_of_its_centre_alone_it_is_the_autoencoder(few):
         torch.testing.assert_close(net.encode(block), net.local.encode(block), rtol=0, atol=0.02)
 
 
-def test_what_is_seen_depends_on_the_neighbors_and_so_on_the_order_of_items(planted_small):
-    """The same ratings with items in another order are other data: the paper's convolution goes by row number."""
+def test_the_convolution_depends_on_the_order_of_items(planted_small):
+    """The paper's convolution goes by row numbers, so another order is another input."""
     model = GLocalK(**QUICK).fit(planted_small.ratings)
     rows = planted_small.ratings.by_item
-    weights = model.net_.effective()[0]
+    weights = model.net_.effective_weights()[0]
     with torch.no_grad():
-        usual = model.net_.seen(model.block(rows), weights)
-        turned = model.net_.seen(model.block(rows.take(np.arange(len(rows))[::-1])), weights).flip(
-            0
-        )
+        usual = model.net_.convolution(model.block(rows), weights)
+        turned = model.net_.convolution(
+            model.block(rows.take(np.arange(len(rows))[::-1])), weights
+        ).flip(0)
     assert not torch.allclose(usual, turned, atol=0.01)
 
 
@@ -160,7 +149,7 @@ def test_predictions_of_a_few_pairs_are_those_of_all(planted_small):
         np.testing.assert_allclose(alone, table[pair : pair + 1], atol=1e-5)
 
 
-def test_the_second_fit_has_both_stages_as_long_as_was_best(planted_small):
+def test_a_second_fit_takes_the_best_number_of_epochs_of_both_stages(planted_small):
     split = rc.random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
     model = GLocalK(**{**QUICK, "refit": True, "validate_every": 3}).fit(
         split.train, split.valid, Run(threads=1)
@@ -184,12 +173,12 @@ def test_a_matrix_too_large_to_be_dense_is_refused():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hidden": 0}, "hidden is one or more sizes"),
+        ({"hidden": 0}, "hidden must be at least 1"),
         ({"side": "user"}, "convolves items × users"),
-        ({"reg_kernel": -1.0}, "reg and reg_kernel are 0 or more"),
-        ({"dot_scale": 0.0}, "dot_scale is above 0"),
-        ({"pretrain_epochs": 0}, "pretrain_epochs is 1"),
-        ({"epochs": 0}, "epochs must be 1"),
+        ({"reg_kernel": -1.0}, "reg_kernel must be at least 0"),
+        ({"dot_scale": 0.0}, "dot_scale must be above 0"),
+        ({"pretrain_epochs": 0}, "pretrain_epochs must be at least 1"),
+        ({"epochs": 0}, "epochs must be at least 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, message):

@@ -1,4 +1,5 @@
-"""LLORMA: each local model sees its neighborhood, and the mean of those that reach a pair predicts it."""
+"""LLORMA: each local model learns its neighborhood, and the mean of those that reach a pair
+predicts it."""
 
 import numpy as np
 import pytest
@@ -29,18 +30,30 @@ SETTINGS = {
     "width_user": 2.0,
     "width_item": 2.0,
 }
+ROUNDING = 1e-3  # of the arc cosine, which is steep near 1
+
+
+def fitted(ratings, **changes):
+    return rc.make("llorma", **SETTINGS | changes).fit(ratings)
+
+
+def rmse(model, ratings):
+    return rc.held_out(model, ratings)["rmse"]
 
 
 @pytest.fixture(scope="module")
 def regions() -> Ratings:
-    """Two crowds of users, two shelves of items; in each of the four blocks the ratings are a product of other numbers, so that
-    rank 1 holds in a block and not in all."""
+    """Two groups of users and two of items. In each of the four blocks the ratings are a product of
+    other numbers, so that rank 1 holds in each block and not in all of them together.
+    """
     random = np.random.default_rng(3)
-    taste, kind = random.choice([-1.0, 1.0], (2, 2, 120)), random.choice([-1.0, 1.0], (2, 2, 80))
+    user_factor = random.choice([-1.0, 1.0], (2, 2, 120))
+    item_factor = random.choice([-1.0, 1.0], (2, 2, 80))
     user, item = np.divmod(random.permutation(120 * 80)[:6000], 80)
-    a, b = user % 2, item % 2
-    level = np.where(a == b, 4.0, 2.0)  # what tells the blocks apart
-    value = level + 0.8 * taste[b, a, user] * kind[a, b, item]
+    a = user % 2
+    b = item % 2
+    mean = np.where(a == b, 4.0, 2.0)  # the global factorization tells the blocks apart by it
+    value = mean + 0.8 * user_factor[b, a, user] * item_factor[a, b, item]
     return Ratings(
         user.astype(np.int32),
         item.astype(np.int32),
@@ -51,16 +64,15 @@ def regions() -> Ratings:
     )
 
 
-def weight(net, side: str, t: int, row: int, *, width: float, kernel) -> float:
-    """K(d / h), in plain words."""
-    factors = (
-        (net.global_factors.user if side == "user" else net.global_factors.item)[:, :-1]
-        .double()
-        .numpy()
-    )
-    anchor, own = factors[int(net.anchor[t, 0 if side == "user" else 1])], factors[row]
-    apart = np.arccos(min(1.0, anchor @ own / np.linalg.norm(anchor) / np.linalg.norm(own))) / width
-    return kernel(apart) if apart < 1 else 0.0
+def expected_weights(net, side, *, width, kernel):
+    """K(d / h) of the first 40 rows in each local model."""
+    global_factors = net.global_factors.user if side == "user" else net.global_factors.item
+    rows = global_factors[:, :-1].double().numpy()
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    anchors = rows[net.anchor[:, 0 if side == "user" else 1].numpy()]
+    cosine = anchors @ rows[:40].T
+    distance = np.arccos(np.minimum(cosine, 1)) / width
+    return np.where(distance < 1, kernel(distance), 0)
 
 
 @pytest.mark.parametrize(
@@ -68,135 +80,102 @@ def weight(net, side: str, t: int, row: int, *, width: float, kernel) -> float:
     [
         ("epanechnikov", lambda x: 1 - x**2),
         ("triangular", lambda x: 1 - x),
-        ("uniform", lambda x: 1.0),
+        ("uniform", np.ones_like),
     ],
 )
 def test_a_weight_is_the_kernel_of_the_angle(name, kernel, planted_small):
-    net = (
-        rc.make("llorma", **SETTINGS | {"kernel": name, "width_user": 1.5, "epochs": 1})
-        .fit(planted_small.ratings)
-        .net_
-    )
+    net = fitted(planted_small.ratings, kernel=name, width_user=1.5, epochs=1).net_
     for side, width in (("user", 1.5), ("item", 2.0)):
-        by_hand = [
-            [weight(net, side, t, row, width=width, kernel=kernel) for row in range(40)]
-            for t in range(5)
-        ]
-        np.testing.assert_allclose(
-            net.weights(side)[:, :40], by_hand, atol=1e-3
-        )  # arccos near 1 is steep
+        expected = expected_weights(net, side, width=width, kernel=kernel)
+        np.testing.assert_allclose(net.weights(side)[:, :40], expected, atol=ROUNDING)
 
 
-def test_an_anchor_is_a_rating_and_weighs_itself_fully(planted_small):
+def test_an_anchor_is_a_rating_and_has_weight_1(planted_small):
     train = planted_small.ratings
-    net = rc.make("llorma", **SETTINGS).fit(train).net_
+    net = fitted(train).net_
     user, item = net.anchor.T.numpy()
     assert np.isin(user * train.n_items + item, train.pair).all()
-    np.testing.assert_allclose(
-        net.weight_user[np.arange(5), user], 1, atol=1e-3
-    )  # arccos near 1 is steep
+    np.testing.assert_allclose(net.weight_user[np.arange(5), user], 1, atol=ROUNDING)
 
 
 def test_a_prediction_is_the_weighted_mean_of_local_ones(planted_small):
-    net = rc.make("llorma", **SETTINGS).fit(planted_small.ratings).net_
+    net = fitted(planted_small.ratings).net_
     user, item = 7, 11
     w = (net.weight_user[:, user] * net.weight_item[:, item]).numpy()
-    local = [
-        net.user[t, user, :-1] @ net.item[t, item, :-1]
-        + net.user[t, user, -1]
-        + net.item[t, item, -1]
-        for t in range(5)
-    ]
+    U = net.user[:, user].numpy()
+    V = net.item[:, item].numpy()
+    local = (U * V)[:, :-1].sum(axis=1) + U[:, -1] + V[:, -1]
     assert 0 < (w > 0).sum() < 5
-    by_hand = float(net.global_factors.mu) + w @ np.array(local) / w.sum()
-    np.testing.assert_allclose(
-        net(torch.tensor([user]), torch.tensor([item])).numpy(), by_hand, rtol=1e-5
-    )
+    expected = float(net.global_factors.mu) + w @ local / w.sum()
+    predicted = net(torch.tensor([user]), torch.tensor([item]))
+    np.testing.assert_allclose(predicted.numpy(), expected, rtol=1e-5)
 
 
 def test_where_no_local_model_reaches_the_global_one_predicts(planted_small):
-    model = rc.make("llorma", **SETTINGS | {"anchors": 1, "width_user": 0.3}, clip=False).fit(
-        planted_small.ratings
-    )
-    net, user, item = model.net_, *np.divmod(np.arange(9600), 80)
+    model = fitted(planted_small.ratings, anchors=1, width_user=0.3, clip=False)
+    net = model.net_
+    user, item = np.divmod(np.arange(9600), 80)
     far = (net.weight_user[0, user] * net.weight_item[0, item] == 0).numpy()
     assert 0.5 < far.mean() < 1
-    global_factors = net.global_factors(torch.from_numpy(user), torch.from_numpy(item)).numpy()
-    np.testing.assert_allclose(model.predict(user, item)[far], global_factors[far], rtol=1e-5)
-    assert np.abs(model.predict(user, item) - global_factors)[~far].mean() > 0.01
+    global_ratings = net.global_factors(torch.from_numpy(user), torch.from_numpy(item)).numpy()
+    predicted = model.predict(user, item)
+    np.testing.assert_allclose(predicted[far], global_ratings[far], rtol=1e-5)
+    assert np.abs(predicted - global_ratings)[~far].mean() > 0.01
 
 
 @pytest.mark.parametrize("joint", [False, True])
 def test_local_structure_is_learned_that_one_model_of_the_rank_cannot(joint, regions):
     split = rc.random_split(regions, test=0.1, seed=0)
-    plain = rc.make("pmf", factors=1, reg_user=0.3, reg_item=0.3, reg_power=0.0).fit(split.train)
-    local = rc.make(
-        "llorma",
-        **SETTINGS
-        | {
-            "factors": 1,
-            "anchors": 20,
-            "pre_factors": 2,
-            "width_user": 1.2,
-            "width_item": 1.2,
-            "epochs": 60,
-            "joint": joint,
-        },
-    ).fit(split.train)
-    assert rc.held_out(local, split.test)["rmse"] < 0.8 * rc.held_out(plain, split.test)["rmse"]
+    one = rc.make("pmf", factors=1, reg_user=0.3, reg_item=0.3, reg_power=0.0).fit(split.train)
+    local = fitted(
+        split.train,
+        factors=1,
+        anchors=20,
+        pre_factors=2,
+        width_user=1.2,
+        width_item=1.2,
+        epochs=60,
+        joint=joint,
+    )
+    assert rmse(local, split.test) < 0.8 * rmse(one, split.test)
 
 
-def test_one_anchor_with_equal_weights_is_one_factorization_alone_and_joint(planted_small):
+@pytest.mark.parametrize("joint", [False, True])
+def test_one_anchor_with_equal_weights_is_one_factorization(joint, planted_small):
     """A kernel that reaches everything: both objectives are that of plain matrix factorization."""
     split = rc.random_split(planted_small.ratings, test=0.2, seed=0)
-    one = SETTINGS | {
-        "anchors": 1,
-        "kernel": "uniform",
-        "width_user": 4.0,
-        "width_item": 4.0,
-        "epochs": 150,
-    }
-    errors = [
-        rc.held_out(rc.make("llorma", **one, joint=joint).fit(split.train), split.test)["rmse"]
-        for joint in (False, True)
-    ]
-    plain = rc.make(
-        "biased_mf",
-        factors=3,
-        reg_user=0.3,
-        reg_item=0.3,
-        reg_power=0.0,
-        init=0.1,
-        decay=1.0,
+    local = fitted(
+        split.train,
+        anchors=1,
+        kernel="uniform",
+        width_user=4.0,
+        width_item=4.0,
         epochs=150,
+        joint=joint,
     )
-    np.testing.assert_allclose(
-        errors, rc.held_out(plain.fit(split.train), split.test)["rmse"], rtol=0.05
-    )
+    shared = ("factors", "reg_user", "reg_item", "reg_power", "init", "decay")
+    one = rc.make("biased_mf", epochs=150, **{name: SETTINGS[name] for name in shared})
+    expected = rmse(one.fit(split.train), split.test)
+    assert rmse(local, split.test) == pytest.approx(expected, rel=0.05)
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_threads_do_not_change_the_numbers(joint, planted_small):
-    split, before, found = (
-        rc.random_split(planted_small.ratings, test=0.1, seed=0),
-        torch.get_num_threads(),
-        [],
-    )
+def test_the_number_of_threads_does_not_change_the_numbers(joint, planted_small):
+    split = rc.random_split(planted_small.ratings, test=0.1, seed=0)
+    before = torch.get_num_threads()
+    learned = []
     try:
         for threads in (1, 2):
-            net = (
-                rc.make("llorma", **SETTINGS | {"joint": joint})
-                .fit(split.train, run=rc.Run(threads=threads))
-                .net_
-            )
-            found.append(net.user.numpy().copy())
+            model = rc.make("llorma", **SETTINGS, joint=joint)
+            model.fit(split.train, run=rc.Run(threads=threads))
+            learned.append(model.net_.user.numpy().copy())
     finally:
         torch.set_num_threads(before)
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(*learned)
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_an_interrupted_fit_goes_on_to_the_bit(joint, planted_small, tmp_path):
+def test_an_interrupted_fit_resumes_to_the_bit(joint, planted_small, tmp_path):
     split = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
     settings = SETTINGS | {"epochs": 8, "patience": None, "joint": joint}
     whole = rc.make("llorma", **settings).fit(split.train, split.valid)
@@ -205,50 +184,49 @@ def test_an_interrupted_fit_goes_on_to_the_bit(joint, planted_small, tmp_path):
         if figures["epoch"] == 4:
             raise KeyboardInterrupt
 
-    keep = rc.Run(folder=tmp_path, snapshot_seconds=0, watchers=(stop,))
+    stopping = rc.Run(folder=tmp_path, snapshot_seconds=0, watchers=(stop,))
     with pytest.raises(KeyboardInterrupt):
-        rc.make("llorma", **settings).fit(split.train, split.valid, keep)
-    again = rc.make("llorma", **settings).fit(
-        split.train, split.valid, rc.Run(folder=tmp_path, resume=True)
-    )
-    np.testing.assert_array_equal(whole.net_.user, again.net_.user)
+        rc.make("llorma", **settings).fit(split.train, split.valid, stopping)
+    resuming = rc.Run(folder=tmp_path, resume=True)
+    resumed = rc.make("llorma", **settings).fit(split.train, split.valid, resuming)
+    np.testing.assert_array_equal(whole.net_.user, resumed.net_.user)
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_someone_new_with_the_ratings_of_a_fitted_user_gets_about_their_predictions(
-    joint, planted_small
-):
+def test_a_new_user_with_a_fitted_user_s_ratings_gets_about_their_predictions(joint, planted_small):
     train = planted_small.ratings
-    model = rc.make("llorma", **SETTINGS | {"epochs": 200, "joint": joint}).fit(train)
-    fitted, folded = (
-        model.scores(np.arange(20), train),
-        model.fold_in(train.by_user.take(np.arange(20))),
-    )
-    assert np.abs(fitted - folded).mean() < 0.15 * fitted.std()
+    model = fitted(train, epochs=200, joint=joint)
+    users = np.arange(20)
+    scores = model.scores(users, train)
+    folded_in = model.fold_in(train.by_user.take(users))
+    assert np.abs(scores - folded_in).mean() < 0.15 * scores.std()
 
 
-def test_someone_new_without_ratings_gets_items_everywhere(planted_small):
-    """No factors, so no angle: no local model reaches them."""
+def test_a_new_user_without_ratings_gets_the_items_global_offsets(planted_small):
+    """Without factors there is no angle, so that no local model reaches the user."""
     train = planted_small.ratings
-    model = rc.make("llorma", **SETTINGS).fit(train)
-    net, nobody = model.net_, train.by_user.take(np.array([-1]))
-    np.testing.assert_allclose(
-        model.fold_in(nobody)[0], net.global_factors.mu + net.global_factors.item[:, -1], rtol=1e-5
-    )
+    model = fitted(train)
+    no_ratings = train.by_user.take(np.array([-1]))
+    global_factors = model.net_.global_factors
+    expected = global_factors.mu + global_factors.item[:, -1]
+    np.testing.assert_allclose(model.fold_in(no_ratings)[0], expected, rtol=1e-5)
 
 
-def test_settings_that_cannot_work_are_refused():
-    for bad, told in (
-        ({"anchors": 0}, "anchors is 1 or more"),
-        ({"width_user": 0.0}, "width_user is above 0"),
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"anchors": 0}, "anchors must be at least 1"),
+        ({"width_user": 0.0}, "width_user must be above 0"),
         ({"kernel": "epanechnikow"}, "Did you mean 'epanechnikov'"),
-        ({"reg_power": 2.0}, "reg_power is 0 to 1"),
-        ({"decay": 0.0}, "decay above 0"),
-    ):
-        with pytest.raises(SettingError, match=told):
-            rc.make("llorma", **bad)
+        ({"reg_power": 2.0}, "reg_power must be at least 0 and at most 1"),
+        ({"decay": 0.0}, "decay must be above 0 and at most 1"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
+        rc.make("llorma", **settings)
 
 
-def test_too_large_a_step_says_so(planted_small):
+def test_too_large_a_step_is_reported(planted_small):
     with pytest.raises(rc.RecollectError, match="lower learning_rate"):
-        rc.make("llorma", **SETTINGS | {"learning_rate": 50.0}).fit(planted_small.ratings)
+        fitted(planted_small.ratings, learning_rate=50.0)

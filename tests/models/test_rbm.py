@@ -1,10 +1,11 @@
-"""RBM: contrastive divergence and mean field, against plain NumPy and a machine small enough to list its states."""
+"""RBM: contrastive divergence and mean field, against NumPy and an enumerated machine."""
 
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from tests.dense import sigmoid
 
 import recollect as rc
 from recollect.data.ratings import Ratings
@@ -12,7 +13,8 @@ from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import Vocab
 from recollect.errors import SettingError
 from recollect.kernels import Block
-from recollect.models.rbm.model import RBM, Network
+from recollect.models.rbm import RBM
+from recollect.models.rbm.network import Network
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
@@ -21,7 +23,7 @@ VARIANTS = [
     {"ordered": False, "optimizer": "sgd", "learning_rate": 0.1, "sample": False},
 ]
 
-LEVEL = np.array([1, 2, 4], np.float32)
+VALUES = np.array([1, 2, 4], np.float32)
 SMALL = {
     "hidden": 6,
     "reg": 0.01,
@@ -47,23 +49,19 @@ def rows() -> Rows:
 @pytest.fixture
 def net() -> Network:
     torch.manual_seed(0)
-    net = Network(4, 2, LEVEL, ordered=False, conditional=True, std=0.7)
+    net = Network(4, 2, VALUES, ordered=False, conditional=True, std=0.7)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
     return net
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def block(rows):
     return Block.of(rows)
 
 
-def plain(net):
-    """W as columns × levels × hidden, b, the hidden bias and D."""
-    return (x.detach().double().numpy() for x in (*net.columns(), net.hidden_bias, net.rated))
+def parameters_of(net):
+    """W as columns × categories × hidden, b, the hidden bias and D."""
+    return (x.detach().double().numpy() for x in (*net.by_column(), net.hidden_bias, net.D))
 
 
 def softmax(x):
@@ -73,83 +71,83 @@ def softmax(x):
 
 def by_hand(net, rows, *, steps):
     """<v h>_data − <v h>_T of W, and likewise of the biases and D, with probabilities all along."""
-    W, b, hidden_bias, D = plain(net)
-    found = [np.zeros_like(x) for x in (W, b, hidden_bias, D)]
+    W, b, hidden_bias, D = parameters_of(net)
+    gradient = [np.zeros_like(x) for x in (W, b, hidden_bias, D)]
     for j in range(len(rows)):
         cells = slice(rows.start[j], rows.start[j + 1])
-        at, data = rows.column[cells], (rows.value[cells, None] == LEVEL).astype(float)
-        ground = hidden_bias + D[at].sum(axis=0)
-        first = sigmoid(np.einsum("ck,ckh->h", data, W[at]) + ground)
+        at, data = rows.column[cells], (rows.value[cells, None] == VALUES).astype(float)
+        offset = hidden_bias + D[at].sum(axis=0)
+        first = sigmoid(np.einsum("ck,ckh->h", data, W[at]) + offset)
         h = first
         for _ in range(steps):
             v = softmax(W[at] @ h + b[at])
-            h = sigmoid(np.einsum("ck,ckh->h", v, W[at]) + ground)
-        found[0][at] += data[:, :, None] * first - v[:, :, None] * h
-        found[1][at] += data - v
-        found[2] += first - h
-        found[3][at] += first - h
-    return found
+            h = sigmoid(np.einsum("ck,ckh->h", v, W[at]) + offset)
+        gradient[0][at] += data[:, :, None] * first - v[:, :, None] * h
+        gradient[1][at] += data - v
+        gradient[2] += first - h
+        gradient[3][at] += first - h
+    return gradient
 
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_the_gradient_is_that_of_contrastive_divergence(net, rows, steps):
-    contrast, _ = net.contrast(rows, steps=steps, sample=False)
+    contrast, _ = net.contrastive_loss(rows, steps=steps, sample=False)
     contrast.backward()
-    ours = (
+    gradients = (
         net.weight.grad.view(4, 3, 2),
         net.bias.grad.view(4, 3),
         net.hidden_bias.grad,
-        net.rated.grad,
+        net.D.grad,
     )
-    for mine, expected in zip(ours, by_hand(net, rows, steps=steps), strict=True):
-        np.testing.assert_allclose(-mine.numpy(), expected, atol=1e-5)
+    for gradient, expected in zip(gradients, by_hand(net, rows, steps=steps), strict=True):
+        np.testing.assert_allclose(-gradient.numpy(), expected, atol=1e-5)
 
 
 def test_drawn_hidden_units_give_the_direction_of_the_likelihood(net, rows):
-    """Two columns of three levels and two hidden units: nine states of v, of which the likelihood is a sum."""
+    """Two columns of three categories, two hidden units: the likelihood sums over nine states of v."""
     row = rows.take(np.array([0]))
-    W, b, hidden_bias, D = plain(net)
-    ground = hidden_bias + D[row.column].sum(axis=0)
+    W, b, hidden_bias, D = parameters_of(net)
+    offset = hidden_bias + D[row.column].sum(axis=0)
 
-    def unnormalized(levels):  # Σ over h of exp(−energy)
-        at = (row.column, np.array(levels))
-        return np.exp(b[at].sum()) * np.prod(1 + np.exp(W[at].sum(axis=0) + ground))
+    def unnormalized(categories):  # Σ over h of exp(−energy)
+        at = (row.column, np.array(categories))
+        return np.exp(b[at].sum()) * np.prod(1 + np.exp(W[at].sum(axis=0) + offset))
 
     states = list(itertools.product(range(3), repeat=2))
-    chance = np.array([unnormalized(s) for s in states])
-    chance /= chance.sum()
+    probability = np.array([unnormalized(s) for s in states])
+    probability /= probability.sum()
 
-    def visible_and_hidden(levels):  # ∂ log of the above / ∂ W
+    def visible_and_hidden(categories):  # ∂ log of the above / ∂ W
         out = np.zeros_like(W)
-        out[row.column, np.array(levels)] = sigmoid(
-            W[row.column, np.array(levels)].sum(axis=0) + ground
+        out[row.column, np.array(categories)] = sigmoid(
+            W[row.column, np.array(categories)].sum(axis=0) + offset
         )
         return out
 
-    data = tuple(np.searchsorted(LEVEL, row.value))
+    data = tuple(np.searchsorted(VALUES, row.value))
     exact = visible_and_hidden(data) - sum(
-        p * visible_and_hidden(s) for p, s in zip(chance, states, strict=True)
+        p * visible_and_hidden(s) for p, s in zip(probability, states, strict=True)
     )
     torch.manual_seed(1)
     many = row.take(np.zeros(2000, int))
-    net.contrast(many, steps=9, sample=True)[0].backward()
-    ours = -net.weight.grad.view(4, 3, 2).numpy()
-    assert (ours * exact).sum() / np.linalg.norm(ours) / np.linalg.norm(exact) > 0.9
+    net.contrastive_loss(many, steps=9, sample=True)[0].backward()
+    drawn = -net.weight.grad.view(4, 3, 2).numpy()
+    assert (drawn * exact).sum() / np.linalg.norm(drawn) / np.linalg.norm(exact) > 0.9
 
 
-def test_the_levels_of_a_column_have_chances_that_add_up_to_1(net, rows):
+def test_the_probabilities_of_a_columns_categories_add_up_to_1(net, rows):
     seen = block(rows)
-    chances = net.chances(net.widened(seen), net.encode(seen), net.table())
-    assert chances.shape == (5, 3)
-    np.testing.assert_allclose(chances.sum(dim=1).detach(), 1, atol=1e-6)
+    probabilities = net.probabilities(net.all_categories(seen), net.encode(seen), net.W)
+    assert probabilities.shape == (5, 3)
+    np.testing.assert_allclose(probabilities.sum(dim=1).detach(), 1, atol=1e-6)
 
 
 def test_a_prediction_is_the_mean_fields_expected_rating(net, rows):
-    W, b, hidden_bias, D = plain(net)
+    W, b, hidden_bias, D = parameters_of(net)
     h = sigmoid(
         W[0, 0] + W[3, 2] + hidden_bias + D[0] + D[3]
     )  # row 0: a 1 in column 0 and a 4 in column 3
-    expected = softmax(W @ h + b) @ LEVEL
+    expected = softmax(W @ h + b) @ VALUES
     code = net.encode(block(rows))
     np.testing.assert_allclose(net.decode(code)[0].detach(), expected, atol=1e-5)
     np.testing.assert_allclose(
@@ -160,31 +158,31 @@ def test_a_prediction_is_the_mean_fields_expected_rating(net, rows):
     )
 
 
-def test_only_that_something_is_rated_reaches_the_hidden_units_through_d(net, rows):
+def test_d_depends_on_what_is_rated_and_not_on_the_rating(net, rows):
     with torch.no_grad():
         net.weight.zero_()
     other = Rows(rows.start, rows.column, np.array([2, 1, 4, 4, 1], np.float32), 4)
     np.testing.assert_array_equal(
         net.encode(block(rows)).detach(), net.encode(block(other)).detach()
     )
-    _, _, hidden_bias, D = plain(net)
+    _, _, hidden_bias, D = parameters_of(net)
     np.testing.assert_allclose(net.encode(block(rows))[2].detach(), sigmoid(hidden_bias), atol=1e-6)
     np.testing.assert_allclose(
         net.encode(block(rows))[0].detach(), sigmoid(hidden_bias + D[0] + D[3]), atol=1e-6
     )
 
 
-def test_ordered_levels_share_a_slope():
-    net = Network(2, 3, LEVEL, ordered=True, conditional=False, std=1.0)
-    W, _ = net.columns()
+def test_ordered_categories_share_a_slope():
+    net = Network(2, 3, VALUES, ordered=True, conditional=False, std=1.0)
+    W, _ = net.by_column()
     steps = (W[:, 1:] - W[:, :-1]) / torch.tensor([1.0, 2.0])[:, None]  # from 1 to 2, from 2 to 4
     np.testing.assert_allclose(steps[:, 0].detach(), steps[:, 1].detach(), atol=1e-5)
     np.testing.assert_allclose(W.sum(dim=1).detach(), 0, atol=1e-5)
     assert len(net.weights()) == 2
 
 
-def test_biases_begin_at_the_shares_of_the_levels(net, rows):
-    net.begin(block(rows))
+def test_biases_start_at_the_logarithms_of_the_categories_shares(net, rows):
+    net.init_biases(block(rows))
     shares = net.bias.detach().view(4, 3).exp().numpy()
     np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(
@@ -192,19 +190,26 @@ def test_biases_begin_at_the_shares_of_the_levels(net, rows):
     )
 
 
-def test_levels_are_the_ratings_there_are(few):
-    assert RBM(side="user", hidden=2, epochs=1).fit(few).net_.level.tolist() == [0, 1, 2, 3, 4, 5]
+def test_categories_are_the_distinct_ratings(few):
+    assert RBM(side="user", hidden=2, epochs=1).fit(few).net_.category_value.tolist() == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
 
 
-def test_of_many_ratings_each_counts_as_the_nearest_level(few):
-    net = RBM(side="user", hidden=2, levels=3, epochs=1).fit(few).net_
-    assert net.level.tolist() == [0, 2.5, 5]
-    assert (net.levelled(block(few.by_user)).column % 3).tolist() == [2, 0, 1, 2, 0, 1, 1]
+def test_a_rating_counts_as_the_nearest_of_few_categories(few):
+    net = RBM(side="user", hidden=2, categories=3, epochs=1).fit(few).net_
+    assert net.category_value.tolist() == [0, 2.5, 5]
+    assert (net.one_hot(block(few.by_user)).column % 3).tolist() == [2, 0, 1, 2, 0, 1, 1]
 
 
 @pytest.mark.parametrize("side", ["user", "item"])
-def test_a_rating_tells_of_others_like_it(side):
-    """Two kinds of users who agree among themselves; what one of each lacks is found from the others."""
+def test_missing_ratings_are_predicted_from_similar_rows(side):
+    """Users of two kinds agree within their kind; each lacks one rating that the others have."""
     user, item = (x.ravel() for x in np.meshgrid(np.arange(30), np.arange(20), indexing="ij"))
     value = np.where((user + item) % 2 == 0, 5, 2).astype(np.float32)
     keep = user != item
@@ -221,7 +226,7 @@ def test_a_rating_tells_of_others_like_it(side):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_an_interrupted_fit_goes_on_to_the_bit(planted_small, tmp_path, optimizer):
+def test_a_resumed_fit_equals_an_uninterrupted_one_to_the_bit(planted_small, tmp_path, optimizer):
     split = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
     settings = {
         "hidden": 5,
@@ -250,20 +255,20 @@ def test_an_interrupted_fit_goes_on_to_the_bit(planted_small, tmp_path, optimize
 
 
 def test_settings_that_cannot_work_are_refused():
-    for bad, told in (
-        ({"hidden": 0}, "hidden is 1 or more"),
+    for settings, message in (
+        ({"hidden": 0}, "hidden must be at least 1"),
         ({"center": True}, "leave center out"),
         ({"steps": (1, 3)}, "one fewer than steps"),
-        ({"steps": ()}, "every T"),
-        ({"reg": -1.0}, "reg is 0 or"),
-        ({"learning_rate": 0.0}, "learning_rate is above 0"),
+        ({"steps": ()}, "one or more values of T"),
+        ({"reg": -1.0}, "reg must be at least 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"optimizer": "lbfgs"}, "adam"),
     ):
-        with pytest.raises(SettingError, match=told):
-            rc.make("rbm", **bad)
+        with pytest.raises(SettingError, match=message):
+            rc.make("rbm", **settings)
 
 
-def test_a_column_is_like_one_that_is_rated_alike(checkerboard):
+def test_columns_with_similar_ratings_have_similar_vectors(checkerboard):
     vectors = RBM(side="user", **SMALL).fit(checkerboard).vectors("item")
     cosine = vectors @ vectors[0] / np.linalg.norm(vectors, axis=1) / np.linalg.norm(vectors[0])
     assert cosine[2::2].min() > 0.5 > -0.5 > cosine[1::2].max()

@@ -1,8 +1,9 @@
-"""SparseFC: its objective against plain NumPy, what a kernel does and does not do, its special cases."""
+"""SparseFC: its objective against plain NumPy, what the kernel does, special cases."""
 
 import numpy as np
 import pytest
 import torch
+from tests.dense import rating_matrix, sigmoid
 
 import recollect as rc
 from recollect.errors import SettingError
@@ -15,33 +16,19 @@ from recollect.training.losses import add_ridge
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
     {"side": "user", "center": True},
-    {"hidden": 12, "init_places": 0.1, "refit": True},
+    {"hidden": 12, "init_kernel": 0.1, "refit": True},
 ]
 
 QUICK = {"hidden": (8, 6), "reg": 2.0, "reg_kernel": 0.02, "epochs": 40}
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 def unfitted(ratings, **settings) -> SparseFC:
-    """A model with its network built and nothing learned; its places are far enough apart to see."""
-    model = SparseFC(**{"hidden": (3, 2), "init_places": 0.3, **settings})
+    """A model with an untrained network, whose unit vectors are clearly apart."""
+    model = SparseFC(**{"hidden": (3, 2), "init_kernel": 0.3, **settings})
     model.given_ = ratings
     torch.manual_seed(0)
     model.net_ = model.build(ratings.n_users, ratings.n_items)
     return model
-
-
-def whole(ratings, side) -> tuple[np.ndarray, np.ndarray]:
-    """The rating matrix with rows by side, and where it is known."""
-    dense, known = (
-        np.zeros((ratings.n_users, ratings.n_items)),
-        np.zeros((ratings.n_users, ratings.n_items), bool),
-    )
-    dense[ratings.user, ratings.item], known[ratings.user, ratings.item] = ratings.value, True
-    return (dense, known) if side == "user" else (dense.T, known.T)
 
 
 @pytest.mark.parametrize("side", ["item", "user"])
@@ -52,7 +39,7 @@ def test_the_objective_equals_the_dense_statement(few, side):
     total.backward()
     penalty = sum(add_ridge(weight, reg) for weight, reg in model.penalty(net))
 
-    r, known = whole(few, side)
+    r, known = rating_matrix(few, side)
     W, u, v, b = zip(
         *(
             (x.detach().double().numpy() for x in (layer.W, layer.u, layer.v, layer.bias))
@@ -76,8 +63,8 @@ def test_the_objective_equals_the_dense_statement(few, side):
 
 
 def test_a_weight_between_units_far_apart_is_cut_off(few):
-    """The input of a user whose place is far from every unit's changes no code."""
-    net = unfitted(few, init_places=0.01).net_
+    """The ratings of a user whose vector is far from every hidden unit's change no code."""
+    net = unfitted(few, init_kernel=0.01).net_
     with torch.no_grad():
         net.input.u[1] = 5.0
     assert (net.input.weight[1] == 0).all()
@@ -90,37 +77,39 @@ def test_a_weight_between_units_far_apart_is_cut_off(few):
         torch.testing.assert_close(net.encode(row), net.encode(alone))
 
 
-def test_a_penalty_on_kernels_moves_units_apart(planted_small):
-    """Without one, nothing pulls at the places of units but the fit."""
+def test_a_penalty_on_kernels_moves_unit_vectors_apart(planted_small):
+    """With it K is smaller than without it."""
 
     def mean_kernel(reg_kernel: float) -> float:
-        model = SparseFC(**{**QUICK, "reg_kernel": reg_kernel, "init_places": 0.1}).fit(
+        model = SparseFC(**{**QUICK, "reg_kernel": reg_kernel, "init_kernel": 0.1}).fit(
             planted_small.ratings
         )
-        _, squares = model.net_.effective()
+        _, squares = model.net_.effective_weights()
         return float(squares.detach()) / sum(layer.W.numel() for layer in model.net_.layers)
 
     assert mean_kernel(5.0) < 0.6 * mean_kernel(0.0)
 
 
-def test_the_weights_that_new_people_are_solved_with_are_the_effective_ones(planted_small):
-    model = SparseFC(**{**QUICK, "init_places": 0.3}).fit(planted_small.ratings)
+def test_new_users_are_folded_in_with_the_effective_weights(planted_small):
+    model = SparseFC(**{**QUICK, "init_kernel": 0.3}).fit(planted_small.ratings)
     layer = model.net_.output
     assert not torch.allclose(layer.weight, layer.W)
     columns = torch.cat([layer.weight, layer.bias[:, None]], dim=1).detach().double()
-    torch.testing.assert_close(model.columns().middle, columns.mean(dim=0))
+    torch.testing.assert_close(model.column_prior().mean, columns.mean(dim=0))
 
 
-def test_the_error_that_is_left_is_that_on_train_without_the_penalty(planted_small):
+def test_the_residual_variance_is_the_training_error_without_the_penalty(planted_small):
     ratings = planted_small.ratings
     model = SparseFC(**{**QUICK, "reg_kernel": 0.2, "clip": False}).fit(ratings)
     error = float(np.mean((model.predict(ratings.user, ratings.item) - ratings.value) ** 2))
-    assert model.columns().variance == pytest.approx(max(error, 0.01 * ratings.variance), rel=1e-4)
+    assert model.column_prior().variance == pytest.approx(
+        max(error, 0.01 * ratings.variance), rel=1e-4
+    )
     assert model.history_.epochs[-1]["train_loss"] > error + 0.01
 
 
-def test_every_layer_has_weights_places_and_biases(few):
-    model = unfitted(few, hidden=(5, 4), places=2)
+def test_every_layer_has_weights_unit_vectors_and_biases(few):
+    model = unfitted(few, hidden=(5, 4), kernel_dim=2)
     n, sizes = few.n_users, [(few.n_users, 5), (5, 4), (4, few.n_users)]
     assert (
         sum(p.numel() for p in model.net_.parameters())
@@ -137,7 +126,7 @@ def test_one_hidden_layer_and_a_number_are_the_same(planted_small):
     np.testing.assert_array_equal(a.predict(u, i), b.predict(u, i))
 
 
-def test_an_interrupted_fit_goes_on_to_the_same_end(planted_small, tmp_path):
+def test_a_resumed_fit_ends_like_an_uninterrupted_one(planted_small, tmp_path):
     split = rc.random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
     straight = SparseFC(**QUICK).fit(split.train, split.valid, Run(threads=1))
 
@@ -151,16 +140,15 @@ def test_an_interrupted_fit_goes_on_to_the_same_end(planted_small, tmp_path):
             split.valid,
             Run(threads=1, folder=tmp_path, snapshot_seconds=0, watchers=(stop,)),
         )
-    again = SparseFC(**QUICK).fit(
+    resumed = SparseFC(**QUICK).fit(
         split.train, split.valid, Run(threads=1, folder=tmp_path, resume=True)
     )
-    assert again.history_.best_epoch == straight.history_.best_epoch
-    found, expected = (
-        model.predict(split.test.user, split.test.item) for model in (again, straight)
-    )
+    assert resumed.history_.best_epoch == straight.history_.best_epoch
+    test = split.test
+    # A resumed fit computes the gradient again, so results differ by rounding.
     np.testing.assert_allclose(
-        found, expected, atol=1e-3
-    )  # the gradient is worked out anew: rounding
+        resumed.predict(test.user, test.item), straight.predict(test.user, test.item), atol=1e-3
+    )
 
 
 def test_the_kernels_are_counted_in_the_memory(few):
@@ -172,11 +160,11 @@ def test_the_kernels_are_counted_in_the_memory(few):
     ("settings", "message"),
     [
         ({"hidden": ()}, "hidden is one or more sizes"),
-        ({"places": 0}, "places a number of dimensions"),
-        ({"reg": -1.0}, "reg and reg_kernel are 0 or more"),
-        ({"init_places": 0.0}, "init_places above 0"),
-        ({"side": "both"}, "side is"),
-        ({"epochs": 0}, "epochs must be 1 or more"),
+        ({"kernel_dim": 0}, "kernel_dim must be at least 1"),
+        ({"reg": -1.0}, "reg must be at least 0"),
+        ({"init_kernel": 0.0}, "init_kernel must be above 0"),
+        ({"side": "both"}, "no side 'both'"),
+        ({"epochs": 0}, "epochs must be at least 1"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, message):

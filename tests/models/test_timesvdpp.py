@@ -1,6 +1,7 @@
-"""TimeSVDpp: users and items that change, and what is left when they do not."""
+"""TimeSVDpp: users and items that change with time, and what is left when they do not."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import recollect as rc
 from recollect.data.calendar import SECONDS
 from recollect.errors import DataError, SettingError
+from recollect.kernels.reference import timesvdpp as reference
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
@@ -23,15 +25,24 @@ SETTINGS = {
     "epochs": 40,
     "decay": 1.0,
 }
-STILL = {
-    f"step_{name}": (0.0, 0.0) for name in ("slope", "day", "bin", "scale", "scale_day", "drift")
+NO_STEP = (0.0, 0.0)
+WITHOUT_TIME = {
+    "step_slope": NO_STEP,
+    "step_day": NO_STEP,
+    "step_bin": NO_STEP,
+    "step_scale": NO_STEP,
+    "step_scale_day": NO_STEP,
+    "step_drift": NO_STEP,
 }
 
 
 @pytest.fixture(scope="module")
-def turning(planted_small):
-    """Every user rates on 6 days of 100; all ratings of the second half of the time are one lower, items of even number two."""
-    ratings, random = planted_small.ratings, np.random.default_rng(0)
+def changing(planted_small):
+    """Every user rates on 6 days of 100. Ratings of the second half of the time are one lower,
+    those of even items two.
+    """
+    ratings = planted_small.ratings
+    random = np.random.default_rng(0)
     days = random.integers(0, 100, (ratings.n_users, 6))
     day = days[ratings.user, random.integers(0, 6, len(ratings))]
     value = ratings.value - (day >= 50) * np.where(ratings.item % 2, 1, 2)
@@ -43,114 +54,128 @@ def turning(planted_small):
     )
 
 
-def test_without_change_it_is_svdpp(turning):
-    split = rc.random_split(turning, test=0.1, seed=0)
-    still = rc.make("timesvdpp", **SETTINGS, **STILL).fit(split.train)
-    plain = rc.make("svdpp", **SETTINGS).fit(split.train)
-    np.testing.assert_allclose(still.net_.implied, plain.net_.implied, atol=1e-3)
-    assert rc.held_out(still, split.test)["rmse"] == pytest.approx(
-        rc.held_out(plain, split.test)["rmse"], rel=1e-3
+def rmse(model, split):
+    return rc.held_out(model.fit(split.train), split.test)["rmse"]
+
+
+def test_without_change_it_is_svdpp(changing):
+    split = rc.random_split(changing, test=0.1, seed=0)
+    constant = rc.make("timesvdpp", **SETTINGS, **WITHOUT_TIME)
+    plain = rc.make("svdpp", **SETTINGS)
+    assert rmse(constant, split) == pytest.approx(rmse(plain, split), rel=1e-3)
+    np.testing.assert_allclose(constant.net_.y, plain.net_.y, atol=1e-3)
+
+
+@pytest.mark.parametrize("changes", [{}, {"day_factors": True}, {"frequency": True}], ids=str)
+def test_a_rating_is_what_the_equations_say(changing, changes):
+    model = rc.make("timesvdpp", **SETTINGS, **changes, clip=False, bins=5).fit(changing)
+    days = model.days
+    user = 7
+    item = 3
+    day = int(days.day[days.user == user][2])
+    slot = int(np.flatnonzero((days.user == user) & (days.day == day))[0])
+    from_mean = day - days.mean[user]
+    moment = reference.Moment(
+        slot,
+        deviation=float(np.sign(from_mean) * abs(from_mean) ** 0.4),
+        bin=min((day - days.first) * 5 // (days.last - days.first + 1), 4),
+        frequency=int(np.log(days.count[slot]) / np.log(6.76)),
+    )
+    arrays = SimpleNamespace(**{name: x.numpy() for name, x in model.net_.arrays().items()})
+    rated = changing.item[changing.user == user]
+
+    predicted = model.predict(
+        np.array([user]), np.array([item]), times=np.array([day * SECONDS + 99])
     )
 
-
-@pytest.mark.parametrize("more", [{}, {"day_factors": True}, {"frequency": True}], ids=str)
-def test_a_rating_is_what_the_equations_say(turning, more):
-    model = rc.make("timesvdpp", **SETTINGS, **more, clip=False, bins=5).fit(turning)
-    net, days, user, item = model.net_, model.days, 7, 3
-    day = days.day[days.user == user][2]
-    slot, part = (
-        days.slot(np.array([user]), np.array([day]))[0],
-        min((day - days.first) * 5 // (days.last - days.first + 1), 4),
-    )
-    far = np.sign(day - days.middle[user]) * abs(day - days.middle[user]) ** 0.4
-    rated = turning.item[turning.user == user]
-    b_user = net.user[user, -1] + net.slope[user] * far + net.b_day[slot]
-    b_item = (net.item[item, -1] + net.b_bin[item, part]) * (net.scale[user] + net.scale_day[slot])
-    b_often = net.b_often[item, int(np.log(days.count[slot]) / np.log(6.76))]
-    taste = (
-        net.own[user] + far * net.drift[user] + net.implied[rated].sum(dim=0) / np.sqrt(len(rated))
-    )
-    taste = taste + net.day[slot] if more.get("day_factors") else taste
-    by_hand = turning.mean + b_user + b_item + b_often + net.item[item, :-1] @ taste
-    found = model.predict(np.array([user]), np.array([item]), times=np.array([day * SECONDS + 99]))
-    np.testing.assert_allclose(found, by_hand.numpy(), rtol=1e-5)
-    assert bool(net.b_often.any()) == more.get("frequency", False)
+    expected = changing.mean + reference.predict(arrays, user, item, rated, moment)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-5)
+    assert arrays.b_item_frequency.any() == changes.get("frequency", False)
 
 
-def test_what_changes_is_learned(turning):
-    split = rc.random_split(turning, test=0.1, seed=0)
+def test_what_changes_is_learned(changing):
+    split = rc.random_split(changing, test=0.1, seed=0)
     steps = {
         "bins": 2,
         "step_day": (0.02, 0.05),
         "step_bin": (0.02, 0.01),
         "step_slope": (1e-3, 0.1),
     }
-    timed = rc.held_out(rc.make("timesvdpp", **SETTINGS, **steps).fit(split.train), split.test)[
-        "rmse"
-    ]
-    plain = rc.held_out(rc.make("svdpp", **SETTINGS).fit(split.train), split.test)["rmse"]
-    assert timed < 0.8 * plain
+    timed = rmse(rc.make("timesvdpp", **SETTINGS, **steps), split)
+    assert timed < 0.8 * rmse(rc.make("svdpp", **SETTINGS), split)
 
 
-def test_without_times_it_predicts_for_the_last_day(turning):
-    model = rc.make("timesvdpp", **SETTINGS).fit(turning)
-    user, item = np.arange(20), np.arange(20)
-    last = np.array([turning.time[turning.user == u].max() for u in user])
-    np.testing.assert_array_equal(model.predict(user, item), model.predict(user, item, times=last))
-    assert np.abs(model.predict(user, item) - model.predict(user, item, times=last * 0)).max() > 0
+def test_without_times_it_predicts_for_the_last_day(changing):
+    model = rc.make("timesvdpp", **SETTINGS).fit(changing)
+    user = np.arange(20)
+    item = np.arange(20)
+    last = np.array([changing.time[changing.user == u].max() for u in user])
+    predicted = model.predict(user, item)
+    np.testing.assert_array_equal(predicted, model.predict(user, item, times=last))
+    assert np.abs(predicted - model.predict(user, item, times=last * 0)).max() > 0
 
 
-def test_a_day_that_was_not_seen_has_no_terms_of_its_own(turning):
-    model = rc.make("timesvdpp", **SETTINGS, day_factors=True).fit(turning)
-    slots = len(model.days)
-    assert not model.net_.b_day[slots]
-    assert not model.net_.day[slots].any()
-    assert np.isfinite(
-        model.predict(np.array([0, 0]), np.array([1, 1]), times=np.array([-5, 10**6]) * SECONDS)
-    ).all()
+def test_days_without_ratings_have_no_terms_of_their_own(changing):
+    model = rc.make("timesvdpp", **SETTINGS, day_factors=True).fit(changing)
+    last_slot = len(model.days)
+    assert not model.net_.b_user_day[last_slot]
+    assert not model.net_.p_day[last_slot].any()
+    outside = np.array([-5, 10**6]) * SECONDS
+    predicted = model.predict(np.array([0, 0]), np.array([1, 1]), times=outside)
+    assert np.isfinite(predicted).all()
 
 
-def test_a_refit_counts_the_days_of_all_ratings(turning):
-    split = rc.random_split(turning, test=0.1, valid=0.1, seed=0)
+def test_a_refit_counts_the_days_of_all_ratings(changing):
+    split = rc.random_split(changing, test=0.1, valid=0.1, seed=0)
     model = rc.make("timesvdpp", **SETTINGS, refit=True).fit(split.train, split.valid)
-    assert len(model.net_.b_day) == len(model.days) + 1
-    assert model.predict(split.test.user, split.test.item, times=split.test.time).std() > 0
+    assert len(model.net_.b_user_day) == len(model.days) + 1
+    predicted = model.predict(split.test.user, split.test.item, times=split.test.time)
+    assert predicted.std() > 0
 
 
-def test_an_interrupted_fit_goes_on_to_the_bit(turning, tmp_path):
+def test_an_interrupted_fit_resumes_to_the_bit(changing, tmp_path):
     settings = SETTINGS | {"epochs": 6, "day_factors": True}
-    whole = rc.make("timesvdpp", **settings).fit(turning)
+    whole = rc.make("timesvdpp", **settings).fit(changing)
 
-    def stop(figures):
+    def interrupt(figures):
         if figures["epoch"] == 3:
             raise KeyboardInterrupt
 
+    run = rc.Run(folder=tmp_path, snapshot_seconds=0, watchers=(interrupt,))
     with pytest.raises(KeyboardInterrupt):
-        rc.make("timesvdpp", **settings).fit(
-            turning, run=rc.Run(folder=tmp_path, snapshot_seconds=0, watchers=(stop,))
-        )
-    again = rc.make("timesvdpp", **settings).fit(turning, run=rc.Run(folder=tmp_path, resume=True))
-    np.testing.assert_array_equal(whole.net_.day, again.net_.day)
+        rc.make("timesvdpp", **settings).fit(changing, run=run)
+    resumed = rc.make("timesvdpp", **settings).fit(
+        changing, run=rc.Run(folder=tmp_path, resume=True)
+    )
+    np.testing.assert_array_equal(whole.net_.p_day, resumed.net_.p_day)
 
 
-def test_a_saved_model_knows_the_days(turning, tmp_path):
-    model = rc.make("timesvdpp", **SETTINGS).fit(turning)
+def test_a_saved_model_knows_the_days(changing, tmp_path):
+    model = rc.make("timesvdpp", **SETTINGS).fit(changing)
     rc.save(model, tmp_path / "m")
     loaded = rc.load_model(tmp_path / "m")
-    asked = {"user": turning.user[:50], "item": turning.item[:50], "times": turning.time[:50]}
-    np.testing.assert_array_equal(model.predict(**asked), loaded.predict(**asked))
+    user = changing.user[:50]
+    item = changing.item[:50]
+    times = changing.time[:50]
+    np.testing.assert_array_equal(
+        model.predict(user, item, times=times), loaded.predict(user, item, times=times)
+    )
 
 
-def test_it_needs_times(turning):
+def test_it_needs_times(changing):
     with pytest.raises(DataError, match="needs the time of each rating"):
-        rc.make("timesvdpp").fit(replace(turning, time=None))
+        rc.make("timesvdpp").fit(replace(changing, time=None))
 
 
-def test_settings_that_cannot_work_are_refused():
-    for bad, told in (
-        ({"bins": 0}, "bins is 1 or more"),
-        ({"step_day": (0.1,)}, "step_day is a step and a λ"),
-        ({"step_bin": (-0.1, 0.0)}, "each 0 or more"),
-    ):
-        with pytest.raises(SettingError, match=told):
-            rc.make("timesvdpp", **bad)
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"bins": 0}, "bins must be at least 1"),
+        ({"step_day": (0.1,)}, "step_day is a learning rate and a λ"),
+        ({"step_bin": (-0.1, 0.0)}, "step_bin must be at least 0"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_work_are_refused(setting, message):
+    with pytest.raises(SettingError, match=message):
+        rc.make("timesvdpp", **setting)

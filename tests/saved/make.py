@@ -18,7 +18,7 @@ import recollect as rc
 from recollect.data.sources.planted import planted, planted_texts
 from recollect.run import Run
 
-SHORT = {"epochs": 3, "pretrain_epochs": 2, "text_epochs": 1, "burn_in": 1, "kept": 3, "factors": 2}
+SHORT = {"epochs": 3, "pretrain_epochs": 2, "text_epochs": 1, "burn_in": 1, "n_samples": 3, "factors": 2}
 EXTRA = [
     ("autorec", {"side": "user", "center": True}),
     ("deeprec", {"loss": "multinomial", "center": False, "activation": "tanh"}),

@@ -71,8 +71,8 @@ def compare(
     check_shares(test=test, valid=valid)
     candidates = candidates_of(models, settings_of(settings))
     run = rc.Run(threads=threads, device=device)
-    texts.read_as()  # refuses wrong options before the work
-    ratings = texts.taken(ratings_from(source, columns))
+    texts.tokenizer()  # refuses wrong options before the work
+    ratings = texts.attach(ratings_from(source, columns))
     seeds = range(seed, seed + repeat)
     with screen.steps("fits", repeat * len(candidates)) as step:
         compared = comparison.compare_models(

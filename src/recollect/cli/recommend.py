@@ -73,7 +73,7 @@ def recommend(
         return _for_all_users(screen, model, out, n=n, items=allowed, seen=seen)
     chosen = list(event or ())
     if events is not None:
-        chosen += read_ids(events, "item")["item_id"]
+        chosen.extend(read_ids(events, "item")["item_id"])
     frame = rc.top_n(
         model,
         user_ids=model.given_.users.ids if all_users else users or None,

@@ -88,7 +88,7 @@ def train(
     from recollect.evaluation.summary import write_scores
 
     recipe = registry.make(model, **settings_of(settings))
-    texts.read_as()  # refuses wrong options before the work
+    texts.tokenizer()  # refuses wrong options before the work
     run = rc.Run(
         seed=seed,
         threads=threads or rc.Run().threads,
@@ -125,21 +125,22 @@ def _parts(
     source: str, columns: Columns, texts: Texts, *, valid: float | None, test: float, seed: int
 ) -> Parts:
     """The ratings split at random; for a folder of a split or of stored ratings, its parts."""
-    from recollect.data.on_disk.stored_ratings import is_stored
-    from recollect.data.split_folder import is_split, read_split
+    from recollect.data.open_data import kind_of
+    from recollect.data.split_folder import read_split
 
-    if not is_stored(source) and not is_split(source):
-        ratings = texts.taken(ratings_from(source, columns))
+    kind = kind_of(source)
+    if kind not in ("split", "stored"):
+        ratings = texts.attach(ratings_from(source, columns))
         share = DEFAULT_VALID if valid is None else valid
         return _split(ratings, valid=share, test=test, seed=seed)
     if valid is not None or test or columns.are_stated:
         raise SettingError(
             f"{source} is split already; leave out --valid, --test, and the options about the file."
         )
-    if is_stored(source):
-        stored = texts.taken(rc.open_stored(source))
+    if kind == "stored":
+        stored = texts.attach(rc.open_stored(source))
         return Parts(stored, stored.valid)
-    by_name = read_split(source, prepare=texts.taken)
+    by_name = read_split(source, prepare=texts.attach)
     return Parts(by_name["train"], by_name.get("valid"))
 
 

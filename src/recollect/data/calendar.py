@@ -1,4 +1,4 @@
-"""Days on which users rated: their number, in UTC since 1970, and how far each lies from the middle of the user's days."""
+"""Days on which users rated. A day is a number, in UTC since 1970."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from jaxtyping import Float32, Float64, Int, Int64
 
 from recollect.data.ratings import Ratings
 
-SECONDS = 86_400
+SECONDS = 86_400  # of a day
 
 
 @dataclass(frozen=True, eq=False)
 class Days:
-    """A slot for every user and day with ratings, a user's together and in order; and one more, the last, for all other days."""
+    """The days of each user's ratings.
+
+    A slot is a user on a day with ratings; a user's slots lie together, in order. One more slot,
+    the last, stands for all other days of everyone.
+    """
 
     start: Int64[np.ndarray, " users_and_one"]  # the first slot of each user
     user: Int64[np.ndarray, " some_slots"]
     day: Int64[np.ndarray, " some_slots"]
     count: Int64[np.ndarray, " some_slots"]  # ratings by the user on the day
-    middle: Float64[np.ndarray, " users"]  # the mean day of a user's ratings
+    mean: Float64[np.ndarray, " users"]  # the mean day of a user's ratings
     first: int  # day of all ratings
     last: int
 
@@ -29,56 +33,79 @@ class Days:
     def of(cls, ratings: Ratings) -> Days:
         """The days of these ratings, which have times."""
         assert ratings.time is not None
-        day, n_users = ratings.time // SECONDS, ratings.n_users
-        first, last = int(day.min()), int(day.max())
+        n_users = ratings.n_users
+        day = ratings.time // SECONDS
+        first = int(day.min())
+        last = int(day.max())
+        n_days = last - first + 1
         key, count = np.unique(
-            ratings.user.astype(np.int64) * (last - first + 1) + (day - first), return_counts=True
+            ratings.user.astype(np.int64) * n_days + (day - first), return_counts=True
         )
-        user, at = np.divmod(key, last - first + 1)
-        middle = np.bincount(ratings.user, weights=day, minlength=n_users) / np.maximum(
-            ratings.count("user"), 1
+        slot_user, slot_day = np.divmod(key, n_days)
+        total = np.bincount(ratings.user, weights=day, minlength=n_users)
+        return cls(
+            start=np.concatenate([[0], np.cumsum(np.bincount(slot_user, minlength=n_users))]),
+            user=slot_user,
+            day=slot_day + first,
+            count=count.astype(np.int64),
+            mean=total / np.maximum(ratings.count("user"), 1),
+            first=first,
+            last=last,
         )
-        start = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=n_users))])
-        return cls(start, user, at + first, count.astype(np.int64), middle, first, last)
 
     def __len__(self) -> int:
-        """Slots, without the last."""
+        """The number of slots, without the last."""
         return len(self.day)
+
+    @property
+    def n_days(self) -> int:
+        """Days from the first to the last, with or without ratings."""
+        return self.last - self.first + 1
 
     @cached_property
     def _key(self) -> Int64[np.ndarray, " some_slots"]:
-        return self.user * (self.last - self.first + 1) + (self.day - self.first)
+        return self.user * self.n_days + (self.day - self.first)
 
     def slot(
         self, user: Int[np.ndarray, " pairs"], day: Int[np.ndarray, " pairs"]
     ) -> Int64[np.ndarray, " pairs"]:
-        """The slot of each user and day; the last one for a day without ratings of theirs."""
-        key = (
-            np.asarray(user, np.int64) * (self.last - self.first + 1)
-            + np.clip(day, self.first, self.last)
-            - self.first
-        )
-        found = np.minimum(np.searchsorted(self._key, key), len(self) - 1)
-        return np.where((self._key[found] == key) & (self.day[found] == day), found, len(self))
+        """The slot of each user and day; the last slot for a day without ratings by the user."""
+        clipped = np.clip(day, self.first, self.last)
+        key = np.asarray(user, np.int64) * self.n_days + clipped - self.first
+        slot = np.minimum(np.searchsorted(self._key, key), len(self) - 1)
+        # A day outside was clipped to one that may have ratings: compare the days, too.
+        exists = (self._key[slot] == key) & (self.day[slot] == day)
+        return np.where(exists, slot, len(self))
 
-    def latest(self, user: Int[np.ndarray, " some"]) -> Int64[np.ndarray, " some"]:
-        """The last day of each user; of someone without ratings, of all."""
-        start, end = self.start[user], self.start[np.asarray(user) + 1]
+    def latest(self, user: Int[np.ndarray, " users"]) -> Int64[np.ndarray, " users"]:
+        """The last day of each user's ratings; for a user without ratings, the last day of all."""
+        start = self.start[user]
+        end = self.start[np.asarray(user) + 1]
         return np.where(end > start, self.day[end - 1], self.last)
 
-    def drift(
+    def deviation(
         self, user: Int[np.ndarray, " pairs"], day: Int[np.ndarray, " pairs"], *, power: float
     ) -> Float32[np.ndarray, " pairs"]:
-        """How far a day is from the middle of the user's, in days to this power; negative before it."""
-        far = day - self.middle[user]
-        return (np.sign(far) * np.abs(far) ** power).astype(np.float32)
+        """dev_u(t) = sign(t − t_u) |t − t_u|^power, t_u being the mean day of the user's ratings.
+
+        Args:
+            user: row numbers of users.
+            day: a day for each.
+            power: β.
+        """
+        difference = day - self.mean[user]
+        return (np.sign(difference) * np.abs(difference) ** power).astype(np.float32)
 
     def bin(self, day: Int[np.ndarray, " pairs"], *, n: int) -> Int64[np.ndarray, " pairs"]:
-        """Which of n equally long parts of the time the day lies in; the first or the last for a day outside."""
-        return np.clip(
-            (np.asarray(day, np.int64) - self.first) * n // (self.last - self.first + 1), 0, n - 1
-        )
+        """Which of n equally long parts of the time each day lies in.
 
-    def often(self, slot: Int[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
-        """How many ratings the user gave on the day; 1, the one that is asked for, on a day without any."""
+        Days before the first and after the last lie in the first and the last part.
+        """
+        part = (np.asarray(day, np.int64) - self.first) * n // self.n_days
+        return np.clip(part, 0, n - 1)
+
+    def n_ratings(self, slot: Int[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
+        """How many ratings the user gave on the day of each slot; 1 in the last slot, for the
+        rating to be predicted.
+        """
         return np.append(self.count, 1)[slot]

@@ -1,8 +1,8 @@
-"""Rows: the ratings as sparse rows, in memory; and what training and prediction need of rows wherever they are.
+"""Rows: ratings as sparse rows.
 
-AnyRows
+AnyRows           what training and prediction need of rows, in memory or on disk
 ├── Rows          in memory
-└── StoredRows    on disk, in `stored`
+└── StoredRows    on disk (on_disk/stored_rows.py)
 """
 
 from __future__ import annotations
@@ -16,13 +16,17 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int, Int32, Int64
 from scipy.sparse import csr_array
+from typing_extensions import override
 
 
 class AnyRows(ABC):
-    """Sparse rows, in memory or on disk: what training and prediction need of them."""
+    """Sparse rows, in memory or on disk: what training and prediction need of them.
+
+    The cells of row j are those from start[j] up to start[j + 1].
+    """
 
     in_memory: ClassVar[bool]
-    start: Int64[np.ndarray, " rows_and_one"]  # where each row's cells begin
+    start: Int64[np.ndarray, " rows_and_one"]
     n_columns: int
 
     def __len__(self) -> int:
@@ -30,38 +34,47 @@ class AnyRows(ABC):
 
     @property
     def counts(self) -> Int64[np.ndarray, " rows"]:
-        """How many cells each row has."""
+        """Number of cells in each row."""
         return np.diff(self.start)
 
     @property
     def n_cells(self) -> int:
-        """How many cells all rows have."""
+        """Number of cells in all rows."""
         return int(self.start[-1])
 
     @property
     @abstractmethod
     def totals(self) -> Float64[np.ndarray, " rows"]:
-        """The sum of each row's values."""
+        """Sum of each row's values; on disk, before row means are subtracted."""
 
     @abstractmethod
     def take(self, rows: Int[np.ndarray, " some"]) -> Rows:
         """These rows, in this order; a row number of -1 gives an empty row."""
 
     @abstractmethod
-    def minus(self, middle: Float32[np.ndarray, " rows"]) -> AnyRows:
-        """The same rows, a number per row taken off its values."""
+    def minus(self, row_means: Float32[np.ndarray, " rows"]) -> AnyRows:
+        """The same rows with a number per row subtracted from its values."""
 
     @abstractmethod
     def batches(self, size: int, order: Int64[np.ndarray, " rows"]) -> Iterator[Rows]:
-        """Every row that has a cell once, `size` at a time. `order` holds each row number once and is drawn at random:
-        rows in memory come in this order, those on disk near enough to it that each is read once."""
+        """Every row that has a cell once, `size` at a time.
+
+        `order` is a random permutation of the row numbers. Rows in memory are given in this order,
+        those on disk in an order near it in which each is read once.
+        """
 
 
 @dataclass(frozen=True, eq=False)
 class Rows(AnyRows):
-    """Sparse rows in memory: row j holds the cells start[j] … start[j + 1], each a column and a value, columns ascending.
+    """Sparse rows in memory.
 
-    What is not listed is unknown, never zero: a listed value may well be 0.
+    A cell that is not listed is unknown, never zero; a listed value may be 0.
+
+    Args:
+        start: the first cell of each row, and the number of all cells.
+        column: of each cell, ascending within a row.
+        value: of each cell.
+        n_columns: columns of each row.
     """
 
     start: Int64[np.ndarray, " rows_and_one"]
@@ -71,37 +84,41 @@ class Rows(AnyRows):
     in_memory: ClassVar[bool] = True
 
     @property
+    @override
     def totals(self) -> Float64[np.ndarray, " rows"]:
-        """The sum of each row's values."""
         return np.bincount(self.row, weights=self.value, minlength=len(self))
 
+    @override
     def take(self, rows: Int[np.ndarray, " some"]) -> Rows:
-        """These rows, in this order; a row number of -1 gives an empty row."""
         rows = np.asarray(rows, dtype=np.int64)
-        known = rows >= 0
-        counts = np.where(known, self.counts[rows] if len(self) else 0, 0)
+        is_known = rows >= 0
+        counts = np.where(is_known, self.counts[rows] if len(self) else 0, 0)
         start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        first = np.where(known, self.start[rows], 0)
+        # A cell lies as far from the first cell of its row as it does in these rows.
+        first = np.where(is_known, self.start[rows], 0)
         cells = np.arange(start[-1]) + np.repeat(first - start[:-1], counts)
         return Rows(start, self.column[cells], self.value[cells], self.n_columns)
 
-    def minus(self, middle: Float32[np.ndarray, " rows"]) -> Rows:
-        """The same rows, a number per row taken off its values."""
-        return replace(self, value=self.value - middle[self.row]) if middle.any() else self
+    @override
+    def minus(self, row_means: Float32[np.ndarray, " rows"]) -> Rows:
+        if not row_means.any():
+            return self
+        return replace(self, value=self.value - row_means[self.row])
 
+    @override
     def batches(self, size: int, order: Int64[np.ndarray, " rows"]) -> Iterator[Rows]:
-        """See AnyRows."""
         order = order[self.counts[order] > 0]
         for first in range(0, len(order), size):
             yield self.take(order[first : first + size])
 
     def only_columns(self, keep: Bool[np.ndarray, " columns"]) -> Rows:
-        """The same rows without the cells of other columns."""
+        """The same rows, of the same width, with cells only in the columns of a mask."""
         if keep.all():
             return self
-        cell = keep[self.column]
-        start = np.concatenate([[0], np.cumsum(cell)])[self.start]
-        return Rows(start.astype(np.int64), self.column[cell], self.value[cell], self.n_columns)
+        is_kept = keep[self.column]
+        n_kept_before = np.concatenate([[0], np.cumsum(is_kept)])
+        start = n_kept_before[self.start].astype(np.int64)
+        return Rows(start, self.column[is_kept], self.value[is_kept], self.n_columns)
 
     @cached_property
     def row(self) -> Int32[np.ndarray, " cells"]:
@@ -110,7 +127,7 @@ class Rows(AnyRows):
 
     @classmethod
     def stack(cls, parts: Sequence[Rows], *, n_columns: int) -> Rows:
-        """The rows of all parts, one part after the other."""
+        """The rows of all parts, one part after the other; no parts give no rows."""
         counts = np.concatenate([[0], *(part.counts for part in parts)])
         return cls(
             np.cumsum(counts).astype(np.int64),
@@ -129,32 +146,52 @@ class Rows(AnyRows):
         n_rows: int,
         n_columns: int,
     ) -> tuple[Rows, Int64[np.ndarray, " cells"]]:
-        """Rows from loose cells, and the order that sorts the cells by row, then column (equal ones keep theirs)."""
-        by_column, _ = _counted(column, n_columns)
-        order, start = _counted(row[by_column], n_rows)
-        order = by_column[order]
-        value = np.ones(len(row), np.float32) if value is None else value
+        """Rows from cells in any order, and the order that sorts the cells by row and column.
+
+        Cells of one row and column stay in their order.
+
+        Args:
+            row: of each cell.
+            column: of each cell.
+            value: of each cell; None: 1.
+            n_rows: rows in all, with or without cells.
+            n_columns: columns in all.
+
+        Returns: the rows, and the index of the cell in each of their cells.
+        """
+        by_column, _ = _counting_sort(column, n_columns)
+        by_row, start = _counting_sort(row[by_column], n_rows)
+        order = by_column[by_row]
+        if value is None:
+            value = np.ones(len(row), np.float32)
         return cls(start, column[order].astype(np.int32), value[order], n_columns), order
 
 
-def _counted(
+def _counting_sort(
     key: Int[np.ndarray, " cells"], n: int
 ) -> tuple[Int64[np.ndarray, " cells"], Int64[np.ndarray, " n_and_one"]]:
-    """The stable order that sorts keys of 0 to n - 1, and where each key starts: a counting sort, which is what SciPy does to
-    transpose a matrix with one cell per row."""
-    cells = csr_array(
-        (np.empty(len(key), np.int8), key, np.arange(len(key) + 1)), shape=(len(key), n)
-    ).tocsc()
-    return cells.indices.astype(np.int64), cells.indptr.astype(np.int64)
+    """The stable order that sorts keys of 0 to n - 1, and the place where each key begins."""
+    # SciPy transposes a matrix by counting; with one cell per row, in the column of its key, the
+    # columns of the result are the rows sorted by key.
+    data = np.empty(len(key), np.int8)
+    cells = csr_array((data, key, np.arange(len(key) + 1)), shape=(len(key), n))
+    by_key = cells.tocsc()
+    return by_key.indices.astype(np.int64), by_key.indptr.astype(np.int64)
 
 
 def pieces(counts: Int64[np.ndarray, " rows"], *, rows: int, cells: int) -> Iterator[slice]:
-    """Slices of rows that have these counts, each of at most so many rows and cells (or one row)."""
-    until, first = np.cumsum(counts), 0
+    """Slices of rows with a limited number of cells; a longer row is a slice of its own.
+
+    Args:
+        counts: cells of each row.
+        rows: the most rows in a slice.
+        cells: the most cells in a slice of more than one row.
+    """
+    cells_until = np.cumsum(counts)  # the cells of each row and those before it
+    first = 0
     while first < len(counts):
-        done = until[first - 1] if first else 0
-        last = min(
-            first + rows, max(first + 1, int(np.searchsorted(until, done + cells, side="right")))
-        )
-        yield slice(first, min(last, len(counts)))
-        first = last
+        n_before = cells_until[first - 1] if first else 0
+        fitting = int(np.searchsorted(cells_until, n_before + cells, side="right"))
+        stop = min(max(fitting, first + 1), first + rows, len(counts))
+        yield slice(first, stop)
+        first = stop

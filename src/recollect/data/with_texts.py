@@ -76,7 +76,8 @@ def with_texts(
 
 def _with_new_items(items: Vocab, item_ids: pl.Series) -> Vocab:
     """The items, followed by those that only have a document."""
-    new, _ = Vocab.encode(item_ids.filter(items.rows(item_ids) == UNKNOWN))
+    is_new = items.rows(item_ids) == UNKNOWN
+    new, _ = Vocab.encode(item_ids.filter(is_new))
     if not len(new):
         return items
     return Vocab(pl.concat([items.ids, new.ids]))
@@ -85,7 +86,8 @@ def _with_new_items(items: Vocab, item_ids: pl.Series) -> Vocab:
 def _aligned(items: Vocab, table: pl.DataFrame) -> pl.Series:
     """The text of each item, in the items' order; null for an item without one."""
     rows = pl.DataFrame({"item_id": items.ids})
-    return rows.join(table, on="item_id", how="left", maintain_order="left")["text"]
+    joined = rows.join(table, on="item_id", how="left", maintain_order="left")
+    return joined["text"]
 
 
 def _notes_on_ratings(ratings: Ratings) -> tuple[str, ...]:
@@ -101,7 +103,8 @@ def _counted_losses(
     n_new = len(texts) - ratings.n_items
     n_empty = len(table) - int(is_document(table["text"]).sum())
     n_without = int(texts.head(ratings.n_items).null_count())
-    n_without_words = len(texts) - texts.null_count() - int(corpus.has.sum())
+    n_documents = len(texts) - texts.null_count()
+    n_without_words = n_documents - int(corpus.has.sum())
     notes = (
         (n_new, f"{n_new:,} items have a document and no rating; they are added to the items."),
         (n_without, f"{n_without:,} of {ratings.n_items:,} items have no document."),

@@ -115,7 +115,8 @@ def pooled_activations(net: Any, documents: Corpus) -> Float32[np.ndarray, "docu
 
 def largest(values: Float32[np.ndarray, " filters"], n: int) -> list[int]:
     """The n filters with the largest values, the largest first; ties by number."""
-    return np.argsort(-values, kind="stable")[:n].tolist()
+    ranked = np.argsort(-values, kind="stable")
+    return ranked[:n].tolist()
 
 
 def check_filter(net: Any, number: int) -> int:
@@ -134,12 +135,15 @@ def check_filter(net: Any, number: int) -> int:
 
 def window_of(net: Any, number: int) -> int:
     """How many words a filter sees."""
-    return net.windows[number // net.bias.shape[1]]
+    per_window = net.bias.shape[1]
+    return net.windows[number // per_window]
 
 
 def _filter_of_phrase(net: Any, values: Float32[np.ndarray, " filters"], n_words: int) -> int:
     """The filter with the largest value, of those that see n_words words if there are any."""
-    sees_all = np.repeat(np.array(net.windows) >= n_words, net.bias.shape[1])
+    per_window = net.bias.shape[1]
+    window = np.repeat(net.windows, per_window)
+    sees_all = window >= n_words
     if sees_all.any():
         values = np.where(sees_all, values, -1)  # activations are 0 or more
     return int(values.argmax())

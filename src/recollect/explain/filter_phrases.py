@@ -72,9 +72,11 @@ def _largest_filters(net: Any, corpus: Corpus, n: int) -> list[int]:
     """The n filters with the largest activations on any document, the largest first."""
     values = np.zeros(net.bias.numel(), np.float32)
     for part in pieces(corpus.length, rows=DOCUMENTS_AT_ONCE, cells=WORDS_AT_ONCE):
-        rows = part.start + np.flatnonzero(corpus.has[part])
-        pooled = pooled_activations(net, corpus.take(rows))
-        values = np.maximum(values, pooled.max(axis=0, initial=0.0))
+        with_words = np.flatnonzero(corpus.has[part])
+        documents = corpus.take(part.start + with_words)
+        pooled = pooled_activations(net, documents)
+        of_part = pooled.max(axis=0, initial=0.0)
+        values = np.maximum(values, of_part)
     return largest(values, n)
 
 
@@ -102,11 +104,16 @@ def _filter(net: Any, number: int) -> _Filter:
     per_window = net.bias.shape[1]
     kind, f = divmod(number, per_window)
     window = net.windows[kind]
+    # Rows of a window: the vectors of all its filters for the first word, then for the second, …
     first = sum(net.windows[:kind]) * per_window
-    rows = net.filters[first : first + window * per_window].unflatten(0, (window, -1))[:, f]
-    response = (net.words @ rows.t())[: net.n_words].cpu().numpy()
-    none = np.zeros((1, window), np.float32)
-    return _Filter(np.vstack([response, none]), np.float32(net.bias[kind, f].item()))
+    last = first + window * per_window
+    rows = net.filters[first:last].unflatten(0, (window, -1))
+    response = net.words @ rows[:, f].t()
+    # Padding has a vector, too, but is no word.
+    of_words = response[: net.n_words].cpu().numpy()
+    of_none = np.zeros((1, window), np.float32)
+    bias = net.bias[kind, f].item()
+    return _Filter(np.vstack([of_words, of_none]), np.float32(bias))
 
 
 def _best_phrases(net: Any, corpus: Corpus, number: int, k: int) -> pl.DataFrame:
@@ -143,18 +150,26 @@ def _names(corpus: Corpus, words: pl.DataFrame) -> pl.Series:
 def _search(documents: Corpus, f: _Filter, k: int, *, first_document: int) -> pl.DataFrame:
     """The k best phrases of some documents: words, answer, documents, document (the first)."""
     document, words = _phrases(documents, f.window)
-    value = f.response[words, np.arange(f.window)].sum(axis=1) + f.bias
-    table = pl.DataFrame(words, schema=f.columns).with_columns(
-        answer=np.maximum(value, 0), document=document + first_document
+    offset = np.arange(f.window)
+    value = f.response[words, offset].sum(axis=1) + f.bias
+    table = pl.DataFrame(words, schema=f.columns)
+    table = table.with_columns(
+        answer=np.maximum(value, 0),
+        document=document + first_document,
     )
-    in_document = table.filter(pl.col("answer") > 0).unique([*f.columns, "document"])
-    return _merged(in_document.with_columns(documents=pl.lit(1, pl.Int64)), f, k)
+    positive = table.filter(pl.col("answer") > 0)
+    # A phrase that a document has twice counts once.
+    in_document = positive.unique([*f.columns, "document"])
+    counted = in_document.with_columns(documents=pl.lit(1, pl.Int64))
+    return _merged(counted, f, k)
 
 
 def _merged(phrases: pl.DataFrame, f: _Filter, k: int) -> pl.DataFrame:
     """The k best distinct phrases; ties are broken by the words."""
     merged = phrases.group_by(f.columns).agg(
-        pl.col("answer").first(), pl.col("documents").sum(), pl.col("document").min()
+        pl.col("answer").first(),
+        pl.col("documents").sum(),
+        pl.col("document").min(),
     )
     descending = [True] + [False] * f.window
     return merged.sort("answer", *f.columns, descending=descending).head(k)
@@ -164,21 +179,28 @@ def _phrases(
     documents: Corpus, width: int
 ) -> tuple[Int64[np.ndarray, " phrases"], Int[np.ndarray, "phrases width"]]:
     """All phrases of `width` words and their documents; a shorter document is filled up."""
-    n = np.where(documents.has, np.maximum(documents.length - width + 1, 1), 0)
+    n_places = np.maximum(documents.length - width + 1, 1)
+    n = np.where(documents.has, n_places, 0)
     document = np.repeat(np.arange(len(documents)), n)
-    place = np.arange(len(document)) - np.repeat(np.cumsum(n) - n, n)
-    first = documents.start[document] + place
-    token = first[:, None] + np.arange(width)
-    # An index beyond the last token is cut to it, and replaced below.
-    words = np.append(documents.word, NO_WORD)[np.minimum(token, len(documents.word))]
-    is_inside = token < documents.start[document + 1][:, None]
+    first_phrase = np.cumsum(n) - n
+    place = np.arange(len(document)) - np.repeat(first_phrase, n)
+    first_token = documents.start[document] + place
+    token = first_token[:, None] + np.arange(width)
+    # A phrase may reach beyond the last token of all; such a word is replaced below.
+    n_tokens = len(documents.word)
+    extended = np.append(documents.word, NO_WORD)
+    words = extended[np.minimum(token, n_tokens)]
+    end = documents.start[document + 1]
+    is_inside = token < end[:, None]
     return document, np.where(is_inside, words, NO_WORD)
 
 
 def _with_items(given: AnyRatings, table: pl.DataFrame) -> pl.DataFrame:
     """The table with item ids and, if known, titles in place of document numbers."""
-    item_ids = given.items.at(table["document"].to_numpy()).alias("item_id")
+    item = table["document"].to_numpy()
+    item_ids = given.items.at(item).alias("item_id")
     table = table.drop("document").with_columns(item_ids)
     if given.catalogue is None:
         return table
-    return table.with_columns(pl.Series("title", given.titles(item_ids), dtype=pl.String))
+    titles = pl.Series("title", given.titles(item_ids), dtype=pl.String)
+    return table.with_columns(titles)

@@ -51,6 +51,7 @@ def known_word(corpus: Corpus, text: str) -> str:
 def documents_of_words(corpus: Corpus, texts: Sequence[Sequence[str]]) -> Corpus:
     """Lists of words of the vocabulary as documents."""
     lengths = [len(words) for words in texts]
-    start = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    ends = np.cumsum(lengths)
+    start = np.concatenate([[0], ends]).astype(np.int64)
     words = [word for text in texts for word in text]
     return replace(corpus, start=start, word=corpus.words.rows(words))

@@ -77,16 +77,19 @@ class Contributions:
 
     def _stands_for(self, place: int, other: int) -> bool:
         """Whether two phrases overlap and have changes of the same sign."""
-        has_same_sign = bool(self.changes[place] * self.changes[other] > 0)
-        return has_same_sign and abs(place - other) < self.width
+        if abs(place - other) >= self.width:
+            return False
+        product = self.changes[place] * self.changes[other]
+        return bool(product > 0)
 
     def by_word(self) -> pl.DataFrame:
         """Each word of the text in order, and the mean change of its phrases: word, change."""
         total = np.zeros(len(self.words))
         count = np.zeros(len(self.words))
         for place, change in enumerate(self.changes):
-            total[place : place + self.width] += change
-            count[place : place + self.width] += 1
+            phrase = slice(place, place + self.width)
+            total[phrase] += change
+            count[phrase] += 1
         return pl.DataFrame({"word": self.words, "change": total / count})
 
 
@@ -120,6 +123,8 @@ def contributions(
         raise SettingError(
             f"width is the number of words left out at a time, 1 or more; found {width}."
         )
+    if width is None:
+        width = _default_width(model)
     if (item_id is None) == (text is None):
         raise SettingError(
             "contributions takes the item_id of an item with a text, or a new text; give one of "
@@ -127,28 +132,39 @@ def contributions(
         )
     given = model.given_
     user = _user_row(given, user_id)
-    item = None if item_id is None else _item_row(given, item_id)
-    document = _new_document(corpus, text) if item is None else corpus.take([item])
-    if width is None:
-        width = max(text_model.net_.text.windows) if has_filters(model) else 1
-    base, user_factors = _user_part(text_model.net_, user)
-    text_part = float(text_model.text_factors(document)[0] @ user_factors)
-    without = [
-        _encoded(text_model, part) @ user_factors for part in _without_phrases(document, width)
-    ]
-    if item is None:
-        product = text_part
-    else:
-        product = float(text_model.net_.item[item].cpu().numpy() @ user_factors)
+    if item_id is None:
+        document = _new_document(corpus, text)
+        parts = _parts(text_model, user, document, width)
+        return replace(parts, item_id=None, ratings=0.0)
+    item = _item_row(given, item_id)
+    parts = _parts(text_model, user, corpus.take([item]), width)
+    V = model.net_.item[item].cpu().numpy()
+    _, U = _user_part(model.net_, user)
+    return replace(parts, item_id=given.items.ids[item], ratings=float(V @ U) - parts.text)
+
+
+def _default_width(model: Model) -> int:
+    """The largest window of a ConvMF; 1 for a model that counts words."""
+    return max(model.net_.text.windows) if has_filters(model) else 1
+
+
+def _parts(model: TextModel, user: int, document: Corpus, width: int) -> Contributions:
+    """The contributions of a document's phrases, without an item and its ratings."""
+    base, U = _user_part(model.net_, user)
+    theta = model.text_factors(document)[0]
+    text = float(theta @ U)
+    without: list[np.ndarray] = []
+    for documents in _without_phrases(document, width):
+        without.append(_encoded(model, documents) @ U)
     return Contributions(
-        user_id=given.users.ids[user],
-        item_id=None if item is None else given.items.ids[item],
-        words=tuple(corpus.words.at(document.word)),
+        user_id=model.given_.users.ids[user],
+        item_id=None,
+        words=tuple(document.words.at(document.word)),
         width=width,
-        changes=text_part - np.concatenate(without),
+        changes=text - np.concatenate(without),
         base=base,
-        text=text_part,
-        ratings=product - text_part,
+        text=text,
+        ratings=0.0,
     )
 
 
@@ -158,7 +174,8 @@ def _user_part(net: Any, user: int) -> tuple[float, Float64[np.ndarray, " k"]]:
     base = float(net.mu)
     if net.offsets:
         base += float(row[0, -1])
-    return base, net.features_of(row)[0].cpu().numpy().astype(np.float64)
+    features = net.features_of(row)[0]
+    return base, features.cpu().numpy().astype(np.float64)
 
 
 def _user_row(given: AnyRatings, user_id: object) -> int:
@@ -197,7 +214,9 @@ def _item_row(given: AnyRatings, item_id: object) -> int:
 
 def _examples(vocab: Vocab, is_known: np.ndarray) -> str:
     """The first three known ids."""
-    return ", ".join(map(repr, vocab.at(np.flatnonzero(is_known)[:3])))
+    rows = np.flatnonzero(is_known)[:3]
+    ids = vocab.at(rows)
+    return ", ".join(map(repr, ids))
 
 
 def _new_document(corpus: Corpus, text: str | None) -> Corpus:
@@ -218,12 +237,17 @@ def _new_document(corpus: Corpus, text: str | None) -> Corpus:
 def _without_phrases(document: Corpus, width: int) -> Iterator[Corpus]:
     """The document without each of its phrases in turn, several at a time."""
     n = len(document.word)
+    token = np.arange(n)
+    # A text shorter than a phrase is left out as a whole.
     places = np.arange(max(n - width + 1, 1))
     step = max(1, WORDS_AT_ONCE // n)
     for first in range(0, len(places), step):
         place = places[first : first + step, None]
-        is_kept = (np.arange(n) < place) | (np.arange(n) >= place + width)
-        start = np.concatenate([[0], np.cumsum(is_kept.sum(axis=1))])
+        is_before = token < place
+        is_after = token >= place + width
+        is_kept = is_before | is_after
+        length = is_kept.sum(axis=1)
+        start = np.concatenate([[0], np.cumsum(length)])
         word = np.broadcast_to(document.word, is_kept.shape)[is_kept]
         yield replace(document, start=start, word=word)
 

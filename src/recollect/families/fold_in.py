@@ -1,7 +1,18 @@
-"""Someone new to an item-side network: their output column, solved from the codes of the rows that they rated.
+"""Fold-in for a network whose columns are users: a new user's output column, without training.
 
-The column x = (w, b) minimizes Σ (v − f(C w + b))² / σ² + (x − x̄)ᵀ Σ⁻¹ (x − x̄): a ridge that draws it towards the mean x̄ of
-the fitted columns, less so in the directions in which they differ.
+The last layer predicts a column x = (w, b) as f(C x), where C holds the code of each row and a 1. A
+new user who rated some rows with values v gets the posterior mode
+
+    x = argmin  ‖v − f(C x)‖² / σ²  +  (x − m)ᵀ Σ⁻¹ (x − m)
+
+under a normal prior. Its mean m and covariance Σ are those of the fitted columns; σ² is the
+variance of the residuals. This is ridge regression towards m, weaker in the directions in which
+users differ more.
+
+Σ is nearly singular, so Σ⁻¹ is never computed. With a root R of the covariance, Σ = R Rᵀ, and
+x = m + R z, the prior of z is the standard normal distribution, and σ² times the objective is
+
+    ‖v − f(C m + C R z)‖²  +  σ² ‖z‖²
 """
 
 from __future__ import annotations
@@ -13,27 +24,41 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-HIDDEN = 0.1  # of the spread that λ alone would allow, what to expect in directions that λ has shrunk away: docs/log.md
+# λ shrinks the fitted columns, so their covariance is too small in directions with little data.
+# λ alone, as a prior, would allow a variance of 2 σ² / λ there; this share of it is added.
+# Chosen on new users of MovieLens 1M: docs/log.md.
+SHRUNK_SHARE = 0.1
+MAX_GAUSS_NEWTON = 20  # linearizations of f
+CONVERGED = 1e-6  # largest change of z that ends them
 
 
 @dataclass(frozen=True)
 class OutputColumns:
-    """What the fitted columns (w, b) are like, and so what to expect of a new one."""
+    """The normal prior of an output column (w, b), and the variance of the residuals."""
 
-    middle: Float[Tensor, " k"]  # x̄
-    spread: Float[Tensor, "k k"]  # a root of Σ
-    variance: float  # σ², of the error that is left
+    mean: Float[Tensor, " k"]  # m
+    root: Float[Tensor, "k k"]  # R, with Σ = R Rᵀ; columns by ascending variance
+    variance: float  # σ²
 
     @classmethod
     def of(
         cls, columns: Float[Tensor, "columns k"], *, variance: float, reg: float
     ) -> OutputColumns:
-        """Those of a network fitted with this λ on the columns (0: none); chosen on new users of MovieLens 1M."""
+        """The prior from fitted columns.
+
+        Args:
+            columns: the fitted columns, one in each row.
+            variance: σ², of the residuals.
+            reg: λ that the columns were fitted with; 0: their covariance is taken as it is.
+        """
         columns = columns.double()
-        hidden = HIDDEN * 2 * variance / reg if reg else 0.0
-        covariance = torch.cov(columns.t()) + hidden * torch.eye(columns.shape[1]).to(columns)
-        value, direction = torch.linalg.eigh(covariance)
-        return cls(columns.mean(dim=0), direction * value.clamp(min=0).sqrt(), variance)
+        shrunk_variance = SHRUNK_SHARE * 2 * variance / reg if reg else 0.0
+        identity = torch.eye(columns.shape[1]).to(columns)
+        covariance = torch.cov(columns.t()) + shrunk_variance * identity
+        # Σ = Q diag(λ) Qᵀ, so R = Q diag(√λ). Rounding can make the smallest λ negative.
+        eigenvalue, eigenvector = torch.linalg.eigh(covariance)
+        root = eigenvector * eigenvalue.clamp(min=0).sqrt()
+        return cls(columns.mean(dim=0), root, variance)
 
     def solve(
         self,
@@ -44,38 +69,61 @@ class OutputColumns:
         f: Callable[[Tensor], Tensor],
         linear: bool,
     ) -> Float[Tensor, " rows"]:
-        """A prediction for every code, by someone who gave the rows with these codes these values.
+        """The new user's prediction for every row.
 
-        An f that is not linear is linearized around the last solution (Gauss-Newton, 20 rounds at most).
+        A nonlinear f is linearized around the last solution (Gauss-Newton).
+
+        Args:
+            code: the codes of the rows that the user rated.
+            value: their ratings.
+            codes: the codes of all rows.
+            f: the activation of the last layer.
+            linear: whether f is the identity; then one solve is exact.
         """
-        code, codes = (
-            torch.cat([x, torch.ones_like(x[:, :1])], dim=1).double() for x in (code, codes)
-        )
-        design, start = code @ self.spread, code @ self.middle
-        at = torch.zeros_like(self.middle)  # x = x̄ + spread · at
-        for _ in range(1 if linear else 20):
-            z = (start + design @ at).requires_grad_()
-            with torch.enable_grad():
-                out = f(z)
-                (slope,) = torch.autograd.grad(out.sum(), z)
-            new = ridge(
-                slope[:, None] * design, value - out.detach() + slope * (design @ at), self.variance
-            )
-            moved, at = float((new - at).abs().max()), new
-            if moved < 1e-6:
+        C = with_ones(code)
+        design = C @ self.root  # C R
+        at_mean = C @ self.mean  # C m
+        z = torch.zeros_like(self.mean)
+        for _ in range(1 if linear else MAX_GAUSS_NEWTON):
+            output, slope = _value_and_slope(f, at_mean + design @ z)
+            # f(C x) ≈ output + slope · C R (z' − z), a linear function of the next z'.
+            target = value - output + slope * (design @ z)
+            z_next = ridge(slope[:, None] * design, target, self.variance)
+            change = float((z_next - z).abs().max())
+            z = z_next
+            if change < CONVERGED:
                 break
-        return f(codes @ (self.middle + self.spread @ at)).float()
+        return f(with_ones(codes) @ (self.mean + self.root @ z)).float()
 
 
-def ridge(
-    a: Float[Tensor, "n k"], target: Float[Tensor, " n"], doubt: float
-) -> Float[Tensor, " k"]:
-    """x that minimizes ‖target − a x‖² + doubt ‖x‖²; solved in the smaller of the two spaces."""
-    if len(a) > a.shape[1]:
-        return torch.linalg.solve(
-            a.t() @ a + doubt * torch.eye(a.shape[1], dtype=a.dtype, device=a.device),
-            a.t() @ target,
-        )
-    return a.t() @ torch.linalg.solve(
-        a @ a.t() + doubt * torch.eye(len(a), dtype=a.dtype, device=a.device), target
-    )
+def with_ones(code: Float[Tensor, "rows k_less_one"]) -> Float[Tensor, "rows k"]:
+    """The codes with a 1 behind each, which the bias is multiplied with; in 64 bits."""
+    return torch.cat([code, torch.ones_like(code[:, :1])], dim=1).double()
+
+
+def _value_and_slope(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """f(x) and f'(x), elementwise."""
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        output = f(x)
+        (slope,) = torch.autograd.grad(output.sum(), x)
+    return output.detach(), slope
+
+
+def ridge(a: Float[Tensor, "n k"], target: Float[Tensor, " n"], reg: float) -> Float[Tensor, " k"]:
+    """x that minimizes ‖target − a x‖² + reg ‖x‖².
+
+    x = (aᵀa + reg I)⁻¹ aᵀ target = aᵀ (a aᵀ + reg I)⁻¹ target: the smaller of the two systems is
+    solved, k × k or n × n.
+
+    Args:
+        a: the design matrix.
+        target: the value to fit in each row.
+        reg: the weight of the penalty.
+    """
+    n, k = a.shape
+    if n > k:
+        identity = torch.eye(k, dtype=a.dtype, device=a.device)
+        return torch.linalg.solve(a.t() @ a + reg * identity, a.t() @ target)
+    identity = torch.eye(n, dtype=a.dtype, device=a.device)
+    return a.t() @ torch.linalg.solve(a @ a.t() + reg * identity, target)

@@ -1,4 +1,14 @@
-"""RowModel: a row of the rating matrix in, the row completed out; the rows' part of what a model is."""
+"""RowModel: a row of the rating matrix in, the completed row out.
+
+A concrete model writes `build`, `learn`, `check` and `linear`. Where it differs from a plain
+autoencoder it overrides a hook, never anything else:
+
+    rows_are_independent    whether the code of a row depends on this row alone
+    train_rmse              the error on the training ratings
+    output_columns          the fitted output columns, and output_reg, the λ they were fitted with
+    fold_in_columns         new users of a network whose columns are users
+    column_vectors          vectors for similarity between columns
+"""
 
 from __future__ import annotations
 
@@ -7,6 +17,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,30 +27,54 @@ from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import AnyRows, Rows, pieces
+from recollect.errors import SettingError
 from recollect.families.fold_in import OutputColumns
+from recollect.families.vectors import centered
 from recollect.kernels import Block
+from recollect.memory_estimate import Memory, Shape, of_rows
 from recollect.model import Model
-from recollect.training.history import ValidationMetric
+from recollect.run import Run
+from recollect.settings import setting
+from recollect.system.once import Once
+from recollect.training.early_stopping import ValidationMetric
+from recollect.training.gradient import GradientOptions
 
+SIDES = ("user", "item")
 BLOCK_ROWS = 8_192  # sparse rows encoded at once when predicting, at most
 BLOCK_RATINGS = 4_000_000  # their cells, at most
-Part = tuple[
-    Block, Block, np.ndarray | None, np.ndarray
-]  # input, cells asked for, what to add to them, their places
+MIN_VARIANCE_SHARE = 0.01  # of the ratings' variance: the least that residuals are taken to have
+
+
+@dataclass(frozen=True)
+class PredictionBatch:
+    """A few rows to encode, and the cells of them to predict."""
+
+    block: Block  # the rows as the network sees them
+    cells: Block  # the cells to predict; its values are not used
+    row_mean: Float32[np.ndarray, " cells"] | None  # added to the network's output; None: nothing
+    position: Int64[np.ndarray, " cells"]  # of each cell in the answer
 
 
 @dataclass(kw_only=True, eq=False)
 class RowModel(Model):
-    """A row of the rating matrix → the row completed.
+    """A model that completes rows of the rating matrix.
 
-    `side="item"`: a row is an item, its columns the users; `side="user"`: the other way round. The network has
-    `encode(block) → codes`, what its last layer sees, and `decode(codes, at=None, columns=None) → ratings`, at the cells of
-    `at`, or at these columns, or everywhere; `output`, with that layer's weight and bias; and its activation `f`.
+    With `side="item"` a row is an item and its columns are the users; with `side="user"` it is the
+    other way round. The network has
+
+        encode(block)                        the codes of sparse rows: the input of its last layer
+        decode(codes, at=…, columns=…)       ratings at given cells, at given columns, or everywhere
+        output                               the last layer, with `weight` and `bias`
+        f                                    its activation
     """
 
-    side: Side = "item"  # what a row is
-    center: bool = False  # a row's mean is taken off its cells and put back on its predictions
-    reg: float = 0.0  # lambda on every weight matrix
+    # Whether the code of a row depends on this row alone. If not, all rows are encoded together.
+    rows_are_independent: ClassVar[bool] = True
+
+    side: Side = setting("item", one_of=SIDES)  # what a row is
+    # A row's mean is subtracted from its ratings and added to its predictions.
+    center: bool = False
+    reg: float = setting(0.0, at_least=0)  # lambda on every weight matrix
 
     @property
     @abstractmethod
@@ -51,50 +86,113 @@ class RowModel(Model):
         """What a column is."""
         return "user" if self.side == "item" else "item"
 
+    def memory_of_rows(
+        self,
+        shape: Shape,
+        run: Run,
+        *,
+        hidden: tuple[int, ...],
+        options: GradientOptions,
+        dense: int = 0,
+        ranked: int = 0,
+    ) -> Memory:
+        """The memory of a fit by `training.gradient`.
+
+        Args:
+            shape: how large the data are.
+            run: how the fit runs.
+            hidden: sizes of the hidden layers.
+            options: the optimizer.
+            dense: rows × columns matrices that a training step holds.
+            ranked: cells that validation ranks at once.
+        """
+        return of_rows(
+            shape,
+            run,
+            side=self.side,
+            hidden=hidden,
+            plan=options,
+            block_rows=BLOCK_ROWS,
+            block_ratings=BLOCK_RATINGS,
+            dense=dense,
+            ranked=ranked,
+        )
+
+    # What the network sees of the ratings.
+
     def row_means(self, rows: AnyRows) -> Float32[np.ndarray, " rows"]:
-        """What is taken off the cells of each row, and is to be added to the network's output: 0 unless `center`."""
+        """What is subtracted from each row and added to the network's output: 0 unless `center`."""
         if not self.center:
             return np.zeros(len(rows), np.float32)
-        return np.where(
-            rows.counts > 0, rows.totals / np.maximum(rows.counts, 1), self.given_.mean
-        ).astype(np.float32)
+        means = rows.totals / np.maximum(rows.counts, 1)
+        return np.where(rows.counts > 0, means, self.given_.mean).astype(np.float32)
 
     def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
-        """The rows as the network sees them, and what is to be added to its output per row."""
-        middle = self.row_means(rows)
-        return rows.minus(middle), middle
+        """The rows as the network sees them, and the mean to add to the output of each row."""
+        row_means = self.row_means(rows)
+        return rows.minus(row_means), row_means
 
     def block(self, rows: Rows) -> Block:
         """Rows on the network's device."""
-        return Block.of(rows, self._device)
+        return Block.of(rows, self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.net_.parameters()).device
+
+    def usable_rows(self, given: AnyRatings) -> AnyRows:
+        """The given rows without the columns that had no ratings in the fit.
+
+        The weights of such columns were never trained.
+        """
+        rows = given.rows(self.side)
+        if given is self.given_ or not isinstance(rows, Rows):
+            return rows
+        return rows.only_columns(self.fitted_columns())
+
+    def fitted_columns(self) -> Bool[np.ndarray, " columns"]:
+        """The columns that had ratings in the fit."""
+        return self.given_.count(self.other_side) > 0
+
+    def rows_and_columns(
+        self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The row and the column of each pair of a user and an item."""
+        return (item, user) if self.side == "item" else (user, item)
+
+    # Validation and what is left unexplained.
 
     def validation(self, train: AnyRatings, valid: Ratings | None) -> ValidationMetric | None:
-        """The RMSE on `valid`, predicted from `train`, with that of predicting the mean of `train` as par; None without
-        validation ratings.
+        """The RMSE on `valid`, predicted from `train`; None without validation ratings.
 
-        Pairs whose user or item is cold count with the value they would get.
+        Pairs whose user or item is unknown count with their default prediction. The baseline is
+        the RMSE of predicting the mean of `train`.
         """
         if valid is None or not len(valid):
             return None
-        row, column = self._row_column(valid.user, valid.item)
-        cold = self.is_cold(valid.user, valid.item, given=train)
-        parts = list(
-            itertools.islice(self._parts(self._visible(train), row[~cold], column[~cold]), 2)
-        )
-        keep = len(parts) == 1  # several are made anew each time: together they may be large
-        if not keep:
-            parts.clear()
-
-        def rmse() -> float:
-            predicted = np.full(len(valid), self.cold_value, np.float32)
-            found = parts if keep else self._parts(self._visible(train), row[~cold], column[~cold])
-            predicted[~cold] = self._collect(found, int((~cold).sum()))
-            error = (self.within_scale(predicted) - valid.value).astype(np.float64)
-            return float(np.sqrt(np.mean(error**2)))
-
+        baseline = float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
         return ValidationMetric(
-            "valid_rmse", rmse, baseline=float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
+            "valid_rmse", _ValidationRMSE(self, train, valid), baseline=baseline
         )
+
+    def residual_variance(self) -> float:
+        """σ²: the squared error on validation, without validation that on the training ratings.
+
+        At least a hundredth of the ratings' variance, so that an overfitted network does not
+        pass for an exact one.
+        """
+        rmse = self.history_.best_valid_rmse
+        if not math.isfinite(rmse):
+            rmse = self.train_rmse()
+        return max(rmse**2, MIN_VARIANCE_SHARE * self.given_.variance, 1e-9)
+
+    def train_rmse(self) -> float:
+        """Hook: the RMSE on the training ratings; by default that of the last epoch, or 0."""
+        measured = self.history_.column("train_rmse")
+        return measured[-1][1] if measured else 0.0
+
+    # Predictions.
 
     @override
     def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> Bool[np.ndarray, " users"]:
@@ -110,8 +208,8 @@ class RowModel(Model):
         given: AnyRatings,
         times: Int64[np.ndarray, " pairs"] | None,
     ) -> Float32[np.ndarray, " pairs"]:
-        row, column = self._row_column(user, item)
-        return self._collect(self._parts(self._visible(given), row, column), len(user))
+        row, column = self.rows_and_columns(user, item)
+        return self.predict_batches(self.batches(self.usable_rows(given), row, column), len(user))
 
     @override
     @torch.no_grad()
@@ -119,131 +217,181 @@ class RowModel(Model):
         self, user: Int[np.ndarray, " users"], given: AnyRatings
     ) -> Float32[np.ndarray, "users n_items"]:
         if self.side == "user":
-            return self._complete(self._visible(given).take(user))
-        codes, row_means = self._codes(given)
-        columns = torch.as_tensor(user, device=self._device)
+            return self.complete(self.usable_rows(given).take(user))
+        codes, row_means = self.codes(given)
+        columns = torch.as_tensor(user, device=self.device)
         scores: np.ndarray = self.net_.decode(codes, columns=columns).cpu().numpy().T
         return scores + row_means if self.center else scores
 
-    def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
-        """See Model. `side="user"`: one pass over their ratings. `side="item"`: a ridge solve of their output row on the
-        item codes (see `foldin`)."""
-        rows = rows.only_columns(self.given_.count("item") > 0)
-        with torch.no_grad():
-            if self.side == "user":
-                return self._complete(rows)
-            codes, middle = self._codes(self.given_)
-            out = np.empty((len(rows), rows.n_columns), np.float32)
-            for j in range(len(rows)):
-                cells = slice(rows.start[j], rows.start[j + 1])
-                seen = torch.as_tensor(rows.column[cells], device=self._device).long()
-                value = torch.as_tensor(
-                    rows.value[cells] - middle[rows.column[cells]], device=self._device
-                )
-                found = self.columns().solve(
-                    codes[seen], value, codes, f=self.net_.f, linear=self.linear
-                )
-                out[j] = found.cpu().numpy() + middle
-            return out
+    def batches(
+        self, rows: AnyRows, row: Int[np.ndarray, " pairs"], column: Int[np.ndarray, " pairs"]
+    ) -> Iterator[PredictionBatch]:
+        """The cells to predict, a few rows at a time.
 
-    def _forget(self) -> None:
-        self._kept_codes: tuple[Tensor, np.ndarray] | None = None
-        self._kept_columns: OutputColumns | None = None
-
-    def columns(self) -> OutputColumns:
-        """What the fitted output columns are like; worked out once."""
-        if self._kept_columns is None:
-            layer = self.net_.output
-            seen = torch.as_tensor(self._fitted_columns() > 0, device=layer.weight.device)
-            found = torch.cat([layer.weight.detach()[seen], layer.bias.detach()[seen, None]], dim=1)
-            self._kept_columns = OutputColumns.of(
-                found, variance=self._residual_variance(), reg=self.reg
-            )
-        return self._kept_columns
-
-    def _residual_variance(self) -> float:
-        """σ²: the squared error on validation, else on train; at least a hundredth of the ratings' variance."""
-        seen = self.history_.column("train_rmse")
-        error = (
-            self.history_.best_valid_rmse
-            if math.isfinite(self.history_.best_valid_rmse)
-            else seen[-1][1]
-            if seen
-            else 0.0
-        )
-        return max(error**2, 0.01 * self.given_.variance, 1e-9)
-
-    def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
-        """Rows: their codes. OutputColumns: their output weights. Both less their mean."""
-        with torch.no_grad():
-            found = (
-                (self._codes(self.given_)[0] if side == self.side else self.net_.output.weight)
-                .cpu()
-                .numpy()
-            )
-            return found - found[self.given_.count(side) > 0].mean(axis=0)
-
-    # --- the rows, part by part -----------------------------------------------------------------------------------
-
-    def _row_column(self, user: np.ndarray, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return (item, user) if self.side == "item" else (user, item)
-
-    @property
-    def _device(self) -> torch.device:
-        return next(self.net_.parameters()).device
-
-    def _fitted_columns(self) -> np.ndarray:
-        return self.given_.count(self.other_side)
-
-    def _visible(self, given: AnyRatings) -> AnyRows:
-        """The given rows without columns that fitting never saw: their weights mean nothing."""
-        rows = given.rows(self.side)
-        return (
-            rows
-            if given is self.given_ or not isinstance(rows, Rows)
-            else rows.only_columns(self._fitted_columns() > 0)
-        )
-
-    def _parts(self, rows: AnyRows, row: np.ndarray, column: np.ndarray) -> Iterator[Part]:
-        """Input block, cells asked for, what to add to them, and where they go in the answer; a part holds few rows."""
-        asked, place = Rows.group(row, column, n_rows=len(rows), n_columns=rows.n_columns)
-        wanted = np.flatnonzero(asked.counts)
-        for part in pieces(rows.counts[wanted], rows=BLOCK_ROWS, cells=BLOCK_RATINGS):
-            some = wanted[part]
-            here = slice(asked.start[some[0]], asked.start[some[-1] + 1])
-            start = np.append(asked.start[some], here.stop) - here.start
-            seen, middle = self.inputs(rows.take(some))
-            at = Block(start, asked.column[here], n_columns=rows.n_columns, device=self._device)
-            yield (
-                self.block(seen),
-                at,
-                np.repeat(middle, np.diff(start)) if self.center else None,
-                place[here],
+        Args:
+            rows: every row, as the ratings are.
+            row: the row number of each cell to predict.
+            column: its column.
+        """
+        cells, position = Rows.group(row, column, n_rows=len(rows), n_columns=rows.n_columns)
+        for numbers in self._rows_together(rows, with_cells=cells.counts > 0):
+            part = slice(cells.start[numbers[0]], cells.start[numbers[-1] + 1])
+            start = np.append(cells.start[numbers], part.stop) - part.start
+            block_rows, row_means = self.inputs(rows.take(numbers))
+            yield PredictionBatch(
+                self.block(block_rows),
+                Block(start, cells.column[part], n_columns=rows.n_columns, device=self.device),
+                np.repeat(row_means, np.diff(start)) if self.center else None,
+                position[part],
             )
 
-    def _collect(self, parts: Iterable[Part], n: int) -> Float32[np.ndarray, " pairs"]:
-        out = np.empty(n, np.float32)
-        with torch.no_grad():
-            for block, at, middle, place in parts:
-                found = self.net_.decode(self.net_.encode(block), at).cpu().numpy()
-                out[place] = found if middle is None else found + middle
-        return out
-
-    def _complete(self, rows: Rows) -> Float32[np.ndarray, "rows columns"]:
-        seen, middle = self.inputs(rows)
-        return self.net_.decode(self.net_.encode(self.block(seen))).cpu().numpy() + middle[:, None]
+    def _rows_together(
+        self, rows: AnyRows, *, with_cells: Bool[np.ndarray, " rows"]
+    ) -> Iterator[Int64[np.ndarray, " batch"]]:
+        """The row numbers of each batch: rows with cells to predict, or all if rows interact."""
+        if not self.rows_are_independent:
+            yield np.arange(len(rows))
+            return
+        numbers = np.flatnonzero(with_cells)
+        for part in pieces(rows.counts[numbers], rows=BLOCK_ROWS, cells=BLOCK_RATINGS):
+            yield numbers[part]
 
     @torch.no_grad()
-    def _codes(self, given: AnyRatings) -> tuple[Tensor, np.ndarray]:
-        """The code of every row, and what to add to its output; kept for the ratings the model was fitted on."""
-        if given is self.given_ and self._kept_codes:
-            return self._kept_codes
-        rows, codes, middles = self._visible(given), [], []
-        for part in pieces(rows.counts, rows=BLOCK_ROWS, cells=BLOCK_RATINGS):
-            seen, middle = self.inputs(rows.take(np.arange(part.start, part.stop)))
-            codes.append(self.net_.encode(self.block(seen)))
-            middles.append(middle)
-        found = torch.cat(codes), np.concatenate(middles)
+    def predict_batches(
+        self, batches: Iterable[PredictionBatch], n: int
+    ) -> Float32[np.ndarray, " pairs"]:
+        """Predictions of all cells of the batches, n in all, in the order they were asked for."""
+        out = np.empty(n, np.float32)
+        for batch in batches:
+            predicted = self.net_.decode(self.net_.encode(batch.block), batch.cells).cpu().numpy()
+            if batch.row_mean is not None:
+                predicted = predicted + batch.row_mean
+            out[batch.position] = predicted
+        return out
+
+    @torch.no_grad()
+    def complete(self, rows: Rows) -> Float32[np.ndarray, "rows columns"]:
+        """The whole rows, predicted from their ratings."""
+        inputs, row_means = self.inputs(rows)
+        completed = self.net_.decode(self.net_.encode(self.block(inputs)))
+        return completed.cpu().numpy() + row_means[:, None]
+
+    # Codes and output columns; those of the fitted ratings are computed once and kept.
+
+    def codes(self, given: AnyRatings) -> tuple[Tensor, Float32[np.ndarray, " rows"]]:
+        """The code of every row, and the mean to add to its output."""
         if given is self.given_:
-            self._kept_codes = found
-        return found
+            return self._fitted_codes.get(lambda: self._encode(given))
+        return self._encode(given)
+
+    @torch.no_grad()
+    def _encode(self, given: AnyRatings) -> tuple[Tensor, Float32[np.ndarray, " rows"]]:
+        rows = self.usable_rows(given)
+        codes = []
+        row_means = []
+        for numbers in self._rows_together(rows, with_cells=np.ones(len(rows), bool)):
+            inputs, means = self.inputs(rows.take(numbers))
+            codes.append(self.net_.encode(self.block(inputs)))
+            row_means.append(means)
+        return torch.cat(codes), np.concatenate(row_means)
+
+    def column_prior(self) -> OutputColumns:
+        """The normal prior of an output column, from the fitted columns."""
+        return self._column_prior.get(self._estimate_column_prior)
+
+    def _estimate_column_prior(self) -> OutputColumns:
+        return OutputColumns.of(
+            self.output_columns(), variance=self.residual_variance(), reg=self.output_reg
+        )
+
+    @torch.no_grad()
+    def output_columns(self) -> Tensor:
+        """Hook: the fitted output columns, each a row of weights and bias; columns × (k + 1)."""
+        layer = self.net_.output
+        fitted = torch.as_tensor(self.fitted_columns(), device=layer.weight.device)
+        return torch.cat([layer.weight[fitted], layer.bias[fitted, None]], dim=1)
+
+    @property
+    def output_reg(self) -> float:
+        """Hook: λ on the output columns, beside squared errors; 0 if there is none like it."""
+        return self.reg
+
+    @override
+    def _forget(self) -> None:
+        self._fitted_codes: Once[tuple[Tensor, np.ndarray]] = Once()
+        self._column_prior: Once[OutputColumns] = Once()
+
+    # New users, and similarity.
+
+    @override
+    def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
+        rows = rows.only_columns(self.given_.count("item") > 0)
+        return self.complete(rows) if self.side == "user" else self.fold_in_columns(rows)
+
+    @torch.no_grad()
+    def fold_in_columns(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
+        """Hook: new users of a network whose columns are users, from their ratings of items.
+
+        By default an output column of each is solved from the codes of the items (`fold_in.py`).
+        """
+        codes, row_means = self.codes(self.given_)
+        prior = self.column_prior()
+        out = np.empty((len(rows), rows.n_columns), np.float32)
+        for person in range(len(rows)):
+            cells = slice(rows.start[person], rows.start[person + 1])
+            item = rows.column[cells]
+            code = codes[torch.as_tensor(item, device=self.device).long()]
+            value = torch.as_tensor(rows.value[cells] - row_means[item], device=self.device)
+            predicted = prior.solve(code, value, codes, f=self.net_.f, linear=self.linear)
+            out[person] = predicted.cpu().numpy() + row_means
+        return out
+
+    @override
+    @torch.no_grad()
+    def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
+        """The codes of rows, the `column_vectors` of columns; minus their mean."""
+        vectors = self.codes(self.given_)[0] if side == self.side else self.column_vectors()
+        return centered(self, side, vectors.cpu().numpy())
+
+    def column_vectors(self) -> Tensor:
+        """Hook: a vector per column; by default its output weights."""
+        weight: Tensor = self.net_.output.weight
+        return weight
+
+
+class _ValidationRMSE:
+    """The RMSE on validation ratings, of the network as it is at each call."""
+
+    def __init__(self, model: RowModel, train: AnyRatings, valid: Ratings) -> None:
+        self.model = model
+        self.train = train
+        self.valid = valid
+        self.known = ~model.is_cold(valid.user, valid.item, given=train)
+        # A single batch is kept from call to call. Several are made again each time, because
+        # together they may take much memory.
+        first_two = list(itertools.islice(self._make_batches(), 2))
+        self.kept = first_two if len(first_two) == 1 else None
+
+    def __call__(self) -> float:
+        predicted = np.full(len(self.valid), self.model.cold_value, np.float32)
+        batches = self._make_batches() if self.kept is None else self.kept
+        predicted[self.known] = self.model.predict_batches(batches, int(self.known.sum()))
+        error = (self.model.within_scale(predicted) - self.valid.value).astype(np.float64)
+        return float(np.sqrt(np.mean(error**2)))
+
+    def _make_batches(self) -> Iterator[PredictionBatch]:
+        row, column = self.model.rows_and_columns(self.valid.user, self.valid.item)
+        rows = self.model.usable_rows(self.train)
+        return self.model.batches(rows, row[self.known], column[self.known])
+
+
+def layer_sizes(hidden: int | tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes of hidden layers, first to last, from a setting that may be one number.
+
+    Raises:
+        SettingError: if there is none.
+    """
+    sizes = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+    if not sizes:
+        raise SettingError("hidden is one or more sizes of layers, found none.")
+    return sizes

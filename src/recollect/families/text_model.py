@@ -73,9 +73,12 @@ class TextModel(FactorModel):
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        n_factors = (self.factors + 1) * (shape.n_users + shape.n_items)
+        n_rows = shape.n_users + shape.n_items
+        n_factors = (self.factors + 1) * n_rows
         # 6: the encoder with its gradients, its optimizer's state and its best weights.
-        texts = 4 * (6 * self.network_numbers(N_WORDS) + TOKENS * shape.n_items)
+        network = 6 * self.network_numbers(N_WORDS)
+        tokens = TOKENS * shape.n_items
+        texts = 4 * (network + tokens)
         return of_factors(shape, numbers=n_factors, texts=texts)
 
     @override
@@ -88,6 +91,7 @@ class TextModel(FactorModel):
         if not self.item_weights:
             return reg
         weight = count_weights(train)
+        # An item without ratings has only its prior, which needs a λ above 0.
         return reg * torch.where(weight > 0, weight, 1.0)
 
     @override
@@ -122,6 +126,7 @@ class TextModel(FactorModel):
                 f"None of the {len(new):,} new documents has a word that the model knows."
             )
         theta = torch.as_tensor(self.text_factors(corpus), device=self.net_.item.device)
+        # The network is copied as well: a shared one would get the new items in both models.
         extended = copy.copy(self)
         extended.net_ = copy.deepcopy(self.net_)
         extended.net_.item = nn.Buffer(torch.cat([self.net_.item, theta]))
@@ -158,4 +163,5 @@ def count_weights(train: Ratings) -> Float32[Tensor, " items"]:
     Statistics of Items." Information Sciences 2017.
     """
     root = np.sqrt(train.count("item"))
-    return torch.as_tensor(root / root[root > 0].mean(), dtype=torch.float32)
+    mean = root[root > 0].mean()
+    return torch.as_tensor(root / mean, dtype=torch.float32)

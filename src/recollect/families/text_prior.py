@@ -44,7 +44,8 @@ class Encoder(nn.Module):
             target: the items' factors V_j.
             weight: w_j; 0 for an item without ratings.
         """
-        squared_error = (self(documents) - target).square().mean(dim=1)
+        error = self(documents) - target
+        squared_error = error.square().mean(dim=1)
         return squared_error @ weight, len(target)
 
 
@@ -117,6 +118,7 @@ class TextPrior(Prior):
             (loss / max(1, n)).backward()
             total += float(loss.detach())
             count += n
+            # Checked before the step, so that the weights are still good.
             if not np.isfinite(total):
                 raise DivergedError(
                     f"The loss of the texts became {total}; the step is too large: lower "
@@ -127,7 +129,8 @@ class TextPrior(Prior):
 
     def _batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """The rows in random order, a batch at a time."""
-        order = rows[torch.randperm(len(rows)).numpy()]
+        permutation = torch.randperm(len(rows)).numpy()
+        order = rows[permutation]
         for first in range(0, len(order), self.batch_size):
             yield order[first : first + self.batch_size]
 

@@ -1,7 +1,7 @@
 """2 · The expensive operations, one file each; every operation chooses its backend.
 
-`reference/` states what each operation computes in plain NumPy; `compiled/` holds the Numba loops; `backends/` the same sparse products
-computed in other ways.
+`reference/` states what each operation computes in plain NumPy; `compiled/` holds the Numba loops;
+`backends/` the same sparse products computed in other ways.
 """
 
 from recollect.kernels.block import BACKENDS, Block, backend_for, multiplies_16_bits, use

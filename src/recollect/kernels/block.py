@@ -1,12 +1,13 @@
 """Blocks of sparse rows on a device, and which backend multiplies them.
 
-A backend is a module of `kernels.backends` with the functions `times_dense` and `observed` on a `Pattern` and plain tensors:
+A backend is a module of `kernels.backends` with functions `times_dense` and `observed` of a
+`Pattern` and plain tensors:
 
-    reference   NumPy, the definition
-    cpu         compiled loops                                     every block on a CPU, unless
-    dense       a block of rows at a time, filled in               three quarters of its cells are there
-    csr         torch's own sparse products                        every block on a GPU
-    cpu16       as cpu, the gathered operand in 16 bits            by request
+    reference   plain NumPy, for comparison            by name
+    cpu         compiled loops                         every block on a CPU, except for
+    dense       rows filled in, a block at a time      blocks with three quarters of their cells
+    csr         torch's own sparse products            every block on a GPU
+    cpu16       as cpu, the dense operand in 16 bits   by name
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _chosen: ContextVar[str | None] = ContextVar("kernels", default=None)
 
 
 def backend_for(device: torch.device, density: float) -> str:
-    """The name of the backend that is fastest for a block on this device, with this share of its cells there."""
+    """The name of the fastest backend for a block on this device with this share of its cells."""
     if device.type != "cpu":
         return "csr"
     return "dense" if density >= DENSE_FROM else "cpu"
@@ -43,29 +44,44 @@ def multiplies_16_bits(device: torch.device) -> bool:
     """Whether the device has units that multiply bfloat16 matrices faster than 32-bit ones."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    has: dict[str, Any] = getattr(
-        torch.cpu, "get_capabilities", dict
-    )()  # PyTorch before 2.9 does not say
-    return device.type == "cpu" and bool(has.get("amx_bf16") or has.get("avx512_bf16"))
+    if device.type != "cpu":
+        return False
+    # PyTorch before 2.9 cannot tell what the processor has.
+    get_capabilities = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities: dict[str, Any] = get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
 @contextmanager
 def use(name: str | None) -> Iterator[None]:
-    """Blocks made in here take this backend; None: the one that fits each.
+    """Blocks made inside this context have this backend; None: the fastest for each.
 
-    Raises: SettingError if there is none of that name.
+    Raises:
+        SettingError: if there is none of that name.
     """
     if name is not None and name not in BACKENDS:
         raise unknown("kernels", name, BACKENDS)
-    before = _chosen.set(name)
+    token = _chosen.set(name)
     try:
         yield
     finally:
-        _chosen.reset(before)
+        _chosen.reset(token)
 
 
 class Block:
-    """A block of sparse rows on a device: `start`, `column` and `value` as in CSR, and the same by column."""
+    """Sparse rows on a device, as CSR and, once needed, by column.
+
+    Args:
+        start: rows + 1, the first cell of each row.
+        column: cells, the column of each cell; ascending within a row.
+        value: cells, the number in each cell; None: a pattern without values.
+        n_columns: columns of the block, with or without cells.
+        device: where the block lies.
+        backend: a name of BACKENDS; None: that of the surrounding `use`, else the fastest.
+
+    Raises:
+        OverflowError: if there are more cells than 32-bit numbers can count.
+    """
 
     def __init__(
         self,
@@ -89,17 +105,17 @@ class Block:
         )
         self.value = None if value is None else torch.as_tensor(value).to(self.device)
         density = len(column) / max(1, self.n_rows * n_columns)
-        self.backend: Any = import_module(
-            f"recollect.kernels.backends.{backend or _chosen.get() or backend_for(self.device, density)}"
-        )
-        self.lazy = False  # gradients of what the columns point to are row-sparse: of the columns that have cells only
+        name = backend or _chosen.get() or backend_for(self.device, density)
+        self.backend: Any = import_module(f"recollect.kernels.backends.{name}")
+        # Whether gradients of what has a row per column are row-sparse: of the columns with cells.
+        self.lazy = False
         self._columns: tuple[Pattern, Tensor] | None = None
         self._touched: tuple[Pattern, Tensor] | None = None
         self._value_by_column: Tensor | None = None
 
     @classmethod
     def of(cls, rows: Rows, device: str | torch.device = "cpu") -> Block:
-        """Sparse rows, with their values, on a device."""
+        """Sparse rows with their values, on a device."""
         return cls(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=device)
 
     @property
@@ -124,34 +140,37 @@ class Block:
 
     @property
     def columns(self) -> tuple[Pattern, Tensor]:
-        """The cells by column, and which cell of the rows each one is. Worked out once, when first asked for."""
+        """The cells by column, and for each of them its number in `rows`; computed once."""
         if self._columns is None:
             cell = np.arange(self.n_cells, dtype=np.int32)
             by_column = csr_array(
                 (cell, self.column.cpu().numpy(), self.rows.start.cpu().numpy()),
                 shape=(self.n_rows, self.n_columns),
             ).tocsc()
-            parts = (by_column.indptr, by_column.indices, by_column.data)
-            start, row, order = (
-                torch.as_tensor(part.astype(np.int32, copy=False)).to(self.device) for part in parts
-            )
+            start = self._to_device(by_column.indptr)
+            row = self._to_device(by_column.indices)
+            order = self._to_device(by_column.data)
             self._columns = Pattern(start, row, self.n_rows), order
         return self._columns
 
     @property
     def touched(self) -> tuple[Pattern, Tensor]:
-        """The cells by column as in `columns`, without the columns that have none; and which columns these are."""
+        """`columns` without the columns that have no cell, and the numbers of those that have
+        some."""
         if self._touched is None:
-            whole = self.columns[0]
-            column = whole.start.diff().nonzero()[:, 0]
-            start = torch.cat([whole.start[column], whole.start[-1:]])
-            self._touched = Pattern(start, whole.column, self.n_rows), column
+            every = self.columns[0]
+            column = every.start.diff().nonzero()[:, 0]
+            start = torch.cat([every.start[column], every.start[-1:]])
+            self._touched = Pattern(start, every.column, self.n_rows), column
         return self._touched
 
     def by_column(self, value: Tensor) -> Tensor:
-        """A number per cell, in the order of `columns`; that of the block's own values is kept."""
+        """A number per cell, in the order of `columns`; kept for the block's own values."""
         if value is not self.value:
             return value.index_select(0, self.columns[1])
         if self._value_by_column is None:
             self._value_by_column = value.index_select(0, self.columns[1])
         return self._value_by_column
+
+    def _to_device(self, numbers: np.ndarray) -> Tensor:
+        return torch.as_tensor(numbers.astype(np.int32, copy=False)).to(self.device)

@@ -68,6 +68,7 @@ class _MaxPooledConvolution(torch.autograd.Function):
         windows: tuple[int, ...],
         filters: int,
     ) -> Tensor:
+        # Frequent words stand in a batch many times, and are multiplied once.
         distinct, index = np.unique(word, return_inverse=True)
         rows = torch.from_numpy(distinct.astype(np.int64))
         vectors = table.detach()[rows]
@@ -117,8 +118,9 @@ class _MaxPooledConvolution(torch.autograd.Function):
 
 def _layout(windows: tuple[int, ...], filters: int) -> tuple[np.ndarray, np.ndarray, int]:
     """The windows, the first row of the filters of each, and the number of filters per window."""
-    base = filters * np.concatenate([[0], np.cumsum(windows)[:-1]])
-    return np.array(windows, np.int64), base.astype(np.int64), filters
+    widths = np.array(windows, np.int64)
+    words_before = np.cumsum(widths) - widths
+    return widths, filters * words_before, filters
 
 
 def convolution_by_torch(
@@ -151,7 +153,8 @@ def convolution_by_torch(
         last_place = (length - h).clamp(min=0)
         place = torch.arange(values.shape[2], device=table.device)
         is_beyond = place > last_place[:, None]
-        pooled.append(values.masked_fill(is_beyond[:, None, :], -torch.inf).amax(dim=2))
+        values = values.masked_fill(is_beyond[:, None, :], -torch.inf)
+        pooled.append(values.amax(dim=2))
     return torch.stack(pooled, dim=1)
 
 
@@ -161,7 +164,9 @@ def _padded_vectors(
     """The vectors of each document's words, followed by zeros."""
     longest = int(length.max()) if len(length) else 0
     n_places = max(longest, at_least)
-    is_word = torch.arange(n_places, device=table.device) < length[:, None]
+    place = torch.arange(n_places, device=table.device)
+    is_word = place < length[:, None]
     vectors = table.new_zeros(len(length), n_places, table.shape[1])
-    word_vectors = table[torch.as_tensor(word, device=table.device).long()]
+    rows = torch.as_tensor(word, device=table.device).long()
+    word_vectors = table[rows]
     return vectors.masked_scatter(is_word[:, :, None], word_vectors)

@@ -1,33 +1,55 @@
-"""Draws of Gibbs sampling: a row's vector given all that its cells are joined with, and what lies in bags given what they hold.
+"""Gibbs sampling of factors: draws of rows given all that they are combined with, and of bags of
+vectors.
 
-A rating joins a row of each of three tables. It is the sum of their offsets and of the products of their factors, two by two:
-a_k + b_k + c_k + a·b + (a + b)·c, k being the last column. Numbers do not depend on the number of threads: those of a row are
-made by one, and chance comes in as arrays.
+A rating combines a row of each of three tables a, b and c, whose last number is an offset. It is
+the sum of the offsets and of the products of the factors, two by two:
+
+    r = a_k + b_k + c_k + Σ_f (a_f b_f + a_f c_f + b_f c_f),        f = 1 … k − 1
+
+`recollect.kernels.reference.gibbs` states each operation in plain NumPy. The numbers do not depend
+on the number of threads: a row is drawn by one thread, and randomness comes in as arrays.
 """
 
 from __future__ import annotations
 
-import numba
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
-import torch
 from jaxtyping import Float, Float32, Int, Int64
 
-from recollect.kernels.backends import cpu
 from recollect.kernels.compiled import gibbs, ridge
+from recollect.kernels.compiled.threads import (
+    SHARES_PER_THREAD,
+    equal_shares,
+    one_at_a_time,
+    work_of_solving,
+)
+from recollect.kernels.reference import gibbs as reference
 
 Table = Float32[np.ndarray, "_ width"]
+TABLE_LANES = 32  # a table's width is a multiple of this many numbers
+BAG_LANES = 16
 
 
-def table(n: int, k: int) -> np.ndarray:
-    """A table of zeros for n rows of k numbers; a multiple of 32 columns."""
-    return np.zeros((n, -(-k // 32) * 32), np.float32)
+def table(n: int, k: int) -> Float32[np.ndarray, "n width"]:
+    """A table of zeros for n rows of k numbers, its width rounded up to what the loops take."""
+    return np.zeros((n, _rounded_up(k, TABLE_LANES)), np.float32)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RowRatings:
+    """The ratings of the rows to be drawn, and which rows of two other tables each of them
+    combines a row with."""
+
+    start: Int64[np.ndarray, " rows_and_one"]  # where each row's cells begin
+    left: Int[np.ndarray, " cells"]  # a row of the first of the two other tables
+    right: Int[np.ndarray, " cells"]  # a row of the second one
+    value: Float32[np.ndarray, " cells"]
 
 
 def draw(
-    start: Int64[np.ndarray, " rows_and_one"],
-    left: Int[np.ndarray, " cells"],
-    right: Int[np.ndarray, " cells"],
-    value: Float32[np.ndarray, " cells"],
+    given: RowRatings,
     lefts: Table,
     rights: Table,
     *,
@@ -35,28 +57,36 @@ def draw(
     pull: Float[np.ndarray, "rows k"],
     noise: Float[np.ndarray, "rows k"],
 ) -> Float32[np.ndarray, "rows width"]:
-    """A table of draws, each from N(x, A⁻¹ · variance): A = base + Σ f fᵀ and A x = pull + Σ y f over the row's cells. `noise` is
-    √variance times N(0, I); 0 gives the means.
+    """A table of draws, a row each from its posterior given the two other tables:
 
-    A cell's f are the factors of its rows of `lefts` and `rights`, added, and 1; its y is what these two leave of its value.
+        x ~ N(A⁻¹ b, σ² A⁻¹),        A = base + Σ f fᵀ,        b = pull + Σ y f
+
+    summed over the row's cells. f are the cell's factors of `lefts` and `rights`, added, and 1 for
+    the offset; y is the cell's value without what these two contribute alone.
+
+    Args:
+        given: the ratings of each row.
+        lefts: the table that `given.left` points into.
+        rights: the table that `given.right` points into.
+        base: the prior precision times σ².
+        pull: the prior precision times σ² times the prior mean of each row.
+        noise: standard normal numbers times σ; zeros give the posterior means.
     """
-    k, rows, width = len(base), len(start) - 1, lefts.shape[1]
-    out, bad, square = (
-        np.empty((rows, width), np.float32),
-        np.zeros(rows, np.bool_),
-        np.zeros((width, width), np.float32),
-    )
+    k = len(base)
+    n_rows = len(given.start) - 1
+    width = lefts.shape[1]
+    drawn = np.empty((n_rows, width), np.float32)
+    singular = np.zeros(n_rows, np.bool_)
+    square = np.zeros((width, width), np.float32)
     square[:k, :k] = base
-    with cpu.one_at_a_time:
-        shares = _shares(
-            start + np.arange(len(start)) * np.int64(k // 3 + 1)
-        )  # cells, and what factoring costs
-        rooms = np.zeros((len(shares) - 1, width * (width + ridge.PACK + 2)), np.float32)
+    with one_at_a_time() as n_threads:
+        shares = equal_shares(work_of_solving(given.start, k), SHARES_PER_THREAD * n_threads)
+        scratch = np.zeros((len(shares) - 1, width * (width + ridge.PACK + 2)), np.float32)
         gibbs.draw(
-            start,
-            left,
-            right,
-            value,
+            given.start,
+            given.left,
+            given.right,
+            given.value,
             lefts,
             rights,
             square.reshape(-1),
@@ -64,43 +94,39 @@ def draw(
             _padded(noise, width),
             k,
             shares,
-            rooms,
-            out,
-            bad,
+            scratch,
+            drawn,
+            singular,
         )
-    for j in np.flatnonzero(bad):
-        cells = slice(start[j], start[j + 1])
-        out[j, :k] = _in_64_bits(
-            lefts[left[cells], :k], rights[right[cells], :k], value[cells], base, pull[j], noise[j]
+    # Equations too close to singular for 32 bits are solved in 64.
+    for row in np.flatnonzero(singular):
+        of_row = slice(given.start[row], given.start[row + 1])
+        drawn[row, :k] = reference.draw_row(
+            lefts[given.left[of_row], :k],
+            rights[given.right[of_row], :k],
+            given.value[of_row],
+            base=base,
+            pull=pull[row],
+            noise=noise[row],
         )
-    out[:, k:] = 0
-    return out
-
-
-def _in_64_bits(
-    left: np.ndarray,
-    right: np.ndarray,
-    value: np.ndarray,
-    base: np.ndarray,
-    pull: np.ndarray,
-    noise: np.ndarray,
-) -> np.ndarray:
-    """The same for one row whose equations are too close to singular for 32 bits."""
-    left, right = left.astype(np.float64), right.astype(np.float64)
-    f = np.concatenate([left[:, :-1] + right[:, :-1], np.ones((len(left), 1))], axis=1)
-    y = value - left[:, -1] - right[:, -1] - (left[:, :-1] * right[:, :-1]).sum(axis=1)
-    lower = np.linalg.cholesky(base + f.T @ f)
-    half = np.linalg.solve(lower, pull + y @ f)
-    return np.linalg.solve(lower.T, half + noise)
+    drawn[:, k:] = 0
+    return drawn
 
 
 def ratings(
-    rows: tuple[Int[np.ndarray, " pairs"], ...], tables: tuple[Table, ...], k: int
+    rows: Sequence[Int[np.ndarray, " pairs"]], tables: Sequence[Table], k: int
 ) -> Float32[np.ndarray, " pairs"]:
-    """What each triple of rows of three tables comes to."""
+    """The rating that each triple of rows gives.
+
+    Args:
+        rows: three arrays of row numbers, one for each table.
+        tables: the three tables.
+        k: numbers of a row that count: factors, and the offset last.
+    """
     out = np.empty(len(rows[0]), np.float32)
-    with cpu.one_at_a_time:
-        gibbs.ratings(*rows, *tables, k, _shares(np.arange(len(out) + 1)), out)
+    with one_at_a_time() as n_threads:
+        shares = equal_shares(np.arange(len(out) + 1), SHARES_PER_THREAD * n_threads)
+        gibbs.ratings(*rows, *tables, k, shares, out)
     return out
 
 
@@ -109,42 +135,58 @@ def draw_bag(
     holder: Int[np.ndarray, " cells"],
     weight: Float32[np.ndarray, " holders"],
     Y: Float[np.ndarray, "rows k"],
-    left: Float[np.ndarray, "holders k"],
+    residual: Float[np.ndarray, "holders k"],
     *,
     precision: Float[np.ndarray, " k"],
     pull: Float[np.ndarray, " k"],
     noise: Float[np.ndarray, "rows k"],
 ) -> tuple[Float32[np.ndarray, "rows k"], Float32[np.ndarray, "holders k"]]:
-    """Y after a draw of each of its rows given the others, and what the bags then leave over of the holders.
+    """Y after a draw of each of its rows given the others, and the holders' residuals after it.
 
-    Row j lies in the bags of holders holder[start[j]:start[j + 1]], which weigh what they hold; `left` + bags is what the holders
-    are: N(bag, I). Columns are independent; the prior of Y is N(pull / precision, 1 / precision).
+    A bag is the sum of the rows of Y that a holder holds, times the holder's weight. Its target is
+    N(bag, I), columns are independent, and the prior of a row of Y is N(pull / precision, 1 /
+    precision).
+
+    Args:
+        start: where the holders of each row of Y begin.
+        holder: who holds it.
+        weight: of each holder.
+        Y: the vectors before.
+        residual: each holder's target without its bag, before.
+        precision: of the prior, for each column.
+        pull: the prior's precision times its mean, for each column.
+        noise: standard normal numbers.
     """
     k = Y.shape[1]
-    width = -(-k // 16) * 16
-    Y, left, noise = (_padded(x, width) for x in (Y, left, noise))
+    width = _rounded_up(k, BAG_LANES)
+    wide_Y = _padded(Y, width)
+    wide_residual = _padded(residual, width)
     row = np.repeat(np.arange(len(start) - 1), np.diff(start))
-    square = np.bincount(
-        row, weights=weight[holder].astype(np.float64) ** 2, minlength=len(Y)
-    ).astype(np.float32)
-    precision = np.concatenate([precision, np.ones(width - k)]).astype(np.float32)
-    with cpu.one_at_a_time:
+    squares = weight[holder].astype(np.float64) ** 2
+    square = np.bincount(row, weights=squares, minlength=len(Y)).astype(np.float32)
+    # Columns that only pad have a prior of precision 1, so that nothing is divided by 0.
+    wide_precision = np.concatenate([precision, np.ones(width - k)]).astype(np.float32)
+    with one_at_a_time():
         gibbs.bag(
-            start, holder, weight, Y, left, square, precision, _padded(pull[None], width)[0], noise
+            start,
+            holder,
+            weight,
+            wide_Y,
+            wide_residual,
+            square,
+            wide_precision,
+            _padded(pull[None], width)[0],
+            _padded(noise, width),
         )
-    return Y[:, :k], left[:, :k]
+    return wide_Y[:, :k], wide_residual[:, :k]
 
 
-def _shares(work: np.ndarray) -> np.ndarray:
-    """Where to cut the rows into parts of about equal work, eight for each thread; sets the number of threads."""
-    threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    numba.set_num_threads(threads)
-    shares = np.searchsorted(work, np.linspace(0, work[-1], 8 * threads + 1))
-    shares[0], shares[-1] = 0, len(work) - 1
-    return shares
+def _rounded_up(k: int, lanes: int) -> int:
+    """The smallest multiple of `lanes` that is not less than k."""
+    return -(-k // lanes) * lanes
 
 
-def _padded(x: np.ndarray, width: int) -> np.ndarray:
+def _padded(x: Float[np.ndarray, "rows k"], width: int) -> Float32[np.ndarray, "rows width"]:
     """A new array in 32 bits, zeros added to make so many columns."""
     out = np.zeros((len(x), width), np.float32)
     out[:, : x.shape[1]] = x

@@ -1,40 +1,47 @@
-"""Local models: descent on all of them, and the ridge regressions that give a new row its factors in each.
+"""Local models: descent on all of them, and the ridge regressions that give a row its factors in
+each.
 
-A rating's weight in a local model is the product of one number of its user and one of its item; it is never kept. A model alone
-is one thread's, models together descend in cells of users and items as in `descent`, and a row's equations are one thread's: the
-numbers do not depend on how many threads there are.
+A rating's weight in a local model is the weight of its user times that of its item there; the
+product is never stored. `recollect.kernels.reference.llorma` states each operation in plain NumPy.
+The numbers do not depend on the number of threads: one thread descends each model where models
+learn alone; where they learn jointly, cells of users and items are visited as in `kernels.sgd`;
+and one thread solves each row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
-import torch
 from jaxtyping import Float32, Int32, Int64
 
-from recollect.kernels.backends import cpu
 from recollect.kernels.compiled import llorma, ridge
-from recollect.kernels.sgd import GROUPS, _groups
+from recollect.kernels.compiled.threads import (
+    SHARES_PER_THREAD,
+    equal_shares,
+    one_at_a_time,
+    work_of_solving,
+)
+from recollect.kernels.sgd import GROUPS, cell_of, padded_width
 
 
-@dataclass(frozen=True, eq=False)
-class Weights:
-    """Of each local model: its weights of users and of items, what brings their mean over its ratings to 1, and the λ that a
-    rating of weight 1 brings with it."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LocalWeights:
+    """How much ratings weigh in each local model, and how strongly its factors are regularized."""
 
-    user: Float32[np.ndarray, "models users"]
-    item: Float32[np.ndarray, "models items"]
-    scale: Float32[np.ndarray, " models"]
+    user: Float32[np.ndarray, "models users"]  # weights of users
+    item: Float32[np.ndarray, "models items"]  # weights of items
+    scale: Float32[np.ndarray, " models"]  # 1 / the mean weight of a model's ratings
+    # λ of a row for each rating of weight 1:
     reg_user: Float32[np.ndarray, "models users"]
     reg_item: Float32[np.ndarray, "models items"]
 
 
-class Descent:
+class LocalDescent:
     """Local models and the ratings they learn from.
 
-    `user` and `item` are factors with zero columns added to a multiple of 16; `b_user` and `b_item` offsets.
+    `user` and `item` are factors with zero columns added to a multiple of 16; `b_user` and
+    `b_item` are offsets.
     """
 
     def __init__(
@@ -42,69 +49,96 @@ class Descent:
         user: Int32[np.ndarray, " ratings"],
         item: Int32[np.ndarray, " ratings"],
         value: Float32[np.ndarray, " ratings"],
-        weights: Weights,
+        weights: LocalWeights,
         *,
         factors: int,
-        together: bool,
+        joint: bool,
     ) -> None:
-        self.weights, self.together = weights, together
-        (models, n_users), n_items, width = (
-            weights.user.shape,
-            weights.item.shape[1],
-            -(-factors // 16) * 16,
-        )
-        cell = (
-            _groups(user, n_users)[user].astype(np.int64) * GROUPS + _groups(item, n_items)[item]
-            if together
-            else user
-        )
-        order = np.lexsort((item, user, cell))  # whatever order the ratings came in
+        """All factors and offsets are 0 at first.
+
+        Args:
+            user: row numbers of users, one for each rating.
+            item: row numbers of items.
+            value: what the models learn to predict.
+            weights: of the users and items in each local model.
+            factors: numbers of each user and item in a local model.
+            joint: descend on the error of the models' weighted mean; False: each model on its own
+                error.
+        """
+        self.weights = weights
+        self.joint = joint
+        n_models, n_users = weights.user.shape
+        n_items = weights.item.shape[1]
+        cell = user
+        if joint:
+            cell = cell_of(user, item, n_users=n_users, n_items=n_items)
+        # A fixed order, so that the numbers do not depend on the order in which the ratings came.
+        order = np.lexsort((item, user, cell))
         self._cells = np.searchsorted(cell[order], np.arange(GROUPS * GROUPS + 1))
-        self._ratings = user[order], item[order], value[order].astype(np.float32)
-        self.user, self.item = (
-            np.zeros((models, n, width), np.float32) for n in (n_users, n_items)
-        )
-        self.b_user, self.b_item = (np.zeros((models, n), np.float32) for n in (n_users, n_items))
+        self._ratings = (user[order], item[order], value[order].astype(np.float32))
+        width = padded_width(factors)
+        self.user = np.zeros((n_models, n_users, width), np.float32)
+        self.item = np.zeros((n_models, n_items, width), np.float32)
+        self.b_user = np.zeros((n_models, n_users), np.float32)
+        self.b_item = np.zeros((n_models, n_items), np.float32)
 
     def epoch(self, *, rate: float, seed: int, offsets: bool) -> tuple[float, float]:
-        """Steps on every rating, in an order drawn from the seed: p += rate · w · (error · q − λ p), and so for q and, with
-        offsets, for them. The sum of squared errors, each before its step, and that of their weights."""
-        w, steps = self.weights, (np.float32(rate), np.float32(rate if offsets else 0.0))
-        learned = self.user, self.item, self.b_user, self.b_item, w.reg_user, w.reg_item
-        with cpu.one_at_a_time:
-            numba.set_num_threads(_threads())
-            if self.together:
-                errors, n = llorma.joint(
+        """Take a step on every rating: p += rate · w · (error · q − λ p), and so for q and for
+        offsets.
+
+        Args:
+            rate: length of a step, of a rating of mean weight.
+            seed: of the order in which the ratings are visited.
+            offsets: whether offsets learn, too.
+
+        Returns:
+            The sum of weighted squared errors, each before its step, and the sum of the weights.
+        """
+        offset_rate = rate if offsets else 0.0
+        rates = (np.float32(rate), np.float32(offset_rate))
+        factors = (self.user, self.item, self.b_user, self.b_item)
+        weights = self.weights
+        regs = (weights.reg_user, weights.reg_item)
+        with one_at_a_time():
+            if self.joint:
+                errors, total_weight = llorma.descend_jointly(
                     self._cells,
                     *self._ratings,
-                    w.user,
-                    w.item,
-                    *learned,
-                    *steps,
+                    weights.user,
+                    weights.item,
+                    *factors,
+                    *regs,
+                    *rates,
                     np.uint64(seed),
                     GROUPS,
                 )
             else:
                 order = np.random.default_rng(seed).permutation(len(self._ratings[0]))
-                errors, n = llorma.alone(
-                    *(x[order] for x in self._ratings), w.user, w.item, w.scale, *learned, *steps
+                errors, total_weight = llorma.descend_alone(
+                    *(column[order] for column in self._ratings),
+                    weights.user,
+                    weights.item,
+                    weights.scale,
+                    *factors,
+                    *regs,
+                    *rates,
                 )
-        return float(errors), float(n)
+        return float(errors), float(total_weight)
 
 
-@dataclass(frozen=True, eq=False)
-class Board:
-    """Sparse rows, and of each cell: its value, 1 / the sum of its weights over local models, and what these say together."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LocalCells:
+    """Sparse rows whose factors in local models are to be solved for."""
 
-    start: Int64[np.ndarray, " rows_and_one"]
+    start: Int64[np.ndarray, " rows_and_one"]  # where each row's cells begin
     column: Int32[np.ndarray, " cells"]
     value: Float32[np.ndarray, " cells"]
-    share: Float32[np.ndarray, " cells"]
-    said: Float32[np.ndarray, " cells"]
+    share: Float32[np.ndarray, " cells"]  # 1 / the sum of the cell's weights over all local models
+    predicted: Float32[np.ndarray, " cells"]  # the weighted mean of all local models
 
 
-def turn(
-    board: Board,
+def solve_rows(
+    cells: LocalCells,
     weight_row: Float32[np.ndarray, " rows"],
     weight_column: Float32[np.ndarray, " columns"],
     *,
@@ -112,46 +146,45 @@ def turn(
     offset: Float32[np.ndarray, " columns"],
     factors: Float32[np.ndarray, "rows k"],
     reg: Float32[np.ndarray, " rows"],
-    together: bool,
+    joint: bool,
 ) -> Float32[np.ndarray, "rows k"]:
-    """The rows' factors in one local model, in place of these: a ridge regression each, every cell with its weight.
+    """The rows' factors in one local model: a weighted ridge regression for each row.
 
-    λ is reg times the sum of the row's weights. Alone the model explains the values; together with the others, what these leave
-    of them, and `said` is kept up to date. A row without weight keeps its factors. See `llorma.turn`.
+    Args:
+        cells: the rows; of a joint solve, `predicted` is brought up to date.
+        weight_row: the weight of each row in this model.
+        weight_column: the weight of each column.
+        features: what a row's factors are multiplied with, for each column.
+        offset: what is added, for each column; a joint solve has it in `predicted`.
+        factors: the rows' factors before; a row without weight keeps them.
+        reg: λ of each row, times the sum of its cells' weights (in a joint solve, of their shares).
+        joint: explain what the other models leave over; False: the values themselves.
     """
-    k, rows = features.shape[1], len(board.start) - 1
+    k = features.shape[1]
+    n_rows = len(cells.start) - 1
     width = -(-k // 32) * 32
-    wide, own = (
-        np.ascontiguousarray(np.pad(x, ((0, 0), (0, width - k)))) for x in (features, factors)
-    )
-    with cpu.one_at_a_time:
-        numba.set_num_threads(threads := _threads())
-        work = board.start + np.arange(rows + 1) * np.int64(
-            k // 3 + 1
-        )  # cells, and what factoring costs
-        shares = np.searchsorted(work, np.linspace(0, work[-1], 8 * threads + 1))
-        shares[0], shares[-1] = 0, rows
-        rooms = np.zeros((8 * threads, width * (width + ridge.PACK + 2)), np.float32)
-        llorma.turn(
-            board.start,
-            board.column,
-            board.value,
-            board.share,
-            board.said,
+    padding = ((0, 0), (0, width - k))
+    wide_features = np.ascontiguousarray(np.pad(features, padding))
+    solved = np.ascontiguousarray(np.pad(factors, padding))
+    with one_at_a_time() as n_threads:
+        shares = equal_shares(work_of_solving(cells.start, k), SHARES_PER_THREAD * n_threads)
+        scratch = np.zeros((len(shares) - 1, width * (width + ridge.PACK + 2)), np.float32)
+        llorma.solve_rows(
+            cells.start,
+            cells.column,
+            cells.value,
+            cells.share,
+            cells.predicted,
             weight_row,
             weight_column,
-            wide,
+            wide_features,
             offset,
-            own,
+            solved,
             k,
             reg,
-            together,
+            joint,
             shares,
-            rooms,
-            np.zeros(rows, np.bool_),
+            scratch,
+            np.zeros(n_rows, np.bool_),
         )
-    return np.ascontiguousarray(own[:, :k])
-
-
-def _threads() -> int:
-    return min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    return np.ascontiguousarray(solved[:, :k])

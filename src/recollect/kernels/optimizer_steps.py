@@ -1,10 +1,12 @@
-"""What an optimizer does to vectors as long as the parameters, in as few passes over memory as it takes.
+"""What an optimizer does to vectors as long as the parameters, in as few passes over memory as
+possible.
 
-    Pairs              the history of L-BFGS: its inner products in one pass, a combination of it in another
+    Pairs              the history of L-BFGS: its inner products in one pass, a combination in another
     adam, rprop, sgd   one step, in one pass over parameter, gradient and state
 
-Compiled loops on the CPU in 32 bits (`compiled.optimizer_steps`), plain torch for everything else: the same arithmetic, but for the order
-of sums. The number of threads changes nothing, to the bit.
+`reference.optimizers` states each step in plain NumPy. On the CPU in 32 bits compiled loops do the
+work (`compiled.optimizer_steps`), elsewhere torch: the same arithmetic up to the order of sums. The
+result does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -16,32 +18,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 1 << 18  # numbers at a time, where torch does the work
-ROW = 2048  # a parameter is taken in rows as long as this, where all of it steps
+BLOCK = 1 << 18  # numbers that torch takes at a time
+ROW = 2048  # numbers that a compiled loop takes at a time, where the whole parameter steps
+LANES = 16  # numbers that a compiled loop computes at once
 
 
 def compiled(x: Tensor) -> bool:
-    """Whether the compiled loops do the work for a parameter like this one."""
+    """Whether the compiled loops do the work for a tensor like this one."""
     return x.device.type == "cpu" and x.dtype == torch.float32 and x.is_contiguous()
 
 
 class Pairs:
-    """Pairs of vectors (s, y), each in parts, one part per parameter; of 32-bit parameters in bfloat16.
+    """Pairs of vectors (s, y), in parts, one part per parameter; of 32-bit parameters in bfloat16.
 
-    `parts[i]` has a row for each vector, the s of pair j in row 2 j and its y in row 2 j + 1, with zeros at the end.
+    `parts[i]` has a row for each vector: the s of pair j is row 2 j, its y row 2 j + 1. Rows end in
+    zeros.
+
+    Args:
+        parameters: the vectors are as long as these; `combine` moves them.
+        n: how many pairs there are.
     """
 
     def __init__(self, parameters: list[Tensor], n: int) -> None:
-        self.n, self._parameters = n, parameters
-        self.parts = [
-            torch.zeros(
-                2 * n,
-                -(-p.numel() // 16) * 16,
-                device=p.device,
-                dtype=torch.bfloat16 if p.dtype == torch.float32 else p.dtype,
-            )
-            for p in parameters
-        ]
+        self.n = n
+        self._parameters = parameters
+        self.parts = [_history(parameter, 2 * n) for parameter in parameters]
 
     def write(
         self,
@@ -51,87 +52,161 @@ class Pairs:
         step: float,
         direction: list[Tensor],
         gradient: list[Tensor],
-        before: list[Tensor],
+        previous: list[Tensor],
     ) -> tuple[np.ndarray, float]:
-        """Store s = step · direction and y = gradient − before as a pair; multiply what was stored with all there is.
+        """Store s = step · direction and y = gradient − previous, and multiply them with the other
+        pairs.
 
-        Returns the inner products of this s, this y and the gradient with every row of this pair and the others (0 for the
-        rest) and with the gradient, 3 × (2 n + 1); and direction · gradient.
+        Args:
+            pair: the number of the pair that is written.
+            others: the numbers of the other pairs that count.
+            step: how far the parameters moved along the direction.
+            direction: the direction, in parts.
+            gradient: the gradient after the step, in parts.
+            previous: the gradient before it, in parts.
+
+        Returns: The inner products of this s, this y and the gradient with every row (0 for pairs
+            that do not count) and, last, with the gradient, 3 × (2 n + 1); and the slope direction
+            · gradient.
         """
         pairs = np.array([*others, pair])
-        rows, n = (2 * pairs[:, None] + np.arange(2)).ravel(), 2 * self.n
-        found, slope, square = np.zeros((3, n + 1)), 0.0, 0.0
-        for h, d, g, b in zip(self.parts, direction, gradient, before, strict=True):
-            write = _write_compiled if all(map(compiled, (d, g, b))) else _write
-            sums = write(h, pairs, step, d.reshape(-1), g.reshape(-1), b.reshape(-1))
-            slope, square = slope + sums[0], square + sums[1]
-            found[:, rows] += sums[2:].reshape(-1, 3).T
-        found[:, n] = *found[2, 2 * pair : 2 * pair + 2], square
-        return found, float(slope)
+        rows = _rows_of(pairs)
+        products = np.zeros((3, 2 * self.n + 1))
+        slope = 0.0
+        square = 0.0  # gradient · gradient
+        for history, *part in zip(self.parts, direction, gradient, previous, strict=True):
+            write = _write_compiled if all(map(compiled, part)) else _write_torch
+            sums = write(history, pairs, step, *(x.reshape(-1) for x in part))
+            slope += sums[0]
+            square += sums[1]
+            products[:, rows] += sums[2:].reshape(-1, 3).T
+        products[:2, -1] = products[2, 2 * pair : 2 * pair + 2]
+        products[2, -1] = square
+        return products, float(slope)
 
     def combine(
         self,
         pairs: list[int],
-        shares: np.ndarray,
+        coefficients: np.ndarray,
         gradient: list[Tensor],
         *,
         out: list[Tensor],
         step: float,
     ) -> None:
-        """out = Σ shares · (the rows of these pairs, then the gradient), and the parameters move by step · out."""
-        rows = (2 * np.array(pairs, np.int64)[:, None] + np.arange(2)).ravel()
-        for h, g, d, p in zip(self.parts, gradient, out, self._parameters, strict=True):
-            if all(map(compiled, (g, d, p))):
-                _run(
-                    "combine",
-                    _short(h),
-                    h.shape[1],
-                    rows,
-                    shares[rows].astype(np.float32),
-                    np.float32(shares[-1]),
-                    _flat(g),
-                    _flat(d),
-                    np.float32(step),
-                    _flat(p),
-                )
-                continue
-            d.copy_(g).mul_(float(shares[-1]))
-            for row in rows:
-                d.reshape(-1).add_(h[row, : d.numel()].to(d.dtype), alpha=float(shares[row]))
-            p.add_(d, alpha=step)
+        """out = Σ coefficient · row + coefficient · gradient; the parameters move by step · out.
+
+        Args:
+            pairs: the numbers of the pairs whose rows count.
+            coefficients: one per row, whether it counts or not, and one for the gradient.
+            gradient: the gradient, in parts.
+            out: the direction, in parts; overwritten.
+            step: how far the parameters move along it.
+        """
+        rows = _rows_of(np.array(pairs, np.int64))
+        for history, *part in zip(self.parts, gradient, out, self._parameters, strict=True):
+            combine = _combine_compiled if all(map(compiled, part)) else _combine_torch
+            combine(history, rows, coefficients, *part, step=step)
 
 
-def _write(
-    h: Tensor, pairs: np.ndarray, step: float, d: Tensor, g: Tensor, b: Tensor
+def _history(parameter: Tensor, n_rows: int) -> Tensor:
+    """Zeros: so many rows as long as the parameter, rounded up to what the loops compute at
+    once."""
+    width = -(-parameter.numel() // LANES) * LANES
+    dtype = torch.bfloat16 if parameter.dtype == torch.float32 else parameter.dtype
+    return torch.zeros(n_rows, width, device=parameter.device, dtype=dtype)
+
+
+def _rows_of(pairs: np.ndarray) -> np.ndarray:
+    """The rows of s and y of each pair."""
+    return (2 * pairs[:, None] + np.arange(2)).ravel()
+
+
+def _write_torch(
+    history: Tensor,
+    pairs: np.ndarray,
+    step: float,
+    direction: Tensor,
+    gradient: Tensor,
+    previous: Tensor,
 ) -> np.ndarray:
-    """Sums as `optimizer_steps.products` makes them: d · g, g · g, and per row of the pairs its products with s, y and g."""
-    rows = torch.as_tensor((2 * pairs[:, None] + np.arange(2)).ravel(), device=h.device)
-    sums = torch.zeros(2 + 3 * len(rows), dtype=torch.float64, device=h.device)
-    for at in range(0, len(g), BLOCK):
-        part = slice(at, min(at + BLOCK, len(g)))
-        h[2 * pairs[-1], part], h[2 * pairs[-1] + 1, part] = d[part] * step, g[part] - b[part]
-        known = h[:, part].index_select(0, rows).to(g.dtype)
-        sums[:2] += torch.stack([d[part] @ g[part], g[part] @ g[part]])
-        sums[2:] += (known @ torch.stack([known[-2], known[-1], g[part]]).T).ravel()
+    """Write the last of `pairs`; the sums that `compiled.optimizer_steps.products` makes."""
+    rows = torch.as_tensor(_rows_of(pairs), device=history.device)
+    s = 2 * pairs[-1]
+    y = s + 1
+    sums = torch.zeros(2 + 3 * len(rows), dtype=torch.float64, device=history.device)
+    for first in range(0, len(gradient), BLOCK):
+        part = slice(first, min(first + BLOCK, len(gradient)))
+        d = direction[part]
+        g = gradient[part]
+        history[s, part] = d * step
+        history[y, part] = g - previous[part]
+        stored = history[:, part].index_select(0, rows).to(g.dtype)
+        sums[:2] += torch.stack([d @ g, g @ g])
+        sums[2:] += (stored @ torch.stack([stored[-2], stored[-1], g]).T).ravel()
     return sums.cpu().numpy()
 
 
 def _write_compiled(
-    h: Tensor, pairs: np.ndarray, step: float, d: Tensor, g: Tensor, b: Tensor
+    history: Tensor,
+    pairs: np.ndarray,
+    step: float,
+    direction: Tensor,
+    gradient: Tensor,
+    previous: Tensor,
 ) -> np.ndarray:
-    sums = np.zeros((-(-len(g) // ROW), 2 + 6 * len(pairs)))
+    """As `_write_torch`."""
+    sums = np.zeros((-(-len(gradient) // ROW), 2 + 6 * len(pairs)))
     _run(
         "products",
-        _short(h),
-        h.shape[1],
+        _bits(history),
+        history.shape[1],
         pairs,
         np.float32(step),
-        _flat(d),
-        _flat(g),
-        _flat(b),
+        _flat(direction),
+        _flat(gradient),
+        _flat(previous),
         sums,
     )
     return sums.sum(axis=0)
+
+
+def _combine_torch(
+    history: Tensor,
+    rows: np.ndarray,
+    coefficients: np.ndarray,
+    gradient: Tensor,
+    out: Tensor,
+    parameter: Tensor,
+    step: float,
+) -> None:
+    out.copy_(gradient).mul_(float(coefficients[-1]))
+    for row in rows:
+        vector = history[row, : out.numel()].to(out.dtype)
+        out.reshape(-1).add_(vector, alpha=float(coefficients[row]))
+    parameter.add_(out, alpha=step)
+
+
+def _combine_compiled(
+    history: Tensor,
+    rows: np.ndarray,
+    coefficients: np.ndarray,
+    gradient: Tensor,
+    out: Tensor,
+    parameter: Tensor,
+    step: float,
+) -> None:
+    _run(
+        "combine",
+        _bits(history),
+        history.shape[1],
+        rows,
+        coefficients[rows].astype(np.float32),
+        np.float32(coefficients[-1]),
+        _flat(gradient),
+        _flat(out),
+        np.float32(step),
+        _flat(parameter),
+    )
 
 
 def adam(
@@ -148,93 +223,136 @@ def adam(
 ) -> None:
     """m += (1 − β₁)(g − m), v += (1 − β₂)(g² − v), parameter −= rate · m / (√v + ε).
 
-    With `rows`, ascending, only these rows of the parameter and of m and v step, and the gradient has a row for each. RatingTimes
-    in bfloat16 are rounded up or down at random, right on average: rounded to the nearest, v would stand still wherever it
-    changes by less than 1 part in 256 a step, and with β₂ = 0.999 it always does. The chance is a hash of the place and
-    `salt`, which should be another one at each step.
+    Moments in bfloat16 are rounded up or down at random, right on average. Rounded to the nearest,
+    v would not change at all wherever it changes by less than 1 part in 256 a step, as it always
+    does with β₂ = 0.999. The random bits are a hash of the place and `salt`.
+
+    Args:
+        parameter: changed in place.
+        gradient: g; with `rows` it has one row for each of them.
+        mean: m, changed in place; in 32 bits or bfloat16.
+        square: v, changed in place; of the type of `mean`.
+        rows: ascending row numbers; only these rows of parameter, m and v step. None: all of them.
+        rate: the learning rate, divided by what corrects the moments.
+        epsilon: ε.
+        betas: β₁ and β₂.
+        salt: 32 bits that should differ from step to step and from parameter to parameter.
     """
     gradient = gradient.contiguous()
     if compiled(parameter) and compiled(gradient):
-        n = parameter.numel()
-        width = ROW if rows is None else n // len(parameter)
-        places = np.arange(-(-n // ROW)) if rows is None else rows.numpy()
-        numbers = [np.float32(x) for x in (1 - betas[0], betas[1], 1 - betas[1], rate, epsilon)]
-        if mean.dtype == torch.bfloat16:
-            state = _short(mean), _short(square)
-            _run(
-                "adam16",
-                _flat(parameter),
-                _flat(gradient),
-                *state,
-                places,
-                width,
-                *numbers,
-                np.uint32(salt),
-            )
-        else:
-            _run(
-                "adam",
-                _flat(parameter),
-                _flat(gradient),
-                _flat(mean),
-                _flat(square),
-                places,
-                width,
-                *numbers,
-            )
-        return
-    at = slice(None) if rows is None else rows
-    m, v = (x[at].to(parameter.dtype) for x in (mean, square))
+        numbers = (1 - betas[0], betas[1], 1 - betas[1], rate, epsilon)
+        _adam_compiled(parameter, gradient, mean, square, rows, numbers, salt)
+    else:
+        _adam_torch(parameter, gradient, mean, square, rows, rate, epsilon, betas, salt)
+
+
+def _adam_compiled(
+    parameter: Tensor,
+    gradient: Tensor,
+    mean: Tensor,
+    square: Tensor,
+    rows: Tensor | None,
+    numbers: tuple[float, ...],
+    salt: int,
+) -> None:
+    n = parameter.numel()
+    if rows is None:
+        # Without a selection the parameter is cut into rows of equal length, whatever its shape.
+        width = ROW
+        places = np.arange(-(-n // ROW))
+    else:
+        width = n // len(parameter)
+        places = rows.numpy()
+    shared = [places, width, *map(np.float32, numbers)]
+    vectors = [_flat(parameter), _flat(gradient)]
+    if mean.dtype == torch.bfloat16:
+        _run("adam16", *vectors, _bits(mean), _bits(square), *shared, np.uint32(salt))
+    else:
+        _run("adam", *vectors, _flat(mean), _flat(square), *shared)
+
+
+def _adam_torch(
+    parameter: Tensor,
+    gradient: Tensor,
+    mean: Tensor,
+    square: Tensor,
+    rows: Tensor | None,
+    rate: float,
+    epsilon: float,
+    betas: tuple[float, float],
+    salt: int,
+) -> None:
+    selected = slice(None) if rows is None else rows
+    m = mean[selected].to(parameter.dtype)
+    v = square[selected].to(parameter.dtype)
     m = m + (1 - betas[0]) * (gradient - m)
     v = betas[1] * v + (1 - betas[1]) * gradient * gradient
-    parameter[at] -= rate * m / (v.sqrt() + epsilon)
+    parameter[selected] -= rate * m / (v.sqrt() + epsilon)
     if mean.dtype == torch.bfloat16:
-        bits = _random_bits(parameter, salt)[at]
-        m, v = _round(m, bits & 0xFFFF), _round(v, bits >> 16)
-    mean[at], square[at] = m, v
+        bits = _random_bits(parameter, salt)[selected]
+        m = _round(m, bits & 0xFFFF)
+        v = _round(v, bits >> 16)
+    mean[selected] = m
+    square[selected] = v
 
 
 def rprop(
     parameter: Tensor,
     gradient: Tensor,
-    before: Tensor,
+    previous: Tensor,
     size: Tensor,
     *,
     etas: tuple[float, float],
-    sizes: tuple[float, float],
+    limits: tuple[float, float],
 ) -> None:
-    """A step's size grows where the gradient keeps its sign and shrinks where it turns; where it turned, nothing moves."""
-    if all(map(compiled, (parameter, gradient))):
-        _run(
-            "rprop",
-            *map(_flat, (parameter, gradient, before, size)),
-            *map(np.float32, (*etas, *sizes)),
-        )
+    """parameter −= size · sign(g); the size grows where g keeps its sign and shrinks where it
+    changes.
+
+    Where the sign changed, the parameter does not move, and the next gradient has no predecessor.
+
+    Args:
+        parameter: changed in place.
+        gradient: g.
+        previous: the gradient of the step before, changed in place; 0 where it has none.
+        size: of each number's step, changed in place.
+        etas: the factors by which a size shrinks and grows.
+        limits: the smallest and the largest size.
+    """
+    if compiled(parameter) and compiled(gradient):
+        vectors = map(_flat, (parameter, gradient, previous, size))
+        _run("rprop", *vectors, *map(np.float32, (*etas, *limits)))
         return
-    turned = (gradient * before).sign()
-    size.mul_(
-        torch.ones_like(turned).masked_fill_(turned < 0, etas[0]).masked_fill_(turned > 0, etas[1])
-    ).clamp_(*sizes)
-    before.copy_(gradient).masked_fill_(turned < 0, 0)
-    parameter.addcmul_(before.sign(), size, value=-1)
+    agreement = (gradient * previous).sign()
+    factor = torch.ones_like(agreement)
+    factor.masked_fill_(agreement < 0, etas[0]).masked_fill_(agreement > 0, etas[1])
+    size.mul_(factor).clamp_(*limits)
+    previous.copy_(gradient).masked_fill_(agreement < 0, 0)
+    parameter.addcmul_(previous.sign(), size, value=-1)
 
 
 def sgd(
-    parameter: Tensor, gradient: Tensor, speed: Tensor, *, rate: float, momentum: float
+    parameter: Tensor, gradient: Tensor, velocity: Tensor, *, rate: float, momentum: float
 ) -> None:
-    """speed = momentum · speed + gradient, parameter −= rate · speed."""
+    """velocity = momentum · velocity + g, parameter −= rate · velocity.
+
+    Args:
+        parameter: changed in place.
+        gradient: g.
+        velocity: a decaying sum of gradients, changed in place.
+        rate: the learning rate.
+        momentum: how much of the velocity a step keeps.
+    """
     gradient = gradient.contiguous()
     if compiled(parameter) and compiled(gradient):
-        _run(
-            "sgd", *map(_flat, (parameter, gradient, speed)), np.float32(rate), np.float32(momentum)
-        )
+        vectors = map(_flat, (parameter, gradient, velocity))
+        _run("sgd", *vectors, np.float32(rate), np.float32(momentum))
         return
-    speed.mul_(momentum).add_(gradient)
-    parameter.sub_(speed, alpha=rate)
+    velocity.mul_(momentum).add_(gradient)
+    parameter.sub_(velocity, alpha=rate)
 
 
 def _random_bits(like: Tensor, salt: int) -> Tensor:
-    """As in `compiled.optimizer_steps`."""
+    """32 bits for each number; those of `compiled.optimizer_steps`."""
     x = torch.arange(like.numel(), device=like.device).bitwise_and(0xFFFFFFFF) ^ salt
     x = ((x ^ (x >> 16)) * 0x7FEB352D) & 0xFFFFFFFF
     x = ((x ^ (x >> 15)) * 0x846CA68B) & 0xFFFFFFFF
@@ -242,24 +360,19 @@ def _random_bits(like: Tensor, salt: int) -> Tensor:
 
 
 def _round(x: Tensor, bits: Tensor) -> Tensor:
-    """To bfloat16, up if the digits cut off and these 16 random bits together carry."""
-    return (
-        ((x.float().view(torch.int32) + bits.to(torch.int32)) >> 16)
-        .to(torch.int16)
-        .view(torch.bfloat16)
-    )
+    """To bfloat16: up if the digits that are cut off and these 16 random bits together carry."""
+    whole = x.float().view(torch.int32) + bits.to(torch.int32)
+    return (whole >> 16).to(torch.int16).view(torch.bfloat16)
 
 
 def _run(name: str, *args: Any) -> None:
-    """One of the compiled loops, on as many threads as torch has."""
-    import numba
-
-    from recollect.kernels.backends import cpu
+    """Call a loop of `compiled.optimizer_steps`."""
+    # Imported where they are needed: who trains on a GPU never waits for Numba.
     from recollect.kernels.compiled import optimizer_steps as loops
+    from recollect.kernels.compiled.threads import one_at_a_time
 
     loop: Callable[..., None] = getattr(loops, name)
-    with cpu.one_at_a_time:
-        numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    with one_at_a_time():
         loop(*args)
 
 
@@ -267,5 +380,6 @@ def _flat(x: Tensor) -> np.ndarray:
     return x.detach().reshape(-1).numpy()
 
 
-def _short(x: Tensor) -> np.ndarray:
+def _bits(x: Tensor) -> np.ndarray:
+    """The bits of bfloat16 numbers, a type that NumPy does not have."""
     return x.view(torch.int16).reshape(-1).numpy().view(np.uint16)

@@ -1,4 +1,4 @@
-"""Which cells there are: sparse rows without their values."""
+"""The pattern of sparse rows: which cells exist, without their values."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 @dataclass(eq=False)
 class Pattern:
-    """Row j has the cells start[j] … start[j + 1], each in a column; columns ascend within a row. 32-bit numbers."""
+    """Row j has the cells start[j] … start[j + 1]; the columns of a row ascend. 32-bit numbers."""
 
-    start: Tensor
-    column: Tensor
+    start: Tensor  # rows + 1
+    column: Tensor  # cells
     n_columns: int
-    plan: Any = field(default=None, repr=False)  # what a backend works out once and keeps here
+    plan: Any = field(default=None, repr=False)  # what a backend computes once and keeps here
 
     def __len__(self) -> int:
         return len(self.column)

@@ -1,12 +1,17 @@
 """AutoRec: an autoencoder that completes one row of the rating matrix.
 
+    h(r) = f(W · g(V r + mu) + b)                                                    equation 1
+    minimizing  Σ over rows ‖r − h(r)‖²_Ω  +  λ/2 · (‖W‖² + ‖V‖²)                    equation 2
+
 Source: Sedhain, Menon, Sanner, Xie. "AutoRec: Autoencoders Meet Collaborative Filtering." WWW 2015.
-Differs: trained by L-BFGS by default (the paper used resilient propagation, the authors' code either), stopped by the
-validation error; predictions are clipped to the scale (as the authors' code does); Rprop's steps grow by 1.2 throughout
-(the authors' code: by 5 at first); a deep network is trained at once, without the paper's layer-wise beginning; a bounded
-output is stretched onto the scale; the paper's 3 for cold pairs is the middle of the scale, 3 of 1 to 5; someone new to
-an item-side network is folded in by a ridge solve, which the paper leaves open. The authors' shipped settings threshold
-the hidden code, which the paper does not say: `binary_code`, off by default.
+Differs: trained by L-BFGS by default (the paper used resilient propagation, the authors' code
+either), stopped by the validation error; predictions are clipped to the scale (as in the authors'
+code); Rprop's steps grow by 1.2 throughout (the authors' code: by 5 at first); a deep network is
+trained at once, without the paper's layer-wise pretraining; a bounded output is stretched onto the
+scale; the default prediction for unknown users and items is the middle of the scale, which is the
+paper's 3 on 1 to 5; new users of an item-side network are folded in by ridge regression, which the
+paper leaves open. The authors' shipped settings threshold the hidden code, which the paper does not
+mention: `binary_code`, off by default.
 """
 
 from __future__ import annotations
@@ -14,27 +19,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
-from recollect.families.row_model import BLOCK_RATINGS, BLOCK_ROWS, RowModel
+from recollect.families.row_model import RowModel, layer_sizes
 from recollect.kernels import Block
-from recollect.memory_estimate import Memory, Shape, of_rows
+from recollect.memory_estimate import Memory, Shape
 from recollect.model import Capabilities
 from recollect.nn import (
-    BOUNDS,
-    Binary,
+    ACTIVATIONS,
+    BOUNDED,
     ObservedOutput,
-    OntoScale,
+    ScaledActivation,
     SparseInput,
+    StraightThroughThreshold,
     activation,
-    check_share,
     dense_layer,
 )
 from recollect.run import Run
-from recollect.settings import setting
+from recollect.settings import setting, share
 from recollect.training import gradient
 from recollect.training.history import History
 from recollect.training.losses import squared_error
@@ -43,122 +49,102 @@ from recollect.training.losses import squared_error
 class Network(nn.Module):
     """h(r) = f(W · g(V r + mu) + b), equation 1; further hidden layers stand between V and W."""
 
-    def __init__(self, n_columns: int, settings: AutoRec, scale: tuple[float, float]) -> None:
+    def __init__(self, n_columns: int, model: AutoRec, scale: tuple[float, float]) -> None:
         super().__init__()
-        sizes = settings.layers
-        self.input = SparseInput(n_columns, sizes[0], std=settings.init)
+        sizes = model.layers
+        self.input = SparseInput(n_columns, sizes[0], std=model.init)  # V, mu
         self.between = nn.ModuleList(dense_layer(a, b) for a, b in pairwise(sizes))
-        self.output = ObservedOutput(sizes[-1], n_columns, std=settings.init)
-        self.g, self.f = (
-            activation(settings.hidden_activation),
-            OntoScale(settings.output_activation, scale),
-        )
-        self.drop, self.drop_input = nn.Dropout(settings.dropout), settings.input_dropout
-        self.binary = settings.binary_code
+        self.output = ObservedOutput(sizes[-1], n_columns, std=model.init)  # W, b
+        self.g = activation(model.hidden_activation)
+        self.f = ScaledActivation(model.output_activation, scale)
+        self.drop = nn.Dropout(model.dropout)
+        self.drop_input = model.input_dropout
+        self.binary = model.binary_code
 
-    def encode(self, block: Block) -> Tensor:
-        """g(V r + mu), and so on through the further hidden layers: rows × hidden."""
-        code = self._code(self.input(block, drop=self.drop_input))
+    def encode(self, block: Block) -> Float[Tensor, "rows hidden"]:
+        """g(V r + mu), then the same for each further hidden layer."""
+        h = self._hidden(self.input(block, drop=self.drop_input))
         for layer in self.between:
-            code = self._code(layer(code))
-        return code
+            h = self._hidden(layer(h))
+        return h
 
-    def _code(self, x: Tensor) -> Tensor:
-        code = self.g(x)
-        return self.drop(Binary.apply(code) if self.binary else code)
+    def _hidden(self, x: Tensor) -> Tensor:
+        h = self.g(x)
+        if self.binary:
+            h = StraightThroughThreshold.apply(h)
+        return self.drop(h)
 
     def decode(
-        self, code: Tensor, at: Block | None = None, columns: Tensor | None = None
+        self,
+        h: Float[Tensor, "rows hidden"],
+        at: Block | None = None,
+        columns: Tensor | None = None,
     ) -> Tensor:
-        """f(W h + b) at the cells of `at`, or rows × these columns, or rows × all columns."""
+        """f(W h + b) at the cells of `at`, at these columns of every row, or everywhere."""
         if columns is not None:
-            here = self.output.weight[columns] @ code.t() + self.output.bias[columns, None]
-            return self.f(here).t()  # a column's numbers lie together: what ranking wants
-        return self.f(self.output(code, at))
+            return self.f(self.output.at_columns(h, columns))
+        return self.f(self.output(h, at))
 
-    def sum_of_squares(self, code: Tensor) -> Tensor:
-        """Σ (W h + b)² over every cell, without a number per cell: ⟨WᵀW, HᵀH⟩ + 2 (Σ h) · Wᵀb + rows ‖b‖²."""
-        weight, bias = self.output.weight, self.output.bias
-        squares = ((weight.t() @ weight) * (code.t() @ code)).sum()
-        return squares + 2 * code.sum(dim=0) @ (weight.t() @ bias) + len(code) * bias @ bias
-
-    def weights(self) -> list[Tensor]:
-        """The matrices that lambda is on: all but the biases."""
-        return [self.input.weight, *(layer.weight for layer in self.between), self.output.weight]  # type: ignore[list-item]
+    def weights(self) -> list[nn.Parameter]:
+        """V, the matrices of further hidden layers, and W: what lambda is on."""
+        return [parameter for parameter in self.parameters() if parameter.ndim == 2]
 
 
 @dataclass(kw_only=True, eq=False)
 class AutoRec(RowModel):
-    """An autoencoder on item rows (I-AutoRec) or user rows (U-AutoRec); squared error over observed cells only."""
+    """An autoencoder on item rows (I-AutoRec) or user rows (U-AutoRec)."""
 
-    hidden: int | tuple[int, ...] = 500  # k; several sizes make it deep: (500, 250, 500)
-    hidden_activation: str = "sigmoid"  # g
-    output_activation: str = "identity"  # f; a bounded one is stretched onto the rating scale
-    reg: float = (
-        400.0  # lambda of equation 2, on every weight matrix; the authors' code calls it 100
-    )
-    reg_input: float | None = (
-        None  # lambda of V alone; None: as reg (the authors' code too has one per layer)
-    )
-    dropout: float = 0.0  # share of each hidden layer dropped
-    input_dropout: float = 0.0  # share of the input ratings dropped
-    mask: bool = True  # False: unknown ratings count in the loss, as 0; only to see what that ruins
-    binary_code: bool = False  # hidden units thresholded to 0 or 1, the gradient straight through
-    init: float = 0.01  # standard deviation of V and W before training
-    optimizer: str = "lbfgs"
-    epochs: int = 300  # at most; an epoch of L-BFGS is one iteration
-    learning_rate: float = 0.001  # Adam, SGD; Rprop's first step
-    batch_size: int | None = None  # rows; None: all at once
-    lazy: bool = False  # Adam in batches only: weights of columns that a batch does not touch stay
+    hidden: int | tuple[int, ...] = setting(500, at_least=1)  # k; a tuple makes the network deep
+    hidden_activation: str = setting("sigmoid", one_of=tuple(ACTIVATIONS))  # g
+    output_activation: str = setting("identity", one_of=tuple(ACTIVATIONS))  # f
+    reg: float = 400.0  # lambda of equation 2; the authors' code calls it 100
+    reg_input: float | None = setting(None, at_least=0)  # lambda of V alone; None: `reg`
+    dropout: float = share(0.0)  # share of each hidden layer dropped
+    input_dropout: float = share(0.0)  # share of the input ratings dropped
+    mask: bool = True  # False: unknown ratings count as 0 in the loss, to see what that ruins
+    binary_code: bool = False  # hidden units are 0 or 1, with a straight-through gradient
+    init: float = setting(0.01, above=0)  # standard deviation of V and W before training
+    optimizer: str = "lbfgs"  # or "rprop", "adam", "sgd"
+    epochs: int = setting(300, at_least=1)  # at most; an epoch of L-BFGS is one iteration
+    learning_rate: float = setting(0.001, above=0)  # of Adam and SGD; the first step of Rprop
+    batch_size: int | None = setting(None, at_least=1)  # rows; None: all at once
+    lazy: bool = False  # Adam in batches: columns without a rating in the batch are not updated
     state_bits: int = 32  # Adam only: 16 halves the memory of its moments
-    history: int = 4  # pairs that L-BFGS remembers
-    patience: int | None = 4  # looks at the validation error without a gain before stopping
-    validate_every: int = setting(5, at_least=1, formerly="look_every")  # epochs between looks
-    cold: str = "middle"  # of the scale: the paper's 3, of 1 to 5
+    history: int = setting(4, at_least=1)  # pairs that L-BFGS remembers
+    patience: int | None = setting(4, at_least=1)  # validations without a gain before stopping
+    validate_every: int = setting(5, at_least=1, formerly="look_every")  # epochs between them
+    cold: str = "middle"  # of the scale: 3 on 1 to 5
 
     @property
     @override
     def capabilities(self) -> Capabilities:
-        return Capabilities(
-            streams=True, smaller=({"history": 2}, {"optimizer": "adam", "batch_size": 512})
-        )
+        smaller = ({"history": 2}, {"optimizer": "adam", "batch_size": 512})
+        return Capabilities(streams=True, smaller=smaller)
 
     @property
     def layers(self) -> tuple[int, ...]:
         """Hidden sizes, first to last."""
-        return (self.hidden,) if isinstance(self.hidden, int) else tuple(self.hidden)
+        return layer_sizes(self.hidden)
 
     @property
+    @override
     def linear(self) -> bool:
-        """See RowModel."""
         return self.output_activation == "identity"
 
+    @override
     def check(self) -> None:
-        """Refuse settings that cannot work."""
-        if not self.layers or min(self.layers) < 1:
-            raise SettingError(f"hidden is one or more sizes, each 1 or more; found {self.hidden}.")
-        if self.side not in ("user", "item"):
-            raise SettingError(f'side is "item" or "user", found {self.side!r}.')
-        if min(self.reg, self.reg_input or 0.0) < 0 or self.init <= 0:
-            raise SettingError(
-                f"reg and reg_input are 0 or more and init above 0, found reg={self.reg}, reg_input="
-                f"{self.reg_input} and init={self.init}."
-            )
-        activation(self.hidden_activation)
-        activation(self.output_activation)
-        check_share("dropout", self.dropout)
-        check_share("input_dropout", self.input_dropout)
+        layer_sizes(self.hidden)
         if self.optimizer == "lbfgs" and (self.dropout or self.input_dropout):
             raise SettingError(
-                "L-BFGS compares the objective between points, and dropout changes it at each look; use "
-                'optimizer="adam", "sgd" or "rprop", or no dropout.'
+                "L-BFGS compares values of the objective, and dropout draws another objective each "
+                'time; use optimizer="adam", "sgd" or "rprop", or no dropout.'
             )
-        if self.center and self.output_activation in BOUNDS:
+        if self.center and self.output_activation in BOUNDED:
             raise SettingError(
-                f"output_activation={self.output_activation!r} gives ratings in the scale, center=True needs "
-                "differences from a mean; use one of the two."
+                f"output_activation={self.output_activation!r} gives ratings within the scale, and "
+                "center=True needs differences from a mean; use one of the two."
             )
-        if not self.mask and (self.output_activation != "identity" or self.lazy):
+        if not self.mask and (not self.linear or self.lazy):
             raise SettingError(
                 'mask=False needs output_activation="identity" and lazy=False, found '
                 f"output_activation={self.output_activation!r} and lazy={self.lazy}."
@@ -166,7 +152,7 @@ class AutoRec(RowModel):
         self.options().check()
 
     def options(self) -> gradient.GradientOptions:
-        """The training part of the settings."""
+        """The settings of the optimizer."""
         return gradient.GradientOptions(
             epochs=self.epochs,
             optimizer=self.optimizer,
@@ -179,22 +165,16 @@ class AutoRec(RowModel):
             state_bits=self.state_bits,
         )
 
+    @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
-        """The network before learning; 2 m k + m + k numbers with one hidden layer."""
-        return Network(n_users if self.side == "item" else n_items, self, self.given_.scale)
+        n_columns = n_users if self.side == "item" else n_items
+        return Network(n_columns, self, self.given_.scale)
 
+    @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        """See Model."""
-        return of_rows(
-            shape,
-            run,
-            side=self.side,
-            hidden=self.layers,
-            plan=self.options(),
-            block_rows=BLOCK_ROWS,
-            block_ratings=BLOCK_RATINGS,
-        )
+        return self.memory_of_rows(shape, run, hidden=self.layers, options=self.options())
 
+    @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimize equation 2."""
         rows = train.rows(self.side)
@@ -211,22 +191,26 @@ class AutoRec(RowModel):
         )
 
     def loss(self, net: Network, rows: Block) -> tuple[Tensor, int]:
-        """Σ over observed cells of (r − h(r))², and how many cells; without the mask over every cell, unknown ones as 0."""
-        code = net.encode(rows)
-        known = net.decode(code, at=rows)
-        total, count = squared_error(known, rows.value)  # type: ignore[arg-type]
+        """‖r − h(r)‖²_Ω: the squared error over observed cells, and the number of them."""
+        assert rows.value is not None
+        h = net.encode(rows)
+        predicted = net.decode(h, at=rows)
+        error, count = squared_error(predicted, rows.value)
         if self.mask:
-            return total, count
-        return total - known @ known + net.sum_of_squares(code), rows.n_rows * rows.n_columns
+            return error, count
+        # Every cell counts: an unknown one has the error (0 − prediction)².
+        error = error - predicted @ predicted + net.output.sum_of_squares(h)
+        return error, rows.n_rows * rows.n_columns
 
     def penalty(self, net: Network) -> list[tuple[Tensor, float]]:
-        """λ/2 · (‖W‖² + ‖V‖²), or a λ of its own for V: the weights, and the λ on each."""
+        """λ/2 · (‖W‖² + ‖V‖²): each weight matrix with its λ; biases have none."""
         first, *others = net.weights()
-        given = self.given_  # the loop divides λ by the observed cells, the loss by those it counts
-        share = 1.0 if self.mask else len(given) / (given.n_users * given.n_items)
         reg_input = self.reg if self.reg_input is None else self.reg_input
-        return [(first, share * reg_input), *((weight, share * self.reg) for weight in others)]
+        # The optimizer divides λ by the observed cells, but the loss by the cells that it counts.
+        n_cells = self.given_.n_users * self.given_.n_items
+        factor = 1.0 if self.mask else len(self.given_) / n_cells
+        return [(first, factor * reg_input), *((weight, factor * self.reg) for weight in others)]
 
 
-# Settings with which it learns planted ratings in a moment, for the tests that every model passes.
+# Settings that learn planted ratings in a moment, for the tests of all models.
 QUICK = {"hidden": 12, "reg": 2.0, "epochs": 80}

@@ -68,6 +68,7 @@ class SDAE(Encoder):
         value = bags.value
         assert value is not None
         if self.training and self.noise:
+            # Drawn on the CPU, so that every device has the same masks.
             is_kept = torch.rand(len(value)) >= self.noise
             value = value * is_kept.to(value)
         x = self.activate(self.first(bags, value=value))
@@ -84,8 +85,9 @@ class SDAE(Encoder):
 
     @override
     def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
-        code = self.code(bags_of_words(documents, self.first.weight.device))
-        return nn.functional.pad(code, (0, self.n_zeros))
+        bags = bags_of_words(documents, self.first.weight.device)
+        # The prior mean of the offset, the last factor if there is one, is 0.
+        return nn.functional.pad(self.code(bags), (0, self.n_zeros))
 
     @override
     def loss(
@@ -102,10 +104,13 @@ class SDAE(Encoder):
         """
         bags = bags_of_words(documents, self.first.weight.device)
         code = self.code(bags)
-        factor_error = (target[:, : code.shape[1]] - code).square().sum(dim=1) @ weight
+        factors = target[:, : code.shape[1]]
+        factor_error = (factors - code).square().sum(dim=1) @ weight
+        # Every word counts, also those that a document does not have.
         word_error = (dense(bags) - self.decode(code)).square().sum()
         share_of_batch = len(documents) / self.n_documents
-        norm = sum(parameter.square().sum() for parameter in self.parameters()) * share_of_batch
+        norms = [parameter.square().sum() for parameter in self.parameters()]
+        norm = sum(norms) * share_of_batch
         loss = factor_error + self.reconstruction * word_error + self.reg * norm
         return loss, len(documents)
 
@@ -114,10 +119,11 @@ def bags_of_words(documents: Corpus, device: torch.device) -> Block:
     """X_c: how often each document has each word, divided by the count of its most frequent one."""
     counts = documents.counts()
     largest = counts.max(axis=1).toarray()
+    n_distinct = np.diff(counts.indptr)
     return Block(
         counts.indptr,
         counts.indices,
-        counts.data / np.repeat(largest, np.diff(counts.indptr)),
+        counts.data / np.repeat(largest, n_distinct),
         n_columns=documents.n_words,
         device=device,
     )
@@ -127,16 +133,21 @@ def dense(block: Block) -> Float[Tensor, "rows columns"]:
     """The block with its zeros."""
     assert block.value is not None
     out = torch.zeros(block.n_rows, block.n_columns, device=block.device)
-    row = torch.arange(block.n_rows, device=block.device).repeat_interleave(block.rows.start.diff())
+    n_cells = block.rows.start.diff()
+    rows = torch.arange(block.n_rows, device=block.device)
+    row = rows.repeat_interleave(n_cells)
     out[row, block.column.long()] = block.value
     return out
 
 
 def output_bias(corpus: Corpus) -> nn.Parameter:
     """Biases whose sigmoid is each word's mean over the documents: learning them takes long."""
-    bags = bags_of_words(corpus.take(np.flatnonzero(corpus.has)), torch.device("cpu"))
-    total = torch.bincount(bags.column, weights=bags.value, minlength=bags.n_columns).float()
-    return nn.Parameter(torch.logit(total / bags.n_rows, eps=1e-4))
+    with_text = np.flatnonzero(corpus.has)
+    bags = bags_of_words(corpus.take(with_text), torch.device("cpu"))
+    total = torch.bincount(bags.column, weights=bags.value, minlength=bags.n_columns)
+    mean = total.float() / bags.n_rows
+    # A mean of 0 or 1 would have an infinite bias.
+    return nn.Parameter(torch.logit(mean, eps=1e-4))
 
 
 @dataclass(kw_only=True, eq=False)

@@ -81,14 +81,16 @@ class CNN(Encoder):
 
     @override
     def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
-        hidden = torch.tanh(self.hidden(self.features(documents).flatten(1)))
+        c = self.features(documents).flatten(1)
+        hidden = torch.tanh(self.hidden(c))
         return torch.tanh(self.last(self.drop(hidden)))
 
 
 def _initial_weights(window: int, filters: int, embedding: int) -> Float[Tensor, "rows embedding"]:
     """The vectors of filters over `window` words, Glorot uniform."""
     bound = (6 / (window * (embedding + filters))) ** 0.5
-    return torch.empty(window * filters, embedding).uniform_(-bound, bound)
+    weights = torch.empty(window * filters, embedding)
+    return weights.uniform_(-bound, bound)
 
 
 def _padded(
@@ -96,11 +98,15 @@ def _padded(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Documents with padding before them, up to `length` words."""
     n = np.diff(start)
+    n_missing = np.maximum(length - n, 0)
     # More padding than the longest window has words makes no phrase that is not there already.
-    n_padding = np.minimum(np.maximum(length - n, 0), longest_window)
-    padded_start = np.concatenate([[0], np.cumsum(n + n_padding)])
+    n_padding = np.minimum(n_missing, longest_window)
+    ends = np.cumsum(n + n_padding)
+    padded_start = np.concatenate([[0], ends])
     padded_word = np.full(padded_start[-1], padding, word.dtype)
-    padded_word[np.arange(len(word)) + np.repeat(np.cumsum(n_padding), n)] = word
+    # A word moves by all the padding up to its document's own.
+    shift = np.repeat(np.cumsum(n_padding), n)
+    padded_word[np.arange(len(word)) + shift] = word
     return padded_start, padded_word
 
 
@@ -137,7 +143,8 @@ class ConvMF(TextModel):
         weights = n_words * self.embedding + rows * self.embedding
         # Of a batch, the inner product of each distinct word with each row of the filters. A sixth,
         # because `estimate_memory` counts six times what is returned and products exist once.
-        products = rows * min(n_words, DOCUMENTS_AT_ONCE * DISTINCT_WORDS) // 6
+        n_distinct = min(n_words, DOCUMENTS_AT_ONCE * DISTINCT_WORDS)
+        products = rows * n_distinct // 6
         return weights + products
 
     @override

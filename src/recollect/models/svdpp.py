@@ -1,10 +1,22 @@
-"""SVDpp: SVD++, biased matrix factorization in which the items someone rated tell of their taste, whatever the ratings.
+"""SVD++: biased matrix factorization in which the items that a user rated say something about their
+taste.
 
-Source: Koren. "Factorization Meets the Neighborhood: a Multifaceted Collaborative Filtering Model." KDD 2008, section 4.
-Differs: a user's ratings are visited together, the users in random order; the steps are the paper's, but the y_j get all of
-theirs when the user is done (see `kernels.svdpp_loops`). p, q and y have a λ each, and those of p and q grow slower than the
-ratings (`reg_power`). N(u) are the items rated in train. The paper's steps (gamma .007, lambda_6 .005, lambda_7 .015) are
-`SVDpp(learning_rate=0.007, decay=0.9, reg_offset=0.005, reg_user=0.015, reg_item=0.015, reg_y=0.015, reg_power=1.0)`.
+With the error e = r_ui − r̂_ui and N = N(u), each rating takes a step of
+
+    b_u += γ (e − λ₆ b_u)                 p_u += γ (e q_i − λ₇ p_u)
+    b_i += γ (e − λ₆ b_i)                 q_i += γ (e (p_u + |N|^-1/2 Σ y_j) − λ₇ q_i)
+                                          y_j += γ (e |N|^-1/2 q_i − λ₇ y_j)   for every j in N
+
+which `kernels.reference.svdpp.step` states in NumPy and `kernels.svdpp` computes.
+
+Source: Koren. "Factorization Meets the Neighborhood: a Multifaceted Collaborative Filtering Model."
+    KDD 2008, section 4.
+Differs: a user's ratings are visited together, the users in random order; the steps are the
+    paper's, but the y_j are written once,
+after the user's last rating. p, q and y have a λ each, and those of p and q grow slower than the
+ratings (`reg_power`). N(u) are the items rated in train. The paper's steps (gamma .007, lambda_6
+.005, lambda_7 .015) are `SVDpp(learning_rate=0.007, decay=0.9, reg_offset=0.005, reg_user=0.015,
+reg_item=0.015, reg_y=0.015, reg_power=1.0)`.
 """
 
 from __future__ import annotations

@@ -1,16 +1,26 @@
-"""TimeSVDpp: timeSVD++, SVD++ in which users and items change with time.
+"""timeSVD++: SVD++ in which users and items change with time.
 
-Source: Koren. "Collaborative Filtering with Temporal Dynamics." KDD 2009; `frequency` from Koren. "The BellKor Solution to the
+    b_u(t) = b_u + alpha_u dev_u(t) + b_u,t          p_u(t) = p_u + alpha_uk dev_u(t) + p_u,t
+    b_i(t) = b_i + b_i,Bin(t)                        c_u(t) = c_u + c_u,t
+
+`kernels.reference.timesvdpp` states the prediction and a step of its descent in NumPy;
+`kernels.svdpp` computes the steps.
+
+Source: Koren. "Collaborative Filtering with Temporal Dynamics." KDD 2009; `frequency` from Koren.
+    "The BellKor Solution to the
 Netflix Grand Prize." 2009, section III.
-Differs: as `SVDpp`. StepSizes and λ of what changes were chosen on MovieLens 1M; c_u is drawn towards 1; without `day_factors` p_u
-has no term of its own for each day. On a day on which the user rated nothing in train, the terms of the day are 0 and the
-frequency is 1. Someone new is folded in without time. Lists, and predictions without times, are of a user's last day in train.
+Differs: as `SVDpp`. Learning rates and λ of what changes were chosen on MovieLens 1M; c_u is drawn
+    towards 1; without `day_factors`
+p_u has no term of its own for each day. On a day on which the user rated nothing in train, the
+terms of the day are 0 and the frequency is 1. New users are folded in without time. Lists, and
+predictions without times, are for a user's last day in train.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -22,205 +32,227 @@ from recollect.data.calendar import SECONDS, Days
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 from recollect.families.svdpp import SVDppFactors, SVDppModel
-from recollect.kernels.svdpp import TimeSlots
+from recollect.kernels.svdpp import TIME_PARAMETERS, TimeSlots
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import Capabilities
 from recollect.run import Run
+from recollect.settings import setting
 
-BASE, LEVELS = 6.76, 8  # a day with so many ratings to the power n is of level n
+# The frequency of a day with n ratings is the logarithm of n to this base, rounded down.
+FREQUENCY_BASE = 6.76
+N_FREQUENCIES = 8
 
 
-class RatingTimes:
-    """When the ratings of some pairs are given."""
+class Moments:
+    """Users at moments: all that the network needs to know of the days.
+
+    Attributes are arrays with an entry per pair: `slot` of `Days`, `deviation` dev_u(t), `bin`
+    Bin(t), and `frequency`.
+    """
 
     def __init__(
         self,
         days: Days,
-        user: np.ndarray,
-        day: np.ndarray,
+        user: Int[np.ndarray, " pairs"],
+        day: Int[np.ndarray, " pairs"],
         *,
-        bins: int,
+        n_bins: int,
         power: float,
         device: torch.device,
     ) -> None:
+        """Look up pairs of a user and a day.
+
+        Args:
+            days: of the ratings in train.
+            user: row numbers of users.
+            day: a day for each, since 1970.
+            n_bins: parts of the time.
+            power: β of dev_u(t).
+            device: where the tensors are to be.
+        """
         slot = days.slot(user, day)
-        level = np.minimum(np.log(days.often(slot)) / np.log(BASE), LEVELS - 1).astype(np.int64)
-        self.slot, self.drift, self.bin, self.level = (
-            torch.as_tensor(x, device=device)
-            for x in (slot, days.drift(user, day, power=power), days.bin(day, n=bins), level)
-        )
+        frequency = np.log(days.n_ratings(slot)) / np.log(FREQUENCY_BASE)
+        frequency = np.minimum(frequency, N_FREQUENCIES - 1).astype(np.int64)
+        deviation = days.deviation(user, day, power=power)
+        self.slot = torch.as_tensor(slot, device=device)
+        self.deviation = torch.as_tensor(deviation, device=device)
+        self.bin = torch.as_tensor(days.bin(day, n=n_bins), device=device)
+        self.frequency = torch.as_tensor(frequency, device=device)
 
 
 class TimeSVDppFactors(SVDppFactors):
-    """The network: SVDppFactors, and what changes of each. Without a moment it is static."""
+    """The network: SVDppFactors, which do not change with time, and what does.
+
+    `forward` and `predict_all` ignore time, as fold-in does; `predict_at` and `predict_all_at` do
+    not.
+    """
 
     def __init__(
-        self, n_users: int, n_items: int, k: int, *, slots: int, bins: int, day_factors: bool
+        self, n_users: int, n_items: int, k: int, *, n_slots: int, n_bins: int, day_factors: bool
     ) -> None:
+        """All parameters are 0, but c_user, which is 1.
+
+        Args:
+            n_users: number of users.
+            n_items: number of items.
+            k: number of factors.
+            n_slots: slots of `Days`, the last one included.
+            n_bins: parts of the time.
+            day_factors: whether users have factors of each day.
+        """
         super().__init__(n_users, n_items, k)
-        self.slope = nn.Buffer(torch.zeros(n_users))  # alpha_u
-        self.b_day = nn.Buffer(torch.zeros(slots))  # b_u,t
-        self.b_bin = nn.Buffer(torch.zeros(n_items, bins))  # b_i,Bin(t)
-        self.scale = nn.Buffer(torch.ones(n_users))  # c_u
-        self.scale_day = nn.Buffer(torch.zeros(slots))  # c_u,t
-        self.b_often = nn.Buffer(torch.zeros(n_items, LEVELS))  # b_i,f
-        self.drift = nn.Buffer(torch.zeros(n_users, k))  # alpha_uk
-        self.day = nn.Buffer(torch.zeros(slots if day_factors else 0, k))  # p_uk,t
+        self.alpha_user = nn.Buffer(torch.zeros(n_users))
+        self.b_user_day = nn.Buffer(torch.zeros(n_slots))  # b_u,t
+        self.b_item_bin = nn.Buffer(torch.zeros(n_items, n_bins))  # b_i,Bin(t)
+        self.c_user = nn.Buffer(torch.ones(n_users))
+        self.c_user_day = nn.Buffer(torch.zeros(n_slots))  # c_u,t
+        self.b_item_frequency = nn.Buffer(torch.zeros(n_items, N_FREQUENCIES))  # b_i,f
+        self.alpha_p = nn.Buffer(torch.zeros(n_users, k))  # alpha_uk
+        self.p_day = nn.Buffer(torch.zeros(n_slots if day_factors else 0, k))  # p_uk,t
 
-    def places(self) -> dict[str, Tensor]:
-        """See SVDppFactors."""
-        names = ("slope", "b_day", "b_bin", "scale", "scale_day", "b_often", "drift", "day")
-        return super().places() | {name: getattr(self, name) for name in names}
+    @override
+    def arrays(self) -> dict[str, Tensor]:
+        return super().arrays() | {name: getattr(self, name) for name in TIME_PARAMETERS}
 
-    def taste(self, user: Tensor, at: Any) -> Float32[Tensor, "pairs k"]:
-        """What each user's factors are at the moment, equation 13, and what their items imply."""
-        found = self.user[user, :-1] + at.drift[:, None] * self.drift[user]
-        return found + self.day[at.slot] if len(self.day) else found
+    def user_factors(self, user: Tensor, t: Moments) -> Float32[Tensor, "pairs k"]:
+        """p_u(t) + |N(u)|^-1/2 Σ y_j, equation 13."""
+        factors = self.user[user, :-1] + t.deviation[:, None] * self.alpha_p[user]
+        return factors + self.p_day[t.slot] if len(self.p_day) else factors
 
-    def b_user_at(self, user: Tensor, at: Any) -> Float32[Tensor, " pairs"]:
+    def user_offset(self, user: Tensor, t: Moments) -> Float32[Tensor, " pairs"]:
         """b_u(t), equation 9."""
-        return self.user[user, -1] + self.slope[user] * at.drift + self.b_day[at.slot]
+        return self.user[user, -1] + self.alpha_user[user] * t.deviation + self.b_user_day[t.slot]
 
-    def c_user_at(self, user: Tensor, at: Any) -> Float32[Tensor, " pairs"]:
+    def user_scale(self, user: Tensor, t: Moments) -> Float32[Tensor, " pairs"]:
         """c_u(t), section 3.2."""
-        return self.scale[user] + self.scale_day[at.slot]
+        return self.c_user[user] + self.c_user_day[t.slot]
 
-    def at(self, user: Tensor, item: Tensor, at: Any) -> Float32[Tensor, " pairs"]:
-        """The rating of each pair at its moment: equation 10's biases, equation 14's product."""
-        b_item = (self.item[item, -1] + self.b_bin[item, at.bin]) * self.c_user_at(
-            user, at
-        ) + self.b_often[item, at.level]
-        return (
-            self.mu
-            + self.b_user_at(user, at)
-            + b_item
-            + (self.taste(user, at) * self.item[item, :-1]).sum(dim=1)
-        )
+    def predict_at(self, user: Tensor, item: Tensor, t: Moments) -> Float32[Tensor, " pairs"]:
+        """The rating of each pair: the offsets of equation 10 and the product of equation 14.
 
-    def everything_at(self, user: Tensor, at: Any) -> Float32[Tensor, "users items"]:
+        Args:
+            user: row numbers of users.
+            item: row numbers of items.
+            t: when.
+        """
+        item_offset = self.item[item, -1] + self.b_item_bin[item, t.bin]
+        scaled = item_offset * self.user_scale(user, t) + self.b_item_frequency[item, t.frequency]
+        product = (self.user_factors(user, t) * self.item[item, :-1]).sum(dim=1)
+        return self.mu + self.user_offset(user, t) + scaled + product
+
+    def predict_all_at(self, user: Tensor, t: Moments) -> Float32[Tensor, "users items"]:
         """The rating of every item by each user at a moment."""
-        b_item = (self.item[:, -1] + self.b_bin.t()[at.bin]) * self.c_user_at(user, at)[
-            :, None
-        ] + self.b_often.t()[at.level]
-        return (
-            self.mu
-            + self.b_user_at(user, at)[:, None]
-            + b_item
-            + self.taste(user, at) @ self.item[:, :-1].t()
-        )
+        item_offset = self.item[:, -1] + self.b_item_bin.t()[t.bin]
+        scaled = item_offset * self.user_scale(user, t)[:, None]
+        scaled = scaled + self.b_item_frequency.t()[t.frequency]
+        product = self.user_factors(user, t) @ self.item[:, :-1].t()
+        return self.mu + self.user_offset(user, t)[:, None] + scaled + product
 
 
 @dataclass(kw_only=True, eq=False)
 class TimeSVDpp(SVDppModel):
     """mu + b_u(t) + b_i(t) c_u(t) + q_i · (p_u(t) + |N(u)|^-1/2 Σ y_j), equations 10 and 14."""
 
-    bins: int = 30  # parts of the time in which an item's offset differs
-    drift_power: float = (
-        0.4  # beta: a day's distance from the middle of the user's days counts to this power
-    )
-    day_factors: bool = (
-        False  # p_u has a term of its own on each day; as many numbers as users have days, times k
-    )
-    frequency: bool = (
-        False  # an item's offset differs with how many ratings the user gives on the day
-    )
-    step_slope: tuple[float, ...] = (
-        1e-5,
-        50.0,
-    )  # of alpha_u: step and λ; a step of 0 leaves the term out
-    step_day: tuple[float, ...] = (2.5e-3, 5e-3)  # of b_u,t
-    step_bin: tuple[float, ...] = (5e-5, 0.1)  # of b_i,Bin(t)
-    step_scale: tuple[float, ...] = (8e-3, 0.01)  # of c_u
-    step_scale_day: tuple[float, ...] = (2e-3, 5e-3)  # of c_u,t
-    step_frequency: tuple[float, ...] = (2.36e-3, 1.1e-8)  # of b_i,f
-    step_drift: tuple[float, ...] = (1e-5, 50.0)  # of alpha_uk
-    step_day_factors: tuple[float, ...] = (4e-3, 0.02)  # of p_uk,t
+    former_network_names: ClassVar = {
+        **SVDppModel.former_network_names,
+        "slope": "alpha_user",
+        "b_day": "b_user_day",
+        "b_bin": "b_item_bin",
+        "scale": "c_user",
+        "scale_day": "c_user_day",
+        "b_often": "b_item_frequency",
+        "drift": "alpha_p",
+        "day": "p_day",
+    }
+
+    bins: int = setting(30, at_least=1)  # parts of the time in which an item's offset differs
+    # beta: the distance of a day from the mean day of the user's ratings counts to this power
+    drift_power: float = setting(0.4, above=0)
+    # p_u has a term of its own on each day; as many numbers as users have days, times k
+    day_factors: bool = False
+    # An item's offset differs with how many ratings the user gives on the day
+    frequency: bool = False
+    # Learning rate and λ of what changes; a rate of 0 leaves the term out
+    step_slope: tuple[float, ...] = setting((1e-5, 50.0), at_least=0)  # of alpha_u
+    step_day: tuple[float, ...] = setting((2.5e-3, 5e-3), at_least=0)  # of b_u,t
+    step_bin: tuple[float, ...] = setting((5e-5, 0.1), at_least=0)  # of b_i,Bin(t)
+    step_scale: tuple[float, ...] = setting((8e-3, 0.01), at_least=0)  # of c_u
+    step_scale_day: tuple[float, ...] = setting((2e-3, 5e-3), at_least=0)  # of c_u,t
+    step_frequency: tuple[float, ...] = setting((2.36e-3, 1.1e-8), at_least=0)  # of b_i,f
+    step_drift: tuple[float, ...] = setting((1e-5, 50.0), at_least=0)  # of alpha_uk
+    step_day_factors: tuple[float, ...] = setting((4e-3, 0.02), at_least=0)  # of p_uk,t
 
     @property
     @override
     def capabilities(self) -> Capabilities:
         return Capabilities(needs=frozenset({"time"}))
 
+    @override
     def check(self) -> None:
-        """Refuse settings that cannot work."""
         super().check()
-        if self.bins < 1 or self.drift_power <= 0:
-            raise SettingError(
-                f"bins is 1 or more and drift_power above 0, found {self.bins} and {self.drift_power}."
-            )
-        for name, pair in self.pairs_of_steps().items():
-            if len(pair) != 2 or min(pair) < 0:
-                raise SettingError(f"{name} is a step and a λ, each 0 or more, found {pair}.")
+        for name, pair in self.time_steps().items():
+            if len(pair) != 2:
+                raise SettingError(f"{name} is a learning rate and a λ, found {pair}.")
 
-    def pairs_of_steps(self) -> dict[str, tuple[float, ...]]:
-        """Step and λ of what changes, in the kernel's order."""
+    def time_steps(self) -> dict[str, tuple[float, ...]]:
+        """Learning rate and λ of what changes, by setting, in the order of TIME_PARAMETERS."""
         names = ("slope", "day", "bin", "scale", "scale_day", "frequency", "drift", "day_factors")
         return {f"step_{name}": getattr(self, f"step_{name}") for name in names}
 
-    @property
+    @cached_property
     def days(self) -> Days:
-        """The days of the ratings it was fitted on."""
-        if not hasattr(self, "days_"):
-            assert isinstance(self.given_, Ratings)
-            self.days_ = Days.of(self.given_)
-        return self.days_
+        """The days of the ratings that it was fitted on."""
+        assert isinstance(self.given_, Ratings)
+        return Days.of(self.given_)
 
+    @override
     def _forget(self) -> None:
-        self.__dict__.pop("days_", None)
+        self.__dict__.pop("days", None)
 
+    @override
     def empty(self, n_users: int, n_items: int) -> SVDppFactors:
-        """See SVDppModel."""
         return TimeSVDppFactors(
             n_users,
             n_items,
             self.factors,
-            slots=len(self.days) + 1,
-            bins=self.bins,
+            n_slots=len(self.days) + 1,
+            n_bins=self.bins,
             day_factors=self.day_factors,
         )
 
+    @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        """See Model; there may be as many days as ratings."""
-        slots = shape.n_train * (self.factors + 2 if self.day_factors else 2)
-        return of_factors(
-            shape,
-            numbers=(3 * self.factors + 4) * (shape.n_users + shape.n_items)
-            + slots
-            + (self.bins + LEVELS) * shape.n_items,
-        )
+        rows = shape.n_users + shape.n_items
+        # There may be as many days as ratings.
+        days = shape.n_train * (self.factors + 2 if self.day_factors else 2)
+        items = (self.bins + N_FREQUENCIES) * shape.n_items
+        return of_factors(shape, numbers=(3 * self.factors + 4) * rows + days + items)
 
-    def time(self, train: Ratings) -> TimeSlots:
-        """See SVDppModel."""
-        days, steps = self.days, np.array(list(self.pairs_of_steps().values()), np.float32)
+    @override
+    def time_slots(self, train: Ratings) -> TimeSlots:
         assert train.time is not None
-        steps[5, 0] *= self.frequency
-        slot = days.slot(train.user, train.time // SECONDS)[train.entry("user")]
-        at = self.moments(days.user, days.day)
-        drift, part, level = (
-            np.pad(x.cpu().numpy(), (0, 1)) for x in (at.drift, at.bin, at.level)
-        )  # the last slot is no day
+        steps = np.array(list(self.time_steps().values()), np.float32)
+        steps[TIME_PARAMETERS.index("b_item_frequency"), 0] *= self.frequency
+        slot = self.days.slot(train.user, train.time // SECONDS)[train.entry("user")]
+        moments = self.moments(self.days.user, self.days.day)
         return TimeSlots(
             slot=slot.astype(np.int32),
-            drift=drift,
-            bin=part.astype(np.int32),
-            level=level.astype(np.int32),
+            deviation=_with_last_slot(moments.deviation),
+            bin=_with_last_slot(moments.bin).astype(np.int32),
+            frequency=_with_last_slot(moments.frequency).astype(np.int32),
             n_bins=self.bins,
-            n_levels=LEVELS,
+            n_frequencies=N_FREQUENCIES,
             steps=steps,
             day_factors=self.day_factors,
         )
 
-    # --- predicting -----------------------------------------------------------------------------------------------
-
-    def moments(
-        self, user: Int[np.ndarray, " pairs"], day: Int[np.ndarray, " pairs"]
-    ) -> RatingTimes:
-        """What the network needs to know of the days."""
-        return RatingTimes(
+    def moments(self, user: Int[np.ndarray, " pairs"], day: Int[np.ndarray, " pairs"]) -> Moments:
+        """Pairs of a user and a day, as the network needs them."""
+        return Moments(
             self.days,
             user,
             day,
-            bins=self.bins,
+            n_bins=self.bins,
             power=self.drift_power,
             device=self.net_.user.device,
         )
@@ -235,9 +267,11 @@ class TimeSVDpp(SVDppModel):
         times: Int64[np.ndarray, " pairs"] | None,
     ) -> Float32[np.ndarray, " pairs"]:
         day = self.days.latest(user) if times is None else times // SECONDS
-        at = self.moments(user, day)
-        users, items = (torch.as_tensor(x, device=self.net_.user.device) for x in (user, item))
-        predicted: np.ndarray = self.net_.at(users, items, at).cpu().numpy()
+        moments = self.moments(user, day)
+        device = self.net_.user.device
+        users = torch.as_tensor(user, device=device)
+        items = torch.as_tensor(item, device=device)
+        predicted: np.ndarray = self.net_.predict_at(users, items, moments).cpu().numpy()
         return predicted
 
     @override
@@ -245,10 +279,15 @@ class TimeSVDpp(SVDppModel):
     def score_known(
         self, user: Int[np.ndarray, " users"], given: AnyRatings
     ) -> Float32[np.ndarray, "users n_items"]:
-        at = self.moments(user, self.days.latest(user))
-        rows = torch.as_tensor(user, device=self.net_.user.device)
-        scores: np.ndarray = self.net_.everything_at(rows, at).cpu().numpy()
+        moments = self.moments(user, self.days.latest(user))
+        users = torch.as_tensor(user, device=self.net_.user.device)
+        scores: np.ndarray = self.net_.predict_all_at(users, moments).cpu().numpy()
         return scores
+
+
+def _with_last_slot(per_slot: Tensor) -> np.ndarray:
+    """A 0 is added: the last slot stands for no day."""
+    return np.pad(per_slot.cpu().numpy(), (0, 1))
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.

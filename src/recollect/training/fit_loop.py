@@ -1,7 +1,11 @@
-"""Epoch after epoch: what every fit does around its steps, whatever they are.
+"""Epoch after epoch: what every fit does around its learning steps.
 
-Validation, the best weights, patience, watchers, Ctrl-C, snapshots, and the way back from a fit that breaks down. What learns in
-an epoch is a `Learner`: gradient steps (`loop`) or exact solves in turn (`als`).
+A `Learner` learns for an epoch. `run_epochs` validates, keeps the best weights, stops early, calls
+watchers, writes snapshots, resumes from them, stops on Ctrl-C, and falls back to the last good
+weights if training diverges. After each epoch it calls
+
+- every watcher of `run.watchers` with the epoch's figures: to draw a curve, say; - every watcher of
+`run.net_watchers` with the figures and the network: to log weights and gradients.
 """
 
 from __future__ import annotations
@@ -18,14 +22,19 @@ from torch import nn
 from recollect.errors import TrainingError
 from recollect.run import Run
 from recollect.training import snapshot
-from recollect.training.history import EarlyStopping, History, ValidationMetric
+from recollect.training.early_stopping import EarlyStopping, ValidationMetric
+from recollect.training.history import History
 
 log = logging.getLogger("recollect")
 
 
 @runtime_checkable
 class Learner(Protocol):
-    """What learns: a network, and an epoch of it."""
+    """A way to learn a network: gradient steps, exact solutions, passes of SGD, Gibbs sweeps.
+
+    `net` is the network that `epoch` improves, `device` is where it lies. A snapshot holds the
+    network and what `state` returns; together they must determine every later epoch.
+    """
 
     net: nn.Module
     device: torch.device
@@ -35,17 +44,25 @@ class Learner(Protocol):
         """Whether further epochs would change nothing."""
 
     def epoch(self, number: int) -> dict[str, float]:
-        """Learn for one epoch, counted from 1; its figures, "epoch" among them."""
+        """Learn for one epoch and return its figures, "epoch" among them.
+
+        Args:
+            number: of the epoch, counted from 1.
+
+        Raises:
+            DivergedError: if the network can no longer be trained.
+        """
 
     def state(self) -> dict[str, Any]:
-        """What a snapshot keeps beside the network: a tree of dicts, lists, numbers, texts and tensors."""
+        """A tree of dicts, lists, numbers, texts and tensors that a snapshot keeps beside the
+        network."""
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from that state; the network has been taken up already."""
+        """Resume from what `state` returned; the network has been loaded already."""
 
 
 class DivergedError(Exception):
-    """A step from which training cannot go on."""
+    """Training took a step after which it cannot go on; the message says why and what to change."""
 
 
 def run_epochs(
@@ -60,117 +77,171 @@ def run_epochs(
     fit_key: dict[str, Any],
     hint: str = "",
 ) -> History:
-    """Learn until the validation figure stands still, nothing changes, or so many epochs are over; the best weights are left in
-    the network (the last, without validation). See `loop.fit`, whose parameters these are; `fit_key` and the seed name the
-    fit.
+    """Learn until patience is out, the learner has converged, or all epochs are done.
 
-    Raises: TrainingError if it breaks down before any weights were kept, or the snapshot belongs to another fit;
-    KeyboardInterrupt after an epoch in which someone asked to stop, the snapshot written.
+    The best weights by validation are left in the network; the last ones without validation.
+
+    Args: learner: what learns. run: seed, folder for snapshots, watchers. epochs: how many epochs
+        at most. patience: validations without a gain before stopping; None: never stop early.
+        validate_every: epochs between validations; the last epoch is always validated. measure: the
+        validation metric; None: no validation. It is called in evaluation mode, without
+            gradients.
+        figure: the key of the training figure in the history.
+        fit_key: settings and data of this fit; a snapshot with another key or seed is refused.
+        hint: added to the message if training diverges, with what the model knows of the cause.
+
+    Raises: TrainingError: if training diverges before any weights were kept, or the snapshot
+        belongs to another
+            fit.
+        KeyboardInterrupt: after the epoch in which Ctrl-C or SIGTERM came; the snapshot is written.
     """
-    fit_key = {**fit_key, "seed": run.seed}
-    history, best = (
-        History(train_name=figure),
-        EarlyStopping(learner.net, patience=patience, measure=measure),
-    )
-    history.valid_name = history.valid_name if measure is None else measure.name
-    if run.folder and run.resume and not _resume(run, fit_key, learner, history, best):
+    history = History(train_name=figure)
+    if measure is not None:
+        history.valid_name = measure.name
+    best = EarlyStopping(learner.net, patience=patience, metric=measure)
+    fit = _Fit(learner, run, history, best, measure, {**fit_key, "seed": run.seed})
+    if run.folder and run.resume and not fit.resume():
         log.info("no snapshot in %s: starting from the beginning", run.folder)
-    written, done = time.monotonic(), bool(history.epochs and history.epochs[-1].get("last"))
     with snapshot.stoppable() as stop:
-        while len(history) < epochs and not done:
-            begun, epoch = time.monotonic(), len(history) + 1
+        while len(history) < epochs and not fit.done:
             try:
-                figures = learner.epoch(epoch)
+                figures = fit.learn_epoch(validate_every=validate_every, epochs=epochs)
             except DivergedError as problem:
-                history.stopped = _fall_back(
-                    f"{problem} {hint}".strip(), run, fit_key, learner, history, best
-                )
+                history.stopped = fit.fall_back(f"{problem} {hint}".strip())
                 break
-            if measure is not None and (
-                epoch % validate_every == 0 or epoch == epochs or learner.converged
-            ):
-                learner.net.eval()
-                with torch.no_grad():
-                    figures[measure.name] = measure.of()
-                done = best.see(figures[measure.name], epoch)
-            done = done or learner.converged
-            history.seconds += time.monotonic() - begun
-            figures["seconds"] = history.seconds
-            history.epochs.append({**figures, "last": 1.0} if done else figures)
-            for watcher in run.watchers:
-                watcher(figures)
-            for look in run.net_watchers:
-                look(figures, learner.net)
-            due = time.monotonic() - written >= run.snapshot_seconds
-            if run.folder and (due or stop.asked or done or epoch == epochs):
-                snapshot.write(
-                    Path(run.folder) / "snapshot", _state(learner, history, best), fit_key=fit_key
-                )
-                written = time.monotonic()
+            fit.call_watchers(figures)
+            is_last = fit.done or len(history) == epochs
+            if run.folder and (stop.asked or is_last or fit.snapshot_is_due):
+                fit.write_snapshot()
             if stop.asked:
                 kept = f"; the snapshot is in {run.folder}" if run.folder else ""
-                raise KeyboardInterrupt(f"stopped after epoch {epoch}{kept}")
+                raise KeyboardInterrupt(f"stopped after epoch {len(history)}{kept}")
     best.restore()
-    history.best_epoch, history.best_valid = best.epoch or len(history), best.figure
+    history.best_epoch = best.epoch or len(history)
+    history.best_valid = best.figure
     learner.net.eval()
     return history
 
 
-def _fall_back(
-    why: str,
-    run: Run,
-    owner: dict[str, Any],
-    learner: Learner,
-    history: History,
-    best: EarlyStopping,
-) -> str:
-    """The last good weights into the network: the best by validation (which `run_epochs` restores), else the snapshot's. Says so."""
-    if not best.weights and (run.folder is None or not _resume(run, owner, learner, history, best)):
-        raise TrainingError(
-            f"{why} Nothing had been learned before it."
-            if not len(history)
-            else f"{why} No weights were kept before it: with validation ratings, or a folder for snapshots, the fit "
-            "ends with the last good ones."
-        )
-    told = f"{why} The fit ends with the weights of epoch {best.epoch or len(history)}."
-    log.warning(told)
-    return told
+class _Fit:
+    """A fit in progress: the learner, what was measured so far, and the best weights."""
 
+    def __init__(
+        self,
+        learner: Learner,
+        run: Run,
+        history: History,
+        best: EarlyStopping,
+        metric: ValidationMetric | None,
+        fit_key: dict[str, Any],
+    ) -> None:
+        self.learner = learner
+        self.run = run
+        self.history = history
+        self.best = best
+        self.metric = metric
+        self.fit_key = fit_key
+        self.done = False  # patience is out, or the learner has converged
+        self._written = time.monotonic()  # when the last snapshot was
 
-def _state(learner: Learner, history: History, best: EarlyStopping) -> dict[str, Any]:
-    on_device = torch.cuda.get_rng_state(learner.device) if learner.device.type == "cuda" else None
-    return {
-        "net": learner.net.state_dict(),
-        "random": torch.get_rng_state(),
-        "random_on_device": on_device,
-        "epochs": history.epochs,
-        "seconds": history.seconds,
-        "learner": learner.state(),
-        "best": {
-            "weights": best.weights,
-            "error": best.error if best.weights else None,
-            "epoch": best.epoch,
-            "waited": best.waited,
-        },
-    }
+    def learn_epoch(self, *, validate_every: int, epochs: int) -> dict[str, float]:
+        """Learn for an epoch, validate if it is time to, and add the figures to the history."""
+        start = time.monotonic()
+        epoch = len(self.history) + 1
+        figures = self.learner.epoch(epoch)
+        is_due = epoch % validate_every == 0 or epoch == epochs or self.learner.converged
+        if self.metric is not None and is_due:
+            figures[self.metric.name] = self._validate(self.metric)
+            self.done = self.best.update(figures[self.metric.name], epoch)
+        self.done = self.done or self.learner.converged
+        self.history.seconds += time.monotonic() - start
+        figures["seconds"] = self.history.seconds
+        # A fit that is resumed from its last snapshot must know that it was done.
+        self.history.epochs.append({**figures, "last": 1.0} if self.done else figures)
+        return figures
 
+    def _validate(self, metric: ValidationMetric) -> float:
+        self.learner.net.eval()
+        with torch.no_grad():
+            return metric.measure()
 
-def _resume(
-    run: Run, owner: dict[str, Any], learner: Learner, history: History, best: EarlyStopping
-) -> bool:
-    """Take up the snapshot; False if there is none."""
-    assert run.folder is not None
-    state = snapshot.read(Path(run.folder) / "snapshot", fit_key=owner)
-    if state is None:
-        return False
-    learner.net.load_state_dict(state["net"])
-    torch.set_rng_state(state["random"])
-    if state["random_on_device"] is not None:
-        torch.cuda.set_rng_state(state["random_on_device"], learner.device)
-    history.epochs, history.seconds = state["epochs"], state["seconds"]
-    found = state["best"]
-    best.weights, best.epoch, best.waited = found["weights"], found["epoch"], found["waited"]
-    best.error = math.inf if found["error"] is None else found["error"]
-    learner.load_state(state["learner"])
-    log.info("taken up after epoch %d", len(history))
-    return True
+    def call_watchers(self, figures: dict[str, float]) -> None:
+        """Show the epoch to everyone who follows the fit."""
+        for watcher in self.run.watchers:
+            watcher(figures)
+        for net_watcher in self.run.net_watchers:
+            net_watcher(figures, self.learner.net)
+
+    @property
+    def snapshot_is_due(self) -> bool:
+        """Whether the last snapshot is so old that losing the work since would hurt."""
+        return time.monotonic() - self._written >= self.run.snapshot_seconds
+
+    def write_snapshot(self) -> None:
+        """Write everything that a resumed fit needs to end with the same weights, to the bit."""
+        device = self.learner.device
+        best = self.best
+        on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        state = {
+            "net": self.learner.net.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_on_device": on_device,
+            "epochs": self.history.epochs,
+            "seconds": self.history.seconds,
+            "learner": self.learner.state(),
+            "best": {
+                "weights": best.weights,
+                "error": best.error if best.weights else None,  # JSON has no infinity
+                "epoch": best.epoch,
+                "waited": best.waited,
+            },
+        }
+        snapshot.write(self._snapshot_folder, state, fit_key=self.fit_key)
+        self._written = time.monotonic()
+
+    def resume(self) -> bool:
+        """Load the snapshot; False if there is none."""
+        state = snapshot.read(self._snapshot_folder, fit_key=self.fit_key)
+        if state is None:
+            return False
+        self.learner.net.load_state_dict(state["net"])
+        torch.set_rng_state(state["random"])
+        if state["random_on_device"] is not None:
+            torch.cuda.set_rng_state(state["random_on_device"], self.learner.device)
+        self.history.epochs = state["epochs"]
+        self.history.seconds = state["seconds"]
+        self.done = bool(self.history.epochs and self.history.epochs[-1].get("last"))
+        best = state["best"]
+        self.best.weights = best["weights"]
+        self.best.epoch = best["epoch"]
+        self.best.waited = best["waited"]
+        self.best.error = math.inf if best["error"] is None else best["error"]
+        self.learner.load_state(state["learner"])
+        log.info("resumed after epoch %d", len(self.history))
+        return True
+
+    def fall_back(self, reason: str) -> str:
+        """After divergence: make sure that good weights are left, and say which.
+
+        They are the best ones by validation, which `run_epochs` restores, else those of the
+        snapshot.
+
+        Raises:
+            TrainingError: if there are neither.
+        """
+        if not self.best.weights and (self.run.folder is None or not self.resume()):
+            if len(self.history):
+                raise TrainingError(
+                    f"{reason} No weights were kept before it: with validation ratings, or a "
+                    "folder for snapshots, the fit ends with the last good ones."
+                )
+            raise TrainingError(f"{reason} Nothing had been learned before it.")
+        epoch = self.best.epoch or len(self.history)
+        message = f"{reason} The fit ends with the weights of epoch {epoch}."
+        log.warning(message)
+        return message
+
+    @property
+    def _snapshot_folder(self) -> Path:
+        assert self.run.folder is not None
+        return Path(self.run.folder) / "snapshot"

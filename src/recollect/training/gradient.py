@@ -1,8 +1,8 @@
-"""The only gradient loop.
+"""Training of a network by gradient steps on blocks of sparse rows.
 
-It trains any `torch.nn.Module` on blocks of sparse rows. A loss returns a sum and a count, a penalty counts once per
-pass over the data whatever the batch size; the objective is (sum of losses + penalty) / ratings. A loss that is a generator
-gives several sums and counts, and after each the optimizer steps before the next is worked out.
+The objective is (sum of losses + penalty) / cells. A loss returns a sum and a count. A penalty
+counts once per pass over the data, whatever the batch size. A loss may also be a generator of
+several sums and counts: the optimizer steps after each, before the next one is computed.
 """
 
 from __future__ import annotations
@@ -11,64 +11,62 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.sparse_rows import AnyRows, Rows
 from recollect.errors import SettingError
 from recollect.kernels import Block, multiplies_16_bits
 from recollect.run import Run
+from recollect.settings import check_ranges, setting
 from recollect.system.allocator import reusing_blocks
 from recollect.training import optimizers
-from recollect.training.fit_loop import DivergedError, run_epochs
-from recollect.training.history import History, ValidationMetric
+from recollect.training.early_stopping import ValidationMetric
+from recollect.training.fit_loop import DivergedError, Learner, run_epochs
+from recollect.training.history import History
 from recollect.training.losses import add_ridge
+from recollect.training.optimizers import LBFGS, RateOptimizer
 
-Step = (
-    tuple[Tensor, int] | tuple[Tensor, int, float]
-)  # sum, count, and what multiplies the gradient of their quotient
-Loss = Callable[
-    [Any, Block], Step | Iterator[Step]
-]  # of the network, and rows; of several steps the first is the loss proper
-Penalty = Callable[
-    [Any], list[tuple[Tensor, float]]
-]  # of a network: weights, and the λ of λ/2 · ‖weight‖² on each
+# Sum, count, and optionally a factor of the gradient of their quotient.
+Step = tuple[Tensor, int] | tuple[Tensor, int, float]
+# Of network and rows; where there are several steps, the first one is the loss proper.
+Loss = Callable[[Any, Block], Step | Iterator[Step]]
+# Of a network: weights, and the λ of λ/2 · ‖weight‖² on each.
+Penalty = Callable[[Any], list[tuple[Tensor, float]]]
 
-EXPLODED = 1000.0  # times the first step's loss, and a fit has no way back
+EXPLODED = 1000.0  # times the first step's loss, from which no fit comes back
 
 
 @dataclass(frozen=True, kw_only=True)
 class GradientOptions:
-    """How long and with what to train."""
+    """How long and with which optimizer to train."""
 
-    epochs: int
-    optimizer: str = "lbfgs"
-    learning_rate: float = 0.001  # L-BFGS finds its own; Rprop's first step
+    epochs: int = setting(100, at_least=1)
+    optimizer: str = setting("lbfgs", one_of=optimizers.OPTIMIZERS)
+    learning_rate: float = setting(0.001, above=0)  # Rprop's first step; L-BFGS finds its own
     momentum: float = 0.9  # SGD only
-    history: int = 5  # L-BFGS only: pairs remembered
+    history: int = setting(5, at_least=1)  # L-BFGS only: pairs remembered
     state_bits: int = 32  # Adam only: of each of its two moments
-    lazy: bool = False  # Adam in batches only: what a batch does not touch stays as it is
-    batch_size: int | None = None  # rows; None: all at once
-    milestones: tuple[
-        int, ...
-    ] = ()  # Adam and SGD only: epochs from which on the learning rate is multiplied by decay
-    decay: float = 0.5
-    mixed: bool = (
-        False  # dense products in 16 bits where the device has units for them, unless the run says
-    )
-    patience: int | None = (
-        None  # looks at validation without a gain before stopping; None: never stop early
-    )
-    validate_every: int = 1  # epochs between looks at validation
+    lazy: bool = False  # Adam in batches only: rows without a cell in the batch do not change
+    batch_size: int | None = setting(None, at_least=1)  # rows; None: all at once
+    milestones: tuple[int, ...] = setting((), at_least=1)  # epochs, see `decay`
+    decay: float = setting(0.5, above=0)  # of the learning rate, from each milestone on
+    mixed: bool = False  # 16-bit dense products where they are fast, unless the run says otherwise
+    patience: int | None = setting(None, at_least=1)  # validations without a gain; None: no limit
+    validate_every: int = setting(1, at_least=1)  # epochs between validations
 
     def check(self) -> None:
-        """Refuse what cannot be trained with."""
-        if self.optimizer not in optimizers.OPTIMIZERS:
-            raise optimizers.unknown("optimizer", self.optimizer, optimizers.OPTIMIZERS)
+        """Refuse options that cannot go together.
+
+        Raises:
+            SettingError: naming the options, their values and what to change.
+        """
+        check_ranges(self)
         if self.optimizer in optimizers.FULL_BATCH and self.batch_size is not None:
             raise SettingError(
                 f"optimizer={self.optimizer!r} needs the whole data at each step, found batch_size="
@@ -76,37 +74,27 @@ class GradientOptions:
             )
         if self.lazy and (self.optimizer != "adam" or self.batch_size is None):
             raise SettingError(
-                f"lazy=True leaves alone what a batch does not touch: it needs optimizer='adam' and a batch_size, "
-                f"found optimizer={self.optimizer!r} and batch_size={self.batch_size}."
+                "lazy=True does not change rows without a cell in the batch: it needs "
+                f"optimizer='adam' and a batch_size, found optimizer={self.optimizer!r} and "
+                f"batch_size={self.batch_size}."
             )
         if self.state_bits not in (16, 32) or (self.state_bits == 16 and self.optimizer != "adam"):
             raise SettingError(
                 f"state_bits is 32, or 16 with optimizer='adam'; found {self.state_bits} with "
                 f"{self.optimizer!r}."
             )
-        for name in ("epochs", "validate_every", "history", "patience", "batch_size"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise SettingError(f"{name} must be 1 or more, found {getattr(self, name)}.")
-        if self.learning_rate <= 0:
-            raise SettingError(f"learning_rate must be above 0, found {self.learning_rate}.")
         if self.milestones and self.optimizer not in optimizers.BY_RATE:
             raise SettingError(
-                f"milestones change the learning rate of {' and '.join(optimizers.BY_RATE)}; optimizer="
-                f"{self.optimizer!r} has none: leave them out."
+                f"milestones change the learning rate of {' and '.join(optimizers.BY_RATE)}; "
+                f"optimizer={self.optimizer!r} has none: leave them out."
             )
-        if (
-            list(self.milestones) != sorted(set(self.milestones))
-            or min(self.milestones, default=1) < 1
-            or self.decay <= 0
-        ):
-            raise SettingError(
-                f"milestones are epochs, 1 or more and ascending, and decay is above 0; found {self.milestones} "
-                f"and {self.decay}."
-            )
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise SettingError(f"milestones must ascend, found {self.milestones}.")
 
     def rate(self, epoch: int) -> float:
         """The learning rate in this epoch, counted from 1."""
-        return self.learning_rate * self.decay ** sum(epoch >= m for m in self.milestones)
+        n_passed = sum(epoch >= milestone for milestone in self.milestones)
+        return self.learning_rate * self.decay**n_passed
 
 
 def fit(
@@ -114,7 +102,7 @@ def fit(
     rows: AnyRows,
     loss: Loss,
     run: Run,
-    plan: GradientOptions,
+    options: GradientOptions,
     *,
     penalty: Penalty | None = None,
     measure: ValidationMetric | None = None,
@@ -125,50 +113,88 @@ def fit(
 ) -> History:
     """Train the network in place and leave the best weights in it (the last, without validation).
 
-    `measure` is the figure of the validation part that the fit stops by; it is called in evaluation mode without gradients.
-    `figure` is what the training figure is called: "train_rmse", the root of the loss per count, else the loss per count itself.
-    `column_cells`, how many cells each column has in all rows, is needed if the plan is lazy: a row of weights then bears its λ
-    by the share of them in the batch.
-    With `run.folder` a snapshot is kept there; with `run.resume` it is taken up, if it belongs to this fit. A loss that is no
-    number or explodes ends the fit with the best weights by validation, else those of the snapshot; `history.stopped` and a
-    warning say so, with the likely cause, to which the model may add a `hint`.
+    With `run.folder` a snapshot is kept there; with `run.resume` the fit goes on from it. If the
+    loss is no number or explodes, the fit ends with the best weights by validation, else those of
+    the snapshot; `history.stopped` and a warning say so.
 
-    Raises: SettingError for a plan that cannot work; TrainingError if the loss explodes before any weights were kept, or the
-    snapshot belongs to another fit; KeyboardInterrupt after an epoch in which someone asked to stop, the snapshot written.
+    Args: net: trained in place, on the device of its parameters. rows: the training data, in memory
+        or on disk. loss: of the network and a block of rows. run: seed, precision, snapshots,
+        watchers. options: optimizer, epochs, batches, patience. penalty: weights and their λ; None:
+        no penalty. measure: the validation metric that the fit stops by; None: no validation.
+        figure: the key of the training figure: "train_rmse", the root of the mean loss, else the
+        mean loss
+            itself.
+        fit_key: settings and data of this fit; a snapshot with another key is refused.
+        column_cells: how many cells each column has in all rows; needed if options.lazy, where a
+            row of weights bears λ in proportion to the cells of its column in the batch.
+        hint: added to the message if training diverges.
+
+    Raises: SettingError: for options that cannot go together or do not fit the data. TrainingError:
+        if the loss explodes before any weights were kept, or the snapshot belongs to another
+            fit.
+        KeyboardInterrupt: after the epoch in which Ctrl-C or SIGTERM came; the snapshot is written.
     """
-    plan.check()
-    if not rows.in_memory and plan.batch_size is None:
+    options.check()
+    if not rows.in_memory and options.batch_size is None:
         raise SettingError(
-            f"optimizer={plan.optimizer!r} with batch_size=None needs the whole data at each step, and these "
-            'ratings are on disk, to be read batch by batch: use optimizer="adam" (or "sgd") and '
-            "batch_size=512, or so."
+            f"optimizer={options.optimizer!r} with batch_size=None needs the whole data at each "
+            "step, and these ratings are on disk, to be read batch by batch: use "
+            'optimizer="adam" (or "sgd") and batch_size=512, or so.'
         )
-    mixed = _mixed(run, plan, next(net.parameters()).device)
-    learner = _Steps(net, rows, loss, penalty, plan, column_cells, mixed=mixed, figure=figure)
-    owner = {
-        **asdict(plan),
+    mixed = _is_mixed(run, options, next(net.parameters()).device)
+    learner = GradientSteps(
+        net, rows, loss, penalty, options, column_cells, mixed=mixed, figure=figure
+    )
+    fit_key = {
+        **asdict(options),
         **(fit_key or {}),
         "rows": len(rows),
         "cells": rows.n_cells,
         "mixed": mixed,
     }
-    again = nullcontext() if plan.batch_size is None else reusing_blocks()
-    with again:
+    # Batches differ in size, and the allocator would return their memory to the system each time.
+    memory = nullcontext() if options.batch_size is None else reusing_blocks()
+    with memory:
         return run_epochs(
             learner,
             run,
-            epochs=plan.epochs,
-            patience=plan.patience,
-            validate_every=plan.validate_every,
+            epochs=options.epochs,
+            patience=options.patience,
+            validate_every=options.validate_every,
             measure=measure,
             figure=figure,
-            fit_key=owner,
+            fit_key=fit_key,
             hint=hint,
         )
 
 
-class _Steps:
-    """Gradient steps: the network, its data and its optimizer, for as long as the fit lasts. A Learner."""
+class StepFigures(NamedTuple):
+    """What one step measured, before the weights moved."""
+
+    loss: float  # the sum
+    n: int  # the count
+    objective: float
+
+    @property
+    def mean(self) -> float:
+        """The loss per count."""
+        return self.loss / max(self.n, 1)
+
+
+class GradientSteps(Learner):
+    """Gradient steps on a network's weights: one pass over the data per epoch, one iteration for
+    L-BFGS.
+
+    Args:
+        net: trained in place.
+        rows: the training data.
+        loss: of the network and a block of rows.
+        penalty: weights and their λ; None: no penalty.
+        options: optimizer and batches.
+        column_cells: how many cells each column has in all rows; needed if options.lazy.
+        mixed: whether dense products are in 16 bits.
+        figure: the key of the training figure; "train_rmse" is the root of the mean loss.
+    """
 
     def __init__(
         self,
@@ -176,164 +202,185 @@ class _Steps:
         rows: AnyRows,
         loss: Loss,
         penalty: Penalty | None,
-        plan: GradientOptions,
+        options: GradientOptions,
         column_cells: np.ndarray | None,
         *,
         mixed: bool,
         figure: str,
     ) -> None:
-        assert not plan.lazy or column_cells is not None
+        assert not options.lazy or column_cells is not None
+        self.net = net
+        self.rows = rows
+        self.loss = loss
+        self.penalty = penalty
+        self.options = options
         self.column_cells = None if column_cells is None else torch.as_tensor(column_cells)
-        self.net, self.rows, self.loss, self.penalty, self.plan = net, rows, loss, penalty, plan
-        self.n_cells, self.mixed, self.figure = max(1, rows.n_cells), mixed, figure
+        self.mixed = mixed
+        self.figure = figure
+        self.n_cells = max(1, rows.n_cells)
         self.device = next(net.parameters()).device
         self.optimizer = optimizers.make(
-            plan.optimizer,
+            options.optimizer,
             net.parameters(),
-            learning_rate=plan.learning_rate,
-            momentum=plan.momentum,
-            history=plan.history,
-            state_bits=plan.state_bits,
+            learning_rate=options.learning_rate,
+            momentum=options.momentum,
+            history=options.history,
+            state_bits=options.state_bits,
         )
-        self.first: float | None = None  # the loss at the first step, per cell
+        self.first: float | None = None  # the mean loss of the first step
         self._whole: Block | None = None
 
     @property
+    @override
     def converged(self) -> bool:
-        return isinstance(self.optimizer, optimizers.LBFGS) and self.optimizer.converged
+        return isinstance(self.optimizer, LBFGS) and self.optimizer.converged
 
+    @override
     def state(self) -> dict[str, Any]:
-        """See Learner."""
         return {"optimizer": self.optimizer.state_dict(), "first": self.first}
 
+    @override
     def load_state(self, state: dict[str, Any]) -> None:
-        """See Learner."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.first = state["first"]
 
-    def blocks(self) -> Iterator[Block]:
-        """Every row once, in batches; the rows without a cell are left out, they have no loss."""
-        if self.plan.batch_size is not None:
-            for batch in self.rows.batches(
-                self.plan.batch_size, torch.randperm(len(self.rows)).numpy()
-            ):
-                block = Block.of(batch, self.device)
-                block.lazy = self.plan.lazy
-                yield block
-            return
-        if self._whole is None:
-            assert isinstance(self.rows, Rows)
-            self._whole = Block.of(self.rows, self.device)
-        yield self._whole
-
+    @override
     def epoch(self, number: int) -> dict[str, float]:
-        """One pass over the data (one iteration, for L-BFGS). Returns the epoch's figures."""
         self.net.train()
-        rate = self.plan.rate(number)
-        if isinstance(self.optimizer, optimizers.Adam | optimizers.RMSprop | optimizers.SGD):
+        rate = self.options.rate(number)
+        if isinstance(self.optimizer, RateOptimizer):
             self.optimizer.rate = rate
-        total, count, objective = 0.0, 0, 0.0
-        for block in self.blocks():
-            for j, (loss, n, value) in enumerate(self._steps(block)):
-                self._check(loss / max(n, 1), value, j, number, rate)
-                if j == 0:
-                    total, count, objective = total + loss, count + n, objective + value * n
+        loss, n, objective = 0.0, 0, 0.0
+        for block in self._blocks():
+            for index, step in enumerate(self._steps(block)):
+                self._check(step, index, number, rate)
+                if index == 0:  # further steps on the same rows are not of the loss proper
+                    loss += step.loss
+                    n += step.n
+                    objective += step.objective * step.n
         figures = {"epoch": float(number)}
-        if count:
-            mean = total / count
-            figures |= {
-                self.figure: math.sqrt(mean) if self.figure == "train_rmse" else mean,
-                "objective": objective / count,
-            }
-        if isinstance(self.optimizer, optimizers.LBFGS):
+        if n:
+            mean = loss / n
+            figures[self.figure] = math.sqrt(mean) if self.figure == "train_rmse" else mean
+            figures["objective"] = objective / n
+        if isinstance(self.optimizer, LBFGS):
             figures["evaluations"] = float(self.optimizer.evaluations)
-        if self.plan.optimizer in optimizers.BY_RATE:
+        if self.options.optimizer in optimizers.BY_RATE:
             figures["learning_rate"] = rate
         return figures
 
-    def _steps(self, block: Block) -> Iterator[tuple[float, int, float]]:
-        """Step, and give the sum, the count and the objective of each step."""
-        if not isinstance(self.optimizer, optimizers.LBFGS):
-            parts, penalize = self._parts(block), True
-            while (part := self._next(parts)) is not None:
-                self.optimizer.zero_grad()
-                yield self._descend(
-                    block, *part, penalize=penalize
-                )  # looked at before the weights move
-                self.optimizer.step()
-                penalize = False
+    def _blocks(self) -> Iterator[Block]:
+        """Every row once: in batches of random rows, or all in one block that is made once."""
+        if self.options.batch_size is None:
+            yield self._whole_block()
             return
-        sums: list[tuple[float, int, float]] = []
+        order = torch.randperm(len(self.rows)).numpy()
+        for batch in self.rows.batches(self.options.batch_size, order):
+            block = Block.of(batch, self.device)
+            block.lazy = self.options.lazy
+            yield block
+
+    def _whole_block(self) -> Block:
+        if self._whole is None:
+            assert isinstance(self.rows, Rows)
+            self._whole = Block.of(self.rows, self.device)
+        return self._whole
+
+    def _steps(self, block: Block) -> Iterator[StepFigures]:
+        """Take the steps of a block; the figures of each come before its weights move."""
+        if isinstance(self.optimizer, LBFGS):
+            yield from self._iterate(self.optimizer, block)
+            return
+        parts = self._parts(block)
+        penalize = True
+        while (part := self._next_part(parts)) is not None:
+            self.optimizer.zero_grad()
+            yield self._set_gradients(block, *part, penalize=penalize)
+            self.optimizer.step()
+            penalize = False
+
+    def _iterate(self, optimizer: LBFGS, block: Block) -> Iterator[StepFigures]:
+        """One iteration of L-BFGS; the figures of its last evaluation, which is where it ends."""
+        evaluations: list[StepFigures] = []
 
         def closure() -> float:
-            sums.append(self._descend(block, *next(self._parts(block))))
-            return sums[-1][2]
+            part = next(self._parts(block))
+            evaluations.append(self._set_gradients(block, *part))
+            return evaluations[-1].objective
 
-        self.optimizer.step(closure)
-        if sums:
-            yield sums[-1]
+        optimizer.step(closure)
+        if evaluations:
+            yield evaluations[-1]
 
     def _parts(self, block: Block) -> Iterator[Step]:
-        found = self.loss(self.net, block)
-        if isinstance(found, tuple):
-            yield found
+        result = self.loss(self.net, block)
+        if isinstance(result, tuple):
+            yield result
         else:
-            yield from found
+            yield from result
 
-    def _next(self, parts: Iterator[Step]) -> Step | None:
-        """The next part, in a cast of its own: weights in 16 bits are good until the optimizer's next step."""
+    def _next_part(self, parts: Iterator[Step]) -> Step | None:
         if not self.mixed:
             return next(parts, None)
+        # A cast for each part: autocast keeps weights in 16 bits, which are wrong after a step.
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             return next(parts, None)
 
-    def _descend(
+    def _set_gradients(
         self, block: Block, loss: Tensor, n: int, weight: float = 1.0, *, penalize: bool = True
-    ) -> tuple[float, int, float]:
-        """Set the gradients; the sum, the count and the objective."""
+    ) -> StepFigures:
         (loss * (weight / max(n, 1))).backward()
         value = float(loss.detach())
-        return value, n, value / max(n, 1) + (self._penalize(block, n) if penalize else 0.0)
+        penalty = self._add_penalty(block, n) if penalize else 0.0
+        return StepFigures(value, n, value / max(n, 1) + penalty)
 
-    def _check(self, mean: float, objective: float, part: int, number: int, rate: float) -> None:
-        """Refuse a loss that is no number, or that is far beyond where it began."""
-        if self.first is None:
-            self.first = mean
-        if math.isfinite(objective) and (part > 0 or mean <= EXPLODED * max(self.first, 1.0)):
-            return
-        times = mean / max(self.first, 1e-30)
-        what = (
-            f"{mean:.3g}, {times:.3g} times that of the first step,"
-            if math.isfinite(mean)
-            else str(mean)
-        )
-        which = "The loss" if part == 0 else "The loss of the further step on the same rows"
-        raise DivergedError(
-            f"{which} became {what} in epoch {number}; the step is too large: lower learning_rate (it is "
-            f"{rate:g}) or raise reg."
-        )
+    def _add_penalty(self, block: Block, n: int) -> float:
+        """Add the penalty's gradient to that of the loss; its part of the objective.
 
-    def _penalize(self, block: Block, n: int) -> float:
-        """Add the penalty's gradient to the loss's; returns its part of the objective. Over an epoch, by either way, each weight
-        bears its λ once: in equal parts per cell, or, where only touched rows count, in parts per cell of that row."""
+        Over an epoch each weight bears its λ once: in equal parts per cell, or, where only rows
+        with cells in the batch count, in equal parts per cell of the row's column.
+        """
+        if self.penalty is None:
+            return 0.0
         total = 0.0
-        for weight, reg in self.penalty(self.net) if self.penalty else ():
+        for weight, reg in self.penalty(self.net):
             if weight.grad is not None and weight.grad.is_sparse:
-                pattern, column = block.touched
-                share = pattern.start.diff() / self.column_cells.to(column.device)[column]  # type: ignore[union-attr]
-                total += add_ridge(weight, reg / max(n, 1), share)
+                total += add_ridge(weight, reg / max(n, 1), self._column_shares(block))
             else:
                 total += add_ridge(weight, reg / self.n_cells)
         return total
 
+    def _column_shares(self, block: Block) -> Tensor:
+        """Which share of its cells each column with cells in the block has there."""
+        assert self.column_cells is not None
+        pattern, column = block.touched
+        return pattern.start.diff() / self.column_cells.to(column.device)[column]
 
-def _mixed(run: Run, plan: GradientOptions, device: torch.device) -> bool:
-    """Whether dense products are in 16 bits: as the run says, else as the plan does, where there are units for it."""
-    if run.precision == "mixed" and plan.optimizer == "lbfgs":
+    def _check(self, step: StepFigures, index: int, epoch: int, rate: float) -> None:
+        """Refuse a loss that is no number, or that is far beyond where it began."""
+        if self.first is None:
+            self.first = step.mean
+        has_exploded = index == 0 and not step.mean <= EXPLODED * max(self.first, 1.0)
+        if math.isfinite(step.objective) and not has_exploded:
+            return
+        size = str(step.mean)
+        if math.isfinite(step.mean):
+            times = step.mean / max(self.first, 1e-30)
+            size = f"{step.mean:.3g}, {times:.3g} times that of the first step,"
+        name = "The loss" if index == 0 else "The loss of the further step on the same rows"
+        raise DivergedError(
+            f"{name} became {size} in epoch {epoch}; the step is too large: lower learning_rate "
+            f"(it is {rate:g}) or raise reg."
+        )
+
+
+def _is_mixed(run: Run, options: GradientOptions, device: torch.device) -> bool:
+    """Whether dense products are in 16 bits: as the run says, else where that is fast."""
+    if run.precision == "mixed" and options.optimizer == "lbfgs":
         raise SettingError(
-            "L-BFGS compares objectives that differ in the sixth place, and 16-bit products keep three; leave "
-            "precision out, or use another optimizer."
+            "L-BFGS compares objectives that differ in the sixth place, and 16-bit products keep "
+            "three; leave precision out, or use another optimizer."
         )
     if run.precision is not None:
         return run.precision == "mixed"
-    return plan.mixed and multiplies_16_bits(device)
+    return options.mixed and multiplies_16_bits(device)

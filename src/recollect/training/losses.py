@@ -1,7 +1,9 @@
-"""Losses and penalties. A loss returns a sum and a count, so that parts add up and are divided once.
+"""Losses and penalties.
 
-Those of events look at whole rows of outputs: what is absent counts, too. An event is a row, a column and a count; the count
-of such a loss is the number of events, so that its mean is per event.
+A loss returns a sum and a count, so that parts of the data add up and the mean is divided once. A
+loss of events goes over whole rows of outputs, because absent cells count, too. An event is a row,
+a column and a count; the count that its loss returns is the number of events, so that its mean is
+per event.
 """
 
 import torch
@@ -13,11 +15,10 @@ from torch.nn.functional import softplus
 def squared_error(
     predicted: Float[Tensor, " cells"], value: Float[Tensor, " cells"]
 ) -> tuple[Tensor, int]:
-    """Sum of squared differences, and how many."""
+    """Σ (predicted − value)², and the number of cells."""
     difference = predicted - value
-    return difference.square().sum(), len(
-        value
-    )  # a dot product would be in 16 bits where products are
+    # No dot product: it would be in 16 bits where products are.
+    return difference.square().sum(), len(value)
 
 
 def weighted_error(
@@ -29,12 +30,24 @@ def weighted_error(
     alpha: float,
     absent: float,
 ) -> tuple[Tensor, int]:
-    """Σ w (p − out)² over every cell: p = 1 and w = 1 + alpha · count for an event, p = 0 and w = `absent` without one.
+    """Σ w (p − out)² over every cell, and the number of events.
 
-    Source: Hu, Koren, Volinsky. "Collaborative Filtering for Implicit Feedback Datasets." ICDM 2008, equation 3 (`absent` = 1).
+    An event has p = 1 and w = 1 + α · count, a cell without one p = 0 and w = `absent`.
+
+    Args:
+        out: the network's outputs.
+        row: of each event.
+        column: of each event.
+        count: how often each event happened.
+        alpha: α, how much a count raises the confidence.
+        absent: the weight of a cell without an event.
+
+    Source: Hu, Koren, Volinsky. "Collaborative Filtering for Implicit Feedback Datasets." ICDM
+    2008, equation 3 (`absent` = 1).
     """
-    here = out[row, column]
-    events = (1 + alpha * count) * (1 - here).square() - absent * here.square()
+    at_events = out[row, column]
+    # The first sum is over every cell as if none had an event; the second corrects those that have.
+    events = (1 + alpha * count) * (1 - at_events).square() - absent * at_events.square()
     return absent * out.square().sum() + events.sum(), len(row)
 
 
@@ -45,9 +58,17 @@ def logistic_loss(
     *,
     absent: float,
 ) -> tuple[Tensor, int]:
-    """−Σ log σ(out) over events − `absent` · Σ log(1 − σ(out)) over all other cells: the cross-entropy of yes and no."""
-    here = out[row, column]
-    events = softplus(-here) - absent * softplus(here)  # softplus(x) = −log σ(−x), for any x
+    """−Σ log σ(out) over events − `absent` · Σ log(1 − σ(out)) over all other cells: the
+    cross-entropy.
+
+    Args:
+        out: the network's outputs.
+        row: of each event.
+        column: of each event.
+        absent: the weight of a cell without an event.
+    """
+    at_events = out[row, column]
+    events = softplus(-at_events) - absent * softplus(at_events)  # softplus(x) = −log σ(−x)
     return absent * softplus(out).sum() + events.sum(), len(row)
 
 
@@ -57,25 +78,36 @@ def multinomial_loss(
     column: Int[Tensor, " events"],
     count: Float[Tensor, " events"],
 ) -> tuple[Tensor, int]:
-    """−Σ count · log softmax(out) over the events, the softmax being over all columns of the row.
+    """−Σ count · log softmax(out) over the events; the softmax is over all columns of the row.
 
-    Source: Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders for Collaborative Filtering." WWW 2018, equation 2.
+    Args:
+        out: the network's outputs.
+        row: of each event.
+        column: of each event.
+        count: how often each event happened.
+
+    Source: Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders for Collaborative
+    Filtering." WWW 2018, equation 2.
     """
-    return (count * (torch.logsumexp(out, dim=1)[row] - out[row, column])).sum(), len(row)
+    log_normalizer = torch.logsumexp(out, dim=1)
+    return (count * (log_normalizer[row] - out[row, column])).sum(), len(row)
 
 
 @torch.no_grad()
 def add_ridge(weight: Tensor, reg: float, share: Tensor | None = None) -> float:
-    """The value of reg/2 · ‖weight‖²; its gradient is added to the weight's own, in place (autograd would make copies).
+    """reg/2 · ‖weight‖²; its gradient is added to the weight's own, in place.
 
-    With a row-sparse gradient only its rows count, each with its `share`.
+    Autograd would make copies as large as the weight.
+
+    Args: weight: a parameter that has a gradient. reg: λ. share: for a row-sparse gradient, by what
+        to multiply λ of each of its rows; other rows do not count.
     """
     assert weight.grad is not None, "a parameter that the objective does not depend on"
     if share is None:
         weight.grad.add_(weight, alpha=reg)
         flat = weight.reshape(-1)
         return reg / 2 * float(flat @ flat)
-    rows, some = weight.grad._indices()[0], weight.grad._values()
-    here = weight[rows]
-    some.addcmul_(here, share[:, None], value=reg)
-    return reg / 2 * float(share @ here.square().sum(dim=1))
+    row_numbers = weight.grad._indices()[0]
+    rows = weight[row_numbers]
+    weight.grad._values().addcmul_(rows, share[:, None], value=reg)
+    return reg / 2 * float(share @ rows.square().sum(dim=1))

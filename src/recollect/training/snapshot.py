@@ -1,8 +1,9 @@
-"""A fit that was interrupted, written to a folder and taken up again, to the bit.
+"""Snapshots of a fit, from which an interrupted fit resumes and ends as if nothing had happened, to
+the bit.
 
-A snapshot is two files, replaced together: `tensors.safetensors` and `state.json`. It holds weights, best weights,
-optimizer state, the state of the random generator, and the history; and it names the fit it belongs to, so that it is
-never taken up by another.
+A snapshot is a folder of two files, replaced together: `tensors.safetensors` and `state.json`. It
+holds weights, best weights, the learner's state, the state of the random generator, and the
+history. It names the fit that it belongs to, so that no other fit resumes from it.
 """
 
 from __future__ import annotations
@@ -25,60 +26,84 @@ VERSION = 4
 
 
 def write(folder: Path, state: dict[str, Any], *, fit_key: dict[str, Any]) -> None:
-    """Write the state (a tree of dicts, lists, numbers, texts and tensors) in place of an earlier one."""
+    """Replace the snapshot in the folder.
+
+    Args:
+        folder: of the snapshot; a crash while writing leaves the earlier one.
+        state: a tree of dicts, lists, numbers, texts and tensors.
+        fit_key: settings and data of the fit; must be JSON.
+    """
     tensors: dict[str, Tensor] = {}
     tree = _pack(state, tensors)
-    with replacing(folder) as fresh:
-        fresh.mkdir()
-        save_file(tensors, fresh / "tensors.safetensors")
-        (fresh / "state.json").write_text(
-            json.dumps({"version": VERSION, "fit_key": fit_key, "state": tree})
-        )
+    content = {"version": VERSION, "fit_key": fit_key, "state": tree}
+    with replacing(folder) as new_folder:
+        new_folder.mkdir()
+        save_file(tensors, new_folder / "tensors.safetensors")
+        (new_folder / "state.json").write_text(json.dumps(content))
 
 
 def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:
-    """The state written last, or None if there is none.
+    """The state written last, or None if there is no snapshot.
 
-    Raises: TrainingError if it belongs to another fit, or cannot be read.
+    Args:
+        folder: of the snapshot.
+        fit_key: settings and data of the fit that is to resume.
+
+    Raises:
+        TrainingError: if the snapshot belongs to another fit, or cannot be read.
     """
-    if not (
-        folder / "state.json"
-    ).exists():  # killed while one was put in the place of another: the earlier one is kept
+    if not (folder / "state.json").exists():
+        # A process killed between the two renames of `replacing` leaves the earlier snapshot here.
         folder = folder.with_name(f".{folder.name}.old")
     if not (folder / "state.json").exists():
         return None
     try:
-        found = json.loads((folder / "state.json").read_text())
+        content = json.loads((folder / "state.json").read_text())
         tensors = load_file(folder / "tensors.safetensors")
-        version, owner, tree = found["version"], found["fit_key"], found["state"]
+        version = content["version"]
+        written_key = content["fit_key"]
+        tree = content["state"]
     except Exception as problem:
         raise TrainingError(
-            f"The snapshot in {folder} cannot be read ({problem}); remove the folder and fit anew."
+            f"The snapshot in {folder} cannot be read ({problem}); remove the folder and fit "
+            "anew."
         ) from problem
     if version != VERSION:
         raise TrainingError(
-            f"The snapshot in {folder} has version {version}, this program writes {VERSION}; fit anew."
+            f"The snapshot in {folder} has version {version}, this program writes {VERSION}; "
+            "remove the folder and fit anew."
         )
-    fit_key = json.loads(json.dumps(fit_key))
-    if owner != fit_key:
-        changed = sorted(k for k in owner.keys() | fit_key.keys() if owner.get(k) != fit_key.get(k))
-        was = ", ".join(f"{k} was {owner.get(k)!r} and is {fit_key.get(k)!r}" for k in changed)
-        raise TrainingError(
-            f"The snapshot in {folder} belongs to another fit: {was}. Use the settings and data it was "
-            "made with, another folder, or start without resuming."
-        )
+    _check_key(folder, written_key, json.loads(json.dumps(fit_key)))
     return _unpack(tree, tensors)
 
 
+def _check_key(folder: Path, written: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Refuse a snapshot of another fit, and say in what it differs."""
+    if written == expected:
+        return
+    names = sorted(written.keys() | expected.keys())
+    differences = [
+        f"{name} was {written.get(name)!r} and is {expected.get(name)!r}"
+        for name in names
+        if written.get(name) != expected.get(name)
+    ]
+    raise TrainingError(
+        f"The snapshot in {folder} belongs to another fit: {', '.join(differences)}. Use the "
+        "settings and data it was made with, another folder, or start without resuming."
+    )
+
+
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """The tree as JSON; its tensors are moved into `tensors`."""
     if isinstance(value, Tensor):
         key = str(len(tensors))
         tensors[key] = value.detach().cpu().contiguous()
         return {"tensor": key}
     if isinstance(value, dict):
-        return {"dict": [[k, _pack(v, tensors)] for k, v in value.items()]}  # keys may be numbers
+        # As pairs: the keys of a JSON object would all become texts.
+        return {"dict": [[key, _pack(item, tensors)] for key, item in value.items()]}
     if isinstance(value, list | tuple):
-        return {"list": [_pack(v, tensors) for v in value]}
+        return {"list": [_pack(item, tensors) for item in value]}
     return {"plain": value}
 
 
@@ -87,37 +112,38 @@ def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
     if kind == "tensor":
         return tensors[value]
     if kind == "dict":
-        return {k: _unpack(v, tensors) for k, v in value}
+        return {key: _unpack(item, tensors) for key, item in value}
     if kind == "list":
-        return [_unpack(v, tensors) for v in value]
+        return [_unpack(item, tensors) for item in value]
     return value
 
 
-class Stop:
-    """Whether someone asked the fit to stop (Ctrl-C, or a polite kill)."""
+class StopRequest:
+    """Whether Ctrl-C or SIGTERM asked the fit to stop."""
 
     asked = False
 
 
 @contextmanager
-def stoppable() -> Iterator[Stop]:
-    """Turn the first Ctrl-C or SIGTERM into a request that the loop meets after its epoch; a second one stops at once.
+def stoppable() -> Iterator[StopRequest]:
+    """Turn the first Ctrl-C or SIGTERM into a request to stop after the epoch; a second one stops
+    at once.
 
-    Only the main thread can do so; elsewhere nothing changes.
+    Only the main thread can handle signals; in other threads nothing changes.
     """
-    stop = Stop()
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        yield request
         return
 
     def ask(number: int, frame: Any) -> None:
-        if stop.asked:
+        if request.asked:
             raise KeyboardInterrupt
-        stop.asked = True
+        request.asked = True
 
-    before = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield request
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

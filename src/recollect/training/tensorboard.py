@@ -1,4 +1,4 @@
-"""Each epoch's figures, and by choice histograms of weights and gradients, for TensorBoard."""
+"""A log of a fit for TensorBoard: the figures of each epoch, histograms of weights and gradients."""
 
 from __future__ import annotations
 
@@ -15,30 +15,42 @@ from torch import Tensor, nn
 from recollect.errors import SettingError
 
 BINS = 64
-PART = 1 << 20  # numbers at a time
+CHUNK = 1 << 20  # numbers that are counted at a time
 
 
-class Board:
-    """Writes a fit to a folder, for `tensorboard --logdir` to show: `Run(net_watchers=(Board("runs/board"),))`.
+class TensorBoardLog:
+    """Writes a fit to a folder, which `tensorboard --logdir` shows.
 
-    After each epoch it writes every figure of it, the epoch being the step: `train_rmse` as `rmse/train`, `valid_rmse` as
-    `rmse/valid`, and so on, all else as `fit/learning_rate`, …; the page Custom Scalars has training and validation RMSE in one
-    picture. With `histograms`, also `weights/NAME` of each parameter and `gradients/NAME` of the last step's gradient, the
-    penalty included. A parameter without a gradient has no such histogram (with L-BFGS none has: it takes the gradients away); of
-    a row-sparse gradient, `gradients/NAME, touched rows` has the rows that are there. What is no finite number is in no
-    histogram; how many there are is in `not finite/…`.
+        Run(net_watchers=(TensorBoardLog("runs/tensorboard"),))
 
-    From the first epoch that it sees on, a board takes the place of what the folder holds: a resumed fit goes on in its curve,
-    another fit replaces it. One board serves one fit.
+    After each epoch it writes every figure, the epoch being the step: `train_rmse` as `rmse/train`,
+    `valid_rmse` as `rmse/valid`, and so on; all others as `fit/learning_rate`, …. The page Custom
+    Scalars has training and validation RMSE in one picture.
 
-    Raises: SettingError if TensorBoard is not installed, or the folder is a file; when called, for an epoch not after the last.
+    With `histograms` it also writes `weights/NAME` of each parameter, and `gradients/NAME` of the
+    last step's gradient, the penalty included. A parameter without a gradient has no such
+    histogram; with L-BFGS none has, because it takes the gradients away. Of a row-sparse gradient,
+    `gradients/NAME, touched rows` has the rows with a gradient. Numbers that are not finite are in
+    no histogram; `not finite/…` counts them.
+
+    The first epoch of a log replaces what the folder holds from that epoch on: a resumed fit
+    continues its curve, another fit replaces it. One log serves one fit.
+
+    Args:
+        folder: where to write; made if need be.
+        histograms: whether to write those of weights and gradients.
+
+    Raises: SettingError: if TensorBoard is not installed, or the folder is a file; when called, for
+        an epoch
+            that does not come after the last one.
     """
 
     def __init__(self, folder: str | Path, *, histograms: bool = False) -> None:
-        _check()
-        self.folder, self.histograms = Path(folder), histograms
+        _check_installed()
+        self.folder = Path(folder)
+        self.histograms = histograms
         if self.folder.is_file():
-            raise SettingError(f"{folder} is a file; name a folder for the board.")
+            raise SettingError(f"{folder} is a file; name a folder for TensorBoard.")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._writer: Any = None
         self._epoch = 0
@@ -48,85 +60,91 @@ class Board:
         epoch = int(figures["epoch"])
         if epoch <= self._epoch:
             raise SettingError(
-                f"The board in {self.folder} has seen epoch {self._epoch} and is now given epoch {epoch}, of "
-                "another fit; make a board for each fit, each in a folder of its own."
+                f"The log in {self.folder} has epoch {self._epoch} and now got epoch {epoch}, of "
+                "another fit; make a log for each fit, each in a folder of its own."
             )
-        writer, self._epoch = self._writer or self._open(epoch, "train_rmse" in figures), epoch
+        writer = self._writer or self._open(epoch, has_rmse="train_rmse" in figures)
+        self._epoch = epoch
         for name, value in figures.items():
             if name != "epoch":
                 writer.add_scalar(_tag(name), value, epoch)
-        for name, x in _tensors(net) if self.histograms else ():
-            self._add_histogram(name, x, epoch)
+        if self.histograms:
+            for name, tensor in _tensors(net):
+                self._add_histogram(name, tensor, epoch)
         writer.flush()
 
     def close(self) -> None:
-        """Close the file. It happens by itself when nobody holds the board any more, and when the program ends."""
+        """Close the file; otherwise it is closed when the log is deleted or the program ends."""
         if self._writer is not None:
             self._close()
             self._writer = None
 
-    def _open(self, epoch: int, has_rmse: bool) -> Any:
+    def _open(self, epoch: int, *, has_rmse: bool) -> Any:
         from torch.utils.tensorboard import SummaryWriter
 
+        # TensorBoard reads files in the order of their names, which begin with the second they were
+        # made in: two files of one second might be read in the wrong order.
         while any(self.folder.glob(f"events.out.tfevents.{int(time.time()):010d}.*")):
-            time.sleep(
-                0.05
-            )  # files are read in the order of their names, and these begin with the second
+            time.sleep(0.05)
         self._writer = SummaryWriter(str(self.folder), purge_step=epoch)
         if has_rmse:
-            self._writer.add_custom_scalars(
-                {"training and validation": {"RMSE": ["Multiline", ["rmse/train", "rmse/valid"]]}}
-            )
+            curves = ["Multiline", ["rmse/train", "rmse/valid"]]
+            self._writer.add_custom_scalars({"training and validation": {"RMSE": curves}})
         self._close = weakref.finalize(self, self._writer.close)
         return self._writer
 
-    def _add_histogram(self, name: str, x: Tensor, epoch: int) -> None:
-        found = histogram(x)
-        if found["num"]:
-            self._writer.add_histogram_raw(name, **found, global_step=epoch)
-        if found["num"] < x.numel():
-            self._writer.add_scalar(f"not finite/{name}", x.numel() - found["num"], epoch)
+    def _add_histogram(self, name: str, tensor: Tensor, epoch: int) -> None:
+        counts = histogram(tensor)
+        n_finite = counts["num"]
+        if n_finite:
+            self._writer.add_histogram_raw(name, **counts, global_step=epoch)
+        if n_finite < tensor.numel():
+            self._writer.add_scalar(f"not finite/{name}", tensor.numel() - n_finite, epoch)
 
 
 def histogram(x: Tensor) -> dict[str, Any]:
-    """Of the finite numbers: `num`, `min`, `max`, `sum`, `sum_squares`, and `bucket_counts` of BINS equally wide buckets with
-    their upper ends, `bucket_limits`."""
-    num, low, high, total, squares = 0, float("inf"), float("-inf"), 0.0, 0.0
-    for part in _parts(x):
-        num, total, squares = (
-            num + len(part),
-            total + float(part.sum()),
-            squares + float(part.square().sum()),
-        )
-        low, high = min(low, float(part.min())), max(high, float(part.max()))
-    pad = (
-        0.0 if low < high else 1e-3 * max(1.0, abs(low))
-    )  # a bucket has a width, also if all numbers are the same
+    """The histogram of the finite numbers, as `SummaryWriter.add_histogram_raw` takes it.
+
+    `num`, `min`, `max`, `sum`, `sum_squares`, and `bucket_counts` of BINS equally wide buckets with
+    their upper ends, `bucket_limits`.
+    """
+    n = 0
+    total = squares = 0.0
+    low, high = float("inf"), float("-inf")
+    for chunk in _finite_chunks(x):
+        n += len(chunk)
+        total += float(chunk.sum())
+        squares += float(chunk.square().sum())
+        low = min(low, float(chunk.min()))
+        high = max(high, float(chunk.max()))
+    # A bucket must have a width, even if all numbers are the same.
+    margin = 0.0 if low < high else 1e-3 * max(1.0, abs(low))
     counts = np.zeros(BINS)
-    for part in _parts(x):
-        counts += torch.histc(part, BINS, low - pad, high + pad).cpu().numpy()
+    for chunk in _finite_chunks(x):
+        counts += torch.histc(chunk, BINS, low - margin, high + margin).cpu().numpy()
+    limits = np.linspace(low - margin, high + margin, BINS + 1)[1:] if n else np.zeros(0)
     return {
-        "num": num,
+        "num": n,
         "min": low,
         "max": high,
         "sum": total,
         "sum_squares": squares,
         "bucket_counts": counts.tolist(),
-        "bucket_limits": np.linspace(low - pad, high + pad, BINS + 1)[1:].tolist() if num else [],
+        "bucket_limits": limits.tolist(),
     }
 
 
 def holds_events(folder: Path) -> bool:
-    """Whether a fit was written to the folder before."""
+    """Whether the folder has files of TensorBoard's already."""
     return any(folder.glob("events.out.tfevents.*"))
 
 
-def _check() -> None:
+def _check_installed() -> None:
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as problem:
         raise SettingError(
-            'A board needs TensorBoard; install it with: pip install "recollect[tensorboard]".'
+            'TensorBoard is not installed; install it with: pip install "recollect[tensorboard]".'
         ) from problem
 
 
@@ -144,9 +162,10 @@ def _tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
             yield f"gradients/{name}", weight.grad
 
 
-def _parts(x: Tensor) -> Iterator[Tensor]:
-    """The finite numbers, some at a time, in 64 bits: 32 would not count beyond 16 million."""
-    for part in x.reshape(-1).split(PART):
-        part = part.double()
-        if len(part := part[part.isfinite()]):
-            yield part
+def _finite_chunks(x: Tensor) -> Iterator[Tensor]:
+    """The finite numbers, in chunks of 64 bits: in 32 bits counts would end at 16 million."""
+    for chunk in x.reshape(-1).split(CHUNK):
+        wide = chunk.double()
+        finite = wide[wide.isfinite()]
+        if len(finite):
+            yield finite

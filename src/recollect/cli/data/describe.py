@@ -21,11 +21,11 @@ def describe(screen: Screen, source: Source, columns: Columns, texts: Texts) -> 
     from recollect.data import description
     from recollect.data.sources import netflix
 
-    ratings = texts.taken(any_ratings_from(source, columns))
+    ratings = texts.attach(any_ratings_from(source, columns))
     data = description.describe(ratings)
     data["scale_from"] = _scale_from(ratings, columns)
     if ratings.text is not None:
-        data["texts"] = text_options.summary(ratings.text)
+        data["texts"] = text_options.describe_texts(ratings.text)
     if isinstance(ratings, rc.Ratings) and netflix_folder(source) is not None:
         data["published"] = netflix.published(ratings)
     return Answer(data, _shown(data, description.QUANTILES))
@@ -49,7 +49,7 @@ def _shown(data: dict[str, Any], quantiles: tuple[float, ...]) -> list[Renderabl
         table((of_what, *least_to_most), counts),
     ]
     if "texts" in data:
-        shown += [text_options.told(data["texts"]), ""]
+        shown += [text_options.texts_table(data["texts"]), ""]
     if "published" in data:
         rows = [tuple(row.values()) for row in data["published"]]
         columns = ("part", "users", "published", "ratings", "published", "verdict: users, ratings")

@@ -65,11 +65,12 @@ def _what_to_store(source: str, columns: Columns) -> tuple[Any, dict[str, Any]]:
         source: as on the command line.
         columns: how to read a file.
     """
-    from recollect.data.sources import known
+    from recollect.data.open_data import kind_of
 
+    kind = kind_of(source)
     folder = None if columns.are_stated else netflix_folder(source)
     if folder is not None:
-        return folder, {"name": source} if source in known() else {}
-    if Path(source).is_file() and columns.events_from is None:
+        return folder, {"name": source} if kind == "name" else {}
+    if kind == "file" and columns.events_from is None:
         return source, columns.arguments()
     return ratings_from(source, columns), {}

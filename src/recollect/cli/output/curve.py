@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
-Point = tuple[int, float]  # an epoch, and a figure
+Point = tuple[int, float]  # an epoch and a figure
+Cell = tuple[int, int]  # the row and the column of a character
+Series = Mapping[str, list[Point]]  # the points of "train" and "valid"
 
-NAMES = {"train": "training", "valid": "validation"}
+LABELS = {"train": "training", "valid": "validation"}
 STYLES = {"train": "cyan", "valid": "yellow"}
-DOTS = (
-    (0x01, 0x08),
-    (0x02, 0x10),
-    (0x04, 0x20),
-    (0x40, 0x80),
-)  # of a Braille character: four rows of two
+# The bits of a Braille character: four rows of two dots.
+DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+BRAILLE = 0x2800
+DOT_ROWS = 4
+DOT_COLUMNS = 2
+LEAST_HEIGHT = 3
+LEAST_COLUMNS = 8
 
 
 def curve(
@@ -27,91 +30,133 @@ def curve(
     height: int = 11,
     plain: bool = False,
 ) -> Text:
-    """Whatever of `train_…` and `valid_…` was measured, a panel for each kind of figure; training is dotted, validation a line.
+    """A panel for each kind of figure: training as a dotted line, validation as a solid one.
 
-    Figures that are no finite number leave a gap. The first tenth of the epochs does not stretch the axis: a curve that begins
-    far off comes in from the edge. The validation figure of the epoch `kept` is marked (0: none). `width` and `height` are in
-    characters, the height that of all panels without their titles and axes; `plain` does without Unicode.
+    A figure that is not finite leaves a gap. The first tenth of the epochs does not stretch the
+    axis: a curve that begins far off enters at the edge.
+
+    Args:
+        epochs: what was measured after each epoch, `train_…` and `valid_…`.
+        kept: the epoch whose weights were kept, marked on the validation curve; 0: none.
+        width: in characters.
+        height: of all panels together, without titles and axes, in characters.
+        plain: whether to use ASCII characters only.
     """
-    panels: dict[str, dict[str, list[Point]]] = {}
-    for figures in epochs:
-        for key, value in figures.items():
-            part, _, metric = key.partition("_")
-            if part in NAMES:
-                panels.setdefault(metric, {}).setdefault(part, []).append(
-                    (int(figures["epoch"]), value)
-                )
+    panels = _series_by_metric(epochs)
     if not panels:
         return Text("There is no curve: nothing was measured epoch by epoch.")
     last = int(epochs[-1]["epoch"])
-    each = max(3, height // len(panels))
+    panel_height = max(LEAST_HEIGHT, height // len(panels))
     drawn = [
-        _panel(metric, series, last, kept, width=width, height=each, plain=plain)
+        _Panel(metric, series, last, kept, plain=plain).draw(width, panel_height)
         for metric, series in panels.items()
     ]
     return Text("\n", no_wrap=True, overflow="crop").join(drawn)
 
 
-def _panel(
-    metric: str,
-    series: dict[str, list[Point]],
-    last: int,
-    kept: int,
-    *,
-    width: int,
-    height: int,
-    plain: bool,
-) -> Text:
-    title = f"{metric.upper() if metric == 'rmse' else metric} by epoch"
-    if not any(math.isfinite(x) for points in series.values() for _, x in points):
-        return Text(f"{title}: no figure is a finite number.")
-    low, high = _limits(series, last)
-    middle = high - (high - low) * (4 * (height // 2) + 1.5) / (4 * height - 1)
-    ticks = {0: f"{high:.4g}", height // 2: f"{middle:.4g}", height - 1: f"{low:.4g}"}
-    names = {part: _name(part, points) for part, points in series.items()}
-    margin = max(map(len, ticks.values()))
-    columns = max(8, width - margin - 3 - max(map(len, names.values())))
-    canvas = _Canvas(last, low, high, columns=columns, rows=height)
-    for part in NAMES:  # validation comes last, above training
-        canvas.draw(part, series.get(part, []))
-    beside = canvas.beside(series)
-    marked = canvas.cell(kept, dict(series.get("valid", [])).get(kept, math.nan))
-    head = Text(title, style="bold")
-    if marked:
-        kept_at = (
-            f"   {'o' if plain else '●'} kept: epoch {kept}, {dict(series['valid'])[kept]:.4f}"
-        )
-        head = Text.assemble(head, (kept_at, STYLES["valid"]))
-    bar, corner, line = ("|", "+", "-") if plain else ("│", "└", "─")
-    lines = [head]
-    for row in range(height):
-        drawn = [
-            canvas.character(row, column, marked=(row, column) == marked, plain=plain)
-            for column in range(columns)
-        ]
-        name = (f" {names[beside[row]]}", STYLES[beside[row]]) if row in beside else ""
-        lines.append(Text.assemble((f"{ticks.get(row, ''):>{margin}} {bar}", "dim"), *drawn, name))
-        lines[-1].rstrip()
-    left, right = "1", str(last) if last > 1 else ""
-    between = "epoch".center(columns - len(left) - len(right))
-    axis = (
-        f"{'':>{margin}} {corner}{line * columns}",
-        f"{'':>{margin}}  {left}{between}{right}".rstrip(),
-    )
-    return Text("\n").join([*lines, *(Text(each, style="dim") for each in axis)])
+def _series_by_metric(epochs: Sequence[dict[str, float]]) -> dict[str, dict[str, list[Point]]]:
+    """The points of each metric, by part."""
+    panels: dict[str, dict[str, list[Point]]] = {}
+    for figures in epochs:
+        for name, value in figures.items():
+            part, _, metric = name.partition("_")
+            if part in LABELS:
+                points = panels.setdefault(metric, {}).setdefault(part, [])
+                points.append((int(figures["epoch"]), value))
+    return panels
 
 
-def _name(part: str, points: list[Point]) -> str:
-    value = points[-1][1]
-    return f"{NAMES[part]} {value:.4f}" if math.isfinite(value) else f"{NAMES[part]}: no number"
+class _Panel:
+    """One kind of figure: title, canvas with a scale and labels, and the axis of epochs."""
+
+    def __init__(self, metric: str, series: Series, last: int, kept: int, *, plain: bool) -> None:
+        self.title = f"{metric.upper() if metric == 'rmse' else metric} by epoch"
+        self.series = series
+        self.last = last
+        self.kept = kept
+        self.kept_value = dict(series.get("valid", [])).get(kept, math.nan)
+        self.plain = plain
+        self.labels = {part: _label(part, points) for part, points in series.items()}
+
+    def draw(self, width: int, height: int) -> Text:
+        """The panel in so many characters; the height is that of the canvas."""
+        if not any(math.isfinite(value) for points in self.series.values() for _, value in points):
+            return Text(f"{self.title}: no figure is a finite number.")
+        low, high = _limits(self.series, self.last)
+        ticks = _ticks(low, high, height)
+        margin = max(map(len, ticks.values()))
+        label_width = max(map(len, self.labels.values()))
+        columns = max(LEAST_COLUMNS, width - margin - 3 - label_width)
+        canvas = _Canvas(self.last, low, high, columns=columns, rows=height)
+        for part in LABELS:  # validation last, above training
+            canvas.draw(part, self.series.get(part, []))
+        marked = canvas.cell(self.kept, self.kept_value)
+        lines = [self._head(is_marked=marked is not None)]
+        lines += self._rows(canvas, ticks, margin, marked)
+        lines += self._axis(columns, margin)
+        return Text("\n").join(lines)
+
+    def _head(self, *, is_marked: bool) -> Text:
+        head = Text(self.title, style="bold")
+        if not is_marked:
+            return head
+        mark = "o" if self.plain else "●"
+        note = f"   {mark} kept: epoch {self.kept}, {self.kept_value:.4f}"
+        return Text.assemble(head, (note, STYLES["valid"]))
+
+    def _rows(
+        self, canvas: _Canvas, ticks: dict[int, str], margin: int, marked: Cell | None
+    ) -> list[Text]:
+        bar = "|" if self.plain else "│"
+        part_beside = canvas.label_rows(self.series)
+        lines = []
+        for row in range(canvas.rows):
+            line = Text.assemble((f"{ticks.get(row, ''):>{margin}} {bar}", "dim"))
+            for column in range(canvas.columns):
+                is_marked = (row, column) == marked
+                line.append_text(canvas.character(row, column, marked=is_marked, plain=self.plain))
+            if row in part_beside:
+                part = part_beside[row]
+                line.append(f" {self.labels[part]}", style=STYLES[part])
+            line.rstrip()
+            lines.append(line)
+        return lines
+
+    def _axis(self, columns: int, margin: int) -> list[Text]:
+        """The line below the canvas, and the first and the last epoch."""
+        corner, dash = ("+", "-") if self.plain else ("└", "─")
+        right = str(self.last) if self.last > 1 else ""
+        between = "epoch".center(columns - len("1") - len(right))
+        line = f"{'':>{margin}} {corner}{dash * columns}"
+        numbers = f"{'':>{margin}}  1{between}{right}".rstrip()
+        return [Text(line, style="dim"), Text(numbers, style="dim")]
 
 
-def _limits(series: dict[str, list[Point]], last: int) -> tuple[float, float]:
-    """The least and the greatest figure after the first tenth of the epochs, a little apart in any case."""
-    finite = [(epoch, x) for points in series.values() for epoch, x in points if math.isfinite(x)]
-    seen = [x for epoch, x in finite if epoch > last // 10] or [x for _, x in finite]
-    low, high = min(seen), max(seen)
-    pad = 0.0 if high - low > 1e-3 * abs(high) else 0.01 * max(abs(high), 0.1)
+def _label(part: str, points: list[Point]) -> str:
+    """The name of a part and its last figure."""
+    last_value = points[-1][1]
+    if not math.isfinite(last_value):
+        return f"{LABELS[part]}: not finite"
+    return f"{LABELS[part]} {last_value:.4f}"
+
+
+def _ticks(low: float, high: float, height: int) -> dict[int, str]:
+    """The figures beside the top, the middle and the bottom row."""
+    middle_row = height // 2
+    # The middle of the row, in dots from the top.
+    middle_dot = DOT_ROWS * middle_row + (DOT_ROWS - 1) / 2
+    middle = high - (high - low) * middle_dot / (DOT_ROWS * height - 1)
+    return {0: f"{high:.4g}", middle_row: f"{middle:.4g}", height - 1: f"{low:.4g}"}
+
+
+def _limits(series: Series, last: int) -> tuple[float, float]:
+    """The least and the greatest figure after the first tenth of the epochs, never equal."""
+    points = [point for part in series.values() for point in part if math.isfinite(point[1])]
+    later = [value for epoch, value in points if epoch > last // 10]
+    values = later or [value for _, value in points]
+    low, high = min(values), max(values)
+    is_flat = high - low <= 1e-3 * abs(high)
+    pad = 0.01 * max(abs(high), 0.1) if is_flat else 0.0
     return low - pad, high + pad
 
 
@@ -119,59 +164,80 @@ class _Canvas:
     """Rows × columns of characters, each of 4 × 2 dots; the dots count from the upper left."""
 
     def __init__(self, last: int, low: float, high: float, *, columns: int, rows: int) -> None:
-        self.last, self.low, self.high, self.columns, self.rows = last, low, high, columns, rows
-        self._dots: dict[
-            tuple[int, int], tuple[int, str]
-        ] = {}  # of a character: which dots, and whose they are
+        self.last = last
+        self.low = low
+        self.high = high
+        self.columns = columns
+        self.rows = rows
+        # The dots of a character, as bits, and the part that was drawn last there.
+        self._dots: dict[Cell, tuple[int, str]] = {}
 
     def place(self, epoch: int, value: float) -> tuple[int, int]:
-        """The dot of a point; rows well outside stand for all that are further off."""
-        x = round((epoch - 1) / max(1, self.last - 1) * (2 * self.columns - 1))
-        y = (self.high - value) / (self.high - self.low) * (4 * self.rows - 1)
-        return x, round(min(max(y, -4.0 * self.rows), 8.0 * self.rows))
+        """The column and the row of a point's dot, in dots; far outside, those of the edge."""
+        column = round((epoch - 1) / max(1, self.last - 1) * (DOT_COLUMNS * self.columns - 1))
+        height = DOT_ROWS * self.rows
+        row = (self.high - value) / (self.high - self.low) * (height - 1)
+        return column, round(min(max(row, -1.0 * height), 2.0 * height))
 
-    def cell(self, epoch: int, value: float) -> tuple[int, int] | None:
-        """Row and column of the character that has the point; None outside."""
+    def cell(self, epoch: int, value: float) -> Cell | None:
+        """The character of a point; None outside the canvas."""
         if not math.isfinite(value):
             return None
-        x, y = self.place(epoch, value)
-        return (y // 4, x // 2) if 0 <= y < 4 * self.rows else None
+        column, row = self.place(epoch, value)
+        if not 0 <= row < DOT_ROWS * self.rows:
+            return None
+        return row // DOT_ROWS, column // DOT_COLUMNS
 
     def draw(self, part: str, points: list[Point]) -> None:
-        """Join the points by lines; a figure that is no finite number parts them."""
-        before: tuple[int, int] | None = None
+        """Join the points by lines, with a gap at a figure that is not finite."""
+        previous: tuple[int, int] | None = None
         for epoch, value in points:
-            here = self.place(epoch, value) if math.isfinite(value) else None
-            if here is not None:
-                self._join(part, before or here, here)
-            before = here
+            place = self.place(epoch, value) if math.isfinite(value) else None
+            if place is not None:
+                self._join(part, previous or place, place)
+            previous = place
 
     def _join(self, part: str, start: tuple[int, int], end: tuple[int, int]) -> None:
         steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
         for step in range(steps + 1):
-            x, y = (round(a + (b - a) * step / steps) for a, b in zip(start, end, strict=True))
-            if 0 <= y < 4 * self.rows and (part == "valid" or (x + y) % 2 == 0 or self.last == 1):
-                cell = y // 4, x // 2
-                self._dots[cell] = self._dots.get(cell, (0, ""))[0] | DOTS[y % 4][x % 2], part
+            column = round(start[0] + (end[0] - start[0]) * step / steps)
+            row = round(start[1] + (end[1] - start[1]) * step / steps)
+            if 0 <= row < DOT_ROWS * self.rows and self._is_drawn(part, column, row):
+                cell = (row // DOT_ROWS, column // DOT_COLUMNS)
+                dots = self._dots.get(cell, (0, ""))[0]
+                self._dots[cell] = (dots | DOTS[row % DOT_ROWS][column % DOT_COLUMNS], part)
+
+    def _is_drawn(self, part: str, column: int, row: int) -> bool:
+        """Validation is a solid line, training a dotted one; a single point is always drawn."""
+        return part == "valid" or (column + row) % 2 == 0 or self.last == 1
 
     def character(self, row: int, column: int, *, marked: bool, plain: bool) -> Text:
-        """What stands in a cell."""
-        dots, part = self._dots.get((row, column), (0, ""))
+        """The character of a cell.
+
+        Args:
+            row: from the top.
+            column: from the left.
+            marked: whether this is the epoch that was kept.
+            plain: whether to use ASCII characters only.
+        """
         if marked:
             return Text("o" if plain else "●", style=f"bold {STYLES['valid']}")
+        dots, part = self._dots.get((row, column), (0, ""))
         if not dots:
             return Text(" ")
-        return Text(
-            {"train": ".", "valid": "*"}[part] if plain else chr(0x2800 + dots), style=STYLES[part]
-        )
+        if plain:
+            return Text("." if part == "train" else "*", style=STYLES[part])
+        return Text(chr(BRAILLE + dots), style=STYLES[part])
 
-    def beside(self, series: dict[str, list[Point]]) -> dict[int, str]:
-        """The row beside which each part's name stands: that of its last point, or the nearest free one."""
-        found: dict[int, str] = {}
+    def label_rows(self, series: Series) -> dict[int, str]:
+        """The row of each part's label: that of its last point, or the nearest free one."""
+        part_of_row: dict[int, str] = {}
         for part, points in series.items():
-            value = next((x for _, x in reversed(points) if math.isfinite(x)), self.low)
-            row = min(max(self.place(self.last, value)[1] // 4, 0), self.rows - 1)
-            found[min(set(range(self.rows)) - found.keys(), key=lambda free: abs(free - row))] = (
-                part
-            )
-        return found
+            finite = [value for _, value in points if math.isfinite(value)]
+            last_value = finite[-1] if finite else self.low
+            row = self.place(self.last, last_value)[1] // DOT_ROWS
+            wanted = min(max(row, 0), self.rows - 1)
+            free = set(range(self.rows)) - part_of_row.keys()
+            nearest = min(free, key=lambda candidate, wanted=wanted: abs(candidate - wanted))
+            part_of_row[nearest] = part
+        return part_of_row

@@ -62,7 +62,8 @@ class Corpus:
         return len(self.start) - 1
 
     def __repr__(self) -> str:
-        return f"Corpus({len(self):,} documents, {self.n_words:,} words, {len(self.word):,} tokens)"
+        n_tokens = len(self.word)
+        return f"Corpus({len(self):,} documents, {self.n_words:,} words, {n_tokens:,} tokens)"
 
     @property
     def n_words(self) -> int:
@@ -122,8 +123,9 @@ class Corpus:
         table = np.zeros((len(rows), width), np.int64)
         table_row = np.repeat(np.arange(len(rows)), kept)
         table_column = np.repeat(column, kept) + offset
-        word = self.word[np.repeat(source, kept) + offset]
-        table[table_row, table_column] = word.astype(np.int64) + 1
+        token = np.repeat(source, kept) + offset
+        # 0 is padding, so words count from 1.
+        table[table_row, table_column] = self.word[token].astype(np.int64) + 1
         return table
 
     def read(self, texts: Sequence[str | None] | pl.Series) -> Corpus:
@@ -144,13 +146,15 @@ class Corpus:
         words = words_of(_series([text]), self.tokenizer)["word"]
         if not len(words):
             return math.nan
-        return float((self.words.rows(words) != UNKNOWN).mean())
+        is_known = self.words.rows(words) != UNKNOWN
+        return float(is_known.mean())
 
     def take(self, rows: Int[np.ndarray, " rows"] | Sequence[int]) -> Corpus:
         """The documents of these rows, in this order."""
         rows = np.asarray(rows, np.int64)
         n = self.length[rows]
-        word = self.word[np.repeat(self.start[rows], n) + _ranges(n)]
+        token = np.repeat(self.start[rows], n) + _ranges(n)
+        word = self.word[token]
         start = np.concatenate([[0], np.cumsum(n)])
         return replace(self, start=start, word=word, out_of_vocabulary=math.nan)
 
@@ -275,7 +279,8 @@ def _corpus(
 
 def _ranges(n: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " all"]:
     """0, …, n − 1 for each row, one row after another."""
-    return np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
+    first = np.cumsum(n) - n
+    return np.arange(n.sum()) - np.repeat(first, n)
 
 
 def _series(texts: Sequence[str | None] | pl.Series) -> pl.Series:

@@ -227,13 +227,22 @@ def _json_table(
         if line.strip():
             objects.append(_json_object(path, number, line))
             numbers.append(number)
-    keys = (key for fields in objects[:HEADER_OBJECTS] for key in fields)
-    columns = list(dict.fromkeys(keys))
+    columns = _keys(objects[:HEADER_OBJECTS])
     item_index, text_index = find_text_columns(columns, item=item, text=text)
-    item_ids = [fields.get(columns[item_index]) for fields in objects]
-    texts = [_one_text(fields.get(columns[text_index])) for fields in objects]
-    table = pl.DataFrame({"item_id": as_text(item_ids), "text": pl.Series(texts, dtype=pl.String)})
+    item_key = columns[item_index]
+    text_key = columns[text_index]
+    item_ids = as_text([fields.get(item_key) for fields in objects])
+    texts = [_one_text(fields.get(text_key)) for fields in objects]
+    table = pl.DataFrame({"item_id": item_ids, "text": pl.Series(texts, dtype=pl.String)})
     return table, lambda row: f"Line {numbers[row]} of {path}"
+
+
+def _keys(objects: list[dict[str, Any]]) -> list[str]:
+    """The distinct keys of the objects, in the order in which they come."""
+    keys: dict[str, None] = {}
+    for fields in objects:
+        keys.update(dict.fromkeys(fields))
+    return list(keys)
 
 
 def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -293,9 +302,14 @@ def _csv_table(
 
 def _header_columns(line: str) -> tuple[list[str], str]:
     """The columns that a header names, and the separator: the one that makes the most columns."""
-    fields = {separator: next(csv.reader([line], delimiter=separator)) for separator in SEPARATORS}
-    separator = max(SEPARATORS, key=lambda candidate: len(fields[candidate]))
-    return [name.strip() for name in fields[separator]], separator
+    columns: list[str] = []
+    best = SEPARATORS[0]
+    for separator in SEPARATORS:
+        names = next(csv.reader([line], delimiter=separator))
+        if len(names) > len(columns):
+            columns = names
+            best = separator
+    return [name.strip() for name in columns], best
 
 
 def _parquet_table(path: Path, content: bytes, item: Column, text: Column) -> pl.DataFrame:

@@ -162,16 +162,20 @@ def _mean_rows(
     collected = CollectedVectors(words, d)
     n = np.array([len(rows) for rows in rows_of_word])
     matrix_row = np.array([row for rows in rows_of_word for row in rows], np.int64)
+    # In the order of the matrix, so that each block serves a run of them.
     order = np.argsort(matrix_row, kind="stable")
     matrix_row = matrix_row[order]
-    word = np.repeat(np.arange(len(rows_of_word)), n)[order]
+    word = np.repeat(np.arange(len(n)), n)[order]
     total = np.zeros(collected.table.shape)
     rows_at_once = max(1, BLOCK // (4 * d))
     for first in range(0, n_rows, rows_at_once):
         last = min(n_rows, first + rows_at_once)
-        block = np.frombuffer(file.take(4 * d * (last - first)), "<f4").reshape(-1, d)
+        content = file.take(4 * d * (last - first))
+        block = np.frombuffer(content, "<f4").reshape(-1, d)
         low, high = np.searchsorted(matrix_row, [first, last])
-        np.add.at(total, word[low:high], block[matrix_row[low:high] - first])
+        row_in_block = matrix_row[low:high] - first
+        np.add.at(total, word[low:high], block[row_in_block])
+        # The rows of words come first; those of n-grams do not count for the mean of all.
         own_rows = block[: max(0, n_words - first)]
         collected.total += own_rows.sum(axis=0, dtype=np.float64)
     collected.count = n_words

@@ -92,8 +92,10 @@ def _check_type(name: str, annotation: str, value: object) -> None:
     accepted = tuple(kind for word, kind in ACCEPTED_TYPES if word in annotation)
     # bool is a subclass of int, and True is no number of words.
     is_misplaced_bool = isinstance(value, bool) and annotation != "bool"
-    if not isinstance(value, accepted) or is_misplaced_bool:
-        raise SettingError(f"{name} takes {annotation}, found {value!r} ({type(value).__name__}).")
+    if isinstance(value, accepted) and not is_misplaced_bool:
+        return
+    found = f"{value!r} ({type(value).__name__})"
+    raise SettingError(f"{name} takes {annotation}, found {found}.")
 
 
 def is_document(texts: pl.Series) -> pl.Series:

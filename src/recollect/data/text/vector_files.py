@@ -46,8 +46,9 @@ class CollectedVectors:
         row = self.words.rows(words)
         wanted = np.flatnonzero(row != UNKNOWN)
         _, first = np.unique(row[wanted], return_index=True)
-        new = wanted[first]
-        new = new[~self.found[row[new]]]
+        distinct = wanted[first]
+        is_new = ~self.found[row[distinct]]
+        new = distinct[is_new]
         self.table[row[new]] = vectors[new]
         self.found[row[new]] = True
 
@@ -78,8 +79,9 @@ class ByteReader:
         """The next n bytes."""
         while len(self.buffer) - self.position < n:
             self._fill()
+        first = self.position
         self.position += n
-        return self.buffer[self.position - n : self.position]
+        return self.buffer[first : self.position]
 
     def take_until(self, end: bytes) -> bytes:
         """The bytes before the next `end`, which is skipped."""
@@ -96,7 +98,9 @@ class ByteReader:
 
     def take_numbers(self, layout: str) -> tuple[int, ...]:
         """The next numbers of a `struct` layout, little-endian."""
-        return struct.unpack(f"<{layout}", self.take(struct.calcsize(f"<{layout}")))
+        little_endian = f"<{layout}"
+        n_bytes = struct.calcsize(little_endian)
+        return struct.unpack(little_endian, self.take(n_bytes))
 
     def _fill(self) -> None:
         block = self.read(BLOCK)
@@ -129,9 +133,12 @@ def read(path: Path, words: Vocab) -> CollectedVectors:
 def _sizes(line: bytes) -> tuple[int, int] | None:
     """The number of words and the dimension, if a file's first line states these and no more."""
     fields = line.split()
-    if len(fields) != 2 or not all(field.isdigit() for field in fields):
+    if len(fields) != 2:
         return None
-    return int(fields[0]), int(fields[1])
+    n_words, d = fields
+    if not n_words.isdigit() or not d.isdigit():
+        return None
+    return int(n_words), int(d)
 
 
 def _is_text(head: bytes) -> bool:
@@ -255,7 +262,8 @@ def _parse_lines(block: bytes, d: int, first_line: int, path: Path) -> tuple[pl.
 def _fault(fields: list[bytes], d: int) -> str | None:
     """What is wrong with a line's fields; None if they are a word and d numbers."""
     word = fields[:-d]
-    not_a_number = next((field for field in fields[-d:] if not _is_number(field)), None)
+    others = [field for field in fields[-d:] if not _is_number(field)]
+    not_a_number = others[0] if others else None
     if word and not_a_number is not None:
         return f"{not_a_number.decode(errors='replace')!r} among its numbers"
     # A word may have blanks in it, but a number after its first part is one vector entry too many.

@@ -49,7 +49,8 @@ class WordVectors:
 
     def __repr__(self) -> str:
         found = int(self.found.sum())
-        return f"WordVectors({self.name}: {len(self):,} words × {self.d}, {found:,} found)"
+        size = f"{len(self):,} words × {self.d}"
+        return f"WordVectors({self.name}: {size}, {found:,} found)"
 
     @property
     def d(self) -> int:

@@ -1,14 +1,15 @@
 """The sparse products in compiled loops, for the CPU.
 
-Fetching the rows of the dense operand that the cells point to takes most of the time. The operand is
-therefore read a tile at a time (TILE rows × 64 columns, 512 KB). A tile is packed, so that it lies together
-in the core's own cache, and every cell that points into it is done before the next tile is fetched. The sums
-over a row's cells stay in registers. Where few cells point to each row of the operand, packing costs more
-than it saves, and the operand is read in place.
+Fetching the rows of the dense operand that the cells point to takes most of the time. The operand
+is therefore read a tile at a time (TILE rows × 64 columns, 512 KB). A tile is packed, so that it
+lies together in the core's own cache, and every cell that points into it is done before the next
+tile is fetched. The sums over a row's cells stay in registers. Where few cells point to each row of
+the operand, packing costs more than it saves, and the operand is read in place.
 
-Each thread has rows of its own with about the same number of cells, and adds the cells of a row in their
-order: the result does not depend on the number of threads. Panels of 64 columns may overlap at the right
-edge; both compute the same numbers there.
+Each thread has rows of its own with about the same number of cells, and adds the cells of a row in
+their
+order: the result does not depend on the number of threads. Panels of 64 columns may overlap at the
+right edge; both compute the same numbers there.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ PACK_FROM = 4  # cells per row of the operand from which packing saves time
 PANEL = 64  # columns of a tile
 _FIRST_BUFFER = 1 << 20  # numbers; so large that the system backs the buffer with huge pages
 
-one_at_a_time = threads._lock
 _buffers: dict[str, np.ndarray] = {}  # the tiles of all threads, kept between products
 
 

@@ -1,7 +1,9 @@
-"""The loops of `cpu` with tiles of the dense operand in bfloat16: half the cache, sums still in 32 bits.
+"""The loops of `cpu` with tiles of the dense operand in bfloat16: half the cache, sums still in 32
+bits.
 
-For training that tolerates an error of 0.4% in each weight it reads (Adam, SGD), on a processor where
-fetching takes most of the time. Only chosen by name, `Run(kernels="cpu16")`; docs/log.md has what it saves.
+For training that tolerates an error of 0.4% in each weight it reads (Adam, SGD), on a processor
+where fetching takes most of the time. Only chosen by name, `Run(kernels="cpu16")`; docs/log.md has
+what it saves.
 """
 
 from torch import Tensor

@@ -1,4 +1,5 @@
-"""The sparse products as dense ones, some rows at a time: for data with few empty cells, like Jester."""
+"""The sparse products as dense ones, some rows at a time: for data with few empty cells, like
+Jester."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Numba loops, and nothing else."""
+"""Loops compiled by Numba, and how they share the cores. What they compute is in `reference`."""

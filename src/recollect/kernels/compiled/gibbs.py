@@ -1,6 +1,8 @@
-"""The loops of `gibbs`, compiled by Numba. Arrays only, everything float32; no index is checked.
+"""The loops of `kernels.gibbs`, compiled by Numba. Arrays only, everything float32; no index is
+checked.
 
-A table holds a vector per row, `width` numbers of which the first k count: factors, and the offset as the last of them.
+A table holds a vector per row, `width` numbers of which the first k count: factors, and the offset
+last.
 """
 
 from typing import no_type_check
@@ -14,12 +16,14 @@ from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total
 
 @njit
 @no_type_check
-def _between(a, at, b, to, width, last):
-    """The two offsets, and the product of the factors, of these two rows."""
+def _pair_rating(a, at, b, to, width, last):
+    """What two rows give without a third: their offsets, and the product of their factors."""
     dot = zero()
     for lane in range(0, width, 16):
         dot = fma(load(a, at + lane), load(b, to + lane), dot)
-    p, q = peek(a, at + last), peek(b, to + last)
+    # The vector instructions multiply the offsets, too; their product is taken off again.
+    p = peek(a, at + last)
+    q = peek(b, to + last)
     return p + q + total(dot) - p * q
 
 
@@ -33,47 +37,73 @@ def _add_noise(a, width, k, z, at, x):
             store(x, lane, fma(times, load(a, j * width + lane), load(x, lane)))
 
 
+@njit
+@no_type_check
+def _pack_cell(pack, slot, x, y, p, at, q, to, width, last):
+    """Put a cell's features, f = p[at] + q[to] and 1 for the offset, into the pack; x += y f."""
+    begin = slot * width
+    one = splat(np.float32(1))
+    for lane in range(0, width, 16):
+        f = fma(one, load(p, at + lane), load(q, to + lane))
+        store(pack, begin + lane, f)
+    pack[begin + last] = 1
+    for lane in range(0, width, 16):
+        store(x, lane, fma(y, load(pack, begin + lane), load(x, lane)))
+
+
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
-def draw(start, left, right, value, lefts, rights, base, pull, noise, k, shares, rooms, out, bad):
-    """out[j] ~ N(x, A⁻¹ · variance): A = base + Σ f fᵀ, A x = pull[j] + Σ y f, noise[j] being √variance times N(0, I).
+def draw(
+    start,
+    left,
+    right,
+    value,
+    lefts,
+    rights,
+    base,
+    pull,
+    noise,
+    k,
+    shares,
+    scratch,
+    out,
+    singular,
+):
+    """out[j] ~ N(A⁻¹ b, σ² A⁻¹): A = base + Σ f fᵀ, b = pull[j] + Σ y f, noise[j] being σ times
+    N(0, I).
 
-    A cell's features f are lefts[left] + rights[right], and 1 for the offset; its y is what those two leave of its value.
-    `bad` where A cannot be factored in 32 bits.
+    A cell's features f are lefts[left] + rights[right], and 1 for the offset; its y is its value
+    without what those two contribute alone. `singular` where A cannot be factored in 32 bits.
+    `scratch` has a row for each share.
     """
-    width, last = out.shape[1], k - 1
-    p, q, z = lefts.reshape(-1), rights.reshape(-1), noise.reshape(-1)
+    width = out.shape[1]
+    last = k - 1
+    p = lefts.reshape(-1)
+    q = rights.reshape(-1)
+    z = noise.reshape(-1)
+    pack_end = width * (width + PACK)
     for t in prange(len(shares) - 1):
-        a, pack = rooms[t, : width * width], rooms[t, width * width : width * (width + PACK)]
-        x, least = (
-            rooms[t, width * (width + PACK) : width * (width + PACK + 1)],
-            rooms[t, width * (width + PACK + 1) :],
-        )
+        a = scratch[t, : width * width]
+        pack = scratch[t, width * width : pack_end]
+        x = scratch[t, pack_end : pack_end + width]
+        least = scratch[t, pack_end + width :]
         for j in range(shares[t], shares[t + 1]):
             a[:] = base
             x[:] = pull[j]
             for first in range(start[j], start[j + 1], PACK):
                 n = min(PACK, start[j + 1] - first)
                 for c in range(n):
-                    at, to = (
-                        np.int64(peek(left, first + c)) * width,
-                        np.int64(peek(right, first + c)) * width,
-                    )
-                    y = splat(peek(value, first + c) - _between(p, at, q, to, width, last))
-                    for lane in range(0, width, 16):
-                        store(
-                            pack,
-                            c * width + lane,
-                            fma(splat(np.float32(1)), load(p, at + lane), load(q, to + lane)),
-                        )
-                    pack[c * width + last] = 1
-                    for lane in range(0, width, 16):
-                        store(x, lane, fma(y, load(pack, c * width + lane), load(x, lane)))
+                    at = np.int64(peek(left, first + c)) * width
+                    to = np.int64(peek(right, first + c)) * width
+                    alone = _pair_rating(p, at, q, to, width, last)
+                    y = splat(peek(value, first + c) - alone)
+                    _pack_cell(pack, c, x, y, p, at, q, to, width, last)
                 _add_products(a, width, k, pack, n)
             for i in range(k):
+                # A pivot below a millionth of its diagonal has lost its digits.
                 least[i] = np.float32(1e-6) * a[i * width + i]
-            bad[j] = not _factor(a, width, k, least)
-            if not bad[j]:
+            singular[j] = not _factor(a, width, k, least)
+            if not singular[j]:
                 _clear_below(a, width, k)
                 _add_noise(a, width, k, z, j * width, x)
                 _solve(a, width, k, x)
@@ -83,52 +113,70 @@ def draw(start, left, right, value, lefts, rights, base, pull, noise, k, shares,
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
 def ratings(a, b, c, A, B, C, k, shares, out):
-    """out[j] = the three rows' offsets, and the products of their factors two by two."""
-    width, last = A.shape[1], k - 1
-    p, q, r = A.reshape(-1), B.reshape(-1), C.reshape(-1)
+    """out[j] = the offsets of rows A[a[j]], B[b[j]] and C[c[j]], and the products of their factors
+    two by two."""
+    width = A.shape[1]
+    last = k - 1
+    p = A.reshape(-1)
+    q = B.reshape(-1)
+    r = C.reshape(-1)
     for t in prange(len(shares) - 1):
         for j in range(shares[t], shares[t + 1]):
-            at, to, by = np.int64(a[j]) * width, np.int64(b[j]) * width, np.int64(c[j]) * width
+            at = np.int64(a[j]) * width
+            to = np.int64(b[j]) * width
+            by = np.int64(c[j]) * width
             dot = zero()
             for lane in range(0, width, 16):
-                x, y, z = load(p, at + lane), load(q, to + lane), load(r, by + lane)
+                x = load(p, at + lane)
+                y = load(q, to + lane)
+                z = load(r, by + lane)
+                # x y + z (x + y), the sum of all three products
                 dot = fma(x, y, fma(z, fma(splat(np.float32(1)), x, y), dot))
-            x, y, z = peek(p, at + last), peek(q, to + last), peek(r, by + last)
+            x = peek(p, at + last)
+            y = peek(q, to + last)
+            z = peek(r, by + last)
+            # The vector instructions multiply the offsets, too; their products are taken off again.
             out[j] = total(dot) + x + y + z - x * y - z * (x + y)
+
+
+@njit
+@no_type_check
+def _shift_residuals(residual, holder, weight, first, end, step, width):
+    """residual[h] −= weight[h] · step of the holders of a vector that moved by `step`."""
+    for c in range(first, end):
+        h = np.int64(peek(holder, c))
+        times = splat(-peek(weight, h))
+        for lane in range(0, width, 16):
+            at = h * width + lane
+            store(residual, at, fma(times, load(step, lane), load(residual, at)))
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def bag(start, holder, weight, Y, left, square, precision, pull, noise):
-    """One draw of every row of Y in turn, Y[j] given all others; `left`, what the holders' bags leave over, is kept up to date.
+def bag(start, holder, weight, Y, residual, square, precision, pull, noise):
+    """One draw of every row of Y in turn, Y[j] given all others; `residual`, the holders' targets
+    without their bags, is kept up to date.
 
-    Row j is in the bags of holders holder[start[j] : start[j + 1]], times their weight; square[j] is Σ weight². The columns are
-    independent, what is left over has variance 1, and Y[j] has the prior N(pull / precision, 1 / precision).
+    Row j is in the bags of holders holder[start[j] : start[j + 1]], times their weight; square[j]
+    is Σ weight². The columns are independent, residuals have variance 1, and Y[j] has the prior
+    N(pull / precision, 1 / precision).
     """
     width = Y.shape[1]
-    y, rest, g, step = (
-        Y.reshape(-1),
-        left.reshape(-1),
-        np.empty(width, np.float32),
-        np.empty(width, np.float32),
-    )
+    flat_Y = Y.reshape(-1)
+    flat_residual = residual.reshape(-1)
+    b = np.empty(width, np.float32)
+    step = np.empty(width, np.float32)
     for j in range(len(start) - 1):
         for lane in range(0, width, 16):
-            found = fma(splat(square[j]), load(y, j * width + lane), load(pull, lane))
+            # b = pull + Σ weight (residual + weight Y[j])
+            total_b = fma(splat(square[j]), load(flat_Y, j * width + lane), load(pull, lane))
             for c in range(start[j], start[j + 1]):
                 h = np.int64(peek(holder, c))
-                found = fma(splat(peek(weight, h)), load(rest, h * width + lane), found)
-            store(g, lane, found)
+                times = splat(peek(weight, h))
+                total_b = fma(times, load(flat_residual, h * width + lane), total_b)
+            store(b, lane, total_b)
         for i in range(width):
             total_precision = precision[i] + square[j]
-            step[i] = g[i] / total_precision + noise[j, i] / np.sqrt(total_precision) - Y[j, i]
+            step[i] = b[i] / total_precision + noise[j, i] / np.sqrt(total_precision) - Y[j, i]
             Y[j, i] += step[i]
-        for c in range(start[j], start[j + 1]):
-            h = np.int64(peek(holder, c))
-            times = splat(-peek(weight, h))
-            for lane in range(0, width, 16):
-                store(
-                    rest,
-                    h * width + lane,
-                    fma(times, load(step, lane), load(rest, h * width + lane)),
-                )
+        _shift_residuals(flat_residual, holder, weight, start[j], start[j + 1], step, width)

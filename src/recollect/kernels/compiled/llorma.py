@@ -1,7 +1,8 @@
-"""The loops of `llorma`, compiled by Numba. Arrays only, everything float32; no index is checked.
+"""The loops of `kernels.llorma`, compiled by Numba. Arrays only, everything float32; no index is
+checked.
 
-Tables are models × rows × width, width a multiple of 16. A rating's weight in a local model is the product of the weights of its
-user and its item there.
+Tables are models × rows × width, width a multiple of 16. A rating's weight in a local model is the
+weight of its user times that of its item there.
 """
 
 from typing import no_type_check
@@ -10,14 +11,14 @@ import numpy as np
 from numba import njit, prange
 
 from recollect.kernels.compiled.ridge import PACK, _add_products, _clear_below, _factor, _solve
-from recollect.kernels.compiled.sgd import shuffle
+from recollect.kernels.compiled.sgd import random_state, shuffle
 from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total, zero
 
 
 @njit
 @no_type_check
-def _times(f, at, x, to, width):
-    """The product of two rows."""
+def _product(f, at, x, to, width):
+    """The inner product of two rows."""
     dot = zero()
     for lane in range(0, width, 16):
         dot = fma(load(f, at + lane), load(x, to + lane), dot)
@@ -28,16 +29,19 @@ def _times(f, at, x, to, width):
 @no_type_check
 def _step(u, x, v, y, width, move, keep_p, keep_q):
     """p and q become keep_p p + move q and keep_q q + move p."""
-    move, keep_p, keep_q = splat(move), splat(keep_p), splat(keep_q)
+    move = splat(move)
+    keep_p = splat(keep_p)
+    keep_q = splat(keep_q)
     for lane in range(0, width, 16):
-        p, q = load(u, x + lane), load(v, y + lane)
+        p = load(u, x + lane)
+        q = load(v, y + lane)
         store(u, x + lane, fma(move, q, fma(keep_p, p, zero())))
         store(v, y + lane, fma(move, p, fma(keep_q, q, zero())))
 
 
 @njit(parallel=True, cache=True, nogil=True, boundscheck=False)
 @no_type_check
-def alone(
+def descend_alone(
     user,
     item,
     value,
@@ -53,44 +57,53 @@ def alone(
     rate,
     offset_rate,
 ):
-    """Every local model takes a step on each rating, rate times the rating's weight; a model is one thread's.
+    """Every local model takes a step on each rating, `rate` times the rating's weight; one thread
+    descends a model.
 
-    The sum over models of weighted squared errors, each before its step, and that of the weights.
+    Returns the sum over models of weighted squared errors, each before its step, and the sum of
+    the weights.
     """
-    models, n, width = len(U), len(user), U.shape[2]
-    errors, weights = np.zeros(models), np.zeros(models)
-    for t in prange(models):
-        u, v = U[t].reshape(-1), V[t].reshape(-1)
+    n_models = len(U)
+    n = len(user)
+    width = U.shape[2]
+    errors = np.zeros(n_models)
+    weights = np.zeros(n_models)
+    for t in prange(n_models):
+        u = U[t].reshape(-1)
+        v = V[t].reshape(-1)
         for c in range(n):
-            j = c + t * n // models  # no two models begin with the same ratings
+            # Models begin at different ratings, so that they are not all biased to the same last
+            # ones.
+            j = c + t * n // n_models
             j = j - n if j >= n else j
-            a, b = np.int64(user[j]), np.int64(item[j])
-            w = weight_user[t, a] * weight_item[t, b] * scale[t]
+            user_row = np.int64(user[j])
+            item_row = np.int64(item[j])
+            w = weight_user[t, user_row] * weight_item[t, item_row] * scale[t]
             if not w > 0:
                 continue
-            x, y = a * width, b * width
-            error = value[j] - b_user[t, a] - b_item[t, b] - _times(u, x, v, y, width)
+            x = user_row * width
+            y = item_row * width
+            error = (
+                value[j] - b_user[t, user_row] - b_item[t, item_row] - _product(u, x, v, y, width)
+            )
             errors[t] += np.float64(w) * error * error
             weights[t] += w
-            b_user[t, a] += offset_rate * w * (error - reg_user[t, a] * b_user[t, a])
-            b_item[t, b] += offset_rate * w * (error - reg_item[t, b] * b_item[t, b])
-            w *= rate
-            _step(
-                u,
-                x,
-                v,
-                y,
-                width,
-                w * error,
-                np.float32(1 - w * reg_user[t, a]),
-                np.float32(1 - w * reg_item[t, b]),
+            b_user[t, user_row] += (
+                offset_rate * w * (error - reg_user[t, user_row] * b_user[t, user_row])
             )
+            b_item[t, item_row] += (
+                offset_rate * w * (error - reg_item[t, item_row] * b_item[t, item_row])
+            )
+            w *= rate
+            keep_p = np.float32(1 - w * reg_user[t, user_row])
+            keep_q = np.float32(1 - w * reg_item[t, item_row])
+            _step(u, x, v, y, width, w * error, keep_p, keep_q)
     return errors.sum(), weights.sum()
 
 
 @njit(parallel=True, cache=True, nogil=True, boundscheck=False)
 @no_type_check
-def joint(
+def descend_jointly(
     cells,
     user,
     item,
@@ -108,72 +121,103 @@ def joint(
     seed,
     groups,
 ):
-    """On each rating all local models take a step together, on the error of their weighted mean.
+    """All local models take a step together on each rating, on the error of their weighted mean.
 
-    `cells` are those of `descent_loops.descend`. With a the models' shares, which sum to 1, a step is rate · a / Σ a²: it moves
-    the mean as far as that of one model would move its own prediction. The sum of squared errors, each before its step, and how
-    many there were: a rating that no model reaches has none.
+    `cells` are those of `compiled.sgd.descend`. With a the models' shares, which sum to 1, a step
+    is rate · a / Σ a²: it moves the mean as far as that of one model would move its own
+    prediction. Returns the sum of squared errors, each before its step, and the number of ratings
+    that a model reaches.
     """
-    models, width = len(U), U.shape[2]
-    n_users, n_items, u, v = U.shape[1], V.shape[1], U.reshape(-1), V.reshape(-1)
-    errors, seen = np.zeros(groups * groups), np.zeros(groups * groups)
+    n_models = len(U)
+    width = U.shape[2]
+    n_users = U.shape[1]
+    n_items = V.shape[1]
+    u = U.reshape(-1)
+    v = V.reshape(-1)
+    errors = np.zeros(groups * groups)
+    reached = np.zeros(groups * groups)
     for diagonal in range(groups):
         for g in prange(groups):
+            # The cells of a diagonal share neither users nor items.
             cell = g * groups + (g + diagonal) % groups
-            first, n = cells[cell], cells[cell + 1] - cells[cell]
-            order, share = np.empty(n, np.int32), np.empty(models, np.float32)
-            shuffle(
-                order,
-                (np.uint64(seed) + np.uint64(cell + 1)) * np.uint64(0x9E3779B97F4A7C15)
-                | np.uint64(1),
-            )
+            first = cells[cell]
+            n = cells[cell + 1] - first
+            order = np.empty(n, np.int32)
+            weight = np.empty(n_models, np.float32)
+            shuffle(order, random_state(seed, cell + 1))
             for j in order:
-                a, b = np.int64(user[first + j]), np.int64(item[first + j])
-                sum_, square, said = np.float32(0), np.float32(0), np.float32(0)
-                for t in range(models):
-                    w = share[t] = weight_user[t, a] * weight_item[t, b]
+                user_row = np.int64(user[first + j])
+                item_row = np.int64(item[first + j])
+                weights = np.float32(0)
+                squares = np.float32(0)
+                weighted = np.float32(0)
+                for t in range(n_models):
+                    w = weight_user[t, user_row] * weight_item[t, item_row]
+                    weight[t] = w
                     if w > 0:
-                        sum_ += w
-                        square += w * w
-                        said += w * (
-                            b_user[t, a]
-                            + b_item[t, b]
-                            + _times(
-                                u, (t * n_users + a) * width, v, (t * n_items + b) * width, width
-                            )
-                        )
-                if not sum_ > 0:
+                        weights += w
+                        squares += w * w
+                        x = (t * n_users + user_row) * width
+                        y = (t * n_items + item_row) * width
+                        product = _product(u, x, v, y, width)
+                        weighted += w * (b_user[t, user_row] + b_item[t, item_row] + product)
+                if not weights > 0:
                     continue
-                error = value[first + j] - said / sum_
+                error = value[first + j] - weighted / weights
                 errors[cell] += np.float64(error) * error
-                seen[cell] += 1
-                for t in range(models):
-                    if share[t] > 0:
-                        w = share[t] * sum_ / square
-                        b_user[t, a] += offset_rate * w * (error - reg_user[t, a] * b_user[t, a])
-                        b_item[t, b] += offset_rate * w * (error - reg_item[t, b] * b_item[t, b])
-                        w *= rate
-                        _step(
-                            u,
-                            (t * n_users + a) * width,
-                            v,
-                            (t * n_items + b) * width,
-                            width,
-                            w * error,
-                            np.float32(1 - w * reg_user[t, a]),
-                            np.float32(1 - w * reg_item[t, b]),
+                reached[cell] += 1
+                for t in range(n_models):
+                    if weight[t] > 0:
+                        # a / Σ a² with a = weight / weights
+                        w = weight[t] * weights / squares
+                        b_user[t, user_row] += (
+                            offset_rate * w * (error - reg_user[t, user_row] * b_user[t, user_row])
                         )
-    return errors.sum(), seen.sum()
+                        b_item[t, item_row] += (
+                            offset_rate * w * (error - reg_item[t, item_row] * b_item[t, item_row])
+                        )
+                        w *= rate
+                        x = (t * n_users + user_row) * width
+                        y = (t * n_items + item_row) * width
+                        keep_p = np.float32(1 - w * reg_user[t, user_row])
+                        keep_q = np.float32(1 - w * reg_item[t, item_row])
+                        _step(u, x, v, y, width, w * error, keep_p, keep_q)
+    return errors.sum(), reached.sum()
+
+
+@njit
+@no_type_check
+def _pack_cell(pack, slot, x, s, y, features, at, width):
+    """Put a cell's features, s times those of its column, into the pack; x += y times them."""
+    for lane in range(0, width, 16):
+        f = fma(splat(s), load(features, at + lane), zero())
+        store(pack, slot * width + lane, f)
+        store(x, lane, fma(splat(y), f, load(x, lane)))
+
+
+@njit
+@no_type_check
+def _update_predicted(
+    predicted, column, share, first, end, weight, weight_column, features, x, old, before, width
+):
+    """predicted += a (new · f − old · f) of a row's cells, a being the model's share of each."""
+    for c in range(first, end):
+        other = np.int64(peek(column, c))
+        s = weight * peek(weight_column, other) * peek(share, c)
+        if s > 0:
+            at = other * width
+            new = _product(features, at, x, 0, width)
+            predicted[c] += s * (new - _product(features, at, old, before, width))
 
 
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
-def turn(
+def solve_rows(
     start,
     column,
     value,
     share,
-    said,
+    predicted,
     weight_row,
     weight_column,
     features,
@@ -181,76 +225,82 @@ def turn(
     factors,
     k,
     reg,
-    together,
+    joint,
     shares,
-    rooms,
-    bad,
+    scratch,
+    singular,
 ):
-    """factors[j] minimizes, over row j's cells of weight w = weight_row[j] · weight_column[column] above 0,
+    """factors[j] minimizes, over row j's cells of weight w = weight_row[j] · weight_column[column]
+    above 0,
 
-        Σ w (value − x · f − offset)² + λ ‖x‖², λ = reg[j] Σ w                     each model alone
-        Σ (value − said + a (old · f) − a (x · f))² + λ ‖x‖², λ = reg[j] Σ a       together: what the others leave over
+        Σ w (value − x · f − offset)² + λ ‖x‖²,                   λ = reg[j] Σ w        each model
+        alone Σ (value − predicted + a (old · f) − a (x · f))² + λ ‖x‖²,  λ = reg[j] Σ a
+        jointly
 
-    a being w · share; `said`, what all models say together, is then told of the new x. Rooms are those of `ridge_loops`; a row
-    that 32 bits cannot solve is left as it was, and is `bad`.
+    a being w · share; a joint solve brings `predicted`, the mean of all models, up to date.
+    `scratch` has a row for each share, as in `compiled.ridge`. A row that cannot be solved in 32
+    bits keeps its factors, and is `singular`.
     """
     width = features.shape[1]
-    source, flat = features.reshape(-1), factors.reshape(-1)
+    source = features.reshape(-1)
+    flat = factors.reshape(-1)
+    pack_end = width * (width + PACK)
     for t in prange(len(shares) - 1):
-        a, pack = rooms[t, : width * width], rooms[t, width * width : width * (width + PACK)]
-        x, least = (
-            rooms[t, width * (width + PACK) : width * (width + PACK + 1)],
-            rooms[t, width * (width + PACK + 1) :],
-        )
+        a = scratch[t, : width * width]
+        pack = scratch[t, width * width : pack_end]
+        x = scratch[t, pack_end : pack_end + width]
+        least = scratch[t, pack_end + width :]
         for j in range(shares[t], shares[t + 1]):
             a[:] = 0
             x[:] = 0
-            n, sum_ = 0, np.float32(0)
+            n = 0
+            weights = np.float32(0)
             for c in range(start[j], start[j + 1]):
                 other = np.int64(peek(column, c))
                 w = weight_row[j] * peek(weight_column, other)
                 if not w > 0:
                     continue
                 at = other * width
-                if together:
+                if joint:
                     s = w * peek(share, c)
-                    y = (
-                        peek(value, c)
-                        - peek(said, c)
-                        + s * _times(source, at, flat, j * width, width)
-                    )
-                    sum_ += s
+                    own = s * _product(source, at, flat, j * width, width)
+                    y = peek(value, c) - peek(predicted, c) + own
+                    weights += s
                 else:
+                    # The square root of the weight on both sides weighs the squared error.
                     s = np.float32(np.sqrt(w))
                     y = s * (peek(value, c) - peek(offset, other))
-                    sum_ += w
-                for lane in range(0, width, 16):
-                    f = fma(splat(s), load(source, at + lane), zero())
-                    store(pack, n * width + lane, f)
-                    store(x, lane, fma(splat(y), f, load(x, lane)))
+                    weights += w
+                _pack_cell(pack, n, x, s, y, source, at, width)
                 n += 1
                 if n == PACK:
                     _add_products(a, width, k, pack, n)
                     n = 0
-            if not sum_ > 0:
+            if not weights > 0:
                 continue
             _add_products(a, width, k, pack, n)
             for i in range(k):
-                a[i * width + i] += reg[j] * sum_
+                a[i * width + i] += reg[j] * weights
+                # A pivot below a millionth of its diagonal has lost its digits.
                 least[i] = np.float32(1e-6) * a[i * width + i]
-            bad[j] = not _factor(a, width, k, least)
-            if bad[j]:
+            singular[j] = not _factor(a, width, k, least)
+            if singular[j]:
                 continue
             _clear_below(a, width, k)
             _solve(a, width, k, x)
-            if together:
-                for c in range(start[j], start[j + 1]):
-                    other = np.int64(peek(column, c))
-                    s = weight_row[j] * peek(weight_column, other) * peek(share, c)
-                    if s > 0:
-                        at = other * width
-                        said[c] += s * (
-                            _times(source, at, x, 0, width)
-                            - _times(source, at, flat, j * width, width)
-                        )
+            if joint:
+                _update_predicted(
+                    predicted,
+                    column,
+                    share,
+                    start[j],
+                    start[j + 1],
+                    weight_row[j],
+                    weight_column,
+                    source,
+                    x,
+                    flat,
+                    j * width,
+                    width,
+                )
             factors[j] = x

@@ -1,8 +1,10 @@
-"""The loops of `vectors`, compiled by Numba; see there for what they do. Flat arrays only, parameters float32.
+"""The loops of `kernels.optimizer_steps`: flat arrays only, parameters float32.
 
-Sums are over blocks of BLOCK numbers, one row of `sums` per block, and the caller adds the blocks up in their order: the
-numbers do not depend on how many threads there are. `history` has a row of `width` numbers (a multiple of 16, zeros at the
-end) for each vector, 16 bits each: of pair j the step s is row 2 j and the change y row 2 j + 1.
+Sums are over blocks of BLOCK numbers, one row of `sums` per block, and the caller adds the blocks
+in their
+order: the result does not depend on the number of threads. `history` has a row of `width` numbers
+(a multiple of 16, zeros at the end) of 16 bits for each vector: of pair j the step s is row 2 j and
+the change y row 2 j + 1. `reference.optimizers` states the steps in plain NumPy.
 """
 
 from typing import no_type_check
@@ -18,7 +20,7 @@ BLOCK = 2048
 @njit
 @no_type_check
 def _tail(array, at, n):
-    """The last numbers, fewer than sixteen, with zeros behind."""
+    """The last numbers, fewer than sixteen, with zeros added."""
     padded = np.zeros(16, np.float32)
     padded[:n] = array[at : at + n]
     return padded
@@ -26,15 +28,19 @@ def _tail(array, at, n):
 
 @njit
 @no_type_check
-def _store_pair(history, s, y, step, direction, gradient, before, at, n, sums):
-    """Store one block's part of the newest pair; sums += (direction · gradient, gradient · gradient)."""
-    times, minus = splat(step), splat(np.float32(-1))
-    slope = square = zero()
+def _store_pair(history, s, y, step, direction, gradient, previous, at, n, sums):
+    """Store one block of the newest pair; sums += (direction · gradient, gradient · gradient)."""
+    factor = splat(step)
+    minus_one = splat(np.float32(-1))
+    slope = zero()
+    square = zero()
     for i in range(0, n, 16):
-        d, g = load(direction, at + i), load(gradient, at + i)
-        store(history, s + i, fma(times, d, zero()))
-        store(history, y + i, fma(minus, load(before, at + i), g))
-        slope, square = fma(d, g, slope), fma(g, g, square)
+        d = load(direction, at + i)
+        g = load(gradient, at + i)
+        store(history, s + i, fma(factor, d, zero()))
+        store(history, y + i, fma(minus_one, load(previous, at + i), g))
+        slope = fma(d, g, slope)
+        square = fma(g, g, square)
     sums[0] += total(slope)
     sums[1] += total(square)
 
@@ -43,73 +49,99 @@ def _store_pair(history, s, y, step, direction, gradient, before, at, n, sums):
 @no_type_check
 def _six_products(history, a, s, b, y, gradient, at, n, sums):
     """One block of (a, b) · (s, y, gradient); a, b, s and y are places in the history."""
-    a0 = a1 = a2 = b0 = b1 = b2 = zero()
+    a_s = a_y = a_g = zero()
+    b_s = b_y = b_g = zero()
     for i in range(0, n, 16):
-        left, right, g = load(history, a + i), load(history, b + i), load(gradient, at + i)
-        first, second = load(history, s + i), load(history, y + i)
-        a0, a1, a2 = fma(left, first, a0), fma(left, second, a1), fma(left, g, a2)
-        b0, b1, b2 = fma(right, first, b0), fma(right, second, b1), fma(right, g, b2)
-    for k, x in enumerate((total(a0), total(a1), total(a2), total(b0), total(b1), total(b2))):
-        sums[k] += x
+        left = load(history, a + i)
+        right = load(history, b + i)
+        step = load(history, s + i)
+        change = load(history, y + i)
+        g = load(gradient, at + i)
+        a_s = fma(left, step, a_s)
+        a_y = fma(left, change, a_y)
+        a_g = fma(left, g, a_g)
+        b_s = fma(right, step, b_s)
+        b_y = fma(right, change, b_y)
+        b_g = fma(right, g, b_g)
+    sums[0] += total(a_s)
+    sums[1] += total(a_y)
+    sums[2] += total(a_g)
+    sums[3] += total(b_s)
+    sums[4] += total(b_y)
+    sums[5] += total(b_g)
 
 
 @njit
 @no_type_check
-def _products(history, width, pairs, here, step, direction, gradient, before, at, n, sums):
-    """One block: store the newest pair, the last of `pairs`, and multiply every pair with it and the gradient."""
-    s, y = 2 * pairs[-1] * width + here, (2 * pairs[-1] + 1) * width + here
-    _store_pair(history, s, y, step, direction, gradient, before, at, n, sums)
+def _products(history, width, pairs, place, step, direction, gradient, previous, at, n, sums):
+    """One block: store the newest pair, the last of `pairs`, and multiply all pairs with it and the
+    gradient.
+
+    `place` is where the block begins in a row of the history, `at` where it begins in the other
+    arrays.
+    """
+    s = 2 * pairs[-1] * width + place
+    y = s + width
+    _store_pair(history, s, y, step, direction, gradient, previous, at, n, sums)
     for k in range(len(pairs)):
-        a = 2 * pairs[k] * width + here
+        a = 2 * pairs[k] * width + place
         _six_products(history, a, s, a + width, y, gradient, at, n, sums[2 + 6 * k :])
 
 
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
-def products(history, width, pairs, step, direction, gradient, before, sums):
-    """Fill the pair pairs[-1] and the sums: per block direction · gradient, gradient · gradient, then six per pair."""
+def products(history, width, pairs, step, direction, gradient, previous, sums):
+    """Write the pair pairs[-1], and fill one row of `sums` per block.
+
+    A row has direction · gradient, gradient · gradient, then six products per pair.
+    """
     n = len(gradient)
     for q in prange(len(sums)):
-        at, end = q * BLOCK, min(n, (q + 1) * BLOCK)
+        at = q * BLOCK
+        end = min(n, at + BLOCK)
         whole = (end - at) // 16 * 16
-        _products(history, width, pairs, at, step, direction, gradient, before, at, whole, sums[q])
+        row = sums[q]
+        _products(history, width, pairs, at, step, direction, gradient, previous, at, whole, row)
         if at + whole < end:
-            left, here = end - at - whole, at + whole
-            _products(
-                history,
-                width,
-                pairs,
-                here,
-                step,
-                _tail(direction, here, left),
-                _tail(gradient, here, left),
-                _tail(before, here, left),
-                0,
-                16,
-                sums[q],
-            )
+            # The history has zeros at the end of its rows, the other arrays have none.
+            place = at + whole
+            left = end - place
+            d = _tail(direction, place, left)
+            g = _tail(gradient, place, left)
+            p = _tail(previous, place, left)
+            _products(history, width, pairs, place, step, d, g, p, 0, 16, row)
+
+
+@njit
+@no_type_check
+def _combination(history, width, rows, coefficients, place, scaled_gradient):
+    """Sixteen numbers of scaled_gradient + Σ coefficients[k] · history[rows[k]]."""
+    out = scaled_gradient
+    for k in range(len(rows)):
+        vector = load(history, peek(rows, k) * width + place)
+        out = fma(splat(peek(coefficients, k)), vector, out)
+    return out
 
 
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
-def combine(history, width, rows, shares, share, gradient, direction, step, parameter):
-    """direction = share · gradient + Σ shares[k] · history[rows[k]]; parameter += step · direction."""
+def combine(history, width, rows, coefficients, of_gradient, gradient, direction, step, parameter):
+    """direction = of_gradient · gradient + Σ coefficients[k] · history[rows[k]], and a step along
+    it."""
     n = len(gradient)
     for q in prange((n + BLOCK - 1) // BLOCK):
-        at, end = q * BLOCK, min(n, (q + 1) * BLOCK)
+        at = q * BLOCK
+        end = min(n, at + BLOCK)
         whole = at + (end - at) // 16 * 16
         for i in range(at, whole, 16):
-            d = fma(splat(share), load(gradient, i), zero())
-            for k in range(len(rows)):
-                d = fma(splat(peek(shares, k)), load(history, peek(rows, k) * width + i), d)
+            g = fma(splat(of_gradient), load(gradient, i), zero())
+            d = _combination(history, width, rows, coefficients, i, g)
             store(direction, i, d)
             store(parameter, i, fma(splat(step), d, load(parameter, i)))
         if whole < end:
-            d = fma(splat(share), load(_tail(gradient, whole, end - whole), 0), zero())
-            for k in range(len(rows)):
-                d = fma(splat(peek(shares, k)), load(history, peek(rows, k) * width + whole), d)
+            g = fma(splat(of_gradient), load(_tail(gradient, whole, end - whole), 0), zero())
             last = np.empty(16, np.float32)
-            store(last, 0, d)
+            store(last, 0, _combination(history, width, rows, coefficients, whole, g))
             for i in range(whole, end):
                 direction[i] = last[i - whole]
                 parameter[i] += step * last[i - whole]
@@ -134,18 +166,13 @@ def adam(
     `new` is 1 − β₁, `keep_square` β₂ and `new_square` 1 − β₂, each rounded to 32 bits by itself.
     """
     for k in prange(len(rows)):
-        at, end = rows[k] * width, min(len(parameter), (rows[k] + 1) * width)
-        _adam(
-            parameter[at:end],
-            gradient[k * width : k * width + end - at],
-            mean[at:end],
-            square[at:end],
-            new,
-            keep_square,
-            new_square,
-            rate,
-            epsilon,
-        )
+        at = rows[k] * width
+        end = min(len(parameter), at + width)
+        p = parameter[at:end]
+        g = gradient[k * width : k * width + end - at]
+        m = mean[at:end]
+        v = square[at:end]
+        _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon)
 
 
 @njit
@@ -160,7 +187,7 @@ def _widen(short):
 @njit
 @no_type_check
 def _random_bits(i, salt):
-    """32 bits, a hash of the place and the step ("lowbias32")."""
+    """32 random bits: a hash of the place and the salt ("lowbias32")."""
     x = np.uint32(i) ^ salt
     x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
     x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))
@@ -183,57 +210,71 @@ def adam16(
     epsilon,
     salt,
 ):
-    """The same with the moments in bfloat16, rounded up or down at random."""
+    """As `adam`, the moments in bfloat16, rounded up or down at random.
+
+    A moment is rounded up where the 16 bits that are cut off and 16 random bits together carry.
+    """
     for k in prange(len(rows)):
-        at, end = rows[k] * width, min(len(parameter), (rows[k] + 1) * width)
-        m, v = _widen(mean[at:end]), _widen(square[at:end])
-        _adam(
-            parameter[at:end],
-            gradient[k * width : k * width + end - at],
-            m.view(np.float32),
-            v.view(np.float32),
-            new,
-            keep_square,
-            new_square,
-            rate,
-            epsilon,
-        )
-        to_mean, to_square = mean[at:end], square[at:end]
+        at = rows[k] * width
+        end = min(len(parameter), at + width)
+        p = parameter[at:end]
+        g = gradient[k * width : k * width + end - at]
+        m = _widen(mean[at:end])
+        v = _widen(square[at:end])
+        wide_mean = m.view(np.float32)
+        wide_square = v.view(np.float32)
+        _adam(p, g, wide_mean, wide_square, new, keep_square, new_square, rate, epsilon)
+        short_mean = mean[at:end]
+        short_square = square[at:end]
         for i in range(end - at):
             bits = _random_bits(at + i, salt)
-            to_mean[i] = np.uint32(m[i] + (bits & np.uint32(0xFFFF))) >> np.uint32(16)
-            to_square[i] = np.uint32(v[i] + (bits >> np.uint32(16))) >> np.uint32(16)
+            short_mean[i] = np.uint32(m[i] + (bits & np.uint32(0xFFFF))) >> np.uint32(16)
+            short_square[i] = np.uint32(v[i] + (bits >> np.uint32(16))) >> np.uint32(16)
 
 
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
-def rprop(parameter, gradient, before, size, shrink, grow, least, most):
-    """One step of Rprop; see vectors.rprop."""
+def rprop(parameter, gradient, previous, size, shrink, grow, smallest, largest):
+    """One step of Rprop."""
     none = np.float32(0)
     for q in prange((len(parameter) + BLOCK - 1) // BLOCK):
-        at, end = q * BLOCK, min(len(parameter), (q + 1) * BLOCK)
-        p, g, b, s = parameter[at:end], gradient[at:end], before[at:end], size[at:end]
+        at = q * BLOCK
+        end = min(len(parameter), at + BLOCK)
+        p = parameter[at:end]
+        g = gradient[at:end]
+        before = previous[at:end]
+        s = size[at:end]
         for i in range(end - at):
-            turned = g[i] * b[i]
-            here = none if turned < none else g[i]
-            s[i] = min(
-                max(
-                    s[i] * (grow if turned > none else shrink if turned < none else np.float32(1)),
-                    least,
-                ),
-                most,
-            )
-            p[i] -= s[i] if here > none else -s[i] if here < none else none
-            b[i] = here
+            agreement = g[i] * before[i]
+            factor = np.float32(1)
+            if agreement > none:
+                factor = grow
+            elif agreement < none:
+                factor = shrink
+            s[i] = min(max(s[i] * factor, smallest), largest)
+            effective = g[i]
+            if agreement < none:
+                effective = none
+            # One store, whatever the sign, so that LLVM can turn the loop into vector instructions.
+            step = none
+            if effective > none:
+                step = s[i]
+            elif effective < none:
+                step = -s[i]
+            p[i] -= step
+            before[i] = effective
 
 
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
-def sgd(parameter, gradient, speed, rate, momentum):
-    """One step of gradient descent with momentum; see vectors.sgd."""
+def sgd(parameter, gradient, velocity, rate, momentum):
+    """One step of gradient descent with momentum."""
     for q in prange((len(parameter) + BLOCK - 1) // BLOCK):
-        at, end = q * BLOCK, min(len(parameter), (q + 1) * BLOCK)
-        p, g, s = parameter[at:end], gradient[at:end], speed[at:end]
+        at = q * BLOCK
+        end = min(len(parameter), at + BLOCK)
+        p = parameter[at:end]
+        g = gradient[at:end]
+        u = velocity[at:end]
         for i in range(end - at):
-            s[i] = momentum * s[i] + g[i]
-            p[i] -= rate * s[i]
+            u[i] = momentum * u[i] + g[i]
+            p[i] -= rate * u[i]

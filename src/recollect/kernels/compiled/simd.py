@@ -1,8 +1,10 @@
 """Sixteen numbers at a time, as a type of Numba's.
 
-Numba turns a loop into vector instructions when it can prove that it may, and keeps small arrays in memory. The kernels need
-more: sums that stay in registers over a whole row. `Lanes` is a vector of 16 numbers of 32 bits; LLVM gives it the widest
-registers that the processor has (one of AVX-512, two of AVX2, four of NEON).
+Numba turns a loop into vector instructions when it can prove that it may, and keeps small arrays in
+memory. The kernels need
+more: sums that stay in registers over a whole row. `Lanes` is a vector of 16 numbers of 32 bits;
+LLVM gives it the widest registers that the processor has (one of AVX-512, two of AVX2, four of
+NEON).
 
     zero() · splat(x)           sixteen zeros · sixteen times x
     load(array, at)             sixteen in a row; an array of uint16 holds bfloat16, and is widened
@@ -12,7 +14,8 @@ registers that the processor has (one of AVX-512, two of AVX2, four of NEON).
     four_totals(array, at, …)   the sums of four vectors, added to four numbers in a row
     peek(array, at)             one element
 
-No index is checked, and none may be negative: Numba's own indexing asks at every element, which costs as much as the work.
+No index is checked, and none may be negative: Numba's own indexing asks at every element, which
+costs as much as the work.
 """
 
 from __future__ import annotations

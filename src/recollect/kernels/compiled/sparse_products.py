@@ -1,7 +1,13 @@
-"""The loops of `cpu`, compiled by Numba; see there for what they do and why. Arrays only, everything float32.
+"""The loops of `backends.cpu`, which explains the tiles: arrays only, all numbers float32.
 
-`shares` are the rows where each thread begins, `cut[q, j]` is the cell where row j's part in tile q begins, `size` the
-operand's rows per tile. Compiled code is kept beside the sources (or in Numba's cache folder) and used again.
+    shares       the first row of each thread
+    cut[q, j]    the cell where row j's part in tile q begins
+    size         the operand's rows per tile
+    width        columns of a panel: 64, or 16 where the operand has fewer than 64
+    source, stride, shift    the operand's row i is at source[stride · i + shift]
+
+The last panel begins early enough to be as wide as the others. Compiled code is kept beside the
+sources (or in Numba's cache folder) and used again.
 """
 
 from typing import no_type_check
@@ -17,7 +23,8 @@ from recollect.kernels.compiled.simd import fma, four_totals, load, peek, splat,
 def find_cuts(start, column, n_columns, size, cut):
     """Fill `cut`; False if columns do not ascend within a row, or lie outside."""
     for j in range(len(start) - 1):
-        q, before = 0, 0
+        q = 0
+        before = 0
         cut[0, j] = start[j]
         for c in range(start[j], start[j + 1]):
             if column[c] < before or column[c] >= n_columns:
@@ -34,22 +41,30 @@ def find_cuts(start, column, n_columns, size, cut):
 @njit
 @no_type_check
 def _pack(tile, dense, k, first, last, at, width):
+    """Copy a panel of the operand's rows `first` to `last` so that it lies together."""
     for i in range(first, last):
-        for lane in range(0, width, 16):
-            store(tile, (i - first) * width + lane, load(dense, i * k + at + lane))
+        for column in range(0, width, 16):
+            store(tile, (i - first) * width + column, load(dense, i * k + at + column))
 
 
 @njit
 @no_type_check
 def _gather64(out, to, source, stride, shift, column, value, first, last, add):
-    """out[to : to + 64] (+)= Σ over the cells of value · source[stride · column + shift : … + 64]."""
+    """out[to : to + 64] (+)= Σ over the cells of value · source[stride · column + shift : … +
+    64]."""
     s0 = s1 = s2 = s3 = zero()
     if add:
-        s0, s1, s2, s3 = load(out, to), load(out, to + 16), load(out, to + 32), load(out, to + 48)
+        s0 = load(out, to)
+        s1 = load(out, to + 16)
+        s2 = load(out, to + 32)
+        s3 = load(out, to + 48)
     for c in range(first, last):
-        v, at = splat(peek(value, c)), np.int64(peek(column, c)) * stride + shift
-        s0, s1 = fma(v, load(source, at), s0), fma(v, load(source, at + 16), s1)
-        s2, s3 = fma(v, load(source, at + 32), s2), fma(v, load(source, at + 48), s3)
+        v = splat(peek(value, c))
+        at = np.int64(peek(column, c)) * stride + shift
+        s0 = fma(v, load(source, at), s0)
+        s1 = fma(v, load(source, at + 16), s1)
+        s2 = fma(v, load(source, at + 32), s2)
+        s3 = fma(v, load(source, at + 48), s3)
     store(out, to, s0)
     store(out, to + 16, s1)
     store(out, to + 32, s2)
@@ -59,10 +74,11 @@ def _gather64(out, to, source, stride, shift, column, value, first, last, add):
 @njit
 @no_type_check
 def _gather16(out, to, source, stride, shift, column, value, first, last, add):
-    """The same for 16 columns."""
+    """As `_gather64`, for 16 columns."""
     s = load(out, to) if add else zero()
     for c in range(first, last):
-        s = fma(splat(peek(value, c)), load(source, np.int64(peek(column, c)) * stride + shift), s)
+        at = np.int64(peek(column, c)) * stride + shift
+        s = fma(splat(peek(value, c)), load(source, at), s)
     store(out, to, s)
 
 
@@ -71,32 +87,13 @@ def _gather16(out, to, source, stride, shift, column, value, first, last, add):
 def _gather(out, k, at, width, source, stride, shift, column, value, cut, q, first, last):
     """One panel of these rows, from the cells that point into one tile."""
     for j in range(first, last):
+        to = j * k + at
+        begin = cut[q, j]
+        end = cut[q + 1, j]
         if width == 64:
-            _gather64(
-                out,
-                j * k + at,
-                source,
-                stride,
-                shift,
-                column,
-                value,
-                cut[q, j],
-                cut[q + 1, j],
-                q > 0,
-            )
+            _gather64(out, to, source, stride, shift, column, value, begin, end, q > 0)
         else:
-            _gather16(
-                out,
-                j * k + at,
-                source,
-                stride,
-                shift,
-                column,
-                value,
-                cut[q, j],
-                cut[q + 1, j],
-                q > 0,
-            )
+            _gather16(out, to, source, stride, shift, column, value, begin, end, q > 0)
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -104,29 +101,22 @@ def _gather(out, k, at, width, source, stride, shift, column, value, cut, q, fir
 def times_dense(cut, column, value, dense, out, shares, size, packed, tiles):
     """out[j] = Σ over row j's cells of value · dense[column]."""
     n, k = dense.shape
-    to, source = out.reshape(-1), dense.reshape(-1)
+    to = out.reshape(-1)
+    source = dense.reshape(-1)
     width = 64 if k >= 64 else 16
     for t in prange(len(shares) - 1):
-        first, last = shares[t], shares[t + 1]
+        first = shares[t]
+        last = shares[t + 1]
+        tile = tiles[t]
         for panel in range((k + width - 1) // width):
             at = min(panel * width, k - width)
             for q in range(len(cut) - 1):
                 if packed:
-                    _pack(tiles[t], source, k, q * size, min(n, (q + 1) * size), at, width)
+                    _pack(tile, source, k, q * size, min(n, (q + 1) * size), at, width)
+                    # Row q · size of the operand is row 0 of the tile.
+                    shift = -q * size * width
                     _gather(
-                        to,
-                        k,
-                        at,
-                        width,
-                        tiles[t],
-                        width,
-                        -q * size * width,
-                        column,
-                        value,
-                        cut,
-                        q,
-                        first,
-                        last,
+                        to, k, at, width, tile, width, shift, column, value, cut, q, first, last
                     )
                 else:
                     _gather(to, k, at, width, source, k, at, column, value, cut, q, first, last)
@@ -135,6 +125,7 @@ def times_dense(cut, column, value, dense, out, shares, size, packed, tiles):
 @njit
 @no_type_check
 def _dot64(h0, h1, h2, h3, source, at):
+    """Sixteen parts of the inner product of 64 numbers."""
     x = fma(h1, load(source, at + 16), fma(h0, load(source, at), zero()))
     return fma(h3, load(source, at + 48), fma(h2, load(source, at + 32), x))
 
@@ -142,8 +133,14 @@ def _dot64(h0, h1, h2, h3, source, at):
 @njit
 @no_type_check
 def _dots64(out, left, at, source, stride, shift, column, first, last):
-    """out[cell] += left[at : at + 64] · source[stride · column + shift : … + 64], four cells at a time."""
-    h0, h1, h2, h3 = load(left, at), load(left, at + 16), load(left, at + 32), load(left, at + 48)
+    """out[cell] += left[at : at + 64] · source[stride · column + shift : … + 64].
+
+    Four cells at a time: the sums of four vectors cost less together than one by one.
+    """
+    h0 = load(left, at)
+    h1 = load(left, at + 16)
+    h2 = load(left, at + 32)
+    h3 = load(left, at + 48)
     fours = first + (last - first) // 4 * 4
     for c in range(first, fours, 4):
         w = _dot64(h0, h1, h2, h3, source, np.int64(peek(column, c)) * stride + shift)
@@ -158,26 +155,30 @@ def _dots64(out, left, at, source, stride, shift, column, first, last):
 @njit
 @no_type_check
 def _dots16(out, left, at, source, stride, shift, column, first, last):
-    """The same for 16 columns, one cell at a time."""
+    """As `_dots64`, for 16 columns and one cell at a time."""
     h = load(left, at)
     for c in range(first, last):
-        out[c] += total(fma(h, load(source, np.int64(peek(column, c)) * stride + shift), zero()))
+        place = np.int64(peek(column, c)) * stride + shift
+        out[c] += total(fma(h, load(source, place), zero()))
 
 
 @njit
 @no_type_check
 def _dots(out, left, k, at, done, width, source, stride, shift, column, cut, q, first, last):
-    """One panel's part of the inner products; of its columns, those before `done` are already in."""
-    rest = np.zeros(width, np.float32)
+    """One panel's part of the inner products; columns before `done` were in the panel before."""
+    masked = np.zeros(width, np.float32)
     for j in range(first, last):
-        row, here = left, j * k + at
+        row = left
+        place = j * k + at
         if done > at:
-            rest[done - at :] = left[here + done - at : here + width]
-            row, here = rest, 0
+            # Zeros instead of the columns that have been added already.
+            masked[done - at :] = left[place + done - at : place + width]
+            row = masked
+            place = 0
         if width == 64:
-            _dots64(out, row, here, source, stride, shift, column, cut[q, j], cut[q + 1, j])
+            _dots64(out, row, place, source, stride, shift, column, cut[q, j], cut[q + 1, j])
         else:
-            _dots16(out, row, here, source, stride, shift, column, cut[q, j], cut[q + 1, j])
+            _dots16(out, row, place, source, stride, shift, column, cut[q, j], cut[q + 1, j])
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -185,30 +186,20 @@ def _dots(out, left, k, at, done, width, source, stride, shift, column, cut, q, 
 def observed(cut, column, left, right, out, shares, size, packed, tiles):
     """out[cell] += left[its row] · right[its column]."""
     n, k = right.shape
-    rows, source = left.reshape(-1), right.reshape(-1)
+    rows = left.reshape(-1)
+    source = right.reshape(-1)
     width = 64 if k >= 64 else 16
     for t in prange(len(shares) - 1):
-        first, last = shares[t], shares[t + 1]
+        i = shares[t]
+        j = shares[t + 1]
+        tile = tiles[t]
         for panel in range((k + width - 1) // width):
-            at, done = min(panel * width, k - width), panel * width
+            done = panel * width
+            at = min(done, k - width)
             for q in range(len(cut) - 1):
                 if packed:
-                    _pack(tiles[t], source, k, q * size, min(n, (q + 1) * size), at, width)
-                    _dots(
-                        out,
-                        rows,
-                        k,
-                        at,
-                        done,
-                        width,
-                        tiles[t],
-                        width,
-                        -q * size * width,
-                        column,
-                        cut,
-                        q,
-                        first,
-                        last,
-                    )
+                    _pack(tile, source, k, q * size, min(n, (q + 1) * size), at, width)
+                    shift = -q * size * width
+                    _dots(out, rows, k, at, done, width, tile, width, shift, column, cut, q, i, j)
                 else:
-                    _dots(out, rows, k, at, done, width, source, k, at, column, cut, q, first, last)
+                    _dots(out, rows, k, at, done, width, source, k, at, column, cut, q, i, j)

@@ -1,8 +1,10 @@
-"""The loops of `svdpp`, compiled by Numba. Arrays only, everything float32; no index is checked.
+"""The loops of `kernels.svdpp`, compiled by Numba. Arrays only, everything float32; no index is
+checked.
 
-In one user's ratings every y_j of N(u) takes the same step, y_j ← keep y_j + g, so that their sum does as well: the loop carries
-the sum and what all have been given, and writes to the y_j when the user's ratings are done. That changes numbers by rounding
-only: the steps are those of the paper, at the price of one row of factors a rating instead of |N(u)|.
+With each rating of a user every y_j of N(u) takes the same step, y_j ← keep y_j + g / |N|^1/2. So
+does their sum z, and the change of all y_j is one row of factors, whatever |N(u)|. The loops carry
+z and that change along and write the y_j once, after the user's last rating. The steps are those of
+`reference.svdpp`, apart from rounding; a step there costs |N(u)| rows of factors.
 """
 
 from typing import no_type_check
@@ -10,48 +12,76 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
-from recollect.kernels.compiled.sgd import shuffle
+from recollect.kernels.compiled.sgd import random_state, shuffle
 from recollect.kernels.compiled.simd import fma, load, splat, store, total, zero
 
-STIR = np.uint64(0x9E3779B97F4A7C15)
-
 
 @njit
 @no_type_check
-def gather(column, first, end, Y, z):
-    """z = |N|^-1/2 Σ y_j over the columns from first to end."""
+def sum_y(item, first, end, Y, z):
+    """z = |N|^-1/2 Σ y_j over the items from first to end."""
     width = len(z)
-    y, share, nothing = Y.reshape(-1), splat(np.float32(1 / np.sqrt(max(1, end - first)))), zero()
+    all_y = Y.reshape(-1)
+    one = splat(np.float32(1))
+    scale = splat(np.float32(1 / np.sqrt(max(1, end - first))))
     for lane in range(0, width, 16):
-        some = nothing
+        lane_sum = zero()
         for j in range(first, end):
-            some = fma(splat(np.float32(1)), load(y, np.int64(column[j]) * width + lane), some)
-        store(z, lane, fma(share, some, nothing))
+            lane_sum = fma(one, load(all_y, np.int64(item[j]) * width + lane), lane_sum)
+        store(z, lane, fma(scale, lane_sum, zero()))
 
 
 @njit
 @no_type_check
-def scatter(column, first, end, Y, keep, given):
-    """y_j ← keep y_j + |N|^-1/2 given, for the columns from first to end."""
-    width, nothing = len(given), zero()
-    y, kept, share = (
-        Y.reshape(-1),
-        splat(np.float32(keep)),
-        splat(np.float32(1 / np.sqrt(end - first))),
-    )
+def change_y(item, first, end, Y, keep, change):
+    """y_j ← keep y_j + |N|^-1/2 change, for the items from first to end."""
+    width = len(change)
+    all_y = Y.reshape(-1)
+    keep = splat(np.float32(keep))
+    scale = splat(np.float32(1 / np.sqrt(end - first)))
     for lane in range(0, width, 16):
-        more = fma(share, load(given, lane), nothing)
+        added = fma(scale, load(change, lane), zero())
         for j in range(first, end):
-            at = np.int64(column[j]) * width + lane
-            store(y, at, fma(kept, load(y, at), more))
+            at = np.int64(item[j]) * width + lane
+            store(all_y, at, fma(keep, load(all_y, at), added))
 
 
 @njit(parallel=True, cache=True, nogil=True, boundscheck=False)
 @no_type_check
-def implied(start, column, Y, out):
-    """|N|^-1/2 Σ y_j of every row."""
+def sum_y_of_all(start, item, Y, out):
+    """|N(u)|^-1/2 Σ y_j of every user."""
     for u in prange(len(start) - 1):
-        gather(column, start[u], start[u + 1], Y, out[u])
+        sum_y(item, start[u], start[u + 1], Y, out[u])
+
+
+@njit
+@no_type_check
+def _product(p, z, all_q, at):
+    """q_i · (p_u + z), where q_i begins at `at`."""
+    one = splat(np.float32(1))
+    dot = zero()
+    for lane in range(0, len(z), 16):
+        user_factors = fma(one, load(p, lane), load(z, lane))
+        dot = fma(user_factors, load(all_q, at + lane), dot)
+    return total(dot)
+
+
+@njit
+@no_type_check
+def _update_factors(p, z, change, all_q, at, step, keep_p, keep_q, keep_y):
+    """Gradient steps of p_u, q_i and of all y_j: x ← keep x + step · (the factor it is multiplied
+    with).
+    """
+    one = splat(np.float32(1))
+    for lane in range(0, len(z), 16):
+        q = load(all_q, at + lane)
+        old_p = load(p, lane)
+        old_z = load(z, lane)
+        user_factors = fma(one, old_p, old_z)
+        store(all_q, at + lane, fma(step, user_factors, fma(keep_q, q, zero())))
+        store(p, lane, fma(step, q, fma(keep_p, old_p, zero())))
+        store(z, lane, fma(step, q, fma(keep_y, old_z, zero())))
+        store(change, lane, fma(step, q, fma(keep_y, load(change, lane), zero())))
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
@@ -59,48 +89,38 @@ def implied(start, column, Y, out):
 def descend(
     start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg_y, reg_offset, rate, seed
 ):
-    """A step on each rating, user by user. The sum of squared errors, each before its step."""
-    width, square, state = Q.shape[1], 0.0, np.uint64(seed) * STIR | np.uint64(1)
-    q, nothing, z, given = (
-        Q.reshape(-1),
-        zero(),
-        np.empty(width, np.float32),
-        np.empty(width, np.float32),
-    )
-    users, turns = np.empty(len(start) - 1, np.int32), np.empty(np.diff(start).max(), np.int32)
+    """A step on each rating, user by user in random order. The sum of squared errors, each before
+    its step.
+    """
+    width = Q.shape[1]
+    all_q = Q.reshape(-1)
+    z = np.empty(width, np.float32)
+    change = np.empty(width, np.float32)
+    users = np.empty(len(start) - 1, np.int32)
+    orders = np.empty(np.diff(start).max(), np.int32)
+    state = random_state(seed, 0)
     shuffle(users, state)
+    squares = 0.0
     for u in users:
-        first, n = start[u], start[u + 1] - start[u]
+        first = start[u]
+        n = start[u + 1] - first
         if n == 0:
             continue
-        gather(item, first, first + n, Y, z)
-        given[:] = 0
-        p, turn = P[u], turns[:n]
-        shuffle(turn, (state + np.uint64(u + 1)) * STIR | np.uint64(1))
-        keep_p, keep_y = (
-            splat(np.float32(1 - rate * reg_user[u])),
-            splat(np.float32(1 - rate * reg_y)),
-        )
-        for j in turn:
+        sum_y(item, first, first + n, Y, z)
+        change[:] = 0
+        p = P[u]
+        order = orders[:n]
+        shuffle(order, random_state(state, u + 1))
+        keep_p = splat(np.float32(1 - rate * reg_user[u]))
+        keep_y = splat(np.float32(1 - rate * reg_y))
+        for j in order:
             i = np.int64(item[first + j])
-            x, dot = i * width, nothing
-            for lane in range(0, width, 16):
-                taste = fma(splat(np.float32(1)), load(p, lane), load(z, lane))
-                dot = fma(taste, load(q, x + lane), dot)
-            error = value[first + j] - b_user[u] - b_item[i] - total(dot)
-            square += np.float64(error) * error
+            error = value[first + j] - b_user[u] - b_item[i] - _product(p, z, all_q, i * width)
+            squares += np.float64(error) * error
             b_user[u] += rate * (error - reg_offset * b_user[u])
             b_item[i] += rate * (error - reg_offset * b_item[i])
-            step, keep_q = (
-                splat(np.float32(rate * error)),
-                splat(np.float32(1 - rate * reg_item[i])),
-            )
-            for lane in range(0, width, 16):
-                factor, own, sum_ = load(q, x + lane), load(p, lane), load(z, lane)
-                taste = fma(splat(np.float32(1)), own, sum_)
-                store(q, x + lane, fma(step, taste, fma(keep_q, factor, nothing)))
-                store(p, lane, fma(step, factor, fma(keep_p, own, nothing)))
-                store(z, lane, fma(step, factor, fma(keep_y, sum_, nothing)))
-                store(given, lane, fma(step, factor, fma(keep_y, load(given, lane), nothing)))
-        scatter(item, first, first + n, Y, (1 - rate * reg_y) ** n, given)
-    return square
+            step = splat(np.float32(rate * error))
+            keep_q = splat(np.float32(1 - rate * reg_item[i]))
+            _update_factors(p, z, change, all_q, i * width, step, keep_p, keep_q, keep_y)
+        change_y(item, first, first + n, Y, (1 - rate * reg_y) ** n, change)
+    return squares

@@ -24,7 +24,8 @@ _lock = threading.Lock()  # some of Numba's threading layers fail when two calle
 
 @contextmanager
 def one_at_a_time() -> Iterator[int]:
-    """Hold the lock of the parallel loops and give them torch's number of threads, which is yielded."""
+    """Hold the lock of the parallel loops and give them torch's number of threads, which is
+    yielded."""
     with _lock:
         n_threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
         numba.set_num_threads(n_threads)
@@ -80,11 +81,12 @@ class CompilationNotice(events.Listener):
 
 
 def _start_threads() -> None:
-    """Start Numba's threads with the OpenMP wait policy "passive", so that they sleep between loops.
+    """Start Numba's threads with the OpenMP wait policy "passive", so that they sleep between
+    loops.
 
-    By default they wait busily and take the cores from torch's threads: small products then took ten times
-    as long. Where Numba and torch share one OpenMP library, Numba also changes torch's number of threads, so
-    it is set again.
+    By default they wait busily and take the cores from torch's threads: small products then took
+    ten times as long. Where Numba and torch share one OpenMP library, Numba also changes torch's
+    number of threads, so it is set again.
     """
     n_threads = torch.get_num_threads()
     policy = os.environ.get("OMP_WAIT_POLICY")

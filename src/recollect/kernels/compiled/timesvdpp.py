@@ -1,26 +1,41 @@
-"""The loop of `svdpp` where users and items change with time, compiled by Numba. Arrays only; no index is checked."""
+"""The loop of `kernels.svdpp` with parameters that change with time, compiled by Numba.
+
+Arrays only, everything float32; no index is checked. The y_j are handled as in `compiled.svdpp`.
+"""
 
 from typing import no_type_check
 
 import numpy as np
 from numba import njit
 
-from recollect.kernels.compiled.sgd import shuffle
+from recollect.kernels.compiled.sgd import random_state, shuffle
 from recollect.kernels.compiled.simd import fma, load, splat, store, total, zero
-from recollect.kernels.compiled.svdpp import STIR, gather, scatter
+from recollect.kernels.compiled.svdpp import change_y, sum_y
 
-SLOPE, B_DAY, B_BIN, SCALE, SCALE_DAY, B_OFTEN, DRIFT, DAY = range(8)  # rows of `steps`
+# Rows of `steps`, in the order of `kernels.svdpp.TIME_PARAMETERS`.
+ALPHA_USER, B_USER_DAY, B_ITEM_BIN, C_USER, C_USER_DAY, B_ITEM_FREQUENCY, ALPHA_P, P_DAY = range(8)
 
 
 @njit
 @no_type_check
-def _taste(p, z, a, d, t, lane, x, by_day):
-    """Sixteen factors of a user at a moment: p + z + t a, and d of the day."""
+def _user_factors(p, z, alpha, all_p_day, dev, lane, at_day, by_day):
+    """Sixteen factors of a user at a moment: p_u + z + dev alpha_u, and p_u,t of the day."""
     one = splat(np.float32(1))
-    found = fma(t, load(a, lane), fma(one, load(p, lane), load(z, lane)))
+    factors = fma(dev, load(alpha, lane), fma(one, load(p, lane), load(z, lane)))
     if by_day:
-        found = fma(one, load(d, x + lane), found)
-    return found
+        factors = fma(one, load(all_p_day, at_day + lane), factors)
+    return factors
+
+
+@njit
+@no_type_check
+def _product(p, z, alpha, all_p_day, dev, at_day, by_day, all_q, at):
+    """q_i · (the user's factors at a moment), where q_i begins at `at`."""
+    dot = zero()
+    for lane in range(0, len(z), 16):
+        factors = _user_factors(p, z, alpha, all_p_day, dev, lane, at_day, by_day)
+        dot = fma(factors, load(all_q, at + lane), dot)
+    return total(dot)
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
@@ -41,84 +56,96 @@ def descend(
     rate,
     seed,
     slot,
-    drift,
-    part,
-    level,
+    deviation,
+    item_bin,
+    frequency,
     steps,
     by_day,
-    slope,
-    b_day,
-    b_bin,
-    scale,
-    scale_day,
-    b_often,
-    A,
-    D,
+    alpha_user,
+    b_user_day,
+    b_item_bin,
+    c_user,
+    c_user_day,
+    b_item_frequency,
+    alpha_p,
+    p_day,
 ):
-    """A step on each rating, user by user. The sum of squared errors, each before its step."""
-    width, square, state = Q.shape[1], 0.0, np.uint64(seed) * STIR | np.uint64(1)
-    q, nothing, z, given = (
-        Q.reshape(-1),
-        zero(),
-        np.empty(width, np.float32),
-        np.empty(width, np.float32),
-    )
-    d, one, step, reg = D.reshape(-1), np.float32(1), steps[:, 0], steps[:, 1]
-    users, turns = np.empty(len(start) - 1, np.int32), np.empty(np.diff(start).max(), np.int32)
+    """A step on each rating, user by user in random order. The sum of squared errors, each before
+    its step.
+
+    `deviation`, `item_bin` and `frequency` are of each slot; `reference.timesvdpp` states a step.
+    """
+    width = Q.shape[1]
+    all_q = Q.reshape(-1)
+    all_p_day = p_day.reshape(-1)
+    z = np.empty(width, np.float32)
+    change = np.empty(width, np.float32)
+    one = np.float32(1)
+    step = steps[:, 0]
+    reg = steps[:, 1]
+    users = np.empty(len(start) - 1, np.int32)
+    orders = np.empty(np.diff(start).max(), np.int32)
+    state = random_state(seed, 0)
     shuffle(users, state)
+    keep_y = splat(np.float32(1 - rate * reg_y))
+    keep_alpha = splat(np.float32(1 - step[ALPHA_P] * reg[ALPHA_P]))
+    keep_p_day = splat(np.float32(1 - step[P_DAY] * reg[P_DAY]))
+    squares = 0.0
     for u in users:
-        first, n = start[u], start[u + 1] - start[u]
+        first = start[u]
+        n = start[u + 1] - first
         if n == 0:
             continue
-        gather(item, first, first + n, Y, z)
-        given[:] = 0
-        p, a, turn = P[u], A[u], turns[:n]
-        shuffle(turn, (state + np.uint64(u + 1)) * STIR | np.uint64(1))
-        keep_p, keep_y = (
-            splat(np.float32(1 - rate * reg_user[u])),
-            splat(np.float32(1 - rate * reg_y)),
-        )
-        keep_a, keep_d = (
-            splat(np.float32(1 - step[DRIFT] * reg[DRIFT])),
-            splat(np.float32(1 - step[DAY] * reg[DAY])),
-        )
-        for j in turn:
-            i, s = np.int64(item[first + j]), np.int64(slot[first + j])
-            x, y, dot, far, h, often = i * width, s * width, nothing, drift[s], part[s], level[s]
-            t = splat(np.float32(far))
-            for lane in range(0, width, 16):
-                dot = fma(_taste(p, z, a, d, t, lane, y, by_day), load(q, x + lane), dot)
-            b, c = b_item[i] + b_bin[i, h], scale[u] + scale_day[s]
-            e = (
-                value[first + j]
-                - (b_user[u] + slope[u] * far + b_day[s])
-                - b * c
-                - b_often[i, often]
-                - total(dot)
-            )
-            square += np.float64(e) * e
+        sum_y(item, first, first + n, Y, z)
+        change[:] = 0
+        p = P[u]
+        alpha = alpha_p[u]
+        order = orders[:n]
+        shuffle(order, random_state(state, u + 1))
+        keep_p = splat(np.float32(1 - rate * reg_user[u]))
+        for j in order:
+            i = np.int64(item[first + j])
+            s = np.int64(slot[first + j])
+            at_q = i * width
+            at_day = s * width
+            dev = deviation[s]
+            h = item_bin[s]
+            f = frequency[s]
+            devs = splat(dev)
+            product = _product(p, z, alpha, all_p_day, devs, at_day, by_day, all_q, at_q)
+            # b_i(t) and c_u(t), whose product is what the item adds to the user's rating.
+            b = b_item[i] + b_item_bin[i, h]
+            c = c_user[u] + c_user_day[s]
+            user_offset = b_user[u] + alpha_user[u] * dev + b_user_day[s]
+            e = value[first + j] - user_offset - b * c - b_item_frequency[i, f] - product
+            squares += np.float64(e) * e
+
             b_user[u] += rate * (e - reg_offset * b_user[u])
-            slope[u] += step[SLOPE] * (e * far - reg[SLOPE] * slope[u])
-            b_day[s] += step[B_DAY] * (e - reg[B_DAY] * b_day[s])
+            alpha_user[u] += step[ALPHA_USER] * (e * dev - reg[ALPHA_USER] * alpha_user[u])
+            b_user_day[s] += step[B_USER_DAY] * (e - reg[B_USER_DAY] * b_user_day[s])
             b_item[i] += rate * (e * c - reg_offset * b_item[i])
-            b_bin[i, h] += step[B_BIN] * (e * c - reg[B_BIN] * b_bin[i, h])
-            scale[u] += step[SCALE] * (e * b - reg[SCALE] * (scale[u] - one))
-            scale_day[s] += step[SCALE_DAY] * (e * b - reg[SCALE_DAY] * scale_day[s])
-            b_often[i, often] += step[B_OFTEN] * (e - reg[B_OFTEN] * b_often[i, often])
-            by, by_a, by_d = (
-                splat(rate * e),
-                splat(np.float32(step[DRIFT] * far * e)),
-                splat(np.float32(step[DAY] * e)),
+            b_item_bin[i, h] += step[B_ITEM_BIN] * (e * c - reg[B_ITEM_BIN] * b_item_bin[i, h])
+            # c_u is drawn towards 1, not 0: it multiplies.
+            c_user[u] += step[C_USER] * (e * b - reg[C_USER] * (c_user[u] - one))
+            c_user_day[s] += step[C_USER_DAY] * (e * b - reg[C_USER_DAY] * c_user_day[s])
+            b_item_frequency[i, f] += step[B_ITEM_FREQUENCY] * (
+                e - reg[B_ITEM_FREQUENCY] * b_item_frequency[i, f]
             )
+
+            move = splat(rate * e)
+            move_alpha = splat(np.float32(step[ALPHA_P] * dev * e))
+            move_p_day = splat(np.float32(step[P_DAY] * e))
             keep_q = splat(np.float32(one - rate * reg_item[i]))
             for lane in range(0, width, 16):
-                factor, taste = load(q, x + lane), _taste(p, z, a, d, t, lane, y, by_day)
-                store(q, x + lane, fma(by, taste, fma(keep_q, factor, nothing)))
-                store(p, lane, fma(by, factor, fma(keep_p, load(p, lane), nothing)))
-                store(z, lane, fma(by, factor, fma(keep_y, load(z, lane), nothing)))
-                store(given, lane, fma(by, factor, fma(keep_y, load(given, lane), nothing)))
-                store(a, lane, fma(by_a, factor, fma(keep_a, load(a, lane), nothing)))
+                q = load(all_q, at_q + lane)
+                factors = _user_factors(p, z, alpha, all_p_day, devs, lane, at_day, by_day)
+                store(all_q, at_q + lane, fma(move, factors, fma(keep_q, q, zero())))
+                store(p, lane, fma(move, q, fma(keep_p, load(p, lane), zero())))
+                store(z, lane, fma(move, q, fma(keep_y, load(z, lane), zero())))
+                store(change, lane, fma(move, q, fma(keep_y, load(change, lane), zero())))
+                store(alpha, lane, fma(move_alpha, q, fma(keep_alpha, load(alpha, lane), zero())))
                 if by_day:
-                    store(d, y + lane, fma(by_d, factor, fma(keep_d, load(d, y + lane), nothing)))
-        scatter(item, first, first + n, Y, (1 - rate * reg_y) ** n, given)
-    return square
+                    kept = fma(keep_p_day, load(all_p_day, at_day + lane), zero())
+                    store(all_p_day, at_day + lane, fma(move_p_day, q, kept))
+        change_y(item, first, first + n, Y, (1 - rate * reg_y) ** n, change)
+    return squares

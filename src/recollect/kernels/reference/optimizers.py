@@ -98,8 +98,8 @@ def rprop(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """θ − Δ · sign(g), the gradient to compare the next one with, and Δ.
 
-    Δ grows where g keeps its sign and shrinks where it changes; where it changed, θ does not move and the
-    next gradient counts as one without a predecessor.
+    Δ grows where g keeps its sign and shrinks where it changes; where it changed, θ does not move
+    and the next gradient counts as one without a predecessor.
 
     Args:
         parameter: θ.
@@ -109,8 +109,8 @@ def rprop(
         etas: the factors by which Δ shrinks and grows.
         limits: the smallest and largest Δ.
 
-    Source: Riedmiller and Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP
-    Algorithm", ICNN 1993, without its backtracking.
+    Source: Riedmiller and Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The
+    RPROP Algorithm", ICNN 1993, without its backtracking.
     """
     agreement = gradient * previous
     factor = np.where(agreement > 0, etas[1], np.where(agreement < 0, etas[0], 1.0))
@@ -129,7 +129,8 @@ def lbfgs_direction(
         steps: s of each pair, oldest first: the parameter after an iteration less that before.
         changes: y of each pair: the gradient after an iteration less that before.
 
-    Source: Nocedal and Wright, "Numerical Optimization", 2nd edition, algorithm 7.4 and equation 7.20.
+    Source: Nocedal and Wright, "Numerical Optimization", 2nd edition, algorithm 7.4 and equation
+    7.20.
     """
     q = gradient.copy()
     alphas = []

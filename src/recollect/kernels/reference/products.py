@@ -1,7 +1,8 @@
 """The two sparse products, as a student would write them.
 
-Sparse rows are `start` and `column`, as in CSR: row j has the cells start[j] … start[j + 1]. Dense operands
-have the row or column axis of the rating matrix first, so that one user's or item's numbers lie together.
+Sparse rows are `start` and `column`, as in CSR: row j has the cells start[j] … start[j + 1]. Dense
+operands have the row or column axis of the rating matrix first, so that one user's or item's
+numbers lie together.
 """
 
 from itertools import pairwise

@@ -1,4 +1,15 @@
-"""BayesMF: Bayesian matrix factorization. Factors are drawn from their posterior, and predictions are means over the draws."""
+"""BayesMF: Bayesian matrix factorization, sampled. Predictions are means over draws of the factors.
+
+model              the class, its settings and the equations
+samples            the network: the draws that are kept
+sampler            Gibbs sampling: a draw of everything in each epoch
+row_vectors        the vectors of users, items or days, their prior and their bags
+noise              what lies between the factors and the ratings; Gaussian
+ordinal_probit     the same for ratings that are categories between cut points
+conjugate          draws from conjugate posteriors
+truncated_normal   draws and means of truncated normal distributions
+rated_days         which day a rating belongs to
+"""
 
 from recollect.models.bayes_mf.model import BayesMF
 

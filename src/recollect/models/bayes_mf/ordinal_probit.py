@@ -1,11 +1,15 @@
-"""Ratings as levels between cut points: ordered probit, its latent numbers and cut points drawn.
+"""Ordered probit: ratings are categories between the cut points of a latent normal variable.
 
-A rating is level l if its latent number, N(what the factors say, 1), lies between cut points l − 1 and l. Source: Albert, Chib.
-"Bayesian Analysis of Binary and Polychotomous Response Data." JASA 1993; and, for the cut points, their "Sequential Ordinal
-Modeling with Applications to Survival Data", Biometrics 2001: drawn with the latent numbers integrated out, as the first and the
-logarithms of the differences. The proposals are a Newton step away, as in Qi, Minka, "Hessian-based Markov Chain Monte-Carlo
-Algorithms", 2002, and have Student's t distribution, as Albert's and Chib's: with lighter tails, cut points that have fallen
-behind what the factors say would never catch up, since nothing leads back to where they are.
+A rating is category c if z ~ N(x, 1) lies between cut points c − 1 and c, where x is what the
+factors predict. Given the cut points, z is drawn from a truncated normal distribution. The cut
+points are drawn by Metropolis-Hastings, with z integrated out, in coordinates without constraints:
+the first cut point, and the logarithms of the differences. A proposal is a Newton step away, with
+noise of Student's t distribution. Lighter tails would not do: cut points that have fallen behind
+the factors would never catch up, because a proposal back to where they are would be too unlikely.
+
+Source: Albert, Chib. "Bayesian Analysis of Binary and Polychotomous Response Data." JASA 1993; for
+    the cut points "Sequential Ordinal Modeling with Applications to Survival Data." Biometrics
+    2001. Newton steps: Qi, Minka. "Hessian-based Markov Chain Monte-Carlo Algorithms." 2002.
 """
 
 from __future__ import annotations
@@ -20,137 +24,186 @@ from scipy.special import ndtr, ndtri
 
 from recollect.models.bayes_mf import truncated_normal
 
-FREEDOM = 5  # of the t distribution of proposals
+T_DEGREES = 5  # degrees of freedom of the t distribution of proposals
+LEAST_PROBABILITY = 1e-300  # of a rating; less would make infinite gradients
 
 
 @dataclass
-class Fit:
-    """How well some cut points fit, and which way is up, in the first and the logarithms of the differences."""
+class CutPointFit:
+    """The log-likelihood of cut points, and its derivatives in unconstrained coordinates."""
 
     log_likelihood: float
-    slope: Float64[np.ndarray, " cuts"]
+    gradient: Float64[np.ndarray, " cuts"]
+    # The sum over ratings of the outer products of their gradients, which approximates the negative
+    # Hessian and is never indefinite.
     information: Float64[np.ndarray, "cuts cuts"]
 
     @property
-    def step(self) -> Float64[np.ndarray, " cuts"]:
-        """To the top, were this a parabola."""
-        return np.linalg.solve(self.information, self.slope)
+    def newton_step(self) -> Float64[np.ndarray, " cuts"]:
+        """The step to the maximum, if the log-likelihood were quadratic."""
+        return np.linalg.solve(self.information, self.gradient)
 
 
-class Ordinal:
-    """A Noise (see `gibbs`) of which `value` are the latent numbers, with precision 1."""
+class OrdinalProbit:
+    """Noise whose `value` is the latent variable z, of precision 1. A `Noise`."""
 
     alpha = 1.0
 
-    def __init__(self, level: Int[np.ndarray, " ratings"], n_levels: int) -> None:
-        self._level, self.n_cuts = level, n_levels - 1
-        share = np.cumsum(np.bincount(level, minlength=n_levels))[:-1] / max(1, len(level))
-        self._cut = ndtri(share)
-        self.value = truncated_normal.mean(*self.bounds(np.zeros(len(level)))).astype(np.float32)
+    def __init__(self, category: Int[np.ndarray, " ratings"], n_categories: int) -> None:
+        """Cut points at the quantiles of the categories, latent variables at their means.
+
+        Args:
+            category: of each rating, from 0.
+            n_categories: how many there are.
+        """
+        self._category = category
+        self.n_cuts = n_categories - 1
+        count = np.bincount(category, minlength=n_categories)
+        self._cut = ndtri(np.cumsum(count)[:-1] / max(1, len(category)))
+        low, high = self.bounds(np.zeros(len(category)))
+        self.value = truncated_normal.mean(low, high).astype(np.float32)
 
     def bounds(
-        self, said: Float[np.ndarray, " ratings"]
+        self, x: Float[np.ndarray, " ratings"]
     ) -> tuple[Float64[np.ndarray, " ratings"], Float64[np.ndarray, " ratings"]]:
-        """Between what each latent number lies, less what the factors say."""
-        return bounds(self._cut, self._level, said)
+        """Lower and upper bounds of z − x."""
+        return bounds(self._cut, self._category, x)
 
     def draw(
-        self, said: Float32[np.ndarray, " ratings"], random: np.random.Generator, *, burning: bool
+        self, x: Float32[np.ndarray, " ratings"], random: np.random.Generator, *, burning_in: bool
     ) -> None:
-        """The cut points, by Metropolis and Hastings; then the latent numbers. While burning in, every proposal is taken."""
-        now = apart(self._cut)
-        here = self.fit(now, said)
-        proposed = now + here.step + _noise(here, random)
-        there = self.fit(proposed, said)
-        gain = (
-            there.log_likelihood
-            - here.log_likelihood
-            + _log_chance(now, proposed, there)
-            - _log_chance(proposed, now, here)
+        """Draw the cut points, then the latent variables.
+
+        Args:
+            x: what the factors predict.
+            random: where the randomness comes from.
+            burning_in: accept every proposal.
+        """
+        current = unconstrained(self._cut)
+        fit = self.fit(current, x)
+        proposed = current + fit.newton_step + _student_t(fit, random)
+        proposed_fit = self.fit(proposed, x)
+        log_ratio = (
+            proposed_fit.log_likelihood
+            - fit.log_likelihood
+            + _log_proposal_density(current, proposed, proposed_fit)
+            - _log_proposal_density(proposed, current, fit)
         )
-        if burning or np.log(random.random()) < gain:
-            self._cut = together(proposed)
-        low, high = self.bounds(said)
-        self.value = (said + truncated_normal.draw(low, high, random.random(len(said)))).astype(
-            np.float32
-        )
+        if burning_in or np.log(random.random()) < log_ratio:
+            self._cut = cut_points(proposed)
+        low, high = self.bounds(x)
+        z = x + truncated_normal.draw(low, high, random.random(len(x)))
+        self.value = z.astype(np.float32)
 
     def fit(
-        self, place: Float64[np.ndarray, " cuts"], said: Float32[np.ndarray, " ratings"]
-    ) -> Fit:
-        """How these cut points, told apart, fit."""
-        cut = together(place)
-        low, high = bounds(cut, self._level, said)
-        mirrored = low > 0  # next to 1 digits are lost, next to 0 they are not
-        between = np.maximum(
-            np.where(mirrored, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low)), 1e-300
+        self, coordinates: Float64[np.ndarray, " cuts"], x: Float32[np.ndarray, " ratings"]
+    ) -> CutPointFit:
+        """The log-likelihood of cut points, given in unconstrained coordinates."""
+        cut = cut_points(coordinates)
+        low, high = bounds(cut, self._category, x)
+        probability = np.maximum(_probability(low, high), LEAST_PROBABILITY)
+        gradient, information = self._derivatives(
+            _density(high) / probability, _density(low) / probability
         )
-        up, down = (np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi) / between for x in (high, low))
-        sums = {
-            name: np.bincount(self._level, weights=x, minlength=self.n_cuts + 1)
-            for name, x in (
-                ("up", up),
-                ("down", down),
-                ("up up", up * up),
-                ("down down", down * down),
-                ("up down", up * down),
-            )
-        }
-        slope = sums["up"][:-1] - sums["down"][1:]
-        information = np.diag(sums["up up"][:-1] + sums["down down"][1:])
-        for at, both in enumerate(
-            sums["up down"][1:-1]
-        ):  # levels that have a cut point on either side
-            information[at, at + 1] = information[at + 1, at] = -both
-        moves = np.tril(
-            np.broadcast_to(np.concatenate([[1.0], np.diff(cut)]), (self.n_cuts, self.n_cuts))
-        )  # d cut / d place
-        return Fit(float(np.log(between).sum()), moves.T @ slope, moves.T @ information @ moves)
+        # d cut / d coordinates: a cut point is the first one plus the differences up to it.
+        first_and_differences = np.concatenate([[1.0], np.diff(cut)])
+        jacobian = np.tril(np.broadcast_to(first_and_differences, (self.n_cuts, self.n_cuts)))
+        return CutPointFit(
+            float(np.log(probability).sum()),
+            jacobian.T @ gradient,
+            jacobian.T @ information @ jacobian,
+        )
+
+    def _derivatives(
+        self, up: Float64[np.ndarray, " ratings"], down: Float64[np.ndarray, " ratings"]
+    ) -> tuple[Float64[np.ndarray, " cuts"], Float64[np.ndarray, "cuts cuts"]]:
+        """Gradient and information of the log-likelihood in the cut points themselves.
+
+        Args:
+            up: d log p / d (upper cut point) of each rating.
+            down: −d log p / d (lower cut point).
+        """
+
+        def sums(x: Float64[np.ndarray, " ratings"]) -> Float64[np.ndarray, " categories"]:
+            return np.bincount(self._category, weights=x, minlength=self.n_cuts + 1)
+
+        gradient = sums(up)[:-1] - sums(down)[1:]
+        information = np.diag(sums(up * up)[:-1] + sums(down * down)[1:])
+        # Categories with a cut point on either side join the two.
+        for index, product in enumerate(sums(up * down)[1:-1]):
+            information[index, index + 1] = -product
+            information[index + 1, index] = -product
+        return gradient, information
 
     def cut(self) -> Float64[np.ndarray, " cuts"]:
-        """See Noise."""
+        """The cut points, ascending."""
         return self._cut
 
     def state(self) -> dict[str, Any]:
-        """See Noise."""
+        """The cut points and the latent variables."""
         return {"cut": torch.from_numpy(self._cut), "value": torch.from_numpy(self.value)}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """See Noise."""
-        self._cut, self.value = state["cut"].numpy(), state["value"].numpy()
+        """Resume from the state of a snapshot."""
+        self._cut = state["cut"].numpy()
+        self.value = state["value"].numpy()
 
 
 def bounds(
     cut: Float[np.ndarray, " cuts"],
-    level: Int[np.ndarray, " ratings"],
-    said: Float[np.ndarray, " ratings"],
+    category: Int[np.ndarray, " ratings"],
+    x: Float[np.ndarray, " ratings"],
 ) -> tuple[Float64[np.ndarray, " ratings"], Float64[np.ndarray, " ratings"]]:
-    """The cut points below and above each level, less what the factors say; infinite for the lowest and the highest."""
+    """Lower and upper bounds of z − x: infinite below the lowest category and above the highest.
+
+    Args:
+        cut: the cut points.
+        category: of each rating.
+        x: what the factors predict.
+    """
     edges = np.concatenate([[-np.inf], cut, [np.inf]])
-    return edges[level] - said, edges[level + 1] - said
+    return edges[category] - x, edges[category + 1] - x
 
 
-def apart(cut: Float64[np.ndarray, " cuts"]) -> Float64[np.ndarray, " cuts"]:
-    """The first cut point, and the logarithms of the differences."""
+def unconstrained(cut: Float64[np.ndarray, " cuts"]) -> Float64[np.ndarray, " cuts"]:
+    """Coordinates of cut points: the first, and the logarithms of the differences."""
     return np.concatenate([cut[:1], np.log(np.diff(cut))])
 
 
-def together(place: Float64[np.ndarray, " cuts"]) -> Float64[np.ndarray, " cuts"]:
-    """The reverse: always in ascending order."""
-    return np.cumsum(np.concatenate([place[:1], np.exp(place[1:])]))
+def cut_points(coordinates: Float64[np.ndarray, " cuts"]) -> Float64[np.ndarray, " cuts"]:
+    """The inverse of `unconstrained`; ascending for any coordinates."""
+    return np.cumsum(np.concatenate([coordinates[:1], np.exp(coordinates[1:])]))
 
 
-def _noise(at: Fit, random: np.random.Generator) -> np.ndarray:
-    """Student's t, of scale information⁻¹."""
-    normal = np.linalg.solve(
-        np.linalg.cholesky(at.information).T, random.standard_normal(len(at.slope))
-    )
-    found: np.ndarray = normal / np.sqrt(random.chisquare(FREEDOM) / FREEDOM)
-    return found
+def _probability(
+    low: Float64[np.ndarray, " ratings"], high: Float64[np.ndarray, " ratings"]
+) -> Float64[np.ndarray, " ratings"]:
+    """P(low < N(0, 1) < high); intervals above 0 are mirrored, where no digits are lost."""
+    mirrored = ndtr(-low) - ndtr(-high)
+    return np.where(low > 0, mirrored, ndtr(high) - ndtr(low))
 
 
-def _log_chance(to: np.ndarray, start: np.ndarray, at: Fit) -> float:
-    """The logarithm of the density with which `to` is proposed from `start`, but for a constant."""
-    off = to - start - at.step
-    far = np.log1p(off @ at.information @ off / FREEDOM)
-    return float(0.5 * np.linalg.slogdet(at.information)[1] - 0.5 * (FREEDOM + len(off)) * far)
+def _density(x: Float64[np.ndarray, " ratings"]) -> Float64[np.ndarray, " ratings"]:
+    return np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)
+
+
+def _student_t(fit: CutPointFit, random: np.random.Generator) -> Float64[np.ndarray, " cuts"]:
+    """Student's t distribution around 0 with scale information⁻¹."""
+    root = np.linalg.cholesky(fit.information).T
+    normal = np.linalg.solve(root, random.standard_normal(len(fit.gradient)))
+    deviate: np.ndarray = normal / np.sqrt(random.chisquare(T_DEGREES) / T_DEGREES)
+    return deviate
+
+
+def _log_proposal_density(
+    proposed: Float64[np.ndarray, " cuts"],
+    current: Float64[np.ndarray, " cuts"],
+    fit: CutPointFit,
+) -> float:
+    """The logarithm of the density with which `proposed` is proposed, up to a constant; `fit` is
+    that of `current`."""
+    deviation = proposed - current - fit.newton_step
+    log_distance = np.log1p(deviation @ fit.information @ deviation / T_DEGREES)
+    log_determinant = np.linalg.slogdet(fit.information)[1]
+    n_cuts = len(deviation)
+    return float(0.5 * log_determinant - 0.5 * (T_DEGREES + n_cuts) * log_distance)

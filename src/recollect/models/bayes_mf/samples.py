@@ -1,4 +1,4 @@
-"""Kept draws of factors, and what they say together: the mean over draws, how far they are apart, and the noise."""
+"""The network of BayesMF: the draws that are kept, and the mean and spread of what they predict."""
 
 from __future__ import annotations
 
@@ -10,108 +10,148 @@ from torch import Tensor, nn
 
 
 class Samples(nn.Module):
-    """Draws of every user's, item's and day's vector (factors, and the offset last), in 16 bits, which err by 1/2000.
+    """Draws of every user's, item's and day's vector: factors, and the offset last. A draw predicts
 
-    With `levels` (the ratings that there are) a draw's latent numbers and cut points give the probability of each level; without,
-    they are ratings less `mu` in units of `spread`, with noise of precision `alpha`.
+        x = b_u + b_i + b_t + U_u · V_i + (U_u + V_i) · D_t
+
+    With `categories`, a normal number around x lies between two of the draw's cut points, which
+    gives the probability of each category. Without, the rating is mu + std x, with noise of
+    precision `alpha` on x. Vectors are kept in 16 bits, which err by 1/2000.
     """
 
     def __init__(
         self,
-        kept: int,
+        n_samples: int,
         *,
         n_users: int,
         n_items: int,
         n_days: int,
         k: int,
-        n_levels: int,
+        n_categories: int,
         bags: bool,
     ) -> None:
+        """Draws of zeros, to be filled in.
+
+        Args:
+            n_samples: how many draws are kept.
+            n_users: number of users.
+            n_items: number of items.
+            n_days: number of days with ratings.
+            k: numbers of a vector, the offset included.
+            n_categories: different ratings; 0 where they are numbers.
+            bags: whether a user's prior mean depends on the items that they rated.
+        """
         super().__init__()
-        self.user, self.item, self.day, self.held = (
-            nn.Buffer(torch.zeros(kept, n, k, dtype=torch.float16))
-            for n in (n_users, n_items, n_days + 1, n_items if bags else 0)
-        )  # the last day is any that nothing is known of
-        self.mean, self.precision = (
-            nn.Buffer(torch.zeros(kept, k)),
-            nn.Buffer(torch.zeros(kept, k, k)),
-        )  # prior of the users
-        self.alpha, self.cut = (
-            nn.Buffer(torch.ones(kept)),
-            nn.Buffer(torch.zeros(kept, max(0, n_levels - 1))),
-        )
-        self.levels = nn.Buffer(torch.zeros(n_levels))
-        self.mu, self.spread = nn.Buffer(torch.zeros(())), nn.Buffer(torch.ones(()))
+
+        def vectors(n: int) -> nn.Buffer:
+            return nn.Buffer(torch.zeros(n_samples, n, k, dtype=torch.float16))
+
+        self.user = vectors(n_users)
+        self.item = vectors(n_items)
+        self.day = vectors(n_days + 1)  # the last row is that of any day without ratings
+        self.bag_vectors = vectors(n_items if bags else 0)  # Y_j
+        # Mean and precision of the users' prior.
+        self.mean = nn.Buffer(torch.zeros(n_samples, k))
+        self.precision = nn.Buffer(torch.zeros(n_samples, k, k))
+        self.alpha = nn.Buffer(torch.ones(n_samples))
+        self.cut = nn.Buffer(torch.zeros(n_samples, max(0, n_categories - 1)))
+        self.categories = nn.Buffer(torch.zeros(n_categories))  # the ratings, ascending
+        self.mu = nn.Buffer(torch.zeros(()))
+        self.std = nn.Buffer(torch.ones(()))
         self.days = nn.Buffer(torch.zeros(n_days, dtype=torch.int64))  # since 1970, ascending
-        self.last_day = nn.Buffer(
-            torch.full((n_users,), n_days, dtype=torch.int64)
-        )  # of each user, a row of `day`
-        self.n = nn.Buffer(torch.zeros((), dtype=torch.int64))  # draws kept so far
+        # A row of `day` for each user: their last one.
+        self.last_day = nn.Buffer(torch.full((n_users,), n_days, dtype=torch.int64))
+        self.n_drawn = nn.Buffer(torch.zeros((), dtype=torch.int64))  # draws kept so far
 
     def forward(self, user: Tensor, item: Tensor, day: Tensor | None = None) -> Tensor:
-        """The rating of each pair on this day, by default the user's last: the mean over the draws."""
+        """The rating of each pair: the mean over the draws.
+
+        Args:
+            user: row numbers of users.
+            item: row numbers of items.
+            day: rows of `day`; default: each user's last.
+        """
         total = torch.zeros(len(user), device=user.device)
-        for s, latent in enumerate(self.latent(user, item, day)):
-            total += self.expected(latent, self.cut[s])
-        return total / self.n
+        for s, x in enumerate(self.latent(user, item, day)):
+            total += self.expected(x, self.cut[s])
+        return total / self.n_drawn
 
     def latent(
         self, user: Tensor, item: Tensor, day: Tensor | None = None
     ) -> Iterator[Float[Tensor, " pairs"]]:
-        """What each draw says of the pairs."""
+        """x of the pairs, draw by draw.
+
+        Args:
+            user: row numbers of users.
+            item: row numbers of items.
+            day: rows of `day`; default: each user's last.
+        """
         day = self.last_day[user] if day is None else day
-        for s in range(int(self.n)):
-            u, v, d = (
-                self.user[s].float()[user],
-                self.item[s].float()[item],
-                self.day[s].float()[day],
-            )
+        for s in range(int(self.n_drawn)):
+            u = self.user[s].float()[user]
+            v = self.item[s].float()[item]
+            d = self.day[s].float()[day]
             offsets = u[:, -1] + v[:, -1] + d[:, -1]
             yield offsets + (u * v + (u + v) * d)[:, :-1].sum(dim=1)
 
-    def table(
+    def latent_table(
         self, s: int, user: Float[Tensor, "users k"], day: Int[Tensor, " users"]
     ) -> Float[Tensor, "users items"]:
-        """What draw s says of every item, for users with these vectors."""
-        v, d = self.item[s].float(), self.day[s].float()[day]
-        mine = user[:, -1] + d[:, -1] + (user * d)[:, :-1].sum(dim=1)
-        return (user + d)[:, :-1] @ v[:, :-1].t() + v[:, -1] + mine[:, None]
+        """x of every item in one draw.
 
-    def expected(self, latent: Tensor, cut: Float[Tensor, " cuts"]) -> Tensor:
-        """The expected rating."""
-        if not len(self.levels):
-            return self.mu + self.spread * latent
-        out = torch.full_like(latent, float(self.levels[0]))
-        for step, at in zip(self.levels.diff(), cut, strict=True):
-            out += step * torch.special.ndtr(latent - at)
-        return out
+        Args:
+            s: which draw.
+            user: the vectors of the users.
+            day: a row of `day` for each user.
+        """
+        v = self.item[s].float()
+        d = self.day[s].float()[day]
+        without_item = user[:, -1] + d[:, -1] + (user * d)[:, :-1].sum(dim=1)
+        return (user + d)[:, :-1] @ v[:, :-1].t() + v[:, -1] + without_item[:, None]
+
+    def expected(self, x: Tensor, cut: Float[Tensor, " cuts"]) -> Tensor:
+        """The expected rating, given x and the draw's cut points."""
+        if not len(self.categories):
+            return self.mu + self.std * x
+        # E[r] = r_1 + Σ (r_c+1 − r_c) P(r > r_c)
+        expected = torch.full_like(x, float(self.categories[0]))
+        for step, point in zip(self.categories.diff(), cut, strict=True):
+            expected += step * torch.special.ndtr(x - point)
+        return expected
 
     def moments(
         self, user: Tensor, item: Tensor, day: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the rating: what is not known of the vectors, and the noise."""
+        """Mean and standard deviation of each pair's rating: how far draws differ, and the noise.
+
+        Args:
+            user: row numbers of users.
+            item: row numbers of items.
+            day: rows of `day`; default: each user's last.
+        """
         total, square, noise = torch.zeros(3, len(user), dtype=torch.float64, device=user.device)
-        for s, latent in enumerate(self.latent(user, item, day)):
-            mean = self.expected(latent, self.cut[s]).double()
-            total, square = total + mean, square + mean.square()
-            noise = noise + self._noise(latent, s, mean)
-        mean = total / self.n
-        return mean, (square / self.n - mean.square() + noise / self.n).clamp_min(0).sqrt()
+        for s, x in enumerate(self.latent(user, item, day)):
+            expected = self.expected(x, self.cut[s]).double()
+            total = total + expected
+            square = square + expected.square()
+            noise = noise + self._noise_variance(s, x, expected)
+        mean = total / self.n_drawn
+        # The law of total variance: the variance of the means, and the mean of the variances.
+        variance = square / self.n_drawn - mean.square() + noise / self.n_drawn
+        return mean, variance.clamp_min(0).sqrt()
 
-    def _noise(self, latent: Tensor, s: int, mean: Tensor) -> Tensor:
-        if not len(self.levels):
-            return torch.ones_like(mean) * self.spread.square() / self.alpha[s]
-        chance = self.chances(latent, self.cut[s]).double()
-        return chance @ self.levels.double().square() - mean.square()
+    def _noise_variance(self, s: int, x: Tensor, expected: Tensor) -> Tensor:
+        """The variance of a rating, given draw s, in which its mean is `expected`."""
+        if not len(self.categories):
+            return torch.ones_like(expected) * self.std.square() / self.alpha[s]
+        probabilities = self.probabilities(x, self.cut[s]).double()
+        return probabilities @ self.categories.double().square() - expected.square()
 
-    def chances(
-        self, latent: Float[Tensor, " pairs"], cut: Float[Tensor, " cuts"]
-    ) -> Float[Tensor, "pairs levels"]:
-        """The probability of each level."""
-        below = torch.special.ndtr(cut - latent[:, None])
-        return torch.diff(
-            below,
-            dim=1,
-            prepend=torch.zeros_like(below[:, :1]),
-            append=torch.ones_like(below[:, :1]),
-        )
+    def probabilities(
+        self, x: Float[Tensor, " pairs"], cut: Float[Tensor, " cuts"]
+    ) -> Float[Tensor, "pairs categories"]:
+        """The probability of each category, given x and the draw's cut points."""
+        below = torch.special.ndtr(cut - x[:, None])
+        zero = torch.zeros_like(below[:, :1])
+        one = torch.ones_like(below[:, :1])
+        return torch.diff(below, dim=1, prepend=zero, append=one)

@@ -1,44 +1,59 @@
-"""Normal numbers of which only the part between two bounds is left: draws, and the mean."""
+"""Standard normal distributions truncated to an interval: draws, and the mean."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from scipy.special import log_ndtr, ndtr, ndtri
 
-FAR = -35.0  # below it a normal number's probability is nothing in 64 bits
+FAR = -35.0  # below it the normal distribution function is 0 in 64 bits
 
 
 def draw(
     low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"], uniform: Float[np.ndarray, " n"]
 ) -> Float64[np.ndarray, " n"]:
-    """Draws from N(0, 1) between the bounds, which may be infinite: the inverse of the distribution function at `uniform`.
+    """Draws from N(0, 1) between bounds: the inverse of the distribution function at `uniform`.
 
-    Bounds above 0 are mirrored, so that digits are not lost next to 1. In the far tail the density at x is that of x²/2 having an
-    exponential distribution, but for a factor that is the same to a thousandth.
+    Args:
+        low: lower bounds; may be −∞.
+        high: upper bounds; may be ∞.
+        uniform: uniform random numbers between 0 and 1.
     """
-    mirrored = low > 0
-    a, b = np.where(mirrored, -high, low), np.where(mirrored, -low, high)
+    mirrored, a, b = _mirrored(low, high)
     below = ndtr(a)
     x = ndtri(below + uniform * (ndtr(b) - below))
-    if (far := b < FAR).any():
+    far = b < FAR
+    if far.any():
+        # In the far tail x²/2 has nearly an exponential distribution, to a thousandth.
         square = b[far] ** 2
-        x[far] = -np.sqrt(
-            square - 2 * np.log1p(uniform[far] * np.expm1((square - a[far] ** 2) / 2))
-        )
+        exponential = np.log1p(uniform[far] * np.expm1((square - a[far] ** 2) / 2))
+        x[far] = -np.sqrt(square - 2 * exponential)
     x = np.clip(x, a, b)
     return np.where(mirrored, -x, x)
 
 
 def mean(low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """The mean of N(0, 1) between the bounds, which may be infinite."""
-    mirrored = low > 0
-    a, b = np.where(mirrored, -high, low), np.where(mirrored, -low, high)
-    log_below, log_above = log_ndtr(a), log_ndtr(b)
+    """The mean of N(0, 1) between bounds, which may be infinite: (φ(low) − φ(high)) / (Φ(high) −
+    Φ(low))."""
+    mirrored, a, b = _mirrored(low, high)
+    # In logarithms, since in a tail both the densities and the probability are near 0.
+    log_below = log_ndtr(a)
+    log_above = log_ndtr(b)
     log_between = log_above + np.log1p(-np.exp(log_below - log_above))
     x = np.exp(_log_density(a) - log_between) - np.exp(_log_density(b) - log_between)
     return np.where(mirrored, -x, x)
 
 
-def _log_density(x: np.ndarray) -> np.ndarray:
+def _mirrored(
+    low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"]
+) -> tuple[Bool[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Which intervals lie above 0, and the bounds with these mirrored at 0.
+
+    Next to 1 the distribution function has lost its digits; next to 0 it has not.
+    """
+    mirrored = low > 0
+    return mirrored, np.where(mirrored, -high, low), np.where(mirrored, -low, high)
+
+
+def _log_density(x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return -0.5 * x * x - 0.5 * np.log(2 * np.pi)

@@ -62,15 +62,21 @@ class Topics(Encoder):
         """
         assert counts.value is not None
         with torch.enable_grad():
-            parameters = (theta.detach().requires_grad_(), self.beta.detach().requires_grad_())
-            likelihood = counts.value @ observed(counts, *parameters).log()
-            theta_gradient, beta_gradient = torch.autograd.grad(likelihood, parameters)
-        return theta * theta_gradient, self.beta * beta_gradient, float(likelihood.detach())
+            theta_leaf = theta.detach().requires_grad_()
+            beta_leaf = self.beta.detach().requires_grad_()
+            # Only the words that a document has are computed.
+            probability = observed(counts, theta_leaf, beta_leaf)
+            likelihood = counts.value @ probability.log()
+            gradients = torch.autograd.grad(likelihood, (theta_leaf, beta_leaf))
+        of_documents = theta * gradients[0]
+        of_words = self.beta * gradients[1]
+        return of_documents, of_words, float(likelihood.detach())
 
     @override
     @torch.no_grad()
     def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
         counts = word_counts(documents, self.beta.device)
+        # The likelihood of θ alone is concave, so the start does not matter.
         theta = self.uniform(len(documents))
         for _ in range(NEW_PASSES):
             of_documents, _, _ = self.expected_counts(counts, theta)
@@ -125,7 +131,8 @@ class TopicPrior(Prior):
 
     @override
     def mean(self) -> Float[Tensor, "items k"]:
-        theta = self.theta.mean(dim=0).repeat(self.n_items, 1)
+        of_others = self.theta.mean(dim=0)
+        theta = of_others.repeat(self.n_items, 1)
         theta[self.with_text] = self.theta
         return self.topics.padded(theta)
 
@@ -145,8 +152,11 @@ class TopicPrior(Prior):
     ) -> float:
         """One pass of expectation maximization; minus the log likelihood per word before it."""
         of_documents, of_words, likelihood = self.topics.expected_counts(self.counts, self.theta)
-        self.theta = proportions(of_documents + self.topics.smooth, factors, reg)
-        self.topics.beta.copy_(_normalized(of_words + WORD_PSEUDO_COUNT, dim=0))
+        gamma = of_documents + self.topics.smooth
+        self.theta = proportions(gamma, factors, reg)
+        # φ is that of the former θ, as in expectation maximization.
+        beta = _normalized(of_words + WORD_PSEUDO_COUNT, dim=0)
+        self.topics.beta.copy_(beta)
         return -likelihood / self.n_tokens
 
     @override
@@ -182,11 +192,16 @@ def proportions(
         x = reg * factors - nu
         root = (x.square() + 4 * reg * gamma).sqrt()
         # Two forms of the same root, of which one loses no digits, whatever the sign of x.
-        theta = torch.where(x > 0, (x + root) / (2 * reg), 2 * gamma / (root - x))
-        theta = torch.where((x <= 0) & (gamma == 0), 0.0, theta)
+        for_positive_x = (x + root) / (2 * reg)
+        for_negative_x = 2 * gamma / (root - x)
+        theta = torch.where(x > 0, for_positive_x, for_negative_x)
+        # Without words the second form may be 0 / 0.
+        is_empty = (x <= 0) & (gamma == 0)
+        theta = torch.where(is_empty, 0.0, theta)
         excess = theta.sum(dim=1, keepdim=True) - 1
         if float(excess.abs().max()) < TOLERANCE:
             break
+        # dθ_k/dν = −θ_k / root_k
         slope = (theta / root.clamp(min=1e-300)).sum(dim=1, keepdim=True)
         nu = nu + excess / slope
     return _normalized(theta, dim=1).float()

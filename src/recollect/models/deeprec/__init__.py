@@ -1,4 +1,4 @@
-"""DeepRec: a deep autoencoder on a user's ratings, trained on its own dense output too; or on a user's events, to rank."""
+"""DeepRec: a deep autoencoder for ratings, with dense re-feeding, or for events, to rank."""
 
 from recollect.models.deeprec.model import DeepRec
 

@@ -1,7 +1,8 @@
-"""Contrastive divergence: what is observed is made likelier, what the machine itself would put there unlikelier.
+"""Contrastive divergence: makes the data more probable and the machine's own reconstructions less.
 
-The update of Hinton (2002) is the gradient of free energy(data) − free energy(reconstruction), the reconstruction held fixed:
-autograd works it out. A Learner (see `epochs`).
+Hinton's update (2002) is the gradient of free energy(data) − free energy(reconstruction) with the
+reconstruction held fixed; autograd computes it. `ContrastiveDivergence` is a Learner of
+`training/fit_loop.py`.
 """
 
 from __future__ import annotations
@@ -9,97 +10,102 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from typing_extensions import override
 
 from recollect.data.sparse_rows import Rows
-from recollect.errors import SettingError, unknown
+from recollect.errors import SettingError
+from recollect.models.rbm.network import Network
 from recollect.training import optimizers
-from recollect.training.fit_loop import DivergedError
+from recollect.training.fit_loop import DivergedError, Learner
 from recollect.training.losses import add_ridge
-
-
-class Machine(Protocol):
-    """What can be learned so: an `nn.Module` that says how much likelier it finds its own reconstruction of some rows."""
-
-    def contrast(self, rows: Rows, *, steps: int, sample: bool) -> tuple[Tensor, float]:
-        """Σ over rows of free energy(data) − free energy(after so many Gibbs steps), to be differentiated; and the squared error
-        of the first reconstruction, summed over the cells."""
-
-    def weights(self) -> list[nn.Parameter]:
-        """What bears λ: all but the biases."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastiveOptions:
-    """How to descend."""
+    """How the contrastive divergence is followed."""
 
     optimizer: str
     learning_rate: float  # of gradients that are means over the rows of a batch
     batch_size: int  # rows
     steps: tuple[int, ...]  # T, Gibbs steps of a reconstruction
     steps_from: tuple[int, ...]  # epochs from which on the next T counts
-    decay: float = 1.0  # what the learning rate is multiplied by after each epoch
-    momentum: float = 0.9  # SGD only
-    sample: bool = True  # hidden units are drawn 0 or 1; False: their probabilities go on
+    decay: float  # factor of the learning rate after each epoch
+    momentum: float  # SGD only
+    sample: bool  # whether hidden units are drawn as 0 or 1; else their probabilities are used
 
     def check(self) -> None:
-        """Refuse what cannot be learned with."""
-        if self.optimizer not in optimizers.BY_RATE:
-            raise unknown("optimizer", self.optimizer, optimizers.BY_RATE)
-        if self.batch_size < 1 or min(self.steps, default=0) < 1:
+        """Refuse a schedule of T that cannot be followed.
+
+        Raises:
+            SettingError: naming the two settings.
+        """
+        ascending = list(self.steps_from) == sorted(set(self.steps_from))
+        if not self.steps or len(self.steps_from) != len(self.steps) - 1 or not ascending:
             raise SettingError(
-                f"batch_size and every T of steps are 1 or more, found {self.batch_size} and {self.steps}."
-            )
-        if len(self.steps_from) != len(self.steps) - 1 or list(self.steps_from) != sorted(
-            set(self.steps_from)
-        ):
-            raise SettingError(
-                "steps_from are the epochs at which the next of steps begins, ascending and one fewer than steps; "
-                f"found {self.steps_from} for {self.steps}."
-            )
-        if self.learning_rate <= 0 or not 0 < self.decay <= 1 or not 0 <= self.momentum < 1:
-            raise SettingError(
-                "learning_rate is above 0, decay above 0 and at most 1, momentum 0 or more and less than 1; found "
-                f"{self.learning_rate}, {self.decay} and {self.momentum}."
+                "steps is one or more values of T, and steps_from the epochs at which the next of "
+                "them begins, ascending and one fewer than steps; found "
+                f"steps={self.steps} and steps_from={self.steps_from}."
             )
 
-    def steps_at(self, epoch: int) -> int:
+    def steps_in(self, epoch: int) -> int:
         """T in this epoch, counted from 1."""
         return self.steps[sum(epoch >= first for first in self.steps_from)]
 
+    def rate_in(self, epoch: int) -> float:
+        """The learning rate in this epoch, counted from 1."""
+        return self.learning_rate * self.decay ** (epoch - 1)
 
-class ContrastiveDivergence:
-    """Descends along (Σ over rows of the contrast + λ/2 ‖weights‖²) / rows, some rows at a time."""
 
-    def __init__(self, net: Any, rows: Rows, plan: ContrastiveOptions, *, reg: float) -> None:
-        self.net, self.rows, self.plan = net, rows, plan
+class ContrastiveDivergence(Learner):
+    """Gradient steps on (Σ over rows of the contrastive loss + λ/2 ‖weights‖²) / rows.
+
+    Args:
+        net: the machine.
+        rows: the ratings to learn from.
+        options: optimizer, batches and schedules.
+        reg: λ, beside a loss that is a sum over all rows.
+    """
+
+    def __init__(self, net: Any, rows: Rows, options: ContrastiveOptions, *, reg: float) -> None:
+        self.net: Network = net
+        self.rows = rows
+        self.options = options
         self.device = next(net.parameters()).device
+        # A batch's loss is a mean over its rows, so λ is divided by the rows that are trained on.
         self.reg = reg / max(1, int((rows.counts > 0).sum()))
         self.optimizer: Any = optimizers.make(
-            plan.optimizer,
+            options.optimizer,
             net.parameters(),
-            learning_rate=plan.learning_rate,
-            momentum=plan.momentum,
+            learning_rate=options.learning_rate,
+            momentum=options.momentum,
         )
 
     @property
+    @override
     def converged(self) -> bool:
-        """Never: validation says when."""
-        return False
+        return False  # reconstructions are drawn, so the weights never stand still
 
+    @override
     def epoch(self, number: int) -> dict[str, float]:
-        """Every row once; the RMSE of the first reconstruction of what was rated, T and the rate."""
+        """Train on every row once.
+
+        Returns:
+            The RMSE of the first reconstruction over the ratings, T and the learning rate.
+
+        Raises:
+            DivergedError: if that error is not finite.
+        """
         self.net.train()
-        plan, steps = self.plan, self.plan.steps_at(number)
-        self.optimizer.rate = plan.learning_rate * plan.decay ** (number - 1)
+        steps = self.options.steps_in(number)
+        self.optimizer.rate = self.options.rate_in(number)
         error = sum(self._step(batch, steps) for batch in self._batches())
         if not math.isfinite(error):
             raise DivergedError(
-                f"The error of the reconstruction became {error} in epoch {number}; the step is too large: "
-                f"lower learning_rate (it is {self.optimizer.rate:g}) or raise reg."
+                f"The error of the reconstruction became {error} in epoch {number}; the step is "
+                f"too large: lower learning_rate (it is {self.optimizer.rate:g}) or raise reg."
             )
         return {
             "epoch": float(number),
@@ -109,21 +115,22 @@ class ContrastiveDivergence:
         }
 
     def _batches(self) -> Iterator[Rows]:
-        return self.rows.batches(self.plan.batch_size, torch.randperm(len(self.rows)).numpy())
+        order = torch.randperm(len(self.rows)).numpy()
+        return self.rows.batches(self.options.batch_size, order)
 
     def _step(self, batch: Rows, steps: int) -> float:
         self.optimizer.zero_grad()
-        contrast, error = self.net.contrast(batch, steps=steps, sample=self.plan.sample)
-        (contrast / len(batch)).backward()
+        loss, error = self.net.contrastive_loss(batch, steps=steps, sample=self.options.sample)
+        (loss / len(batch)).backward()
         for weight in self.net.weights():
             add_ridge(weight, self.reg)
         self.optimizer.step()
         return error
 
+    @override
     def state(self) -> dict[str, Any]:
-        """See Learner."""
         return {"optimizer": self.optimizer.state_dict()}
 
+    @override
     def load_state(self, state: dict[str, Any]) -> None:
-        """See Learner."""
         self.optimizer.load_state_dict(state["optimizer"])

@@ -1,0 +1,275 @@
+"""Cells: ratings as records of row, column, value and time; from memory or files, in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float32, Int32, Int64
+
+from recollect.data.parsing.block import Block, BlockParser, Ids, join_ids
+from recollect.data.parsing.columns import ROLES
+from recollect.data.parsing.files import frames
+from recollect.data.parsing.times import unit_of
+from recollect.data.parsing.values import infer_scale
+from recollect.data.ratings import Ratings
+from recollect.data.read import name_of
+from recollect.data.sources.netflix import prize_files
+from recollect.data.vocab import Vocab
+from recollect.errors import DataError
+
+CELL = np.dtype([("row", "<i4"), ("column", "<i4"), ("value", "<f4"), ("time", "<i8")], align=True)
+BLOCK = 1 << 21  # cells in memory at once
+DISTINCT = 64  # values from which the scale is inferred
+SAMPLED_TIMES = 100  # of a block, from which the unit of times is found
+
+Progress = Callable[[int, str], None]  # percent done, and what is being done
+
+
+@dataclass(frozen=True)
+class CellSource:
+    """All ratings as cells, with a row per user, a block at a time; and what is known of them.
+
+    Args:
+        users: the ids of users, in row order.
+        items: the ids of items, in column order.
+        count: cells per user; repeated pairs count each time.
+        blocks: of cells, in any order; to be iterated once.
+        name: of the ratings.
+        scale: the lowest and the highest possible rating.
+        notes: on what was done beyond reading.
+        catalogue: titles and genres of the items, or None.
+    """
+
+    users: Vocab
+    items: Vocab
+    count: Int64[np.ndarray, " n_users"]
+    blocks: Iterable[np.ndarray]
+    name: str
+    scale: tuple[float, float]
+    notes: tuple[str, ...] = ()
+    catalogue: pl.DataFrame | None = None
+
+
+def make_cells(
+    row: np.ndarray, column: np.ndarray, value: np.ndarray, time: np.ndarray | None = None
+) -> np.ndarray:
+    """Cells of these columns.
+
+    Args:
+        row: row numbers.
+        column: column numbers.
+        value: ratings.
+        time: in any unit; None: 0.
+    """
+    cells = np.zeros(len(row), CELL)
+    cells["row"] = row
+    cells["column"] = column
+    cells["value"] = value
+    if time is not None:
+        cells["time"] = time
+    return cells
+
+
+def cells_of(
+    source: Ratings | str | Path, scratch: Path, report: Progress, reading: dict[str, Any]
+) -> CellSource:
+    """The cells of ratings in memory, of a file, or of a folder of the Netflix Prize's files.
+
+    Args:
+        source: the ratings or the path.
+        scratch: a folder for a file of cells.
+        report: called with percent done and what is being done.
+        reading: how a file is read, as in `recollect.read`.
+
+    Raises:
+        DataError: if there are no ratings, or an entry cannot be used.
+    """
+    if isinstance(source, Ratings):
+        return _cells_of_ratings(source)
+    path = Path(source)
+    files = prize_files.find(path)
+    if files is not None:
+        return _cells_of_netflix(path, files, scratch / "cells", report, **reading)
+    return _cells_of_file(path, scratch / "cells", report, **reading)
+
+
+def _no_ratings(source: object) -> DataError:
+    return DataError(f"There are no ratings in {source}; expected at least one.")
+
+
+def _cells_of_ratings(ratings: Ratings) -> CellSource:
+    def blocks() -> Iterator[np.ndarray]:
+        for first in range(0, len(ratings), BLOCK):
+            part = slice(first, first + BLOCK)
+            yield make_cells(ratings.user[part], ratings.item[part], ratings.value[part])
+
+    if not len(ratings):
+        raise _no_ratings(repr(ratings))
+    return CellSource(
+        users=ratings.users,
+        items=ratings.items,
+        count=ratings.count("user"),
+        blocks=blocks(),
+        name=ratings.name,
+        scale=ratings.scale,
+        notes=ratings.notes,
+        catalogue=ratings.catalogue,
+    )
+
+
+def _read_cells(path: Path) -> Iterator[np.ndarray]:
+    """The cells in a file, a block at a time."""
+    with path.open("rb") as file:
+        while len(cells := np.fromfile(file, CELL, BLOCK)):
+            yield cells
+
+
+@dataclass
+class _Numbering:
+    """Numbers ids in the order in which they are first seen."""
+
+    number: dict[str, int] = field(default_factory=dict)
+
+    def numbers(self, ids: Ids) -> Int32[np.ndarray, " rows"]:
+        """The number of each entry of a block; new ids get the next numbers."""
+        numbers = (self.number.setdefault(id_, len(self.number)) for id_ in ids.vocab.ids.to_list())
+        return np.fromiter(numbers, np.int32, len(ids.vocab))[ids.row]
+
+    def sorted(self) -> Ids:
+        """The vocabulary, and the row in it of each number."""
+        numbers = np.arange(len(self.number), dtype=np.int32)
+        return join_ids([Ids(Vocab(list(self.number)), numbers)])
+
+
+@dataclass
+class _FileReader:
+    """Turns blocks of a file into cells of first-seen numbers; keeps sample values and times."""
+
+    users: _Numbering = field(default_factory=_Numbering)
+    items: _Numbering = field(default_factory=_Numbering)
+    values: Float32[np.ndarray, " some"] = field(default_factory=lambda: np.empty(0, np.float32))
+    times: Int64[np.ndarray, " some"] = field(default_factory=lambda: np.empty(0, np.int64))
+    n_ratings: int = 0
+
+    def cells(self, block: Block) -> np.ndarray:
+        """The cells of a block, with times in the unit of the file."""
+        self.n_ratings += len(block.value)
+        self.values = _values_for_scale(np.concatenate([self.values, block.value]))
+        if block.time is None:
+            self.times = np.empty(0, np.int64)
+        else:
+            step = 1 + len(block.time) // SAMPLED_TIMES
+            self.times = np.append(self.times, block.time[::step])
+        user = self.users.numbers(block.user)
+        item = self.items.numbers(block.item)
+        return make_cells(user, item, block.value, block.time)
+
+
+def _values_for_scale(value: Float32[np.ndarray, " some"]) -> Float32[np.ndarray, " few"]:
+    """A few of the values, from which `infer_scale` infers the same as from all."""
+    value = np.unique(value)
+    if len(value) <= DISTINCT:
+        return value
+    extremes = value[[0, -1]]
+    not_whole = value[value != np.rint(value)][:1]
+    not_half = value[value * 2 != np.rint(value * 2)][:1]
+    return np.unique(np.concatenate([extremes, not_whole, not_half]))
+
+
+def _cells_of_file(
+    path: Path,
+    spool: Path,
+    report: Progress,
+    *,
+    scale: Any = None,
+    name: str | None = None,
+    **reading: Any,
+) -> CellSource:
+    """The cells of a file; they go to `spool` first, as row numbers depend on all ids."""
+    requested = {role: reading.pop(role, None) for role in ROLES}
+    parser = BlockParser(scale, time_is_required=requested["time"] is not None)
+    reader = _FileReader()
+    with spool.open("wb") as out:
+        for frame, locate in frames(path, requested, **reading):
+            if len(frame):
+                reader.cells(parser.parse(frame, locate)).tofile(out)
+                report(0, f"read {reader.n_ratings:,} ratings")
+    if not reader.n_ratings:
+        raise _no_ratings(path)
+    notes = list(parser.notes)
+    if parser.scale is None:
+        low, high = infer_scale(reader.values)
+        notes.append(f"Scale {low:g} to {high:g}, inferred from the ratings.")
+    else:
+        low, high = parser.scale
+    users = reader.users.sorted()
+    items = reader.items.sorted()
+    per_second, _ = unit_of(reader.times)
+
+    def blocks() -> Iterator[np.ndarray]:
+        for cells in _read_cells(spool):
+            # Without a sample the times were left out, perhaps after some were written.
+            time = cells["time"] // per_second if len(reader.times) else None
+            user = users.row[cells["row"]]
+            item = items.row[cells["column"]]
+            yield make_cells(user, item, cells["value"], time)
+
+    count = np.zeros(len(users.vocab), np.int64)
+    for cells in blocks():
+        count += np.bincount(cells["row"], minlength=len(count))
+    return CellSource(
+        users=users.vocab,
+        items=items.vocab,
+        count=count,
+        blocks=blocks(),
+        name=name or name_of(path),
+        scale=(low, high),
+        notes=tuple(notes),
+    )
+
+
+def _cells_of_netflix(
+    folder: Path,
+    files: prize_files.Files,
+    spool: Path,
+    report: Progress,
+    *,
+    name: str | None = None,
+) -> CellSource:
+    """The cells of the Netflix Prize's files, whose ids are numbers."""
+    count_of_user = np.zeros(prize_files.N_USERS + 1, np.int64)
+    count_of_film = np.zeros(prize_files.N_FILMS + 1, np.int64)
+    with spool.open("wb") as out:
+        for block in prize_files.blocks(files.ratings):
+            film = np.repeat(block.film, block.count)
+            make_cells(block.user, film, block.value, block.day).tofile(out)
+            count_of_user += np.bincount(block.user, minlength=len(count_of_user))
+            count_of_film += np.bincount(film, minlength=len(count_of_film))
+            report(0, f"read {int(count_of_film.sum()):,} ratings")
+    user_ids = np.flatnonzero(count_of_user)
+    film_ids = np.flatnonzero(count_of_film)
+    if not len(user_ids):
+        raise _no_ratings(folder)
+    row_of_user = np.cumsum(count_of_user > 0) - 1
+    row_of_film = np.cumsum(count_of_film > 0) - 1
+
+    def blocks() -> Iterator[np.ndarray]:
+        for cells in _read_cells(spool):
+            user = row_of_user[cells["row"]]
+            film = row_of_film[cells["column"]]
+            yield make_cells(user, film, cells["value"], cells["time"])
+
+    return CellSource(
+        users=Vocab(pl.Series(user_ids)),
+        items=Vocab(pl.Series(film_ids)),
+        count=count_of_user[user_ids],
+        blocks=blocks(),
+        name=name or folder.resolve().name,
+        scale=(1.0, 5.0),
+        catalogue=None if files.titles is None else prize_files.titles(files.titles),
+    )

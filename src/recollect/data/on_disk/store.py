@@ -1,0 +1,255 @@
+"""Store ratings in a folder of Parquet, in memory that does not grow with them.
+
+    cells      read a block at a time; ids are numbered as they are first seen; the cells go to a
+    file sort       that file, a block at a time, into one file per row group; each is sorted by
+    user, item and time, and
+               of each pair the last is kept
+    writers    draw test and validation ratings; write the others as a row group
+    again      sort and write the row groups by item
+
+Meanwhile the disk holds up to 48 bytes a rating beside the result. The folder is complete or does
+not exist.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+
+from recollect.data.on_disk.cells import CellSource, Progress, cells_of, make_cells
+from recollect.data.on_disk.files import ABOUT, CATALOGUE, FORMAT, SIDES, VOCABS
+from recollect.data.on_disk.sort import sorted_groups
+from recollect.data.on_disk.stored_ratings import StoredRatings, open_stored
+from recollect.data.on_disk.stored_rows import StoredRows
+from recollect.data.on_disk.writers import CELLS, HeldOutWriter, SideWriter
+from recollect.data.ratings import Ratings, fingerprint
+from recollect.data.vocab import Vocab
+from recollect.errors import DataError, SettingError
+from recollect.system.atomic_files import checksum, replacing
+
+GROUP = 1 << 20  # cells of a row group, about
+
+
+def store(
+    source: Ratings | str | Path,
+    folder: str | Path,
+    *,
+    valid: int | float = 0.0,
+    test: int | float = 0.0,
+    seed: int = 0,
+    group_size: int = GROUP,
+    progress: Progress | None = None,
+    **reading: Any,
+) -> StoredRatings:
+    """Store ratings, or those in a file, in a new folder from which models learn.
+
+    A file is read as by `read`, but a block at a time, and so is a folder of the Netflix Prize's
+    files. Of a repeated pair the last is kept, by time and then by order. Times are not stored.
+    Test and validation ratings are drawn one by one in the order of users and items, so the same
+    ratings and seed give the same draw. If it fails, nothing is left.
+
+    Args:
+        source: ratings, a file, or a folder of the Netflix Prize's files.
+        folder: to make; it must be empty or not exist.
+        valid: share of validation ratings, of those that are not in test.
+        test: share of test ratings, of all.
+        seed: of the draw.
+        group_size: about how many ratings are in a row group, which holds whole rows.
+        progress: called with percent done and what is being done; None: not called.
+        reading: arguments of `read` for a file (user, item, rating, time, scale, name, header,
+            separator); for a folder of the Netflix Prize's files `name` only.
+
+    Raises:
+        DataError: as by `read`, or if nothing remains to learn from.
+        SettingError: for an impossible share, a folder that is not empty, or events.
+    """
+    folder = Path(folder)
+    if reading.get("implicit") or (isinstance(source, Ratings) and source.implicit):
+        raise SettingError(
+            "Events cannot be stored yet, ratings can; hold the events in memory (recollect.read)."
+        )
+    _check_settings(folder, valid=valid, test=test, group_size=group_size)
+    with replacing(folder) as fresh:
+        work = _Work(fresh, group_size, progress or _no_report)
+        work.scratch.mkdir(parents=True)
+        cells = cells_of(source, work.scratch, work.report, reading)
+        draw = _Draw(test=test, valid=valid, seed=seed)
+        by_user, n_held_out = _write_by_user(cells, draw, work)
+        by_item = _write_by_item(by_user, work)
+        _write_vocab(fresh / VOCABS["user"], cells.users, by_user)
+        _write_vocab(fresh / VOCABS["item"], cells.items, by_item)
+        if cells.catalogue is not None:
+            cells.catalogue.write_parquet(fresh / CATALOGUE)
+        shutil.rmtree(work.scratch)
+        _write_about(fresh, cells, by_user, draw, n_held_out)
+    return open_stored(folder)
+
+
+def _no_report(percent: int, step: str) -> None:
+    pass
+
+
+def _check_settings(folder: Path, *, valid: float, test: float, group_size: int) -> None:
+    for name, share in (("valid", valid), ("test", test)):
+        if not 0 <= share < 1:
+            raise SettingError(
+                f"{name} is a share of 0 or more and below 1, such as 0.05; found {share}."
+            )
+    if group_size < 1:
+        raise SettingError(
+            f"group_size is the ratings of a row group, 1 or more; found {group_size}."
+        )
+    if folder.exists() and (folder.is_file() or any(folder.iterdir())):
+        raise SettingError(f"{folder} exists and is not empty; name a new folder.")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Where the files are written, in row groups of which size, and who is told of progress."""
+
+    folder: Path
+    group_size: int
+    report: Progress
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for files that are needed meanwhile."""
+        return self.folder / "scratch"
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """The shares of test and validation ratings, and the seed that they are drawn by."""
+
+    test: float
+    valid: float
+    seed: int
+
+
+def _write_by_user(
+    cells: CellSource, draw: _Draw, work: _Work
+) -> tuple[SideWriter, dict[str, int]]:
+    """Write by_user.parquet and the held-out ratings.
+
+    Returns: the writer of by_user.parquet, and the number of held-out ratings by part.
+
+    Raises:
+        DataError: if nothing remains to learn from.
+    """
+    n_items = len(cells.items)
+    n_cells = int(cells.count.sum())
+    groups = sorted_groups(
+        cells.blocks,
+        cells.count,
+        n_columns=n_items,
+        size=work.group_size,
+        scratch=work.scratch,
+    )
+    by_user = SideWriter(work.folder / SIDES["user"], n_rows=len(cells.users), n_columns=n_items)
+    held_out = HeldOutWriter(
+        work.folder,
+        users=cells.users,
+        items=cells.items,
+        test=draw.test,
+        valid=draw.valid,
+        seed=draw.seed,
+    )
+    with by_user, held_out:
+        for group in groups:
+            by_user.write(held_out.hold_out(group))
+            work.report(40 + 30 * by_user.n_cells // n_cells, "by user")
+    if not by_user.n_cells:
+        raise DataError(
+            f"valid={draw.valid} and test={draw.test} leave none of {n_cells} ratings to learn "
+            f"from; set less "
+            "aside."
+        )
+    return by_user, held_out.n
+
+
+def _write_by_item(by_user: SideWriter, work: _Work) -> SideWriter:
+    """Write by_item.parquet from by_user.parquet."""
+    n_users = len(by_user.count)
+    n_items = len(by_user.column_count)
+    groups = sorted_groups(
+        _transposed(work.folder / SIDES["user"]),
+        by_user.column_count,
+        n_columns=n_users,
+        size=work.group_size,
+        scratch=work.scratch,
+    )
+    with SideWriter(work.folder / SIDES["item"], n_rows=n_items, n_columns=n_users) as by_item:
+        for group in groups:
+            by_item.write(group)
+            work.report(70 + 30 * by_item.n_cells // by_user.n_cells, "by item")
+    return by_item
+
+
+def _transposed(path: Path) -> Iterator[np.ndarray]:
+    """The cells of a file with rows as columns, a row group at a time."""
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            table = file.read_row_group(number)
+            row, column, value = (table.column(name).to_numpy() for name in CELLS.names)
+            yield make_cells(column, row, value)
+
+
+def _write_vocab(path: Path, vocab: Vocab, side: SideWriter) -> None:
+    table = pl.DataFrame({"id": vocab.ids, "count": side.count, "total": side.total})
+    table.write_parquet(path)
+
+
+def _write_about(
+    folder: Path, cells: CellSource, by_user: SideWriter, draw: _Draw, n_held_out: dict[str, int]
+) -> None:
+    """Write about.json, which holds the size of each other file."""
+    n_ratings = by_user.n_cells
+    mean = by_user.total.sum() / n_ratings
+    files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    about = {
+        "format": FORMAT,
+        "name": cells.name,
+        "n_ratings": n_ratings,
+        "n_users": len(cells.users),
+        "n_items": len(cells.items),
+        "scale": list(cells.scale),
+        "variance": by_user.sum_of_squares / n_ratings - mean**2,
+        "aside": {"shares": (draw.test, draw.valid), "seed": draw.seed, "n": n_held_out},
+        "notes": [*cells.notes, *_note_on_duplicates(cells, by_user, n_held_out)],
+        "fingerprint": _fingerprint(folder / SIDES["user"], cells, by_user),
+        "files": files,
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": version("recollect"),
+    }
+    (folder / ABOUT).write_text(json.dumps({**about, "checksum": checksum(about)}, indent=1))
+
+
+def _note_on_duplicates(
+    cells: CellSource, by_user: SideWriter, n_held_out: dict[str, int]
+) -> list[str]:
+    n_cells = int(cells.count.sum())
+    n_dropped = n_cells - by_user.n_cells - sum(n_held_out.values())
+    if not n_dropped:
+        return []
+    return [
+        f"Duplicate pairs: {n_dropped:,} of {n_cells:,} ratings dropped, the last of each pair "
+        f"kept."
+    ]
+
+
+def _fingerprint(path: Path, cells: CellSource, by_user: SideWriter) -> str:
+    """The fingerprint that the same ratings have in memory, without their times."""
+    start = np.append(0, np.cumsum(by_user.count))
+    rows = StoredRows(path, start, by_user.total, len(cells.items))
+    columns = [rows.column("row"), rows.column("column"), rows.column("value"), None]
+    return fingerprint(cells.users, cells.items, cells.scale, columns)

@@ -1,0 +1,32 @@
+"""Predictions of many pairs, a block at a time, so that what they need in between fits memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+PAIRS_AT_ONCE = 1 << 16
+
+
+def in_blocks(
+    function: Callable[..., Tensor],
+    *columns: Int[np.ndarray, " pairs"] | Int[Tensor, " pairs"],
+    device: torch.device,
+    size: int = PAIRS_AT_ONCE,
+) -> Tensor:
+    """What a function returns for all pairs, computed block by block.
+
+    Args:
+        function: from columns of a block, such as users and items, to a row for each pair.
+        columns: its arguments for all pairs.
+        device: where the function computes.
+        size: pairs in a block.
+    """
+    tensors = [torch.as_tensor(column).long() for column in columns]
+    blocks = zip(*(tensor.split(size) for tensor in tensors), strict=True)
+    results = [function(*(x.to(device) for x in block)) for block in blocks]
+    return torch.cat(results)

@@ -1,0 +1,83 @@
+"""New users of BayesMF: the posterior mean of their vectors, given one draw of everything else."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from scipy.sparse import csr_array
+
+from recollect.data.sparse_rows import Rows
+from recollect.kernels import gibbs
+from recollect.models.bayes_mf import truncated_normal
+from recollect.models.bayes_mf.ordinal_probit import bounds
+from recollect.models.bayes_mf.samples import Samples
+
+PROBIT_SWEEPS = 8  # the latent variables' means, then the vectors
+
+
+class FoldIn:
+    """New users with these ratings, on a day without ratings, beside draw s of everything else."""
+
+    def __init__(self, net: Samples, rows: Rows, s: int) -> None:
+        """Take the draw's item vectors and prior.
+
+        Args:
+            net: the draws.
+            rows: ratings of known items, a row per user.
+            s: which draw.
+        """
+        self.net = net
+        self.rows = rows
+        self.s = s
+        self.k = net.user.shape[2]
+        self.items = gibbs.table(rows.n_columns, self.k)
+        self.items[:, : self.k] = net.item[s].float().cpu().numpy()
+        self.any_day = gibbs.table(1, self.k)
+        self.any_day[0, : self.k] = net.day[s, -1].float().cpu().numpy()
+        self.day = np.zeros_like(rows.column)
+        self.prior_mean = self._prior_mean()
+        self.precision = net.precision[s].double().cpu().numpy() / float(net.alpha[s])
+
+    def _prior_mean(self) -> Float32[np.ndarray, "users k"]:
+        """μ_U, and with bags |N(u)|^-½ Σ Y_j."""
+        net, rows = self.net, self.rows
+        mean = net.mean[self.s].cpu().numpy()
+        prior_mean = np.broadcast_to(mean, (len(rows), self.k)).copy()
+        if net.bag_vectors.shape[1]:
+            weight = rows.counts[rows.row] ** -0.5
+            shape = (len(rows), rows.n_columns)
+            bags = csr_array((weight, rows.column, rows.start), shape=shape)
+            prior_mean += bags @ net.bag_vectors[self.s].float().cpu().numpy()
+        return prior_mean
+
+    def from_values(
+        self, value: Float32[np.ndarray, " ratings"]
+    ) -> Float32[np.ndarray, "users width"]:
+        """The users' table of vectors, given standardized ratings (or latent variables)."""
+        given = gibbs.RowRatings(
+            start=self.rows.start, left=self.rows.column, right=self.day, value=value
+        )
+        return gibbs.draw(
+            given,
+            self.items,
+            self.any_day,
+            base=self.precision,
+            pull=self.prior_mean @ self.precision,
+            noise=np.zeros_like(self.prior_mean),
+        )
+
+    def from_categories(
+        self, category: Int64[np.ndarray, " ratings"]
+    ) -> Float32[np.ndarray, "users width"]:
+        """The users' table of vectors, given the categories of their ratings: the latent variables'
+        means and the vectors in turn.
+        """
+        cut = self.net.cut[self.s].double().cpu().numpy()
+        cells = (self.rows.row, self.rows.column, self.day)
+        x = np.zeros(len(category), np.float32)
+        for _ in range(PROBIT_SWEEPS):
+            low, high = bounds(cut, category, x)
+            z = x + truncated_normal.mean(low, high).astype(np.float32)
+            users = self.from_values(z)
+            x = gibbs.ratings(cells, (users, self.items, self.any_day), self.k)
+        return users

@@ -1,0 +1,104 @@
+"""The network of DeepRec: an encoder, a code with dropout, a decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from recollect.kernels import Block
+from recollect.models.deeprec.settings import DeepRecSettings
+from recollect.nn import (
+    Dropout,
+    ObservedOutput,
+    SparseInput,
+    TiedOutput,
+    TransposedLinear,
+    activation,
+    dense_layer,
+    glorot,
+)
+
+
+class Network(nn.Module):
+    """f(W_L · … g(W_2 · g(W_1 r + b_1) + b_2) … + b_L), with dropout on the code.
+
+    Args:
+        n_columns: length of a row.
+        settings: sizes, activation and dropout.
+        f: the activation of the last layer.
+        input_values: computes the numbers that enter the network from a block of sparse rows;
+            None: the block's own values.
+    """
+
+    def __init__(
+        self,
+        n_columns: int,
+        settings: DeepRecSettings,
+        *,
+        f: nn.Module,
+        input_values: Callable[[Block], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        encoder, decoder = settings.layers
+        code = encoder[-1]
+        self.input = glorot(SparseInput(n_columns, encoder[0]))
+        self.encoder = nn.ModuleList(dense_layer(a, b) for a, b in pairwise(encoder))
+        self.output: ObservedOutput
+        if settings.tied:
+            layers = reversed(self.encoder)
+            self.decoder = nn.ModuleList(TransposedLinear(layer) for layer in layers)  # type: ignore[arg-type]
+            self.output = TiedOutput(self.input)
+        else:
+            self.decoder = nn.ModuleList(dense_layer(a, b) for a, b in pairwise((code, *decoder)))
+            self.output = glorot(ObservedOutput((code, *decoder)[-1], n_columns))
+        self.g = activation(settings.activation)
+        self.f = f
+        self.input_values = input_values
+        self.drop_code = Dropout(settings.dropout)
+        self.drop_hidden = Dropout(settings.hidden_dropout)
+        self.drop_input = settings.input_dropout
+
+    def encode(self, block: Block) -> Float[Tensor, "rows hidden"]:
+        """All layers but the last, for sparse rows."""
+        value = None if self.input_values is None else self.input_values(block)
+        return self._hidden_layers(self.input(block, value=value, drop=self.drop_input))
+
+    def encode_dense(self, rows: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows hidden"]:
+        """The same for rows of which every cell is known."""
+        return self._hidden_layers(self.input.dense(rows))
+
+    def _hidden_layers(self, x: Tensor) -> Tensor:
+        h = self._drop(self.g(x), 0)
+        for number, layer in enumerate([*self.encoder, *self.decoder], start=1):
+            h = self._drop(self.g(layer(h)), number)
+        return h
+
+    def _drop(self, h: Tensor, number: int) -> Tensor:
+        is_code = number == len(self.encoder)
+        dropped: Tensor = self.drop_code(h) if is_code else self.drop_hidden(h)
+        return dropped
+
+    def decode(
+        self,
+        hidden: Float[Tensor, "rows hidden"],
+        at: Block | None = None,
+        columns: Tensor | None = None,
+    ) -> Tensor:
+        """The last layer at given cells, at given columns, or everywhere.
+
+        Args:
+            hidden: what `encode` returned.
+            at: the cells to compute, one number for each.
+            columns: the columns to compute, for every row.
+        """
+        if columns is None:
+            return self.f(self.output(hidden, at))
+        weight = self.output.weight[columns]
+        return self.f(nn.functional.linear(hidden, weight, self.output.bias[columns]))
+
+    def weights(self) -> list[nn.Parameter]:
+        """Every matrix once: what lambda is on."""
+        return [parameter for parameter in self.parameters() if parameter.ndim == 2]

@@ -1,0 +1,123 @@
+"""The settings of DeepRec, for ratings and for events, and which of them go together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from typing_extensions import override
+
+from recollect.data.ratings import Side
+from recollect.errors import SettingError
+from recollect.families.row_model import RowModel, layer_sizes
+from recollect.nn import ACTIVATIONS
+from recollect.settings import setting, share
+from recollect.training import gradient
+
+EVENT_LOSSES = ("weighted", "logistic", "multinomial")
+LOSSES = ("ratings", *EVENT_LOSSES)
+# The losses that a setting has a meaning for; with another loss it must have its default.
+LOSSES_WITH = {
+    "alpha": ("weighted",),
+    "absent_weight": ("weighted", "logistic"),
+    "counts": EVENT_LOSSES,
+    "normalize": EVENT_LOSSES,
+    "valid_n": EVENT_LOSSES,
+}
+
+
+@dataclass(kw_only=True, eq=False)
+class DeepRecSettings(RowModel):
+    """What the network, the losses and the optimizer of DeepRec are set by."""
+
+    side: Side = "user"  # what a row is
+
+    # Sizes of the encoder's layers; the last one is the code
+    hidden: int | tuple[int, ...] = setting((512, 512, 1024), at_least=1)
+    # Hidden sizes of the decoder; None: the encoder's in reverse order
+    decoder: int | tuple[int, ...] | None = setting(None, at_least=1)
+    activation: str = setting("selu", one_of=tuple(ACTIVATIONS))  # of every layer
+    last_activation: bool = False  # of the last layer, too (the authors' code: True by default)
+    dropout: float = share(0.8)  # share of the code dropped
+    hidden_dropout: float = share(0.0)  # share of every other hidden layer dropped
+    input_dropout: float = share(0.0)  # share of the input ratings dropped
+    tied: bool = False  # decoder weights are the encoder's, transposed ("constrained")
+
+    # "ratings": squared error of observed ratings; the others are for events, over whole rows
+    loss: str = setting("ratings", one_of=LOSSES)
+    alpha: float = setting(10.0, at_least=0)  # weighted: an event has weight 1 + alpha · count
+    absent_weight: float = setting(1.0, above=0)  # weighted, logistic: of a cell without event
+    # Events: how a count enters, as it is, as log(1 + count), or as 1
+    counts: str = setting("plain", one_of=("plain", "log", "binary"))
+    normalize: bool = True  # events: each input row is divided by its Euclidean length
+    valid_n: int = setting(100, at_least=1)  # events: stopped by the NDCG of lists of this length
+
+    refeed: int = setting(0, at_least=0)  # times that the dense output is fed in again
+    # What the output of a re-fed row should equal: the re-fed row, or the observed ratings
+    refeed_target: str = setting("output", one_of=("output", "input"))
+    refeed_rate: float = setting(1.0, above=0)  # factor of the gradient of re-feeding
+    refeed_noise: float = share(0.0)  # share of the re-fed numbers dropped
+    # Share of the columns that the error of re-feeding is computed on, drawn at each step
+    refeed_share: float = setting(1.0, above=0, at_most=1)
+
+    # In batches and with dropout, so neither L-BFGS nor Rprop
+    optimizer: str = setting("sgd", one_of=("sgd", "adam", "rmsprop"))
+    learning_rate: float = setting(0.005, above=0)
+    momentum: float = 0.9  # SGD only
+    # Epochs from which on the learning rate is multiplied by decay
+    milestones: tuple[int, ...] = setting((), at_least=1)
+    decay: float = setting(0.5, above=0)
+    batch_size: int = setting(128, at_least=1)  # rows
+    state_bits: int = 32  # Adam only: 16 halves the memory of its moments
+    epochs: int = setting(100, at_least=1)  # at most
+    # Validations without a gain before the fit stops; None: never stop early
+    patience: int | None = setting(10, at_least=1)
+    # Epochs between validations
+    validate_every: int = setting(1, at_least=1, formerly="look_every")
+
+    @property
+    def layers(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Hidden sizes of the encoder, whose last one is the code's, and of the decoder."""
+        encoder = layer_sizes(self.hidden)
+        if self.decoder is None:
+            return encoder, encoder[-2::-1]
+        if isinstance(self.decoder, int):
+            return encoder, (self.decoder,)
+        return encoder, tuple(self.decoder)
+
+    @property
+    @override
+    def linear(self) -> bool:
+        return not self.last_activation or self.activation == "identity"
+
+    def options(self) -> gradient.GradientOptions:
+        """The settings of the optimizer."""
+        return gradient.GradientOptions(
+            epochs=self.epochs,
+            optimizer=self.optimizer,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            milestones=tuple(self.milestones),
+            decay=self.decay,
+            batch_size=self.batch_size,
+            state_bits=self.state_bits,
+            patience=self.patience,
+            validate_every=self.validate_every,
+            mixed=True,
+        )
+
+    @override
+    def check(self) -> None:
+        encoder, decoder = self.layers
+        if self.tied and decoder != encoder[-2::-1]:
+            raise SettingError(
+                "tied=True gives the decoder the encoder's weights, so its sizes are the encoder's "
+                f"mirrored; found decoder={decoder} for hidden={encoder}: leave decoder out."
+            )
+        for name, losses in LOSSES_WITH.items():
+            value = getattr(self, name)
+            if self.loss not in losses and value != getattr(type(self), name):
+                raise SettingError(
+                    f"{name}={value} is for loss={' or '.join(map(repr, losses))} only, found loss="
+                    f"{self.loss!r}; leave it out, or change the loss."
+                )
+        self.options().check()

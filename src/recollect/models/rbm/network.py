@@ -1,0 +1,224 @@
+"""The network of the RBM: binary hidden units, and a softmax over categories for each rated column.
+
+    p(v_i = k | h) = exp(b_ik + h · W_ik) / Σ_l exp(b_il + h · W_il)                  equation 1
+    p(h = 1 | v)   = σ(b_h + Σ over rated i of W_i,category(i) [+ Σ over rated i of D_i])
+                                                                         equation 2, section 4
+
+A category is one of the values that a rating can have. W has a row per column and category, the
+categories of a column together, and a column per hidden unit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from recollect.data.sparse_rows import Rows
+from recollect.kernels import Block, observed, times_dense
+
+PROBABILITIES_AT_ONCE = 8_000_000  # where every column is predicted: 32 MB
+
+
+class Network(nn.Module):
+    """A restricted Boltzmann machine of one row of ratings.
+
+    Args:
+        n_columns: length of a row.
+        hidden: number of hidden units.
+        category_value: the rating that each category stands for, ascending.
+        ordered: whether the categories of a column share a slope: W_ik + z_k · S_i instead of W_ik,
+            where z_k are the category values with mean 0 and standard deviation 1.
+        conditional: whether D exists, through which it counts what is rated at all.
+        std: standard deviation of the weights before training.
+    """
+
+    def __init__(
+        self,
+        n_columns: int,
+        hidden: int,
+        category_value: Float32[np.ndarray, " categories"],
+        *,
+        ordered: bool,
+        conditional: bool,
+        std: float,
+    ) -> None:
+        super().__init__()
+        n_units = n_columns * len(category_value)
+        self.category_value = nn.Buffer(torch.as_tensor(category_value))
+        drawn = torch.randn(n_columns if ordered else n_units, hidden) * std
+        self.slope = nn.Parameter(drawn) if ordered else None  # S
+        self.weight = nn.Parameter(torch.zeros(n_units, hidden) if ordered else drawn)
+        self.bias = nn.Parameter(torch.zeros(n_units))  # b
+        self.hidden_bias = nn.Parameter(torch.zeros(hidden))  # b_h
+        self.D = nn.Parameter(torch.zeros(n_columns, hidden)) if conditional else None
+
+    @property
+    def n_categories(self) -> int:
+        """The number of categories of a rating."""
+        return len(self.category_value)
+
+    @property
+    def W(self) -> Float[Tensor, "columns_categories hidden"]:  # noqa: N802 - as in the paper
+        """The weights between each category of each column and the hidden units."""
+        if self.slope is None:
+            return self.weight
+        centered = self.category_value - self.category_value.mean()
+        z = centered / self.category_value.std(correction=0).clamp(min=1e-9)
+        return self.weight + (self.slope[:, None] * z[:, None]).flatten(0, 1)
+
+    def by_column(
+        self,
+    ) -> tuple[Float[Tensor, "columns categories hidden"], Float[Tensor, "columns categories"]]:
+        """W and b with an axis for columns and one for categories."""
+        n_hidden = self.weight.shape[1]
+        return self.W.view(-1, self.n_categories, n_hidden), self.bias.view(-1, self.n_categories)
+
+    def weights(self) -> list[nn.Parameter]:
+        """What lambda is on: all parameters but the biases."""
+        matrices = (self.weight, self.slope, self.D)
+        return [matrix for matrix in matrices if matrix is not None]
+
+    @torch.no_grad()
+    def init_biases(self, block: Block) -> None:
+        """Set b to the logarithm of each category's share of the ratings of its column.
+
+        One further rating, distributed as all ratings are, keeps the logarithm finite.
+        """
+        column = self.one_hot(block).column
+        count = torch.bincount(column, minlength=len(self.bias)).view(-1, self.n_categories)
+        overall = count.sum(dim=0) / count.sum()
+        share = (count + overall) / (count.sum(dim=1, keepdim=True) + 1)
+        self.bias.copy_(share.log().view(-1))
+
+    # Visible units.
+
+    def one_hot(self, block: Block) -> Block:
+        """The ratings as visible units: a 1 at the column and the nearest category of each."""
+        assert block.value is not None
+        boundaries = (self.category_value[1:] + self.category_value[:-1]) / 2
+        category = torch.bucketize(block.value, boundaries)
+        column = block.column * self.n_categories + category
+        return Block(
+            block.rows.start.cpu().numpy(),
+            column.cpu().numpy(),
+            np.ones(block.n_cells, np.float32),
+            n_columns=block.n_columns * self.n_categories,
+            device=block.device,
+        )
+
+    def all_categories(self, block: Block) -> Block:
+        """Every category of each rated column, as the cells of a block without values."""
+        category = torch.arange(self.n_categories, device=block.device)
+        column = block.column[:, None] * self.n_categories + category
+        return Block(
+            block.rows.start.cpu().numpy() * self.n_categories,
+            column.view(-1).cpu().numpy(),
+            n_columns=block.n_columns * self.n_categories,
+            device=block.device,
+        )
+
+    # Conditional probabilities.
+
+    def hidden_offset(self, block: Block) -> Float[Tensor, "rows hidden"]:
+        """b_h + Σ D_i over the rated columns: the part of equation 2 without the categories."""
+        if self.D is None:
+            return self.hidden_bias.expand(block.n_rows, -1)
+        ones = torch.ones(block.n_cells, device=block.device)
+        return times_dense(block, self.D, ones) + self.hidden_bias
+
+    def encode(self, block: Block) -> Float[Tensor, "rows hidden"]:
+        """p(h = 1 | v), equation 2."""
+        return torch.sigmoid(times_dense(self.one_hot(block), self.W) + self.hidden_offset(block))
+
+    def probabilities(
+        self, cells: Block, hidden: Float[Tensor, "rows hidden"], W: Tensor
+    ) -> Float[Tensor, "cells categories"]:
+        """p(v | h), equation 1.
+
+        Args:
+            cells: the rated columns, as `all_categories` returns them.
+            hidden: the hidden units of each row.
+            W: the weights; computed once by a caller that needs them several times.
+        """
+        return observed(cells, hidden, W, self.bias).view(-1, self.n_categories).softmax(dim=1)
+
+    def decode(
+        self,
+        code: Float[Tensor, "rows hidden"],
+        at: Block | None = None,
+        columns: Tensor | None = None,
+    ) -> Tensor:
+        """The expected rating given hidden probabilities (mean field, section 2.3).
+
+        Args:
+            code: p(h = 1 | v) of each row.
+            at: the cells to predict, one number for each.
+            columns: the columns to predict, for every row; default, without `at`: all.
+        """
+        weight, bias = self.by_column()
+        if at is not None:
+            # One category after the other, because a cell may stand in `at` several times, and the
+            # columns of a block must ascend.
+            inputs = [
+                observed(at, code, weight[:, k].contiguous(), bias[:, k])
+                for k in range(self.n_categories)
+            ]
+            return torch.stack(inputs, dim=1).softmax(dim=1) @ self.category_value
+        if columns is not None:
+            weight = weight[columns]
+            bias = bias[columns]
+        W = weight.flatten(0, 1).t()
+        rows_at_once = max(1, PROBABILITIES_AT_ONCE // max(1, bias.numel()))
+        expected = []
+        for some_code in code.split(rows_at_once):
+            unit_input = (some_code @ W).view(len(some_code), *bias.shape).add_(bias)
+            expected.append(unit_input.softmax(dim=2) @ self.category_value)
+        return torch.cat(expected)
+
+    # Learning.
+
+    def contrastive_loss(self, rows: Rows, *, steps: int, sample: bool) -> tuple[Tensor, float]:
+        """A scalar whose gradient is that of contrastive divergence, and the reconstruction error.
+
+        The scalar is F(data) − F(reconstruction), summed over the rows, where F is the free energy
+        and the reconstruction is held fixed:
+
+            F(v) = −Σ_i b_i,v(i) − Σ_h log(1 + exp(input of h))
+
+        Its gradient in W is −(⟨v h⟩_data − ⟨v h⟩_T), equation 6; those in b and D likewise.
+
+        Args:
+            rows: ratings.
+            steps: T, the Gibbs steps of the reconstruction.
+            sample: whether hidden units are drawn as 0 or 1; else their probabilities are used.
+
+        Returns:
+            The scalar, and the squared error of the first reconstruction, summed over the cells.
+        """
+        block = Block.of(rows, self.category_value.device)
+        assert block.value is not None
+        data = self.one_hot(block)
+        cells = self.all_categories(block)
+        offset = self.hidden_offset(block)
+        W = self.W
+        data_input = times_dense(data, W) + offset
+        with torch.no_grad():
+            first = self._reconstruct(cells, data_input, W, sample=sample)
+            v = first
+            for _ in range(steps - 1):
+                hidden_input = times_dense(cells, W, v.view(-1)) + offset
+                v = self._reconstruct(cells, hidden_input, W, sample=sample)
+            error = float((first @ self.category_value - block.value).square().sum())
+        model_input = times_dense(cells, W, v.view(-1)) + offset
+        visible = self.bias[data.column].sum() - v.view(-1) @ self.bias[cells.column]
+        return softplus(model_input).sum() - softplus(data_input).sum() - visible, error
+
+    def _reconstruct(
+        self, cells: Block, hidden_input: Tensor, W: Tensor, *, sample: bool
+    ) -> Float[Tensor, "cells categories"]:
+        """One Gibbs step: the hidden units from their input, then the visible probabilities."""
+        hidden = torch.sigmoid(hidden_input)
+        return self.probabilities(cells, torch.bernoulli(hidden) if sample else hidden, W)

@@ -1,0 +1,39 @@
+"""recollect compare, with the fits in this process."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.support import DIVERGING, answer, call, settings
+
+import recollect as rc
+from recollect.system import processes
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    run_each = processes.run_each
+    monkeypatch.setattr(
+        processes, "run_each", lambda function, inputs, processes: run_each(function, inputs)
+    )
+
+
+def test_models_are_scored_on_the_same_splits(work: Path, tmp_path: Path) -> None:
+    out = tmp_path / "compared.json"
+    models = ["--model", "bias", "--model", "shy=bias", *settings("shy.reg_user=50")]
+    options = ["--repeat", 1, "--valid", 0, "--ranking", "--threads", 1]
+    result = answer("compare", work / "ratings.csv", *models, *options, "--out", out)
+    assert json.loads(out.read_text()) == result
+    split = rc.random_split(rc.read(work / "ratings.csv"), test=0.1, seed=0)
+    shy = rc.make("bias", reg_user=50.0).fit(split.train)
+    expected = rc.held_out(shy, split.test)["rmse"]
+    assert result["models"]["shy"]["runs"][0]["rmse"] == pytest.approx(expected, rel=1e-6)
+    assert result["models"]["shy"]["settings"]["reg_user"] == 50
+    assert [(row["model"], row["other"]) for row in result["differences"]] == [("bias", "shy")]
+
+
+def test_fits_that_broke_down_are_named(work: Path) -> None:
+    diverging = settings(*(f"deeprec.{pair}" for pair in DIVERGING))
+    options = ["--model", "deeprec", "--repeat", 1, "--threads", 1, *diverging]
+    result = call("compare", work / "ratings.csv", *options)
+    assert "deeprec: training broke down in 1 of 1. The loss became " in result.stdout
