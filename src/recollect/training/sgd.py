@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
+from typing_extensions import override
 
 from recollect.data.ratings import Ratings
 from recollect.kernels.sgd import FactorArrays
@@ -155,6 +156,7 @@ class FactorSGD(CompiledSGD):
         self.reg_item = _reg_per_rating(reg_item, train.count("item"))
         super().__init__(net, learning_rate=learning_rate, decay=decay)
 
+    @override
     def descend(self, shrink: float, seed: int) -> tuple[float, float]:
         """A step per rating: p += γ (e q − λ p), q += γ (e p − λ q), and so for offsets."""
         squares = self.arrays.descend(
@@ -166,8 +168,8 @@ class FactorSGD(CompiledSGD):
         )
         return squares, float(self.n_ratings)
 
+    @override
     def pairs(self) -> list[tuple[np.ndarray, Tensor]]:
-        """The factors and offsets of users and items."""
         arrays = self.arrays
         users = factor_pairs(arrays.p, arrays.b_user, self.net.user, self.k)
         items = factor_pairs(arrays.q, arrays.b_item, self.net.item, self.k)
