@@ -62,8 +62,8 @@ def write_netflix(
     """Write planted ratings into a new folder as the Netflix Prize's files.
 
     User ids have gaps, days run from 1999-11-11 to 2005-12-31, and each of DeepRec's windows has
-    about its share of the ratings. Users without ratings do not appear. The same arguments write the
-    same files. Ratings are made and written a few million at a time. If it fails, nothing is left.
+    about its share of the ratings. Users without ratings do not appear. The same arguments write
+    the same files. Ratings are written a few million at a time. If it fails, nothing is left.
 
     Args:
         folder: new or empty.
@@ -176,7 +176,7 @@ class _Files:
 
 
 class _Calendar:
-    """When users rate: each for a while around a moment of their own; together as `CALENDAR` says."""
+    """When users rate: each around a moment of their own; together as `CALENDAR` says."""
 
     def __init__(self, n_users: int, random: np.random.Generator) -> None:
         self.random = random
