@@ -82,6 +82,7 @@ class CompiledSGD(ABC):
                 f"The error became {squares} in epoch {number}; the step is too large: lower "
                 f"learning_rate (it is {learning_rate:g})."
             )
+        # Validation, snapshots and the best weights read the network, not the loops' arrays.
         self.store_in_network()
         return {
             "epoch": float(number),
@@ -152,6 +153,7 @@ class FactorSGD(CompiledSGD):
             n_items=train.n_items,
             factors=self.k,
         )
+        # A row's penalty counts once in the sum, and its ratings' steps bring it in equal parts.
         self.reg_user = _reg_per_rating(reg_user, train.count("user"))
         self.reg_item = _reg_per_rating(reg_item, train.count("item"))
         super().__init__(net, learning_rate=learning_rate, decay=decay)
