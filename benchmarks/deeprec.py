@@ -1,7 +1,9 @@
-"""An epoch of DeepRec beside plain dense PyTorch in 32 bits, as its authors' code works: users × items blocks, masked.
+"""An epoch of DeepRec beside plain dense PyTorch in 32 bits, as its authors' code works: users ×
+items blocks, masked.
 
-Both train (512, 512, 1024) with dropout 0.8, SELU after every layer, batches of 128 users, momentum; with and without re-feeding.
-The authors' own code can be a third: a command that prints a JSON line with notes.seconds_per_epoch and rmse.
+Both train (512, 512, 1024) with dropout 0.8, SELU after every layer, batches of 128 users,
+momentum; with and without re-feeding. The authors' own code can be a third: a command that prints a
+JSON line with notes.seconds_per_epoch and rmse.
 """
 
 import json
@@ -20,7 +22,9 @@ import recollect as rc
 from kernels import ratings_1m
 from recollect.data.sparse_rows import Rows
 
-HIDDEN, BATCH, RATE = (512, 512, 1024), 128, 0.005
+HIDDEN = (512, 512, 1024)
+BATCH = 128
+RATE = 0.005
 SETTINGS: dict[str, Any] = {
     "hidden": HIDDEN,
     "last_activation": True,
@@ -42,10 +46,14 @@ class Plain:
         for layer in layers:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
-        parts: list[nn.Module] = []
+        modules: list[nn.Module] = []
         for j, layer in enumerate(layers, start=1):
-            parts += [layer, nn.SELU()] + ([nn.Dropout(0.8)] if j == len(HIDDEN) else [])
-        self.net, self.rows, self.refeed = nn.Sequential(*parts), rows, refeed
+            modules += [layer, nn.SELU()]
+            if j == len(HIDDEN):
+                modules.append(nn.Dropout(0.8))
+        self.net = nn.Sequential(*modules)
+        self.rows = rows
+        self.refeed = refeed
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=RATE, momentum=0.9)
 
     def dense(self, which: np.ndarray) -> torch.Tensor:
@@ -79,74 +87,79 @@ class Plain:
     def rmse(self, test: rc.Ratings) -> float:
         """On test ratings, clipped."""
         self.net.eval()
-        parts = (
-            np.arange(at, min(at + 500, len(self.rows))) for at in range(0, len(self.rows), 500)
-        )
-        out = torch.cat([self.net(self.dense(part)) for part in parts])
-        return float(
-            np.sqrt(
-                np.mean((out.numpy()[test.user, test.item].clip(*test.scale) - test.value) ** 2)
-            )
-        )
+        parts = np.array_split(np.arange(len(self.rows)), len(self.rows) // 500 + 1)
+        out = torch.cat([self.net(self.dense(part)) for part in parts]).numpy()
+        predicted = out[test.user, test.item].clip(*test.scale)
+        return float(np.sqrt(np.mean((predicted - test.value) ** 2)))
 
 
-def ours(
-    train: rc.Ratings, refeed: int, epochs: int, precision: str | None = None
-) -> tuple[list[float], Any]:
-    """Seconds of each epoch, and the model."""
-    model = rc.make("deeprec", **SETTINGS, refeed=refeed, epochs=epochs).fit(
-        train, run=rc.Run(precision=precision)
-    )
-    seconds = [0.0, *(s for _, s in model.history_.column("seconds"))]
-    return list(np.diff(seconds)), model
+def fitted(train: rc.Ratings, refeed: int, epochs: int, precision: str | None = None) -> rc.Model:
+    """Recollect's DeepRec after so many epochs."""
+    model = rc.make("deeprec", **SETTINGS, refeed=refeed, epochs=epochs)
+    return model.fit(train, run=rc.Run(precision=precision))
+
+
+def seconds_of_an_epoch(train: rc.Ratings, refeed: int, precision: str | None = None) -> float:
+    """Of the second of two epochs."""
+    (_, first), (_, second) = fitted(train, refeed, 2, precision).history_.column("seconds")
+    return second - first
+
+
+def timings(train: rc.Ratings, refeed: int, rounds: int) -> dict[str, list[float]]:
+    """Seconds of an epoch of each way, interleaved; the first round does not count."""
+    plain = Plain(train.by_user, refeed)
+    times: dict[str, list[float]] = {PLAIN: [], "Recollect": [], "Recollect, 32 bits": []}
+    for turn in range(rounds + 1):
+        seconds = (
+            plain.epoch(),
+            seconds_of_an_epoch(train, refeed),
+            seconds_of_an_epoch(train, refeed, "32"),
+        )
+        if turn:
+            for name, value in zip(times, seconds, strict=True):
+                times[name].append(value)
+    return times
+
+
+def errors(split: rc.Split, refeed: int, epochs: int) -> dict[str, float]:
+    """Test RMSE of each way after the same number of epochs."""
+    plain = Plain(split.train.by_user, refeed)
+    for _ in range(epochs):
+        plain.epoch()
+    mixed = fitted(split.train, refeed, epochs)
+    exact = fitted(split.train, refeed, epochs, "32")
+    return {
+        PLAIN: plain.rmse(split.test),
+        "Recollect": rc.held_out(mixed, split.test)["rmse"],
+        "Recollect, 32 bits": rc.held_out(exact, split.test)["rmse"],
+    }
 
 
 def deeprec(peer: str | None, rounds: int = 5, epochs: int = 20) -> dict[str, Any]:
     """Seconds of an epoch, interleaved; then test RMSE after the same number of epochs."""
     split = rc.random_split(ratings_1m(), test=0.1, seed=0)
-    found: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
     for way, refeed in WAYS.items():
-        plain = Plain(split.train.by_user, refeed)
-        times: dict[str, list[float]] = {PLAIN: [], "Recollect": [], "Recollect, 32 bits": []}
-        for turn in range(rounds + 1):
-            for name, seconds in (
-                (PLAIN, plain.epoch()),
-                ("Recollect", ours(split.train, refeed, 2)[0][1]),
-                ("Recollect, 32 bits", ours(split.train, refeed, 2, "32")[0][1]),
-            ):
-                if turn:
-                    times[name].append(seconds)
+        times = timings(split.train, refeed, rounds)
         yardstick = min(times[PLAIN])
-        rows = {
-            name: {
-                "min_s": min(t),
-                "median_s": statistics.median(t),
-                "dense_over_this": yardstick / min(t),
+        rows: dict[str, dict[str, float]] = {}
+        for name, seconds in times.items():
+            rows[name] = {
+                "min_s": min(seconds),
+                "median_s": statistics.median(seconds),
+                "dense_over_this": yardstick / min(seconds),
             }
-            for name, t in times.items()
-        }
         if epochs:
-            plain = Plain(split.train.by_user, refeed)
-            for _ in range(epochs):
-                plain.epoch()
-            rows[PLAIN]["test_rmse"] = plain.rmse(split.test)
-            rows["Recollect"]["test_rmse"] = rc.held_out(
-                ours(split.train, refeed, epochs)[1], split.test
-            )["rmse"]
-            rows["Recollect, 32 bits"]["test_rmse"] = rc.held_out(
-                ours(split.train, refeed, epochs, "32")[1], split.test
-            )["rmse"]
-        found[way] = {"rows": rows, "about": {"epochs": epochs}}
+            for name, rmse in errors(split, refeed, epochs).items():
+                rows[name]["test_rmse"] = rmse
+        tables[way] = {"rows": rows, "about": {"epochs": epochs}}
     if peer:
-        line = (
-            subprocess.run(shlex.split(peer), check=True, capture_output=True, text=True)
-            .stdout.strip()
-            .splitlines()[-1]
-        )
-        told = json.loads(line)
-        found["peer"] = {
-            "rows": {
-                peer: {"s_per_epoch": told["notes"]["seconds_per_epoch"], "test_rmse": told["rmse"]}
-            }
-        }
-    return found
+        tables["peer"] = {"rows": {peer: figures_of(peer)}}
+    return tables
+
+
+def figures_of(peer: str) -> dict[str, float]:
+    """Run the command; its last line is JSON."""
+    done = subprocess.run(shlex.split(peer), check=True, capture_output=True, text=True)
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    return {"s_per_epoch": answer["notes"]["seconds_per_epoch"], "test_rmse": answer["rmse"]}

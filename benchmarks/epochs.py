@@ -1,7 +1,9 @@
-"""An epoch of AutoRec on made-up ratings in the shape of Netflix, read from Parquet as it trains."""
+"""An epoch of AutoRec on made-up ratings in the shape of Netflix, read from Parquet as it
+trains."""
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,36 +29,35 @@ SIDES: dict[str, dict[str, Any]] = {
 
 
 def epochs(share: float) -> dict[str, Any]:
-    """Seconds of the second epoch and peak memory, each in a fresh process; `share` of the users, all columns, no validation."""
+    """Seconds of the second epoch and peak memory, each in a fresh process; `share` of the users,
+    all columns, no validation."""
     users, items, ratings = SHAPES["netflix"]
-    with tempfile.TemporaryDirectory(dir=".") as room:
-        table, folder = Path(room) / "ratings.parquet", Path(room) / "stored"
-        about = next(
-            processes.run_each(
-                _make, [(round(users * share), items, round(ratings * share), table)], processes=1
-            )
-        )
-        stored = next(processes.run_each(_store, [(table, folder)], processes=1))
-        fits = [
-            next(processes.run_each(_fit, [(settings, folder)], processes=1))
-            for settings in SIDES.values()
-        ]
-    return {
-        "rows": {
-            "making the table": about,
-            "storing it by user and by item": stored,
-            **dict(zip(SIDES, fits, strict=True)),
-        }
-    }
+    size = (round(users * share), items, round(ratings * share))
+    figures = {}
+    with tempfile.TemporaryDirectory(dir=".") as temporary:
+        table = Path(temporary) / "ratings.parquet"
+        folder = Path(temporary) / "stored"
+        figures["making the table"] = _in_a_process(_make, (*size, table))
+        figures["storing it by user and by item"] = _in_a_process(_store, (table, folder))
+        for label, settings in SIDES.items():
+            figures[label] = _in_a_process(_fit, (settings, folder))
+    return {"rows": figures}
+
+
+def _in_a_process(function: Callable[[Any], dict[str, Any]], job: Any) -> dict[str, Any]:
+    (figures,) = processes.run_each(function, [job], processes=1)
+    return figures
 
 
 def _make(job: tuple[int, int, int, Path]) -> dict[str, Any]:
     start = time.perf_counter()
-    rows = made_up(*job[:3])
+    *size, table = job
+    rows = made_up(*size)
     schema = pa.schema({"user_id": pa.int32(), "item_id": pa.int32(), "rating": pa.float32()})
-    with pq.ParquetWriter(job[3], schema) as writer:
+    with pq.ParquetWriter(table, schema) as writer:
         for first in range(0, len(rows), 100):
-            _write(writer, schema, first, rows.take(np.arange(first, min(first + 100, len(rows)))))
+            last = min(first + 100, len(rows))
+            _write(writer, schema, first, rows.take(np.arange(first, last)))
     return {
         "seconds": time.perf_counter() - start,
         "ratings": len(rows.column),
@@ -84,7 +85,8 @@ def _store(job: tuple[Path, Path]) -> dict[str, Any]:
 
 
 def _fit(job: tuple[dict[str, Any], Path]) -> dict[str, Any]:
-    stored = rc.open_stored(job[1])
-    model = rc.make("autorec", optimizer="adam", epochs=2, **job[0]).fit(stored)
-    seconds = [s for _, s in model.history_.column("seconds")]
-    return {"seconds": seconds[1] - seconds[0], "ratings": len(stored), "peak_mb": peak_memory_mb()}
+    settings, folder = job
+    stored = rc.open_stored(folder)
+    model = rc.make("autorec", optimizer="adam", epochs=2, **settings).fit(stored)
+    (_, first), (_, second) = model.history_.column("seconds")
+    return {"seconds": second - first, "ratings": len(stored), "peak_mb": peak_memory_mb()}

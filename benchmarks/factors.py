@@ -22,7 +22,10 @@ from recollect.system import processes
 from recollect.training.sgd import FactorSGD
 
 K = 50
-EPOCHS: dict[str, tuple[str, dict[str, Any]]] = {  # what an epoch of a fit takes
+RECOLLECT = "Recollect"
+PLAIN = "plain"
+# Models whose epochs are timed.
+EPOCHS: dict[str, tuple[str, dict[str, Any]]] = {
     "a pass of BiasedMF, k = 128": ("biased_mf", {"patience": None}),
     "a pass of SVD++, k = 64": ("svdpp", {"patience": None}),
     "a pass of timeSVD++, k = 64": ("timesvdpp", {"patience": None}),
@@ -37,21 +40,20 @@ def factors() -> dict[str, Any]:
     ConvMF.
     """
     train = rc.random_split(ratings_1m(), test=0.1, seed=0).train
-    found = {
+    timings = {
         "one turn of ALS, k = 50": turns(train),
         "one pass of SGD, k = 50": passes(train),
         "filters on 128 texts": texts(),
     }
-    rows = {
-        f"{what}, {who}": {"min_s": min(seconds), "median_s": statistics.median(seconds)}
-        for what, runs in found.items()
-        for who, seconds in runs.items()
-    }
+    rows = {}
+    for what, runs in timings.items():
+        for name, seconds in runs.items():
+            rows[f"{what}, {name}"] = figures_of(seconds)
     for what, (name, settings) in EPOCHS.items():
-        seconds = epochs_of(train, name, settings)
-        rows[what] = {"min_s": min(seconds), "median_s": statistics.median(seconds)}
-    for what, runs in found.items():
-        rows[f"{what}, ours"]["plain_over_this"] = min(runs["plain"]) / min(runs["ours"])
+        rows[what] = figures_of(epochs_of(train, name, settings))
+    for what, runs in timings.items():
+        ratio = min(runs[PLAIN]) / min(runs[RECOLLECT])
+        rows[f"{what}, {RECOLLECT}"]["plain_over_this"] = ratio
     try:
         movielens.documents("1m")
     except DataError:
@@ -63,11 +65,15 @@ def factors() -> dict[str, Any]:
     }
 
 
+def figures_of(seconds: list[float]) -> dict[str, float]:
+    return {"min_s": min(seconds), "median_s": statistics.median(seconds)}
+
+
 def epochs_of(train: rc.Ratings, name: str, settings: dict[str, Any]) -> list[float]:
     """Seconds of each epoch of a short fit but the first, in which loops may be compiled."""
     model = rc.make(name, epochs=9, **settings).fit(train)
-    done = [each["seconds"] for each in model.history_.epochs]
-    return [after - before for before, after in pairwise(done)]
+    finished = [figures["seconds"] for figures in model.history_.epochs]
+    return [after - before for before, after in pairwise(finished)]
 
 
 def turns(train: rc.Ratings) -> dict[str, list[float]]:
@@ -81,7 +87,7 @@ def turns(train: rc.Ratings) -> dict[str, list[float]]:
         for rows in (train.by_user, train.by_item)
     ]
 
-    def ours() -> None:
+    def compiled() -> None:
         for block, features, reg in sides:
             ridge(block, features, reg=reg)
 
@@ -97,7 +103,7 @@ def turns(train: rc.Ratings) -> dict[str, list[float]]:
             )
             solve_together(equations)
 
-    return interleaved({"ours": ours, "plain": plain})
+    return interleaved({RECOLLECT: compiled, PLAIN: plain})
 
 
 def passes(train: rc.Ratings) -> dict[str, list[float]]:
@@ -105,41 +111,38 @@ def passes(train: rc.Ratings) -> dict[str, list[float]]:
     and scatters.
     """
     net = Factors(train.n_users, train.n_items, K, offsets=True)
-    ours = FactorSGD(
+    learner = FactorSGD(
         net,
         train,
         reg_user=torch.ones(train.n_users),
         reg_item=torch.ones(train.n_items),
         learning_rate=0.005,
     )
-    U, V = torch.randn(train.n_users, K) * 0.1, torch.randn(train.n_items, K) * 0.1
-    user, item, value = (
-        torch.from_numpy(x).long() if x.dtype != np.float32 else torch.from_numpy(x)
-        for x in (train.user, train.item, train.value)
-    )
+    U = torch.randn(train.n_users, K) * 0.1
+    V = torch.randn(train.n_items, K) * 0.1
+    user = torch.from_numpy(train.user).long()
+    item = torch.from_numpy(train.item).long()
+    value = torch.from_numpy(train.value)
 
     def plain() -> None:
         for part in torch.randperm(len(value)).split(10_000):
-            u, v = U[user[part]], V[item[part]]
+            u = U[user[part]]
+            v = V[item[part]]
             error = 0.005 * (value[part] - (u * v).sum(dim=1))[:, None]
             U.index_add_(0, user[part], error * v - 0.0003 * u)
             V.index_add_(0, item[part], error * u - 0.0003 * v)
 
-    return interleaved({"ours": lambda: ours.epoch(1), "plain": plain})
+    return interleaved({RECOLLECT: lambda: learner.epoch(1), PLAIN: plain})
 
 
 def texts() -> dict[str, list[float]]:
     """The answers of 300 filters over 3, 4 and 5 words to a batch, with all gradients."""
     random = np.random.default_rng(0)
     n = np.maximum(1, random.poisson(LENGTHS[0], 128))
-    start, word = (
-        np.concatenate([[0], np.cumsum(n)]),
-        np.minimum(random.zipf(1.3, n.sum()), 8000).astype(np.int32) - 1,
-    )
-    table, weight = (
-        torch.randn(8000, 200, requires_grad=True),
-        torch.randn(1200, 200, requires_grad=True),
-    )
+    start = np.concatenate([[0], np.cumsum(n)])
+    word = np.minimum(random.zipf(1.3, n.sum()), 8000).astype(np.int32) - 1
+    table = torch.randn(8000, 200, requires_grad=True)
+    weight = torch.randn(1200, 200, requires_grad=True)
 
     def step(answers: Any) -> None:
         table.grad = weight.grad = None
@@ -147,10 +150,10 @@ def texts() -> dict[str, list[float]]:
 
     return interleaved(
         {
-            "ours": lambda: step(
+            RECOLLECT: lambda: step(
                 lambda: max_pooled_convolution(start, word, table, weight, (3, 4, 5))
             ),
-            "plain": lambda: step(
+            PLAIN: lambda: step(
                 lambda: convolution_by_torch(start, word, table, weight, (3, 4, 5))
             ),
         }

@@ -1,8 +1,10 @@
 """Ranking from events, for people who were not there in fitting: python benchmarks/implicit.py
 
-MovieLens 1M, ratings of 4 and more as events. A tenth of the people (seed 1, at least 5 events each) are held out whole; four
-fifths of each one's events are given, the rest is to be found among all films. Models of events see events only. AutoRec sees
-ratings: of the people held out all but those to be found, the low ones too. 5% of train is validation. Three minutes on one core.
+MovieLens 1M, ratings of 4 and more as events. A tenth of the people (seed 1, at least 5 events
+each) are held out whole; four fifths of each one's events are given, the rest is to be found among
+all films. Models of events see events only. AutoRec sees
+ratings: of the people held out all but those to be found, the low ones too. 5% of train is
+validation. Three minutes on one core.
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ def main() -> None:
 
 
 def measured(ratings: rc.Ratings, split: rc.Split) -> Iterator[dict[str, object]]:
-    """The figures of each model, and whether its NDCG differs from that of popularity by more than chance."""
+    """The figures of each model, and whether its NDCG differs from that of popularity by more than
+    chance."""
     popular = None
     for label, (name, settings) in MODELS.items():
         model, train, given = rc.make(name, **settings), split.train, split.given
@@ -61,25 +64,27 @@ def measured(ratings: rc.Ratings, split: rc.Split) -> Iterator[dict[str, object]
         part = rc.random_split(train, test=0.05, seed=1)
         model.fit(part.train, part.test, rc.Run(threads=1))
         seen = model.given_.union(given)
-        found = {
+        scores = {
             n: rc.full_ranking(model, split.test, n=n, given=seen)
             for n in sorted({*FIGURES.values()})
         }
-        popular = popular or found[100]
-        ndcg, more = found[100].interval("ndcg@100"), found[100].versus(popular, "ndcg@100")
+        popular = popular or scores[100]
+        ndcg = scores[100].interval("ndcg@100")
+        gain = scores[100].versus(popular, "ndcg@100")
         yield {
             "model": label,
-            **{figure: round(found[n][figure], 4) for figure, n in FIGURES.items()},
+            **{figure: round(scores[n][figure], 4) for figure, n in FIGURES.items()},
             "ndcg low": round(ndcg.low, 4),
             "ndcg high": round(ndcg.high, 4),
-            "more than popularity": f"{more.low:.3f} – {more.high:.3f}",
+            "more than popularity": f"{gain.low:.3f} – {gain.high:.3f}",
             "epochs": f"{len(model.history_)}, kept {model.history_.best_epoch}",
             "seconds": round(model.seconds_),
         }
 
 
 def of_ratings(ratings: rc.Ratings, split: rc.Split) -> tuple[rc.Ratings, rc.Ratings]:
-    """The ratings of the people who are in train, and of those held out all that are not to be found."""
+    """The ratings of the people who are in train, and of those held out all that are not to be
+    found."""
     held_out = split.test.count("user")[ratings.user] > 0
     to_be_found = np.isin(ratings.pair, split.test.pair)
     return ratings.where(~held_out), ratings.where(held_out & ~to_be_found)

@@ -1,13 +1,15 @@
-"""The sparse products and a whole step of I-AutoRec, on three shapes, beside a plain dense PyTorch step.
+"""The sparse products and a whole step of I-AutoRec, on three shapes, beside a plain dense PyTorch
+step.
 
-A figure says how many ratings a second a product does, which share of the machine's measured copy bandwidth it would be if
-every rating fetched its row of the operand from memory (above 100%: from the caches), and which share of the measured peak of
-a dense fp32 product its arithmetic is.
+A figure says how many ratings a second a product does, which share of the machine's measured copy
+bandwidth it would be if every rating fetched its row of the operand from memory (above 100%: from
+the caches), and which share of the measured peak of a dense fp32 product its arithmetic is.
 """
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,11 +23,13 @@ from recollect.training.losses import add_ridge
 
 HIDDEN = 500
 DENSE = "plain dense step, PyTorch"
+# Users, items, ratings.
 SHAPES = {
     "ml-10m": (69_878, 10_677, 9_000_000),
     "netflix": (480_189, 17_770, 100_480_507),
-}  # users, items, ratings
-DENSE_CELLS = 250_000_000  # of a dense matrix, at most: of a larger one, so many rows are timed and the rest inferred
+}
+# Of a larger dense matrix only so many cells are timed, and the time of all rows is inferred.
+DENSE_CELLS = 250_000_000
 
 
 def interleaved(runs: dict[str, Callable[[], Any]], *, rounds: int = 7) -> dict[str, list[float]]:
@@ -48,7 +52,8 @@ def ratings_1m() -> rc.Ratings:
 
 
 def rows_of(name: str, share: float) -> Rows:
-    """Item rows: nine tenths of MovieLens 1M, or made-up ones in the shape of a larger set; `share` of its users."""
+    """Item rows: nine tenths of MovieLens 1M, or made-up ones in the shape of a larger set; `share`
+    of its users."""
     if name == "ml-1m":
         return rc.random_split(ratings_1m(), test=0.1, seed=0).train.by_item
     n_users, n_items, n_ratings = SHAPES[name]
@@ -56,7 +61,8 @@ def rows_of(name: str, share: float) -> Rows:
 
 
 def made_up(n_users: int, n_items: int, n_ratings: int) -> Rows:
-    """Item rows with a long tail on both sides, values 1 to 5 at random; an item at a time, in little memory."""
+    """Item rows with a long tail on both sides, values 1 to 5 at random; an item at a time, in
+    little memory."""
     random = np.random.default_rng(0)
     weight = 1 / (np.arange(n_items) + n_items / 100) ** 1.0
     counts = np.minimum(
@@ -66,9 +72,10 @@ def made_up(n_users: int, n_items: int, n_ratings: int) -> Rows:
     columns = []
     for n in counts:
         users = np.empty(0, np.int32)
-        while len(users) < n:  # the square makes some users rate much more than others
-            more = name[(random.random(2 * n) ** 2 * n_users).astype(np.int64)]
-            users = np.unique(np.concatenate([users, more]))
+        while len(users) < n:
+            # The square makes some users rate much more than others.
+            drawn = name[(random.random(2 * n) ** 2 * n_users).astype(np.int64)]
+            users = np.unique(np.concatenate([users, drawn]))
         columns.append(np.sort(random.choice(users, n, replace=False)))
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     value = random.integers(1, 6, start[-1]).astype(np.float32)
@@ -92,18 +99,16 @@ def ceilings() -> dict[str, float]:
 
 
 class Step:
-    """One full-batch step of I-AutoRec: forward, squared error at the observed cells, λ, and all gradients."""
+    """One full-batch step of I-AutoRec: forward, squared error at the observed cells, λ, and all
+    gradients."""
 
     def __init__(self, rows: Rows) -> None:
         torch.manual_seed(0)
-        self.V, self.W = (
-            torch.randn(rows.n_columns, HIDDEN).mul_(0.01).requires_grad_() for _ in range(2)
-        )
-        self.mu, self.b = (
-            torch.zeros(HIDDEN, requires_grad=True),
-            torch.zeros(rows.n_columns, requires_grad=True),
-        )
         self.rows = rows
+        self.V = torch.randn(rows.n_columns, HIDDEN).mul_(0.01).requires_grad_()
+        self.W = torch.randn(rows.n_columns, HIDDEN).mul_(0.01).requires_grad_()
+        self.mu = torch.zeros(HIDDEN, requires_grad=True)
+        self.b = torch.zeros(rows.n_columns, requires_grad=True)
 
     def finish(self, error: torch.Tensor) -> None:
         error.backward()
@@ -121,9 +126,9 @@ class Step:
         """As tutorials write it: the filled matrix and a mask, for the first so many rows."""
         rows = self.rows.take(np.arange(n_rows))
         X = torch.zeros(n_rows, rows.n_columns)
-        X[torch.as_tensor(rows.row).long(), torch.as_tensor(rows.column).long()] = torch.as_tensor(
-            rows.value
-        )
+        row = torch.as_tensor(rows.row).long()
+        column = torch.as_tensor(rows.column).long()
+        X[row, column] = torch.as_tensor(rows.value)
         M = (X > 0).float()
 
         def step() -> None:
@@ -136,42 +141,33 @@ class Step:
 def kernels(
     name: str, share: float, peak: dict[str, float], backends: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Products and steps of one shape; `dense_over_this` is the ratio to the yardstick in the same run."""
+    """Products and steps of one shape; `dense_over_this` is the ratio to the dense step of the same
+    run."""
     rows = rows_of(name, share)
-    step, n = Step(rows), len(rows.column)
+    step = Step(rows)
+    n = len(rows.column)
     blocks = {
-        b: Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, backend=b)
-        for b in backends
+        backend: Block(
+            rows.start, rows.column, rows.value, n_columns=rows.n_columns, backend=backend
+        )
+        for backend in backends
     }
-    H = torch.rand(len(rows), HIDDEN)
-    shown = {b: "" if b == backends[0] else f", {b}" for b in backends}
     rounds = 7 if n < 2_000_000 else 3
     with torch.no_grad():
-        products = interleaved(
-            {
-                f"{what}{shown[b]}": run
-                for b, block in blocks.items()
-                for what, run in {
-                    "rows × dense": lambda block=block: times_dense(block, step.V),
-                    "rowsᵀ × dense": lambda block=block: block.backend.times_dense(
-                        block.columns[0], block.by_column(block.value), H
-                    ),
-                    "at the cells": lambda block=block: observed(block, H, step.W),
-                }.items()
-            },
-            rounds=rounds,
-        )
+        products = interleaved(product_runs(blocks, step), rounds=rounds)
     n_dense = min(len(rows), max(1, DENSE_CELLS // rows.n_columns))
     runs = {
-        f"whole step{shown[b]}": lambda block=block: step.sparse(block)
-        for b, block in blocks.items()
+        f"whole step{suffix}": lambda block=block: step.sparse(block)
+        for suffix, block in with_suffixes(blocks)
     }
     steps = interleaved({**runs, DENSE: step.dense(n_dense)}, rounds=max(1, rounds - 2))
-    scale = (
-        len(rows) / n_dense
-    )  # rows are independent in a dense step, but for λ and the gradients' last sum
-    yardstick = min(steps[DENSE]) * scale
-    steps[DENSE] = [t * scale for t in steps[DENSE]]
+    # Rows are independent in a dense step, but for λ and the gradients' last sum.
+    scale = len(rows) / n_dense
+    steps[DENSE] = [seconds * scale for seconds in steps[DENSE]]
+    yardstick = min(steps[DENSE])
+    figures = {what: product_figures(seconds, n, peak) for what, seconds in products.items()}
+    for what, seconds in steps.items():
+        figures[what] = step_figures(what, seconds, n, peak, yardstick)
     about = {
         "rows": len(rows),
         "columns": rows.n_columns,
@@ -180,22 +176,53 @@ def kernels(
         "share_of_users": share,
         "dense_rows_timed": n_dense,
     }
+    return {"about": about, "rows": figures}
+
+
+def with_suffixes(blocks: dict[str, Block]) -> Iterator[tuple[str, Block]]:
+    """What to add to a label, nothing for the first backend, and the block."""
+    for index, (backend, block) in enumerate(blocks.items()):
+        yield (f", {backend}" if index else ""), block
+
+
+def product_runs(blocks: dict[str, Block], step: Step) -> dict[str, Callable[[], Any]]:
+    H = torch.rand(len(step.rows), HIDDEN)
+
+    def transposed(block: Block) -> torch.Tensor:
+        value = block.by_column(block.value)
+        return block.backend.times_dense(block.columns[0], value, H)
+
+    runs: dict[str, Callable[[], Any]] = {}
+    for suffix, block in with_suffixes(blocks):
+        runs[f"rows × dense{suffix}"] = partial(times_dense, block, step.V)
+        runs[f"rowsᵀ × dense{suffix}"] = partial(transposed, block)
+        runs[f"at the cells{suffix}"] = partial(observed, block, H, step.W)
+    return runs
+
+
+def product_figures(
+    seconds: list[float], n: int, peak: dict[str, float], passes: int = 1
+) -> dict[str, float | None]:
+    """Of something that multiplies every rating's row of the operand so many times."""
+    fastest = min(seconds)
+    numbers = passes * n * HIDDEN
     return {
-        "about": about,
-        "rows": {
-            what: {
-                "min_s": min(t),
-                "median_s": statistics.median(t),
-                "million_ratings_per_s": n / min(t) / 1e6,
-                "of_copy_bandwidth": passes * n * HIDDEN * 4 / min(t) / peak["copy_bytes_per_s"]
-                if what != DENSE
-                else None,
-                "of_fp32_peak": passes * n * HIDDEN * 2 / min(t) / peak["fp32_flop_per_s"]
-                if what != DENSE
-                else None,
-                "dense_over_this": yardstick / min(t) if passes == 5 else None,
-            }
-            for what, t in {**products, **steps}.items()
-            for passes in [1 if what in products else 5]
-        },
+        "min_s": fastest,
+        "median_s": statistics.median(seconds),
+        "million_ratings_per_s": n / fastest / 1e6,
+        "of_copy_bandwidth": numbers * 4 / fastest / peak["copy_bytes_per_s"],
+        "of_fp32_peak": numbers * 2 / fastest / peak["fp32_flop_per_s"],
+        "dense_over_this": None,
     }
+
+
+def step_figures(
+    what: str, seconds: list[float], n: int, peak: dict[str, float], yardstick: float
+) -> dict[str, float | None]:
+    """Of a whole step, which has five products."""
+    figures = product_figures(seconds, n, peak, passes=5)
+    if what == DENSE:
+        figures["of_copy_bandwidth"] = None
+        figures["of_fp32_peak"] = None
+    figures["dense_over_this"] = yardstick / min(seconds)
+    return figures

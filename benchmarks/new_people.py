@@ -1,7 +1,8 @@
-"""People who were not there in fitting, from 5, 20 or four fifths of their ratings: python benchmarks/new_people.py
+"""People who were not there in fitting, from 5, 20 or four fifths of their ratings: python
+benchmarks/new_people.py
 
-MovieLens 1M, a tenth of the users held out (seed 1, at least 25 ratings each); each model is fitted once, 5% of train being
-validation.
+MovieLens 1M, a tenth of the users held out (seed 1, at least 25 ratings each); each model is fitted
+once, 5% of train being validation.
 """
 
 import polars as pl
@@ -21,9 +22,8 @@ def main() -> None:
         given: rc.new_user_split(ratings, users=0.1, given=given, min_ratings=25, seed=1)
         for given in (5, 20, 0.8)
     }
-    part = rc.random_split(
-        splits[5].train, test=0.05, seed=1
-    )  # the same people are held out whatever they give
+    # The same users are held out, however many ratings they give.
+    part = rc.random_split(splits[5].train, test=0.05, seed=1)
     rows = []
     for label, (name, settings) in MODELS.items():
         model = rc.make(name, **settings).fit(part.train, part.test)

@@ -2,9 +2,9 @@
 
     python benchmarks/readability.py [FOLDER …]      # default: src/recollect
 
-A body is what a function holds, its docstring left out; its lines are those with code. Nodes are all those of
-Python's syntax tree. An argument counts as described if its name stands in the docstring of its function, or in
-that of the method that it overrides.
+A body is what a function holds, its docstring left out; its lines are those with code. Nodes are
+all those of Python's syntax tree. An argument counts as described if its name stands in the
+docstring of its function, or in that of the method that it overrides.
 """
 
 from __future__ import annotations
@@ -140,6 +140,10 @@ def table(files: list[File]) -> dict[str, str]:
         isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple)
         for node in assigns
     )
+    n_long = sum(body_lines(f, file) > LONG_BODY for f, _, _, file in functions)
+    conditionals = sum(isinstance(n, ast.IfExp) for f in files for n in ast.walk(f.tree))
+    n_chained = sum(chained(f.tree) for f in files)
+    share = described / max(1, len(several))
     code_lines = sum(len(file.code_lines) for file in files)
     comments = sum(file.comment_lines for file in files)
     return {
@@ -147,18 +151,20 @@ def table(files: list[File]) -> dict[str, str]:
         "lines": f"{len(lines):,}",
         "syntax-tree nodes per line of a body, median": f"{statistics.median(per_line):.1f}",
         f"lines wider than {WIDE} columns": f"{sum(len(line) > WIDE for line in lines):,}",
-        f"bodies over {LONG_BODY} lines": f"{sum(body_lines(f, file) > LONG_BODY for f, _, _, file in functions):,}",
+        f"bodies over {LONG_BODY} lines": f"{n_long:,}",
         "assignments of tuples to tuples": f"{tuples / max(1, len(assigns)):.1%}",
-        "conditional expressions (chained)": f"{sum(isinstance(n, ast.IfExp) for f in files for n in ast.walk(f.tree)):,} "
-        f"({sum(chained(f.tree) for f in files):,})",
+        "conditional expressions (chained)": f"{conditionals:,} ({n_chained:,})",
         'docstrings that begin "See"': f"{see} of {len(documented)}",
-        "public functions of more than two arguments that describe them all": f"{described} of {len(several)} ({described / max(1, len(several)):.0%})",
+        "public functions of more than two arguments that describe them all": (
+            f"{described} of {len(several)} ({share:.0%})"
+        ),
         "own-line comments": f"{comments / max(1, code_lines + comments):.1%}",
     }
 
 
 def _names(name: str, function: Function, owner: ast.ClassDef | None) -> bool:
-    """Whether the docstring of the function (of a constructor: of its class, too) mentions the argument."""
+    """Whether the docstring of the function (of a constructor: of its class, too) mentions the
+    argument."""
     text = ast.get_docstring(function) or ""
     if owner is not None:
         text += ast.get_docstring(owner) or "" if function.name == "__init__" else ""

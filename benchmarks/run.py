@@ -1,9 +1,10 @@
-"""What must be fast, measured: make bench, or python benchmarks/run.py [read] [kernels] [predict] [fit] [epochs] [big] [folds]
-[deeprec] [factors].
+"""What must be fast, measured: make bench, or python benchmarks/run.py [read] [kernels] [predict]
+[fit] [epochs] [big] [folds] [deeprec] [factors].
 
-Times are interleaved, with minimum and median, and a ratio to a yardstick measured in the same run: a plain dense PyTorch
-AutoRec step, as tutorials write it. Every fit runs in a fresh process, so that its peak memory is its own. Data: MovieLens
-1M where it is found, else planted ratings of its shape. Results go to the screen, to runs/bench.json and to runs/bench.png.
+Times are interleaved, with minimum and median, and a ratio to a yardstick measured in the same run:
+a plain dense PyTorch AutoRec step, as tutorials write it. Every fit runs in a fresh process, so
+that its peak memory is its own. Data: MovieLens 1M where it is found, else planted ratings of its
+shape. Results go to the screen, to runs/bench.json and to runs/bench.png.
 """
 
 import json
@@ -67,25 +68,25 @@ def products(share: float) -> dict[str, Any]:
 def timed_fit(job: tuple[str, dict[str, Any], Split]) -> dict[str, Any]:
     name, settings, split = job
     model = rc.make(name, **settings).fit(split.train, split.valid)
-    seen = model.history_.column("valid_rmse")
+    validations = model.history_.column("valid_rmse")
     seconds = dict(model.history_.column("seconds"))
-    near = next(
-        (epoch for epoch, error in seen if error <= model.history_.best_valid_rmse + 0.001), None
-    )
+    enough = model.history_.best_valid_rmse + 0.001
+    near = next((epoch for epoch, error in validations if error <= enough), None)
     return {
         "model": name,
         "settings": settings,
         "seconds": model.seconds_,
         "peak_mb": peak_memory_mb(),
         "epochs": len(model.history_),
-        "best_valid_rmse": model.history_.best_valid_rmse if seen else None,
+        "best_valid_rmse": model.history_.best_valid_rmse if validations else None,
         "seconds_to_within_0.001": seconds[near] if near else None,
         "test_rmse": rc.held_out(model, split.test)["rmse"],
     }
 
 
 def fit() -> dict[str, Any]:
-    """One fit of I-AutoRec: seconds until the validation RMSE is within 0.001 of the best, and peak memory."""
+    """One fit of I-AutoRec: seconds until the validation RMSE is within 0.001 of the best, and peak
+    memory."""
     split = rc.random_split(ratings_1m(), test=0.1, valid=0.05, seed=0)
     settings = {
         "side": "item",
@@ -93,8 +94,8 @@ def fit() -> dict[str, Any]:
         "reg": 200.0,
         "reg_input": 800.0,
     }  # chosen on validation: docs/log.md
-    (found,) = processes.run_each(timed_fit, [("autorec", settings, split)], processes=1)
-    return found
+    (figures,) = processes.run_each(timed_fit, [("autorec", settings, split)], processes=1)
+    return figures
 
 
 def predict() -> dict[str, Any]:
@@ -102,10 +103,8 @@ def predict() -> dict[str, Any]:
     train = rc.random_split(ratings_1m(), test=0.1, seed=0).train
     model = rc.make("autorec", hidden=HIDDEN, epochs=3).fit(train)
     random = np.random.default_rng(0)
-    user, item = (
-        random.integers(0, train.n_users, 1_000_000),
-        random.integers(0, train.n_items, 1_000_000),
-    )
+    user = random.integers(0, train.n_users, 1_000_000)
+    item = random.integers(0, train.n_items, 1_000_000)
     times = interleaved(
         {
             "pairs": lambda: model.predict(user, item),
@@ -121,9 +120,10 @@ def predict() -> dict[str, Any]:
 
 
 def big() -> dict[str, Any]:
-    """500,000 users × 100,000 items, 5 million ratings: dense would be 200 GB. A fit in a process of its own."""
-    (found,) = processes.run_each(big_fit, [None], processes=1)
-    return found
+    """500,000 users × 100,000 items, 5 million ratings: dense would be 200 GB. A fit in a process
+    of its own."""
+    (figures,) = processes.run_each(big_fit, [None], processes=1)
+    return figures
 
 
 def big_fit(_: None) -> dict[str, Any]:
@@ -143,9 +143,8 @@ def big_fit(_: None) -> dict[str, Any]:
     return {**timed_fit(("autorec", settings, split)), "bias_rmse": bias}
 
 
-FOLDS: dict[
-    str, tuple[str, dict[str, Any]]
-] = {  # settings chosen on 10% of the train ratings of u1
+# Settings chosen on 10% of the train ratings of u1.
+FOLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "bias": ("bias", {}),
     "I-AutoRec": ("autorec", {"side": "item", "reg": 200.0}),
     "U-AutoRec": ("autorec", {"side": "user", "reg": 120.0}),
@@ -154,8 +153,9 @@ FOLDS: dict[
 
 
 def folds() -> dict[str, Any]:
-    """MovieLens 100K, the published folds u1 to u5; 5% of train is validation, then a refit on all of it."""
-    found: dict[str, Any] = {}
+    """MovieLens 100K, the published folds u1 to u5; 5% of train is validation, then a refit on all
+    of it."""
+    figures: dict[str, Any] = {}
     for label, (name, settings) in FOLDS.items():
         errors = []
         for k in range(1, 6):
@@ -165,7 +165,7 @@ def folds() -> dict[str, Any]:
             scores = rc.held_out(model, test)
             errors.append((scores["rmse"], scores["mae"], scores.about["n_cold"]))
         interval = mean_interval([e[0] for e in errors], test_share=0.2)
-        found[label] = {
+        figures[label] = {
             "low": interval.low,
             "high": interval.high,
             "rmse_per_fold": [round(e[0], 4) for e in errors],
@@ -173,15 +173,18 @@ def folds() -> dict[str, Any]:
             "mae": statistics.mean(e[1] for e in errors),
             "cold": sum(e[2] for e in errors),
         }
-    return found
+    return figures
 
 
 def plain(value: Any) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else "" if value is None else str(value)
+    if value is None:
+        return ""
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 def show(name: str, found: dict[str, Any]) -> None:
-    """A row per thing measured; a single thing, a row per figure; a table of tables, one after the other."""
+    """A row per thing measured; a single thing, a row per figure; a table of tables, one after the
+    other."""
     if found and all(isinstance(v, dict) and "rows" in v for v in found.values()):
         for part, table in found.items():
             about = ", ".join(f"{k} {plain(v)}" for k, v in table.get("about", {}).items())
@@ -269,8 +272,8 @@ def main(
         "deeprec": lambda: deeprec(peer),
         "factors": factors,
     }
-    asked = what or ["read", "kernels", "predict", "fit"]
-    unknown = [name for name in asked if name not in measures]
+    names = what or ["read", "kernels", "predict", "fit"]
+    unknown = [name for name in names if name not in measures]
     if unknown:
         raise typer.BadParameter(
             f"There is no benchmark {', '.join(unknown)}; there are {', '.join(measures)}."
@@ -282,15 +285,14 @@ def main(
     }
     path = Path("runs/bench.json")
     path.parent.mkdir(exist_ok=True)
-    for name in asked:
+    for name in names:
         results[name] = measures[name]()
         show(name, results[name])
         path.write_text(json.dumps(results, indent=1))
     if "kernels" in results:
         draw(results["kernels"], path.with_suffix(".png"))
-    print(
-        f"Written to {path}{' and ' + str(path.with_suffix('.png')) if 'kernels' in results else ''}."
-    )
+        print(f"Drawn in {path.with_suffix('.png')}.")
+    print(f"Written to {path}.")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""Whether a change of the code changed a number: every model, fitted small, compared to the bit with an earlier run.
+"""Whether a change of the code changed a number: every model, fitted small, compared to the bit
+with an earlier run.
 
-    python benchmarks/sameness.py before.npz             # fits everything and writes what came out
-    python benchmarks/sameness.py before.npz --compare   # does it again and compares; exit code 1 if a bit differs
+    python benchmarks/sameness.py before.npz             # fits everything and writes the results
+    python benchmarks/sameness.py before.npz --compare   # compares; exit code 1 if a bit differs
     python benchmarks/sameness.py before.npz --compare --only svdpp
 
-Each model and variant of the contract tests learns planted ratings (or events) and, with fewer epochs, the published fold 1 of
-MovieLens 100K if that is here. Kept are predictions, scores, lists, fold-ins, vectors, intervals, the metrics and the curve. One
-thread and one seed: with two threads sums are split differently, and the last bits differ by design.
+Each model and variant of the contract tests learns planted ratings (or events) and, with fewer
+epochs, the published fold 1 of MovieLens 100K if that is here. Kept are predictions, scores, lists,
+fold-ins, vectors, intervals, the metrics and the curve. One thread and one seed: with two threads
+sums are split differently, and the last bits differ by design.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ FEW_EPOCHS = {"epochs": 4, "pretrain_epochs": 3, "text_epochs": 1, "burn_in": 1}
 
 
 def cases(only: list[str]) -> Iterator[tuple[str, Callable[[], Any], bool]]:
-    """A label, a function that makes the unfitted model, and whether it has so few epochs that MovieLens is quick."""
+    """A label, a function that makes the unfitted model, and whether it has so few epochs that
+    MovieLens is quick."""
     seen: dict[str, int] = {}
     for name, changes in VARIANTS:
         number = seen[name] = seen.get(name, -1) + 1
@@ -104,7 +107,8 @@ def planted_parts() -> tuple[Any, Any]:
 
 
 def movielens_parts() -> tuple[Any, Any] | None:
-    """Splits of MovieLens 100K whose texts are the titles, and of its ratings from 4 as events; None where it is not here."""
+    """Splits of MovieLens 100K whose texts are the titles, and of its ratings from 4 as events;
+    None where it is not here."""
     try:
         ratings = rc.load("movielens/100k")
     except rc.RecollectError:
@@ -146,10 +150,8 @@ def main() -> int:
                 if given.compare and not same(before.get(f"{label}/{home}/{key}"), value)
             ]
             wrong += [f"{label}/{home}/{key}" for key in differing]
-            print(
-                f"{label} {home}: {time.monotonic() - begun:.1f} s {'DIFFERS: ' + ', '.join(differing) if differing else ''}",
-                flush=True,
-            )
+            verdict = f"DIFFERS: {', '.join(differing)}" if differing else ""
+            print(f"{label} {home}: {time.monotonic() - begun:.1f} s {verdict}", flush=True)
             after |= {f"{label}/{home}/{key}": value for key, value in found.items()}
     if not given.compare:
         np.savez_compressed(given.file, **after)

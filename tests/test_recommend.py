@@ -608,5 +608,5 @@ def test_similar_refuses_what_it_cannot_mean(tastes, bias):
         rc.similar(tastes, item_ids=["i1"], n=0)
     with pytest.raises(SettingError, match="item_ids is a list"):
         rc.similar(tastes, item_ids="i1")
-    with pytest.raises(DataError, match="no likeness"):
+    with pytest.raises(DataError, match="no similarity"):
         rc.similar(bias, item_ids=["1"])

@@ -1,4 +1,4 @@
-"""A fit that is killed and taken up again ends as if nothing had happened, to the bit."""
+"""A fit that is killed and resumed ends as if nothing had happened, to the bit."""
 
 import os
 import shutil
@@ -44,7 +44,8 @@ def fit(name: str, run: Run, **other):
 
 
 class Killer:
-    """A watcher that kills its process, without warning, in the n-th epoch, before that is written down."""
+    """A watcher that kills its process, without warning, in the n-th epoch, before that is written
+    down."""
 
     def __init__(self, n: int) -> None:
         self.left = n
@@ -56,7 +57,8 @@ class Killer:
 
 
 def be_killed(folder: Path) -> None:
-    """Run every fit in a child process of its own, until it kills itself; each leaves what it leaves in its folder."""
+    """Run every fit in a child process of its own, until it kills itself; each leaves what it
+    leaves in its folder."""
     for name, n in KILLED_IN.items():
         child = os.fork()
         if not child:
@@ -72,7 +74,7 @@ def killed(tmp_path_factory) -> Path:
     """A folder per fit, with what it left when it was killed."""
     folder = tmp_path_factory.mktemp("killed")
     code = f"import pathlib, test_resume; test_resume.be_killed(pathlib.Path({str(folder)!r}))"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(__file__).parent,
         capture_output=True,
@@ -81,66 +83,73 @@ def killed(tmp_path_factory) -> Path:
         env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
     return folder
 
 
 @pytest.fixture
 def folder(killed, tmp_path) -> Path:
-    """A copy of what the L-BFGS fit left, to be spoilt."""
+    """A copy of what the L-BFGS fit left, which a test may spoil."""
     return Path(shutil.copytree(killed / "lbfgs", tmp_path / "run"))
 
 
-def assert_same(a, b) -> None:
-    for (name, x), (other, y) in zip(
-        a.net_.state_dict().items(), b.net_.state_dict().items(), strict=True
-    ):
-        assert name == other
-        assert torch.equal(x, y), name
+class Epochs:
+    """A watcher that notes the number of each epoch."""
+
+    def __init__(self) -> None:
+        self.numbers: list[float] = []
+
+    def __call__(self, figures: dict[str, float]) -> None:
+        self.numbers.append(figures["epoch"])
+
+
+def assert_same_weights(actual, expected) -> None:
+    weights = actual.net_.state_dict()
+    expected_weights = expected.net_.state_dict()
+    assert list(weights) == list(expected_weights)
+    for name, weight in weights.items():
+        assert torch.equal(weight, expected_weights[name]), name
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_a_killed_fit_taken_up_ends_with_the_same_weights(name, killed, tmp_path):
-    whole, seen = fit(name, Run()), []
+def test_a_killed_fit_resumes_and_ends_with_the_same_weights(name, killed, tmp_path):
+    uninterrupted = fit(name, Run())
     folder = Path(shutil.copytree(killed / name, tmp_path / "run"))
-    resumed = fit(
-        name,
-        Run(folder=folder, resume=True, watchers=(lambda figures: seen.append(figures["epoch"]),)),
-    )
-    assert_same(whole, resumed)
-    assert (resumed.history_.best_epoch, resumed.history_.best_valid_rmse) == (
-        whole.history_.best_epoch,
-        whole.history_.best_valid_rmse,
-    )
-    assert resumed.history_.column("train_rmse") == whole.history_.column("train_rmse")
-    assert len(resumed.given_) == len(whole.given_)
-    lost = KILLED_IN[name] - (
-        12 if name == "refit" else 0
-    )  # the epoch in which it was killed was not written
-    assert seen[0] == lost
-    assert seen == list(range(lost, lost + len(seen)))
+    epochs = Epochs()
+    resumed = fit(name, Run(folder=folder, resume=True, watchers=(epochs,)))
+    assert_same_weights(resumed, uninterrupted)
+    history, expected = resumed.history_, uninterrupted.history_
+    assert history.best_epoch == expected.best_epoch
+    assert history.best_valid_rmse == expected.best_valid_rmse
+    assert history.column("train_rmse") == expected.column("train_rmse")
+    assert len(resumed.given_) == len(uninterrupted.given_)
+    # The epoch in which it was killed was not written.
+    first = KILLED_IN[name] - (12 if name == "refit" else 0)
+    assert epochs.numbers == list(range(first, first + len(epochs.numbers)))
+    assert epochs.numbers
 
 
-def test_a_finished_fit_taken_up_has_nothing_left_to_do(tmp_path):
-    run, seen = Run(folder=tmp_path), []
-    whole = fit("lbfgs", run)
-    again = fit("lbfgs", replace(run, resume=True, watchers=(seen.append,)))
-    assert_same(whole, again)
-    assert seen == []
+def test_a_finished_fit_that_is_resumed_has_nothing_left_to_do(tmp_path):
+    run = Run(folder=tmp_path)
+    finished = fit("lbfgs", run)
+    epochs = Epochs()
+    resumed = fit("lbfgs", replace(run, resume=True, watchers=(epochs,)))
+    assert_same_weights(resumed, finished)
+    assert epochs.numbers == []
 
 
 def test_without_resume_a_fit_starts_from_the_beginning(folder):
-    seen = []
-    fit("lbfgs", Run(folder=folder, watchers=(seen.append,)))
-    assert seen[0]["epoch"] == 1
+    epochs = Epochs()
+    fit("lbfgs", Run(folder=folder, watchers=(epochs,)))
+    assert epochs.numbers[0] == 1
 
 
-def test_with_nothing_to_take_up_it_starts_from_the_beginning(tmp_path):
-    assert_same(fit("adam", Run(folder=tmp_path, resume=True)), fit("adam", Run()))
+def test_without_a_snapshot_a_fit_starts_from_the_beginning(tmp_path):
+    assert_same_weights(fit("adam", Run(folder=tmp_path, resume=True)), fit("adam", Run()))
 
 
 def test_a_snapshot_changes_nothing(tmp_path):
-    assert_same(fit("adam", Run(folder=tmp_path, snapshot_seconds=0.0)), fit("adam", Run()))
+    assert_same_weights(fit("adam", Run(folder=tmp_path, snapshot_seconds=0.0)), fit("adam", Run()))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -153,18 +162,13 @@ def test_asked_to_stop_it_ends_the_epoch_and_writes_a_snapshot(number, tmp_path)
     with pytest.raises(KeyboardInterrupt, match="stopped after epoch 5; the snapshot is in"):
         fit("adam", Run(folder=tmp_path, watchers=(ask,)))
     assert signal.getsignal(number) is before
-    seen = []
-    resumed = fit(
-        "adam",
-        Run(
-            folder=tmp_path, resume=True, watchers=(lambda figures: seen.append(figures["epoch"]),)
-        ),
-    )
-    assert seen[0] == 6
-    assert_same(resumed, fit("adam", Run()))
+    epochs = Epochs()
+    resumed = fit("adam", Run(folder=tmp_path, resume=True, watchers=(epochs,)))
+    assert epochs.numbers[0] == 6
+    assert_same_weights(resumed, fit("adam", Run()))
 
 
-def test_stopped_without_a_folder_it_says_no_more_than_that():
+def test_a_fit_stopped_without_a_folder_names_no_snapshot():
     def ask(figures):
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -188,31 +192,25 @@ def test_another_seed_is_refused_and_named(folder):
 
 def test_other_data_are_refused_and_named(folder):
     parts = rc.random_split(planted(60, 40, 900, seed=3).ratings, test=0.1, valid=0.1, seed=0)
-    model, run = (
-        make("autorec", hidden=8, reg=1.0, validate_every=3, epochs=20),
-        Run(folder=folder, resume=True, seed=7, threads=1),
-    )
-    one = replace(
-        parts.train,
-        value=np.where(np.arange(len(parts.train)) == 0, 6 - parts.train.value, parts.train.value),
-    )
-    with pytest.raises(
-        TrainingError,
-        match=f"another fit: train was {parts.train.fingerprint!r} and is {one.fingerprint!r}",
-    ):
-        model.fit(one, parts.valid, run)
-    with pytest.raises(
-        TrainingError, match=f"another fit: valid was {parts.valid.fingerprint!r} and is None"
-    ):
-        model.fit(parts.train, None, run)
+    train, valid = parts.train, parts.valid
+    model = make("autorec", hidden=8, reg=1.0, validate_every=3, epochs=20)
+    run = Run(folder=folder, resume=True, seed=7, threads=1)
+    is_first = np.arange(len(train)) == 0
+    changed = replace(train, value=np.where(is_first, 6 - train.value, train.value))
+    message = f"another fit: train was {train.fingerprint!r} and is {changed.fingerprint!r}"
+    with pytest.raises(TrainingError, match=message):
+        model.fit(changed, valid, run)
+    message = f"another fit: valid was {valid.fingerprint!r} and is None"
+    with pytest.raises(TrainingError, match=message):
+        model.fit(train, None, run)
 
 
 def test_a_refused_snapshot_is_still_there(folder):
     with pytest.raises(TrainingError):
         fit("lbfgs", Run(folder=folder, resume=True), hidden=9)
-    seen = []
-    fit("lbfgs", Run(folder=folder, resume=True, watchers=(seen.append,)))
-    assert seen[0]["epoch"] == 8
+    epochs = Epochs()
+    fit("lbfgs", Run(folder=folder, resume=True, watchers=(epochs,)))
+    assert epochs.numbers[0] == 8
 
 
 def test_a_torn_snapshot_is_refused(folder):

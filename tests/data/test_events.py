@@ -36,7 +36,8 @@ TWICE = {("a", "x"): 2.0, ("a", "y"): 1.0, ("b", "x"): 1.0}
         "a,x,50\na,y,10\nb,x,10\na,x,20\n",
         "user,item,plays\na,x,2\na,y,1\nb,x,1\n",
         "user,item,time,count\na,x,9,1.5\na,y,9,1\nb,x,9,1\na,x,9,.5\n",
-        '{"user": "a", "item": "x"}\n{"user": "a", "item": "y"}\n{"user": "b", "item": "x"}\n{"user": "a", "item": "x"}\n',
+        '{"user": "a", "item": "x"}\n{"user": "a", "item": "y"}\n'
+        '{"user": "b", "item": "x"}\n{"user": "a", "item": "x"}\n',
     ],
     ids=["pairs", "times", "no header", "plays", "counts", "json"],
 )
@@ -115,7 +116,7 @@ def test_a_union_has_the_higher_count():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("user,item,rating\na,x,1\n", r"no ratings.*column 'rating'.*ratings.events\(from_=4\)"),
         ("a,x,5,100\nb,y,4,200\n", "has 4 columns.*time=3"),
@@ -125,8 +126,8 @@ def test_a_union_has_the_higher_count():
         ("user,plays\na,2\n", "No column for item"),
     ],
 )
-def test_what_is_no_event_is_refused(file, text, told):
-    with pytest.raises(DataError, match=told):
+def test_what_is_no_event_is_refused(file, text, message):
+    with pytest.raises(DataError, match=message):
         rc.read(file(text), implicit=True)
 
 

@@ -1,4 +1,4 @@
-"""Every kind of table reads back as the ratings that were written; every fault is named with its place."""
+"""Every kind of table gives the ratings that were written; every error names its place."""
 
 import gzip
 import json
@@ -40,19 +40,18 @@ def file(tmp_path):
     return write
 
 
-# ---- forms
-
 TEXTS = {
     "ratings.csv": "userId,movieId,rating,timestamp\na,x,5,100\na,y,3,200\nb,x,1,300\n",
     "no_header.csv": "a,x,5,100\na,y,3,200\nb,x,1,300\n",
-    "other_order.csv": "rating,when,asin,timestamp,reviewerID\n5,1,x,100,a\n3,1,y,200,a\n1,1,x,300,b\n",
+    "other_order.csv": "rating,when,asin,timestamp,reviewerID\n"
+    "5,1,x,100,a\n3,1,y,200,a\n1,1,x,300,b\n",
     "no_last_line_end.csv": "user,item,rating,time\na,x,5,100\na,y,3,200\nb,x,1,300",
     "windows.csv": "user,item,rating,time\r\na,x,5,100\r\na,y,3,200\r\nb,x,1,300\r\n",
     "byte_order_mark.csv": "\ufeffuser,item,rating,time\na,x,5,100\na,y,3,200\nb,x,1,300\n",
     "blank_lines.csv": "user,item,rating,time\n\na,x,5,100\n\na,y,3,200\nb,x,1,300\n\n",
     "spaces.csv": "user, item, rating, time\na, x, 5, 100\na, y, 3, 200\nb, x, 1, 300\n",
-    "quoted.csv": '"user","item","text","rating","time"\n"a","x","so, so\nlong",5,100\n"a","y","",3,200\n'
-    '"b","x","",1,300\n',
+    "quoted.csv": '"user","item","text","rating","time"\n"a","x","so, so\nlong",5,100\n'
+    '"a","y","",3,200\n"b","x","",1,300\n',
     "semicolons.csv": "user;item;rating;time\na;x;5;100\na;y;3;200\nb;x;1;300\n",
     "u.data": "a\tx\t5\t100\na\ty\t3\t200\nb\tx\t1\t300\n",
     "ratings.dat": "a::x::5::100\na::y::3::200\nb::x::1::300\n",
@@ -163,9 +162,6 @@ def test_order_of_the_table_does_not_change_the_ratings(table, shuffle):
     assert from_tuples(mixed).fingerprint == from_tuples(table).fingerprint
 
 
-# ---- tables in memory
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -254,9 +250,6 @@ def test_object_that_is_no_table_is_refused():
         from_frame([1, 2, 3])
 
 
-# ---- columns
-
-
 def test_named_columns_win_over_usual_names():
     frame = pl.DataFrame(
         {"user": ["a"], "who": ["b"], "item": ["x"], "rating": [2.0], "again": [4.0]}
@@ -303,9 +296,6 @@ def test_table_without_ratings_is_refused(file):
 def test_table_without_users_is_refused(file):
     with pytest.raises(DataError, match=r'No column for user was found among .*Name it: user="…"'):
         read(file("buyer,item,rating\na,x,4\n"))
-
-
-# ---- times
 
 
 @pytest.mark.parametrize(
@@ -371,9 +361,6 @@ def test_unreadable_times_that_were_asked_for_are_an_error(file):
         read(file("user,item,rating,when\na,x,4,100\na,y,4,soon\n"), time="when")
 
 
-# ---- scale
-
-
 @pytest.mark.parametrize(
     ("values", "scale"),
     [
@@ -427,9 +414,6 @@ def test_scale_of_equal_ratings_must_be_stated():
         from_tuples([("a", "x", 0), ("a", "y", 0)])
 
 
-# ---- duplicates
-
-
 def test_last_rating_of_a_pair_by_time_is_kept():
     ratings = from_tuples(
         [("a", "x", 1, 300), ("a", "x", 2, 100), ("b", "x", 5, 50), ("a", "x", 3, 200)]
@@ -467,8 +451,6 @@ def test_duplicates_agree_with_a_dictionary(table):
         last[str(user), str(item)] = (value, time)
     assert rows(from_tuples(table, scale=(1, 5))) == {(*pair, *fact) for pair, fact in last.items()}
 
-
-# ---- faults
 
 FAULTS = {
     "text as a rating": (

@@ -195,7 +195,7 @@ def test_unknown_users_and_items_get_the_papers_three(planted_small):
 @pytest.mark.parametrize("n", [3, 30])
 def test_fold_in_equals_its_normal_equations(planted_small, n):
     """x = m + (CᵀC / σ² + Σ⁻¹)⁻¹ Cᵀ (v − C m) / σ², with fewer and with more ratings than units."""
-    model = AutoRec(hidden=6, reg=3.0, epochs=30).fit(planted_small.ratings)
+    model = AutoRec(hidden=6, reg=3.0, epochs=30).fit(planted_small.ratings, run=Run(threads=1))
     codes = model.codes(model.given_)[0]
     seen = torch.arange(n)
     value = torch.tensor(np.random.default_rng(0).integers(1, 6, n), dtype=torch.float32)
@@ -218,7 +218,7 @@ def test_fold_in_equals_its_normal_equations(planted_small, n):
 def test_a_bounded_output_is_folded_in_to_its_minimum(planted_small):
     """Gauss-Newton ends where the gradient of the objective is zero."""
     model = AutoRec(hidden=4, reg=3.0, epochs=30, output_activation="sigmoid").fit(
-        planted_small.ratings
+        planted_small.ratings, run=Run(threads=1)
     )
     codes = model.codes(model.given_)[0]
     value = torch.tensor([4.0, 2.0, 5.0, 3.0, 4.0])
@@ -246,7 +246,9 @@ def test_validation_error_in_the_history_is_the_one_of_predict(planted_small):
     from recollect.data.splitting import random_split
 
     train, valid, _ = random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
-    model = AutoRec(hidden=5, reg=2.0, epochs=20, validate_every=1, patience=None).fit(train, valid)
+    model = AutoRec(hidden=5, reg=2.0, epochs=20, validate_every=1, patience=None).fit(
+        train, valid, Run(threads=1)
+    )
     error = np.sqrt(np.mean((model.predict(valid.user, valid.item) - valid.value) ** 2))
     assert model.history_.best_valid_rmse == pytest.approx(float(error), abs=1e-5)
 
@@ -283,8 +285,8 @@ def test_settings_that_cannot_work_are_refused(settings, message):
 @pytest.mark.parametrize("kernels", [name for name in BACKENDS if name != "cpu16"])
 def test_any_kernels_fit_the_same_model(planted_small, kernels):
     settings = {"hidden": 20, "reg": 1.0, "epochs": 5}
-    usual = AutoRec(**settings).fit(planted_small.ratings).net_.output.weight
-    run = Run(kernels=kernels)
+    usual = AutoRec(**settings).fit(planted_small.ratings, run=Run(threads=1)).net_.output.weight
+    run = Run(kernels=kernels, threads=1)
     other = AutoRec(**settings).fit(planted_small.ratings, run=run).net_.output.weight
     assert torch.allclose(usual, other, atol=2e-3)
 
@@ -292,7 +294,7 @@ def test_any_kernels_fit_the_same_model(planted_small, kernels):
 def test_kernels_in_16_bits_fit_nearly_the_same_model(planted_small):
     settings = {"hidden": 20, "reg": 1.0, "epochs": 8, "optimizer": "adam", "learning_rate": 0.01}
     fits = [
-        AutoRec(**settings).fit(planted_small.ratings, run=Run(kernels=kernels))
+        AutoRec(**settings).fit(planted_small.ratings, run=Run(kernels=kernels, threads=1))
         for kernels in (None, "cpu16")
     ]
     errors = [fit.history_.epochs[-1]["train_rmse"] for fit in fits]
@@ -304,7 +306,9 @@ def test_a_lazy_fit_updates_only_columns_of_the_batch(planted_small):
     settings = {"hidden": 6, "reg": 2.0, "epochs": 3, "optimizer": "adam", "learning_rate": 0.01}
     whole = {**settings, "batch_size": planted_small.ratings.n_items}
     usual, lazy = (
-        AutoRec(**whole, lazy=lazy).fit(planted_small.ratings).net_.output.weight
+        AutoRec(**whole, lazy=lazy)
+        .fit(planted_small.ratings, run=Run(threads=1))
+        .net_.output.weight
         for lazy in (False, True)
     )
     assert torch.allclose(
@@ -316,7 +320,7 @@ def test_a_lazy_fit_updates_only_columns_of_the_batch(planted_small):
     start = AutoRec(**settings, batch_size=10, lazy=True)
     start.given_ = half
     before = start.build(half.n_users, half.n_items).output.weight.detach().clone()
-    after = start.fit(half).net_.output.weight.detach()
+    after = start.fit(half, run=Run(threads=1)).net_.output.weight.detach()
     unseen = half.count("user") == 0
     assert torch.equal(before[unseen], after[unseen])
     assert not (before[~unseen] == after[~unseen]).any()
@@ -331,7 +335,10 @@ def test_moments_in_16_bits_fit_nearly_the_same_model(planted_small):
         "learning_rate": 0.01,
         "batch_size": 20,
     }
-    fits = [AutoRec(**settings, state_bits=bits).fit(planted_small.ratings) for bits in (32, 16)]
+    fits = [
+        AutoRec(**settings, state_bits=bits).fit(planted_small.ratings, run=Run(threads=1))
+        for bits in (32, 16)
+    ]
     errors = [fit.history_.epochs[-1]["train_rmse"] for fit in fits]
     assert errors[0] != errors[1]
     assert errors[0] == pytest.approx(errors[1], rel=0.02)

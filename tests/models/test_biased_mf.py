@@ -16,12 +16,13 @@ VARIANTS = [
 def test_a_rating_is_the_mean_two_offsets_and_a_product(few):
     """Equation 4 by hand: mu + b_i + b_u + q_i · p_u."""
     model = rc.make("biased_mf", factors=2, epochs=3, clip=False).fit(few)
-    user, item = model.net_.user.numpy(), model.net_.item.numpy()
-    by_hand = few.mean + item[1, 2] + user[0, 2] + item[1, :2] @ user[0, :2]
-    np.testing.assert_allclose(model.predict(np.array([0]), np.array([1])), by_hand, rtol=1e-5)
+    user = model.net_.user.numpy()
+    item = model.net_.item.numpy()
+    expected = few.mean + item[1, 2] + user[0, 2] + item[1, :2] @ user[0, :2]
+    np.testing.assert_allclose(model.predict(np.array([0]), np.array([1])), expected, rtol=1e-5)
 
 
-def test_it_is_pmf_with_offsets_and_a_lambda_for_each_rating(few):
+def test_it_is_pmf_with_offsets_by_gradient_descent(few):
     settings = {
         "factors": 2,
         "reg_user": 0.1,
@@ -32,21 +33,19 @@ def test_it_is_pmf_with_offsets_and_a_lambda_for_each_rating(few):
         "init": 0.1,
         "decay": 0.9,
     }
-    ours = rc.make("biased_mf", **settings).fit(few)
-    theirs = rc.make("pmf", solver="sgd", offsets=True, **settings).fit(few)
-    np.testing.assert_array_equal(ours.net_.user, theirs.net_.user)
+    biased_mf = rc.make("biased_mf", **settings).fit(few)
+    pmf = rc.make("pmf", solver="sgd", offsets=True, **settings).fit(few)
+    np.testing.assert_array_equal(biased_mf.net_.user, pmf.net_.user)
 
 
-def test_descent_and_exact_turns_find_the_same(planted_small):
+def test_gradient_descent_is_as_good_as_least_squares(planted_small):
     split = rc.random_split(planted_small.ratings, test=0.1, seed=0)
     settings = {"factors": 2, "reg_user": 0.02, "reg_item": 0.02, "reg_power": 1.0}
-    exact = rc.make("biased_mf", **settings, solver="als", epochs=60).fit(split.train)
-    steps = rc.make("biased_mf", **settings, learning_rate=0.02, decay=0.99, epochs=300).fit(
-        split.train
-    )
-    assert rc.held_out(steps, split.test)["rmse"] == pytest.approx(
-        rc.held_out(exact, split.test)["rmse"], rel=0.05
-    )
+    sgd_settings = {"learning_rate": 0.02, "decay": 0.99, "epochs": 300}
+    als = rc.make("biased_mf", **settings, solver="als", epochs=60).fit(split.train)
+    sgd = rc.make("biased_mf", **settings, **sgd_settings).fit(split.train)
+    als_rmse = rc.held_out(als, split.test)["rmse"]
+    assert rc.held_out(sgd, split.test)["rmse"] == pytest.approx(als_rmse, rel=0.05)
 
 
 def test_large_lambdas_leave_little_but_the_mean(few):
@@ -62,14 +61,13 @@ def test_without_offsets_it_would_be_pmf():
 
 
 def test_threads_change_nothing_to_the_bit(planted_small):
-    before, found = torch.get_num_threads(), []
+    before = torch.get_num_threads()
+    learned = []
     try:
-        found = [
-            rc.make("biased_mf", epochs=3)
-            .fit(planted_small.ratings, run=rc.Run(threads=threads))
-            .net_.item
-            for threads in (1, 2)
-        ]
+        for threads in (1, 2):
+            model = rc.make("biased_mf", epochs=3)
+            model.fit(planted_small.ratings, run=rc.Run(threads=threads))
+            learned.append(model.net_.item)
     finally:
         torch.set_num_threads(before)
-    np.testing.assert_array_equal(*found)
+    np.testing.assert_array_equal(*learned)

@@ -24,7 +24,7 @@ QUICK = {
     "reg_user": 0.3,
     "reg_item": 3.0,
     "reg_power": 0.0,
-    "epochs": 20,
+    "epochs": 8,
     "patience": None,
     "embedding": 8,
     "filters": 8,
@@ -64,9 +64,18 @@ def test_unmasked_padding_is_a_word_before_the_text(ratings_with_texts):
     np.testing.assert_allclose(theta, cnn(model.net_.text, words), atol=1e-5)
 
 
-def test_unrated_items_are_predicted_from_their_texts(ratings_with_texts):
-    split = rc.new_item_split(ratings_with_texts, items=0.2, seed=0)
-    model = rc.make("convmf", **QUICK).fit(split.train)
+@pytest.fixture(scope="module")
+def split(ratings_with_texts):
+    """A fifth of the items has no ratings in train."""
+    return rc.new_item_split(ratings_with_texts, items=0.2, seed=0)
+
+
+@pytest.fixture(scope="module")
+def model(split):
+    return rc.make("convmf", **QUICK).fit(split.train)
+
+
+def test_unrated_items_are_predicted_from_their_texts(split, model):
     bias = rc.make("bias").fit(split.train)
     scores = rc.new_items(model, split)
     assert scores.about["n_cold"] == 0
@@ -75,9 +84,7 @@ def test_unrated_items_are_predicted_from_their_texts(ratings_with_texts):
     assert ranking["ndcg@5"] > 1.2 * ranking.about["random_ndcg@5"]
 
 
-def test_unrated_items_are_recommended_and_compared(ratings_with_texts):
-    split = rc.new_item_split(ratings_with_texts, items=0.2, seed=0)
-    model = rc.make("convmf", **QUICK).fit(split.train)
+def test_unrated_items_are_recommended_and_compared(split, model):
     new = split.test.items.at(np.flatnonzero(split.test.count("item") > 0))
     assert len(rc.top_n(model, user_ids=["1"], n=3, items=new)) == 3
     assert rc.similar(model, item_ids=[new[0]], n=5)["similarity"].max() > 0.5
@@ -145,9 +152,7 @@ def test_ratings_without_texts_are_refused(few):
         rc.make("convmf").fit(few)
 
 
-def test_items_added_later_are_known_by_their_texts(ratings_with_texts, tmp_path):
-    split = rc.new_item_split(ratings_with_texts, items=0.2, seed=0)
-    model = rc.make("convmf", **{**QUICK, "epochs": 10}).fit(split.train)
+def test_items_added_later_are_known_by_their_texts(ratings_with_texts, split, model, tmp_path):
     item = int(split.test.item[0])
     item_id = ratings_with_texts.items.ids[item]
     document = ratings_with_texts.text.take([item])

@@ -27,7 +27,7 @@ QUICK = {
 
 @pytest.fixture(scope="module")
 def tastes(checkerboard) -> rc.Split:
-    """Two tastes, all items as popular as each other; three tenths of the events are to be found."""
+    """Two tastes, all items equally popular; three tenths of the events are for the test."""
     return rc.random_split(checkerboard.events(from_=5), test=0.3, valid=0.1, seed=0)
 
 
@@ -62,7 +62,7 @@ def counted() -> Ratings:
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_loss_is_its_dense_statement(counted, loss, counts, normalize):
-    """Counts as the setting says go in, each row of length 1 if so wished, and weigh in the loss; absent cells count."""
+    """Transformed counts enter the input, normalized by row, and the loss; absent cells count."""
     more = {"alpha": 3.0} if loss == "weighted" else {}
     model = unfitted(counted, loss=loss, counts=counts, normalize=normalize, **more)
     dense = np.zeros((3, 4))
@@ -89,8 +89,8 @@ def test_the_loss_is_its_dense_statement(counted, loss, counts, normalize):
 
 
 def test_it_beats_popularity_where_users_differ(model, tastes):
-    """Of the items of a user's taste outside train, about a third are not in test: those of valid, and
-    the diagonal. Popularity ranks by train, where items that are often in test are rare."""
+    """About a third of a user's kind of items outside train are not in test: those of valid and the
+    diagonal. Popularity ranks by train, where items that are often in test are rare."""
     own = rc.full_ranking(model, tastes.test, n=5)
     popular = rc.full_ranking(rc.make("popularity").fit(tastes.train), tastes.test, n=5)
     assert own["ndcg@5"] > 0.65
@@ -115,7 +115,7 @@ def test_the_fit_is_stopped_by_the_ndcg_of_the_validation_events(tastes):
 
 
 def test_predictions_are_scores(model, tastes, tmp_path):
-    """Of the logistic loss probabilities; errors mean nothing; what is cold gets 0; a saved model says the same."""
+    """Logistic ones are probabilities, unknown pairs get 0, rating errors are refused."""
     test = tastes.test
     predicted = model.predict(test.user, test.item)
     table = model.scores(np.arange(5), model.given_)
@@ -138,7 +138,7 @@ def test_items_of_one_taste_are_similar(model):
 
 
 def test_events_fold_in_at_once(model):
-    """Someone new with three items of odd number gets odd ones; with new events of the other taste, even ones."""
+    """A new user with three odd items gets odd ones; with many even ones, even ones."""
     found = rc.top_n(model, events=["i1", "i3", "i5"], n=8)
     assert {int(item[1:]) % 2 for item in found["item_id"]} == {1}
     assert not {"i1", "i3", "i5"} & set(found["item_id"])

@@ -117,7 +117,7 @@ def test_with_a_kernel_of_only_a_center_it_is_the_autoencoder(few):
 
 def test_the_convolution_depends_on_the_order_of_items(planted_small):
     """The paper's convolution goes by row numbers, so another order is another input."""
-    model = GLocalK(**QUICK).fit(planted_small.ratings)
+    model = GLocalK(**QUICK).fit(planted_small.ratings, run=Run(threads=1))
     rows = planted_small.ratings.by_item
     weights = model.net_.effective_weights()[0]
     with torch.no_grad():
@@ -142,7 +142,7 @@ def test_the_first_stage_is_sparsefc(planted_small):
 def test_predictions_of_a_few_pairs_are_those_of_all(planted_small):
     """A row is never encoded without its neighbors."""
     ratings = planted_small.ratings
-    model = GLocalK(**QUICK).fit(ratings)
+    model = GLocalK(**QUICK).fit(ratings, run=Run(threads=1))
     table = model.predict(ratings.user, ratings.item)
     for pair in (0, 17, 1000):
         alone = model.predict(ratings.user[pair : pair + 1], ratings.item[pair : pair + 1])

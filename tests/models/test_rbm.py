@@ -104,7 +104,7 @@ def test_the_gradient_is_that_of_contrastive_divergence(net, rows, steps):
 
 
 def test_drawn_hidden_units_give_the_direction_of_the_likelihood(net, rows):
-    """Two columns of three categories, two hidden units: the likelihood sums over nine states of v."""
+    """With two columns of three categories, the likelihood sums over nine states of v."""
     row = rows.take(np.array([0]))
     W, b, hidden_bias, D = parameters_of(net)
     offset = hidden_bias + D[row.column].sum(axis=0)

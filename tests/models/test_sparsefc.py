@@ -82,7 +82,7 @@ def test_a_penalty_on_kernels_moves_unit_vectors_apart(planted_small):
 
     def mean_kernel(reg_kernel: float) -> float:
         model = SparseFC(**{**QUICK, "reg_kernel": reg_kernel, "init_kernel": 0.1}).fit(
-            planted_small.ratings
+            planted_small.ratings, run=Run(threads=1)
         )
         _, squares = model.net_.effective_weights()
         return float(squares.detach()) / sum(layer.W.numel() for layer in model.net_.layers)
@@ -91,7 +91,7 @@ def test_a_penalty_on_kernels_moves_unit_vectors_apart(planted_small):
 
 
 def test_new_users_are_folded_in_with_the_effective_weights(planted_small):
-    model = SparseFC(**{**QUICK, "init_kernel": 0.3}).fit(planted_small.ratings)
+    model = SparseFC(**{**QUICK, "init_kernel": 0.3}).fit(planted_small.ratings, run=Run(threads=1))
     layer = model.net_.output
     assert not torch.allclose(layer.weight, layer.W)
     columns = torch.cat([layer.weight, layer.bias[:, None]], dim=1).detach().double()
@@ -100,7 +100,7 @@ def test_new_users_are_folded_in_with_the_effective_weights(planted_small):
 
 def test_the_residual_variance_is_the_training_error_without_the_penalty(planted_small):
     ratings = planted_small.ratings
-    model = SparseFC(**{**QUICK, "reg_kernel": 0.2, "clip": False}).fit(ratings)
+    model = SparseFC(**{**QUICK, "reg_kernel": 0.2, "clip": False}).fit(ratings, run=Run(threads=1))
     error = float(np.mean((model.predict(ratings.user, ratings.item) - ratings.value) ** 2))
     assert model.column_prior().variance == pytest.approx(
         max(error, 0.01 * ratings.variance), rel=1e-4

@@ -36,32 +36,33 @@ def test_a_ridge_on_a_row_sparse_gradient_counts_its_rows_by_their_share():
     assert torch.equal(weight.grad.to_dense(), expected)
 
 
-# Events --------------------------------------------------------------------------------------------------------------
-
-
 def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x))
 
 
 def weighted(out: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
     """The value, and its gradient by hand: alpha = 3, absent = 0.5."""
-    weight, p = np.where(counts > 0, 1 + 3 * counts, 0.5), counts > 0
-    return (weight * (p - out) ** 2).sum(), -2 * weight * (p - out)
+    p = counts > 0
+    weight = np.where(p, 1 + 3 * counts, 0.5)
+    value = (weight * (p - out) ** 2).sum()
+    return value, -2 * weight * (p - out)
 
 
 def logistic(out: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
-    weight, p = np.where(counts > 0, 1, 0.5), counts > 0
-    return -(weight * np.log(np.where(p, sigmoid(out), 1 - sigmoid(out)))).sum(), weight * (
-        sigmoid(out) - p
-    )
+    p = counts > 0
+    weight = np.where(p, 1, 0.5)
+    probability = np.where(p, sigmoid(out), 1 - sigmoid(out))
+    value = -(weight * np.log(probability)).sum()
+    return value, weight * (sigmoid(out) - p)
 
 
 def multinomial(out: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
-    share = np.exp(out) / np.exp(out).sum(axis=1, keepdims=True)
-    return -(counts * np.log(share)).sum(), counts.sum(axis=1, keepdims=True) * share - counts
+    softmax = np.exp(out) / np.exp(out).sum(axis=1, keepdims=True)
+    value = -(counts * np.log(softmax)).sum()
+    return value, counts.sum(axis=1, keepdims=True) * softmax - counts
 
 
-def found(name: str, out: torch.Tensor, row, column, count):
+def loss_of_events(name: str, out: torch.Tensor, row, column, count):
     if name == "weighted":
         return weighted_error(out, row, column, count, alpha=3.0, absent=0.5)
     if name == "logistic":
@@ -77,7 +78,8 @@ def test_a_loss_of_events_is_its_plain_statement_over_every_cell(expected):
     dense = random.normal(size=counts.shape) * 2
     out = torch.tensor(dense, requires_grad=True)
     row, column = (torch.as_tensor(place) for place in np.nonzero(counts))
-    total, n = found(expected.__name__, out, row, column, torch.as_tensor(counts[counts > 0]))
+    count = torch.as_tensor(counts[counts > 0])
+    total, n = loss_of_events(expected.__name__, out, row, column, count)
     total.backward()
     value, gradient = expected(dense, counts)
     assert n == 5
@@ -89,7 +91,8 @@ def test_a_loss_of_events_is_its_plain_statement_over_every_cell(expected):
 def test_outputs_far_from_0_give_finite_losses(name):
     """−log σ(−200) is 200, and so is the log of e²⁰⁰ + 1: in 32 bits e²⁰⁰ is not."""
     out = torch.tensor([[-200.0, 0.0], [200.0, 0.0]], requires_grad=True)
-    total, _ = found(name, out, torch.tensor([0]), torch.tensor([0]), torch.ones(1))
+    first = torch.tensor([0])
+    total, _ = loss_of_events(name, out, first, first, torch.ones(1))
     total.backward()
     assert torch.isfinite(out.grad).all()
     absent = 0.5 * (np.log(2) + 200 + np.log(2)) if name == "logistic" else 0.0
@@ -97,7 +100,8 @@ def test_outputs_far_from_0_give_finite_losses(name):
 
 
 def test_the_error_is_in_32_bits_where_products_are_in_16():
-    """Summed in bfloat16 it would be off in the third place; and each new number of cells would leave compiled code behind."""
+    """Summed in bfloat16 it would be off in the third place; and each new number of cells would
+    leave compiled code behind."""
     predicted, value = torch.full((1001,), 3.3), torch.full((1001,), 3.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         total, count = squared_error(predicted, value)

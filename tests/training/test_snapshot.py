@@ -1,4 +1,4 @@
-"""Snapshots: a tree goes to disk and comes back; a foreign one is refused."""
+"""Snapshots: a tree goes to disk and comes back; that of another fit is refused."""
 
 import pytest
 import torch
@@ -14,14 +14,14 @@ def test_a_tree_comes_back_as_it_was(tmp_path):
         "empty": {},
     }
     snapshot.write(tmp_path / "s", tree, fit_key={"model": "m"})
-    found = snapshot.read(tmp_path / "s", fit_key={"model": "m"})
-    assert found["a"][:4] == [1, 2.5, None, "x"]
-    assert torch.equal(found["a"][4], torch.arange(3))
-    assert found[7]["half"].dtype == torch.float16
-    assert found["empty"] == {}
+    read = snapshot.read(tmp_path / "s", fit_key={"model": "m"})
+    assert read["a"][:4] == [1, 2.5, None, "x"]
+    assert torch.equal(read["a"][4], torch.arange(3))
+    assert read[7]["half"].dtype == torch.float16
+    assert read["empty"] == {}
 
 
-def test_none_where_there_is_none(tmp_path):
+def test_a_folder_without_a_snapshot_gives_none(tmp_path):
     assert snapshot.read(tmp_path / "s", fit_key={}) is None
 
 
@@ -31,7 +31,7 @@ def test_the_earlier_one_is_found_after_a_kill_between_the_renames(tmp_path):
     assert snapshot.read(tmp_path / "s", fit_key={}) == {"x": 1}
 
 
-def test_anothers_snapshot_is_refused_and_the_difference_named(tmp_path):
+def test_the_snapshot_of_another_fit_is_refused_and_the_difference_named(tmp_path):
     snapshot.write(tmp_path / "s", {}, fit_key={"hidden": 5, "seed": 0})
     with pytest.raises(TrainingError, match="hidden was 5 and is 6"):
         snapshot.read(tmp_path / "s", fit_key={"hidden": 6, "seed": 0})

@@ -1,4 +1,4 @@
-"""The board: what it writes, read back by TensorBoard's own reader."""
+"""The log for TensorBoard, read back by TensorBoard's own reader."""
 
 import sys
 from pathlib import Path
@@ -29,18 +29,28 @@ SETTINGS = {
 
 
 def read(folder: Path) -> EventAccumulator:
-    """All events of the folder; usually the reader keeps a sample."""
-    found = EventAccumulator(str(folder), size_guidance={SCALARS: 0, HISTOGRAMS: 0})
-    found.Reload()
-    return found
+    """All events of the folder; by default the reader keeps a sample."""
+    events = EventAccumulator(str(folder), size_guidance={SCALARS: 0, HISTOGRAMS: 0})
+    events.Reload()
+    return events
+
+
+def curve(folder: Path, tag: str) -> list[tuple[int, float]]:
+    """Step and value of each event of a scalar."""
+    return [(event.step, event.value) for event in read(folder).Scalars(tag)]
+
+
+def log_epoch(folder: Path, net: torch.nn.Module, *, histograms: bool = True) -> EventAccumulator:
+    """Log one epoch without figures, and read it back."""
+    TensorBoardLog(folder, histograms=histograms)({"epoch": 1.0}, net)
+    return read(folder)
 
 
 def fit(folder: Path | None, *, histograms: bool = False, **more: object) -> rc.Model:
     train, valid, _ = rc.random_split(rc.load("planted/tiny"), test=0.1, valid=0.1, seed=0)
-    boards = (TensorBoardLog(folder, histograms=histograms),) if folder else ()
-    return rc.make("autorec", **{**SETTINGS, **more}).fit(
-        train, valid, Run(threads=1, net_watchers=boards)
-    )
+    logs = (TensorBoardLog(folder, histograms=histograms),) if folder else ()
+    model = rc.make("autorec", **{**SETTINGS, **more})
+    return model.fit(train, valid, Run(threads=1, net_watchers=logs))
 
 
 @pytest.fixture
@@ -51,7 +61,7 @@ def net() -> torch.nn.Linear:
 
 
 def test_every_figure_of_every_epoch_is_a_scalar(tmp_path):
-    history, found = fit(tmp_path).history_, read(tmp_path)
+    history = fit(tmp_path).history_
     tags = {
         "train_rmse": "rmse/train",
         "valid_rmse": "rmse/valid",
@@ -59,101 +69,89 @@ def test_every_figure_of_every_epoch_is_a_scalar(tmp_path):
         "learning_rate": "fit/learning_rate",
         "seconds": "fit/seconds",
     }
-    assert sorted(found.Tags()["scalars"]) == sorted(tags.values())
+    assert sorted(read(tmp_path).Tags()["scalars"]) == sorted(tags.values())
     for key, tag in tags.items():
-        expected = history.column(key)
-        assert [event.step for event in found.Scalars(tag)] == [epoch for epoch, _ in expected]
-        np.testing.assert_allclose(
-            [event.value for event in found.Scalars(tag)], [x for _, x in expected], rtol=1e-6
-        )  # 32 bits
+        # Figures are stored in 32 bits.
+        np.testing.assert_allclose(curve(tmp_path, tag), history.column(key), rtol=1e-6)
     assert [epoch for epoch, _ in history.column("valid_rmse")] == [2, 4, 5]
 
 
 def test_an_epoch_is_on_disk_before_the_next_begins(tmp_path, net):
-    board = TensorBoardLog(tmp_path)
-    board({"epoch": 1.0, "train_rmse": 2.0}, net)
-    assert [event.value for event in read(tmp_path).Scalars("rmse/train")] == [2.0]
+    log = TensorBoardLog(tmp_path)
+    log({"epoch": 1.0, "train_rmse": 2.0}, net)
+    assert curve(tmp_path, "rmse/train") == [(1, 2.0)]
 
 
-def test_a_board_changes_nothing_in_the_fit(tmp_path):
-    plain, watched = fit(None), fit(tmp_path, histograms=True)
-    for name, weight in plain.net_.state_dict().items():
-        assert torch.equal(weight, watched.net_.state_dict()[name]), name
+def test_a_log_changes_nothing_in_the_fit(tmp_path):
+    logged = fit(tmp_path, histograms=True).net_.state_dict()
+    for name, weight in fit(None).net_.state_dict().items():
+        assert torch.equal(weight, logged[name]), name
 
 
-def test_histograms_are_there_by_choice_for_weights_and_gradients(tmp_path, net):
-    TensorBoardLog(tmp_path / "without")({"epoch": 1.0}, net)
+def test_histograms_of_weights_and_gradients_are_written_on_request(tmp_path, net):
     net(torch.ones(3)).sum().backward()
-    TensorBoardLog(tmp_path / "with", histograms=True)({"epoch": 1.0}, net)
-    assert read(tmp_path / "without").Tags()["histograms"] == []
-    found = read(tmp_path / "with")
-    names = [f"{what}/{name}" for name in ("weight", "bias") for what in ("weights", "gradients")]
-    assert found.Tags()["histograms"] == names
-    (weights,), (gradients,) = (
-        found.Histograms("weights/weight"),
-        found.Histograms("gradients/weight"),
-    )
-    assert (
-        weights.histogram_value.min,
-        weights.histogram_value.max,
-        weights.histogram_value.num,
-    ) == (0, 5, 6)
-    assert (gradients.histogram_value.min, gradients.histogram_value.sum) == (1, 6)
+    without = log_epoch(tmp_path / "without", net, histograms=False)
+    assert without.Tags()["histograms"] == []
+    events = log_epoch(tmp_path / "with", net)
+    assert events.Tags()["histograms"] == [
+        "weights/weight",
+        "gradients/weight",
+        "weights/bias",
+        "gradients/bias",
+    ]
+    weights = events.Histograms("weights/weight")[0].histogram_value
+    gradients = events.Histograms("gradients/weight")[0].histogram_value
+    assert (weights.min, weights.max, weights.num) == (0, 5, 6)
+    assert (gradients.min, gradients.sum) == (1, 6)
 
 
 def test_a_parameter_without_a_gradient_has_no_histogram_of_it(tmp_path, net):
     net.bias.requires_grad = False
     net(torch.ones(3)).sum().backward()
-    TensorBoardLog(tmp_path, histograms=True)({"epoch": 1.0}, net)
-    assert read(tmp_path).Tags()["histograms"] == [
+    assert log_epoch(tmp_path, net).Tags()["histograms"] == [
         "weights/weight",
         "gradients/weight",
         "weights/bias",
     ]
 
 
-def test_of_a_row_sparse_gradient_only_the_rows_that_are_there_count(tmp_path):
+def test_only_the_touched_rows_of_a_row_sparse_gradient_count(tmp_path):
     net = torch.nn.Embedding(10, 2, sparse=True)
     net(torch.tensor([3, 3, 7])).sum().backward()
-    TensorBoardLog(tmp_path, histograms=True)({"epoch": 1.0}, net)
-    (found,) = read(tmp_path).Histograms("gradients/weight, touched rows")
-    assert (found.histogram_value.num, found.histogram_value.min, found.histogram_value.max) == (
-        4,
-        1,
-        2,
-    )
+    events = log_epoch(tmp_path, net).Histograms("gradients/weight, touched rows")
+    gradients = events[0].histogram_value
+    assert (gradients.num, gradients.min, gradients.max) == (4, 1, 2)
 
 
 def test_the_histogram_is_that_of_numpy():
-    x = torch.randn(3000, 700, generator=torch.Generator().manual_seed(0))  # of two parts
-    found, (counts, edges) = histogram(x), np.histogram(x.numpy(), BINS)
-    assert found["bucket_counts"] == pytest.approx(counts, abs=5)  # edges are rounded otherwise
-    assert sum(found["bucket_counts"]) == found["num"] == x.numel()
-    np.testing.assert_allclose(found["bucket_limits"], edges[1:], rtol=1e-5, atol=1e-6)
-    assert found["sum_squares"] == pytest.approx(float(x.double().square().sum()))
+    x = torch.randn(3000, 700, generator=torch.Generator().manual_seed(0))  # two chunks
+    actual = histogram(x)
+    counts, edges = np.histogram(x.numpy(), BINS)
+    assert actual["bucket_counts"] == pytest.approx(counts, abs=5)  # edges are rounded differently
+    assert sum(actual["bucket_counts"]) == actual["num"] == x.numel()
+    np.testing.assert_allclose(actual["bucket_limits"], edges[1:], rtol=1e-5, atol=1e-6)
+    assert actual["sum_squares"] == pytest.approx(float(x.double().square().sum()))
 
 
 def test_numbers_that_are_all_the_same_have_a_histogram():
-    found = histogram(torch.full((7,), 3.0))
-    assert (sum(found["bucket_counts"]), found["min"], found["max"]) == (7, 3, 3)
-    assert found["bucket_limits"] == sorted(set(found["bucket_limits"]))
+    counts = histogram(torch.full((7,), 3.0))
+    assert (sum(counts["bucket_counts"]), counts["min"], counts["max"]) == (7, 3, 3)
+    assert counts["bucket_limits"] == sorted(set(counts["bucket_limits"]))
 
 
-def test_what_is_no_finite_number_is_counted_apart(tmp_path, net):
+def test_numbers_that_are_not_finite_are_counted_separately(tmp_path, net):
     net.weight.data[0] = torch.tensor([float("nan"), float("inf"), 1.0])
     net.bias.data[:] = float("nan")
-    TensorBoardLog(tmp_path, histograms=True)({"epoch": 1.0}, net)
-    found = read(tmp_path)
-    assert found.Histograms("weights/weight")[0].histogram_value.num == 4
-    assert {tag: found.Scalars(tag)[0].value for tag in found.Tags()["scalars"]} == {
-        "not finite/weights/weight": 2,
-        "not finite/weights/bias": 2,
-    }
-    assert found.Tags()["histograms"] == ["weights/weight"]
+    events = log_epoch(tmp_path, net)
+    assert events.Histograms("weights/weight")[0].histogram_value.num == 4
+    assert events.Tags()["histograms"] == ["weights/weight"]
+    assert curve(tmp_path, "not finite/weights/weight") == [(1, 2)]
+    assert curve(tmp_path, "not finite/weights/bias") == [(1, 2)]
 
 
-def test_a_resumed_fit_goes_on_in_its_curve(tmp_path, net):
-    """The snapshot is of epoch 3, epochs 4 and 5 were shown already: they are shown once, as they were the second time."""
+def test_a_resumed_fit_continues_its_curve(tmp_path, net):
+    """The snapshot is of epoch 3, epochs 4 and 5 were shown already: they are shown once, as they
+    were the second time."""
     first = TensorBoardLog(tmp_path)
     for epoch in range(1, 6):
         first({"epoch": float(epoch), "train_rmse": float(epoch)}, net)
@@ -161,7 +159,7 @@ def test_a_resumed_fit_goes_on_in_its_curve(tmp_path, net):
     second = TensorBoardLog(tmp_path)
     for epoch in range(4, 8):
         second({"epoch": float(epoch), "train_rmse": 10.0 * epoch}, net)
-    assert [(event.step, event.value) for event in read(tmp_path).Scalars("rmse/train")] == [
+    assert curve(tmp_path, "rmse/train") == [
         (1, 1),
         (2, 2),
         (3, 3),
@@ -172,36 +170,33 @@ def test_a_resumed_fit_goes_on_in_its_curve(tmp_path, net):
     ]
 
 
-def test_a_board_is_not_given_a_second_fit(tmp_path, net):
-    board = TensorBoardLog(tmp_path)
-    board({"epoch": 2.0}, net)
-    with pytest.raises(
-        SettingError, match="has epoch 2 and now got epoch 1, of another fit"
-    ):
-        board({"epoch": 1.0}, net)
+def test_a_log_refuses_a_second_fit(tmp_path, net):
+    log = TensorBoardLog(tmp_path)
+    log({"epoch": 2.0}, net)
+    with pytest.raises(SettingError, match="has epoch 2 and now got epoch 1, of another fit"):
+        log({"epoch": 1.0}, net)
 
 
-def test_a_refit_is_not_on_the_board_as_it_is_not_in_the_history(tmp_path):
+def test_a_refit_is_neither_in_the_log_nor_in_the_history(tmp_path):
     history = fit(tmp_path, refit=True).history_
-    assert [event.step for event in read(tmp_path).Scalars("rmse/train")] == list(
-        range(1, len(history) + 1)
-    )
+    epochs = [epoch for epoch, _ in curve(tmp_path, "rmse/train")]
+    assert epochs == list(range(1, len(history) + 1))
 
 
-def test_a_folder_that_was_written_to_is_known(tmp_path, net):
-    board = TensorBoardLog(tmp_path / "new" / "board")
-    assert not holds_events(board.folder)
-    board({"epoch": 1.0}, net)
-    assert holds_events(board.folder)
+def test_a_folder_with_events_is_recognized(tmp_path, net):
+    log = TensorBoardLog(tmp_path / "new" / "folder")
+    assert not holds_events(log.folder)
+    log({"epoch": 1.0}, net)
+    assert holds_events(log.folder)
 
 
-def test_a_file_is_no_folder_for_a_board(tmp_path):
+def test_a_file_is_no_folder_for_a_log(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SettingError, match="name a folder for TensorBoard"):
         TensorBoardLog(tmp_path / "file")
 
 
-def test_without_tensorboard_a_board_says_how_to_install_it(tmp_path, monkeypatch):
+def test_without_tensorboard_the_error_says_how_to_install_it(tmp_path, monkeypatch):
     for name in [name for name in sys.modules if name.startswith("torch.utils.tensorboard")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tensorboard", None)

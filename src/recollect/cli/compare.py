@@ -66,7 +66,6 @@ def compare(
     """
     from recollect.data.splitting.shares import check_shares
     from recollect.evaluation import comparison
-    from recollect.system.atomic_files import replacing
 
     check_shares(test=test, valid=valid)
     candidates = candidates_of(models, settings_of(settings))
@@ -86,9 +85,7 @@ def compare(
             progress=step,
         )
     result = {
-        "data": ratings.name,
-        "fingerprint": ratings.fingerprint,
-        "scale": ratings.scale,
+        **_facts_of(ratings),
         "split": {"how": "random", "test": test, "valid": valid},
         "seeds": list(seeds),
         "device": device,
@@ -97,8 +94,7 @@ def compare(
         "versions": _versions(),
     }
     if out is not None:
-        with replacing(out) as fresh:
-            fresh.write_text(to_json(result))
+        _write(result, out)
     return Answer(result, _shown(result))
 
 
@@ -137,6 +133,17 @@ def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]
     for candidate in candidates.values():
         registry.make(candidate.model, **candidate.settings)
     return candidates
+
+
+def _write(result: dict[str, Any], out: Path) -> None:
+    from recollect.system.atomic_files import replacing
+
+    with replacing(out) as fresh:
+        fresh.write_text(to_json(result))
+
+
+def _facts_of(ratings: rc.Ratings) -> dict[str, Any]:
+    return {"data": ratings.name, "fingerprint": ratings.fingerprint, "scale": ratings.scale}
 
 
 def _shown(result: dict[str, Any]) -> list[RenderableType]:

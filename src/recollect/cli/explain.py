@@ -167,16 +167,16 @@ def _of_filters(
     model: Any, only: list[int] | None, *, n: int, phrases: int, figure: Path | None
 ) -> Answer:
     """The phrases that filters respond to most, a table for each filter."""
-    found = rc.explain.filters(model, n=n, only=only or None, phrases=phrases)
-    columns = [name for name in found.columns if name not in ("filter", "window")]
+    listed = rc.explain.filters(model, n=n, only=only or None, phrases=phrases)
+    columns = [name for name in listed.columns if name not in ("filter", "window")]
     shown: list[RenderableType] = []
-    for (number, window), rows in found.group_by("filter", "window", maintain_order=True):
+    for (number, window), rows in listed.group_by("filter", "window", maintain_order=True):
         title = f"Filter {number}, over {window} words"
         shown.append(table(columns, rows.select(columns).rows(), title=title))
     if not shown:
         shown.append("No filter responds to any phrase.")
-    shown += _bars(found, figure, "Phrases that filters respond to most")
-    return Answer({"filters": found.to_dicts(), "figure": figure}, shown)
+    shown += _bars(listed, figure, "Phrases that filters respond to most")
+    return Answer({"filters": listed.to_dicts(), "figure": figure}, shown)
 
 
 def _of_phrase(
@@ -222,16 +222,15 @@ def _of_text(model: Any, item: Item, *, n: int, figure: Path | None) -> Answer:
     phrases = parts.table(n)
     words = parts.by_word()
     title = f"{_title(model, item)}, for user {parts.user_id}"
+    summands = {
+        "predicted": parts.prediction,
+        "mean and user": parts.base,
+        "text": parts.text,
+        "ratings": parts.ratings,
+    }
     shown: list[RenderableType] = [
         title,
-        facts(
-            {
-                "predicted": parts.prediction,
-                "mean and user": parts.base,
-                "text": parts.text,
-                "ratings": parts.ratings,
-            }
-        ),
+        facts(summands),
         "",
         "Phrases of the text that count for it and, below 0, against it:",
         table(phrases.columns, phrases.rows()),
@@ -241,19 +240,10 @@ def _of_text(model: Any, item: Item, *, n: int, figure: Path | None) -> Answer:
 
         path = colored_text(words, figure, title=title, subtitle=_equation(parts))
         shown.append(f"Drawn in {path}.")
-    data = {
-        "user_id": parts.user_id,
-        "item_id": parts.item_id,
-        "prediction": parts.prediction,
-        "base": parts.base,
-        "text": parts.text,
-        "ratings": parts.ratings,
-        "width": parts.width,
-        "phrases": phrases.to_dicts(),
-        "words": words.to_dicts(),
-        "figure": figure,
-    }
-    return Answer(data, shown)
+    fields = ("user_id", "item_id", "prediction", "base", "text", "ratings", "width")
+    data = {name: getattr(parts, name) for name in fields}
+    tables = {"phrases": phrases.to_dicts(), "words": words.to_dicts()}
+    return Answer({**data, **tables, "figure": figure}, shown)
 
 
 def _equation(parts: Any) -> str:

@@ -61,7 +61,7 @@ def recommend(
     out: OutFile = None,
 ) -> Answer:
     """Recommend items to known users, or to a new user from ratings or events."""
-    from recollect.data.tables import check_ending, read_ids, read_item_ratings, write_table
+    from recollect.data.tables import check_ending, read_ids, read_item_ratings
 
     is_from_file = bool(event) or events is not None or ratings is not None
     _check_users(users, all_users=all_users, is_from_file=is_from_file, out=out)
@@ -71,9 +71,7 @@ def recommend(
     allowed = None if items is None else read_ids(items, "item")["item_id"]
     if all_users and out is not None and out.suffix == ".parquet":
         return _for_all_users(screen, model, out, n=n, items=allowed, seen=seen)
-    chosen = list(event or ())
-    if events is not None:
-        chosen.extend(read_ids(events, "item")["item_id"])
+    chosen = _chosen_items(event, events)
     frame = rc.top_n(
         model,
         user_ids=model.given_.users.ids if all_users else users or None,
@@ -89,6 +87,19 @@ def recommend(
             f"No training ratings of {', '.join(map(repr, without_ratings))}; the items that are "
             "best on average are recommended."
         )
+    return _answer(frame, without_ratings, out)
+
+
+def _answer(frame: Any, without_ratings: list[str], out: Path | None) -> Answer:
+    """The recommendations, shown or written.
+
+    Args:
+        frame: the recommendations.
+        without_ratings: the users who have no training ratings.
+        out: the file to write; None: show them.
+    """
+    from recollect.data.tables import write_table
+
     if out is None:
         answer = {"recommendations": frame.to_dicts(), "unknown_users": without_ratings}
         return Answer(answer, _lists(frame))
@@ -97,6 +108,16 @@ def recommend(
         {"out": out, "rows": len(frame), "unknown_users": without_ratings},
         [f"{len(frame):,} rows written to {out}."],
     )
+
+
+def _chosen_items(event: list[str] | None, events: Path | None) -> list[str]:
+    """The items of events on the command line and of those in a file."""
+    from recollect.data.tables import read_ids
+
+    chosen = list(event or ())
+    if events is not None:
+        chosen.extend(read_ids(events, "item")["item_id"])
+    return chosen
 
 
 def _check_users(

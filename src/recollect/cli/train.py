@@ -106,15 +106,12 @@ def train(
     screen.say(*training.header(recipe, parts, out, expected))
     _fit(recipe, parts, run, screen, drawn=plotting.curve is not False)
     save(recipe, out)
-    scores = None if parts.test is None else write_scores(recipe, parts.test, out)
     result = {
         **training.result(recipe, parts, out),
-        "test": scores,
+        "test": None if parts.test is None else write_scores(recipe, parts.test, out),
         **expected,
         "device": device,
-        "plot": plotting.plot,
-        "tensorboard": plotting.tensorboard_folder,
-        "board": plotting.tensorboard_folder,  # the former key
+        **plotting.files(),
     }
     title = f"{type(recipe).__name__} on {parts.name}"
     curve = plotting.draw(screen, recipe.history_, title=title)

@@ -6,14 +6,14 @@ Every fit runs in a process of its own, so that its time and its peak memory are
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recollect import registry
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.data.splitting import random_split
-from recollect.data.splitting.shares import check_shares
+from recollect.data.splitting import Split, random_split
+from recollect.data.splitting.shares import Share, check_shares
 from recollect.evaluation import significance
 from recollect.evaluation.protocols import full_ranking, held_out
 from recollect.evaluation.summary import figure
@@ -71,8 +71,8 @@ def compare_models(
     candidates: Mapping[str, Candidate],
     ratings: Ratings,
     *,
-    test: float = 0.1,
-    valid: float = 0.05,
+    test: Share = 0.1,
+    valid: Share = 0.05,
     seeds: Sequence[int] = range(5),
     run: Run | None = None,
     ranking: bool = False,
@@ -98,7 +98,9 @@ def compare_models(
     check_shares(test=test, valid=valid)
     for candidate in candidates.values():
         registry.make(candidate.model, **candidate.settings)
-    fits = _fits(candidates, ratings, test, valid, seeds, run or Run(), ranking)
+    runs = [replace(run or Run(), seed=seed) for seed in seeds]
+    splits = (random_split(ratings, test=test, valid=valid, seed=seed) for seed in seeds)
+    fits = _fits(candidates, splits, runs, ranking=ranking)
     labels = [f"{name}, seed {seed}" for seed in seeds for name in candidates]
     results = list(_with_progress(fits, labels, progress))
     n_models = len(candidates)
@@ -111,24 +113,22 @@ def compare_models(
 
 def _fits(
     candidates: Mapping[str, Candidate],
-    ratings: Ratings,
-    test: float,
-    valid: float,
-    seeds: Sequence[int],
-    run: Run,
+    splits: Iterable[Split],
+    runs: Sequence[Run],
+    *,
     ranking: bool,
 ) -> Iterator[Fit]:
-    for seed in seeds:
-        split = random_split(ratings, test=test, valid=valid, seed=seed)
+    """Every candidate on every split; a split is made when its first fit begins."""
+    for split, run in zip(splits, runs, strict=True):
         for candidate in candidates.values():
             yield Fit(
                 candidate,
                 split.train,
                 split.valid,
                 split.test,
-                replace(run, seed=seed),
+                run,
                 ranking,
-                keep_errors=len(seeds) == 1,
+                keep_errors=len(runs) == 1,
             )
 
 
@@ -171,7 +171,7 @@ def fit_and_score(fit: Fit) -> dict[str, Any]:
 
 
 def _differences(
-    by_name: dict[str, list[dict[str, Any]]], test_share: float
+    by_name: dict[str, list[dict[str, Any]]], test_share: Share
 ) -> list[dict[str, Any]]:
     """The difference in RMSE of each pair of models, its interval, p, and Holm's p."""
     first = next(iter(by_name.values()))[0]
@@ -185,7 +185,7 @@ def _differences(
     return over_ratings.to_dicts()
 
 
-def _summary(candidate: Candidate, runs: list[dict[str, Any]], test_share: float) -> dict[str, Any]:
+def _summary(candidate: Candidate, runs: list[dict[str, Any]], test_share: Share) -> dict[str, Any]:
     """The figures of a model over its splits."""
     rmse = runs[0]["interval"]
     if rmse is None:

@@ -20,16 +20,18 @@ from typing_extensions import override
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError
+from recollect.families.pair_model import PairModel
 from recollect.families.ridge_fold_in import fold_in_factors
 from recollect.families.vectors import centered
 from recollect.memory_estimate import Memory, Shape, of_factors
-from recollect.model import Capabilities, Model, PairModel
+from recollect.model import Capabilities, Model
 from recollect.nn import Factors
 from recollect.ranking import mean_ndcg
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training import als, fit_loop
-from recollect.training.history import History, ValidationMetric
+from recollect.training.early_stopping import ValidationMetric
+from recollect.training.history import History
 from recollect.training.regularization import reg_by_count
 from recollect.training.sgd import FactorSGD
 
@@ -129,8 +131,7 @@ class FactorModel(PairModel):
         return self.reg("item", train.count("item"))
 
     def validation(self, train: Ratings, valid: Ratings | None) -> ValidationMetric | None:
-        """The metric that chooses when to stop: RMSE of ratings, NDCG of events; None without any.
-        """
+        """The metric that decides when to stop: RMSE of ratings, NDCG of events."""
         if self.absent_weight and valid is not None and len(valid):
             return ValidationMetric(
                 f"valid_ndcg@{VALID_N}",

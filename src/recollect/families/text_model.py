@@ -67,6 +67,7 @@ class TextModel(FactorModel):
     def build(self, n_users: int, n_items: int) -> nn.Module:
         corpus = self.given_.text
         assert corpus is not None
+        # With offsets, the last factor is the item's offset, and the encoder gives its prior mean.
         encoder = self.encoder(corpus, self.factors + self.offsets)
         # All factors start at 0: items then start at their prior means, and users are solved for.
         return Factors(n_users, n_items, self.factors, offsets=self.offsets, text=encoder)

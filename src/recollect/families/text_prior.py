@@ -101,6 +101,7 @@ class TextPrior(Prior):
     ) -> dict[str, float]:
         self.encoder.train()
         is_rated = weight.cpu().numpy()[self.with_text] > 0
+        # An unrated item has no factors to learn from, but an encoder may also learn its words.
         rows = self.with_text[is_rated | self.include_unrated]
         mean_loss = 0.0
         for _ in range(self.epochs):
@@ -154,6 +155,7 @@ def latent_vectors(encoder: Encoder, corpus: Corpus) -> Float[Tensor, "documents
         rows = with_text[first : first + DOCUMENTS_AT_ONCE]
         parts.append(encoder(corpus.take(rows)))
     theta = torch.cat(parts)
+    # The mean is the prior of an item of which nothing is known.
     out = theta.mean(dim=0).repeat(len(corpus), 1)
     out[torch.as_tensor(with_text, device=out.device)] = theta
     return out

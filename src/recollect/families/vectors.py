@@ -14,7 +14,7 @@ def centered(
 ) -> Float32[np.ndarray, "rows k"]:
     """The vectors of users or items less the mean over those that the model knows.
 
-    Factors share a large common part, which is no likeness: without it, cosines would all be near
+    Factors share a large common part, which is no similarity: without it, cosines would all be near
     1.
 
     Args:

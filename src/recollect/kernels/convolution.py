@@ -145,8 +145,10 @@ def convolution_by_torch(
     pooled: list[Tensor] = []
     first_row = 0
     for h in windows:
-        rows = weight[first_row : first_row + h * filters]
-        first_row += h * filters
+        last_row = first_row + h * filters
+        rows = weight[first_row:last_row]
+        first_row = last_row
+        # torch has filters × channels × places; the channels are the numbers of a word's vector.
         kernel = rows.view(h, filters, -1).permute(1, 2, 0)
         values = torch.nn.functional.conv1d(vectors.transpose(1, 2), kernel)
         # Phrases that reach into the padding do not count, except the one of a short document.

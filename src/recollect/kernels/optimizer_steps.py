@@ -1,7 +1,6 @@
-"""What an optimizer does to vectors as long as the parameters, in as few passes over memory as
-possible.
+"""Optimizer steps on long vectors, in as few passes over memory as possible.
 
-    Pairs              the history of L-BFGS: its inner products in one pass, a combination in another
+    Pairs              the history of L-BFGS: inner products in one pass, a combination in another
     adam, rprop, sgd   one step, in one pass over parameter, gradient and state
 
 `reference.optimizers` states each step in plain NumPy. On the CPU in 32 bits compiled loops do the
@@ -103,9 +102,9 @@ class Pairs:
             step: how far the parameters move along it.
         """
         rows = _rows_of(np.array(pairs, np.int64))
-        for history, *part in zip(self.parts, gradient, out, self._parameters, strict=True):
-            combine = _combine_compiled if all(map(compiled, part)) else _combine_torch
-            combine(history, rows, coefficients, *part, step=step)
+        for history, g, d, p in zip(self.parts, gradient, out, self._parameters, strict=True):
+            combine = _combine_compiled if all(map(compiled, (g, d, p))) else _combine_torch
+            combine(history, rows, coefficients, g, d, p, step)
 
 
 def _history(parameter: Tensor, n_rows: int) -> Tensor:

@@ -102,6 +102,7 @@ def solve_in_cache(equations: Equations) -> Float[Tensor, "rows k"]:
     """Solve row by row in compiled loops, on a CPU in 32 bits."""
     block = equations.block
     k = equations.features.shape[1]
+    # The loops work on tiles of 32 columns; zeros behind the k features change no solution.
     width = -(-k // 32) * 32
     start = block.rows.start.numpy()
     out = np.empty((block.n_rows, width), np.float32)
@@ -174,6 +175,7 @@ def _solve_group(
     value = features.new_zeros(exists.shape)
     value[exists] = equations.value[cell].to(f.dtype)
 
+    # Padding has features of 0 and adds nothing to the equations.
     eye = torch.eye(k, dtype=features.dtype, device=features.device)
     base = equations.base.expand(len(rows), k, k)
     left = torch.baddbmm(base, f.transpose(1, 2), f) + equations.reg[rows, None, None] * eye

@@ -139,6 +139,3 @@ def balanced_groups(row: Int32[np.ndarray, " ratings"], n_rows: int) -> Int64[np
     remaining = by_count[BALANCED:]
     group[remaining] = np.arange(len(remaining)) % GROUPS
     return group
-
-
-_groups = balanced_groups

@@ -1,8 +1,10 @@
-"""Bias: the mean, plus what is particular to the user and to the item. The model that every other must beat.
+"""Bias: the mean, an offset of the user and an offset of the item. Every other model must beat it.
 
-Source: Koren, Bell. "Advances in Collaborative Filtering." Recommender Systems Handbook, 2011, section 3.2.1.
-Differs: the offsets are solved in turn until they settle (the ridge problem's own solution), instead of one pass over
-items and then users.
+Source: Koren, Bell. "Advances in Collaborative Filtering." Recommender Systems Handbook, 2011,
+    section 3.2.1.
+Differs: the offsets of users and items are solved in turn until they settle, which is the minimum
+    of the sum below, instead of in
+one pass over items and then users.
 """
 
 from __future__ import annotations
@@ -18,15 +20,18 @@ from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
-from recollect.errors import DataError, SettingError
+from recollect.errors import DataError
+from recollect.families.pair_model import PairModel
 from recollect.memory_estimate import Memory, Shape, of_pairs
-from recollect.model import PairModel
 from recollect.run import Run
+from recollect.settings import setting
 from recollect.training.history import History
+
+SETTLED = 1e-6  # rating points
 
 
 class Offsets(nn.Module):
-    """mu + b_user + b_item."""
+    """The network: mu + b_user + b_item, in 64 bits."""
 
     def __init__(self, n_users: int, n_items: int) -> None:
         super().__init__()
@@ -38,57 +43,58 @@ class Offsets(nn.Module):
         """The rating of each pair."""
         return (self.mu + self.b_user[user] + self.b_item[item]).float()
 
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """mu, b_user and b_item."""
+        return self.mu.cpu().numpy(), self.b_user.cpu().numpy(), self.b_item.cpu().numpy()
+
 
 @dataclass(kw_only=True, eq=False)
 class Bias(PairModel):
-    """mu + b_u + b_i; the offsets minimize Σ (r − mu − b_u − b_i)² + reg_user Σ b_u² + reg_item Σ b_i²."""
+    """mu + b_u + b_i; the offsets minimize Σ (r − mu − b_u − b_i)² + reg_user Σ b_u² + reg_item Σ
+    b_i².
+    """
 
-    reg_user: float = 5.0  # lambda_3: as many ratings' worth of doubt about a user; chosen on validation, MovieLens 1M
-    reg_item: float = 2.5  # lambda_2: the same for an item
-    epochs: int = 20  # turns at most; it stops when nothing moves by more than 1e-6
+    # lambda_3: weighs as much as this many ratings at the mean; chosen on validation, MovieLens 1M
+    reg_user: float = setting(5.0, at_least=0)
+    reg_item: float = setting(2.5, at_least=0)  # lambda_2: the same for an item
+    # At most; it stops when no item's offset moves by more than 1e-6
+    epochs: int = setting(20, at_least=1)
 
-    def check(self) -> None:
-        """Refuse negative doubts and no turns."""
-        if self.epochs < 1:
-            raise SettingError(f"epochs must be 1 or more, found {self.epochs}.")
-        if min(self.reg_user, self.reg_item) < 0:
-            raise SettingError(
-                f"reg_user and reg_item are 0 or more, found {self.reg_user} and {self.reg_item}."
-            )
-
+    @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
-        """Offsets of zero."""
         return Offsets(n_users, n_items)
 
+    @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        """See Model; the offsets and what is left over of each rating are in 64 bits."""
-        return of_pairs(shape, parameters=16 * (shape.n_users + shape.n_items), bytes_per_rating=40)
+        # Offsets and residuals are in 64 bits.
+        rows = shape.n_users + shape.n_items
+        return of_pairs(shape, parameters=16 * rows, bytes_per_rating=40)
 
+    @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        """Solve for users and items in turn."""
         assert isinstance(train, Ratings)  # fit refuses others: it does not stream
-        mu = train.mean
-        b_user, b_item = np.zeros(train.n_users), np.zeros(train.n_items)
-        rest = train.value.astype(np.float64) - mu
+        residual = train.value.astype(np.float64) - train.mean
+        b_user = np.zeros(train.n_users)
+        b_item = np.zeros(train.n_items)
         for _ in range(self.epochs):
             before = b_item
+            without_user = residual - b_user[train.user]
             b_item = shrunken_mean(
-                train.item, rest - b_user[train.user], train.n_items, self.reg_item
+                train.item, without_user, n_groups=train.n_items, reg=self.reg_item
             )
+            without_item = residual - b_item[train.item]
             b_user = shrunken_mean(
-                train.user, rest - b_item[train.item], train.n_users, self.reg_user
+                train.user, without_item, n_groups=train.n_users, reg=self.reg_user
             )
-            if np.abs(b_item - before).max() < 1e-6:
+            if np.abs(b_item - before).max() < SETTLED:
                 break
-        self.net_.load_state_dict(
-            {
-                "mu": torch.tensor(mu, dtype=torch.float64),
-                "b_user": torch.from_numpy(b_user),
-                "b_item": torch.from_numpy(b_item),
-            }
-        )
+        net: Offsets = self.net_
+        net.mu.fill_(train.mean)
+        net.b_user.copy_(torch.from_numpy(b_user))
+        net.b_item.copy_(torch.from_numpy(b_item))
         return History()
 
+    @override
     def is_cold(
         self,
         user: Int[np.ndarray, " pairs"],
@@ -96,43 +102,54 @@ class Bias(PairModel):
         *,
         given: AnyRatings | None = None,
     ) -> Bool[np.ndarray, " pairs"]:
-        """See Model. An item that nobody rated is no reason: there is still the user's offset."""
-        known = np.flatnonzero(self.known_items())[0]
-        return super().is_cold(user, np.where(np.asarray(item) < 0, -1, known), given=given)
+        """As `Model`, but an item without ratings is not cold: the user's offset remains."""
+        rated_item = np.flatnonzero(self.known_items())[0]
+        item = np.where(np.asarray(item) < 0, -1, rated_item)
+        return super().is_cold(user, item, given=given)
 
     @override
     def score_known(
         self, user: Int[np.ndarray, " users"], given: AnyRatings
     ) -> Float32[np.ndarray, "users n_items"]:
-        mu, b_user, b_item = (
-            x.cpu().numpy() for x in (self.net_.mu, self.net_.b_user, self.net_.b_item)
-        )
+        mu, b_user, b_item = self.net_.arrays()
         return (mu + b_user[user, None] + b_item[None, :]).astype(np.float32)
 
+    @override
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
-        """See Model. Their offset is the shrunken mean of what their ratings leave over."""
-        mu, b_item = (x.cpu().numpy() for x in (self.net_.mu, self.net_.b_item))
-        rest = rows.value - mu - b_item[rows.column]
-        b_user = shrunken_mean(rows.row, rest, len(rows), self.reg_user)
+        """Raw predictions for new users, whose offset is the shrunken mean of their residuals."""
+        mu, _, b_item = self.net_.arrays()
+        residual = rows.value - mu - b_item[rows.column]
+        b_user = shrunken_mean(rows.row, residual, n_groups=len(rows), reg=self.reg_user)
         return (mu + b_user[:, None] + b_item[None, :]).astype(np.float32)
 
+    @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
-        """See Model.
+        """None: one number has no direction.
 
-        Raises: DataError always: an offset has no direction.
+        Raises:
+            DataError: always.
         """
         raise DataError(
-            "Bias knows one number per user and item and so no likeness; fit a model with vectors, such as "
-            "autorec."
+            "Bias has one number per user and item, and so no similarity; fit a model with "
+            "vectors, such as autorec."
         )
 
 
 def shrunken_mean(
-    group: np.ndarray, value: np.ndarray, n_groups: int, reg: float
+    group: Int[np.ndarray, " values"], value: np.ndarray, *, n_groups: int, reg: float
 ) -> Float64[np.ndarray, " groups"]:
-    """The mean of each group, drawn towards 0 as by `reg` further values of 0; 0 for an empty group."""
-    sums = np.bincount(group, weights=value, minlength=n_groups)
-    return sums / np.maximum(np.bincount(group, minlength=n_groups) + reg, 1e-12)
+    """The mean of each group, drawn towards 0 as if by `reg` further values of 0; 0 for an empty
+    group.
+
+    Args:
+        group: which group each value belongs to.
+        value: the values.
+        n_groups: number of groups.
+        reg: λ.
+    """
+    total = np.bincount(group, weights=value, minlength=n_groups)
+    count = np.bincount(group, minlength=n_groups)
+    return total / np.maximum(count + reg, 1e-12)
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.

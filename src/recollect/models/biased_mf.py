@@ -1,22 +1,33 @@
-"""BiasedMF: the mean, offsets of user and item, and the product of a few factors of each.
+"""BiasedMF: the mean, an offset of the user and of the item, and the product of a few factors of
+each.
 
-Source: Koren, Bell, Volinsky. "Matrix Factorization Techniques for Recommender Systems." Computer 42 (8), 2009.
-Differs: users and items have a λ each, which grows slower than their ratings (`reg_power`); the steps get smaller (`decay`);
-ratings are visited in blocks of users and items (see `kernels.descent`).
+With the error e = r_ui − r̂_ui, each rating takes a step of
+
+    b_u += γ (e − λ b_u)        p_u += γ (e q_i − λ p_u)
+    b_i += γ (e − λ b_i)        q_i += γ (e p_u − λ q_i)
+
+which `kernels.reference.sgd.step` states in NumPy and `kernels.sgd` computes.
+
+Source: Koren, Bell, Volinsky. "Matrix Factorization Techniques for Recommender Systems." Computer
+    42 (8), 2009.
+Differs: users and items have a λ each, which grows slower than their ratings (`reg_power`); the
+    learning rate decays (`decay`);
+ratings are visited in cells of users and items (`kernels.sgd`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from recollect.errors import SettingError
 from recollect.families.matrix_factorization import PlainFactorModel
-from recollect.settings import setting
 
 
 @dataclass(kw_only=True, eq=False)
 class BiasedMF(PlainFactorModel):
-    """mu + b_u + b_i + q_i · p_u (equation 4), a λ on each rating's share of all of them (equation 5)."""
+    """mu + b_u + b_i + q_i · p_u (equation 4), with a λ per rating (equation 5)."""
 
     factors: int = 128
     reg_user: float = 0.2
@@ -29,10 +40,10 @@ class BiasedMF(PlainFactorModel):
     decay: float = 0.93
     epochs: int = 60
     patience: int | None = 2
-    validate_every: int = setting(5, at_least=1, formerly="look_every")
+    validate_every: int = 5
 
+    @override
     def check(self) -> None:
-        """Refuse settings that cannot work."""
         super().check()
         if not self.offsets:
             raise SettingError(

@@ -1,14 +1,16 @@
-"""PMF: a few numbers per user and per item, whose product is the rating.
+"""PMF: a few factors per user and per item, whose inner product is the rating.
+
+It minimizes Σ (r − U_u · V_i)² + λ_U Σ ‖U_u‖² + λ_V Σ ‖V_i‖², the logarithm of the posterior
+(equation 4) times −2 σ².
 
 Source: Mnih, Salakhutdinov. "Probabilistic Matrix Factorization." NIPS 2007.
-Differs: by default solved exactly, users and items in turn, as in the comparisons of Kim et al.
-    2016; solver="sgd" descends along
-gradients as the paper does, but a rating at a time and without momentum. Factors are not drawn
-through a logistic function. λ is that of Σ (r − U · V)² + λ_U ‖U‖² + λ_V ‖V‖². The paper takes the
-mean off (`center`); `offsets` of users and items, and a λ that grows with a row's ratings
-(`reg_power`), are on by default: without them it is much worse. With `absent_weight` above 0 it
-learns from
-events: Hu, Koren, Volinsky, ICDM 2008, with the weights of Wang and Blei, KDD 2011.
+Differs: by default it is solved by alternating least squares, as in the comparisons of Kim et al.
+    2016; solver="sgd" takes
+gradient steps as the paper does, but one per rating and without momentum. Predictions are not
+passed through a logistic function. The paper subtracts the mean (`center`). By default users and
+items have `offsets`, and λ grows with a row's ratings (`reg_power`): without these it is much
+worse. With `absent_weight` above 0 it learns from events: Hu, Koren, Volinsky, ICDM 2008, with the
+weights of Wang and Blei, KDD 2011.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Popularity: every item's share of the users, the same for everyone. The ranking that every other must beat.
+"""Popularity: every item's share of the users, the same for everyone. Every other ranking must beat
+it.
 
-Source: Cremonesi, Koren, Turrin. "Performance of Recommender Algorithms on Top-N Recommendation Tasks." RecSys 2010, section 3.1
+Source: Cremonesi, Koren, Turrin. "Performance of Recommender Algorithms on Top-N Recommendation
+    Tasks." RecSys 2010, section 3.1
 ("TopPop").
 """
 
@@ -18,65 +20,68 @@ from typing_extensions import override
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError
-from recollect.model import Capabilities, PairModel
+from recollect.families.pair_model import PairModel
+from recollect.model import Capabilities
 from recollect.run import Run
 from recollect.training.history import History
 
 
 class Shares(nn.Module):
-    """A number per item."""
+    """The network: a number per item."""
 
     def __init__(self, n_items: int) -> None:
         super().__init__()
         self.share = nn.Buffer(torch.zeros(n_items))
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
-        """The item's, whoever the user is."""
+        """The share of each item, whoever the user is."""
         return self.share[item]
 
 
 @dataclass(kw_only=True, eq=False)
 class Popularity(PairModel):
-    """The share of the users who have an event with the item, 0 to 1. Counts beyond the first are of no account."""
+    """The share of the users who have an event with the item, 0 to 1."""
 
     @property
     @override
     def capabilities(self) -> Capabilities:
         return Capabilities(output="scores", needs=frozenset({"events"}))
 
+    @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
-        """Shares of 0."""
         return Shares(n_items)
 
+    @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        """Count users."""
         share = train.count("item") / np.count_nonzero(train.count("user"))
-        self.net_.load_state_dict({"share": torch.tensor(share, dtype=torch.float32)})
+        self.net_.share.copy_(torch.tensor(share, dtype=torch.float32))
         return History()
 
     @override
     def score_known(
         self, user: Int[np.ndarray, " users"], given: AnyRatings
     ) -> Float32[np.ndarray, "users n_items"]:
-        """See Model."""
-        return np.tile(self._share, (len(user), 1))
+        return self._scores_of_anyone(len(user))
 
+    @override
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
-        """See Model. What someone has makes no difference."""
-        return np.tile(self._share, (len(rows), 1))
+        return self._scores_of_anyone(len(rows))
 
+    def _scores_of_anyone(self, n_users: int) -> Float32[np.ndarray, "users n_items"]:
+        share: np.ndarray = self.net_.share.cpu().numpy()
+        return np.tile(share, (n_users, 1))
+
+    @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
-        """See Model.
+        """None: one number has no direction.
 
-        Raises: DataError always: a share has no direction.
+        Raises:
+            DataError: always.
         """
         raise DataError(
-            "Popularity knows one number per item and so no likeness; fit a model with vectors, such as deeprec."
+            "Popularity has one number per item, and so no similarity; fit a model with vectors, "
+            "such as deeprec."
         )
-
-    @property
-    def _share(self) -> Float32[np.ndarray, " n_items"]:
-        return self.net_.share.cpu().numpy()
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.

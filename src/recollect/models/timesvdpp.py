@@ -232,6 +232,7 @@ class TimeSVDpp(SVDppModel):
     def time_slots(self, train: Ratings) -> TimeSlots:
         assert train.time is not None
         steps = np.array(list(self.time_steps().values()), np.float32)
+        # Without `frequency` its offsets take no steps and stay 0.
         steps[TIME_PARAMETERS.index("b_item_frequency"), 0] *= self.frequency
         slot = self.days.slot(train.user, train.time // SECONDS)[train.entry("user")]
         moments = self.moments(self.days.user, self.days.day)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from recollect.training.early_stopping import ValidationMetric as ValidationMetric
-
 
 @dataclass
 class History:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
+from typing_extensions import override
 
 from recollect.data.ratings import Ratings
 from recollect.kernels.sgd import FactorArrays
@@ -81,6 +82,7 @@ class CompiledSGD(ABC):
                 f"The error became {squares} in epoch {number}; the step is too large: lower "
                 f"learning_rate (it is {learning_rate:g})."
             )
+        # Validation, snapshots and the best weights read the network, not the loops' arrays.
         self.store_in_network()
         return {
             "epoch": float(number),
@@ -151,10 +153,12 @@ class FactorSGD(CompiledSGD):
             n_items=train.n_items,
             factors=self.k,
         )
+        # A row's penalty counts once in the sum, and its ratings' steps bring it in equal parts.
         self.reg_user = _reg_per_rating(reg_user, train.count("user"))
         self.reg_item = _reg_per_rating(reg_item, train.count("item"))
         super().__init__(net, learning_rate=learning_rate, decay=decay)
 
+    @override
     def descend(self, shrink: float, seed: int) -> tuple[float, float]:
         """A step per rating: p += γ (e q − λ p), q += γ (e p − λ q), and so for offsets."""
         squares = self.arrays.descend(
@@ -166,8 +170,8 @@ class FactorSGD(CompiledSGD):
         )
         return squares, float(self.n_ratings)
 
+    @override
     def pairs(self) -> list[tuple[np.ndarray, Tensor]]:
-        """The factors and offsets of users and items."""
         arrays = self.arrays
         users = factor_pairs(arrays.p, arrays.b_user, self.net.user, self.k)
         items = factor_pairs(arrays.q, arrays.b_item, self.net.item, self.k)

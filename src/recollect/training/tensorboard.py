@@ -1,4 +1,4 @@
-"""A log of a fit for TensorBoard: the figures of each epoch, histograms of weights and gradients."""
+"""A log of a fit for TensorBoard: figures of each epoch, histograms of weights and gradients."""
 
 from __future__ import annotations
 

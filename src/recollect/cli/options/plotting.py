@@ -61,6 +61,12 @@ class Plotting:
         """The folder for TensorBoard, by today's option or the former one; None without either."""
         return self.board if self.tensorboard is None else self.tensorboard
 
+    def files(self) -> dict[str, Path | None]:
+        """What is written, by the keys of the answer."""
+        folder = self.tensorboard_folder
+        former = {"board": folder}
+        return {"plot": self.plot, "tensorboard": folder, **former}
+
     def writers(self, out: Path, *, resume: bool) -> tuple[Callable[..., None], ...]:
         """What to call after each epoch with its figures and the network.
 

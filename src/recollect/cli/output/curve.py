@@ -238,6 +238,9 @@ class _Canvas:
             row = self.place(self.last, last_value)[1] // DOT_ROWS
             wanted = min(max(row, 0), self.rows - 1)
             free = set(range(self.rows)) - part_of_row.keys()
-            nearest = min(free, key=lambda candidate, wanted=wanted: abs(candidate - wanted))
-            part_of_row[nearest] = part
+            part_of_row[_nearest(free, wanted)] = part
         return part_of_row
+
+
+def _nearest(rows: set[int], wanted: int) -> int:
+    return min(rows, key=lambda row: abs(row - wanted))

@@ -169,6 +169,14 @@ class _FileReader:
         item = self.items.numbers(block.item)
         return make_cells(user, item, block.value, block.time)
 
+    def time_unit(self) -> int | None:
+        """How many of the times' unit make a second; None without times."""
+        # The sample is empty if times were left out, perhaps after some were written.
+        if not len(self.times):
+            return None
+        per_second, _ = unit_of(self.times)
+        return per_second
+
 
 def _values_for_scale(value: Float32[np.ndarray, " some"]) -> Float32[np.ndarray, " few"]:
     """A few of the values, from which `infer_scale` infers the same as from all."""
@@ -201,36 +209,41 @@ def _cells_of_file(
                 report(0, f"read {reader.n_ratings:,} ratings")
     if not reader.n_ratings:
         raise _no_ratings(path)
-    notes = list(parser.notes)
-    if parser.scale is None:
-        low, high = infer_scale(reader.values)
-        notes.append(f"Scale {low:g} to {high:g}, inferred from the ratings.")
-    else:
-        low, high = parser.scale
+    notes = tuple(parser.notes)
+    scale = parser.scale
+    if scale is None:
+        scale = infer_scale(reader.values)
+        notes += (f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.",)
     users = reader.users.sorted()
     items = reader.items.sorted()
-    per_second, _ = unit_of(reader.times)
-
-    def blocks() -> Iterator[np.ndarray]:
-        for cells in _read_cells(spool):
-            # Without a sample the times were left out, perhaps after some were written.
-            time = cells["time"] // per_second if len(reader.times) else None
-            user = users.row[cells["row"]]
-            item = items.row[cells["column"]]
-            yield make_cells(user, item, cells["value"], time)
-
-    count = np.zeros(len(users.vocab), np.int64)
-    for cells in blocks():
-        count += np.bincount(cells["row"], minlength=len(count))
     return CellSource(
         users=users.vocab,
         items=items.vocab,
-        count=count,
-        blocks=blocks(),
+        count=_count_rows(spool, users),
+        blocks=_renumbered(spool, users.row, items.row, reader.time_unit()),
         name=name or name_of(path),
-        scale=(low, high),
-        notes=tuple(notes),
+        scale=scale,
+        notes=notes,
     )
+
+
+def _count_rows(spool: Path, users: Ids) -> Int64[np.ndarray, " n_users"]:
+    """The cells of each user in a file of cells."""
+    count = np.zeros(len(users.vocab), np.int64)
+    for cells in _read_cells(spool):
+        count += np.bincount(users.row[cells["row"]], minlength=len(count))
+    return count
+
+
+def _renumbered(
+    spool: Path, rows: np.ndarray, columns: np.ndarray, time_unit: int | None
+) -> Iterator[np.ndarray]:
+    """The cells of a file under other numbers, their times in whole units; None: without times."""
+    for cells in _read_cells(spool):
+        row = rows[cells["row"]]
+        column = columns[cells["column"]]
+        time = None if time_unit is None else cells["time"] // time_unit
+        yield make_cells(row, column, cells["value"], time)
 
 
 def _cells_of_netflix(
@@ -258,17 +271,11 @@ def _cells_of_netflix(
     row_of_user = np.cumsum(count_of_user > 0) - 1
     row_of_film = np.cumsum(count_of_film > 0) - 1
 
-    def blocks() -> Iterator[np.ndarray]:
-        for cells in _read_cells(spool):
-            user = row_of_user[cells["row"]]
-            film = row_of_film[cells["column"]]
-            yield make_cells(user, film, cells["value"], cells["time"])
-
     return CellSource(
         users=Vocab(pl.Series(user_ids)),
         items=Vocab(pl.Series(film_ids)),
         count=count_of_user[user_ids],
-        blocks=blocks(),
+        blocks=_renumbered(spool, row_of_user, row_of_film, time_unit=1),
         name=name or folder.resolve().name,
         scale=(1.0, 5.0),
         catalogue=None if files.titles is None else prize_files.titles(files.titles),

@@ -58,12 +58,14 @@ class SideWriter:
         self._writer.write_table(table, row_group_size=len(cells))
 
     def _sum_up(self, cells: np.ndarray) -> None:
-        rows = slice(int(cells["row"][0]), int(cells["row"][-1]) + 1)
-        row_in_group = cells["row"] - rows.start
+        row = cells["row"]
+        value = cells["value"]
+        rows = slice(int(row[0]), int(row[-1]) + 1)
+        row_in_group = row - rows.start
         self.count[rows] += np.bincount(row_in_group)
-        self.total[rows] += np.bincount(row_in_group, weights=cells["value"])
+        self.total[rows] += np.bincount(row_in_group, weights=value)
         self.column_count += np.bincount(cells["column"], minlength=len(self.column_count))
-        self.sum_of_squares += float(np.square(cells["value"], dtype=np.float64).sum())
+        self.sum_of_squares += float(np.square(value, dtype=np.float64).sum())
 
 
 class HeldOutWriter:

@@ -61,13 +61,7 @@ def new_user_split(
     )
     by_user = ratings.entry("user")
     entry = by_user[user_part[ratings.user[by_user]] != TRAIN]
-    if by == "time":
-        rank = times_of(ratings, "new_user_split(by='time')")[entry]
-    else:
-        rank = rng.permutation(len(entry))
-    # The sort is stable and `entry` is ordered by item, so equal times are ordered by item too.
-    order = np.lexsort((rank, ratings.user[entry]))
-    entry = entry[order]
+    entry = _first_given_first(ratings, entry, by, rng)
     user = ratings.user[entry]
     is_given = place_in_group(user) < _n_given(given, ratings.count("user")[user])
     part = np.zeros(len(ratings), np.int8)
@@ -80,6 +74,18 @@ def new_user_split(
         "by": by,
     }
     return split_by_part(ratings, part, how="new users", seed=seed, settings=settings)
+
+
+def _first_given_first(
+    ratings: Ratings, entry: Int64[np.ndarray, " entries"], by: str, rng: np.random.Generator
+) -> Int64[np.ndarray, " entries"]:
+    """Indices of ratings, sorted by user and by time or at random."""
+    if by == "time":
+        rank = times_of(ratings, "new_user_split(by='time')")[entry]
+    else:
+        rank = rng.permutation(len(entry))
+    # The sort is stable and `entry` is ordered by item, so equal times are ordered by item too.
+    return entry[np.lexsort((rank, ratings.user[entry]))]
 
 
 def _fewest_ratings(given: Share, min_ratings: int) -> int:

@@ -23,6 +23,7 @@ def forward(start, word, product, windows, base, filters, out, place):
         n = start[d + 1] - start[d]
         value = np.empty(filters, np.float32)
         for h in range(len(windows)):
+            # A document shorter than the window has one place, the first.
             for t in range(max(1, n - windows[h] + 1)):
                 value[:] = 0
                 for offset in range(min(windows[h], n - t)):
@@ -30,6 +31,7 @@ def forward(start, word, product, windows, base, filters, out, place):
                     row = base[h] + offset * filters
                     for f in range(filters):
                         value[f] += product[w, row + f]
+                # Of equal values the first place counts, so that the gradient has one.
                 for f in range(filters):
                     if t == 0 or value[f] > out[d, h, f]:
                         out[d, h, f] = value[f]
@@ -40,6 +42,7 @@ def forward(start, word, product, windows, base, filters, out, place):
 @no_type_check
 def backward_to_filters(start, word, table, windows, base, filters, place, gradient, out):
     """out[row] = Σ_d gradient[d, h, f] · the vector of the word that the row met at its maximum."""
+    # A thread owns whole rows, so that no two write to the same number.
     for row in prange(len(out)):
         h = 0
         while h + 1 < len(base) and row >= base[h + 1]:
@@ -70,6 +73,7 @@ def backward_to_words(start, word, weight, windows, base, filters, place, gradie
                 for offset in range(windows[h]):
                     for f in range(filters):
                         token = start[d] + place[d, h, f] + offset
+                        # ReLU leaves many gradients 0, and a row of columns is long.
                         if token < start[d + 1] and gradient[d, h, f] != 0:
                             g = gradient[d, h, f]
                             w = word[token]

@@ -49,6 +49,7 @@ def _store_pair(history, s, y, step, direction, gradient, previous, at, n, sums)
 @no_type_check
 def _six_products(history, a, s, b, y, gradient, at, n, sums):
     """One block of (a, b) · (s, y, gradient); a, b, s and y are places in the history."""
+    # Six sums in registers: each number of the history is read once for three of them.
     a_s = a_y = a_g = zero()
     b_s = b_y = b_g = zero()
     for i in range(0, n, 16):
@@ -94,6 +95,16 @@ def products(history, width, pairs, step, direction, gradient, previous, sums):
     """Write the pair pairs[-1], and fill one row of `sums` per block.
 
     A row has direction · gradient, gradient · gradient, then six products per pair.
+
+    Args:
+        history: all rows of all pairs, one after the other.
+        width: numbers in a row of the history.
+        pairs: the numbers of the pairs that count; the last one is written.
+        step: how far the parameters moved along the direction.
+        direction: the direction.
+        gradient: after the step.
+        previous: the gradient before it.
+        sums: blocks × (2 + 6 · pairs), zeros.
     """
     n = len(gradient)
     for q in prange(len(sums)):
@@ -127,7 +138,19 @@ def _combination(history, width, rows, coefficients, place, scaled_gradient):
 @no_type_check
 def combine(history, width, rows, coefficients, of_gradient, gradient, direction, step, parameter):
     """direction = of_gradient · gradient + Σ coefficients[k] · history[rows[k]], and a step along
-    it."""
+    it.
+
+    Args:
+        history: all rows of all pairs, one after the other.
+        width: numbers in a row of the history.
+        rows: the numbers of the rows that count.
+        coefficients: one for each of them.
+        of_gradient: the coefficient of the gradient.
+        gradient: the gradient.
+        direction: overwritten.
+        step: how far the parameter moves along the direction.
+        parameter: changed in place.
+    """
     n = len(gradient)
     for q in prange((n + BLOCK - 1) // BLOCK):
         at = q * BLOCK
@@ -161,9 +184,20 @@ def _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon):
 def adam(
     parameter, gradient, mean, square, rows, width, new, keep_square, new_square, rate, epsilon
 ):
-    """Adam on rows of `width` numbers of the parameter; row k of the gradient belongs to rows[k].
+    """Adam on rows of `width` numbers of the parameter.
 
-    `new` is 1 − β₁, `keep_square` β₂ and `new_square` 1 − β₂, each rounded to 32 bits by itself.
+    Args:
+        parameter: changed in place.
+        gradient: its row k belongs to row rows[k] of the parameter.
+        mean: m, changed in place.
+        square: v, changed in place.
+        rows: the numbers of the rows that step.
+        width: numbers in a row.
+        new: 1 − β₁; this and the next two are each rounded to 32 bits by itself.
+        keep_square: β₂.
+        new_square: 1 − β₂.
+        rate: the learning rate, divided by what corrects the moments.
+        epsilon: ε.
     """
     for k in prange(len(rows)):
         at = rows[k] * width
@@ -213,6 +247,20 @@ def adam16(
     """As `adam`, the moments in bfloat16, rounded up or down at random.
 
     A moment is rounded up where the 16 bits that are cut off and 16 random bits together carry.
+
+    Args:
+        parameter: as for `adam`, as all that follow but the last.
+        gradient: g.
+        mean: the bits of m.
+        square: the bits of v.
+        rows: the numbers of the rows that step.
+        width: numbers in a row.
+        new: 1 − β₁.
+        keep_square: β₂.
+        new_square: 1 − β₂.
+        rate: the corrected learning rate.
+        epsilon: ε.
+        salt: 32 bits that go into the random ones.
     """
     for k in prange(len(rows)):
         at = rows[k] * width
@@ -235,7 +283,18 @@ def adam16(
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
 def rprop(parameter, gradient, previous, size, shrink, grow, smallest, largest):
-    """One step of Rprop."""
+    """One step of Rprop.
+
+    Args:
+        parameter: changed in place.
+        gradient: g.
+        previous: the gradient of the step before, changed in place.
+        size: of each number's step, changed in place.
+        shrink: the factor of a size where the gradient changed its sign.
+        grow: the factor of a size where it kept it.
+        smallest: the smallest size.
+        largest: the largest size.
+    """
     none = np.float32(0)
     for q in prange((len(parameter) + BLOCK - 1) // BLOCK):
         at = q * BLOCK
@@ -268,7 +327,15 @@ def rprop(parameter, gradient, previous, size, shrink, grow, smallest, largest):
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
 def sgd(parameter, gradient, velocity, rate, momentum):
-    """One step of gradient descent with momentum."""
+    """One step of gradient descent with momentum.
+
+    Args:
+        parameter: changed in place.
+        gradient: g.
+        velocity: changed in place.
+        rate: the learning rate.
+        momentum: how much of the velocity is kept.
+    """
     for q in prange((len(parameter) + BLOCK - 1) // BLOCK):
         at = q * BLOCK
         end = min(len(parameter), at + BLOCK)

@@ -139,9 +139,19 @@ def _add_cells(start, end, column, value, source, width, k, a, pack, x):
 def ridge(start, column, value, features, base, reg, pull, k, shares, scratch, out, singular):
     """out[j] solves (base + reg[j] I + Σ f fᵀ) x = pull[j] + Σ value · f over j's cells.
 
-    `features`, `pull` and `out` have `width` columns of which the first k count (the others are 0);
-    `base` is width × width. `scratch` has a row per share, for its matrix, its pack and two
-    vectors. Rows that 32 bits cannot solve are `singular`.
+    Args:
+        start: the first cell of each row, and the number of cells.
+        column: the column of each cell.
+        value: the value of each cell.
+        features: columns × width, of which the first k count and the others are 0.
+        base: width × width, in one array.
+        reg: λ of each row.
+        pull: rows × width.
+        k: number of equations of each row.
+        shares: the first row of each share of a thread, and the number of rows.
+        scratch: an array per share, for a matrix, a pack and two vectors.
+        out: rows × width, the solutions.
+        singular: becomes True for rows that 32 bits cannot solve.
     """
     width = features.shape[1]
     source = features.reshape(-1)
@@ -156,6 +166,7 @@ def ridge(start, column, value, features, base, reg, pull, k, shares, scratch, o
             a[:] = base
             x[:] = pull[j]
             _add_cells(start[j], start[j + 1], column, value, source, width, k, a, pack, x)
+            # A pivot that has lost all but a millionth of its size is rounding error.
             for i in range(k):
                 a[i * width + i] += reg[j]
                 least[i] = np.float32(1e-6) * a[i * width + i]

@@ -98,11 +98,28 @@ def descend(
     seed,
     groups,
 ):
-    """A step on each rating. The sum of squared errors, each before its step.
+    """Take a step on each rating; returns the sum of squared errors, each before its step.
 
-    The ratings of cell (g, h) are those from cells[g * groups + h] on. The cells of a diagonal
-    share no user and no item and are visited at once. U and V have a multiple of 16 columns.
+    The cells of a diagonal share no user and no item and are visited at once.
+
+    Args:
+        cells: the first rating of each cell: of cell (g, h) it is cells[g * groups + h].
+        user: row number of the user of each rating.
+        item: row number of the item.
+        value: the rating, less the mean.
+        U: users × a multiple of 16, their factors.
+        V: items × a multiple of 16, their factors.
+        b_user: offsets of users.
+        b_item: offsets of items.
+        reg_user: λ of each user, with each rating.
+        reg_item: λ of each item, with each rating.
+        rate: learning rate of factors.
+        offset_rate: learning rate of offsets; 0: they stay as they are.
+        seed: of the order within each cell.
+        groups: of users and of items.
     """
+    # Each thread adds to its own cells' entries: the order of additions does not depend on the
+    # threads.
     squares = np.zeros(groups * groups)
     for diagonal in range(groups):
         for g in prange(groups):

@@ -1,21 +1,19 @@
-"""Sixteen numbers at a time, as a type of Numba's.
+"""Vectors of sixteen 32-bit numbers, as a type of Numba's.
 
-Numba turns a loop into vector instructions when it can prove that it may, and keeps small arrays in
-memory. The kernels need
-more: sums that stay in registers over a whole row. `Lanes` is a vector of 16 numbers of 32 bits;
-LLVM gives it the widest registers that the processor has (one of AVX-512, two of AVX2, four of
-NEON).
+Numba turns a loop into vector instructions where it can prove that it may, and keeps small arrays
+in memory. The kernels need more: sums that stay in registers over a whole row. LLVM gives a vector
+of sixteen the widest registers of the processor (one of AVX-512, two of AVX2, four of NEON).
 
     zero() · splat(x)           sixteen zeros · sixteen times x
-    load(array, at)             sixteen in a row; an array of uint16 holds bfloat16, and is widened
+    load(array, at)             array[at : at + 16]; uint16 holds bfloat16, and is widened
     store(array, at, x)         the reverse; into uint16 rounded to the nearest
     fma(x, y, z)                x y + z
     total(x)                    the sum of the sixteen
     four_totals(array, at, …)   the sums of four vectors, added to four numbers in a row
     peek(array, at)             one element
 
-No index is checked, and none may be negative: Numba's own indexing asks at every element, which
-costs as much as the work.
+No index is checked, and none may be negative: Numba's own indexing checks every one, which would
+take as long as the work. The first argument of each function is Numba's typing context.
 """
 
 from __future__ import annotations
@@ -29,7 +27,8 @@ from numba.extending import intrinsic, register_model
 
 WIDTH = 16
 
-_FLOAT, _INT = ir.VectorType(ir.FloatType(), WIDTH), ir.VectorType(ir.IntType(32), WIDTH)
+_FLOAT = ir.VectorType(ir.FloatType(), WIDTH)
+_INT = ir.VectorType(ir.IntType(32), WIDTH)
 _SHORT = ir.VectorType(ir.IntType(16), WIDTH)
 
 
@@ -78,15 +77,21 @@ def splat(typing: Any, x: Any) -> Any:
 
 @intrinsic
 def load(typing: Any, array: Any, at: Any) -> Any:
-    """array[at : at + 16]."""
+    """array[at : at + 16].
+
+    Args:
+        typing: Numba's typing context.
+        array: float32, or uint16 with the bits of bfloat16.
+        at: the first element.
+    """
     short = array.dtype == types.uint16
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if not short:
             return builder.load(_pointer(context, builder, array, *args, to=_FLOAT), align=4)
-        half = builder.zext(
-            builder.load(_pointer(context, builder, array, *args, to=_SHORT), align=2), _INT
-        )
+        pointer = _pointer(context, builder, array, *args, to=_SHORT)
+        # bfloat16 is the upper half of a 32-bit number.
+        half = builder.zext(builder.load(pointer, align=2), _INT)
         return builder.bitcast(builder.shl(half, _all(_INT, 16)), _FLOAT)
 
     return LANES(array, types.intp), generate
@@ -94,20 +99,26 @@ def load(typing: Any, array: Any, at: Any) -> Any:
 
 @intrinsic
 def store(typing: Any, array: Any, at: Any, x: Any) -> Any:
-    """array[at : at + 16] = x."""
+    """array[at : at + 16] = x.
+
+    Args:
+        typing: Numba's typing context.
+        array: float32, or uint16 for the bits of bfloat16.
+        at: the first element.
+        x: sixteen numbers.
+    """
     short = array.dtype == types.uint16
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place, value = (
-            _pointer(context, builder, array, *args[:2], to=_SHORT if short else _FLOAT),
-            args[2],
-        )
-        if short:  # to the nearest, ties to even
+        pointer = _pointer(context, builder, array, *args[:2], to=_SHORT if short else _FLOAT)
+        value = args[2]
+        if short:
+            # Rounded to the nearest, ties to even.
             bits = builder.bitcast(value, _INT)
             odd = builder.and_(builder.lshr(bits, _all(_INT, 16)), _all(_INT, 1))
             bits = builder.add(bits, builder.add(odd, _all(_INT, 0x7FFF)))
             value = builder.trunc(builder.lshr(bits, _all(_INT, 16)), _SHORT)
-        builder.store(value, place, align=2 if short else 4)
+        builder.store(value, pointer, align=2 if short else 4)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, LANES), generate
@@ -115,13 +126,21 @@ def store(typing: Any, array: Any, at: Any, x: Any) -> Any:
 
 @intrinsic
 def fma(typing: Any, x: Any, y: Any, z: Any) -> Any:
-    """X y + z, rounded once."""
+    """The sixteen x y + z, each rounded once.
+
+    Args:
+        typing: Numba's typing context.
+        x: the first factors.
+        y: the second factors.
+        z: what is added.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        of = ir.FunctionType(_FLOAT, [_FLOAT] * 3)
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, of, f"llvm.fma.v{WIDTH}f32"), args
+        signature_of_fma = ir.FunctionType(_FLOAT, [_FLOAT] * 3)
+        function = cgutils.get_or_insert_function(
+            builder.module, signature_of_fma, f"llvm.fma.v{WIDTH}f32"
         )
+        return builder.call(function, args)
 
     return LANES(LANES, LANES, LANES), generate
 
@@ -131,12 +150,11 @@ def total(typing: Any, x: Any) -> Any:
     """The sum of the sixteen, always in the same order."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        (left,) = args
-        while left.type.count > 2:
-            left = _neighbors(builder, left, left, half=True)
-        first, second = (
-            builder.extract_element(left, ir.Constant(ir.IntType(32), j)) for j in range(2)
-        )
+        (sums,) = args
+        while sums.type.count > 2:
+            sums = _neighbors(builder, sums, sums, half=True)
+        first = builder.extract_element(sums, ir.Constant(ir.IntType(32), 0))
+        second = builder.extract_element(sums, ir.Constant(ir.IntType(32), 1))
         return builder.fadd(first, second)
 
     return types.float32(LANES), generate
@@ -144,15 +162,27 @@ def total(typing: Any, x: Any) -> Any:
 
 @intrinsic
 def four_totals(typing: Any, array: Any, at: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """array[at : at + 4] += the sums of a, b, c and d, each in the order of `total`."""
+    """array[at : at + 4] += the sums of a, b, c and d, each in the order of `total`.
+
+    Args:
+        typing: Numba's typing context.
+        array: float32.
+        at: the first element.
+        a: the vector whose sum goes to the first element.
+        b: to the second.
+        c: to the third.
+        d: to the fourth.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        two = [_neighbors(builder, x, y) for x, y in (args[2:4], args[4:6])]
-        four = _neighbors(builder, *two)
-        while four.type.count > 4:
-            four = _neighbors(builder, four, four, half=True)
-        place = _pointer(context, builder, array, *args[:2], to=four.type)
-        builder.store(builder.fadd(builder.load(place, align=4), four), place, align=4)
+        sums_of_a_b = _neighbors(builder, *args[2:4])
+        sums_of_c_d = _neighbors(builder, *args[4:6])
+        sums = _neighbors(builder, sums_of_a_b, sums_of_c_d)
+        while sums.type.count > 4:
+            sums = _neighbors(builder, sums, sums, half=True)
+        pointer = _pointer(context, builder, array, *args[:2], to=sums.type)
+        before = builder.load(pointer, align=4)
+        builder.store(builder.fadd(before, sums), pointer, align=4)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, LANES, LANES, LANES, LANES), generate
@@ -161,16 +191,21 @@ def four_totals(typing: Any, array: Any, at: Any, a: Any, b: Any, c: Any, d: Any
 def _neighbors(builder: Any, x: Any, y: Any, *, half: bool = False) -> Any:
     """Sums of neighbors, those of x then those of y; with `half` those of x only."""
     n = x.type.count // 2 if half else x.type.count
-    even, odd = (
-        ir.Constant(ir.VectorType(ir.IntType(32), n), [2 * j + k for j in range(n)])
-        for k in range(2)
-    )
+    places = ir.VectorType(ir.IntType(32), n)
+    even = ir.Constant(places, [2 * j for j in range(n)])
+    odd = ir.Constant(places, [2 * j + 1 for j in range(n)])
     return builder.fadd(builder.shuffle_vector(x, y, even), builder.shuffle_vector(x, y, odd))
 
 
 @intrinsic
 def peek(typing: Any, array: Any, at: Any) -> Any:
-    """array[at]."""
+    """array[at], unchecked.
+
+    Args:
+        typing: Numba's typing context.
+        array: of any type.
+        at: the element.
+    """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(array)(context, builder, args[0]).data

@@ -21,7 +21,15 @@ from recollect.kernels.compiled.simd import fma, four_totals, load, peek, splat,
 @njit(cache=True, nogil=True)
 @no_type_check
 def find_cuts(start, column, n_columns, size, cut):
-    """Fill `cut`; False if columns do not ascend within a row, or lie outside."""
+    """Fill `cut`; False if columns do not ascend within a row, or lie outside.
+
+    Args:
+        start: rows + 1, the first cell of each row.
+        column: of each cell.
+        n_columns: what columns must be below.
+        size: columns per tile.
+        cut: (tiles + 1) × rows, overwritten.
+    """
     for j in range(len(start) - 1):
         q = 0
         before = 0
@@ -99,7 +107,19 @@ def _gather(out, k, at, width, source, stride, shift, column, value, cut, q, fir
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
 def times_dense(cut, column, value, dense, out, shares, size, packed, tiles):
-    """out[j] = Σ over row j's cells of value · dense[column]."""
+    """out[j] = Σ over row j's cells of value · dense[column].
+
+    Args:
+        cut: the cell where each row's part in each tile begins.
+        column: of each cell.
+        value: of each cell.
+        dense: columns × k.
+        out: rows × k, overwritten.
+        shares: the first row of each thread.
+        size: rows of the operand per tile.
+        packed: whether tiles are copied before they are used.
+        tiles: memory for one tile per thread.
+    """
     n, k = dense.shape
     to = out.reshape(-1)
     source = dense.reshape(-1)
@@ -184,7 +204,19 @@ def _dots(out, left, k, at, done, width, source, stride, shift, column, cut, q, 
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
 def observed(cut, column, left, right, out, shares, size, packed, tiles):
-    """out[cell] += left[its row] · right[its column]."""
+    """out[cell] += left[its row] · right[its column].
+
+    Args:
+        cut: the cell where each row's part in each tile begins.
+        column: of each cell.
+        left: rows × k.
+        right: columns × k.
+        out: one number per cell, zeros.
+        shares: the first row of each thread.
+        size: rows of the operand per tile.
+        packed: whether tiles are copied before they are used.
+        tiles: memory for one tile per thread.
+    """
     n, k = right.shape
     rows = left.reshape(-1)
     source = right.reshape(-1)

@@ -19,7 +19,15 @@ from recollect.kernels.compiled.simd import fma, load, splat, store, total, zero
 @njit
 @no_type_check
 def sum_y(item, first, end, Y, z):
-    """z = |N|^-1/2 Σ y_j over the items from first to end."""
+    """z = |N|^-1/2 Σ y_j over a user's ratings.
+
+    Args:
+        item: the item of each rating.
+        first: the user's first rating.
+        end: the first rating of the next user.
+        Y: items × a multiple of 16.
+        z: the result.
+    """
     width = len(z)
     all_y = Y.reshape(-1)
     one = splat(np.float32(1))
@@ -34,7 +42,16 @@ def sum_y(item, first, end, Y, z):
 @njit
 @no_type_check
 def change_y(item, first, end, Y, keep, change):
-    """y_j ← keep y_j + |N|^-1/2 change, for the items from first to end."""
+    """y_j ← keep y_j + |N|^-1/2 change for the items of a user's ratings.
+
+    Args:
+        item: the item of each rating.
+        first: the user's first rating.
+        end: the first rating of the next user.
+        Y: items × a multiple of 16.
+        keep: what is left of y_j after all steps' regularization.
+        change: the sum of the steps, without the factor |N|^-1/2.
+    """
     width = len(change)
     all_y = Y.reshape(-1)
     keep = splat(np.float32(keep))
@@ -49,7 +66,14 @@ def change_y(item, first, end, Y, keep, change):
 @njit(parallel=True, cache=True, nogil=True, boundscheck=False)
 @no_type_check
 def sum_y_of_all(start, item, Y, out):
-    """|N(u)|^-1/2 Σ y_j of every user."""
+    """|N(u)|^-1/2 Σ y_j of every user.
+
+    Args:
+        start: the first rating of each user, and the number of ratings.
+        item: the item of each rating.
+        Y: items × a multiple of 16.
+        out: the result, users × a multiple of 16.
+    """
     for u in prange(len(start) - 1):
         sum_y(item, start[u], start[u + 1], Y, out[u])
 
@@ -89,8 +113,25 @@ def _update_factors(p, z, change, all_q, at, step, keep_p, keep_q, keep_y):
 def descend(
     start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg_y, reg_offset, rate, seed
 ):
-    """A step on each rating, user by user in random order. The sum of squared errors, each before
-    its step.
+    """Take a step on each rating, user by user in random order.
+
+    Returns the sum of squared errors, each before its step.
+
+    Args:
+        start: the first rating of each user, and the number of ratings.
+        item: row number of the item of each rating.
+        value: the rating, less the mean.
+        P: users × a multiple of 16.
+        Q: items × a multiple of 16.
+        Y: items × a multiple of 16.
+        b_user: offsets of users.
+        b_item: offsets of items.
+        reg_user: λ of p_u, with each rating.
+        reg_item: λ of q_i, with each rating.
+        reg_y: λ of y_j, with each rating of each user who rated j.
+        reg_offset: λ of offsets, with each rating.
+        rate: the learning rate.
+        seed: of the order of users and of each one's ratings.
     """
     width = Q.shape[1]
     all_q = Q.reshape(-1)
@@ -109,6 +150,7 @@ def descend(
         sum_y(item, first, first + n, Y, z)
         change[:] = 0
         p = P[u]
+        # Every user has a sequence of their own: the order of the users before does not matter.
         order = orders[:n]
         shuffle(order, random_state(state, u + 1))
         keep_p = splat(np.float32(1 - rate * reg_user[u]))

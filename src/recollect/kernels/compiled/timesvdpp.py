@@ -70,10 +70,40 @@ def descend(
     alpha_p,
     p_day,
 ):
-    """A step on each rating, user by user in random order. The sum of squared errors, each before
-    its step.
+    """Take a step on each rating, user by user in random order.
 
-    `deviation`, `item_bin` and `frequency` are of each slot; `reference.timesvdpp` states a step.
+    Returns the sum of squared errors, each before its step.
+    `reference.timesvdpp` states a step.
+
+    Args:
+        start: the first rating of each user, and the number of ratings.
+        item: row number of the item of each rating.
+        value: the rating, less the mean.
+        P: users × a multiple of 16.
+        Q: items × a multiple of 16.
+        Y: items × a multiple of 16.
+        b_user: offsets of users.
+        b_item: offsets of items.
+        reg_user: λ of p_u, with each rating.
+        reg_item: λ of q_i, with each rating.
+        reg_y: λ of y_j, with each rating of each user who rated j.
+        reg_offset: λ of offsets, with each rating.
+        rate: the learning rate.
+        seed: of the order of users and of each one's ratings.
+        slot: the slot of each rating.
+        deviation: dev_u(t) of each slot.
+        item_bin: Bin(t) of each slot.
+        frequency: f of each slot.
+        steps: learning rate and λ of each of TIME_PARAMETERS.
+        by_day: whether p_day is learned; if not, it has no rows.
+        alpha_user: of users.
+        b_user_day: of slots.
+        b_item_bin: items × bins.
+        c_user: of users.
+        c_user_day: of slots.
+        b_item_frequency: items × frequencies.
+        alpha_p: users × a multiple of 16.
+        p_day: slots × a multiple of 16.
     """
     width = Q.shape[1]
     all_q = Q.reshape(-1)

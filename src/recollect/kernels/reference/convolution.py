@@ -35,11 +35,17 @@ def max_pooled_convolution(
     out = np.zeros((n_documents, len(windows), filters), table.dtype)
     first_row = 0
     for kind, h in enumerate(windows):
-        W = weight[first_row : first_row + h * filters].reshape(h, filters, -1)
-        first_row += h * filters
+        last_row = first_row + h * filters
+        W = weight[first_row:last_row].reshape(h, filters, -1)
+        first_row = last_row
         for document in range(n_documents):
-            x = table[word[start[document] : start[document + 1]]]
-            places = range(max(1, len(x) - h + 1))
-            c = [np.einsum("ofd,od->f", W[: len(x) - t], x[t : t + h]) for t in places]
-            out[document, kind] = np.max(c, axis=0)
+            words = word[start[document] : start[document + 1]]
+            x = table[words]
+            values = []
+            # A document shorter than the window has one place, at which the window is cut.
+            for t in range(max(1, len(x) - h + 1)):
+                phrase = x[t : t + h]
+                c = np.einsum("ofd,od->f", W[: len(phrase)], phrase)
+                values.append(c)
+            out[document, kind] = np.max(values, axis=0)
     return out

@@ -50,6 +50,7 @@ def step(net: Any, u: int, i: int, rating: float, N: np.ndarray, steps: Any) -> 
     q = net.q[i].copy()
     net.b_user[u] += rate * (error - steps.reg_offset * net.b_user[u])
     net.b_item[i] += rate * (error - steps.reg_offset * net.b_item[i])
+    # All gradients are those at the old parameters.
     net.q[i] += rate * (error * factors - steps.reg_item[i] * q)
     net.p[u] += rate * (error * q - steps.reg_user[u] * net.p[u])
     net.y[N] += rate * (error * len(N) ** -0.5 * q - steps.reg_y * net.y[N])

@@ -23,17 +23,17 @@ class Moment:
 
 
 def user_offset(net: Any, u: int, t: Moment) -> float:
-    """b_u(t) = b_u + alpha_u dev_u(t) + b_u,t, equation 9."""
+    """b_u(t) = b_u + alpha_u dev_u(t) + b_u,t, of net, user u, moment t: equation 9."""
     return float(net.b_user[u] + net.alpha_user[u] * t.deviation + net.b_user_day[t.slot])
 
 
 def user_scale(net: Any, u: int, t: Moment) -> float:
-    """c_u(t) = c_u + c_u,t."""
+    """c_u(t) = c_u + c_u,t, of net, user u, moment t."""
     return float(net.c_user[u] + net.c_user_day[t.slot])
 
 
 def item_offset(net: Any, i: int, t: Moment) -> float:
-    """b_i(t) = b_i + b_i,Bin(t)."""
+    """b_i(t) = b_i + b_i,Bin(t), of net, item i, moment t."""
     return float(net.b_item[i] + net.b_item_bin[i, t.bin])
 
 

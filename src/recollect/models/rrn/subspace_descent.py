@@ -1,7 +1,4 @@
-"""Alternating subspace descent: what is said of users changes while the items' states stand still, then the other way round.
-
-A turn of a side solves its factors that do not change with time exactly, from what the moving part leaves over (`still`), and
-then descends with its LSTM, some rows at a time. A Learner (see `epochs`).
+"""Alternating subspace descent: users learn while the items' states stay fixed, then the reverse.
 
 Source: Wu, Ahmed, Beutel, Smola, Jing. "Recurrent Recommender Networks." WSDM 2017, section 3.4.
 """
@@ -15,20 +12,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 
 from recollect.data.ratings import Ratings, Side
-from recollect.data.sparse_rows import Rows, pieces
+from recollect.data.sparse_rows import pieces
+from recollect.families.pair_blocks import in_blocks
 from recollect.kernels import Block
 from recollect.kernels.ridge import ridge
-from recollect.models.rrn.recurrent import Packed, Reader, TimeSteps
+from recollect.models.rrn.dynamic_factors import DynamicFactors
+from recollect.models.rrn.network import OTHER, SIDES
+from recollect.models.rrn.time_steps import Packed, TimeSteps, cells_of
 from recollect.training import optimizers
+from recollect.training.als import residuals
 from recollect.training.fit_loop import DivergedError
 from recollect.training.losses import add_ridge
 
-SIDES: tuple[Side, Side] = ("user", "item")
-CELLS = 1 << 19  # ratings whose products are worked out at once
+MAX_LEVERAGE = 0.95  # a rating that alone determines its prediction would leave 0 / 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,173 +39,203 @@ class SubspaceOptions:
     decay: float  # what it is multiplied by after each epoch
     batch_size: int  # rows
     batch_slots: int  # slots of a batch at most, or one row
-    reg: float  # λ of the weights with each rating
-    left_out: bool  # the LSTMs learn what is left by factors that have not seen the rating itself
+    reg: float  # λ of the LSTMs' weights, with each rating
+    leave_one_out: bool  # LSTMs learn residuals of factors that have not seen the rating itself
 
 
 class SubspaceDescent:
-    """Minimizes Σ ((r − r̂)² + reg ‖weights‖²) + λ of the factors, users and items in turn."""
+    """A Learner of Σ ((r − r̂)² + reg ‖weights‖²) + λ of the stationary factors.
+
+    A turn of a side first solves for its stationary factors, exactly, given the dynamic part; then
+    it takes gradient steps on its LSTM, some rows at a time.
+    """
 
     def __init__(
         self,
         net: Any,
         train: Ratings,
         steps: Mapping[Side, TimeSteps],
-        plan: SubspaceOptions,
+        options: SubspaceOptions,
         *,
         reg_user: Float[Tensor, " users"],
         reg_item: Float[Tensor, " items"],
     ) -> None:
-        self.net, self.steps, self.plan = net, steps, plan
-        self.device = net.still.user.device
+        """Set up an optimizer for each side.
+
+        Args:
+            net: the network.
+            train: the ratings.
+            steps: the same by step of time, for each side.
+            options: how to descend.
+            reg_user: λ of each user's stationary factors.
+            reg_item: λ of each item's.
+        """
+        self.net = net
         self.train = train
+        self.steps = steps
+        self.options = options
+        self.device = net.stationary.user.device
         self.reg = {"user": reg_user.to(self.device), "item": reg_item.to(self.device)}
         self.optimizers = {
-            side: optimizers.Adam(net.moving[side].parameters(), learning_rate=plan.learning_rate)
+            side: optimizers.Adam(
+                net.dynamic[side].parameters(), learning_rate=options.learning_rate
+            )
             for side in SIDES
         }
 
     @property
     def converged(self) -> bool:
-        """Never: validation says when."""
+        """Never: validation decides when to stop."""
         return False
 
+    def pretrain(self, epochs: int) -> None:
+        """Solve for the stationary factors alone, users and items in turn; to be called once."""
+        for _ in range(epochs):
+            for side in SIDES:
+                self.solve(side)
+        if self.options.leave_one_out:
+            leverage = self.leverage("user") + self.leverage("item")
+            self._remaining = 1 - leverage.clamp(max=MAX_LEVERAGE)
+
     def epoch(self, number: int) -> dict[str, float]:
-        """A turn of users, a turn of items; the RMSE on train while going, and the rate."""
+        """A turn of users, then a turn of items, whose errors before each step are the train
+        RMSE."""
         self.net.train()
-        rate = self.plan.learning_rate * self.plan.decay ** (number - 1)
+        rate = self.options.learning_rate * self.options.decay ** (number - 1)
         for side in SIDES:
             self.optimizers[side].rate = rate
-            total = self.turn(side)
-        if not math.isfinite(total):
+            squares = self.turn(side)
+        if not math.isfinite(squares):
             raise DivergedError(
-                f"The error became {total} in epoch {number}; the step is too large: lower learning_rate (it "
-                f"is {rate:g})."
+                f"The error became {squares} in epoch {number}; the step is too large: lower "
+                f"learning_rate (it is {rate:g})."
             )
         return {
             "epoch": float(number),
-            "train_rmse": math.sqrt(total / max(1, len(self.train))),
+            "train_rmse": math.sqrt(squares / max(1, len(self.train))),
             "learning_rate": rate,
         }
 
-    def begin(self, turns: int) -> None:
-        """So many turns of factors alone; then how much of the error that a rating would have without them is left with them."""
-        for _ in range(turns):
-            for side in SIDES:
-                self.solve(side)
-        if self.plan.left_out:
-            user, item = (self._leverage(side) for side in SIDES)
-            self._left = 1 - (user + item).clamp(max=0.95)
-
     def turn(self, side: Side) -> float:
-        """One side's; the squared error of its LSTM's predictions while going."""
-        facing = self._table(SIDES[side == "user"])
-        moved = self._moving(self._table(side), facing, side)
-        self.solve(side, moved)
-        rest = self._rest()
-        if self.plan.left_out:
-            rest = moved + (rest - moved) / self._left
-        order = torch.randperm(len(self.steps[side].counts)).numpy()
-        order = order[self.steps[side].counts[order] > 0]
-        return sum(
-            self._descend(side, order[rows], facing, rest)
-            for rows in pieces(
-                self.steps[side].counts[order],
-                rows=self.plan.batch_size,
-                cells=self.plan.batch_slots,
-            )
+        """One side learns; returns the sum of squared errors, each before its step."""
+        other_factors = self._dynamic_factors(OTHER[side])
+        dynamic = self._dynamic_part(side, self._dynamic_factors(side), other_factors)
+        self.solve(side, dynamic)
+        residual = self._stationary_residual()
+        if self.options.leave_one_out:
+            # Without the rating itself, a ridge regression's error is error / (1 − leverage).
+            residual = dynamic + (residual - dynamic) / self._remaining
+        counts = self.steps[side].counts
+        order = torch.randperm(len(counts)).numpy()
+        order = order[counts[order] > 0]
+        batches = pieces(
+            counts[order], rows=self.options.batch_size, cells=self.options.batch_slots
         )
+        squares = 0.0
+        for batch in batches:
+            squares += self._gradient_step(side, order[batch], other_factors, residual)
+        return squares
 
-    def _table(self, side: Side) -> Float[Tensor, "slots k"]:
-        return Reader(self.net.moving[side], self.steps[side]).table()
+    def _dynamic_factors(self, side: Side) -> Float[Tensor, "slots k"]:
+        return DynamicFactors(self.net.dynamic[side], self.steps[side]).at_slots()
+
+    def _dynamic_part(
+        self, side: Side, own_factors: Tensor, other_factors: Tensor
+    ) -> Float[Tensor, " ratings"]:
+        """ũ · m̃ of each rating."""
+
+        def product(own_slot: Tensor, other_slot: Tensor) -> Tensor:
+            return (own_factors[own_slot] * other_factors[other_slot]).sum(dim=1)
+
+        own_slot = self.steps[side].slot
+        other_slot = self.steps[OTHER[side]].slot
+        return in_blocks(product, own_slot, other_slot, device=self.device)
 
     @torch.no_grad()
-    def solve(self, side: Side, moved: Float[Tensor, " ratings"] | None = None) -> None:
-        """The side's still factors exactly, from what the moving part leaves over of each rating."""
-        still, rows, entry = self.net.still, self.train.rows(side), self.train.entry(side)
-        block = Block.of(rows, self.device)
-        value: Tensor = (
-            block.value - still.mu - still.offset(SIDES[side == "user"])[block.column.long()]
+    def _stationary_residual(self) -> Float[Tensor, " ratings"]:
+        """Each rating less mu + b_u + b_i + u · m."""
+        stationary = in_blocks(
+            self.net.stationary, self.train.user, self.train.item, device=self.device
         )
-        if moved is not None:
-            value -= moved[torch.as_tensor(entry, device=self.device)]
-        found = ridge(block, still.features(SIDES[side == "user"]), reg=self.reg[side], value=value)
-        (still.user if side == "user" else still.item).copy_(found)
+        return torch.as_tensor(self.train.value, device=self.device) - stationary
 
     @torch.no_grad()
-    def _leverage(self, side: Side) -> Float[Tensor, " ratings"]:
-        """How far each rating pulls its own prediction: f (FᵀF + λ)⁻¹ f for each row's ridge regression."""
-        rows, reg = self.train.rows(side), self.reg[side].cpu().numpy()
-        features = self.net.still.features(SIDES[side == "user"]).cpu().numpy()
-        eye, out = np.eye(features.shape[1], dtype=np.float32), np.empty(rows.n_cells, np.float32)
+    def solve(self, side: Side, dynamic: Float[Tensor, " ratings"] | None = None) -> None:
+        """Solve for one side's stationary factors.
+
+        Args:
+            side: whose factors.
+            dynamic: what the dynamic part predicts of each rating; None: nothing.
+        """
+        net = self.net.stationary
+        block = Block.of(self.train.rows(side), self.device)
+        value = residuals(net, block, OTHER[side])
+        if dynamic is not None:
+            value -= dynamic[torch.as_tensor(self.train.entry(side), device=self.device)]
+        features = net.features(OTHER[side])
+        factors = net.user if side == "user" else net.item
+        factors.copy_(ridge(block, features, reg=self.reg[side], value=value))
+
+    @torch.no_grad()
+    def leverage(self, side: Side) -> Float[Tensor, " ratings"]:
+        """How much each rating changes its own prediction: f (FᵀF + λ)⁻¹ f of its row's
+        regression."""
+        rows = self.train.rows(side)
+        reg = self.reg[side].cpu().numpy()
+        features = self.net.stationary.features(OTHER[side]).cpu().numpy()
+        identity = np.eye(features.shape[1], dtype=np.float32)
+        by_cell = np.empty(rows.n_cells, np.float32)
         for row in np.flatnonzero(rows.counts):
             cells = slice(rows.start[row], rows.start[row + 1])
             f = features[rows.column[cells]]
-            out[cells] = ((f @ np.linalg.inv(f.T @ f + reg[row] * eye)) * f).sum(axis=1)
-        found = np.empty_like(out)
-        found[self.train.entry(side)] = out
-        return torch.as_tensor(found, device=self.device)
+            inverse = np.linalg.inv(f.T @ f + reg[row] * identity)
+            by_cell[cells] = ((f @ inverse) * f).sum(axis=1)
+        by_rating: Float32[np.ndarray, " ratings"] = np.empty_like(by_cell)
+        by_rating[self.train.entry(side)] = by_cell
+        return torch.as_tensor(by_rating, device=self.device)
 
-    def _moving(self, ours: Tensor, facing: Tensor, side: Side) -> Float[Tensor, " ratings"]:
-        """What the moving parts say of each rating."""
-        slot, slot_facing = (
-            torch.as_tensor(self.steps[s].slot, device=self.device)
-            for s in (side, SIDES[side == "user"])
-        )
-        out = torch.empty(len(slot), device=self.device)
-        for part in torch.arange(len(slot), device=self.device).split(CELLS):
-            out[part] = (ours[slot[part]] * facing[slot_facing[part]]).sum(dim=1)
-        return out
-
-    @torch.no_grad()
-    def _rest(self) -> Float[Tensor, " ratings"]:
-        """What the still part leaves over of each rating."""
-        user, item, value = (
-            torch.as_tensor(x, device=self.device)
-            for x in (self.train.user, self.train.item, self.train.value)
-        )
-        return torch.cat(
-            [
-                v - self.net.still(u, i)
-                for u, i, v in zip(*(x.split(CELLS) for x in (user, item, value)), strict=True)
-            ]
-        )
-
-    def _descend(
-        self, side: Side, row: Int64[np.ndarray, " rows"], facing: Tensor, rest: Tensor
+    def _gradient_step(
+        self,
+        side: Side,
+        row: Int64[np.ndarray, " rows"],
+        other_factors: Float[Tensor, "slots k"],
+        residual: Float[Tensor, " ratings"],
     ) -> float:
-        """A step on the ratings of these rows; their squared error."""
-        steps, moving, optimizer = self.steps[side], self.net.moving[side], self.optimizers[side]
+        """A step of Adam on the ratings of some rows; their squared error before it.
+
+        Args:
+            side: whose LSTM learns.
+            row: the rows of the batch.
+            other_factors: the other side's dynamic factors at its slots.
+            residual: what the dynamic part is to predict of each rating.
+        """
+        steps = self.steps[side]
+        lstm = self.net.dynamic[side]
+        optimizer = self.optimizers[side]
         packed = Packed.of(steps, row)
-        read = steps.input(steps.before[packed.slot], steps.step[packed.slot], self.device)
-        at, cell = _cells(steps.cells, packed.slot)
-        entry = steps.entry[cell]
-        slot = torch.as_tensor(self.steps[SIDES[side == "user"]].slot[entry], device=self.device)
+        inputs = steps.inputs(steps.before[packed.slot], steps.step[packed.slot], self.device)
+        index, cell = cells_of(steps.cells, packed.slot)
+        rating = steps.rating[cell]
+        other_slot = torch.as_tensor(self.steps[OTHER[side]].slot[rating], device=self.device)
+        target = residual[torch.as_tensor(rating, device=self.device)]
+
         optimizer.zero_grad()
-        said = moving.out(moving.read(moving.gates(read), packed.sizes)[0])
-        found = (said[torch.as_tensor(at, device=self.device)] * facing[slot]).sum(dim=1)
-        error = (rest[torch.as_tensor(entry, device=self.device)] - found).square().sum()
-        (error / len(entry)).backward()
-        if self.plan.reg:
-            for weight in moving.weights():
-                add_ridge(weight, 2 * self.plan.reg)
+        own_factors = lstm.out(lstm.read(lstm.gates(inputs), packed.sizes)[0])
+        own_factors = own_factors[torch.as_tensor(index, device=self.device)]
+        predicted = (own_factors * other_factors[other_slot]).sum(dim=1)
+        squares = (target - predicted).square().sum()
+        (squares / len(rating)).backward()
+        if self.options.reg:
+            for weight in lstm.weights():
+                add_ridge(weight, 2 * self.options.reg)
         optimizer.step()
-        return float(error.detach())
+        return float(squares.detach())
 
     def state(self) -> dict[str, Any]:
-        """See Learner."""
+        """The optimizers' states."""
         return {side: optimizer.state_dict() for side, optimizer in self.optimizers.items()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """See Learner."""
+        """Resume with the optimizers' states of a snapshot."""
         for side, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state[side])
-
-
-def _cells(
-    rows: Rows, slot: Int64[np.ndarray, " some"]
-) -> tuple[Int64[np.ndarray, " cells"], Int64[np.ndarray, " cells"]]:
-    """The cells of some slots: which of the slots, counted from 0, and which cell."""
-    counts = rows.counts[slot]
-    at = np.repeat(np.arange(len(slot)), counts)
-    return at, np.arange(len(at)) + np.repeat(rows.start[slot] - np.cumsum(counts) + counts, counts)

@@ -1,5 +1,4 @@
-"""The optimizers that the papers name: L-BFGS, Rprop, Adam, RMSprop, and gradient descent with
-momentum.
+"""The optimizers of the papers: L-BFGS, Rprop, Adam, RMSprop, and SGD with momentum.
 
 They take the place of torch's for speed: a step takes as long as reading memory once, if it is read
 once. `kernels.optimizer_steps` does what is as long as the parameters, this folder what is short.

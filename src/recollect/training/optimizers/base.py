@@ -1,5 +1,4 @@
-"""What optimizers share: they forget gradients, step every parameter that has one, and keep a
-state."""
+"""What optimizers share: a step of every parameter that has a gradient, and a state."""
 
 from __future__ import annotations
 

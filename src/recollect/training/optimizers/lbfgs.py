@@ -23,8 +23,7 @@ DESCENDING = 1e-12  # a direction counts if its cosine with −g exceeds this
 
 
 class LBFGS:
-    """−H g as direction, H being the inverse Hessian that the last pairs of steps and gradient
-    changes suggest.
+    """Steps along −H g, H being the inverse Hessian that the last pairs (s, y) suggest.
 
     One `step` is one iteration and reads the history twice. After each evaluation one pass stores
     the pair (s, y) that the step would leave behind, in the oldest one's place, and multiplies it
@@ -55,8 +54,7 @@ class LBFGS:
         values = [p.detach() for p in self._parameters]
         self._pairs = optimizer_steps.Pairs(values, history)
         self._in_use: list[int] = []  # numbers of the pairs in use, oldest first
-        # Inner products of the pairs' rows (s and y of pair 0, of pair 1, …) and, last, the
-        # gradient.
+        # Inner products of all rows: s and y of pair 0, of pair 1, …, and last the gradient.
         self._products = np.zeros((2 * history + 1, 2 * history + 1))
         self._direction = [
             torch.zeros_like(x, memory_format=torch.contiguous_format) for x in values

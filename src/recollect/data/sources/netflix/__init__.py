@@ -1,8 +1,9 @@
-"""The Netflix Prize: 100 million dated ratings of films, and the four calendar windows in which DeepRec was judged on them.
+"""The Netflix Prize: 100 million dated ratings of films, and the four windows of DeepRec's paper.
 
 Source: Bennett, Lanning. "The Netflix Prize." KDD Cup and Workshop, 2007.
-Source of the windows and their counts: Kuchaiev, Ginsburg. "Training Deep AutoEncoders for Collaborative Filtering", 2017.
-Licence: it is no longer distributed; who has a copy puts the folder in place. Its README allows research use only.
+Source of the windows and their counts: Kuchaiev, Ginsburg. "Training Deep AutoEncoders for
+Collaborative Filtering", 2017.
+License: it is no longer distributed; its README allows research use only.
 """
 
 from __future__ import annotations
@@ -27,15 +28,13 @@ from recollect.errors import DataError, unknown
 
 log = logging.getLogger("recollect")
 
-FOLDERS = (
-    "netflix",
-    "nf_prize_dataset",
-    "netflix-prize-data",
-)  # what the folder may be called, in this order
+# What the folder may be called, in this order.
+FOLDERS = ("netflix", "nf_prize_dataset", "netflix-prize-data")
+PACKED = "training_set.tar"
 
 
 class Counts(NamedTuple):
-    """How many users and ratings there are."""
+    """Numbers of users and ratings."""
 
     users: int
     ratings: int
@@ -49,17 +48,17 @@ class Variant:
     counts: Counts
 
     def __str__(self) -> str:
-        return (
-            f"Netflix Prize: {self.counts.ratings:,} ratings of {self.films:,} films by {self.counts.users:,} users; 1 to "
-            "5; no longer distributed, read from your copy"
-        )
+        users, ratings = self.counts
+        size = f"{ratings:,} ratings of {self.films:,} films by {users:,} users"
+        return f"Netflix Prize: {size}; 1 to 5; no longer distributed, read from your copy"
 
 
 @dataclass(frozen=True)
 class Window:
-    """The days to learn from and the days to be judged on, in UTC, the last included; and what the paper found there.
+    """The days of train and of test, in UTC, the last included; and the paper's counts.
 
-    `test` counts both halves of the second interval, without users and films that are not in the first.
+    `test` counts both halves of the second interval, without users and films that are not in the
+    first.
     """
 
     title: str
@@ -105,31 +104,44 @@ WINDOWS = {
 
 
 def load(variant: str = "full", folder: Path | None = None) -> Ratings:
-    """The ratings of the whole set, with times, titles and years. A bar shows how far it is, on a terminal.
+    """The ratings of the whole set, with times, titles and years; on a terminal with a bar.
 
-    Raises: DataError if the folder is not there or a file in it is damaged.
+    Args:
+        variant: "full".
+        folder: the folder of the files, or one that holds it; default: the data homes.
+
+    Raises:
+        DataError: if the folder is not there or a file in it is damaged.
     """
     return read(home(folder), name=f"netflix/{variant}")
 
 
 def read(folder: str | Path, *, name: str | None = None) -> Ratings:
-    """The ratings in a folder of the Netflix Prize's files. If their number is not the published one, a note says so.
+    """The ratings in a folder of the Netflix Prize's files.
 
-    Raises: DataError if there are no such files or one is damaged.
+    If their number is not the published one, a note says so.
+
+    Args:
+        folder: of the files.
+        name: of the ratings; default: that of the folder.
+
+    Raises:
+        DataError: if there are no such files or one is damaged.
     """
     files = _files(Path(folder))
-    with _bar(files) as report:
+    with _progress_bar(files) as report:
         ratings = prize_files.read(files, name=name or Path(folder).resolve().name, report=report)
-    all_ = VARIANTS["full"]
-    found = (ratings.n_items, Counts(ratings.n_users, len(ratings)))
-    if found != (all_.films, all_.counts):
-        note = (
-            f"This is not the whole Netflix Prize: {len(ratings):,} ratings of {ratings.n_items:,} films by "
-            f"{ratings.n_users:,} users; published are {all_.counts.ratings:,}, {all_.films:,} and {all_.counts.users:,}."
-        )
-        log.info("%s: %s", ratings.name, note)
-        ratings = replace(ratings, notes=(*ratings.notes, note), checked=True)
-    return ratings
+    published_ = VARIANTS["full"]
+    counts = Counts(ratings.n_users, len(ratings))
+    if (ratings.n_items, counts) == (published_.films, published_.counts):
+        return ratings
+    note = (
+        f"This is not the whole Netflix Prize: {counts.ratings:,} ratings of {ratings.n_items:,} "
+        f"films by {counts.users:,} users; published are {published_.counts.ratings:,}, "
+        f"{published_.films:,} and {published_.counts.users:,}."
+    )
+    log.info("%s: %s", ratings.name, note)
+    return replace(ratings, notes=(*ratings.notes, note), checked=True)
 
 
 def is_folder(path: str | Path) -> bool:
@@ -138,44 +150,47 @@ def is_folder(path: str | Path) -> bool:
 
 
 def home(folder: Path | None = None) -> Path:
-    """The folder of the files: `folder` itself, or one called netflix in it; else in the folders of `download.homes`.
+    """The folder of the files: `folder` itself, or one called netflix in it or in a data home.
 
-    Raises: DataError if there is none; it says where it was looked for, and what to do.
+    Raises:
+        DataError: if there is none; it says where it was looked for, and what to do.
     """
-    places = [place / name for place in download.homes(folder) for name in FOLDERS]
+    places = _places(folder)
     if folder is not None:
         places.insert(0, folder)
     for place in places:
         if is_folder(place):
             return place
-    packed = [
-        path
-        for place in places
-        for path in (place / "training_set.tar", place / "download" / "training_set.tar")
-        if path.is_file()
-    ]
-    if packed:
-        raise DataError(
-            f"{packed[0]} is packed; unpack it where it is: cd {packed[0].parent} && tar -xf training_set.tar"
-            + (
-                ""
-                if packed[0].parent in places
-                else f". Then name {packed[0].parent}, or move what is in it to "
-                f"{packed[0].parent.parent}"
-            )
-            + "."
-        )
+    _refuse_packed(places)
     raise DataError(
-        f"The Netflix Prize is in none of {', '.join(map(str, places))}; looked for {prize_files.LOOKED_FOR}. It is no longer "
-        f"distributed, so it cannot be downloaded: put your copy into a folder {FOLDERS[0]}, and let the environment variable "
-        "RECOLLECT_DATA name the folder that this one is in. To try without: recollect data plant FOLDER --like netflix."
+        f"The Netflix Prize is in none of {', '.join(map(str, places))}; looked for "
+        f"{prize_files.LOOKED_FOR}. It is no longer distributed, so it cannot be downloaded: put "
+        f"your copy into a folder {FOLDERS[0]}, and let the environment variable RECOLLECT_DATA "
+        "name the folder that this one is in. To try without: recollect data plant FOLDER --like "
+        "netflix."
     )
+
+
+def _places(folder: Path | None) -> list[Path]:
+    """Where the folder of the files may be."""
+    return [place / name for place in download.homes(folder) for name in FOLDERS]
+
+
+def _refuse_packed(places: list[Path]) -> None:
+    """Say how to unpack the ratings, if they are there as an archive."""
+    archives = [folder / PACKED for place in places for folder in (place, place / "download")]
+    packed = next((path for path in archives if path.is_file()), None)
+    if packed is None:
+        return
+    advice = f"unpack it where it is: cd {packed.parent} && tar -xf {PACKED}"
+    if packed.parent not in places:
+        advice += f". Then name {packed.parent}, or move its content to {packed.parent.parent}"
+    raise DataError(f"{packed} is packed; {advice}.")
 
 
 def is_here(variant: str, folder: Path | None = None) -> bool:
     """Whether the files are in `folder` or one of the data homes."""
-    places = [place / name for place in download.homes(folder) for name in FOLDERS]
-    return any(is_folder(place) for place in places)
+    return any(is_folder(place) for place in _places(folder))
 
 
 def how_to_get(variant: str) -> str:
@@ -187,21 +202,23 @@ def _files(folder: Path) -> prize_files.Files:
     files = prize_files.find(folder)
     if files is None:
         raise DataError(
-            f"{folder} holds no files of the Netflix Prize; looked for {prize_files.LOOKED_FOR}. Check the path."
+            f"{folder} holds no files of the Netflix Prize; looked for {prize_files.LOOKED_FOR}. "
+            "Check the path."
         )
     return files
 
 
 @contextmanager
-def _bar(files: prize_files.Files) -> Iterator[prize_files.Report]:
-    """A bar on standard error, where that is a terminal and notes are not turned off."""
+def _progress_bar(files: prize_files.Files) -> Iterator[prize_files.Report]:
+    """A bar on standard error, if that is a terminal and notes are not turned off."""
+    only_on_terminals = None  # as tqdm has it
     with tqdm(
         total=files.size,
         unit="B",
         unit_scale=True,
         desc="Netflix",
         leave=False,
-        disable=True if log.level >= logging.WARNING else None,
+        disable=True if log.level >= logging.WARNING else only_on_terminals,
     ) as bar:
         yield bar.update
 
@@ -209,104 +226,115 @@ def _bar(files: prize_files.Files) -> Iterator[prize_files.Report]:
 def probe(
     folder: str | Path | None = None, *, ratings: Ratings | None = None
 ) -> tuple[Ratings, Ratings]:
-    """The ratings that are not in the Prize's probe set, and those that are; both with the vocabularies of the whole.
+    """The ratings without the Prize's probe set, and the probe set.
 
-    `ratings` are those of the folder, if they have been read before.
+    Both have the vocabularies of the whole.
 
-    Raises: DataError if there is no probe.txt, or it names a pair that has no rating.
+    Args:
+        folder: of the files; default: the data homes.
+        ratings: those of the folder, if they have been read before.
+
+    Raises:
+        DataError: if there is no probe.txt, or it names a pair that has no rating.
     """
     place = home(None if folder is None else Path(folder))
     path = _files(place).probe
     if path is None:
         raise DataError(f"There is no probe.txt in {place}; put that of the Netflix Prize there.")
     whole = read(place) if ratings is None else ratings
-    is_probe = _chosen(whole, path)
-    return (
-        whole.where(~is_probe, name=f"{whole.name} without probe"),
-        whole.where(is_probe, name=f"{whole.name} probe"),
-    )
+    is_probe = _in_probe(whole, path)
+    others = whole.where(~is_probe, name=f"{whole.name} without probe")
+    return others, whole.where(is_probe, name=f"{whole.name} probe")
 
 
-def _chosen(whole: Ratings, path: Path) -> Bool[np.ndarray, " ratings"]:
-    """Which ratings a file of pairs names. A film's ratings stand together, as they were read."""
-    film, user = prize_files.probe(path)
-    item, who = whole.items.rows(film), whole.users.rows(user)
-    begin = np.flatnonzero(np.diff(whole.item, prepend=-1))
-    runs = dict(
-        zip(
-            whole.item[begin].tolist(),
-            zip(begin, np.append(begin[1:], len(whole)), strict=True),
-            strict=True,
-        )
-    )
-    chosen, asked = (
-        np.zeros(len(whole), bool),
-        np.zeros(whole.n_users + 1, bool),
-    )  # the last place: users unknown
-    first = np.flatnonzero(np.diff(film, prepend=-1))
-    for a, b in zip(first, np.append(first[1:], len(film)), strict=True):
-        begun, end = runs.get(int(item[a]), (0, 0))
-        asked[who[a:b]] = True
-        chosen[begun:end] = asked[whole.user[begun:end]]
-        found = int(chosen[begun:end].sum())
-        asked[who[a:b]] = False
-        if found != b - a:
+def _in_probe(whole: Ratings, path: Path) -> Bool[np.ndarray, " ratings"]:
+    """Which ratings a file of pairs names. A film's ratings are adjacent, as they were read."""
+    film, user_id = prize_files.probe(path)
+    item = whole.items.rows(film)
+    user = whole.users.rows(user_id)
+    ratings_of = {int(whole.item[start]): slice(start, stop) for start, stop in _runs(whole.item)}
+    chosen = np.zeros(len(whole), bool)
+    is_named = np.zeros(whole.n_users + 1, bool)  # the last place is for unknown users
+    for start, stop in _runs(film):
+        ratings = ratings_of.get(int(item[start]), slice(0, 0))
+        is_named[user[start:stop]] = True
+        chosen[ratings] = is_named[whole.user[ratings]]
+        is_named[user[start:stop]] = False
+        n_chosen = int(chosen[ratings].sum())
+        if n_chosen != stop - start:
             raise DataError(
-                f"{path} names {b - a:,} users of film {film[a]}, of whom {found:,} have rated it (or are named "
-                "once); expected a rating for each. Bring probe.txt and the ratings from one copy."
+                f"{path} names {stop - start:,} users of film {film[start]}, of whom {n_chosen:,} "
+                "have rated it (or are named once); expected a rating for each. Take probe.txt and "
+                "the ratings from one copy."
             )
     return chosen
+
+
+def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Start and end of each run of equal values."""
+    starts = np.flatnonzero(np.diff(values, prepend=-1))
+    stops = np.append(starts[1:], len(values))
+    return zip(starts.tolist(), stops.tolist(), strict=True)
 
 
 def window(
     name: str, *, folder: str | Path | None = None, ratings: Ratings | None = None, seed: int = 0
 ) -> Split:
-    """One of the paper's splits: "3m", "6m", "1y" or "full" (`WINDOWS`). Half of the second interval, drawn by the seed, is
-    valid, half is test; users and films that are not in the first are left out of it.
+    """One of the paper's splits.
 
-    `ratings` are those of the folder, if they have been read before.
+    Half of the second interval is valid, half is test; users and films that are not in the first
+    interval are left out of it.
 
-    Raises: SettingError for another name; DataError as `load`, or if a window has no ratings.
+    Args:
+        name: "3m", "6m", "1y" or "full" (`WINDOWS`).
+        folder: of the files; default: the data homes.
+        ratings: those of the folder, if they have been read before.
+        seed: draws the halves.
+
+    Raises:
+        SettingError: for another name.
+        DataError: as `load`, or if a window has no ratings.
     """
     if name not in WINDOWS:
         raise unknown("window of Netflix", name, WINDOWS)
     if ratings is None:
         ratings = load(folder=None if folder is None else Path(folder))
-    return window_split(
-        ratings, train=WINDOWS[name].train_days, test=WINDOWS[name].test_days, seed=seed
-    )
+    days = WINDOWS[name]
+    return window_split(ratings, train=days.train_days, test=days.test_days, seed=seed)
 
 
 def published(ratings: Ratings) -> list[dict[str, Any]]:
-    """A row for the whole set and one for each interval of each window: users and ratings found, those published, and a
-    verdict ("as published", or how many users and ratings more or fewer). Of a window, "test" is both halves of its second
-    interval."""
-    rows = [_compared("whole", Counts(ratings.n_users, len(ratings)), VARIANTS["full"].counts)]
-    for w in WINDOWS.values():
-        part = in_windows(ratings, train=w.train_days, test=w.test_days)
-        for name, code, stated in (("train", TRAIN, w.train), ("test", TEST, w.test)):
+    """Users and ratings beside the published numbers, for the whole and each interval of a window.
+
+    Returns: a row each, with a verdict ("as published", or how many users and ratings more or
+        fewer). Of a window, "test" is both halves of its second interval.
+    """
+    whole = Counts(ratings.n_users, len(ratings))
+    rows = [_compared("whole", whole, VARIANTS["full"].counts)]
+    for window_ in WINDOWS.values():
+        part = in_windows(ratings, train=window_.train_days, test=window_.test_days)
+        for name, code, expected in (("train", TRAIN, window_.train), ("test", TEST, window_.test)):
             chosen = part == code
+            # Flags instead of np.unique, which would sort a hundred million numbers.
             has_rating = np.zeros(ratings.n_users, bool)
             has_rating[ratings.user[chosen]] = True
-            rows.append(
-                _compared(
-                    f"{w.title}, {name}", Counts(int(has_rating.sum()), int(chosen.sum())), stated
-                )
-            )
+            counts = Counts(int(has_rating.sum()), int(chosen.sum()))
+            rows.append(_compared(f"{window_.title}, {name}", counts, expected))
     return rows
 
 
-def _compared(what: str, found: Counts, stated: Counts) -> dict[str, Any]:
-    verdict = (
-        f"{found.users - stated.users:+,}, {found.ratings - stated.ratings:+,}"
-        if found != stated
-        else "as published"
-    )
+def _compared(part: str, counts: Counts, expected: Counts) -> dict[str, Any]:
+    """A row of `published`."""
+    verdict = "as published"
+    if counts != expected:
+        more_users = counts.users - expected.users
+        more_ratings = counts.ratings - expected.ratings
+        verdict = f"{more_users:+,}, {more_ratings:+,}"
     return {
-        "part": what,
-        "users": found.users,
-        "published_users": stated.users,
-        "ratings": found.ratings,
-        "published_ratings": stated.ratings,
+        "part": part,
+        "users": counts.users,
+        "published_users": expected.users,
+        "ratings": counts.ratings,
+        "published_ratings": expected.ratings,
         "verdict": verdict,
     }

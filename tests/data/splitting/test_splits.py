@@ -16,9 +16,10 @@ from recollect.errors import DataError, SettingError
 DAY = 86_400
 
 
-def make(pairs, times=None, n_users=None, n_items=None):
+def ratings_of(pairs, times=None, n_users=None, n_items=None):
     user, item = np.array(pairs, np.int32).reshape(-1, 2).T
-    n_users, n_items = n_users or int(user.max()) + 1, n_items or int(item.max()) + 1
+    n_users = n_users or int(user.max()) + 1
+    n_items = n_items or int(item.max()) + 1
     return Ratings(
         user=user,
         item=item,
@@ -30,16 +31,16 @@ def make(pairs, times=None, n_users=None, n_items=None):
     )
 
 
-def some(seed=0, n_users=40, n_items=25, density=0.3):
+def random_ratings(seed=0, n_users=40, n_items=25, density=0.3):
     """Random ratings in which every user and item has one, with times that contain ties."""
     rng = np.random.default_rng(seed)
     rated = rng.random((n_users, n_items)) < density
     rated[np.arange(n_users), np.arange(n_users) % n_items] = True
     pairs = np.argwhere(rated)
-    return make(pairs, rng.integers(0, 200, len(pairs)) * DAY, n_users, n_items)
+    return ratings_of(pairs, rng.integers(0, 200, len(pairs)) * DAY, n_users, n_items)
 
 
-def upside_down(ratings):
+def reversed_rows(ratings):
     return ratings.where(np.arange(len(ratings))[::-1])
 
 
@@ -47,110 +48,122 @@ def pairs(part):
     return set() if part is None else set(part.pair.tolist())
 
 
-MADE = {
-    "random": lambda r, seed: splits.random_split(r, test=0.2, valid=0.1, seed=seed),
-    "covering": lambda r, seed: splits.covering_split(r, test=0.1, valid=0.1, seed=seed),
-    "time": lambda r, seed: splits.time_split(r, test=0.2, valid=0.1),
-    "last": lambda r, seed: splits.leave_last_split(r, n=2, valid=1),
-    "fold": lambda r, seed: next(splits.k_folds(r, k=4, valid=0.1, seed=seed)),
-    "density": lambda r, seed: splits.density_sweep(r, shares=(0.5,), seed=seed)[0.5],
-    "new users": lambda r, seed: splits.new_user_split(r, users=0.2, valid_users=0.1, seed=seed),
-    "new items": lambda r, seed: splits.new_item_split(r, items=0.2, valid_items=0.1, seed=seed),
-    "windows": lambda r, seed: splits.window_split(
-        r, train=("1970-01-01", "1970-05-31"), test=("1970-06-01", "1970-12-31"), seed=seed
+def part_pairs(split):
+    """The pairs of each part, by its name."""
+    return {name: pairs(part) for name, part in split.parts.items()}
+
+
+SPLITS = {
+    "random": lambda ratings, seed: splits.random_split(ratings, test=0.2, valid=0.1, seed=seed),
+    "covering": lambda ratings, seed: splits.covering_split(
+        ratings, test=0.1, valid=0.1, seed=seed
+    ),
+    "time": lambda ratings, seed: splits.time_split(ratings, test=0.2, valid=0.1),
+    "last": lambda ratings, seed: splits.leave_last_split(ratings, n=2, valid=1),
+    "fold": lambda ratings, seed: next(splits.k_folds(ratings, k=4, valid=0.1, seed=seed)),
+    "density": lambda ratings, seed: splits.density_sweep(ratings, shares=(0.5,), seed=seed)[0.5],
+    "new users": lambda ratings, seed: splits.new_user_split(
+        ratings, users=0.2, valid_users=0.1, seed=seed
+    ),
+    "new items": lambda ratings, seed: splits.new_item_split(
+        ratings, items=0.2, valid_items=0.1, seed=seed
+    ),
+    "windows": lambda ratings, seed: splits.window_split(
+        ratings, train=("1970-01-01", "1970-05-31"), test=("1970-06-01", "1970-12-31"), seed=seed
     ),
 }
-EVERY = pytest.mark.parametrize("how", MADE)
+every_split = pytest.mark.parametrize("how", SPLITS)
 
 
-@EVERY
+@every_split
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_parts_are_disjoint_and_cover_all_ratings(how, seed):
-    ratings = some(seed)
-    split = MADE[how](ratings, seed)
-    found = [pair for part in split.parts.values() for pair in part.pair.tolist()]
-    assert len(found) == len(set(found)) == len(ratings) - sum(split.dropped.values())
-    assert set(found) <= pairs(ratings)
+    ratings = random_ratings(seed)
+    split = SPLITS[how](ratings, seed)
+    split_pairs = [pair for part in split.parts.values() for pair in part.pair.tolist()]
+    assert len(split_pairs) == len(set(split_pairs))
+    assert len(split_pairs) == len(ratings) - sum(split.dropped.values())
+    assert set(split_pairs) <= pairs(ratings)
 
 
-@EVERY
+@every_split
 def test_same_seed_gives_same_split_whatever_the_order_of_the_rows(how):
-    ratings = some(3)
-    one, two = MADE[how](ratings, 7), MADE[how](upside_down(ratings), 7)
-    assert [pairs(part) for part in one.parts.values()] == [
-        pairs(part) for part in two.parts.values()
-    ]
+    ratings = random_ratings(3)
+    split = SPLITS[how](ratings, 7)
+    split_of_reversed = SPLITS[how](reversed_rows(ratings), 7)
+    assert part_pairs(split) == part_pairs(split_of_reversed)
 
 
-@EVERY
+@every_split
 def test_parts_keep_vocabularies_and_values(how):
-    ratings = some(1)
-    test = MADE[how](ratings, 0).test
+    ratings = random_ratings(1)
+    test = SPLITS[how](ratings, 0).test
     assert test.users is ratings.users
     assert test.items is ratings.items
     assert np.array_equal(test.value, 1 + (test.user + test.item) % 5)
 
 
 def test_another_seed_gives_another_split():
-    ratings = some()
+    ratings = random_ratings()
     assert pairs(splits.random_split(ratings, seed=0).test) != pairs(
         splits.random_split(ratings, seed=1).test
     )
 
 
 def test_split_unpacks_as_train_valid_test():
-    split = splits.random_split(some(), seed=0)
+    split = splits.random_split(random_ratings(), seed=0)
     train, valid, test = split
     assert (train, valid, test) == (split.train, None, split.test)
 
 
 def test_random_valid_is_a_share_of_what_test_leaves():
-    ratings = some(n_users=100, n_items=20, density=2)
+    ratings = random_ratings(n_users=100, n_items=20, density=2)
     train, valid, test = splits.random_split(ratings, test=0.1, valid=0.05, seed=0)
     assert (len(test), len(valid), len(train)) == (200, 90, 1710)
 
 
 def test_random_test_is_the_same_with_and_without_valid():
-    ratings = some()
-    without, with_valid = (
-        splits.random_split(ratings, seed=4),
-        splits.random_split(ratings, valid=0.3, seed=4),
-    )
+    ratings = random_ratings()
+    without = splits.random_split(ratings, seed=4)
+    with_valid = splits.random_split(ratings, valid=0.3, seed=4)
     assert pairs(without.test) == pairs(with_valid.test)
 
 
 def test_every_rating_is_as_likely_to_be_in_test():
-    ratings = some(n_users=5, n_items=8, density=2)
+    ratings = random_ratings(n_users=5, n_items=8, density=2)
     times = np.zeros(40)
     for seed in range(1000):
         times[splits.random_split(ratings, test=0.25, seed=seed).test.pair] += 1
-    # Each count is binomial(1000, 1/4), standard deviation 13.7; 40 counts stay within 4 of them in 99.7% of seeds.
+    # Each count is binomial(1000, 1/4), with a standard deviation of 13.7. All 40 counts stay
+    # within 4 of them in 99.7% of seeds.
     assert np.abs(times - 250).max() < 4 * 13.7
 
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_covering_train_has_every_user_and_item(seed):
-    split = splits.covering_split(some(seed), test=0.2, valid=0.2, seed=seed)
+    split = splits.covering_split(random_ratings(seed), test=0.2, valid=0.2, seed=seed)
     assert (split.train.count("user") > 0).all()
     assert (split.train.count("item") > 0).all()
     assert split.table()["cold_ratings"].sum() == 0
 
 
 def test_covering_shares_are_of_all_ratings():
-    ratings = some(n_users=100, n_items=20, density=2)
+    ratings = random_ratings(n_users=100, n_items=20, density=2)
     train, valid, test = splits.covering_split(ratings, test=0.1, valid=0.1, seed=0)
     assert (len(test), len(valid), len(train)) == (200, 200, 1600)
 
 
 def test_covering_says_how_many_ratings_the_cover_takes():
     with pytest.raises(DataError, match=r"takes 4 ratings, but train would have 2 of 4"):
-        splits.covering_split(make([(0, 0), (1, 1), (2, 2), (3, 3)]), test=0.25, valid=0.25, seed=0)
+        splits.covering_split(
+            ratings_of([(0, 0), (1, 1), (2, 2), (3, 3)]), test=0.25, valid=0.25, seed=0
+        )
 
 
 def test_time_split_puts_the_latest_in_test():
-    ratings = make([(0, j) for j in range(10)], times=[5, 1, 9, 0, 3, 8, 2, 7, 4, 6])
+    ratings = ratings_of([(0, j) for j in range(10)], times=[5, 1, 9, 0, 3, 8, 2, 7, 4, 6])
     train, valid, test = splits.time_split(ratings, test=0.2, valid=0.25)
     assert sorted(test.time) == [8, 9]
     assert sorted(valid.time) == [6, 7]
@@ -158,13 +171,13 @@ def test_time_split_puts_the_latest_in_test():
 
 
 def test_time_split_does_not_cut_through_a_moment():
-    ratings = make([(0, j) for j in range(10)], times=[0, 1, 2, 3, 4, 5, 6, 7, 7, 7])
+    ratings = ratings_of([(0, j) for j in range(10)], times=[0, 1, 2, 3, 4, 5, 6, 7, 7, 7])
     test = splits.time_split(ratings, test=0.1, valid=0).test
     assert test.time.tolist() == [7, 7, 7]
 
 
 def test_time_split_by_dates_is_in_utc_and_includes_the_moment():
-    ratings = make([(0, j) for j in range(4)], times=[0, DAY - 1, DAY, 2 * DAY])
+    ratings = ratings_of([(0, j) for j in range(4)], times=[0, DAY - 1, DAY, 2 * DAY])
     train, valid, test = splits.time_split(ratings, valid_from="1970-01-02", test_from=2 * DAY)
     assert train.time.tolist() == [0, DAY - 1]
     assert valid.time.tolist() == [DAY]
@@ -173,7 +186,7 @@ def test_time_split_by_dates_is_in_utc_and_includes_the_moment():
 
 def test_time_split_of_ratings_of_one_moment_is_refused():
     with pytest.raises(DataError, match=r"train part .* would be empty"):
-        splits.time_split(make([(0, j) for j in range(10)], times=[3] * 10), valid=0)
+        splits.time_split(ratings_of([(0, j) for j in range(10)], times=[3] * 10), valid=0)
 
 
 @pytest.mark.parametrize(
@@ -189,21 +202,21 @@ def test_time_split_of_ratings_of_one_moment_is_refused():
 )
 def test_a_split_by_time_needs_times(cut):
     with pytest.raises(DataError, match="'toy' has no times"):
-        cut(make([(0, j) for j in range(10)]))
+        cut(ratings_of([(0, j) for j in range(10)]))
 
 
 def test_valid_must_start_before_test():
     with pytest.raises(SettingError, match="not before the start of test, 1970-01-02 00:00:00"):
-        splits.time_split(some(), test_from="1970-01-02", valid_from="1970-01-03")
+        splits.time_split(random_ratings(), test_from="1970-01-02", valid_from="1970-01-03")
 
 
 def test_a_date_that_is_none_is_refused():
     with pytest.raises(SettingError, match="'last week' is not a date"):
-        splits.time_split(some(), test_from="last week")
+        splits.time_split(random_ratings(), test_from="last week")
 
 
 def test_windows_include_their_last_day_and_drop_unseen():
-    ratings = make(
+    ratings = ratings_of(
         [(0, 0), (1, 1), (0, 1), (1, 0), (2, 0), (0, 2), (1, 2)],
         times=[0, 2 * DAY - 1, 2 * DAY, 3 * DAY - 1, 2 * DAY, 2 * DAY, 3 * DAY],
     )
@@ -217,7 +230,7 @@ def test_windows_include_their_last_day_and_drop_unseen():
 
 
 def test_windows_keep_unseen_on_request():
-    ratings = make([(0, 0), (1, 1), (0, 1)], times=[0, DAY, DAY])
+    ratings = ratings_of([(0, 0), (1, 1), (0, 1)], times=[0, DAY, DAY])
     split = splits.window_split(
         ratings,
         train=("1970-01-01", "1970-01-01"),
@@ -232,14 +245,14 @@ def test_windows_keep_unseen_on_request():
 def test_overlapping_windows_are_refused():
     with pytest.raises(SettingError, match="overlap"):
         splits.window_split(
-            some(), train=("1970-01-01", "1970-02-01"), test=("1970-02-01", "1970-03-01")
+            random_ratings(), train=("1970-01-01", "1970-02-01"), test=("1970-02-01", "1970-03-01")
         )
 
 
 def test_a_window_that_ends_before_it_begins_is_refused():
     with pytest.raises(SettingError, match="not a first day and a last day"):
         splits.window_split(
-            some(), train=("1970-02-01", "1970-01-01"), test=("1970-02-01", "1970-03-01")
+            random_ratings(), train=("1970-02-01", "1970-01-01"), test=("1970-02-01", "1970-03-01")
         )
 
 
@@ -258,8 +271,8 @@ def test_a_window_that_ends_before_it_begins_is_refused():
         ),
     ],
 )
-def test_a_window_without_ratings_is_told_with_the_days_that_have_some(train, test, name):
-    ratings = make([(0, 0), (1, 1), (0, 1)], times=[0, DAY, 3 * DAY])
+def test_a_window_without_ratings_is_refused_with_the_days_that_have_ratings(train, test, name):
+    ratings = ratings_of([(0, 0), (1, 1), (0, 1)], times=[0, DAY, 3 * DAY])
     with pytest.raises(
         DataError,
         match=f"No rating lies in the window {name}; the ratings run from 1970-01-01 to 1970-01-04",
@@ -267,22 +280,19 @@ def test_a_window_without_ratings_is_told_with_the_days_that_have_some(train, te
         splits.window_split(ratings, train=train, test=test)
 
 
-def test_a_windows_halves_do_not_depend_on_ratings_outside():
-    inside = make(
+def test_the_halves_of_a_window_do_not_depend_on_ratings_outside():
+    inside = ratings_of(
         [(u, i) for u in range(20) for i in range(10)],
         times=[(i + u) % 10 * DAY for u in range(20) for i in range(10)],
     )
-    more = make(
+    more = ratings_of(
         [(u, i) for u in range(20) for i in range(11)],
         times=[((i + u) % 10 if i < 10 else 99) * DAY for u in range(20) for i in range(11)],
     )
-    one, two = (
-        splits.window_split(
-            r, train=("1970-01-01", "1970-01-06"), test=("1970-01-07", "1970-01-10"), seed=5
-        )
-        for r in (inside, more)
-    )
-    assert one.test.frame().rows() == two.test.frame().rows()
+    days = {"train": ("1970-01-01", "1970-01-06"), "test": ("1970-01-07", "1970-01-10")}
+    split = splits.window_split(inside, **days, seed=5)
+    split_of_more = splits.window_split(more, **days, seed=5)
+    assert split.test.frame().rows() == split_of_more.test.frame().rows()
 
 
 @pytest.mark.parametrize(
@@ -295,12 +305,12 @@ def test_a_windows_halves_do_not_depend_on_ratings_outside():
     ],
 )
 def test_last_months_are_calendar_months_before_the_last(months, train, test):
-    ratings = make([(0, 0), (0, 1)], times=[0, 1134000000])  # 2005-12-08
+    ratings = ratings_of([(0, 0), (0, 1)], times=[0, 1134000000])  # 2005-12-08
     assert splits.last_months(ratings, months) == (train, test)
 
 
 def test_last_months_know_leap_years():
-    assert splits.last_months(make([(0, 0)], times=[1078099200]), 1)[0] == (
+    assert splits.last_months(ratings_of([(0, 0)], times=[1078099200]), 1)[0] == (
         "2004-02-01",
         "2004-02-29",
     )  # 2004-03-01
@@ -309,16 +319,16 @@ def test_last_months_know_leap_years():
 @pytest.mark.parametrize("months", [0, -1, 1201])
 def test_a_number_of_months_that_cannot_be_is_refused(months):
     with pytest.raises(SettingError, match="expected 1 to 1,200"):
-        splits.last_months(some(), months)
+        splits.last_months(random_ratings(), months)
 
 
 def test_last_months_need_times():
     with pytest.raises(DataError, match="'toy' has no times"):
-        splits.last_months(make([(0, 0)]), 3)
+        splits.last_months(ratings_of([(0, 0)]), 3)
 
 
 def test_leave_last_takes_each_users_latest():
-    ratings = make(
+    ratings = ratings_of(
         [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)], times=[3, 1, 2, 7, 7, 7, 9]
     )
     train, valid, test = splits.leave_last_split(ratings, n=1, valid=1)
@@ -330,7 +340,7 @@ def test_leave_last_takes_each_users_latest():
 @settings(max_examples=15, deadline=None)
 @given(k=st.integers(2, 7), seed=st.integers(0, 1000))
 def test_each_rating_is_in_one_folds_test(k, seed):
-    ratings = some(seed)
+    ratings = random_ratings(seed)
     tests = np.concatenate(
         [split.test.pair for split in splits.k_folds(ratings, k=k, valid=0.1, seed=seed)]
     )
@@ -339,21 +349,23 @@ def test_each_rating_is_in_one_folds_test(k, seed):
 
 def test_fewer_ratings_than_folds_are_refused():
     with pytest.raises(DataError, match="3 ratings cannot make 5 folds"):
-        splits.k_folds(make([(0, 0), (0, 1), (1, 0)]), k=5)
+        splits.k_folds(ratings_of([(0, 0), (0, 1), (1, 0)]), k=5)
 
 
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000), covering=st.booleans())
 def test_smaller_trains_are_part_of_larger_ones(seed, covering):
     sweep = splits.density_sweep(
-        some(seed, density=0.6), shares=(0.3, 0.6, 0.8), seed=seed, covering=covering
+        random_ratings(seed, density=0.6), shares=(0.3, 0.6, 0.8), seed=seed, covering=covering
     )
     assert pairs(sweep[0.3].train) < pairs(sweep[0.6].train) < pairs(sweep[0.8].train)
     assert pairs(sweep[0.3].test) > pairs(sweep[0.6].test) > pairs(sweep[0.8].test)
 
 
 def test_density_halves_what_remains():
-    sweep = splits.density_sweep(some(n_users=50, n_items=20, density=2), shares=(0.2, 0.8), seed=0)
+    sweep = splits.density_sweep(
+        random_ratings(n_users=50, n_items=20, density=2), shares=(0.2, 0.8), seed=0
+    )
     assert [len(part) for part in sweep[0.2]] == [200, 400, 400]
     assert [len(part) for part in sweep[0.8]] == [800, 100, 100]
 
@@ -361,7 +373,9 @@ def test_density_halves_what_remains():
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_new_users_are_not_in_train_and_have_given_and_test(seed):
-    split = splits.new_user_split(some(seed), users=4, given=0.5, valid_users=2, seed=seed)
+    split = splits.new_user_split(
+        random_ratings(seed), users=4, given=0.5, valid_users=2, seed=seed
+    )
     held_out = np.unique(split.given.user)
     assert np.array_equal(held_out, np.union1d(split.test.user, split.valid.user))
     assert (len(np.unique(split.test.user)), len(np.unique(split.valid.user))) == (4, 2)
@@ -370,7 +384,7 @@ def test_new_users_are_not_in_train_and_have_given_and_test(seed):
 
 
 def test_given_share_is_of_each_users_ratings():
-    ratings = make([(u, j) for u in range(4) for j in range(5 * (u + 1))])
+    ratings = ratings_of([(u, j) for u in range(4) for j in range(5 * (u + 1))])
     split = splits.new_user_split(ratings, users=3, given=0.8, seed=0)
     held_out = split.given.count("user") > 0
     assert split.given.count("user")[held_out].tolist() == [
@@ -379,13 +393,13 @@ def test_given_share_is_of_each_users_ratings():
 
 
 def test_given_count_keeps_only_users_with_more_ratings():
-    ratings = make([(u, j) for u in range(4) for j in range(5 * (u + 1))])
+    ratings = ratings_of([(u, j) for u in range(4) for j in range(5 * (u + 1))])
     split = splits.new_user_split(ratings, users=2, given=10, seed=0)
     assert split.given.count("user").tolist() == [0, 0, 10, 10]
 
 
 def test_given_by_time_are_the_earliest():
-    ratings = make(
+    ratings = ratings_of(
         [(u, j) for u in range(2) for j in range(6)], times=[5, 4, 3, 2, 1, 0, 9, 0, 8, 1, 7, 2]
     )
     split = splits.new_user_split(ratings, users=1, given=3, by="time", seed=0)
@@ -397,13 +411,13 @@ def test_more_new_users_than_there_are_is_refused():
     with pytest.raises(
         DataError, match=r"asks for 9 users .* but 2 users have the 5 ratings or more"
     ):
-        splits.new_user_split(make([(u, j) for u in range(2) for j in range(6)]), users=9)
+        splits.new_user_split(ratings_of([(u, j) for u in range(2) for j in range(6)]), users=9)
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_new_items_have_all_their_ratings_in_one_part_and_none_in_train(seed):
-    ratings = some(seed)
+    ratings = random_ratings(seed)
     split = splits.new_item_split(ratings, items=4, valid_items=2, seed=seed)
     in_test, in_valid = split.test.count("item") > 0, split.valid.count("item") > 0
     assert (in_test.sum(), in_valid.sum()) == (4, 2)
@@ -413,14 +427,14 @@ def test_new_items_have_all_their_ratings_in_one_part_and_none_in_train(seed):
 
 
 def test_new_items_are_a_share_of_the_items_with_enough_ratings():
-    ratings = make([(u, i) for i in range(20) for u in range(1 + 4 * (i >= 10))])
+    ratings = ratings_of([(u, i) for i in range(20) for u in range(1 + 4 * (i >= 10))])
     test = splits.new_item_split(ratings, items=0.3, min_ratings=5, seed=0).test
     assert len(np.unique(test.item)) == 3
     assert test.item.min() >= 10
 
 
 def test_users_of_new_items_only_are_counted():
-    ratings = make([(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)], n_items=2)
+    ratings = ratings_of([(0, 0), (0, 1), (1, 0), (2, 0), (2, 1)], n_items=2)
     test_item = splits.new_item_split(ratings, items=1, seed=0).test.item[0]
     row = splits.new_item_split(ratings, items=1, seed=0).table().row(1, named=True)
     assert row["cold_items"] == 1
@@ -429,7 +443,7 @@ def test_users_of_new_items_only_are_counted():
 
 
 def test_every_item_is_as_likely_to_be_new():
-    ratings, times = make([(u, i) for i in range(10) for u in range(1 + i)]), np.zeros(10)
+    ratings, times = ratings_of([(u, i) for i in range(10) for u in range(1 + i)]), np.zeros(10)
     for seed in range(500):
         times += splits.new_item_split(ratings, items=0.2, seed=seed).test.count("item") > 0
     assert np.abs(times - 100).max() < 4 * 9  # binomial(500, 1/5), standard deviation 8.9
@@ -441,13 +455,13 @@ def test_more_new_items_than_there_are_is_refused():
         match=r"valid_items=3 asks for 3 items besides 4, but 6 items have the 2 ratings or more",
     ):
         splits.new_item_split(
-            make([(u, j) for u in range(2) for j in range(6)]),
+            ratings_of([(u, j) for u in range(2) for j in range(6)]),
             items=4,
             valid_items=3,
             min_ratings=2,
         )
     with pytest.raises(DataError, match=r"train part of 12 ratings .* would be empty"):
-        splits.new_item_split(make([(u, j) for u in range(2) for j in range(6)]), items=6)
+        splits.new_item_split(ratings_of([(u, j) for u in range(2) for j in range(6)]), items=6)
 
 
 @pytest.mark.parametrize(
@@ -470,16 +484,16 @@ def test_more_new_items_than_there_are_is_refused():
 )
 def test_impossible_shares_and_counts_are_refused(cut):
     with pytest.raises(SettingError):
-        cut(some())
+        cut(random_ratings())
 
 
 def test_a_part_that_was_asked_for_is_never_empty():
     with pytest.raises(DataError, match=r"valid part of 5 ratings .* would be empty"):
-        splits.random_split(make([(0, j) for j in range(5)]), test=0.2, valid=0.01)
+        splits.random_split(ratings_of([(0, j) for j in range(5)]), test=0.2, valid=0.01)
 
 
 def test_table_counts_cold_users_items_and_ratings():
-    ratings = make([(0, 0), (1, 0), (0, 1), (2, 2)], times=[0, 1, 2, 3])
+    ratings = ratings_of([(0, 0), (1, 0), (0, 1), (2, 2)], times=[0, 1, 2, 3])
     table = splits.time_split(ratings, test=0.5, valid=0).table()
     assert table.row(1, named=True) == {
         "part": "test",
@@ -493,7 +507,7 @@ def test_table_counts_cold_users_items_and_ratings():
 
 
 def test_a_split_reads_as_text():
-    ratings = make([(0, 0), (1, 0), (0, 1), (2, 2)], times=[0, 1, 2, 3])
+    ratings = ratings_of([(0, 0), (1, 0), (0, 1), (2, 2)], times=[0, 1, 2, 3])
     assert str(splits.time_split(ratings, test=0.5, valid=0)).splitlines() == [
         "split by time (test=0.5, valid=0)",
         "  train            2 ratings         2 users         1 items",
@@ -504,18 +518,18 @@ def test_a_split_reads_as_text():
 
 def test_a_split_logs_its_sizes(caplog):
     with caplog.at_level(logging.INFO, logger="recollect"):
-        splits.random_split(make([(0, j) for j in range(10)]), test=0.2)
+        splits.random_split(ratings_of([(0, j) for j in range(10)]), test=0.2)
     assert caplog.messages == ["toy: Split(random split, seed 0: train 8, test 2)"]
 
 
 def test_large_counts_stand_apart_from_words():
-    split = splits.random_split(some())
+    split = splits.random_split(random_ratings())
     text = str(replace(split, dropped={"outside": 84_305_339}))
     assert text.splitlines()[-1] == "  left out 84,305,339 ratings: outside"
 
 
 def test_shared_pairs_counts_pairs_in_both():
-    ratings = make([(0, 0), (0, 1), (1, 0), (1, 1)])
+    ratings = ratings_of([(0, 0), (0, 1), (1, 0), (1, 1)])
     assert (
         splits.shared_pairs(ratings.where(np.array([0, 1, 2])), ratings.where(np.array([3, 2, 1])))
         == 2
@@ -524,7 +538,7 @@ def test_shared_pairs_counts_pairs_in_both():
 
 def test_pairs_of_other_vocabularies_cannot_be_compared():
     with pytest.raises(DataError, match="different vocabularies"):
-        splits.shared_pairs(make([(0, 0)]), make([(0, 0), (1, 1)]))
+        splits.shared_pairs(ratings_of([(0, 0)]), ratings_of([(0, 0), (1, 1)]))
 
 
 def test_find_gives_the_split_of_that_name():

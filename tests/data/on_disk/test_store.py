@@ -60,9 +60,6 @@ def weights(model) -> list[np.ndarray]:
     return [w.detach().numpy() for w in model.net_.parameters()]
 
 
-# --- what is stored -------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("side", SIDES)
 def test_every_cell_is_where_it_was(ratings, stored, side):
     rows = stored.rows(side)
@@ -140,12 +137,9 @@ def test_the_scale_of_many_values_is_inferred_as_by_read(tmp_path):
     assert rc.store(path, tmp_path / "s").scale == rc.read(path).scale
 
 
-# --- shares set aside -----------------------------------------------------------------------------------------------
-
-
 def test_shares_are_set_aside_and_nothing_is_lost(ratings, tmp_path):
     cut = rc.store(ratings, tmp_path / "s", valid=0.2, test=0.1, seed=3)
-    whole = np.sort(np.concatenate([cut.valid.pair, cut.test.pair, _pairs(cut)]))
+    whole = np.sort(np.concatenate([cut.valid.pair, cut.test.pair, pairs_of(cut)]))
     assert np.array_equal(whole, np.sort(ratings.pair))
     assert len(cut.test) == pytest.approx(900, abs=100)  # 3.5 standard deviations
     assert len(cut.valid) == pytest.approx(1620, abs=130)
@@ -154,11 +148,12 @@ def test_shares_are_set_aside_and_nothing_is_lost(ratings, tmp_path):
 
 def test_the_same_seed_sets_aside_the_same_whatever_the_order_and_the_groups(ratings, tmp_path):
     shuffled = ratings.where(np.random.default_rng(5).permutation(len(ratings)))
-    one = rc.store(ratings, tmp_path / "a", test=0.2, seed=1)
-    two = rc.store(shuffled, tmp_path / "b", test=0.2, seed=1, group_size=300)
-    other = rc.store(ratings, tmp_path / "c", test=0.2, seed=2)
-    assert one.test.fingerprint == two.test.fingerprint != other.test.fingerprint
-    assert one.fingerprint == two.fingerprint
+    stored = rc.store(ratings, tmp_path / "a", test=0.2, seed=1)
+    of_shuffled = rc.store(shuffled, tmp_path / "b", test=0.2, seed=1, group_size=300)
+    of_other_seed = rc.store(ratings, tmp_path / "c", test=0.2, seed=2)
+    assert stored.test.fingerprint == of_shuffled.test.fingerprint
+    assert stored.test.fingerprint != of_other_seed.test.fingerprint
+    assert stored.fingerprint == of_shuffled.fingerprint
 
 
 def test_pairs_that_others_share_are_counted(ratings, stored, tmp_path):
@@ -168,12 +163,9 @@ def test_pairs_that_others_share_are_counted(ratings, stored, tmp_path):
     assert stored.shared(cut.test) == len(cut.test)
 
 
-def _pairs(stored) -> np.ndarray:
+def pairs_of(stored) -> np.ndarray:
     rows = stored.rows("user").take(np.arange(stored.n_users))
     return rows.row * np.int64(stored.n_items) + rows.column
-
-
-# --- reading rows ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("side", SIDES)
@@ -245,25 +237,22 @@ def test_pieces_have_at_most_so_many_rows_and_cells_or_one_row():
     ]
 
 
-# --- learning -------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("center", [False, True])
 @pytest.mark.parametrize("side", SIDES)
 def test_learning_from_disk_is_learning_from_memory_in_the_same_order(
     ratings, tmp_path, side, center, monkeypatch
 ):
     cut = rc.store(ratings, tmp_path / "s", valid=0.1, group_size=400)
-    held = replace(_in_memory(cut), time=None)
-    inner = Rows.batches
+    copy = replace(in_memory_copy(cut), time=None)
+    batches = Rows.batches
     monkeypatch.setattr(
         Rows,
         "batches",
-        lambda self, size, order: inner(self, size, cut.rows(side).batch_order(order)),
+        lambda self, size, order: batches(self, size, cut.rows(side).batch_order(order)),
     )
     on_disk, in_memory = (
-        adam(side=side, center=center, validate_every=2).fit(train, cut.valid)
-        for train in (cut, held)
+        adam(side=side, center=center, epochs=2, validate_every=1).fit(train, cut.valid)
+        for train in (cut, copy)
     )
     for a, b in zip(weights(on_disk), weights(in_memory), strict=True):
         assert np.array_equal(a, b)
@@ -330,7 +319,7 @@ def test_stored_ratings_are_no_given_and_cannot_be_joined(ratings, stored):
 @pytest.mark.parametrize("side", SIDES)
 def test_a_model_answers_as_if_it_had_learned_in_memory(ratings, tmp_path, side):
     stored = rc.store(ratings, tmp_path / "s", test=0.1)
-    on_disk, in_memory = (adam(side=side).fit(train) for train in (stored, _in_memory(stored)))
+    on_disk, in_memory = (adam(side=side).fit(train) for train in (stored, in_memory_copy(stored)))
     ask = {"user_ids": ["3", "77", "nobody"], "n": 5}
     assert rc.top_n(on_disk, **ask).equals(rc.top_n(in_memory, **ask))
     assert rc.fold_in(on_disk, {"3": 5, "9": 1}).equals(rc.fold_in(in_memory, {"3": 5, "9": 1}))
@@ -342,7 +331,7 @@ def test_a_model_answers_as_if_it_had_learned_in_memory(ratings, tmp_path, side)
     )
 
 
-def _in_memory(stored) -> Ratings:
+def in_memory_copy(stored) -> Ratings:
     rows = stored.rows("user").take(np.arange(stored.n_users))
     return Ratings(
         rows.row,
@@ -354,9 +343,6 @@ def _in_memory(stored) -> Ratings:
         name=stored.name,
         catalogue=stored.catalogue,
     )
-
-
-# --- saving ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("links", [True, False], ids=["links", "copies"])
@@ -384,29 +370,28 @@ def test_a_damaged_part_of_a_saved_model_is_refused(ratings, tmp_path):
         rc.load_model(tmp_path / "m")
 
 
-# --- memory and threads ---------------------------------------------------------------------------------------------
-
-
 def test_a_fit_never_holds_more_than_a_few_row_groups(ratings, tmp_path, monkeypatch):
     """Cells of row groups that are alive at once: two windows, and those kept for validation."""
     stored = rc.store(ratings, tmp_path / "s", valid=0.1, group_size=100)
-    alive, most, group = [], [0], StoredRows._read_group
+    alive = []
+    most = [0]
+    read_group = StoredRows._read_group
 
     class Counted(np.ndarray):
         def __del__(self):
             if getattr(self, "own", False):
                 alive.pop()
 
-    def counted(self, g):
-        rows = group(self, g)
+    def counted(self, group):
+        rows = read_group(self, group)
         column = rows.column.view(Counted)
         column.own = True
-        alive.append(g)
+        alive.append(group)
         most[0] = max(most[0], len(alive))
         return replace(rows, column=column)
 
     monkeypatch.setattr(StoredRows, "_read_group", counted)
-    adam(side="user", batch_size=10, validate_every=1).fit(stored, stored.valid)
+    adam(side="user", batch_size=10, epochs=1, validate_every=1).fit(stored, stored.valid)
     assert (
         0
         < most[0]
@@ -415,24 +400,23 @@ def test_a_fit_never_holds_more_than_a_few_row_groups(ratings, tmp_path, monkeyp
     )
 
 
+@pytest.mark.slow
 def test_a_fit_allocates_less_than_the_cells_take(tmp_path, monkeypatch):
-    """200,000 cells by each side are 3.2 MB; a row group is 4,000 of them. Python and Arrow count what they hold."""
+    """200,000 cells by each side are 3.2 MB; a row group is 4,000. Python and Arrow count bytes."""
     made = planted(2_000, 500, 200_000, activity=0.2, popularity=0.3, times=False).ratings
     stored = rc.store(made, tmp_path / "s", valid=0.02, group_size=4_000)
     monkeypatch.setattr(stored_ratings, "COMPARED", 4_000)
     monkeypatch.setattr("recollect.families.row_model.BLOCK_RATINGS", 4_000)
-    valid, model, group = (
-        stored.valid,
-        adam(side="user", batch_size=64, epochs=1),
-        StoredRows._read_group,
-    )
+    valid = stored.valid
+    model = adam(side="user", batch_size=64, epochs=1)
+    read_group = StoredRows._read_group
     model.fit(stored, valid)  # compile first
     before, arrow = pa.total_allocated_bytes(), []
 
-    def watched(self, g):
-        found = group(self, g)
+    def watched(self, group):
+        rows = read_group(self, group)
         arrow.append(pa.total_allocated_bytes() - before)
-        return found
+        return rows
 
     monkeypatch.setattr(StoredRows, "_read_group", watched)
     tracemalloc.start()
@@ -451,7 +435,7 @@ def test_the_reading_thread_ends_with_its_consumer(stored):
     assert not any(t.name.startswith("recollect-read") for t in threading.enumerate())
 
 
-def test_what_goes_wrong_in_the_thread_is_told(stored, monkeypatch):
+def test_an_error_in_the_thread_is_raised(stored, monkeypatch):
     read = StoredRows._read_columns
     monkeypatch.setattr(
         StoredRows,
@@ -463,9 +447,6 @@ def test_what_goes_wrong_in_the_thread_is_told(stored, monkeypatch):
     with pytest.raises(DataError, match="gone"):
         adam().fit(stored)
     assert not any(t.name.startswith("recollect-read") for t in threading.enumerate())
-
-
-# --- faults ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -552,9 +533,6 @@ def test_setting_everything_aside_is_refused(few, tmp_path):
         rc.store(few, tmp_path / "s", test=0.999999)
 
 
-# --- the command line -----------------------------------------------------------------------------------------------
-
-
 def call(*args) -> dict:
     result = CliRunner().invoke(app, [*map(str, args), "--json"])
     return json.loads(result.stdout)
@@ -575,9 +553,11 @@ def test_the_verbs_take_a_stored_folder(ratings, tmp_path):
         4,
     )
     assert made["ratings"] + made["valid"] + made["test"] == 9000
-    told = call("data", "describe", tmp_path / "s")
-    assert told["ratings"] == sum(told["values"].values()) == made["ratings"]
-    assert told["counts"]["per user"][-1] == rc.open_stored(tmp_path / "s").count("user").max()
+    description = call("data", "describe", tmp_path / "s")
+    assert description["ratings"] == sum(description["values"].values()) == made["ratings"]
+    assert (
+        description["counts"]["per user"][-1] == rc.open_stored(tmp_path / "s").count("user").max()
+    )
     fitted = call(
         "train",
         tmp_path / "s",
@@ -599,7 +579,7 @@ def test_the_verbs_take_a_stored_folder(ratings, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "why"),
+    ("words", "message"),
     [
         (("train", "s", "--out", "m", "--valid", "0.1"), "is split already"),
         (("data", "describe", "s", "--scale", "1,5"), "columns and scale are known"),
@@ -608,10 +588,10 @@ def test_the_verbs_take_a_stored_folder(ratings, tmp_path):
         (("data", "store", "r.csv", "s"), "not empty"),
     ],
 )
-def test_what_cannot_be_done_with_a_stored_folder_is_told(
-    folder, ratings, tmp_path, monkeypatch, words, why
+def test_what_cannot_be_done_with_a_stored_folder_is_refused(
+    folder, ratings, tmp_path, monkeypatch, words, message
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s").symlink_to(folder)
     ratings.where(np.arange(50)).frame().write_csv("r.csv")
-    assert why in call(*words)["error"]["message"]
+    assert message in call(*words)["error"]["message"]
