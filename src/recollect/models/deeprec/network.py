@@ -44,6 +44,7 @@ class Network(nn.Module):
         super().__init__()
         encoder, decoder = settings.layers
         code = encoder[-1]
+        # Glorot uniform throughout, as in the authors' code.
         self.input = glorot(SparseInput(n_columns, encoder[0]))
         self.encoder = nn.ModuleList(dense_layer(a, b) for a, b in pairwise(encoder))
         self.output: ObservedOutput

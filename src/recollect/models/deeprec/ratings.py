@@ -108,6 +108,7 @@ class RatingsRecipe(Recipe):
             if settings.refeed_noise:
                 refed = nn.functional.dropout(refed, settings.refeed_noise)
             hidden = net.encode_dense(refed)
+            # The optimizer steps at the yield, so the next input is computed before it.
             if remaining:
                 output = dense_output(net, hidden)
             if settings.refeed_target == "input":
@@ -131,6 +132,7 @@ class RatingsRecipe(Recipe):
             columns = torch.randperm(n_columns, device=refed.device)[:n_drawn]
             refed = refed[:, columns]
         difference = net.decode(hidden, columns=columns).float() - refed.float()
+        # Dropped numbers of the target are unknown, not 0.
         if self.settings.refeed_noise:
             kept = refed != 0
             return (difference * kept).square().sum(), int(kept.sum())

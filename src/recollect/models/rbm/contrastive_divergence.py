@@ -122,6 +122,7 @@ class ContrastiveDivergence(Learner):
         self.optimizer.zero_grad()
         loss, error = self.net.contrastive_loss(batch, steps=steps, sample=self.options.sample)
         (loss / len(batch)).backward()
+        # λ is added to the gradient by hand, because autograd would copy every matrix.
         for weight in self.net.weights():
             add_ridge(weight, self.reg)
         self.optimizer.step()

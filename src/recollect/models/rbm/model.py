@@ -144,6 +144,7 @@ class RBM(RowModel):
     @torch.no_grad()
     def output_columns(self) -> Tensor:
         """The fitted columns: the weights and the bias of each category, one after the other."""
+        # All categories of a user are one column, since they are predicted together.
         fitted = torch.as_tensor(self.fitted_columns())
         weight, bias = self.net_.by_column()
         return torch.cat([weight[fitted], bias[fitted, :, None]], dim=2).flatten(1)

@@ -98,6 +98,7 @@ class Network(nn.Module):
     def one_hot(self, block: Block) -> Block:
         """The ratings as visible units: a 1 at the column and the nearest category of each."""
         assert block.value is not None
+        # A rating between two categories counts as the nearer one.
         boundaries = (self.category_value[1:] + self.category_value[:-1]) / 2
         category = torch.bucketize(block.value, boundaries)
         column = block.column * self.n_categories + category
@@ -171,6 +172,7 @@ class Network(nn.Module):
             weight = weight[columns]
             bias = bias[columns]
         W = weight.flatten(0, 1).t()
+        # All probabilities at once would be rows × columns × categories numbers.
         rows_at_once = max(1, PROBABILITIES_AT_ONCE // max(1, bias.numel()))
         expected = []
         for some_code in code.split(rows_at_once):
@@ -205,6 +207,7 @@ class Network(nn.Module):
         offset = self.hidden_offset(block)
         W = self.W
         data_input = times_dense(data, W) + offset
+        # The reconstruction is a constant: no gradient flows through the Gibbs steps.
         with torch.no_grad():
             first = self._reconstruct(cells, data_input, W, sample=sample)
             v = first
