@@ -142,6 +142,7 @@ class Block:
     def columns(self) -> tuple[Pattern, Tensor]:
         """The cells by column, and for each of them its number in `rows`; computed once."""
         if self._columns is None:
+            # SciPy sorts cell numbers instead of values, so that any value can be put in order.
             cell = np.arange(self.n_cells, dtype=np.int32)
             by_column = csr_array(
                 (cell, self.column.cpu().numpy(), self.rows.start.cpu().numpy()),

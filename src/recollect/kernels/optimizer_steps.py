@@ -75,6 +75,7 @@ class Pairs:
         square = 0.0  # gradient · gradient
         for history, *part in zip(self.parts, direction, gradient, previous, strict=True):
             write = _write_compiled if all(map(compiled, part)) else _write_torch
+            # Sums over the parts of a vector add up to those over the whole.
             sums = write(history, pairs, step, *(x.reshape(-1) for x in part))
             slope += sums[0]
             square += sums[1]
@@ -166,6 +167,7 @@ def _write_compiled(
         _flat(previous),
         sums,
     )
+    # Block by block in their order, whichever thread was first.
     return sums.sum(axis=0)
 
 

@@ -75,8 +75,10 @@ class EarlyStopping:
         """
         error = self._sign * figure
         has_gained = error < self.error - self.least_gain
+        # Neither this figure nor an earlier one has beaten the baseline.
         is_above_baseline = min(error, self.error) > self._baseline
         self.waited = 0 if has_gained or is_above_baseline else self.waited + 1
+        # Weights are kept for any improvement, however small; only the wait needs a real gain.
         if error < self.error:
             self.error = error
             self.epoch = epoch

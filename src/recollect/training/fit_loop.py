@@ -110,12 +110,14 @@ def run_epochs(
                 history.stopped = fit.fall_back(f"{problem} {hint}".strip())
                 break
             fit.call_watchers(figures)
+            # The last epoch is written whatever the time, so that a resumed fit has nothing to do.
             is_last = fit.done or len(history) == epochs
             if run.folder and (stop.asked or is_last or fit.snapshot_is_due):
                 fit.write_snapshot()
             if stop.asked:
                 kept = f"; the snapshot is in {run.folder}" if run.folder else ""
                 raise KeyboardInterrupt(f"stopped after epoch {len(history)}{kept}")
+    # Without validation there are no best weights, and the last ones stay.
     best.restore()
     history.best_epoch = best.epoch or len(history)
     history.best_valid = best.figure
@@ -204,6 +206,7 @@ class _Fit:
         state = snapshot.read(self._snapshot_folder, fit_key=self.fit_key)
         if state is None:
             return False
+        # The network first: a learner may copy its weights in `load_state`.
         self.learner.net.load_state_dict(state["net"])
         torch.set_rng_state(state["random"])
         if state["random_on_device"] is not None:

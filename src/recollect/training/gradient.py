@@ -135,12 +135,7 @@ def fit(
         KeyboardInterrupt: after the epoch in which Ctrl-C or SIGTERM came; the snapshot is written.
     """
     options.check()
-    if not rows.in_memory and options.batch_size is None:
-        raise SettingError(
-            f"optimizer={options.optimizer!r} with batch_size=None needs the whole data at each "
-            "step, and these ratings are on disk, to be read batch by batch: use "
-            'optimizer="adam" (or "sgd") and batch_size=512, or so.'
-        )
+    _check_batches(rows, options)
     mixed = _is_mixed(run, options, next(net.parameters()).device)
     learner = GradientSteps(
         net, rows, loss, penalty, options, column_cells, mixed=mixed, figure=figure
@@ -227,7 +222,8 @@ class GradientSteps(Learner):
             history=options.history,
             state_bits=options.state_bits,
         )
-        self.first: float | None = None  # the mean loss of the first step
+        # The mean loss of the first step, with which later ones are compared to find divergence.
+        self.first: float | None = None
         self._whole: Block | None = None
 
     @property
@@ -253,6 +249,7 @@ class GradientSteps(Learner):
         loss, n, objective = 0.0, 0, 0.0
         for block in self._blocks():
             for index, step in enumerate(self._steps(block)):
+                # Before the weights move: a divergent step must not spoil them.
                 self._check(step, index, number, rate)
                 if index == 0:  # further steps on the same rows are not of the loss proper
                     loss += step.loss
@@ -274,6 +271,7 @@ class GradientSteps(Learner):
         if self.options.batch_size is None:
             yield self._whole_block()
             return
+        # By torch's generator, whose state a snapshot keeps: a resumed fit draws the same order.
         order = torch.randperm(len(self.rows)).numpy()
         for batch in self.rows.batches(self.options.batch_size, order):
             block = Block.of(batch, self.device)
@@ -371,6 +369,16 @@ class GradientSteps(Learner):
         raise DivergedError(
             f"{name} became {size} in epoch {epoch}; the step is too large: lower learning_rate "
             f"(it is {rate:g}) or raise reg."
+        )
+
+
+def _check_batches(rows: AnyRows, options: GradientOptions) -> None:
+    """Refuse a full batch of ratings that are read from disk."""
+    if not rows.in_memory and options.batch_size is None:
+        raise SettingError(
+            f"optimizer={options.optimizer!r} with batch_size=None needs the whole data at each "
+            "step, and these ratings are on disk, to be read batch by batch: use "
+            'optimizer="adam" (or "sgd") and batch_size=512, or so.'
         )
 
 

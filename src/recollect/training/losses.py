@@ -104,6 +104,7 @@ def add_ridge(weight: Tensor, reg: float, share: Tensor | None = None) -> float:
     """
     assert weight.grad is not None, "a parameter that the objective does not depend on"
     if share is None:
+        # In place, and the norm as a dot product: no temporary as large as the weight.
         weight.grad.add_(weight, alpha=reg)
         flat = weight.reshape(-1)
         return reg / 2 * float(flat @ flat)

@@ -188,6 +188,7 @@ class LBFGS:
             gradient=self._current_gradient(),
             previous=self._gradient,
         )
+        # The matrix is symmetric: rows and columns of s, y and the gradient change.
         rows = [2 * self._newest, 2 * self._newest + 1, -1]
         self._products[rows] = products
         self._products[:, rows] = products.T
@@ -195,6 +196,7 @@ class LBFGS:
 
     def _keep_newest_pair(self) -> None:
         """Use the newest pair from now on, if the objective is curved upwards along it."""
+        # Both are computed from the pairs in use, which change below.
         others = self._others
         newest = self._newest
         s = 2 * newest

@@ -55,6 +55,7 @@ def strong_wolfe(
         elif abs(point.slope) <= -CURVATURE * start.slope:
             return point.step, point.objective
         else:
+            # Without a bracket every longer step lies beyond.
             far_step = step + 1 if high is None else high.step
             if point.slope * (far_step - low.step) >= 0:
                 high = low
@@ -91,6 +92,7 @@ def _between(low: Point, high: Point) -> float:
     a, f_a, g_a = low
     b, f_b, g_b = high
     middle = (a + b) / 2
+    # No cubic goes through infinity: try a much shorter step.
     if not (math.isfinite(f_b) and math.isfinite(g_b)):
         return a + EDGE * (b - a)
     # Equation 3.59.
