@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from recollect.data.parsing.columns import Column, find_columns
 from recollect.data.parsing.layout import find_layout
-from recollect.data.parsing.lines import opened
+from recollect.data.parsing.lines import check_file, opened
 from recollect.data.parsing.text_file import TextFile
 from recollect.data.parsing.values import Locate
 from recollect.errors import DataError
@@ -56,20 +56,6 @@ def frames(
     layout = find_layout(path, separator=separator, header=header, column_names=names)
     places = find_columns(layout.columns, requested, named=layout.named, implicit=implicit)
     yield from TextFile(path, layout).frames(places)
-
-
-def check_file(path: Path, content: str) -> None:
-    """Refuse a path at which there is no file; `content` says of what.
-
-    Raises:
-        DataError: if there is none, or a folder.
-    """
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected a file of {content}.")
-    if not path.is_file():
-        raise DataError(
-            f"There is no file {path} (looked in {path.absolute().parent}); check the path."
-        )
 
 
 def _parquet_frames(

@@ -21,6 +21,20 @@ MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+def check_file(path: Path, content: str) -> None:
+    """Refuse a path at which there is no file; `content` says of what.
+
+    Raises:
+        DataError: if there is none, or a folder.
+    """
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; expected a file of {content}.")
+    if not path.is_file():
+        raise DataError(
+            f"There is no file {path} (looked in {path.absolute().parent}); check the path."
+        )
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """The bytes of a file, unpacked if the first ones are those of gzip or zstd.

@@ -19,7 +19,7 @@ import polars as pl
 
 from recollect.data import download
 from recollect.data.builder import RatingsBuilder
-from recollect.data.parsing.lines import blocks
+from recollect.data.parsing.lines import blocks, check_file
 from recollect.data.ratings import Ratings
 from recollect.data.read import name_of
 from recollect.data.read import read as read_table
@@ -165,10 +165,7 @@ def reviews(path: str | Path) -> Iterator[Review]:
 
 def _numbered(path: Path) -> Iterator[tuple[int, Review]]:
     """The reviews of a file, each with the number of its line."""
-    if not path.is_file():
-        raise DataError(
-            f"There is no file {path} (looked in {path.absolute().parent}); check the path."
-        )
+    check_file(path, "reviews")
     number = 0
     for block in blocks(path, quoted=False):
         for line in block.decode().removesuffix("\n").split("\n"):

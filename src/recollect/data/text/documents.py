@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from recollect.data.parsing.columns import find_text_columns
 from recollect.data.parsing.layout import Layout
-from recollect.data.parsing.lines import opened
+from recollect.data.parsing.lines import check_file, opened
 from recollect.data.parsing.text_file import Lines, TextFile
 from recollect.data.vocab import as_text
 from recollect.errors import DataError
@@ -114,7 +114,7 @@ def read_documents(
             line has no item, with the line's number.
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path, "documents")
     with opened(path) as stream:
         content = stream.read()
     if content.startswith(PARQUET_MAGIC):
@@ -131,15 +131,6 @@ def read_documents(
     else:
         table, row_name = _csv_table(path, lines, item, text)
     return _distinct(table, notes, join=join, row_name=row_name)
-
-
-def _check_file(path: Path) -> None:
-    """Refuse a path that is not a file."""
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; expected a file of documents.")
-    if not path.is_file():
-        folder = path.absolute().parent
-        raise DataError(f"There is no file {path} (looked in {folder}); check the path.")
 
 
 def _check_first_line(path: Path, line: str) -> None:
