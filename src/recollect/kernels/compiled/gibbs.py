@@ -51,6 +51,21 @@ def _pack_cell(pack, slot, x, y, p, at, q, to, width, last):
         store(x, lane, fma(y, load(pack, begin + lane), load(x, lane)))
 
 
+@njit
+@no_type_check
+def _add_ratings(start, end, left, right, value, p, q, width, k, a, pack, x):
+    """A += Σ f fᵀ and x += Σ y f over the ratings from start to end, a pack at a time."""
+    last = k - 1
+    for first in range(start, end, PACK):
+        n = min(PACK, end - first)
+        for c in range(n):
+            at = np.int64(peek(left, first + c)) * width
+            to = np.int64(peek(right, first + c)) * width
+            y = splat(peek(value, first + c) - _pair_rating(p, at, q, to, width, last))
+            _pack_cell(pack, c, x, y, p, at, q, to, width, last)
+        _add_products(a, width, k, pack, n)
+
+
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
 def draw(
@@ -69,15 +84,28 @@ def draw(
     out,
     singular,
 ):
-    """out[j] ~ N(A⁻¹ b, σ² A⁻¹): A = base + Σ f fᵀ, b = pull[j] + Σ y f, noise[j] being σ times
-    N(0, I).
+    """out[j] ~ N(A⁻¹ b, σ² A⁻¹), A = base + Σ f fᵀ, b = pull[j] + Σ y f over row j's ratings.
 
-    A cell's features f are lefts[left] + rights[right], and 1 for the offset; its y is its value
-    without what those two contribute alone. `singular` where A cannot be factored in 32 bits.
-    `scratch` has a row for each share.
+    A rating's features f are lefts[left] + rights[right], and 1 for the offset; its y is its value
+    without what those two contribute alone.
+
+    Args:
+        start: the first rating of each row, and the number of ratings.
+        left: of each rating, a row of `lefts`.
+        right: of each rating, a row of `rights`.
+        value: of each rating.
+        lefts: a table.
+        rights: a table.
+        base: width × width, in one array.
+        pull: rows × width.
+        noise: rows × width, σ times standard normal numbers.
+        k: numbers of a vector.
+        shares: the first row of each share of a thread, and the number of rows.
+        scratch: an array per share, for a matrix, a pack and two vectors.
+        out: rows × width, the draws.
+        singular: becomes True for rows that 32 bits cannot solve.
     """
     width = out.shape[1]
-    last = k - 1
     p = lefts.reshape(-1)
     q = rights.reshape(-1)
     z = noise.reshape(-1)
@@ -90,15 +118,8 @@ def draw(
         for j in range(shares[t], shares[t + 1]):
             a[:] = base
             x[:] = pull[j]
-            for first in range(start[j], start[j + 1], PACK):
-                n = min(PACK, start[j + 1] - first)
-                for c in range(n):
-                    at = np.int64(peek(left, first + c)) * width
-                    to = np.int64(peek(right, first + c)) * width
-                    alone = _pair_rating(p, at, q, to, width, last)
-                    y = splat(peek(value, first + c) - alone)
-                    _pack_cell(pack, c, x, y, p, at, q, to, width, last)
-                _add_products(a, width, k, pack, n)
+            first, end = start[j], start[j + 1]
+            _add_ratings(first, end, left, right, value, p, q, width, k, a, pack, x)
             for i in range(k):
                 # A pivot below a millionth of its diagonal has lost its digits.
                 least[i] = np.float32(1e-6) * a[i * width + i]
@@ -113,8 +134,19 @@ def draw(
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
 def ratings(a, b, c, A, B, C, k, shares, out):
-    """out[j] = the offsets of rows A[a[j]], B[b[j]] and C[c[j]], and the products of their factors
-    two by two."""
+    """out[j] = the offsets of rows A[a[j]], B[b[j]] and C[c[j]], and the products of their factors.
+
+    Args:
+        a: a row of A for each pair.
+        b: a row of B.
+        c: a row of C.
+        A: a table.
+        B: a table.
+        C: a table.
+        k: numbers of a vector.
+        shares: the first pair of each share of a thread, and the number of pairs.
+        out: the rating of each pair.
+    """
     width = A.shape[1]
     last = k - 1
     p = A.reshape(-1)
@@ -154,12 +186,21 @@ def _shift_residuals(residual, holder, weight, first, end, step, width):
 @njit(cache=True, nogil=True)
 @no_type_check
 def bag(start, holder, weight, Y, residual, square, precision, pull, noise):
-    """One draw of every row of Y in turn, Y[j] given all others; `residual`, the holders' targets
-    without their bags, is kept up to date.
+    """Draw every row of Y in turn, Y[j] given all others; `residual` is brought up to date.
 
-    Row j is in the bags of holders holder[start[j] : start[j + 1]], times their weight; square[j]
-    is Σ weight². The columns are independent, residuals have variance 1, and Y[j] has the prior
+    The columns are independent, residuals have variance 1, and Y[j] has the prior
     N(pull / precision, 1 / precision).
+
+    Args:
+        start: the first holder of each row of Y, and the number of holders of all.
+        holder: the rows whose bags hold each vector.
+        weight: what a holder's bag is multiplied by.
+        Y: the vectors in bags.
+        residual: the holders' targets without their bags.
+        square: Σ weight² over the holders of each row of Y.
+        precision: of the prior, per column.
+        pull: the prior's precision times its mean, per column.
+        noise: standard normal numbers.
     """
     width = Y.shape[1]
     flat_Y = Y.reshape(-1)

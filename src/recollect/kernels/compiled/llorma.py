@@ -39,6 +39,37 @@ def _step(u, x, v, y, width, move, keep_p, keep_q):
         store(v, y + lane, fma(move, p, fma(keep_q, q, zero())))
 
 
+@njit
+@no_type_check
+def _step_of_model(
+    t,
+    user_row,
+    item_row,
+    w,
+    error,
+    u,
+    v,
+    width,
+    b_user,
+    b_item,
+    reg_user,
+    reg_item,
+    rate,
+    offset_rate,
+):
+    """A step of one model's factors and offsets, w times as long as the rates say."""
+    change_user = error - reg_user[t, user_row] * b_user[t, user_row]
+    change_item = error - reg_item[t, item_row] * b_item[t, item_row]
+    b_user[t, user_row] += offset_rate * w * change_user
+    b_item[t, item_row] += offset_rate * w * change_item
+    w *= rate
+    x = (t * b_user.shape[1] + user_row) * width
+    y = (t * b_item.shape[1] + item_row) * width
+    keep_p = np.float32(1 - w * reg_user[t, user_row])
+    keep_q = np.float32(1 - w * reg_item[t, item_row])
+    _step(u, x, v, y, width, w * error, keep_p, keep_q)
+
+
 @njit(parallel=True, cache=True, nogil=True, boundscheck=False)
 @no_type_check
 def descend_alone(
@@ -57,20 +88,33 @@ def descend_alone(
     rate,
     offset_rate,
 ):
-    """Every local model takes a step on each rating, `rate` times the rating's weight; one thread
-    descends a model.
+    """Every local model takes a step on each rating, as long as the rating weighs; a model is one
+    thread's. Returns the sum of weighted squared errors, each before its step, and of the weights.
 
-    Returns the sum over models of weighted squared errors, each before its step, and the sum of
-    the weights.
+    Args:
+        user: row number of the user of each rating.
+        item: row number of the item.
+        value: what is to be predicted.
+        weight_user: models × users, weights.
+        weight_item: models × items, weights.
+        scale: 1 / the mean weight of each model's ratings.
+        U: models × users × width, factors.
+        V: models × items × width, factors.
+        b_user: models × users, offsets.
+        b_item: models × items, offsets.
+        reg_user: λ of each user for a rating of weight 1.
+        reg_item: λ of each item for a rating of weight 1.
+        rate: learning rate of factors.
+        offset_rate: learning rate of offsets; 0: they stay as they are.
     """
     n_models = len(U)
     n = len(user)
     width = U.shape[2]
+    u = U.reshape(-1)
+    v = V.reshape(-1)
     errors = np.zeros(n_models)
     weights = np.zeros(n_models)
     for t in prange(n_models):
-        u = U[t].reshape(-1)
-        v = V[t].reshape(-1)
         for c in range(n):
             # Models begin at different ratings, so that they are not all biased to the same last
             # ones.
@@ -81,24 +125,49 @@ def descend_alone(
             w = weight_user[t, user_row] * weight_item[t, item_row] * scale[t]
             if not w > 0:
                 continue
-            x = user_row * width
-            y = item_row * width
-            error = (
-                value[j] - b_user[t, user_row] - b_item[t, item_row] - _product(u, x, v, y, width)
-            )
+            x = (t * b_user.shape[1] + user_row) * width
+            y = (t * b_item.shape[1] + item_row) * width
+            product = _product(u, x, v, y, width)
+            error = value[j] - b_user[t, user_row] - b_item[t, item_row] - product
             errors[t] += np.float64(w) * error * error
             weights[t] += w
-            b_user[t, user_row] += (
-                offset_rate * w * (error - reg_user[t, user_row] * b_user[t, user_row])
+            _step_of_model(
+                t,
+                user_row,
+                item_row,
+                w,
+                error,
+                u,
+                v,
+                width,
+                b_user,
+                b_item,
+                reg_user,
+                reg_item,
+                rate,
+                offset_rate,
             )
-            b_item[t, item_row] += (
-                offset_rate * w * (error - reg_item[t, item_row] * b_item[t, item_row])
-            )
-            w *= rate
-            keep_p = np.float32(1 - w * reg_user[t, user_row])
-            keep_q = np.float32(1 - w * reg_item[t, item_row])
-            _step(u, x, v, y, width, w * error, keep_p, keep_q)
     return errors.sum(), weights.sum()
+
+
+@njit
+@no_type_check
+def _weigh(user_row, item_row, weight_user, weight_item, u, v, width, b_user, b_item, weight):
+    """Fill in the weight of a rating in each model; returns Σ w, Σ w² and Σ w r̂_t."""
+    weights = np.float32(0)
+    squares = np.float32(0)
+    weighted = np.float32(0)
+    for t in range(len(weight)):
+        w = weight_user[t, user_row] * weight_item[t, item_row]
+        weight[t] = w
+        if w > 0:
+            weights += w
+            squares += w * w
+            x = (t * b_user.shape[1] + user_row) * width
+            y = (t * b_item.shape[1] + item_row) * width
+            product = _product(u, x, v, y, width)
+            weighted += w * (b_user[t, user_row] + b_item[t, item_row] + product)
+    return weights, squares, weighted
 
 
 @njit(parallel=True, cache=True, nogil=True, boundscheck=False)
@@ -123,15 +192,30 @@ def descend_jointly(
 ):
     """All local models take a step together on each rating, on the error of their weighted mean.
 
-    `cells` are those of `compiled.sgd.descend`. With a the models' shares, which sum to 1, a step
-    is rate · a / Σ a²: it moves the mean as far as that of one model would move its own
-    prediction. Returns the sum of squared errors, each before its step, and the number of ratings
-    that a model reaches.
+    With a the models' shares, which sum to 1, a step is rate · a / Σ a²: it moves the mean as far
+    as that of one model would move its own prediction. Returns the sum of squared errors, each
+    before its step, and the number of ratings that a model reaches.
+
+    Args:
+        cells: the first rating of each cell, as in `compiled.sgd.descend`.
+        user: row number of the user of each rating.
+        item: row number of the item.
+        value: what is to be predicted.
+        weight_user: models × users, weights.
+        weight_item: models × items, weights.
+        U: models × users × width, factors.
+        V: models × items × width, factors.
+        b_user: models × users, offsets.
+        b_item: models × items, offsets.
+        reg_user: λ of each user for a rating of weight 1.
+        reg_item: λ of each item for a rating of weight 1.
+        rate: learning rate of factors.
+        offset_rate: learning rate of offsets; 0: they stay as they are.
+        seed: of the order within each cell.
+        groups: of users and of items.
     """
     n_models = len(U)
     width = U.shape[2]
-    n_users = U.shape[1]
-    n_items = V.shape[1]
     u = U.reshape(-1)
     v = V.reshape(-1)
     errors = np.zeros(groups * groups)
@@ -141,26 +225,15 @@ def descend_jointly(
             # The cells of a diagonal share neither users nor items.
             cell = g * groups + (g + diagonal) % groups
             first = cells[cell]
-            n = cells[cell + 1] - first
-            order = np.empty(n, np.int32)
+            order = np.empty(cells[cell + 1] - first, np.int32)
             weight = np.empty(n_models, np.float32)
             shuffle(order, random_state(seed, cell + 1))
             for j in order:
-                user_row = np.int64(user[first + j])
-                item_row = np.int64(item[first + j])
-                weights = np.float32(0)
-                squares = np.float32(0)
-                weighted = np.float32(0)
-                for t in range(n_models):
-                    w = weight_user[t, user_row] * weight_item[t, item_row]
-                    weight[t] = w
-                    if w > 0:
-                        weights += w
-                        squares += w * w
-                        x = (t * n_users + user_row) * width
-                        y = (t * n_items + item_row) * width
-                        product = _product(u, x, v, y, width)
-                        weighted += w * (b_user[t, user_row] + b_item[t, item_row] + product)
+                a = np.int64(user[first + j])
+                b = np.int64(item[first + j])
+                weights, squares, weighted = _weigh(
+                    a, b, weight_user, weight_item, u, v, width, b_user, b_item, weight
+                )
                 if not weights > 0:
                     continue
                 error = value[first + j] - weighted / weights
@@ -170,18 +243,22 @@ def descend_jointly(
                     if weight[t] > 0:
                         # a / Σ a² with a = weight / weights
                         w = weight[t] * weights / squares
-                        b_user[t, user_row] += (
-                            offset_rate * w * (error - reg_user[t, user_row] * b_user[t, user_row])
+                        _step_of_model(
+                            t,
+                            a,
+                            b,
+                            w,
+                            error,
+                            u,
+                            v,
+                            width,
+                            b_user,
+                            b_item,
+                            reg_user,
+                            reg_item,
+                            rate,
+                            offset_rate,
                         )
-                        b_item[t, item_row] += (
-                            offset_rate * w * (error - reg_item[t, item_row] * b_item[t, item_row])
-                        )
-                        w *= rate
-                        x = (t * n_users + user_row) * width
-                        y = (t * n_items + item_row) * width
-                        keep_p = np.float32(1 - w * reg_user[t, user_row])
-                        keep_q = np.float32(1 - w * reg_item[t, item_row])
-                        _step(u, x, v, y, width, w * error, keep_p, keep_q)
     return errors.sum(), reached.sum()
 
 
@@ -210,6 +287,59 @@ def _update_predicted(
             predicted[c] += s * (new - _product(features, at, old, before, width))
 
 
+@njit
+@no_type_check
+def _add_cells(
+    start,
+    end,
+    column,
+    value,
+    share,
+    predicted,
+    weight,
+    weight_column,
+    source,
+    offset,
+    old,
+    before,
+    joint,
+    width,
+    k,
+    a,
+    pack,
+    x,
+):
+    """Add the cells of a row, from start to end, to its equations A x = b, b standing in x.
+
+    Returns the sum of their weights, in a joint solve of their shares.
+    """
+    n = 0
+    weights = np.float32(0)
+    for c in range(start, end):
+        other = np.int64(peek(column, c))
+        w = weight * peek(weight_column, other)
+        if not w > 0:
+            continue
+        at = other * width
+        if joint:
+            s = w * peek(share, c)
+            own = s * _product(source, at, old, before, width)
+            y = peek(value, c) - peek(predicted, c) + own
+            weights += s
+        else:
+            # The square root of the weight on both sides weighs the squared error.
+            s = np.float32(np.sqrt(w))
+            y = s * (peek(value, c) - peek(offset, other))
+            weights += w
+        _pack_cell(pack, n, x, s, y, source, at, width)
+        n += 1
+        if n == PACK:
+            _add_products(a, width, k, pack, n)
+            n = 0
+    _add_products(a, width, k, pack, n)
+    return weights
+
+
 @njit(parallel=True, cache=True, nogil=True)
 @no_type_check
 def solve_rows(
@@ -230,16 +360,33 @@ def solve_rows(
     scratch,
     singular,
 ):
-    """factors[j] minimizes, over row j's cells of weight w = weight_row[j] · weight_column[column]
-    above 0,
+    """Solve for factors[j], over row j's cells of weight w = weight_row[j] · weight_column above 0.
 
-        Σ w (value − x · f − offset)² + λ ‖x‖²,                   λ = reg[j] Σ w        each model
-        alone Σ (value − predicted + a (old · f) − a (x · f))² + λ ‖x‖²,  λ = reg[j] Σ a
-        jointly
+    A model alone minimizes
 
-    a being w · share; a joint solve brings `predicted`, the mean of all models, up to date.
-    `scratch` has a row for each share, as in `compiled.ridge`. A row that cannot be solved in 32
-    bits keeps its factors, and is `singular`.
+        Σ w (value − x · f − offset)² + λ ‖x‖²,        λ = reg[j] Σ w
+
+    and, with a = w · share, one of joint models
+
+        Σ (value − predicted + a (old · f) − a (x · f))² + λ ‖x‖²,        λ = reg[j] Σ a
+
+    Args:
+        start: the first cell of each row, and the number of cells.
+        column: the column of each cell.
+        value: of each cell.
+        share: 1 / the sum of the cell's weights over all models.
+        predicted: the mean of all models; a joint solve brings it up to date.
+        weight_row: the weight of each row in this model.
+        weight_column: the weight of each column.
+        features: columns × width, f.
+        offset: what each column adds; a joint solve has it in `predicted`.
+        factors: rows × width, in place; rows without weight, or singular, keep theirs.
+        k: numbers of a row's factors.
+        reg: λ of each row for a weight of 1.
+        joint: whether the model explains what the others leave over.
+        shares: the first row of each share of a thread, and the number of rows.
+        scratch: an array per share, for a matrix, a pack and two vectors.
+        singular: becomes True for rows that 32 bits cannot solve.
     """
     width = features.shape[1]
     source = features.reshape(-1)
@@ -253,32 +400,28 @@ def solve_rows(
         for j in range(shares[t], shares[t + 1]):
             a[:] = 0
             x[:] = 0
-            n = 0
-            weights = np.float32(0)
-            for c in range(start[j], start[j + 1]):
-                other = np.int64(peek(column, c))
-                w = weight_row[j] * peek(weight_column, other)
-                if not w > 0:
-                    continue
-                at = other * width
-                if joint:
-                    s = w * peek(share, c)
-                    own = s * _product(source, at, flat, j * width, width)
-                    y = peek(value, c) - peek(predicted, c) + own
-                    weights += s
-                else:
-                    # The square root of the weight on both sides weighs the squared error.
-                    s = np.float32(np.sqrt(w))
-                    y = s * (peek(value, c) - peek(offset, other))
-                    weights += w
-                _pack_cell(pack, n, x, s, y, source, at, width)
-                n += 1
-                if n == PACK:
-                    _add_products(a, width, k, pack, n)
-                    n = 0
+            weights = _add_cells(
+                start[j],
+                start[j + 1],
+                column,
+                value,
+                share,
+                predicted,
+                weight_row[j],
+                weight_column,
+                source,
+                offset,
+                flat,
+                j * width,
+                joint,
+                width,
+                k,
+                a,
+                pack,
+                x,
+            )
             if not weights > 0:
                 continue
-            _add_products(a, width, k, pack, n)
             for i in range(k):
                 a[i * width + i] += reg[j] * weights
                 # A pivot below a millionth of its diagonal has lost its digits.

@@ -49,11 +49,8 @@ class TimeSteps:
         step = ratings.time // (SECONDS * days)
         first_step = int(step.min())
         n_steps = int(step.max()) - first_step + 1
-        row, column = ratings.user, ratings.item
-        n_rows, n_columns = ratings.n_users, ratings.n_items
-        if side == "item":
-            row, column = column, row
-            n_rows, n_columns = n_columns, n_rows
+        # A slot's key orders slots by row, then step.
+        row, column, n_rows, n_columns = _rows_and_columns(ratings, side)
         key = row.astype(np.int64) * n_steps + (step - first_step)
         slots, slot = np.unique(key, return_inverse=True)
         row_of_slot, step_of_slot = np.divmod(slots, n_steps)
@@ -159,6 +156,13 @@ class Packed:
         begin = np.cumsum(sizes) - sizes
         rank = np.arange(len(position)) - np.repeat(begin, sizes)
         return cls(first_slot[rank] + position, sizes.tolist())
+
+
+def _rows_and_columns(ratings: Ratings, side: Side) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """The row and the column of each rating, and how many there are of both, seen from a side."""
+    if side == "user":
+        return ratings.user, ratings.item, ratings.n_users, ratings.n_items
+    return ratings.item, ratings.user, ratings.n_items, ratings.n_users
 
 
 def cells_of(
