@@ -8,6 +8,7 @@ noise              what lies between the factors and the ratings; Gaussian
 ordinal_probit     the same for ratings that are categories between cut points
 conjugate          draws from conjugate posteriors
 truncated_normal   draws and means of truncated normal distributions
+fold_in            new users' vectors, given a draw of everything else
 rated_days         which day a rating belongs to
 """
 

@@ -1,5 +1,4 @@
-"""Gibbs sampling: items, users, days and the noise in turn, each from its posterior given the
-rest."""
+"""Gibbs sampling: items, users, days and the noise in turn, each given the others."""
 
 from __future__ import annotations
 
