@@ -109,7 +109,7 @@ def products(history, width, pairs, step, direction, gradient, previous, sums):
     n = len(gradient)
     for q in prange(len(sums)):
         at = q * BLOCK
-        end = min(n, at + BLOCK)
+        end = min(n, (q + 1) * BLOCK)
         whole = (end - at) // 16 * 16
         row = sums[q]
         _products(history, width, pairs, at, step, direction, gradient, previous, at, whole, row)
@@ -154,7 +154,7 @@ def combine(history, width, rows, coefficients, of_gradient, gradient, direction
     n = len(gradient)
     for q in prange((n + BLOCK - 1) // BLOCK):
         at = q * BLOCK
-        end = min(n, at + BLOCK)
+        end = min(n, (q + 1) * BLOCK)
         whole = at + (end - at) // 16 * 16
         for i in range(at, whole, 16):
             g = fma(splat(of_gradient), load(gradient, i), zero())
@@ -201,7 +201,7 @@ def adam(
     """
     for k in prange(len(rows)):
         at = rows[k] * width
-        end = min(len(parameter), at + width)
+        end = min(len(parameter), (rows[k] + 1) * width)
         p = parameter[at:end]
         g = gradient[k * width : k * width + end - at]
         m = mean[at:end]
@@ -264,7 +264,7 @@ def adam16(
     """
     for k in prange(len(rows)):
         at = rows[k] * width
-        end = min(len(parameter), at + width)
+        end = min(len(parameter), (rows[k] + 1) * width)
         p = parameter[at:end]
         g = gradient[k * width : k * width + end - at]
         m = _widen(mean[at:end])
@@ -296,31 +296,23 @@ def rprop(parameter, gradient, previous, size, shrink, grow, smallest, largest):
         largest: the largest size.
     """
     none = np.float32(0)
+    one = np.float32(1)
     for q in prange((len(parameter) + BLOCK - 1) // BLOCK):
         at = q * BLOCK
-        end = min(len(parameter), at + BLOCK)
+        end = min(len(parameter), (q + 1) * BLOCK)
         p = parameter[at:end]
         g = gradient[at:end]
         before = previous[at:end]
         s = size[at:end]
         for i in range(end - at):
+            # Expressions, not branches: LLVM turns them into vector instructions.
             agreement = g[i] * before[i]
-            factor = np.float32(1)
-            if agreement > none:
-                factor = grow
-            elif agreement < none:
-                factor = shrink
+            effective = none if agreement < none else g[i]
+            shrunk = shrink if agreement < none else one
+            factor = grow if agreement > none else shrunk
             s[i] = min(max(s[i] * factor, smallest), largest)
-            effective = g[i]
-            if agreement < none:
-                effective = none
-            # One store, whatever the sign, so that LLVM can turn the loop into vector instructions.
-            step = none
-            if effective > none:
-                step = s[i]
-            elif effective < none:
-                step = -s[i]
-            p[i] -= step
+            backward = -s[i] if effective < none else none
+            p[i] -= s[i] if effective > none else backward
             before[i] = effective
 
 
@@ -338,7 +330,7 @@ def sgd(parameter, gradient, velocity, rate, momentum):
     """
     for q in prange((len(parameter) + BLOCK - 1) // BLOCK):
         at = q * BLOCK
-        end = min(len(parameter), at + BLOCK)
+        end = min(len(parameter), (q + 1) * BLOCK)
         p = parameter[at:end]
         g = gradient[at:end]
         u = velocity[at:end]
