@@ -156,10 +156,13 @@ def __getattr__(name: str) -> Any:
                 found = getattr(importlib.import_module(f"recollect.{module}"), there or here)
                 globals()[name] = found
                 return found
+
     if name in _MODULES:
         return importlib.import_module(f"recollect.{name}")
+
     if name in _FORMER_NAMES:
         return _former(name)
+
     raise AttributeError(f"module 'recollect' has no attribute {name!r}")
 
 

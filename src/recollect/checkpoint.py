@@ -71,6 +71,7 @@ def save(model: Model, folder: str | Path) -> Path:
     model.given()
     folder = Path(folder)
     _refuse_foreign_files(folder)
+
     try:
         with replacing(folder) as fresh:
             fresh.mkdir()
@@ -79,6 +80,7 @@ def save(model: Model, folder: str | Path) -> Path:
         raise CheckpointError(
             f"The model could not be written to {folder}: {problem}. Nothing was changed there."
         ) from problem
+
     return folder
 
 
@@ -95,9 +97,11 @@ def load(folder: str | Path) -> Model:
     """
     folder = Path(folder)
     about = describe(folder)
+
     try:
         for name, expected in about["checksums"].items():
             _check_file(folder, name, expected)
+
         return _read(about, folder)
     except CheckpointError:
         raise
@@ -131,6 +135,7 @@ def describe(folder: str | Path) -> dict[str, Any]:
             f"There is no saved model at {folder}: it {what}."
             f" `recollect train … --out {folder}` makes one."
         )
+
     try:
         about = json.loads(path.read_bytes())
         format_ = int(about["format"])
@@ -139,16 +144,19 @@ def describe(folder: str | Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} is damaged ({problem}); copy the folder again or fit anew."
         ) from problem
+
     if format_ > FORMAT:
         raise CheckpointError(
             f"{folder} was written by a newer Recollect (format {format_}); this one, "
             f"{version('recollect')}, reads up to format {FORMAT}: upgrade it."
         )
+
     if expected != checksum(about):
         raise CheckpointError(
             f"{path} is damaged or was edited (its checksum is not that of its content); copy the "
             "folder again or fit anew."
         )
+
     return about
 
 
@@ -156,8 +164,10 @@ def _refuse_foreign_files(folder: Path) -> None:
     """Saving replaces the folder: refuse one with other files. Killed fits leave hidden ones."""
     if not folder.exists():
         return
+
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is a file; name a folder for the model.")
+
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     foreign = sorted(names - OWN_NAMES)
     if foreign:
@@ -202,10 +212,12 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
     if isinstance(given, stored_ratings.StoredRatings):
         given.link_into(folder / STORED)
         return
+
     assert isinstance(given, Ratings)
     columns = {"user": given.user, "item": given.item, "value": given.value}
     if given.time is not None:
         columns["time"] = given.time
+
     numpy_file.save_file(columns, folder / "given.safetensors")
     ids = {"users": given.users.ids.to_list(), "items": given.items.ids.to_list()}
     (folder / "vocab.json").write_text(json.dumps(ids))
@@ -213,6 +225,7 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
         table = BytesIO()
         given.catalogue.write_parquet(table)
         (folder / "catalogue.parquet").write_bytes(table.getvalue())
+
     if given.text is not None:
         _write_text(given.text, folder)
 
@@ -229,6 +242,7 @@ def _write_text(text: Corpus, folder: Path) -> None:
     columns = {"start": text.start, "word": text.word, "in_documents": text.in_documents}
     if text.vectors:
         columns |= {"table": text.vectors.table, "found": text.vectors.found}
+
     numpy_file.save_file(columns, folder / "text.safetensors")
 
 
@@ -243,6 +257,7 @@ def _check_file(folder: Path, name: str, expected: str) -> None:
         raise CheckpointError(
             f"{folder} lacks {name}; the folder was copied in part: copy it again or fit anew."
         )
+
     if _digest(path) != expected:
         raise CheckpointError(
             f"{path} is damaged (its checksum is not the one in model.json); copy it again or fit "
@@ -253,18 +268,22 @@ def _check_file(folder: Path, name: str, expected: str) -> None:
 def _read(about: dict[str, Any], folder: Path) -> Model:
     model = registry.make(about["model"], **about["settings"])
     model.given_ = _read_given(about, folder)
+
     with torch.random.fork_rng(devices=[]):
         model.net_ = model.build(model.given_.n_users, model.given_.n_items)
+
     weights = torch_file.load_file(folder / "net.safetensors")
     if about["format"] < FORMAT_OF_TODAYS_NAMES:
         former = model.former_network_names
         weights = {_todays_name(name, former): weight for name, weight in weights.items()}
+
     model.net_.load_state_dict(weights)
     model.net_.eval()
     model.history_ = _history(about["history"])
     model.seed_ = about["seed"]
     model.seconds_ = about["seconds"]
     model._forget()
+
     return model
 
 
@@ -282,12 +301,15 @@ def _history(about: dict[str, Any]) -> History:
 def _read_given(about: dict[str, Any], folder: Path) -> AnyRatings:
     if f"{STORED}/about.json" in about["checksums"]:
         return stored_ratings.open_stored(folder / STORED)
+
     columns = numpy_file.load_file(folder / "given.safetensors")
     ids = json.loads((folder / "vocab.json").read_bytes())
     catalogue = None
     if "catalogue.parquet" in about["checksums"]:
         catalogue = pl.read_parquet((folder / "catalogue.parquet").read_bytes())
+
     low, high = about["scale"]
+
     return Ratings(
         columns["user"],
         columns["item"],
@@ -309,6 +331,7 @@ def _read_text(folder: Path) -> Corpus:
     vectors = None
     if about["vectors"] is not None:
         vectors = WordVectors(columns["table"], columns["found"], about["vectors"])
+
     return Corpus(
         Vocab(pl.Series(about["words"], dtype=pl.String)),
         columns["start"],

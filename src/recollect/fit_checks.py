@@ -27,12 +27,15 @@ def check_data(model: Any, train: AnyRatings, valid: Ratings | None) -> None:
     _check_needs(model, train, name)
     if not train.in_memory:
         _check_stored(model, train, name)
+
     if not len(train):
         raise DataError(f"{name} cannot learn from 0 ratings.")
+
     for side, plural in SIDES:
         n = int((train.count(side) > 0).sum())
         if n < 2:
             raise DataError(f"{name} needs at least 2 {plural} with ratings, found {n}.")
+
     if valid is not None:
         _check_validation(train, valid)
 
@@ -46,14 +49,17 @@ def _check_needs(model: Any, train: AnyRatings, name: str) -> None:
             'column: recollect.read(…, time="when"), on the command line --time-column when; or '
             "choose a model without time."
         )
+
     if "text" in needs:
         _check_texts(train, name)
+
     if "events" in needs and not train.implicit:
         raise DataError(
             f"{name} with these settings learns from events (who chose what), and {train!r} are "
             "ratings; take the high ones as events: ratings.events(from_=4), on the command line "
             "--events-from 4."
         )
+
     if model.output == "ratings" and train.implicit:
         raise DataError(
             f"{name} with these settings learns how high the ratings are, and {train!r} are "
@@ -68,6 +74,7 @@ def _check_texts(train: AnyRatings, name: str) -> None:
         fault = "none has a word that is kept"
     else:
         return
+
     raise DataError(
         f"{name} needs the items' texts, and {fault}; give them: "
         'recollect.with_texts(ratings, "plot.item"), on the command line --text plot.item.'
@@ -80,6 +87,7 @@ def _check_stored(model: Any, train: AnyRatings, name: str) -> None:
             f"{name} learns from ratings in memory only, and {train!r} is on disk; give it Ratings "
             "(recollect.read), or use autorec."
         )
+
     if model.refit:
         raise SettingError(
             "refit=True joins train and validation ratings in memory, and train is on disk; leave "
@@ -90,6 +98,7 @@ def _check_stored(model: Any, train: AnyRatings, name: str) -> None:
 def _check_validation(train: AnyRatings, valid: Ratings) -> None:
     if valid.users != train.users or valid.items != train.items:
         raise DataError("train and valid have different vocabularies; make both with one split.")
+
     if n_shared := train.shared(valid):
         raise LeakError(
             f"valid shares {n_shared} pairs with train; early stopping would be blind: split again."

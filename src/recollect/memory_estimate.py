@@ -141,6 +141,7 @@ def of_factors(shape: Shape, *, numbers: int, texts: int = 0) -> Memory:
     host["temporaries"] = max(ALS_TEMPORARIES, leak_check) * shape.held
     if texts:
         host["texts"] = texts
+
     return Memory(host)
 
 
@@ -172,6 +173,7 @@ def of_rows(
     n_rows, n_columns = shape.n_users, shape.n_items
     if side == "item":
         n_rows, n_columns = n_columns, n_rows
+
     sizes = (n_columns, *hidden, n_columns)
     parameters = 4 * sum(n_in * n_out + n_out for n_in, n_out in pairwise(sizes))
     cells_per_row = shape.n_train / max(1, n_rows)
@@ -187,6 +189,7 @@ def of_rows(
             network["validation block"] = 8 * shape.n_train + 20 * shape.n_valid
         else:
             validation += TAKING_ROWS * min(int(rows_at_once * cells_per_row), block_ratings)
+
     _, in_step = OPTIMIZERS.get(plan.optimizer, OTHER_OPTIMIZER)
     network["temporaries"] = max(step + parameters // 2, int(in_step * parameters), validation)
 
@@ -195,9 +198,11 @@ def of_rows(
     views = VIEW * shape.held * (2 if side == "item" else 1)
     if torch.device(run.device).type == "cuda":
         return _on_device(shape, run, host, views, network)
+
     leak_check = LEAK_CHECK * shape.held if shape.n_valid else 0  # before the network is built
     if views + sum(network.values()) < leak_check:
         return Memory({**host, "temporaries": leak_check})
+
     return Memory({**host, "rows": views, **network})
 
 
@@ -222,6 +227,7 @@ def _network(shape: Shape, plan: GradientOptions, parameters: int) -> dict[str, 
     copies, _ = OPTIMIZERS.get(plan.optimizer, OTHER_OPTIMIZER)
     if plan.optimizer == "lbfgs":
         copies += plan.history
+
     return {
         "parameters": parameters,
         "gradients": parameters,
@@ -238,12 +244,14 @@ def _on_device(
     snapshot = 0
     if run.folder:
         snapshot = network["parameters"] + network["optimizer"] + network["best weights"]
+
     on_host = {
         **host,
         "libraries": host["libraries"] + CUDA,
         "rows": views,
         "temporaries": max(LEAK_CHECK * shape.held, snapshot),
     }
+
     return Memory(on_host, network)
 
 
@@ -263,7 +271,9 @@ def of_refit(shape: Shape, first: Memory, second: Memory) -> Memory:
         device["first fit"] = device.get("parameters", 0)
     else:
         host["first fit"] = ratings + host.get("parameters", 0)
+
     both = Memory(host, device)
+
     return both if both.peak > first.peak else first
 
 
@@ -282,12 +292,15 @@ def refuse_too_large(model: Any, shape: Shape, run: Run) -> None:
     exceeded = lacking(model.memory(shape, run), limits)
     if exceeded is None:
         return
+
     parts, limit = exceeded
     largest = sorted(parts.items(), key=lambda part: -part[1])[:3]
     named = ", ".join(f"{name} {size(n)}" for name, n in largest)
     ways = []
+
     for way in fitting(model, shape, run, limits):
         ways.append(" and ".join(f"{key}={value!r}" for key, value in way.items()))
+
     advice = f"What fits: {'; or '.join(ways)}." if ways else "No setting makes it fit."
     raise SizeError(
         f"{type(model).__name__} on {shape.n_users:,} × {shape.n_items:,} with "
@@ -329,14 +342,17 @@ def fitting(model: Any, shape: Shape, run: Run, limits: Limits) -> list[dict[str
 
     current = memory_with({})
     ways: list[dict[str, Any]] = []
+
     for changes in ({}, *model.capabilities.smaller):
         changed = memory_with(changes)
         is_smaller = changed.peak + changed.device_peak < current.peak + current.device_peak
         if changes and not is_smaller:
             continue
+
         if changes and lacking(changed, limits) is None:
             ways.append(changes)
             continue
+
         if not hasattr(model, "hidden"):
             continue
 
@@ -346,6 +362,7 @@ def fitting(model: Any, shape: Shape, run: Run, limits: Limits) -> list[dict[str
         hidden = _largest_hidden(model.hidden, fits)
         if hidden is not None:
             ways.append({**changes, "hidden": hidden})
+
     return ways
 
 
@@ -357,10 +374,12 @@ def _largest_hidden(
     def scaled(percent: int) -> int | tuple[int, ...]:
         if isinstance(hidden, int):
             return hidden * percent // 100
+
         return tuple(units * percent // 100 for units in hidden)
 
     # Bisection: `low` percent fit, `high` percent do not.
     low, high = 0, 100
+
     while high - low > 1:
         middle = (low + high) // 2
         has_empty_layer = np.min(scaled(middle)) < 1
@@ -368,16 +387,20 @@ def _largest_hidden(
             low = middle
         else:
             high = middle
+
     return scaled(low) if np.min(scaled(low)) >= 1 else None
 
 
 def _size_settings(model: Any) -> str:
     """The settings that the model's size depends on, for a message."""
     names = ["hidden"]
+
     for way in model.capabilities.smaller:
         names += way
+
     values = {name: getattr(model, name, None) for name in dict.fromkeys(names)}
     known = [f"{name}={value!r}" for name, value in values.items() if value is not None]
+
     return ", ".join(known) or "its settings"
 
 

@@ -120,21 +120,27 @@ class Model(ABC):
         run = run or Run()
         if run.memory_check:
             refuse_too_large(self, Shape.of(train, valid), run)
+
         check_data(self, train, valid)
         if run.threads:
             torch.set_num_threads(run.threads)
+
         if run.folder and not run.resume:
             for stage in ("snapshot", "refit"):
                 shutil.rmtree(Path(run.folder) / stage, ignore_errors=True)
+
         started = time.monotonic()
+
         try:
             with kernels.use(run.kernels):
                 self._fit(train, valid, run)
         except BaseException:
             self.__dict__.pop("net_", None)  # half learned is not fitted
             raise
+
         self.seed_ = run.seed
         self.seconds_ = time.monotonic() - started
+
         return self
 
     def _fit(self, train: AnyRatings, valid: Ratings | None, run: Run) -> None:
@@ -142,13 +148,16 @@ class Model(ABC):
         if self.refit and valid is not None and not self.capabilities.stops_early:
             train = train.union(valid)
             valid = None
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             self.given_ = train
             self.net_: Any = self.build(train.n_users, train.n_items).to(run.device)
             self.history_ = self.learn(train, valid, run)
+
         if self.refit and valid is not None:
             self._fit_again(train.union(valid), run)
+
         self.net_.eval()
         self._forget()
 
@@ -157,7 +166,12 @@ class Model(ABC):
         second = dataclasses.replace(self, refit=False, **self.best_epochs())
         folder = Path(run.folder) / "refit" if run.folder else None
         # Watchers belong to the fit whose history is kept; memory was checked for both fits.
-        second_run = dataclasses.replace(run, folder=folder, net_watchers=(), memory_check=False)
+        second_run = dataclasses.replace(
+            run,
+            folder=folder,
+            net_watchers=(),
+            memory_check=False,
+        )
         second.fit(ratings, run=second_run)
         self.net_ = second.net_
         self.given_ = second.given_
@@ -181,8 +195,10 @@ class Model(ABC):
         first = self.estimate_memory(shape, run)
         if not (self.refit and shape.n_valid):
             return first
+
         n_all = shape.n_train + shape.n_valid
         second = self.estimate_memory(dataclasses.replace(shape, n_train=n_all, n_valid=0), run)
+
         return of_refit(shape, first, second) if self.capabilities.stops_early else second
 
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
@@ -254,11 +270,13 @@ class Model(ABC):
         new = self.needs_fold_in(user)
         if not new.any():
             return self.predict_known(user, item, given, times)
+
         known = ~new
         known_times = None if times is None else times[known]
         out = np.empty(len(user), np.float32)
         out[known] = self.predict_known(user[known], item[known], given, known_times)
         out[new] = predict_new_users(self, user[new], item[new], given)
+
         return out
 
     def scores(
@@ -269,9 +287,11 @@ class Model(ABC):
         new = self.needs_fold_in(user)
         if not new.any():
             return self.score_known(user, given)
+
         out = np.empty((len(user), self.given_.n_items), np.float32)
         out[~new] = self.score_known(user[~new], given)
         out[new] = self.fold_in(given.by_user.take(user[new]))
+
         return out
 
     def predict(
@@ -301,6 +321,7 @@ class Model(ABC):
         if warm.any():
             warm_times = None if times is None else np.asarray(times, np.int64)[warm]
             out[warm] = self.pairs(user[warm], item[warm], given, warm_times)
+
         return self.within_scale(out)
 
     def predict_std(
@@ -390,13 +411,16 @@ class Model(ABC):
             raise NotFittedError(
                 f"This {type(self).__name__} is not fitted; call fit, or load a saved one."
             )
+
         if given is None or given is self.given_:
             return self.given_
+
         if not given.in_memory:
             raise DataError(
                 f"{given!r} is on disk and is not what the model was fitted on; give it Ratings "
                 "(recollect.read)."
             )
+
         return given
 
 
@@ -417,10 +441,12 @@ def predict_new_users(
     out = np.empty(len(user), np.float32)
     people, person = np.unique(user, return_inverse=True)
     step = max(1, BLOCK_CELLS // max(1, given.n_items))
+
     for first in range(0, len(people), step):
         in_block = (person >= first) & (person < first + step)
         table = model.fold_in(given.by_user.take(people[first : first + step]))
         out[in_block] = table[person[in_block] - first, item[in_block]]
+
     return out
 
 

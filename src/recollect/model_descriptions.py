@@ -98,31 +98,38 @@ class _Module:
     def constants(self) -> dict[str, ast.expr]:
         """The values of the names that the module assigns, as expressions."""
         values: dict[str, ast.expr] = {}
+
         for node in self.tree.body:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 values[node.targets[0].id] = node.value
+
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
                 values[node.target.id] = node.value
+
         return values
 
     @cached_property
     def imports(self) -> dict[str, tuple[str, str]]:
         """Where each name comes from that `from module import name` brings in."""
         origins: dict[str, tuple[str, str]] = {}
+
         for node in self.tree.body:
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 for alias in node.names:
                     origins[alias.asname or alias.name] = (node.module, alias.name)
+
         return origins
 
     @cached_property
     def comments(self) -> dict[int, tuple[str, bool]]:
         """The comments by line number; and whether the comment has the line to itself."""
         comments: dict[int, tuple[str, bool]] = {}
+
         for token in tokenize.generate_tokens(io.StringIO(self.text).readline):
             if token.type == tokenize.COMMENT:
                 stands_alone = not token.line[: token.start[1]].strip()
                 comments[token.start[0]] = (token.string.lstrip("# "), stands_alone)
+
         return comments
 
     def comment_on(self, field: ast.AnnAssign) -> str:
@@ -131,11 +138,14 @@ class _Module:
         behind = [self.comments[line][0] for line in lines if line in self.comments]
         if behind:
             return " ".join(behind)
+
         above: list[str] = []
         line = field.lineno - 1
+
         while line in self.comments and self.comments[line][1]:
             above.insert(0, self.comments[line][0])
             line -= 1
+
         return " ".join(above)
 
 
@@ -156,9 +166,11 @@ def _path_of(module: str) -> Path:
         top = Path(spec.origin)
         stem = top.parent.joinpath(*inner)
         candidates = (stem.with_suffix(".py"), stem / "__init__.py") if inner else (top,)
+
         for path in candidates:
             if path.is_file():
                 return path
+
     raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 
@@ -171,12 +183,15 @@ def _locate(name: str) -> tuple[_Module, str]:
         class_name = _class_named_like(name, _module(module_name))
     else:
         raise unknown("model", name, model_names())
+
     try:
         definition = _definition(_module(module_name), class_name)
     except ImportError as problem:
         raise SettingError(f"There is no model {name!r}: {problem}.") from problem
+
     if definition is None:
         raise SettingError(f"There is no model {name!r}: {module_name} defines no {class_name}.")
+
     return definition
 
 
@@ -193,11 +208,14 @@ def _definition(module: _Module, class_name: str) -> tuple[_Module, str] | None:
     while class_name not in module.classes:
         if class_name not in module.imports:
             return None
+
         module_name, class_name = module.imports[class_name]
         package = module_name.partition(".")[0]
         if package not in ("recollect", module.name.partition(".")[0]):
             return None
+
         module = _module(module_name)
+
     return module, class_name
 
 
@@ -205,20 +223,25 @@ def _lineage(module: _Module, class_name: str) -> list[tuple[_Module, ast.ClassD
     """A class and its base classes as far as their text can be read, nearest first."""
     definition = module.classes[class_name]
     lineage = [(module, definition)]
+
     for base in definition.bases:
         origin = _definition(module, base.id) if isinstance(base, ast.Name) else None
         if origin is not None:
             lineage.extend(_lineage(*origin))
+
     return lineage
 
 
 def _settings(lineage: list[tuple[_Module, ast.ClassDef]]) -> tuple[Setting, ...]:
     """The settings of a class: its own first, then those that only its base classes declare."""
     merged: dict[str, Setting] = {}
+
     for module, definition in reversed(lineage):
         for setting in _own_settings(module, definition):
             merged[setting.name] = _inheriting(setting, merged.get(setting.name))
+
     own = [setting.name for setting in _own_settings(*lineage[0])]
+
     return tuple(merged[name] for name in dict.fromkeys([*own, *merged]))
 
 
@@ -226,6 +249,7 @@ def _inheriting(setting: Setting, base: Setting | None) -> Setting:
     """A field that is declared again keeps the range and the comment that it does not change."""
     if base is None:
         return setting
+
     is_unlimited = setting.range == Range()
     return replace(
         setting,
@@ -239,9 +263,11 @@ def _own_settings(module: _Module, definition: ast.ClassDef) -> Iterator[Setting
     for node in definition.body:
         if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
             continue
+
         annotation = ast.unparse(node.annotation)
         if annotation.startswith("ClassVar") or node.value is None:
             continue
+
         default, allowed = _default_and_range(node.value, module)
         yield Setting(node.target.id, annotation, default, allowed, module.comment_on(node))
 
@@ -250,12 +276,14 @@ def _default_and_range(value: ast.expr, module: _Module) -> tuple[Any, Range]:
     """The default of a field, and the range if `setting` or `share` declares it."""
     if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name):
         return _value_of(value, module), Range()
+
     declare = DECLARATIONS[value.func.id]
     arguments = [_value_of(argument, module) for argument in value.args]
     keywords = {
         keyword.arg: _value_of(keyword.value, module) for keyword in value.keywords if keyword.arg
     }
     field = declare(*arguments, **keywords)
+
     return field.default, field.metadata[KEY]
 
 
@@ -263,19 +291,25 @@ def _value_of(expression: ast.expr, module: _Module) -> Any:
     """The value of an expression of literals, constants, `tuple(constant)` and `*constant`."""
     if isinstance(expression, ast.Call) and ast.unparse(expression.func) == "tuple":
         return tuple(_value_of(expression.args[0], module))
+
     if isinstance(expression, ast.Name):
         return _constant(expression.id, module)
+
     if isinstance(expression, ast.Tuple):
         members: list[Any] = []
+
         for element in expression.elts:
             if isinstance(element, ast.Starred):
                 members.extend(_value_of(element.value, module))
             else:
                 members.append(_value_of(element, module))
+
         return tuple(members)
+
     if isinstance(expression, ast.Dict):
         # Only the keys: `one_of=tuple(TABLE)` names what a table offers.
         return [_value_of(key, module) for key in expression.keys if key is not None]
+
     return ast.literal_eval(expression)
 
 

@@ -78,10 +78,12 @@ class Dropout(nn.Dropout):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or not self.p or x.device.type != "cpu":
             return super().forward(x)
+
         seed = int(torch.randint(2**63 - 1, ()))
         generator = np.random.Generator(np.random.SFC64(seed))
         drawn = generator.integers(0, 1 << 16, x.numel(), np.uint16)
         kept = torch.from_numpy(drawn >= round(self.p * (1 << 16))).view(x.shape)
+
         # Dividing by 1 − p keeps the expected value of the output.
         return x * kept.to(x.dtype).mul_(1 / (1 - self.p))
 

@@ -25,6 +25,7 @@ def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.nda
     n_largest = min(n, scores.shape[1])
     if not n_largest:
         return ranked
+
     largest = torch.from_numpy(scores).topk(n_largest, sorted=False).values
     threshold = largest.min(dim=1).values.numpy()
     # NEVER lies below the smallest finite number.
@@ -36,6 +37,7 @@ def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.nda
     rank = np.arange(len(row)) - np.repeat(np.cumsum(per_row) - per_row, per_row)
     within = rank < n
     ranked[row[within], rank[within]] = column[order][within]
+
     return ranked
 
 
@@ -60,6 +62,7 @@ def scores_of(
     unknown = ~model.known_items()
     is_known = (user >= 0) & (given.count("user") > 0)[user]
     step = max(1, BLOCK_CELLS // max(1, given.n_items))
+
     for first in range(0, len(user), step):
         part = slice(first, first + step)
         people = user[part].astype(np.int64)
@@ -69,10 +72,12 @@ def scores_of(
         else:
             scores = np.tile(best, (len(people), 1))
             scores[known] = model.scores(people[known], given)
+
         scores[:, unknown] = NEVER
         if not seen:
             rows = given.by_user.take(people)
             scores[rows.row, rows.column] = NEVER
+
         yield part, scores
 
 
@@ -100,9 +105,12 @@ def mean_ndcg(model: Model, events: Ratings, given: AnyRatings, *, n: int) -> fl
     discount = 1 / np.log2(np.arange(2, n + 2))
     good = events.by_user
     gain = np.empty(len(people))
+
     for part, scores in scores_of(model, people, given):
         gain[part] = hits(good.take(people[part]), first_n(n, scores)) @ discount
+
     ideal = np.cumsum(discount)[np.minimum(events.count("user")[people], n) - 1]
+
     return float(np.mean(gain / ideal))
 
 
@@ -115,5 +123,7 @@ def everyones_best(given: AnyRatings) -> Float32[np.ndarray, " n_items"]:
     if given.implicit:
         n_active = max(1, np.count_nonzero(given.count("user")))
         return (count / n_active).astype(np.float32)
+
     total = given.total("item") + SHRINKAGE * given.mean
+
     return (total / (count + SHRINKAGE)).astype(np.float32)

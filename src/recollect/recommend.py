@@ -61,9 +61,12 @@ def predict(model: Model, pairs: Any, *, interval: float | None = None) -> pl.Da
         pl.Series("prediction", model.predict(user, item, times=times)),
         pl.Series("cold", model.is_cold(user, item)),
     )
+
     if interval is None:
         return predicted
+
     low, high = model.predict_interval(user, item, interval, times=times)
+
     return predicted.with_columns(
         pl.Series("std", model.predict_std(user, item, times=times)),
         pl.Series("low", low),
@@ -113,16 +116,26 @@ def top_n(
             raise SettingError(
                 "top_n takes user_ids, or the ratings or events of someone new; found none of them."
             )
-        blocks = _ranked_blocks(model, ids, n=n, excluded=excluded, seen=seen)
+
+        blocks = _ranked_blocks(
+            model,
+            ids,
+            n=n,
+            excluded=excluded,
+            seen=seen,
+        )
         return pl.concat([_empty_list(model), *(frame for _, frame in blocks)])
+
     newer = ratings_of_new_user(model, ratings, events)
     if ids is not None:
         newer = with_earlier_ratings(model, ids, newer)
+
     row = row_of_new_user(model, newer)
     scores = _scores_of_new_user(model, row)
     scores[:, excluded] = NEVER
     if not seen:
         scores[row.row, row.column] = NEVER
+
     return _ranked_frame(model, pl.Series([NEW]) if ids is None else ids, scores, n)
 
 
@@ -161,15 +174,24 @@ def top_n_to_parquet(
     if Path(path).is_dir():
         example = Path(path) / "recommendations.parquet"
         raise SettingError(f"{path} is a folder; name a file, such as {example}.")
+
     excluded = excluded_items(model, items)
     schema = _empty_list(model).to_arrow().schema
     n_rows = 0
+
     with replacing(path) as fresh, pq.ParquetWriter(fresh, schema, compression="zstd") as out:
-        for n_done, frame in _ranked_blocks(model, ids, n=n, excluded=excluded, seen=seen):
+        for n_done, frame in _ranked_blocks(
+            model,
+            ids,
+            n=n,
+            excluded=excluded,
+            seen=seen,
+        ):
             out.write_table(frame.to_arrow().cast(schema))
             n_rows += len(frame)
             if progress:
                 progress(n_done, len(ids))
+
     return n_rows
 
 
@@ -195,6 +217,7 @@ def fold_in(
     scores = _scores_of_new_user(model, row)[0]
     scores[~model.known_items()] = model.cold_value
     frame = pl.DataFrame({"item_id": given.items.ids, "prediction": model.within_scale(scores)})
+
     return _with_titles(given, frame, "item_id")
 
 
@@ -224,10 +247,12 @@ def similar(
     """
     if (item_ids is None) == (user_ids is None):
         raise SettingError("similar takes either item_ids or user_ids, one of the two.")
+
     given = model.given()
     if item_ids is not None:
         frame = _neighbors(model, "item", as_text(list_of_ids("item_ids", item_ids)), n)
         return _with_titles(given, frame, "neighbor_id")
+
     return _neighbors(model, "user", as_text(list_of_ids("user_ids", user_ids)), n)
 
 
@@ -244,18 +269,22 @@ def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame
             f"The model knows no rating {preposition} {a_few(unknown)}; it knows "
             f"{int(known.sum()):,} {side}s such as {a_few(examples)}."
         )
+
     vectors = model.vectors(side)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = vectors / np.maximum(length, np.float32(1e-12))
     frames = []
     step = max(1, BLOCK_CELLS // len(vocab))
+
     for first in range(0, max(1, len(rows)), step):
         block = rows[first : first + step]
         cosine = np.clip(unit[block] @ unit.T, -1, 1).astype(np.float32, copy=False)
         cosine[:, ~known] = NEVER
         cosine[np.arange(len(block)), block] = NEVER  # nobody is their own neighbor
         frames.append(_first_n_frame(ids[first : first + step], cosine, n, vocab))
+
     names = {"of": f"{side}_id", "id": "neighbor_id", "score": "similarity"}
+
     return pl.concat(frames).rename(names)
 
 
@@ -304,9 +333,11 @@ def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> p
     """
     if n < 1:
         raise SettingError(f"n is how many are wanted, 1 or more; found {n}.")
+
     ranked = first_n(min(n, len(vocab)), scores)
     row, rank = np.nonzero(ranked >= 0)
     column = ranked[row, rank]
+
     return pl.DataFrame(
         {
             "of": of.gather(row),

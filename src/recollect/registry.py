@@ -43,10 +43,13 @@ def find(name: str) -> type[Model]:
     """
     if ":" in name:
         return _find_elsewhere(name)
+
     if name not in model_names():
         raise unknown("model", name, model_names())
+
     module = importlib.import_module(f"{HOME}.{name}")
     (kind,) = {member for member in vars(module).values() if _is_model_of(member, module.__name__)}
+
     return kind
 
 
@@ -60,12 +63,15 @@ def _is_model_of(member: Any, home: str) -> bool:
 def _find_elsewhere(name: str) -> type[Model]:
     """The class that "package.module:Class" names."""
     module_name, class_name = name.split(":", 1)
+
     try:
         kind = getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as problem:
         raise SettingError(f"There is no model {name!r}: {problem}.") from problem
+
     if not (inspect.isclass(kind) and issubclass(kind, Model)):
         raise SettingError(f"{name!r} is no model: it must be a class under recollect.Model.")
+
     return kind
 
 
@@ -99,11 +105,14 @@ def make(name: str, **given: Any) -> Model:
     kind = find(name)
     given = with_todays_names(kind, given)
     known = settings(kind)
+
     for key in given:
         if key not in known:
             raise unknown(f"setting of {name}", key, known)
+
     fields = {field.name: field for field in dataclasses.fields(kind)}
     values = {key: _converted(name, fields[key], value) for key, value in given.items()}
+
     return kind(**values)
 
 
@@ -119,13 +128,17 @@ def with_todays_names(kind: type[Model], given: dict[str, Any]) -> dict[str, Any
     """
     former = former_names(kind)
     named: dict[str, Any] = {}
+
     for key, value in given.items():
         today = key if key in settings(kind) else former.get(key, key)
         if today in named or (today != key and today in given):
             raise SettingError(f"{key} is {today} now, and both are given; leave {key} out.")
+
         if today != key:
             log.info("The setting %s is now called %s.", key, today)
+
         named[today] = value
+
     return named
 
 
@@ -142,9 +155,11 @@ def _converted(model: str, field: dataclasses.Field[Any], value: Any) -> Any:
     """
     if isinstance(value, list):
         value = tuple(value)
+
     annotation = str(field.type)
     if "float" in annotation and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
+
     allowed = tuple(kind for word, kind in TYPES.items() if word in annotation)
     is_stray_bool = isinstance(value, bool) and bool not in allowed
     if not isinstance(value, allowed) or is_stray_bool:
@@ -152,4 +167,5 @@ def _converted(model: str, field: dataclasses.Field[Any], value: Any) -> Any:
             f"{model}'s setting {field.name} takes {annotation}, found {value!r} "
             f"({type(value).__name__})."
         )
+
     return value

@@ -44,9 +44,11 @@ def pairs_frame(pairs: Any) -> pl.DataFrame:
     """
     if isinstance(pairs, pl.LazyFrame):
         pairs = pairs.collect()
+
     is_pandas = type(pairs).__module__.partition(".")[0] == "pandas"
     if not is_pandas and not hasattr(pairs, "__arrow_c_stream__"):
         return _frame_of_tuples(list(list_of_ids("pairs", pairs)))
+
     frame = pairs if is_pandas else pl.DataFrame(pairs)
     missing = {"user_id", "item_id"} - set(frame.columns)
     if missing:
@@ -54,9 +56,11 @@ def pairs_frame(pairs: Any) -> pl.DataFrame:
             "Pairs need the columns user_id and item_id, found "
             f"{', '.join(map(str, frame.columns))}; rename them."
         )
+
     ids = pl.DataFrame({name: as_text(_column(frame[name])) for name in ("user_id", "item_id")})
     if "timestamp" not in frame.columns:
         return ids
+
     return ids.with_columns(pl.Series("timestamp", _column(frame["timestamp"])))
 
 
@@ -65,8 +69,10 @@ def _frame_of_tuples(pairs: list[Any]) -> pl.DataFrame:
         is_sequence = isinstance(pair, Sequence | np.ndarray) and not isinstance(pair, str)
         if not is_sequence or len(pair) != 2:
             raise DataError(f"Each pair is (user_id, item_id); found {pair!r}.")
+
     users = as_text([user_id for user_id, _ in pairs])
     items = as_text([item_id for _, item_id in pairs])
+
     return pl.DataFrame({"user_id": users, "item_id": items})
 
 
@@ -93,7 +99,9 @@ def times_of(column: pl.Series) -> Int64[np.ndarray, " pairs"]:
             f"Pair {row + 1}: the timestamp is {column[row]!r}; expected seconds since 1970 or an "
             "ISO date. Leave the column out if times are not known."
         )
+
     whole = np.floor(seconds).astype(np.int64)
+
     return whole // times.unit_of(whole)[0]
 
 
@@ -106,6 +114,7 @@ def excluded_items(model: Model, items: Iterable[object] | None) -> Bool[np.ndar
     vocab = model.given_.items
     if items is None:
         return np.zeros(len(vocab), bool)
+
     row = vocab.rows(as_text(list_of_ids("items", items)))
     excluded = np.ones(len(vocab), bool)
     excluded[row[row != UNKNOWN]] = False
@@ -114,6 +123,7 @@ def excluded_items(model: Model, items: Iterable[object] | None) -> Bool[np.ndar
             f"None of the {len(row)} candidate items has ratings in this model; check their ids, "
             f"such as {a_few(vocab.ids.head(3))}."
         )
+
     return excluded
 
 
@@ -133,15 +143,18 @@ def ratings_of_new_user(
     """
     if (ratings is None) == (events is None):
         raise SettingError("Someone new is given by ratings or by events, one of the two.")
+
     if events is not None and not model.given_.implicit:
         raise SettingError(
             f"This {type(model).__name__} learned from ratings on a scale, and events have none; "
             "give ratings={item_id: rating}."
         )
+
     if events is not None and not isinstance(events, Mapping):
         counts = as_text(list_of_ids("events", events)).value_counts(sort=False)
         numbers = counts["count"].cast(pl.Float64).to_list()
         return dict(zip(counts["id"].to_list(), numbers, strict=True))
+
     given = ratings if events is None else events
     assert isinstance(given, Mapping)
     _check_values(model, given)
@@ -151,11 +164,13 @@ def ratings_of_new_user(
         raise DataError(
             f"Item {a_few(twice)} is rated twice, as text and as a number; rate it once."
         )
+
     return dict(zip(ids.to_list(), map(float, given.values()), strict=True))
 
 
 def _check_values(model: Model, ratings: Mapping[Any, Any]) -> None:
     low, high = model.given_.scale
+
     for item_id, value in ratings.items():
         is_number = isinstance(value, int | float | np.number)
         if model.given_.implicit:
@@ -186,12 +201,15 @@ def with_earlier_ratings(model: Model, ids: pl.Series, newer: dict[str, float]) 
             f"Newer ratings or events are of one person; found {len(ids)} user_ids: ask for each "
             "of them."
         )
+
     given = model.given_
     row = given.by_user.take(given.users.rows(ids))
     all_ratings = dict(zip(given.items.at(row.column).to_list(), row.value.tolist(), strict=True))
+
     for item_id, value in newer.items():
         earlier = all_ratings.get(item_id, 0.0)
         all_ratings[item_id] = earlier + value if given.implicit else value
+
     return all_ratings
 
 
@@ -203,4 +221,5 @@ def row_of_new_user(model: Model, ratings: dict[str, float]) -> Rows:
     known = (column != UNKNOWN) & model.known_items()[column]
     user = np.zeros(int(known.sum()), np.int64)
     row, _ = Rows.group(user, column[known], value[known], n_rows=1, n_columns=len(vocab))
+
     return row

@@ -42,15 +42,18 @@ class Run:
     def __post_init__(self) -> None:
         if self.folder is not None:
             object.__setattr__(self, "folder", Path(self.folder))
+
         if self.threads is not None and self.threads < 1:
             raise SettingError(
                 f"threads must be 1 or more, found {self.threads}; leave it out for every core."
             )
+
         if self.precision not in PRECISIONS:
             raise SettingError(
                 'precision is "32" or "mixed" (16-bit products, all else 32), found '
                 f"{self.precision!r}."
             )
+
         self._check_device()
 
     def _check_device(self) -> None:
@@ -60,6 +63,7 @@ class Run:
             raise SettingError(
                 f'device is "cpu" or "cuda" (or "cuda:1", …), found {self.device!r}.'
             ) from problem
+
         if kind == "cuda" and not torch.cuda.is_available():
             raise SettingError(
                 f"device={self.device!r}, but torch {torch.__version__} sees no GPU here; use "
@@ -75,11 +79,14 @@ def peak_memory_mb() -> float:
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
+
     try:
         import resource
     except ImportError:  # Windows
         return float("nan")
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     bytes_per_mb = 1024**2
     kilobytes_per_mb = 1024
+
     return peak / (bytes_per_mb if sys.platform == "darwin" else kilobytes_per_mb)

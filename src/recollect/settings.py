@@ -35,6 +35,7 @@ class Range:
     def __str__(self) -> str:
         if self.one_of:
             return f"one of {', '.join(self.one_of)}"
+
         limits = {
             "at least": self.at_least,
             "above": self.above,
@@ -64,7 +65,9 @@ class Range:
         """
         if self.one_of and value is not None and value not in self.one_of:
             raise unknown(name, str(value), self.one_of)
+
         numbers = value if isinstance(value, tuple | list) else (value,)
+
         for number in numbers:
             if isinstance(number, int | float) and not self.contains(number):
                 raise SettingError(f"{name} must be {self}, found {value!r}.")
@@ -103,7 +106,12 @@ def share(default: Number, *, formerly: str | None = None) -> Any:
         default: the value if the user names none.
         formerly: the name that earlier releases gave this setting.
     """
-    return setting(default, at_least=0, below=1, formerly=formerly)
+    return setting(
+        default,
+        at_least=0,
+        below=1,
+        formerly=formerly,
+    )
 
 
 def range_of(kind: Any, name: str) -> Range:
@@ -119,6 +127,7 @@ def range_of(kind: Any, name: str) -> Range:
         if field is not None and KEY in field.metadata:
             allowed: Range = field.metadata[KEY]
             return allowed
+
     return Range()
 
 

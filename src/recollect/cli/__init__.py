@@ -74,6 +74,7 @@ def _print_version(is_stated: bool) -> bool:
 
         print(f"recollect {version('recollect')}")
         raise typer.Exit
+
     return is_stated
 
 
@@ -82,7 +83,10 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version.",
         ),
     ] = False,
 ) -> None:
@@ -92,13 +96,17 @@ def _root(
 def main() -> None:
     """Run the command line."""
     allocator.configure()
+
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+
     if "--json" not in sys.argv[1:]:
         app()
         return
+
     # Typer may bring its own Click; this is the usage error of the one that it uses.
     usage_error: Any = typer.BadParameter.__base__
+
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except usage_error as problem:

@@ -73,6 +73,7 @@ def compare(
     texts.tokenizer()  # refuses wrong options before the work
     ratings = texts.attach(ratings_from(source, columns))
     seeds = range(seed, seed + repeat)
+
     with screen.steps("fits", repeat * len(candidates)) as step:
         compared = comparison.compare_models(
             candidates,
@@ -84,6 +85,7 @@ def compare(
             ranking=ranking,
             progress=step,
         )
+
     result = {
         **_facts_of(ratings),
         "split": {"how": "random", "test": test, "valid": valid},
@@ -93,8 +95,10 @@ def compare(
         "differences": compared.differences,
         "versions": _versions(),
     }
+
     if out is not None:
         _write(result, out)
+
     return Answer(result, _shown(result))
 
 
@@ -112,6 +116,7 @@ def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]
     from recollect.evaluation.comparison import Candidate
 
     candidates: dict[str, Candidate] = {}
+
     for text in models:
         stated_name, _, model = text.rpartition("=")
         name = stated_name or model
@@ -119,7 +124,9 @@ def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]
             raise SettingError(
                 f"--model {name} is given twice; name them apart: --model wide={model}."
             )
+
         candidates[name] = Candidate(model)
+
     for key, value in settings.items():
         name, _, setting = key.partition(".")
         if not setting:
@@ -127,11 +134,15 @@ def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]
                 f"--set takes NAME.KEY=VALUE here, such as {next(iter(candidates))}.{key}=…; found "
                 f"{key}=…."
             )
+
         if name not in candidates:
             raise unknown("model to compare", name, candidates)
+
         candidates[name].settings[setting] = value
+
     for candidate in candidates.values():
         registry.make(candidate.model, **candidate.settings)
+
     return candidates
 
 
@@ -161,7 +172,9 @@ def _shown(result: dict[str, Any]) -> list[RenderableType]:
     if first["ranking"]:
         lists = [(name, *figures["ranking"].values()) for name, figures in models.items()]
         shown.append(table(("model", *first["ranking"]), lists, title="All items ranked"))
+
     shown.extend(_difference(row) for row in result["differences"])
+
     return shown
 
 
@@ -186,6 +199,7 @@ def _conditions(result: dict[str, Any]) -> str:
     else:
         splits = f"one random split, seed {seeds[0]}"
         over = "over users (bootstrap)"
+
     return (
         f"{splits}; {result['split']['test']:.0%} test, all {first_run['n_test']:,} ratings scored "
         f"({first_run['n_cold']:,} cold in the first split). Intervals are {over}. Memory is that "
@@ -196,11 +210,13 @@ def _conditions(result: dict[str, Any]) -> str:
 def _breakdowns(models: Mapping[str, Any], n_splits: int) -> list[RenderableType]:
     """A line for each model whose training broke down."""
     lines: list[RenderableType] = []
+
     for name, figures in models.items():
         reasons = [run["stopped"] for run in figures["runs"] if run["stopped"]]
         if reasons:
             text = f"{name}: training broke down in {len(reasons)} of {n_splits}. {reasons[0]}"
             lines.append(Text(text, style="bold red"))
+
     return lines
 
 
@@ -208,10 +224,13 @@ def _difference(row: dict[str, Any]) -> str:
     better, worse = row["model"], row["other"]
     if row["difference"] > 0:
         better, worse = worse, better
+
     text = f"{better} is {abs(row['difference']):.4f} below {worse} in RMSE"
     if row["significant"] is None:
         return f"{text}; one split cannot say whether by more than chance."
+
     chance = "more than by chance" if row["significant"] else "which may be chance"
+
     return f"{text}, {chance} (p = {row['p_holm']:.2g})."
 
 

@@ -55,11 +55,13 @@ def doctor(
     if shape is not None:
         recipe = rc.make(model, **settings_of(settings))
         return _estimates({shape: _sizes(shape)}, [recipe])
+
     if settings or model != "autorec":
         raise SettingError(
             "--model and --set state the fit on data of a --shape; give one, such as --shape "
             "6040x3706x1000209."
         )
+
     estimates = _estimates(KNOWN_SHAPES, [rc.make("autorec"), rc.make("autorec", **IN_BATCHES)])
     machine = _machine()
     test_seconds = _self_test()
@@ -67,6 +69,7 @@ def doctor(
         f"Self-test passed in {seconds(test_seconds)}: a model was fitted, saved, loaded and "
         "used to predict."
     )
+
     return Answer(
         {**machine.data, "self_test_seconds": test_seconds, **estimates.data},
         [*machine.shown, "", *estimates.shown, "", passed],
@@ -100,6 +103,7 @@ def _machine() -> Answer:
         "data_folders": {folder: _names_in(Path(folder)) for folder in folders},
         "cache": folders[-1],
     }
+
     return Answer(data, _machine_tables(data, limit.limit if limit else ""))
 
 
@@ -122,9 +126,11 @@ def _machine_tables(data: dict[str, Any], limit: str) -> list[Any]:
         "available": "unknown" if available is None else f"{memory(available)} ({limit})",
     }
     folders = {}
+
     for folder, names in data["data_folders"].items():
         is_empty = "empty" if Path(folder).is_dir() else "does not exist yet"
         folders[folder] = ", ".join(names) or is_empty
+
     return [facts(about), "", facts(folders, title="Data are searched in")]
 
 
@@ -146,10 +152,12 @@ def _estimates(shapes: dict[str, tuple[int, int, int]], recipes: list[rc.Model])
         for data, shape in shapes.items()
         for recipe in recipes
     ]
+
     rows = [
         (row["data"], row["model"], memory(row["predicted_memory_mb"]), row["fits"])
         for row in estimates
     ]
+
     return Answer(
         {"fits": estimates, "available_memory_mb": limit.bytes / MB if limit else None},
         [table(("data", "fit", "memory", "fits"), rows, title="Memory of a fit")],
@@ -171,8 +179,14 @@ def _estimate(
 
     users, items, ratings = shape
     valid = ratings // VALID
-    sizes = Shape(n_users=users, n_items=items, n_train=ratings - valid, n_valid=valid)
+    sizes = Shape(
+        n_users=users,
+        n_items=items,
+        n_train=ratings - valid,
+        n_valid=valid,
+    )
     need = recipe.memory(sizes)
+
     return {
         "data": data,
         "users": users,
@@ -195,6 +209,7 @@ def _brief(recipe: rc.Model) -> str:
         for key, value in registry.settings(recipe).items()
         if value != defaults[key] or key in ("side", "hidden", "optimizer")
     ]
+
     return " ".join([registry.name_of(recipe), *shown])
 
 
@@ -209,7 +224,9 @@ def _sizes(shape: str) -> tuple[int, int, int]:
         raise SettingError(
             f"--shape is users, items and ratings, such as 6040x3706x1000209; found {shape!r}."
         )
+
     users, items, ratings = map(int, sizes)
+
     return users, items, ratings
 
 
@@ -227,13 +244,21 @@ def _self_test() -> float:
     """
     started = time.monotonic()
     ratings = rc.load("planted/tiny")
-    model = rc.make("autorec", hidden=8, reg=1.0, epochs=5).fit(ratings)
+    model = rc.make(
+        "autorec",
+        hidden=8,
+        reg=1.0,
+        epochs=5,
+    ).fit(ratings)
+
     with tempfile.TemporaryDirectory() as folder:
         loaded = rc.load_model(rc.save(model, Path(folder) / "model"))
+
     predicted = loaded.predict(ratings.user, ratings.item)
     if not (predicted == model.predict(ratings.user, ratings.item)).all():
         raise TrainingError(
             "A model that was saved and loaded predicts differently; the installation is broken: "
             "install Recollect again."
         )
+
     return time.monotonic() - started

@@ -61,11 +61,19 @@ def evaluate(
         errors = by_id.held_out_by_id(model, ratings, given=more)
         about |= errors.about
         figures += errors.table(*ERRORS).to_dicts()
+
     if ranking or model.output == "scores":
-        lists = by_id.full_ranking_by_id(model, ratings, n=n, relevant=relevant, given=more)
+        lists = by_id.full_ranking_by_id(
+            model,
+            ratings,
+            n=n,
+            relevant=relevant,
+            given=more,
+        )
         names = ("relevant_from", "n_users", "n_without_relevant")
         about |= {name: lists.about[name] for name in names}
         figures += lists.table().to_dicts()
+
     return _answer(about, figures)
 
 
@@ -85,12 +93,15 @@ def _read(path: str, model: rc.Model, columns: Columns) -> rc.Ratings:
     if learned_from.implicit:
         if columns.events_from is None:
             arguments["implicit"] = True
+
         return columns.apply_events_from(rc.read(path, **arguments))
+
     if columns.implicit or columns.events_from is not None:
         raise SettingError(
             "This model has learned from ratings and is scored on ratings; leave out --implicit "
             "and --events-from."
         )
+
     return rc.read(path, **{"scale": learned_from.scale, **arguments})
 
 
@@ -107,22 +118,27 @@ def _counts(model: rc.Model, test: rc.Ratings) -> dict[str, Any]:
 
 def _answer(about: dict[str, Any], figures: list[dict[str, Any]]) -> Answer:
     rows = []
+
     for row in figures:
         limits = "" if row["low"] is None else interval(row["low"], row["high"])
         rows.append((row["metric"], row["value"], limits))
+
     by_name = {
         row["metric"]: {key: row[key] for key in ("value", "low", "high")} for row in figures
     }
     shown: list[RenderableType] = [table(("metric", "value", "95% interval"), rows)]
     if "n_cold" in about:
         shown.append(_about_cold(about))
+
     if about["unknown_users"] or about["unknown_items"]:
         shown.append(
             f"Unknown to the model: {about['unknown_users']:,} users and "
             f"{about['unknown_items']:,} items."
         )
+
     if "n_users" in about:
         shown.append(_about_ranking(about))
+
     return Answer({**about, "metrics": by_name}, shown)
 
 
@@ -130,6 +146,7 @@ def _about_cold(about: dict[str, Any]) -> str:
     scored = f"All {about['n_test']:,} test ratings are scored"
     if not about["n_cold"]:
         return f"{scored}; none is cold."
+
     return (
         f"{scored}; {about['n_cold']:,} have a user or an item without training ratings, for which "
         f"the model predicts {about['cold_value']:.4g}."
@@ -140,7 +157,9 @@ def _about_ranking(about: dict[str, Any]) -> str:
     relevant = f"relevant from {about['relevant_from']:g} on"
     if about["implicit"] and not about["relevant_from"]:
         relevant = "every test event is relevant"
+
     seen = "had" if about["implicit"] else "rated"
+
     return (
         f"Ranked: all items the user has not {seen}, for {about['n_users']:,} users; {relevant}; "
         f"{about['n_without_relevant']:,} users have no relevant item and do not count."

@@ -39,7 +39,12 @@ ResultsFolder = Annotated[
 def run(
     screen: Screen,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", show_default=False, help="An experiment: a TOML file.")
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            show_default=False,
+            help="An experiment: a TOML file.",
+        ),
     ],
     only: Only = None,
     processes: Annotated[
@@ -64,9 +69,11 @@ def run(
     data = planner.look_for_data(
         [part for _, part in selected], records, other_parts=experiment.parts.values()
     )
+
     for name in dict.fromkeys(part.source for _, part in selected):
         if "missing" in data[name]:
             screen.say(f"skipped: {data[name]['missing']}")
+
     planned = planner.plan(selected, data)
     todo = planner.tasks(experiment, planned, records, data, fresh=fresh)
     jobs = {job.key for one in planned for job in one.jobs}
@@ -74,6 +81,7 @@ def run(
     if not list_:
         with _stoppable(records.folder):
             _work(screen, todo, processes)
+
     return _answer(
         experiment.name, planned, records, data, {task.job.key for task in todo}, listed=list_
     )
@@ -94,6 +102,7 @@ def _work(screen: Screen, todo: Sequence[Any], processes: int | None) -> None:
 
     with screen.steps("runs", len(todo)) as step:
         step(0, todo[0].label if todo else "")
+
         for done, (task, record) in enumerate(run_tasks(todo, processes=processes), start=1):
             screen.say(f"{task.label}: {_outcome(record)}")
             step(done, todo[done].label if done < len(todo) else "")
@@ -132,11 +141,13 @@ def _answer(
         ],
         title=name,
     )
+
     told = [
         f"{row['part']}, {row['table']}, {row['run']}: {why}"
         for row in rows
         for why in row["failed"]
     ]
+
     return Answer(
         {"experiment": name, "runs": rows}, [shown, *told], failed=bool(failed) and not listed
     )
@@ -167,6 +178,7 @@ def _row(
         else f"new, {cached} cached"
     )
     figures = [record["test"][each.part.metric] for record in done]
+
     return {
         "part": each.part.name,
         "table": each.table.name,
@@ -210,15 +222,19 @@ def report(
     paths = files or sorted(Path("experiments").glob("*.toml"))
     if not paths:
         raise SettingError("There is no folder experiments here with TOML files; name a file.")
+
     reports = []
+
     for experiment in map(read, paths):
         reports.append(make_report(experiment, Results(results or experiment.records)))
+
     written = render.write(reports, out)
     counts = {report.experiment.name: report.counts for report in reports}
     summaries = [f"{report.experiment.name}: {render.summary(report)}" for report in reports]
     waiting = [line for report in reports for line in report.open]
     pages = [path.name for path in written if path.suffix != ".png"]
     message = f"Written to {out}: {', '.join(pages)} and {len(written) - len(pages)} pictures."
+
     return Answer(
         {"written": written, "verdicts": counts, "open": waiting}, [*summaries, *waiting, message]
     )
@@ -228,7 +244,11 @@ def tune(
     screen: Screen,
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", show_default=False, help="A search space: a TOML file."),
+        typer.Argument(
+            metavar="FILE",
+            show_default=False,
+            help="A search space: a TOML file.",
+        ),
     ],
     trials: Annotated[
         int | None,
@@ -253,6 +273,7 @@ def tune(
 
     space = tuning.read(file)
     kept = storage or Path("runs/tune") / f"{space.name}.journal"
+
     with _stoppable(kept), screen.steps("candidates", trials or space.trials) as step:
 
         def watch(done: int, told: str) -> None:
@@ -260,8 +281,14 @@ def tune(
             step(done, told)
 
         study = tuning.tune(
-            space, kept, trials=trials, minutes=minutes, threads=threads, watch=watch
+            space,
+            kept,
+            trials=trials,
+            minutes=minutes,
+            threads=threads,
+            watch=watch,
         )
+
     return _tuned(study, kept)
 
 
@@ -270,6 +297,7 @@ def _tuned(study: Any, kept: Path) -> Answer:
     ranked = sorted(
         study.trials, key=lambda trial: (trial.state != "done", trial.rmse or float("inf"))
     )
+
     rows = [
         (
             trial.number,
@@ -280,6 +308,7 @@ def _tuned(study: Any, kept: Path) -> Answer:
         )
         for trial in ranked[:12]
     ]
+
     data = {
         "storage": kept,
         "data": study.space.part.data,
@@ -289,6 +318,7 @@ def _tuned(study: Any, kept: Path) -> Answer:
         "best": None if best is None else vars(best),
         "importance": study.importance,
     }
+
     shown: list[Any] = [
         table(
             ("number", "valid RMSE", *(name.replace("_", " ") for name in names), "time", "state"),
@@ -296,17 +326,21 @@ def _tuned(study: Any, kept: Path) -> Answer:
             title=f"{study.space.model} on {study.space.part.data}, {len(ranked)} candidates",
         )
     ]
+
     if study.importance:
         shown += [
             "Share of the differences that goes with each setting: "
             + ", ".join(f"{name} {share:.0%}" for name, share in study.importance.items()),
             "",
         ]
+
     failed = dict.fromkeys(trial.why for trial in ranked if trial.state == "failed")
     shown += [f"failed: {why}" for why in failed]
     if best is None:
         return Answer(data, [*shown, "No candidate was finished."], failed=True)
+
     settings = {**study.space.settings, **best.settings}
+
     return Answer(
         data,
         [

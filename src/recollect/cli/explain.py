@@ -39,7 +39,11 @@ class Phrase:
     ] = None
     others: Annotated[
         str | None,
-        typer.Option(metavar="WORD,WORD", help="… by each of these.", rich_help_panel=PHRASE),
+        typer.Option(
+            metavar="WORD,WORD",
+            help="… by each of these.",
+            rich_help_panel=PHRASE,
+        ),
     ] = None
 
     @property
@@ -54,7 +58,11 @@ class Item:
 
     user: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="A user the model knows.", rich_help_panel=ITEM),
+        typer.Option(
+            metavar="ID",
+            help="A user the model knows.",
+            rich_help_panel=ITEM,
+        ),
     ] = None
     item: Annotated[
         str | None,
@@ -97,7 +105,10 @@ def explain(
     only: Annotated[
         list[int] | None,
         typer.Option(
-            "--filter", metavar="NUMBER", show_default=False, help="This filter; may be repeated."
+            "--filter",
+            metavar="NUMBER",
+            show_default=False,
+            help="This filter; may be repeated.",
         ),
     ] = None,
     n: Annotated[
@@ -112,19 +123,36 @@ def explain(
     """Explain a model of texts: the phrases that its filters respond to most, how an activation
     changes with a word, and what phrases of an item's text contribute to a prediction.
     """
-    _check(phrase, item, filters=filters, only=only, n=n)
+    _check(
+        phrase,
+        item,
+        filters=filters,
+        only=only,
+        n=n,
+    )
+
     if figure is not None:
         from recollect.report import check
 
         check(figure)
+
     model = rc.load_model(run)
     n_filters = N_FILTERS if filters is None else filters
     if item.is_given:
         return _of_text(model, item, n=N_TEXT_PHRASES if n is None else n, figure=figure)
+
     if phrase.is_given:
         return _of_phrase(model, phrase, only, n=n_filters, figure=figure)
+
     n_phrases = N_FILTER_PHRASES if n is None else n
-    return _of_filters(model, only, n=n_filters, phrases=n_phrases, figure=figure)
+
+    return _of_filters(
+        model,
+        only,
+        n=n_filters,
+        phrases=n_phrases,
+        figure=figure,
+    )
 
 
 def _check(
@@ -140,23 +168,27 @@ def _check(
             "Filters and phrases are the same for all users; leave out either --filters, --filter "
             "and --phrase, or --user, --item, --new-text and --width."
         )
+
     has_one_text = (item.item is None) != (item.new_text is None)
     if item.is_given and (item.user is None or not has_one_text):
         raise SettingError(
             "A text is explained for an item and a user: --user ID with --item ID or with "
             "--new-text FILE."
         )
+
     has_half_a_swap = (phrase.word is None) != (phrase.others is None)
     if phrase.is_given and (phrase.phrase is None or has_half_a_swap):
         raise SettingError(
             "To replace a word of a phrase give all three, such as "
             '--phrase "people trust the man" --word trust --others believe,faith.'
         )
+
     if filters is not None and (only or phrase.word is not None):
         raise SettingError(
             "--filters is how many of the filters that respond most; it goes without --filter and "
             "--word."
         )
+
     if n is not None and phrase.is_given:
         raise SettingError(
             "-n is how many phrases are shown, and --phrase names one; leave out -n."
@@ -167,15 +199,24 @@ def _of_filters(
     model: Any, only: list[int] | None, *, n: int, phrases: int, figure: Path | None
 ) -> Answer:
     """The phrases that filters respond to most, a table for each filter."""
-    listed = rc.explain.filters(model, n=n, only=only or None, phrases=phrases)
+    listed = rc.explain.filters(
+        model,
+        n=n,
+        only=only or None,
+        phrases=phrases,
+    )
     columns = [name for name in listed.columns if name not in ("filter", "window")]
     shown: list[RenderableType] = []
+
     for (number, window), rows in listed.group_by("filter", "window", maintain_order=True):
         title = f"Filter {number}, over {window} words"
         shown.append(table(columns, rows.select(columns).rows(), title=title))
+
     if not shown:
         shown.append("No filter responds to any phrase.")
+
     shown += _bars(listed, figure, "Phrases that filters respond to most")
+
     return Answer({"filters": listed.to_dicts(), "figure": figure}, shown)
 
 
@@ -199,8 +240,10 @@ def _of_phrase(
             phrase.others.split(","),
             filter=only[0] if only else None,
         )
+
     drawn = _bars(rows, figure, "Activations of filters")
     shown: list[RenderableType] = [table(rows.columns, rows.rows()), *drawn]
+
     return Answer({"answers": rows.to_dicts(), "figure": figure}, shown)
 
 
@@ -217,7 +260,11 @@ def _of_text(model: Any, item: Item, *, n: int, figure: Path | None) -> Answer:
     """The parts of a prediction, and what the phrases of the text contribute."""
     text = None if item.new_text is None else _read(item.new_text)
     parts = rc.explain.contributions(
-        model, user_id=item.user, item_id=item.item, text=text, width=item.width
+        model,
+        user_id=item.user,
+        item_id=item.item,
+        text=text,
+        width=item.width,
     )
     phrases = parts.table(n)
     words = parts.by_word()
@@ -228,6 +275,7 @@ def _of_text(model: Any, item: Item, *, n: int, figure: Path | None) -> Answer:
         "text": parts.text,
         "ratings": parts.ratings,
     }
+
     shown: list[RenderableType] = [
         title,
         facts(summands),
@@ -235,14 +283,17 @@ def _of_text(model: Any, item: Item, *, n: int, figure: Path | None) -> Answer:
         "Phrases of the text that count for it and, below 0, against it:",
         table(phrases.columns, phrases.rows()),
     ]
+
     if figure is not None:
         from recollect.report.phrases import colored_text
 
         path = colored_text(words, figure, title=title, subtitle=_equation(parts))
         shown.append(f"Drawn in {path}.")
+
     fields = ("user_id", "item_id", "prediction", "base", "text", "ratings", "width")
     data = {name: getattr(parts, name) for name in fields}
     tables = {"phrases": phrases.to_dicts(), "words": words.to_dicts()}
+
     return Answer({**data, **tables, "figure": figure}, shown)
 
 

@@ -27,6 +27,7 @@ def models(
             {"models": [_head(model) for model in described]},
             [table(("name", "what it is", "source"), rows)],
         )
+
     model = model_descriptions.describe(name)
     settings = _settings(model)
     cells = [
@@ -35,6 +36,7 @@ def models(
     ]
     shown = table(("setting", "type", "default", "range", "meaning"), cells)
     head = {"name": model.name, "what it is": model.summary, "source": model.source}
+
     return Answer({**_head(model), "settings": settings}, [facts(head), "", shown])
 
 

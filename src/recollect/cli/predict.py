@@ -39,6 +39,7 @@ def predict(
 
     if out is not None:
         check_ending(out)
+
     model = load_model(run, new_items)
     table = rc.predict(
         model, read_ids(pairs, "user", "item", optional=("time",)), interval=interval
@@ -49,5 +50,7 @@ def predict(
     if out is None:
         screen.say(summary)
         return Answer({**counts, "predictions": table.to_dicts()}, [Raw(table.write_csv())])
+
     write_table(table, out)
+
     return Answer({**counts, "out": out}, [summary, f"Written to {out}."])

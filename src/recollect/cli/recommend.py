@@ -22,7 +22,10 @@ def recommend(
     users: Annotated[
         list[str] | None,
         typer.Option(
-            "--user", metavar="ID", show_default=False, help="A known user; repeat it for more."
+            "--user",
+            metavar="ID",
+            show_default=False,
+            help="A known user; repeat it for more.",
         ),
     ] = None,
     ratings: Annotated[
@@ -64,13 +67,28 @@ def recommend(
     from recollect.data.tables import check_ending, read_ids, read_item_ratings
 
     is_from_file = bool(event) or events is not None or ratings is not None
-    _check_users(users, all_users=all_users, is_from_file=is_from_file, out=out)
+    _check_users(
+        users,
+        all_users=all_users,
+        is_from_file=is_from_file,
+        out=out,
+    )
+
     if out is not None:
         check_ending(out)
+
     model = load_model(run, new_items)
     allowed = None if items is None else read_ids(items, "item")["item_id"]
     if all_users and out is not None and out.suffix == ".parquet":
-        return _for_all_users(screen, model, out, n=n, items=allowed, seen=seen)
+        return _for_all_users(
+            screen,
+            model,
+            out,
+            n=n,
+            items=allowed,
+            seen=seen,
+        )
+
     chosen = _chosen_items(event, events)
     frame = rc.top_n(
         model,
@@ -87,6 +105,7 @@ def recommend(
             f"No training ratings of {', '.join(map(repr, without_ratings))}; the items that are "
             "best on average are recommended."
         )
+
     return _answer(frame, without_ratings, out)
 
 
@@ -103,7 +122,9 @@ def _answer(frame: Any, without_ratings: list[str], out: Path | None) -> Answer:
     if out is None:
         answer = {"recommendations": frame.to_dicts(), "unknown_users": without_ratings}
         return Answer(answer, _lists(frame))
+
     write_table(frame, out)
+
     return Answer(
         {"out": out, "rows": len(frame), "unknown_users": without_ratings},
         [f"{len(frame):,} rows written to {out}."],
@@ -117,6 +138,7 @@ def _chosen_items(event: list[str] | None, events: Path | None) -> list[str]:
     chosen = list(event or ())
     if events is not None:
         chosen.extend(read_ids(events, "item")["item_id"])
+
     return chosen
 
 
@@ -139,6 +161,7 @@ def _check_users(
             "State one of: --user ID, --all-users, or for a new user --ratings FILE, --event ID or "
             "--events FILE."
         )
+
     if all_users and out is None:
         raise SettingError("--all-users writes a file; name it with --out recommendations.parquet.")
 
@@ -148,10 +171,17 @@ def _for_all_users(
 ) -> Answer:
     """Write the recommendations for all users block by block, so that memory stays flat."""
     n_users = model.given_.n_users
+
     with screen.steps("users", n_users) as step:
         rows = rc.top_n_to_parquet(
-            model, out, n=n, items=items, seen=seen, progress=lambda done, total: step(done, "")
+            model,
+            out,
+            n=n,
+            items=items,
+            seen=seen,
+            progress=lambda done, total: step(done, ""),
         )
+
     return Answer(
         {"out": out, "rows": rows, "users": n_users},
         [f"{rows:,} rows for {n_users:,} users written to {out}."],
@@ -169,6 +199,7 @@ def _lists(frame: Any) -> list[RenderableType]:
     """A table for each user."""
     if frame.is_empty():
         return ["No items are left to recommend."]
+
     names = [column for column in frame.columns if column != "user_id"]
     return [
         table(names, part.select(names).rows(), title=f"For {user}")

@@ -40,14 +40,22 @@ def similar(
     """Find the items or users that are most similar to one."""
     if bool(items) == bool(users):
         raise SettingError("State one of: --item ID, --user ID.")
+
     model = load_model(run, new_items)
-    frame = rc.similar(model, item_ids=items or None, user_ids=users or None, n=n)
+    frame = rc.similar(
+        model,
+        item_ids=items or None,
+        user_ids=users or None,
+        n=n,
+    )
     key = "item_id" if items else "user_id"
     names = [column for column in frame.columns if column != key]
     shown = []
+
     for (one,), part in frame.group_by(key, maintain_order=True):
         label = _label(model, str(one)) if items else str(one)
         shown.append(table(names, part.select(names).rows(), title=f"Like {label}"))
+
     return Answer({"similar": frame.to_dicts()}, shown)
 
 

@@ -85,6 +85,7 @@ def split(
     _check_settings(function, how, stated, option=option)
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise SettingError(f"{out} exists and is not empty; name a new folder.")
+
     ratings = ratings_from(source, columns)
     stated |= settings_from(ratings)
     seeded = {"seed": seed} if "seed" in inspect.signature(function).parameters else {}
@@ -95,6 +96,7 @@ def split(
         name: write_split(part, out / name, whole=whole, catalogue=catalogue)
         for name, part in splits.items()
     }
+
     about = {
         "split": next(iter(splits.values())).how,
         "seed": seeded.get("seed", "none: nothing is drawn"),
@@ -102,6 +104,7 @@ def split(
         "written to": out,
     }
     sizes = [_sizes(split, name) for name, split in splits.items()]
+
     return Answer({"out": out, **records.get("", {"splits": records})}, [facts(about), "", *sizes])
 
 
@@ -119,8 +122,10 @@ def _split_function(how: str) -> Callable[..., Any]:
         "folds": splitting.k_folds,
         "density": splitting.density_sweep,
     }
+
     if how not in functions:
         raise unknown("split", how, functions)
+
     return functions[how]
 
 
@@ -141,11 +146,14 @@ def _check_settings(
     known = [
         key for key in inspect.signature(function).parameters if key not in ("ratings", "seed")
     ]
+
     for key, value in settings.items():
         if key not in known:
             raise unknown(f"setting of the {how} split", key, known)
+
         if option and key in ("train", "test", "test_from"):
             raise SettingError(f"{key}={value} is stated by {option} already; leave one out.")
+
         if how == "windows" and key in ("train", "test") and not isinstance(value, tuple):
             raise SettingError(
                 f"{key}={value}: a window is its first and its last day, such as --set "

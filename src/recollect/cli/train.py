@@ -98,10 +98,19 @@ def train(
         resume=resume,
         memory_check=memory_check,
     )
+
     if _is_finished(out, resume=resume):
         return training.already_finished(out)
+
     run = dataclasses.replace(run, net_watchers=plotting.writers(out, resume=resume))
-    parts = _parts(source, columns, texts, valid=valid, test=test, seed=seed)
+    parts = _parts(
+        source,
+        columns,
+        texts,
+        valid=valid,
+        test=test,
+        seed=seed,
+    )
     expected = _memory(recipe, parts)
     screen.say(*training.header(recipe, parts, out, expected))
     _fit(recipe, parts, run, screen, drawn=plotting.curve is not False)
@@ -115,6 +124,7 @@ def train(
     }
     title = f"{type(recipe).__name__} on {parts.name}"
     curve = plotting.draw(screen, recipe.history_, title=title)
+
     return Answer(result, [*curve, *training.shown(result)])
 
 
@@ -129,15 +139,24 @@ def _parts(
     if kind not in ("split", "stored"):
         ratings = texts.attach(ratings_from(source, columns))
         share = DEFAULT_VALID if valid is None else valid
-        return _split(ratings, valid=share, test=test, seed=seed)
+        return _split(
+            ratings,
+            valid=share,
+            test=test,
+            seed=seed,
+        )
+
     if valid is not None or test or columns.are_stated:
         raise SettingError(
             f"{source} is split already; leave out --valid, --test, and the options about the file."
         )
+
     if kind == "stored":
         stored = texts.attach(rc.open_stored(source))
         return Parts(stored, stored.valid)
+
     by_name = read_split(source, prepare=texts.attach)
+
     return Parts(by_name["train"], by_name.get("valid"))
 
 
@@ -145,7 +164,15 @@ def _split(ratings: rc.Ratings, *, valid: float, test: float, seed: int) -> Part
     from recollect.data.splitting.validation import hold_out_validation
 
     if test:
-        return Parts(*rc.random_split(ratings, test=test, valid=valid, seed=seed))
+        return Parts(
+            *rc.random_split(
+                ratings,
+                test=test,
+                valid=valid,
+                seed=seed,
+            )
+        )
+
     return Parts(*hold_out_validation(ratings, valid=valid, seed=seed))
 
 
@@ -157,22 +184,28 @@ def _is_finished(out: Path, *, resume: bool) -> bool:
     """
     if out.is_file():
         raise SettingError(f"{out} is a file; name a folder for the model.")
+
     # What a killed fit was writing begins with a dot.
     names = {path.name for path in out.iterdir() if path.name[0] != "."} if out.is_dir() else set()
     if not names:
         return False
+
     if "model.json" in names:
         if not resume:
             raise SettingError(
                 f"{out} holds a finished model; name another folder, or remove this one."
             )
+
         return True
+
     if not names & {"snapshot", "refit"}:
         raise SettingError(f"{out} holds files that are no model; name another folder.")
+
     if not resume:
         raise SettingError(
             f"{out} holds an interrupted fit; add --resume to go on, or name another folder."
         )
+
     return False
 
 
@@ -183,6 +216,7 @@ def _memory(recipe: rc.Model, parts: Parts) -> dict[str, float | None]:
 
     limit = available()
     estimate = recipe.memory(Shape.of(parts.train, parts.valid))
+
     return {
         "predicted_memory_mb": estimate.peak / MB,
         "available_memory_mb": limit.bytes / MB if limit else None,
@@ -196,6 +230,7 @@ def _fit(recipe: rc.Model, parts: Parts, run: Any, screen: Screen, *, drawn: boo
         KeyboardInterrupt: when stopped, saying how to go on.
     """
     most = getattr(recipe, "epochs", 1)
+
     try:
         with screen.epochs(most, drawn=drawn) as watcher:
             recipe.fit(parts.train, parts.valid, dataclasses.replace(run, watchers=(watcher,)))
@@ -206,6 +241,7 @@ def _fit(recipe: rc.Model, parts: Parts, run: Any, screen: Screen, *, drawn: boo
 def _how_to_resume(out: Path, message: str) -> str:
     if not (out / "snapshot").exists() and not (out / "refit").exists():
         return "Stopped before anything was saved."
+
     epoch = re.search(r" after epoch \d+", message)
     return (
         f"Stopped{epoch[0] if epoch else ''}; the fit is kept in {out}. Give the same command with "

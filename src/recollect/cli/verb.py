@@ -50,14 +50,17 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Verb], Verb]:
             raise typer.Exit(run(function, arguments.pop("screen"), arguments))
 
         own = [p.replace(kind=p.KEYWORD_ONLY) for p in parameters if p.name not in groups]
+
         # The options that all verbs have come last.
         for group in sorted(groups.values(), key=lambda group: group is Screen):
             own.extend(_options_of(group))
+
         command.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in own}
         command.__doc__ = function.__doc__
         command.__name__ = function.__name__
         app.command(name)(command)
+
         return function
 
     return register
@@ -81,9 +84,11 @@ def _with_groups(values: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[s
     """The arguments of a verb: the fields of each group as one object."""
     remaining = dict(values)
     arguments = {}
+
     for name, group in groups.items():
         fields = {field.name: remaining.pop(field.name) for field in dataclasses.fields(group)}
         arguments[name] = group(**fields)
+
     return {**remaining, **arguments}
 
 
@@ -108,6 +113,7 @@ def run(function: Verb, screen: Screen, arguments: Mapping[str, Any]) -> int:
         except Exception as problem:
             if screen.debug:
                 raise
+
             screen.fail(*describe_error(problem))
             return 1
 
@@ -117,14 +123,18 @@ def describe_error(problem: BaseException) -> tuple[str, str]:
     name, text = type(problem).__name__, str(problem)
     if isinstance(problem, RecollectError):
         return name.removesuffix("Error").lower(), text
+
     if _is_out_of_memory(problem):
         return "memory", (
             f"There is not enough memory ({text or name}). Take fewer hidden units, a smaller "
             "batch_size or fewer ratings, or a machine with more memory."
         )
+
     if isinstance(problem, OSError) and problem.errno is not None:
         return "file", _describe_file_error(problem)
+
     first_line = text.partition("\n")[0] or "without a message"
+
     return "internal", (
         f"{name}: {first_line}. This is an error in Recollect; --debug shows where it occurred."
     )

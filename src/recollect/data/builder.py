@@ -62,6 +62,7 @@ class RatingsBuilder:
         """
         if not len(frame):
             return
+
         block = self._parser.parse(frame, locate)
         self._users.append(block.user)
         self._items.append(block.item)
@@ -82,6 +83,7 @@ class RatingsBuilder:
         if not self._values:
             what = "events" if self._parser.implicit else "ratings"
             raise DataError(f"There are no {what} in {source}; expected at least one.")
+
         notes = tuple(self._parser.notes)
         # Blocks are dropped as soon as they are joined, which halves the memory at the peak.
         user = join_ids(self._users)
@@ -97,9 +99,11 @@ class RatingsBuilder:
             if per_second > 1:
                 time //= per_second
                 notes += (f"Times were in {unit} and are now in seconds.",)
+
         table = RatingTable(user.row, item.row, value, time, user.vocab, item.vocab)
         if self._parser.implicit:
             return table.events(name, notes)
+
         return table.ratings(name, notes, self._parser.scale)
 
 
@@ -132,7 +136,11 @@ class RatingTable:
         """Some rows, by a mask or by their numbers."""
         time = None if self.time is None else self.time[rows]
         return replace(
-            self, user=self.user[rows], item=self.item[rows], value=self.value[rows], time=time
+            self,
+            user=self.user[rows],
+            item=self.item[rows],
+            value=self.value[rows],
+            time=time,
         )
 
     def ratings(self, name: str, notes: tuple[str, ...], scale: Scale | None) -> Ratings:
@@ -156,6 +164,7 @@ class RatingTable:
                 f"dropped, the last of "
                 f"each pair {order} kept.",
             )
+
         value = table.value
         if scale is None:
             scale = infer_scale(value)
@@ -165,6 +174,7 @@ class RatingTable:
                     f"Every rating is {value[0]:g}; if these are clicks or views, they are not "
                     f"ratings.",
                 )
+
         return table._named(name, notes, scale, implicit=False)
 
     def events(self, name: str, notes: tuple[str, ...]) -> Ratings:
@@ -184,12 +194,15 @@ class RatingTable:
             value = np.bincount(which, self.value).astype(np.float32)
             time = None if self.time is None else _newest(self.time, which, len(distinct))
             table = replace(self.take(first), value=value, time=time)
+
         scale = (0.0, float(table.value.max()))
+
         return table._named(name, notes, scale, implicit=True)
 
     def _named(self, name: str, notes: tuple[str, ...], scale: Scale, *, implicit: bool) -> Ratings:
         for note in notes:
             log.info("%s: %s", name, note)
+
         return Ratings(
             self.user,
             self.item,
@@ -221,10 +234,12 @@ def _is_last_of_pair(
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(repeated):
         return is_last
+
     # Few pairs repeat, so only their rows are ordered by time.
     rows = np.flatnonzero(np.isin(pair, repeated))
     rank = rows if time is None else time[rows]
     rows = rows[np.lexsort((rows, rank, pair[rows]))]
     is_followed = pair[rows[1:]] == pair[rows[:-1]]
     is_last[rows[:-1][is_followed]] = False
+
     return is_last

@@ -43,6 +43,7 @@ class Days:
         )
         slot_user, slot_day = np.divmod(key, n_days)
         total = np.bincount(ratings.user, weights=day, minlength=n_users)
+
         return cls(
             start=np.concatenate([[0], np.cumsum(np.bincount(slot_user, minlength=n_users))]),
             user=slot_user,
@@ -75,6 +76,7 @@ class Days:
         slot = np.minimum(np.searchsorted(self._key, key), len(self) - 1)
         # A day outside was clipped to one that may have ratings: compare the days, too.
         exists = (self._key[slot] == key) & (self.day[slot] == day)
+
         return np.where(exists, slot, len(self))
 
     def latest(self, user: Int[np.ndarray, " users"]) -> Int64[np.ndarray, " users"]:

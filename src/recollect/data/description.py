@@ -47,13 +47,18 @@ def count_values(ratings: AnyRatings) -> dict[str, int]:
     """How often each value occurs; of more than 20 different values, each tenth of the scale."""
     counts: dict[float, int] = {}
     tenths = np.zeros(10, np.int64)
+
     for part in ratings.values():
         if len(counts) <= MOST_VALUES:
             _add_counts(counts, part)
+
         tenths += np.histogram(part.astype(np.float64), bins=10, range=ratings.scale)[0]
+
     if len(counts) <= MOST_VALUES:
         return {f"{value:g}": count for value, count in sorted(counts.items())}
+
     edges = pairwise(np.linspace(*ratings.scale, 11))
+
     return {
         f"{low:.4g} – {high:.4g}": int(count)
         for (low, high), count in zip(edges, tenths, strict=True)

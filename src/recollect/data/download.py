@@ -48,15 +48,20 @@ def archive(
         FetchError: if the download fails, its checksum differs, or the archive is damaged.
     """
     places = homes(folder)
+
     for place in places:
         if (place / name / holds).is_file():
             return place / name
+
     target = _home_to_fill(places)
+
     for place in places:
         if (place / f"{name}.zip").is_file():
             return _unpack(place / f"{name}.zip", target / name, holds)
+
     log.info("%s is in none of %s", name, ", ".join(map(str, places)))
     packed = download(address, target / f"{name}.zip", checksum)
+
     return _unpack(packed, target / name, holds)
 
 
@@ -115,8 +120,10 @@ def download(address: str, path: Path, checksum: str | None) -> Path:
     """
     pooch.get_logger().setLevel(logging.ERROR)
     log.info("downloading %s to %s", address, path)
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+
         with replacing(path) as fresh:
             pooch.retrieve(
                 address,
@@ -131,6 +138,7 @@ def download(address: str, path: Path, checksum: str | None) -> Path:
             "put the file there by other means. Data that you have are found if the environment "
             "variable RECOLLECT_DATA names their folder. The data sets planted/… need no network."
         ) from problem
+
     return path
 
 
@@ -155,4 +163,5 @@ def _unpack(packed: Path, folder: Path, holds: str) -> Path:
         raise FetchError(
             f"{packed} is damaged or holds no {holds} ({problem!r}); delete it and run it again."
         ) from problem
+
     return folder

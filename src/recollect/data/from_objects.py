@@ -70,16 +70,20 @@ def _columns_by_role(table: Any, requested: dict[str, Column], *, implicit: bool
         return pl.DataFrame(
             {role: _from_pandas(table.iloc[:, place], role) for role, place in places.items()}
         )
+
     if isinstance(table, pl.LazyFrame):
         table = table.collect()
+
     if not isinstance(table, _ArrowStream):
         raise DataError(
             f"A {type(table).__name__} is no table that speaks Arrow; pass a pandas or Polars "
             f"frame, a "
             "DuckDB relation or an Arrow table, or use from_tuples or from_scipy."
         )
+
     frame = pl.DataFrame(table)
     places = find_columns(frame.columns, requested, named=True, implicit=implicit)
+
     return pl.DataFrame({role: frame.to_series(place) for role, place in places.items()})
 
 
@@ -87,8 +91,10 @@ def _from_pandas(column: Any, role: str) -> pl.Series:
     if column.dtype != object:
         series: Any = pl.from_pandas(column)
         return series
+
     if role in IDS:
         return as_text(column.to_numpy())
+
     return pl.Series(column.tolist(), strict=False)
 
 
@@ -117,15 +123,19 @@ def from_tuples(
     roles = EVENT_ROLES if implicit else ROLES
     _check_lengths(rows, roles)
     table = {}
+
     for role, entries in zip(roles, zip(*rows, strict=True), strict=False):
         table[role] = as_text(entries) if role in IDS else pl.Series(entries, strict=False)
+
     builder = RatingsBuilder(scale, time_is_required=True, implicit=implicit)
     builder.add(pl.DataFrame(table), lambda row: f"Tuple {row}")
+
     return builder.ratings(name, "the list")
 
 
 def _check_lengths(rows: Sequence[Sequence[object]], roles: Sequence[str]) -> None:
     lengths = (len(roles) - 1, len(roles))
+
     for number, row in enumerate(rows):
         if len(row) not in lengths or len(row) != len(rows[0]):
             raise DataError(
@@ -167,6 +177,7 @@ def from_scipy(
             f"rating "
             "of 0 from an absent one."
         )
+
     checked_scale = stated_scale(scale, implicit=implicit)
     cells = sparse.coo_array(matrix)
     users = Vocab(range(cells.shape[0]) if user_ids is None else user_ids)
@@ -176,8 +187,10 @@ def from_scipy(
             f"The matrix has {cells.shape[0]} rows and {cells.shape[1]} columns, but there are "
             f"{len(users)} user ids and {len(items)} item ids; expected users × items."
         )
+
     numbers_in = counts_in if implicit else ratings_in
     value = numbers_in(pl.Series(cells.data), lambda entry: f"Entry {entry} of the matrix")
     user, item = (index.astype(np.int32) for index in cells.coords)
     table = RatingTable(user, item, value, None, users, items)
+
     return table.events(name, ()) if implicit else table.ratings(name, (), checked_scale)

@@ -33,17 +33,23 @@ def kind_of(source: str | Path) -> Kind:
     if path.is_dir():
         if is_stored(source):
             return "stored"
+
         if is_split(source):
             return "split"
+
         if netflix.is_folder(source):
             return "netflix"
+
     if path.is_file():
         return "file"
+
     if str(source) in sources.known():
         return "name"
+
     family = str(source).partition("/")[0]
     if family not in sources.families() and (path.exists() or path.suffix):
         return "file"
+
     raise unknown("data set or file", str(source), sources.known())
 
 
@@ -63,9 +69,12 @@ def load(source: str | Path, folder: str | Path | None = None) -> Ratings:
     kind = kind_of(source)
     if kind == "netflix":
         return netflix.read(source)
+
     if kind != "name":
         return read(source)
+
     family, _, variant = str(source).partition("/")
+
     return sources.module_of(family).load(variant, None if folder is None else Path(folder))
 
 
@@ -79,10 +88,12 @@ def missing(source: str | Path) -> str | None:
     """
     if kind_of(source) != "name":
         return None if Path(source).exists() else f"there is no file {source}; check the path"
+
     family, _, variant = str(source).partition("/")
     module = sources.module_of(family)
     if module.is_here(variant):
         return None
+
     return f"{source} is not here; {module.how_to_get(variant)}"
 
 

@@ -130,7 +130,11 @@ class AnyRatings(ABC):
         """
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(
+    frozen=True,
+    eq=False,
+    repr=False,
+)
 class Ratings(AnyRatings):
     """Ratings in memory: a column per fact, an entry per rating; always users × items.
 
@@ -179,8 +183,10 @@ class Ratings(AnyRatings):
                 "items; expected one for each, an empty one where there is none, as with_texts "
                 "makes them."
             )
+
         if self.checked:
             return
+
         self._check_lengths()
         if len(self):
             _check_rows("user", self.user, self.users)
@@ -193,6 +199,7 @@ class Ratings(AnyRatings):
         lengths = {name: len(column) for name, column in columns.items()}
         if self.time is not None:
             lengths["time"] = len(self.time)
+
         if len(set(lengths.values())) > 1:
             raise DataError(
                 f"The columns of a ratings table must be equally long, found {lengths}."
@@ -206,6 +213,7 @@ class Ratings(AnyRatings):
                 f"{self._pair_in_words(is_bad)}; "
                 "remove them, or leave out the row: an absent pair is unknown."
             )
+
         low, high = self.scale
         lowest, highest = self.value.min(), self.value.max()
         if lowest < np.float32(low) or highest > np.float32(high):
@@ -213,6 +221,7 @@ class Ratings(AnyRatings):
                 f"Ratings run from {lowest:g} to {highest:g}, outside the stated scale {low:g} to "
                 f"{high:g}; state the scale that the ratings have."
             )
+
         if self.implicit and lowest <= 0:
             is_bad = self.value <= 0
             raise DataError(
@@ -336,14 +345,18 @@ class Ratings(AnyRatings):
             raise DataError(
                 f"{self!r} and {other!r} have different vocabularies; join parts of one split only."
             )
+
         if self.implicit != other.implicit:
             raise DataError(f"{self!r} and {other!r} are ratings and events; join two of a kind.")
+
         time = None
         if self.time is not None and other.time is not None:
             time = np.concatenate([self.time, other.time])
+
         # Parts of one split differ only in the highest count of events.
         low = min(self.scale[0], other.scale[0])
         high = max(self.scale[1], other.scale[1])
+
         return replace(
             self,
             user=np.concatenate([self.user, other.user]),
@@ -367,9 +380,11 @@ class Ratings(AnyRatings):
                 f"There is no rating{threshold} on in {self!r}, so there would be no event; take a "
                 "lower threshold."
             )
+
         part = self.where(is_event, name=self.name + threshold)
         which = f", those{threshold} on," if threshold else ""
         note = f"{len(part):,} of {len(self):,} ratings{which} are events."
+
         return replace(
             part,
             value=np.ones(len(part), np.float32),
@@ -394,8 +409,10 @@ class Ratings(AnyRatings):
             "item_id": self.items.at(self.item),
             "count" if self.implicit else "rating": self.value,
         }
+
         if self.time is not None:
             table["timestamp"] = self.time
+
         return pl.DataFrame(table)
 
 
@@ -425,16 +442,21 @@ def fingerprint(
         text: the documents of the items, or None.
     """
     digest = hashlib.sha256(repr((len(users), len(items), tuple(map(float, scale)))).encode())
+
     for column in columns:
         if column is None:
             digest.update(b"none")
             continue
+
         for block in column:
             digest.update(np.ascontiguousarray(block).tobytes())
+
     for vocab in (users, items):
         digest.update("\x1f".join(vocab.ids).encode())
+
     if text is not None:
         digest.update(text.fingerprint.encode())
+
     return digest.hexdigest()[:16]
 
 
@@ -445,6 +467,13 @@ def titles(
     wanted = as_text(item_ids).to_frame("item_id")
     if catalogue is None or "title" not in catalogue.columns:
         return [None] * len(wanted)
+
     known = catalogue.unique("item_id", keep="first")
-    joined = wanted.join(known, on="item_id", how="left", maintain_order="left")
+    joined = wanted.join(
+        known,
+        on="item_id",
+        how="left",
+        maintain_order="left",
+    )
+
     return joined["title"].to_list()

@@ -59,10 +59,16 @@ def read(
     """
     requested = {"user": user, "item": item, "rating": rating, "time": time}
     builder = RatingsBuilder(scale, time_is_required=time is not None, implicit=implicit)
+
     for frame, locate in frames(
-        path, requested, header=header, separator=separator, implicit=implicit
+        path,
+        requested,
+        header=header,
+        separator=separator,
+        implicit=implicit,
     ):
         builder.add(frame, locate)
+
     return builder.ratings(name or name_of(path), str(path))
 
 

@@ -97,6 +97,7 @@ class Rows(AnyRows):
         # A cell lies as far from the first cell of its row as it does in these rows.
         first = np.where(is_known, self.start[rows], 0)
         cells = np.arange(start[-1]) + np.repeat(first - start[:-1], counts)
+
         return Rows(start, self.column[cells], self.value[cells], self.n_columns)
 
     @override
@@ -115,9 +116,11 @@ class Rows(AnyRows):
         """The same rows, of the same width, with cells only in the columns of a mask."""
         if keep.all():
             return self
+
         is_kept = keep[self.column]
         n_kept_before = np.concatenate([[0], np.cumsum(is_kept)])
         start = n_kept_before[self.start].astype(np.int64)
+
         return Rows(start, self.column[is_kept], self.value[is_kept], self.n_columns)
 
     @cached_property
@@ -164,6 +167,7 @@ class Rows(AnyRows):
         order = by_column[by_row]
         if value is None:
             value = np.ones(len(row), np.float32)
+
         return cls(start, column[order].astype(np.int32), value[order], n_columns), order
 
 
@@ -189,6 +193,7 @@ def pieces(counts: Int64[np.ndarray, " rows"], *, rows: int, cells: int) -> Iter
     """
     cells_until = np.cumsum(counts)  # the cells of each row and those before it
     first = 0
+
     while first < len(counts):
         n_before = cells_until[first - 1] if first else 0
         fitting = int(np.searchsorted(cells_until, n_before + cells, side="right"))

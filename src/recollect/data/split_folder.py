@@ -64,13 +64,18 @@ def write_split(
         "dropped": split.dropped,
         "parts": {row["part"]: row for row in split.table().to_dicts()},
     }
+
     with replacing(folder) as fresh:
         fresh.mkdir()
+
         for name, part in split.parts.items():
             write_ratings(part, fresh / f"{name}.parquet")
+
         if catalogue is not None:
             catalogue.write_parquet(fresh / ITEMS)
+
         (fresh / RECORD).write_text(json.dumps(record, indent=1))
+
     return record
 
 
@@ -92,6 +97,7 @@ def read_split(
     how: dict[str, Any] = {"scale": record["scale"]}
     if record.get("implicit"):
         how = {"implicit": True}
+
     frames = [read(folder / f"{name}.parquet", **how).frame() for name in names]
     sizes = [len(frame) for frame in frames]
     whole = from_frame(pl.concat(frames, how="diagonal"), **how, name=record["data"])
@@ -99,11 +105,15 @@ def read_split(
         raise DataError(
             f"The parts in {folder} share {sum(sizes) - len(whole):,} pairs; split again."
         )
+
     if (folder / ITEMS).is_file():
         whole = replace(whole, catalogue=pl.read_parquet(folder / ITEMS))
+
     if prepare is not None:
         whole = prepare(whole)
+
     part_of_rating = np.repeat(np.arange(len(names)), sizes)
+
     return {
         name: whole.where(part_of_rating == number, name=f"{record['data']} {name}")
         for number, name in enumerate(names)

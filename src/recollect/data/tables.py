@@ -33,6 +33,7 @@ def read_ids(path: str | Path, *roles: str, optional: tuple[str, ...] = ()) -> p
     frame = _read_table(Path(path))
     plain_names = [re.sub(r"[^a-z0-9]", "", column.lower()) for column in frame.columns]
     columns: dict[str, pl.Series] = {}
+
     for role in (*roles, *optional):
         index = next((plain_names.index(name) for name in USUAL[role] if name in plain_names), None)
         if index is not None:
@@ -45,6 +46,7 @@ def read_ids(path: str | Path, *roles: str, optional: tuple[str, ...] = ()) -> p
                 f"{', '.join(map(repr, frame.columns))}. Its first line must name the columns: "
                 f"{','.join(map(canonical_name, roles))}."
             )
+
     return pl.DataFrame(columns)
 
 
@@ -62,6 +64,7 @@ def read_item_ratings(path: str | Path) -> dict[str, float]:
             f"Line {row + 2} of {path}: the rating of item {frame['item_id'][row]!r} is "
             f"{frame['rating'][row]!r}; expected a number."
         )
+
     return dict(zip(frame["item_id"].cast(pl.String), value, strict=True))
 
 
@@ -73,14 +76,19 @@ def canonical_name(role: str) -> str:
 def _read_table(path: Path) -> pl.DataFrame:
     if path.is_dir():
         raise DataError(f"{path} is a folder; a file was expected.")
+
     if not path.is_file():
         raise DataError(f"There is no file {path}; check the path.")
+
     with path.open("rb") as stream:
         is_parquet = stream.read(4) == b"PAR1"
+
     separator = "\t" if path.suffix in (".tsv", ".tab") else ","
+
     try:
         if is_parquet:
             return pl.read_parquet(path)
+
         return pl.read_csv(path, infer_schema=False, separator=separator)
     except pl.exceptions.PolarsError as error:
         kind = "Parquet" if is_parquet else "CSV"
@@ -99,6 +107,7 @@ def check_ending(path: Path) -> None:
         raise SettingError(
             f"{path} must end in .parquet or .csv, so that it is clear what to write."
         )
+
     if path.is_dir():
         raise SettingError(f"{path} is a folder; name a file.")
 
@@ -110,6 +119,7 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
         SettingError: for another ending.
     """
     check_ending(path)
+
     with replacing(path) as fresh:
         if path.suffix == ".parquet":
             frame.write_parquet(fresh)
@@ -127,6 +137,7 @@ def write_ratings(ratings: Ratings, path: Path) -> list[str]:
     """
     check_ending(path)
     schema = ratings.where(np.arange(0)).frame().to_arrow().schema
+
     with replacing(path) as fresh:
         if path.suffix == ".parquet":
             with pq.ParquetWriter(fresh, schema, compression="zstd") as parquet:
@@ -136,6 +147,7 @@ def write_ratings(ratings: Ratings, path: Path) -> list[str]:
             with fresh.open("wb") as lines:
                 for number, frame in enumerate(_in_blocks(ratings)):
                     frame.write_csv(lines, include_header=number == 0)
+
     return list(schema.names)
 
 

@@ -31,6 +31,7 @@ class Vocab:
                 f"{self._ids.null_count()} of {len(self._ids)} ids are missing; every id must have "
                 "a value."
             )
+
         if self._ids.n_unique() != len(self._ids):
             repeated = self._ids.filter(self._ids.is_duplicated()).unique().sort().head(3)
             raise DataError(
@@ -66,7 +67,12 @@ class Vocab:
     def rows(self, ids: Iterable[object] | pl.Series) -> Int32[np.ndarray, " ids"]:
         """Row numbers of the ids; UNKNOWN (-1) for ids that are not in the vocabulary."""
         wanted = pl.DataFrame({"id": as_text(ids)})
-        joined = wanted.join(self._table, on="id", how="left", maintain_order="left")
+        joined = wanted.join(
+            self._table,
+            on="id",
+            how="left",
+            maintain_order="left",
+        )
         return joined["row"].fill_null(UNKNOWN).to_numpy().astype(np.int32)
 
     def at(self, rows: Int[np.ndarray, " rows"] | Sequence[int]) -> pl.Series:
@@ -74,9 +80,11 @@ class Vocab:
         rows = np.asarray(rows, dtype=np.int64)
         if not len(self):
             return pl.Series("id", [None] * len(rows), dtype=pl.String)
+
         is_known = rows >= 0
         ids = self._ids.gather(pl.Series(np.where(is_known, rows, 0)).cast(pl.UInt32))
         nulls = pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
+
         return ids.zip_with(pl.Series(is_known), nulls)
 
     @classmethod
@@ -88,10 +96,17 @@ class Vocab:
         """
         if not column.dtype.is_integer():
             column = as_text(column)
+
         distinct = _sorted(column.drop_nulls().unique())
         table = pl.DataFrame({"id": distinct, "row": np.arange(len(distinct), dtype=np.int32)})
         entries = pl.DataFrame({"id": column})
-        row = entries.join(table, on="id", how="left", maintain_order="left")["row"]
+        row = entries.join(
+            table,
+            on="id",
+            how="left",
+            maintain_order="left",
+        )["row"]
+
         return cls(distinct), row.fill_null(UNKNOWN).to_numpy().astype(np.int32, copy=False)
 
 
@@ -113,8 +128,10 @@ def as_text(ids: Iterable[object] | pl.Series) -> pl.Series:
         column = pl.Series(ids)
     else:
         column = pl.Series([_text_of(id_) for id_ in ids], dtype=pl.String)
+
     if column.dtype.is_float():
         column = _float_column_as_text(column)
+
     return column.cast(pl.String).alias("id")
 
 
@@ -130,9 +147,12 @@ def _text_of(value: object) -> str | None:
     """One id as text; None if it is missing."""
     if value is None:
         return None
+
     if isinstance(value, float | np.floating):
         if np.isnan(value):
             return None
+
         if float(value).is_integer():
             return str(int(value))
+
     return str(value)

@@ -51,6 +51,7 @@ def with_texts(
             f"{ratings!r} are on disk, and texts go with ratings in memory; read them with "
             "recollect.read."
         )
+
     read = documents_of(documents, join=join)
     table = read.table.filter(is_document(read.table["text"]))
     items = _with_new_items(ratings.items, table["item_id"])
@@ -58,14 +59,17 @@ def with_texts(
     corpus = corpus_of(texts, tokenizer)
     if isinstance(vectors, str | Path):
         vectors = read_vectors(vectors, corpus.words)
+
     notes = (
         *read.notes,
         *_counted_losses(ratings, read.table, texts, corpus),
         *corpus.notes,
         *([] if vectors is None else [vectors.note]),
     )
+
     for note in notes:
         log.info("%s: %s", ratings.name, note)
+
     return replace(
         ratings,
         items=items,
@@ -86,7 +90,12 @@ def _with_new_items(items: Vocab, item_ids: pl.Series) -> Vocab:
 def _aligned(items: Vocab, table: pl.DataFrame) -> pl.Series:
     """The text of each item, in the items' order; null for an item without one."""
     rows = pl.DataFrame({"item_id": items.ids})
-    joined = rows.join(table, on="item_id", how="left", maintain_order="left")
+    joined = rows.join(
+        table,
+        on="item_id",
+        how="left",
+        maintain_order="left",
+    )
     return joined["text"]
 
 
@@ -111,4 +120,5 @@ def _counted_losses(
         (n_empty, f"{n_empty:,} documents are empty."),
         (n_without_words, f"{n_without_words:,} documents have none of the kept words."),
     )
+
     return tuple(note for count, note in notes if count)

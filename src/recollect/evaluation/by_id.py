@@ -37,6 +37,7 @@ def aligned(ratings: Ratings, known: AnyRatings) -> tuple[Ratings, Bool[np.ndarr
         users=known.users,
         items=known.items,
     )
+
     return matched, is_known
 
 
@@ -75,8 +76,10 @@ def held_out_by_id(model: Model, test: Ratings, *, given: AnyRatings | None = No
         scores = held_out(model, part, given=given)
         values = {name: np.concatenate([scores.values[name], values[name]]) for name in values}
         n_cold += scores.about["n_cold"]
+
     user = np.concatenate([test.user[is_known], test.user[~is_known]]).astype(np.int64)
     about = {"n_cold": n_cold, "clipped": model.clip, "cold_value": model.cold_value}
+
     return Scores(values, "rating", about, group=user)
 
 
@@ -107,4 +110,11 @@ def full_ranking_by_id(
             "The model knows both the user and the item of no test rating, so there is nothing to "
             "rank; check that the ids are written as in the training file."
         )
-    return full_ranking(model, part, n=n, relevant=relevant, given=given)
+
+    return full_ranking(
+        model,
+        part,
+        n=n,
+        relevant=relevant,
+        given=given,
+    )

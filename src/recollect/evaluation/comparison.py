@@ -96,15 +96,26 @@ def compare_models(
         SettingError: for an impossible share, or a setting that does not exist or is out of range.
     """
     check_shares(test=test, valid=valid)
+
     for candidate in candidates.values():
         registry.make(candidate.model, **candidate.settings)
+
     runs = [replace(run or Run(), seed=seed) for seed in seeds]
-    splits = (random_split(ratings, test=test, valid=valid, seed=seed) for seed in seeds)
+    splits = (
+        random_split(
+            ratings,
+            test=test,
+            valid=valid,
+            seed=seed,
+        )
+        for seed in seeds
+    )
     fits = _fits(candidates, splits, runs, ranking=ranking)
     labels = [f"{name}, seed {seed}" for seed in seeds for name in candidates]
     results = list(_with_progress(fits, labels, progress))
     n_models = len(candidates)
     by_name = {name: results[j::n_models] for j, name in enumerate(candidates)}
+
     return Comparison(
         {name: _summary(candidates[name], by_name[name], test) for name in candidates},
         _differences(by_name, test) if n_models > 1 else [],
@@ -138,6 +149,7 @@ def _with_progress(
     upcoming = [*labels, ""]
     if progress is not None:
         progress(0, upcoming[0])
+
     for done, result in enumerate(processes.run_each(fit_and_score, fits, processes=1), start=1):
         yield result
         if progress is not None:
@@ -164,9 +176,11 @@ def fit_and_score(fit: Fit) -> dict[str, Any]:
         "interval": figure(scores, "rmse") if fit.keep_errors else None,
         "errors": (scores.values["rmse"], fit.test.user) if fit.keep_errors else None,
     }
+
     if fit.ranking:
         lists = full_ranking(model, fit.test)
         result["ranking"] = {name: lists[name] for name in (*lists.names(), *lists.whole)}
+
     return result
 
 
@@ -179,9 +193,16 @@ def _differences(
         figures = {name: [run["rmse"] for run in runs] for name, runs in by_name.items()}
         over_splits = significance.compare(figures, over="splits", test_share=test_share)
         return over_splits.to_dicts()
+
     errors = {name: runs[0]["errors"][0] for name, runs in by_name.items()}
     user = first["errors"][1]
-    over_ratings = significance.compare(errors, over="ratings", statistic="root_mean", group=user)
+    over_ratings = significance.compare(
+        errors,
+        over="ratings",
+        statistic="root_mean",
+        group=user,
+    )
+
     return over_ratings.to_dicts()
 
 
@@ -192,10 +213,12 @@ def _summary(candidate: Candidate, runs: list[dict[str, Any]], test_share: Share
         errors = [run["rmse"] for run in runs]
         mean, low, high = significance.mean_interval(errors, test_share=test_share)
         rmse = {"value": mean, "low": low, "high": high}
+
     ranking = {
         name: statistics.fmean(run["ranking"][name] for run in runs) for name in runs[0]["ranking"]
     }
     model = registry.make(candidate.model, **candidate.settings)
+
     return {
         "model": candidate.model,
         "settings": registry.settings(model),

@@ -175,8 +175,10 @@ def mean_per_user(
         raise DataError(
             f"{len(per_rating)} figures and {len(user)} users; give the user of every rating."
         )
+
     total = np.bincount(user, weights=per_rating, minlength=n_users)
     count = np.bincount(user, minlength=n_users)
+
     return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
 
 
@@ -366,12 +368,14 @@ def _errors(
         raise DataError(
             f"{len(value)} ratings and {len(predicted)} predictions; predict every rating once."
         )
+
     errors = value.astype(np.float64) - predicted
     if not np.isfinite(errors).all():
         raise DataError(
             f"{int((~np.isfinite(errors)).sum())} of {len(errors)} ratings or predictions are NaN "
             "or infinite; a metric would hide or spread that, so repair the model or the data."
         )
+
     return errors
 
 
@@ -388,10 +392,12 @@ def _first(
             f"A metric at {k} needs lists of {max(k, 1)} items or more, and k from 1; these have "
             f"{ranked.shape[1]}. Rank more items, or lower k."
         )
+
     if len(ranked) != len(n_relevant):
         raise DataError(
             f"{len(ranked)} lists, but n_relevant has {len(n_relevant)} entries; give one per user."
         )
+
     return ranked[:, :k]
 
 
@@ -411,4 +417,5 @@ def _times_recommended(
             f"Item row {items.max()} was recommended, but there are {n_items} items; give the "
             "n_items of the model's training ratings."
         )
+
     return np.bincount(items, minlength=n_items)

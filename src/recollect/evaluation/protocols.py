@@ -56,6 +56,7 @@ def held_out(
             f"{type(model).__name__} gives scores without a unit: RMSE and MAE mean nothing for "
             "it; use full_ranking."
         )
+
     _check(model, test, given)
     predicted = model.predict(test.user, test.item, given=given, times=test.time)
     values = {
@@ -63,6 +64,7 @@ def held_out(
     }
     cold = model.is_cold(test.user, test.item, given=given)
     about = _about(model, test, split, n_cold=int(cold.sum()), clipped=model.clip)
+
     return Scores(values, "rating", about, group=test.user.astype(np.int64), pair=test.pair)
 
 
@@ -99,7 +101,16 @@ def full_ranking(
     given = model.given_ if given is None else given
     people = np.flatnonzero(test.count("user") > 0)
     blocks = scores_of(model, people, given)
-    return _ranked(model, test, given, blocks, n=n, relevant=relevant, split=split)
+
+    return _ranked(
+        model,
+        test,
+        given,
+        blocks,
+        n=n,
+        relevant=relevant,
+        split=split,
+    )
 
 
 def _ranked(
@@ -119,13 +130,16 @@ def _ranked(
     people = np.flatnonzero(test.count("user") > 0)
     shown = np.empty((len(people), n), np.int64)
     is_hit = np.empty((len(people), n), bool)
+
     for part, scores in blocks:
         shown[part] = first_n(n, scores)
         is_hit[part] = hits(good.take(people[part]), shown[part])
+
     n_good = good.counts[people]
     values = {
         f"{metric.name}@{n}": metric.function(n, is_hit, n_good) for metric in metrics_of("lists")
     }
+
     about = _about(
         model,
         test,
@@ -141,9 +155,11 @@ def _ranked(
         # Number the candidates from 0, so that figures of all lists are shares of them.
         n_items = int(candidates.sum())
         shown = np.where(shown >= 0, (np.cumsum(candidates) - 1)[shown], -1)
+
     whole = {
         f"{metric.name}@{n}": metric.function(shown, n_items) for metric in metrics_of("catalogue")
     }
+
     return Scores(values, "user", about, whole=whole)
 
 
@@ -178,7 +194,14 @@ def new_users_ranking(
     Source: Liang, Krishnan, Hoffman, Jebara. WWW 2018.
     """
     given = _with_given(model, split)
-    return full_ranking(model, split.test, n=n, relevant=relevant, given=given, split=split)
+    return full_ranking(
+        model,
+        split.test,
+        n=n,
+        relevant=relevant,
+        given=given,
+        split=split,
+    )
 
 
 def new_items(model: Model, split: Split) -> Scores:
@@ -241,6 +264,7 @@ def new_items_ranking(
         f"random_ndcg@{n}": _random_ndcg(n, n_good, n_new),
         f"random_recall@{n}": min(n, n_new) / n_new,
     }
+
     return replace(scores, about=scores.about | baseline)
 
 
@@ -265,8 +289,10 @@ def _random_ndcg(n: int, n_relevant: Int64[np.ndarray, " users"], n_items: int) 
     n_good = n_relevant[n_relevant > 0]
     if not len(n_good):
         return float("nan")
+
     gain = np.cumsum(1 / np.log2(np.arange(2, n + 2)))
     expected = n_good / n_items * gain[min(n, n_items) - 1]
+
     return float(np.mean(expected / gain[np.minimum(n, n_good) - 1]))
 
 
@@ -293,9 +319,11 @@ def _check(model: Model, test: Ratings, given: AnyRatings | None, *, n: int = 1)
     """Refuse an empty test, lists of no items, and test ratings that the model may see."""
     if n < 1:
         raise SettingError(f"n is the length of the lists, 1 or more; found {n}.")
+
     fitted = model.given()
     if not len(test):
         raise DataError("There is no test rating to score.")
+
     for what, part in (("the ratings the model was fitted on", fitted), ("given", given)):
         n_shared = shared_pairs(test, part) if part is not None else 0
         if n_shared:
@@ -317,10 +345,12 @@ def _about(model: Model, test: Ratings, split: Split | None, **more: Any) -> dic
         "n_train": len(model.given_),
         "n_test": len(test),
     }
+
     if split is not None:
         about |= {
             "split": split.how,
             "split_seed": split.seed,
             "split_settings": split.settings,
         }
+
     return about | more

@@ -61,15 +61,18 @@ class Scores:
         """
         if name in self.values:
             return self.values[name]
+
         if name not in self.names():
             raise SettingError(
                 f"There are no values of {name!r} here, only of {', '.join(self.names())}. "
                 "held_out measures errors, full_ranking the ranking figures."
             )
+
         assert self.group is not None
         per_rating = name.removesuffix(MACRO)
         n_users = int(self.group.max(initial=-1)) + 1
         means = metrics.mean_per_user(self.values[per_rating], self.group, n_users)
+
         return np.sqrt(means) if _statistic(per_rating) == "root_mean" else means
 
     def names(self) -> list[str]:
@@ -91,6 +94,7 @@ class Scores:
         finite = np.isfinite(values)
         if not finite.any():
             return Interval(float("nan"), float("nan"), float("nan"))
+
         return bootstrap_interval(
             values[finite],
             statistic=_statistic(name),
@@ -122,6 +126,7 @@ class Scores:
         first = self._in_order(name)
         second = other._in_order(name)
         finite = np.isfinite(first) & np.isfinite(second)
+
         return paired_bootstrap(
             first[finite],
             second[finite],
@@ -142,14 +147,18 @@ class Scores:
         Returns: columns metric, value, low, high.
         """
         rows = []
+
         for name in names or (*self.names(), *self.whole):
             row = {"metric": name, "value": self[name], "low": None, "high": None}
             if name not in self.whole:
                 interval = self.interval(name, level=level)
                 row |= {"low": interval.low, "high": interval.high}
+
             rows.append(row)
+
         number = pl.Float64
         schema = {"metric": pl.String, "value": number, "low": number, "high": number}
+
         return pl.DataFrame(rows, schema=schema)
 
     def _check_comparable(self, other: Scores) -> None:

@@ -242,11 +242,13 @@ def holm(p_values: Figures) -> Float[ndarray, " tests"]:
     p = np.asarray(p_values, dtype=np.float64)
     if ((p < 0) | (p > 1)).any():
         raise DataError(f"p values lie between 0 and 1; found {p.min():g} to {p.max():g}.")
+
     tested = np.flatnonzero(~np.isnan(p))
     order = tested[np.argsort(p[tested], kind="stable")]
     n_remaining = np.arange(len(order), 0, -1)
     adjusted = np.full(len(p), np.nan)
     adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * n_remaining))
+
     return adjusted
 
 
@@ -285,15 +287,20 @@ def compare(
     """
     if over not in ("ratings", "splits"):
         raise unknown("kind of repetition", str(over), ("ratings", "splits"))
+
     if len(scores) < 2:
         raise DataError(f"A comparison needs two models or more, found {list(scores)}.")
+
     if baseline is not None and baseline not in scores:
         raise unknown("model among the scores", baseline, scores)
+
     if baseline is None:
         pairs = list(combinations(scores, 2))
     else:
         pairs = [(name, baseline) for name in scores if name != baseline]
+
     rows = []
+
     for model, other in pairs:
         a = np.asarray(scores[model], dtype=np.float64)
         b = np.asarray(scores[other], dtype=np.float64)
@@ -301,12 +308,21 @@ def compare(
             difference = resampled_t(a, b, test_share=test_share, level=level)
         else:
             difference = paired_bootstrap(
-                a, b, statistic=statistic, group=group, level=level, n=n, seed=seed
+                a,
+                b,
+                statistic=statistic,
+                group=group,
+                level=level,
+                n=n,
+                seed=seed,
             )
+
         rows.append({"model": model, "other": other, **difference._asdict()})
+
     table = pl.DataFrame(rows)
     adjusted = pl.Series("p_holm", holm(table["p"].to_numpy()))
     significant = pl.when(adjusted.is_not_nan()).then(adjusted < 1 - level)
+
     return table.with_columns(adjusted, significant.alias("significant"))
 
 
@@ -317,6 +333,7 @@ def _finite(values: Figures) -> Float[ndarray, " values"]:
             f"Found {len(values)} values, {int((~np.isfinite(values)).sum())} of them NaN or "
             "infinite; give one value or more, all finite (leave out users with nothing relevant)."
         )
+
     return values
 
 
@@ -326,6 +343,7 @@ def _pair(a: Figures, b: Figures) -> tuple[ndarray, ndarray]:
             f"{len(a)} values and {len(b)} values: these are not the same test ratings; score both "
             "models on the same split, in the same order."
         )
+
     return _finite(a), _finite(b)
 
 
@@ -342,6 +360,7 @@ def _t_test(a: Figures, b: Figures, level: float, test_share: float | None) -> D
         p = 0.0 if mean else 1.0
     else:
         p = 2 * float(stdtr(len(difference) - 1, -abs(mean) / error))
+
     return Difference(mean, mean - half_width, mean + half_width, p)
 
 
@@ -352,6 +371,7 @@ def _half_width(values: Float[ndarray, " values"], level: float, test_share: flo
     error = _standard_error(values, test_share)
     if np.isnan(error):
         return error
+
     return float(stdtrit(len(values) - 1, _tails(level)[1])) * error
 
 
@@ -362,9 +382,12 @@ def _standard_error(values: Float[ndarray, " values"], test_share: float | None)
             f"test_share={test_share} is not a share; give a number above 0 and below 1, such as "
             "0.1."
         )
+
     if len(values) < 2:
         return float("nan")
+
     overlap = 0.0 if test_share is None else test_share / (1 - test_share)
+
     return float(np.sqrt((1 / len(values) + overlap) * values.var(ddof=1)))
 
 
@@ -396,6 +419,7 @@ def _bootstrap_difference(
     n_other_sign = min((differences <= 0).sum(), (differences >= 0).sum())
     p = min(1.0, 2 * (1 + int(n_other_sign)) / (len(differences) + 1))
     first, second = _statistic(measured, statistic)
+
     return Difference(float(first - second), float(low), float(high), p)
 
 
@@ -416,9 +440,11 @@ def _resampled_means(
             raise DataError(
                 f"{len(size)} values, but {len(group)} groups; give the group of every value."
             )
+
         number = np.unique(group, return_inverse=True)[1]
         columns = [np.bincount(number, weights=column) for column in columns]
         size = np.bincount(number).astype(np.float64)
+
     return _resampled_ratios(np.column_stack([*columns, size]), n, seed)
 
 
@@ -429,8 +455,10 @@ def _resampled_ratios(
     generator = np.random.default_rng(seed)
     n_groups = len(sums)
     totals = np.empty((n, sums.shape[1]))
+
     for j in range(n):
         drawn = generator.integers(n_groups, size=n_groups)
         weight = np.bincount(drawn, minlength=n_groups)
         totals[j] = weight.astype(np.float64) @ sums
+
     return totals[:, :-1] / totals[:, -1:]

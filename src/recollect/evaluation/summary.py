@@ -41,6 +41,7 @@ def summarize(model: Model, test: Ratings) -> tuple[Scores, dict[str, Any]]:
         scores = held_out(model, test)
         figures = {name: figure(scores, name) for name in ("rmse", "mae")}
         counts = {"ratings": scores.about["n_test"], "cold": scores.about["n_cold"]}
+
     return scores, {**figures, **counts}
 
 

@@ -89,12 +89,16 @@ def read_carried(folder: Path) -> Carried:
     content = read_json(folder / FILE)
     if content is None:
         return Carried()
+
     rows = {}
+
     for raw in content["rows"]:
         rows[tuple(job.key for job in jobs_of_row(raw))] = _read_row(raw)
+
     release = content["release"]
     tables = {name: _read_table(raw, release) for name, raw in content["tables"].items()}
     made = {name: {"release": release, **raw} for name, raw in content["made"].items()}
+
     return Carried(made, rows, tables)
 
 

@@ -58,14 +58,17 @@ def read(path: str | Path) -> Experiment:
     """
     path = Path(path)
     raw = read_toml(path)
+
     with error_context(str(path)):
         if "table" not in raw:
             raw = _expand_short_file(raw, path.stem)
+
         refuse_unknown_keys(raw, FILE_KEYS, "key")
         require_keys(raw, "paper", "part", "table")
         parts = {name: _read_part(name, part) for name, part in raw["part"].items()}
         tables = [_read_table(table, parts, raw.get("like", {})) for table in raw["table"]]
         _refuse_duplicates([table.name for table in tables], "table")
+
     return Experiment(
         name=path.stem,
         paper=raw["paper"],
@@ -90,6 +93,7 @@ def _expand_short_file(raw: Raw, name: str) -> Raw:
     part_name = str(raw.get("data", "")).rpartition("/")[2] or "all"
     table = {key: raw[key] for key in ("run", "check", "figure") if key in raw}
     shared = {key: value for key, value in raw.items() if key not in SHORT_FILE_KEYS}
+
     return {**shared, "part": {part_name: part}, "table": [{"name": name, **table}]}
 
 
@@ -105,7 +109,9 @@ def _read_part(name: str, raw: Raw) -> Part:
         metric = raw.get("metric", "rmse")
         if metric not in rating_figures():
             raise unknown("metric of an experiment", metric, rating_figures())
+
         about = raw.get("about", "")
+
         return Part(name, raw["data"], raw["split"], metric, about, read_texts(raw))
 
 
@@ -132,9 +138,11 @@ def check_split(split: Any, data: str) -> None:
         raise SettingError(
             f'split is a table with how, such as {{ how = "random", test = 0.1 }}; found {split!r}.'
         )
+
     if split["how"] == PUBLISHED:
         _check_published_split(split, data)
         return
+
     parameters = inspect.signature(find(split["how"])).parameters
     known = {"how", "seed", "repeat", *parameters} - {"ratings"}
     refuse_unknown_keys(split, known, f"setting of the {split['how']} split")
@@ -149,6 +157,7 @@ def _check_published_split(split: Raw, data: str) -> None:
         raise SettingError(
             f'The {PUBLISHED} folds are of movielens/100k, found data {data!r}; use how = "random".'
         )
+
     if set(split.get("folds", [])) - {1, 2, 3, 4, 5}:
         raise SettingError(f"folds are numbers from 1 to 5, found {split['folds']}.")
 
@@ -163,9 +172,12 @@ def _read_table(raw: Raw, parts: Mapping[str, Part], likes: Raw) -> Table:
         part_names = raw.get("parts", list(parts))
         _refuse_unknown_parts(part_names, parts)
         runs = {}
+
         for part in part_names:
             runs[part] = _read_runs_of_part(raw["run"], part, parts, likes)
+
         runs_of_first = runs[part_names[0]]
+
         return Table(
             name=raw["name"],
             title=raw["title"] if "title" in raw else raw["name"],
@@ -185,6 +197,7 @@ def _read_figure(raw: Raw, runs: tuple[RunSpec, ...]) -> str | None:
     known = ("runs", "epochs", "counts", *swept)
     if figure is not None and figure not in known:
         raise unknown("figure", str(figure), known)
+
     return figure
 
 
@@ -203,11 +216,14 @@ def _read_runs(raw: Raw, part: str, parts: Mapping[str, Part], likes: Raw) -> li
         name = merged.get("name", merged.get("model"))
         if name is None:
             raise SettingError("It has neither a name nor a model; give it one.")
+
         claim = _read_claim(merged.get("claim"), part, parts)
         if "model" not in merged:
             return [_read_run_without_model(merged, name, claim)]
+
         if merged.get("sweep") and "claim" in merged:
             raise SettingError("A sweep has no claim; write the run with the claim separately.")
+
         return _expand_sweep(merged, name, claim)
 
 
@@ -215,8 +231,16 @@ def _read_run_without_model(merged: Raw, name: str, claim: Claim | None) -> RunS
     settings = set(merged) - RUN_KEYS
     if settings or "claim" not in merged:
         raise SettingError("It has no model: then it has a name and a claim, and no settings.")
+
     note = merged.get("note", "") or "not built yet"
-    return RunSpec(name, None, claim=claim, series=name, note=note)
+
+    return RunSpec(
+        name,
+        None,
+        claim=claim,
+        series=name,
+        note=note,
+    )
 
 
 def _expand_sweep(merged: Raw, name: str, claim: Claim | None) -> list[RunSpec]:
@@ -224,11 +248,13 @@ def _expand_sweep(merged: Raw, name: str, claim: Claim | None) -> list[RunSpec]:
     stated = {key: value for key, value in merged.items() if key not in RUN_KEYS}
     sweep = merged.get("sweep", {})
     runs = []
+
     for values in itertools.product(*sweep.values()):
         swept = dict(zip(sweep, values, strict=True))
         settings = resolve_settings(model, {**stated, **swept})
         note = merged.get("note", "")
         runs.append(RunSpec(_name_of_point(name, swept), model, settings, claim, name, swept, note))
+
     return runs
 
 
@@ -242,12 +268,15 @@ def _merge_layers(raw: Raw, part: str, parts: Mapping[str, Part], likes: Raw) ->
     like = raw.get("like")
     if like is not None and like not in likes:
         raise unknown("like", like, likes)
+
     merged: Raw = {}
+
     for layer in (likes.get(str(like), {}), raw):
         on_parts = layer.get("on", {})
         _refuse_unknown_parts(on_parts, parts)
         merged |= layer
         merged |= on_parts.get(part, {})
+
     return merged
 
 
@@ -266,15 +295,20 @@ def _read_claim(raw: Any, part: str, parts: Mapping[str, Part]) -> Claim | None:
     """The claim for this part: `claim` is for every part, `claim.PART` for one."""
     if raw is None:
         return None
+
     if "value" not in raw:
         for name in raw:
             if name not in parts:
                 raise unknown("part with a claim", name, parts)
+
         if part not in raw:
             return None
+
         raw = raw[part]
+
     refuse_unknown_keys(raw, CLAIM_KEYS, "key of a claim")
     require_keys(raw, "value", "where")
+
     return Claim(float(raw["value"]), raw["where"], float(raw.get("within", 0.0)))
 
 
@@ -285,11 +319,13 @@ def _read_check(raw: Raw, runs: tuple[RunSpec, ...], parts: Mapping[str, Part]) 
         kinds = [kind for kind in CHECKS if kind in raw]
         if len(kinds) != 1:
             raise SettingError(f"It has {len(kinds)} of {', '.join(CHECKS)}; give it one.")
+
         kind = kinds[0]
         groups = _read_groups(kind, raw[kind])
         _refuse_unknown_runs(kind, groups, runs)
         _refuse_unknown_parts(raw.get("parts", []), parts)
         within = float(raw.get("within", 0.0))
+
         return Check(raw["says"], raw["where"], kind, groups, within, tuple(raw.get("parts", ())))
 
 
@@ -298,9 +334,11 @@ def _read_groups(kind: str, stated: Any) -> tuple[tuple[str, ...], ...]:
     if kind in ("below", "near"):
         if not isinstance(stated, list) or len(stated) != 2:
             raise SettingError(f"{kind} takes two runs, or two lists of runs; found {stated!r}.")
+
         groups = stated
     else:
         groups = [stated]
+
     return tuple((group,) if isinstance(group, str) else tuple(group) for group in groups)
 
 
@@ -313,6 +351,7 @@ def _refuse_unknown_runs(
     else:
         what = "run of this table"
         known = {run.name for run in runs if run.model}
+
     for name in itertools.chain(*groups):
         if name not in known:
             raise unknown(what, name, known)

@@ -42,9 +42,11 @@ def split_part(part: Part, spec: SplitSpec) -> Split:
     settings = {key: value for key, value in spec.settings.items() if key != "how"}
     if spec.settings["how"] == PUBLISHED:
         return _published_fold(part, spec.seed, settings.get("valid", 0.0))
+
     split = find(spec.settings["how"])
     if "seed" in inspect.signature(split).parameters:
         settings["seed"] = spec.seed
+
     return split(load_part(part), **settings)
 
 
@@ -54,8 +56,11 @@ def _published_fold(part: Part, fold: int, valid: float) -> Split:
     if part.texts is not None:
         train = part.texts.attach(train, part.data)
         test = with_texts_of(test, train)
+
     settings = {"fold": fold, "valid": valid}
     if not valid:
         return Split(train, None, test, "published fold", fold, settings)
+
     halves = random_split(train, test=valid, seed=fold)
+
     return Split(halves.train, halves.test, test, "published fold", fold, settings)

@@ -58,6 +58,7 @@ def look_for_data(
     wanted = {part.source: part for part in parts}
     others = {part.source: part for part in other_parts}
     data: DataFacts = {}
+
     for source, part in (others | wanted).items():
         reason = reason_missing(part)
         if reason:
@@ -66,7 +67,9 @@ def look_for_data(
             data[source] = describe(load_part(part))
         else:
             data[source] = {}
+
         results.note_data(source, data[source])
+
     return data
 
 
@@ -127,10 +130,12 @@ def tasks(
     """
     with_user_sums = _jobs_with_user_sums(experiment, data)
     by_key: dict[str, Task] = {}
+
     for plan_ in planned:
         for job, split in zip(plan_.jobs, plan_.table.splits(plan_.part), strict=False):
             if job.key in by_key or (not fresh and is_done(results.read(job))):
                 continue
+
             by_key[job.key] = Task(
                 job=job,
                 part=plan_.part,
@@ -140,6 +145,7 @@ def tasks(
                 memory=_predict_memory(job, data[plan_.part.source]),
                 keeps_user_sums=job.key in with_user_sums,
             )
+
     return list(by_key.values())
 
 
@@ -191,9 +197,11 @@ def processes_that_fit(needs: Sequence[int], *, cores: int, available: int | Non
     """
     largest = sorted(needs, reverse=True)
     most = max(1, min(cores, len(needs)))
+
     for n in range(most, 1, -1):
         if available is None or sum(largest[:n]) <= available:
             return n
+
     return 1
 
 

@@ -30,20 +30,26 @@ def rekey(folder: Path, renames: Mapping[str, str] | None = None) -> dict[str, s
     """
     records = {path: read_json(path) for path in sorted(folder.glob("*.json"))}
     changed = {}
+
     for path, record in records.items():
         if record is None or "settings" not in record:
             continue  # data.json, carried.json
+
         settings = _rename(record["model"], record["settings"], renames)
         if settings != record["settings"]:
             changed[path] = {**record, "settings": settings}
+
     carried = _rename_carried(records.get(folder / FILE), renames)
     keys = {}
+
     for path, record in changed.items():
         key = Job(**{name: record[name] for name in JOB_FIELDS}).key
         _move_record(path, key, record)
         keys[path.stem] = key
+
     if carried is not None and carried != records[folder / FILE]:
         write_json(folder / FILE, carried)
+
     return keys
 
 
@@ -60,9 +66,12 @@ def _rename_carried(
 ) -> dict[str, Any] | None:
     if carried is None:
         return None
+
     rows = []
+
     for row in carried["rows"]:
         rows.append({**row, "settings": _rename(row["model"], row["settings"], renames)})
+
     return {**carried, "rows": rows}
 
 
@@ -71,10 +80,14 @@ def _rename(
 ) -> dict[str, Any]:
     if renames is None:
         renames = former_names(registry.find(model))
+
     renamed = {}
+
     for name, value in settings.items():
         new = renames.get(f"{model}.{name}", renames.get(name, name))
         if new in renamed:
             raise SettingError(f"{model} would have two settings {new!r}; choose another name.")
+
         renamed[new] = value
+
     return renamed

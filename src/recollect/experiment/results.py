@@ -103,6 +103,7 @@ class UserSums:
             absolute=self.absolute.astype(np.float32),
             count=self.count.astype(np.uint32),
         )
+
         return buffer.getvalue()
 
     @classmethod
@@ -145,7 +146,9 @@ class Results:
         if 0 < len(packed) <= USER_SUMS_LIMIT:
             with replacing(sums_path) as fresh:
                 fresh.write_bytes(packed)
+
         write_json(self.folder / f"{job.key}.json", record)
+
         return record
 
     def user_sums(self, job: Job) -> UserSums | None:
@@ -178,17 +181,20 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """
     if not path.is_file():
         return None
+
     try:
         content: dict[str, Any] = json.loads(path.read_bytes())
     except ValueError as problem:
         raise CheckpointError(
             f"{path} is damaged ({problem}); remove it and run again."
         ) from problem
+
     if content.get("format", FORMAT) != FORMAT:
         raise CheckpointError(
             f"{path} has format {content['format']}, this version reads {FORMAT}; "
             "use another folder of results, or remove the file and run again."
         )
+
     return content
 
 
@@ -200,12 +206,14 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         content: the object; a list of objects in it counts as rows.
     """
     lines = []
+
     for key, value in content.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             rows = ",\n".join(_compact(row) for row in value)
             lines.append(f"{_compact(key)}:[\n{rows}\n]")
         else:
             lines.append(f"{_compact(key)}:{_compact(value)}")
+
     with replacing(path) as fresh:
         fresh.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
@@ -225,8 +233,10 @@ def made_by() -> dict[str, Any]:
     commit = _commit()
     if commit:
         made["commit"] = commit
+
     libraries = {name: version(name) for name in ("torch", "numpy")}
     made["versions"] = {**libraries, "python": platform.python_version()}
+
     return made
 
 
@@ -246,8 +256,13 @@ def _commit() -> str | None:
 def _git(*args: str) -> str | None:
     try:
         finished = subprocess.run(
-            ["git", *args], cwd=SOURCE, capture_output=True, text=True, check=True
+            ["git", *args],
+            cwd=SOURCE,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None
+
     return finished.stdout.strip()

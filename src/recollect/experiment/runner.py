@@ -46,11 +46,14 @@ def run_tasks(
     """
     if processes is None:
         processes = _default_processes(tasks)
+
     threads = max(1, available_cores() // max(1, processes))
     remaining = deque(replace(task, threads=threads) for task in tasks)
     begun = datetime.now(UTC)
+
     while remaining:
         records = run_each(run_task, list(remaining), processes=processes)
+
         try:
             for record in records:
                 yield remaining.popleft(), record
@@ -59,6 +62,7 @@ def run_tasks(
             task = remaining.popleft()
             yield task, _write_failure(task, str(problem))
             finished = [task for task in remaining if _finished_since(task, begun)]
+
             for task in finished:
                 remaining.remove(task)
                 yield task, task.results.read(task.job) or {}
@@ -82,14 +86,17 @@ def run_task(task: Task) -> Record:
     """Do a task in this process and write its record: figures, or why it failed."""
     _end_with_parent()
     begun = time.monotonic()
+
     try:
         figures, scores = _measure(task)
     except Exception as problem:
         kind = "" if isinstance(problem, RecollectError) else f"{type(problem).__name__}: "
         return _write_failure(task, f"{kind}{problem}")
+
     seconds = round(time.monotonic() - begun, 3)
     figures |= {"seconds": seconds, "peak_memory_mb": round(peak_memory_mb(), 1)}
     user_sums = _sum_by_user(scores) if task.keeps_user_sums else None
+
     return task.results.write(task.job, {**figures, **_provenance(task)}, user_sums)
 
 
@@ -137,6 +144,7 @@ def _measure(task: Task) -> tuple[dict[str, Any], Scores]:
         "curve": {key: _round_curve(history.column(key)) for key in ("train_rmse", "valid_rmse")},
         "fit_seconds": round(model.seconds_, 3),
     }
+
     return figures, scores
 
 
@@ -162,4 +170,5 @@ def _sum_by_user(scores: Scores) -> UserSums:
     # Single precision first: the errors of a fit are not known any better.
     squared = scores.values["rmse"].astype(np.float32)
     absolute = scores.values["mae"].astype(np.float32)
+
     return UserSums.of(user, squared, absolute)

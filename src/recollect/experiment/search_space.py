@@ -60,6 +60,7 @@ def read(path: str | Path) -> Space:
     """
     path = Path(path)
     raw = read_toml(path)
+
     with error_context(str(path)):
         require_keys(raw, "data", "split", "model", "search")
         check_data(raw["data"])
@@ -69,6 +70,7 @@ def read(path: str | Path) -> Space:
                 "Candidates are judged by the validation RMSE; "
                 f"found metric = {raw['metric']!r}: leave it out."
             )
+
         space = Space(
             name=path.stem,
             part=Part(path.stem, raw["data"], raw["split"], texts=read_texts(raw)),
@@ -80,6 +82,7 @@ def read(path: str | Path) -> Space:
             minutes=raw.get("minutes"),
         )
         _check_search(space)
+
     return space
 
 
@@ -90,9 +93,11 @@ def _check_search(space: Space) -> None:
             "[search] names no setting; give one, such as "
             "reg = { low = 1, high = 1000, log = true }."
         )
+
     for name, bounds in space.search.items():
         with error_context(f"search {name}"):
             _check_bounds(bounds)
+
     for end in (0, -1):
         values = {name: _end(bounds, end) for name, bounds in space.search.items()}
         registry.make(space.model, **{**space.settings, **values})
@@ -101,11 +106,14 @@ def _check_search(space: Space) -> None:
 def _check_bounds(bounds: Any) -> None:
     if not isinstance(bounds, dict) or ("choices" in bounds) == ("low" in bounds):
         raise SettingError(f"A setting has low and high, or choices; found {bounds!r}.")
+
     if "choices" in bounds:
         refuse_unknown_keys(bounds, {"choices"}, "key of a range")
         if not isinstance(bounds["choices"], list) or not bounds["choices"]:
             raise SettingError(f"choices is a list of values, found {bounds['choices']!r}.")
+
         return
+
     refuse_unknown_keys(bounds, RANGE_KEYS, "key of a range")
     require_keys(bounds, "low", "high")
     low, high = bounds["low"], bounds["high"]
@@ -113,6 +121,7 @@ def _check_bounds(bounds: Any) -> None:
         raise SettingError(
             f"low and high are numbers; found {bounds!r}; for other values use choices."
         )
+
     is_impossible_log = bounds.get("log") and (low <= 0 or "step" in bounds)
     if low >= high or is_impossible_log:
         raise SettingError(

@@ -58,8 +58,10 @@ class Part:
         if self.split["how"] == PUBLISHED:
             folds = self.split.get("folds", [1, 2, 3, 4, 5])
             return [SplitSpec({**settings, "fold": fold}, fold) for fold in folds]
+
         first = self.split.get("seed", 0)
         n_splits = self.split.get("repeat", 1)
+
         return [SplitSpec(settings, seed) for seed in range(first, first + n_splits)]
 
     @property
@@ -158,11 +160,14 @@ def select(experiment: Experiment, only: Iterable[str]) -> list[tuple[Table, Par
     Raises: SettingError for a name that is neither a part's nor a table's.
     """
     names = set(only)
+
     for name in names - set(experiment.parts) - set(experiment.tables):
         known = [*experiment.parts, *experiment.tables]
         raise unknown(f"part or table of {experiment.name}", name, known)
+
     parts = names & set(experiment.parts) or set(experiment.parts)
     tables = names & set(experiment.tables) or set(experiment.tables)
+
     return [
         (table, experiment.parts[part])
         for table in experiment.tables.values()

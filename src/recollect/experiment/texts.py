@@ -56,12 +56,18 @@ class Texts:
         reason = self.missing(data)
         if reason:
             raise DataError(f"{reason}.")
+
         paths = {name: find_file(name, data) for name in self._files()}
         vectors: Any = self.vectors
         if vectors in paths:
             vectors = paths[vectors]
+
         return with_texts(
-            ratings, paths[self.text], tokenizer=self.tokenizer, vectors=vectors, join=self.join
+            ratings,
+            paths[self.text],
+            tokenizer=self.tokenizer,
+            vectors=vectors,
+            join=self.join,
         )
 
     def _files(self) -> list[str]:
@@ -78,13 +84,16 @@ def read_texts(raw: Mapping[str, Any]) -> Texts | None:
     stated = TEXT_KEYS & set(raw)
     if not stated:
         return None
+
     if "text" not in raw:
         keys = ", ".join(sorted(stated))
         raise SettingError(
             f'{keys} without text; name the file of the documents, such as text = "plot.item".'
         )
+
     reading = dict(raw.get("reading", {}))
     tokenizer_of(reading)  # refuses fields that do not exist
+
     return Texts(raw["text"], raw.get("vectors"), raw.get("join", False), reading)
 
 

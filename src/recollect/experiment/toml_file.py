@@ -18,6 +18,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise DataError(f"There is no file {path}; check the path.")
+
     try:
         return tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:

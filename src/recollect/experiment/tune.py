@@ -100,16 +100,20 @@ def tune(
     optuna = _import_optuna()
     n_trials = trials or space.trials
     until = time.monotonic() + 60 * (minutes or space.minutes or float("inf"))
+
     with _silence(optuna):
         study = _open_study(optuna, space, storage)
         count = len(_ended(study))
         folds = list(_load_folds(space)) if count < n_trials else []
+
         while count < n_trials and time.monotonic() < until:
             candidate = _next_candidate(optuna, study, space, count)
             _try_candidate(optuna, study, candidate, space, folds, threads)
             count = len(_ended(study))
             watch(count, _describe(_to_trial(study.trials[-1])))
+
         ended = [_to_trial(trial) for trial in _ended(study)]
+
         return Study(space, ended, _importance(optuna, study))
 
 
@@ -124,6 +128,7 @@ def _import_optuna() -> Any:
         raise SettingError(
             'Tuning needs Optuna; install it with: pip install "recollect[tune]".'
         ) from problem
+
     return optuna
 
 
@@ -132,8 +137,10 @@ def _silence(optuna: Any) -> Iterator[None]:
     """Keep Optuna from logging: `watch` reports instead."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+
         try:
             yield
         finally:
@@ -153,9 +160,11 @@ def _open_study(optuna: Any, space: Space, storage: Path) -> Any:
         pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=5),
         load_if_exists=True,
     )
+
     for trial in study.trials:
         if trial.state.name == "RUNNING":
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+
     return study
 
 
@@ -179,18 +188,22 @@ def _try_candidate(
     begun = time.monotonic()
     state = "done"
     rmse = None
+
     try:
         drawn = {name: _draw(candidate, name, bounds) for name, bounds in space.search.items()}
         model = replace(registry.make(space.model, **{**space.settings, **drawn}), refit=False)
         errors = []
+
         for number, fold in enumerate(folds):
             errors.append(_judge(optuna, candidate, model, fold, threads, may_stop=number == 0))
+
         rmse = statistics.fmean(errors)
     except optuna.TrialPruned:
         state = "stopped early"
     except RecollectError as problem:
         state = "too large" if isinstance(problem, SizeError) else "failed"
         candidate.set_user_attr("why", str(problem))
+
     gc.collect()
     candidate.set_user_attr("seconds", time.monotonic() - begun)
     candidate.set_user_attr("state", state)
@@ -214,10 +227,15 @@ def _judge(
                 raise optuna.TrialPruned
 
     watchers = (watch,) if may_stop else ()
-    run = Run(seed=fold.seed, threads=threads, watchers=watchers)
+    run = Run(
+        seed=fold.seed,
+        threads=threads,
+        watchers=watchers,
+    )
     fitted = replace(model).fit(fold.train, fold.valid, run)
     rmse = validation_rmse(fitted, fold.valid)
     assert rmse is not None  # there are validation ratings, and no refit
+
     return rmse
 
 
@@ -233,6 +251,7 @@ def _load_folds(space: Space) -> Iterator[_Fold]:
                 f"Candidates are judged by validation ratings, and the {spec.settings['how']} "
                 "split has none; give it valid = 0.05, or so."
             )
+
         yield _Fold(split.train, split.valid, spec.seed)
 
 
@@ -242,10 +261,12 @@ def _draw(candidate: Any, name: str, bounds: Bounds) -> Any:
         # Optuna takes plain values only, and a choice may be a list: they are kept as JSON.
         texts = [json.dumps(choice) for choice in bounds["choices"]]
         return json.loads(candidate.suggest_categorical(name, texts))
+
     low, high, step = bounds["low"], bounds["high"], bounds.get("step")
     log = bounds.get("log", False)
     if isinstance(low, int) and isinstance(high, int) and isinstance(step or 1, int):
         return candidate.suggest_int(name, low, high, log=log, step=step or 1)
+
     return _round(candidate, name, candidate.suggest_float(name, low, high, log=log, step=step))
 
 
@@ -257,6 +278,7 @@ def _round(candidate: Any, name: str, value: float) -> float:
 
 def _to_trial(candidate: Any) -> Trial:
     settings = {}
+
     for name, value in candidate.params.items():
         if isinstance(value, str):
             settings[name] = json.loads(value)
@@ -264,7 +286,9 @@ def _to_trial(candidate: Any) -> Trial:
             settings[name] = _round(candidate, name, value)
         else:
             settings[name] = value
+
     attributes = candidate.user_attrs
+
     return Trial(
         number=candidate.number,
         settings=settings,
@@ -288,6 +312,8 @@ def _importance(optuna: Any, study: Any) -> dict[str, float]:
     done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
     if len(done) < STARTUP or len({trial.value for trial in done}) < 2:
         return {}
+
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()
     shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+
     return {name: float(share) for name, share in shares.items()}

@@ -38,9 +38,11 @@ def activations(
     net, corpus = convmf_of(model)
     if n < 1:
         raise SettingError(f"n is the number of filters, 1 or more; found {n}.")
+
     words = known_words(corpus, phrase)
     values = pooled_activations(net, documents_of_words(corpus, [words]))[0]
     numbers = largest(values, n) if only is None else [check_filter(net, f) for f in only]
+
     return pl.DataFrame(
         {
             "filter": numbers,
@@ -78,8 +80,10 @@ def swap_words(
         raise DataError(
             f"The word {replaced!r} is not in the phrase {' '.join(words)!r}; name one that is."
         )
+
     if isinstance(others, str):
         raise SettingError(f"others is a list of words, found {others!r}; write [{others!r}].")
+
     candidates = [replaced, *(known_word(corpus, other) for other in others)]
     variants = [_with_word(words, replaced, candidate) for candidate in candidates]
     values = pooled_activations(net, documents_of_words(corpus, variants))
@@ -87,7 +91,9 @@ def swap_words(
         number = _filter_of_phrase(net, values[0], len(words))
     else:
         number = check_filter(net, filter)
+
     answer = values[:, number]
+
     return pl.DataFrame(
         {
             "filter": [number] * len(variants),
@@ -130,6 +136,7 @@ def check_filter(net: Any, number: int) -> int:
         raise SettingError(
             f"There is no filter {number}; the model has {n_filters}, 0 to {n_filters - 1}."
         )
+
     return int(number)
 
 
@@ -146,4 +153,5 @@ def _filter_of_phrase(net: Any, values: Float32[np.ndarray, " filters"], n_words
     sees_all = window >= n_words
     if sees_all.any():
         values = np.where(sees_all, values, -1)  # activations are 0 or more
+
     return int(values.argmax())

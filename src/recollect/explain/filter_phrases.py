@@ -56,27 +56,33 @@ def filters(
         raise SettingError(
             f"n and phrases are numbers of filters and phrases, 1 or more; found {n} and {phrases}."
         )
+
     if only is None:
         numbers = _largest_filters(net, corpus, n)
     else:
         numbers = [check_filter(net, number) for number in only]
+
     if not numbers:
         raise SettingError(
             "only names no filter; give at least one, such as only=[11], or leave it out."
         )
+
     tables = [_best_phrases(net, corpus, number, phrases) for number in numbers]
+
     return _with_items(model.given_, pl.concat(tables))
 
 
 def _largest_filters(net: Any, corpus: Corpus, n: int) -> list[int]:
     """The n filters with the largest activations on any document, the largest first."""
     values = np.zeros(net.bias.numel(), np.float32)
+
     for part in pieces(corpus.length, rows=DOCUMENTS_AT_ONCE, cells=WORDS_AT_ONCE):
         with_words = np.flatnonzero(corpus.has[part])
         documents = corpus.take(part.start + with_words)
         pooled = pooled_activations(net, documents)
         of_part = pooled.max(axis=0, initial=0.0)
         values = np.maximum(values, of_part)
+
     return largest(values, n)
 
 
@@ -113,6 +119,7 @@ def _filter(net: Any, number: int) -> _Filter:
     of_words = response[: net.n_words].cpu().numpy()
     of_none = np.zeros((1, window), np.float32)
     bias = net.bias[kind, f].item()
+
     return _Filter(np.vstack([of_words, of_none]), np.float32(bias))
 
 
@@ -123,10 +130,12 @@ def _best_phrases(net: Any, corpus: Corpus, number: int, k: int) -> pl.DataFrame
     """
     f = _filter(net, number)
     best = _search(corpus.take([]), f, k, first_document=0)
+
     for part in pieces(corpus.length, rows=len(corpus), cells=WORDS_AT_ONCE):
         documents = corpus.take(np.arange(part.start, part.stop))
         candidates = _search(documents, f, k, first_document=part.start)
         best = _merged(pl.concat([best, candidates]), f, k)
+
     return best.select(
         filter=pl.lit(number, pl.Int64),
         window=pl.lit(window_of(net, number), pl.Int64),
@@ -161,6 +170,7 @@ def _search(documents: Corpus, f: _Filter, k: int, *, first_document: int) -> pl
     # A phrase that a document has twice counts once.
     in_document = positive.unique([*f.columns, "document"])
     counted = in_document.with_columns(documents=pl.lit(1, pl.Int64))
+
     return _merged(counted, f, k)
 
 
@@ -192,6 +202,7 @@ def _phrases(
     words = extended[np.minimum(token, n_tokens)]
     end = documents.start[document + 1]
     is_inside = token < end[:, None]
+
     return document, np.where(is_inside, words, NO_WORD)
 
 
@@ -202,5 +213,7 @@ def _with_items(given: AnyRatings, table: pl.DataFrame) -> pl.DataFrame:
     table = table.drop("document").with_columns(item_ids)
     if given.catalogue is None:
         return table
+
     titles = pl.Series("title", given.titles(item_ids), dtype=pl.String)
+
     return table.with_columns(titles)

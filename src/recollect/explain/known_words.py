@@ -24,7 +24,9 @@ def known_words(corpus: Corpus, phrase: str) -> list[str]:
     words = words_of(pl.Series([phrase], dtype=pl.String), corpus.tokenizer)["word"]
     if not len(words):
         raise DataError(f"Nothing is left of {phrase!r} without stop words. Give another word.")
+
     is_unknown = pl.Series(corpus.words.rows(words) == UNKNOWN)
+
     for word in words.filter(is_unknown):
         near = difflib.get_close_matches(word, corpus.words.ids.to_list(), n=3, cutoff=0.6)
         suggestion = f", such as {', '.join(map(repr, near))}" if near else ""
@@ -32,6 +34,7 @@ def known_words(corpus: Corpus, phrase: str) -> list[str]:
             f"The model does not know the word {word!r}; give one of the {corpus.n_words:,} that "
             f"it does{suggestion}."
         )
+
     return words.to_list()
 
 

@@ -65,14 +65,19 @@ class Contributions:
         """
         if n < 1:
             raise SettingError(f"n is the number of phrases, 1 or more; found {n}.")
+
         places: list[int] = []
+
         for place in np.argsort(-np.abs(self.changes), kind="stable").tolist():
             if len(places) == n:
                 break
+
             if not any(self._stands_for(other, place) for other in places):
                 places.append(place)
+
         phrases = [" ".join(self.words[place : place + self.width]) for place in places]
         table = pl.DataFrame({"place": places, "phrase": phrases, "change": self.changes[places]})
+
         return table.sort("change", descending=True, maintain_order=True)
 
     def _stands_for(self, place: int, other: int) -> bool:
@@ -86,10 +91,12 @@ class Contributions:
         """Each word of the text in order, and the mean change of its phrases: word, change."""
         total = np.zeros(len(self.words))
         count = np.zeros(len(self.words))
+
         for place, change in enumerate(self.changes):
             phrase = slice(place, place + self.width)
             total[phrase] += change
             count[phrase] += 1
+
         return pl.DataFrame({"word": self.words, "change": total / count})
 
 
@@ -123,23 +130,28 @@ def contributions(
         raise SettingError(
             f"width is the number of words left out at a time, 1 or more; found {width}."
         )
+
     if width is None:
         width = _default_width(model)
+
     if (item_id is None) == (text is None):
         raise SettingError(
             "contributions takes the item_id of an item with a text, or a new text; give one of "
             "the two."
         )
+
     given = model.given_
     user = _user_row(given, user_id)
     if item_id is None:
         document = _new_document(corpus, text)
         parts = _parts(text_model, user, document, width)
         return replace(parts, item_id=None, ratings=0.0)
+
     item = _item_row(given, item_id)
     parts = _parts(text_model, user, corpus.take([item]), width)
     V = model.net_.item[item].cpu().numpy()
     _, U = _user_part(model.net_, user)
+
     return replace(parts, item_id=given.items.ids[item], ratings=float(V @ U) - parts.text)
 
 
@@ -154,8 +166,10 @@ def _parts(model: TextModel, user: int, document: Corpus, width: int) -> Contrib
     theta = model.text_factors(document)[0]
     text = float(theta @ U)
     without: list[np.ndarray] = []
+
     for documents in _without_phrases(document, width):
         without.append(_encoded(model, documents) @ U)
+
     return Contributions(
         user_id=model.given_.users.ids[user],
         item_id=None,
@@ -174,7 +188,9 @@ def _user_part(net: Any, user: int) -> tuple[float, Float64[np.ndarray, " k"]]:
     base = float(net.mu)
     if net.offsets:
         base += float(row[0, -1])
+
     features = net.features_of(row)[0]
+
     return base, features.cpu().numpy().astype(np.float64)
 
 
@@ -191,6 +207,7 @@ def _user_row(given: AnyRatings, user_id: object) -> int:
             f"The model knows no rating by user {str(user_id)!r}; it knows users such as "
             f"{_examples(given.users, has_ratings)}."
         )
+
     return row
 
 
@@ -204,9 +221,11 @@ def _item_row(given: AnyRatings, item_id: object) -> int:
     row = int(given.items.rows([item_id])[0])
     if row != UNKNOWN and given.text.has[row]:
         return row
+
     examples = f"it has texts of {_examples(given.items, given.text.has)} and others."
     if row == UNKNOWN:
         raise DataError(f"The model knows no item {str(item_id)!r}; {examples}")
+
     raise DataError(
         f"Item {str(item_id)!r} has no text, or none with a word that the model knows; {examples}"
     )
@@ -231,6 +250,7 @@ def _new_document(corpus: Corpus, text: str | None) -> Corpus:
             f"None of the words of this text is among the {corpus.n_words:,} that the model knows; "
             "give another."
         )
+
     return document
 
 
@@ -241,6 +261,7 @@ def _without_phrases(document: Corpus, width: int) -> Iterator[Corpus]:
     # A text shorter than a phrase is left out as a whole.
     places = np.arange(max(n - width + 1, 1))
     step = max(1, WORDS_AT_ONCE // n)
+
     for first in range(0, len(places), step):
         place = places[first : first + step, None]
         is_before = token < place
@@ -256,8 +277,10 @@ def _encoded(model: TextModel, documents: Corpus) -> Float64[np.ndarray, "docume
     """θ of each document; of documents without words, the mean θ of the model's own texts."""
     if documents.has.all():
         return model.text_factors(documents).astype(np.float64)
+
     learned = model.given_.text
     assert learned is not None
     assert not documents.has.any()  # the same number of words is left of each
     mean = model.text_factors(learned)[learned.has].mean(axis=0, dtype=np.float64)
+
     return np.tile(mean, (len(documents), 1))

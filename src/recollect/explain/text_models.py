@@ -22,8 +22,10 @@ def text_model_of(model: Model) -> tuple[Any, Corpus]:
         raise SettingError(
             f"{type(model).__name__} reads no texts; use a model that does, such as convmf."
         )
+
     corpus = model.given().text
     assert corpus is not None
+
     return model, corpus
 
 
@@ -40,6 +42,7 @@ def convmf_of(model: Model) -> tuple[Any, Corpus]:
             f"{type(model).__name__} reads texts without filters; use a convmf, or ask what a text "
             "contributes to a prediction: contributions(model, user_id=…, item_id=…)."
         )
+
     return text_model.net_.text, corpus
 
 

@@ -58,6 +58,7 @@ class OutputColumns:
         # Σ = Q diag(λ) Qᵀ, so R = Q diag(√λ). Rounding can make the smallest λ negative.
         eigenvalue, eigenvector = torch.linalg.eigh(covariance)
         root = eigenvector * eigenvalue.clamp(min=0).sqrt()
+
         return cls(columns.mean(dim=0), root, variance)
 
     def solve(
@@ -84,6 +85,7 @@ class OutputColumns:
         design = C @ self.root  # C R
         at_mean = C @ self.mean  # C m
         z = torch.zeros_like(self.mean)
+
         for _ in range(1 if linear else MAX_GAUSS_NEWTON):
             output, slope = _value_and_slope(f, at_mean + design @ z)
             # f(C x) ≈ output + slope · C R (z' − z), a linear function of the next z'.
@@ -93,6 +95,7 @@ class OutputColumns:
             z = z_next
             if change < CONVERGED:
                 break
+
         return f(with_ones(codes) @ (self.mean + self.root @ z)).float()
 
 
@@ -125,5 +128,7 @@ def ridge(a: Float[Tensor, "n k"], target: Float[Tensor, " n"], reg: float) -> F
     if n > k:
         identity = torch.eye(k, dtype=a.dtype, device=a.device)
         return torch.linalg.solve(a.t() @ a + reg * identity, a.t() @ target)
+
     identity = torch.eye(n, dtype=a.dtype, device=a.device)
+
     return a.t() @ torch.linalg.solve(a @ a.t() + reg * identity, target)

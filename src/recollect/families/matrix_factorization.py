@@ -51,7 +51,12 @@ class FactorModel(PairModel):
     offsets: bool = False  # a mean, and an offset of each user and item, learned with the factors
     center: bool = False  # the training mean is subtracted; with offsets it always is
     # b: weight of the pairs without an event, whose value is 0; 0: learn from observed ratings only
-    absent_weight: float = setting(0.0, at_least=0, below=1, formerly="absent")
+    absent_weight: float = setting(
+        0.0,
+        at_least=0,
+        below=1,
+        formerly="absent",
+    )
     init: float = setting(0.1, above=0)  # standard deviation of the item factors at the start
     epochs: int = setting(100, at_least=1)  # at most; an epoch solves for users, then for items
     # Validations without a gain before stopping; None: never stop early
@@ -90,6 +95,7 @@ class FactorModel(PairModel):
         assert isinstance(train, Ratings)
         if self.offsets or self.center:
             self.net_.mu.fill_(train.mean)
+
         return fit_loop.run_epochs(
             self.learner(train),
             run,
@@ -138,6 +144,7 @@ class FactorModel(PairModel):
                 partial(mean_ndcg, self, valid, train, n=VALID_N),
                 better="higher",
             )
+
         return valid_rmse(self, train, valid)
 
     @override
@@ -188,12 +195,14 @@ class PlainFactorModel(FactorModel):
             nn.init.normal_(net.user, std=self.init)
             net.user[:, self.factors :] = 0
             net.item[:, self.factors :] = 0
+
         return net
 
     @override
     def learner(self, train: Ratings) -> fit_loop.Learner:
         if self.solver == "als":
             return super().learner(train)
+
         return FactorSGD(
             self.net_,
             train,
@@ -220,6 +229,7 @@ def valid_rmse(model: Model, train: Ratings, valid: Ratings | None) -> Validatio
         return float(np.sqrt(np.mean((predicted - valid.value) ** 2)))
 
     baseline = float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
+
     return ValidationMetric("valid_rmse", rmse, baseline=baseline)
 
 

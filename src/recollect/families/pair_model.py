@@ -30,6 +30,7 @@ class PairModel(Model):
             users = torch.as_tensor(user, device=device)
             items = torch.as_tensor(item, device=device)
             predicted: np.ndarray = self.net_(users, items).cpu().numpy()
+
         return predicted
 
     @override

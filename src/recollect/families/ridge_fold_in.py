@@ -36,6 +36,12 @@ def fold_in_factors(
     device = net.item.device
     block = Block.of(rows, device)
     reg = torch.as_tensor(reg, device=device)
+
     return solve_factors(
-        net, block, "item", reg=reg, baseline=baseline, absent_weight=absent_weight
+        net,
+        block,
+        "item",
+        reg=reg,
+        baseline=baseline,
+        absent_weight=absent_weight,
     )

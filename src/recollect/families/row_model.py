@@ -171,6 +171,7 @@ class RowModel(Model):
         """
         if valid is None or not len(valid):
             return None
+
         baseline = float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
         return ValidationMetric(
             "valid_rmse", _ValidationRMSE(self, train, valid), baseline=baseline
@@ -218,9 +219,11 @@ class RowModel(Model):
     ) -> Float32[np.ndarray, "users n_items"]:
         if self.side == "user":
             return self.complete(self.usable_rows(given).take(user))
+
         codes, row_means = self.codes(given)
         columns = torch.as_tensor(user, device=self.device)
         scores: np.ndarray = self.net_.decode(codes, columns=columns).cpu().numpy().T
+
         return scores + row_means if self.center else scores
 
     def batches(
@@ -234,6 +237,7 @@ class RowModel(Model):
             column: its column.
         """
         cells, position = Rows.group(row, column, n_rows=len(rows), n_columns=rows.n_columns)
+
         for numbers in self._rows_together(rows, with_cells=cells.counts > 0):
             part = slice(cells.start[numbers[0]], cells.start[numbers[-1] + 1])
             start = np.append(cells.start[numbers], part.stop) - part.start
@@ -252,7 +256,9 @@ class RowModel(Model):
         if not self.rows_are_independent:
             yield np.arange(len(rows))
             return
+
         numbers = np.flatnonzero(with_cells)
+
         for part in pieces(rows.counts[numbers], rows=BLOCK_ROWS, cells=BLOCK_RATINGS):
             yield numbers[part]
 
@@ -262,11 +268,14 @@ class RowModel(Model):
     ) -> Float32[np.ndarray, " pairs"]:
         """Predictions of all cells of the batches, n in all, in the order they were asked for."""
         out = np.empty(n, np.float32)
+
         for batch in batches:
             predicted = self.net_.decode(self.net_.encode(batch.block), batch.cells).cpu().numpy()
             if batch.row_mean is not None:
                 predicted = predicted + batch.row_mean
+
             out[batch.position] = predicted
+
         return out
 
     @torch.no_grad()
@@ -289,10 +298,12 @@ class RowModel(Model):
         rows = self.usable_rows(given)
         codes = []
         row_means = []
+
         for numbers in self._rows_together(rows, with_cells=np.ones(len(rows), bool)):
             inputs, means = self.inputs(rows.take(numbers))
             codes.append(self.net_.encode(self.block(inputs)))
             row_means.append(means)
+
         return torch.cat(codes), np.concatenate(row_means)
 
     def column_prior(self) -> OutputColumns:
@@ -337,6 +348,7 @@ class RowModel(Model):
         codes, row_means = self.codes(self.given_)
         prior = self.column_prior()
         out = np.empty((len(rows), rows.n_columns), np.float32)
+
         for person in range(len(rows)):
             cells = slice(rows.start[person], rows.start[person + 1])
             item = rows.column[cells]
@@ -344,6 +356,7 @@ class RowModel(Model):
             value = torch.as_tensor(rows.value[cells] - row_means[item], device=self.device)
             predicted = prior.solve(code, value, codes, f=self.net_.f, linear=self.linear)
             out[person] = predicted.cpu().numpy() + row_means
+
         return out
 
     @override

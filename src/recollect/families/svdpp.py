@@ -211,6 +211,7 @@ class SVDppModel(PairModel):
         solution = ridge(block, features, reg=reg.to(q.device), value=values)
         p = solution[:, :-1]
         b_user = feature * solution[:, -1:]
+
         return net.predict_all(torch.cat([p + y_sums, b_user], dim=1)).cpu().numpy()
 
     @override

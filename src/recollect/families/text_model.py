@@ -69,6 +69,7 @@ class TextModel(FactorModel):
         assert corpus is not None
         # With offsets, the last factor is the item's offset, and the encoder gives its prior mean.
         encoder = self.encoder(corpus, self.factors + self.offsets)
+
         # All factors start at 0: items then start at their prior means, and users are solved for.
         return Factors(n_users, n_items, self.factors, offsets=self.offsets, text=encoder)
 
@@ -80,6 +81,7 @@ class TextModel(FactorModel):
         network = 6 * self.network_numbers(N_WORDS)
         tokens = TOKENS * shape.n_items
         texts = 4 * (network + tokens)
+
         return of_factors(shape, numbers=n_factors, texts=texts)
 
     @override
@@ -91,7 +93,9 @@ class TextModel(FactorModel):
         reg = super().item_reg(train)
         if not self.item_weights:
             return reg
+
         weight = count_weights(train)
+
         # An item without ratings has only its prior, which needs a λ above 0.
         return reg * torch.where(weight > 0, weight, 1.0)
 
@@ -126,6 +130,7 @@ class TextModel(FactorModel):
             raise DataError(
                 f"None of the {len(new):,} new documents has a word that the model knows."
             )
+
         theta = torch.as_tensor(self.text_factors(corpus), device=self.net_.item.device)
         # The network is copied as well: a shared one would get the new items in both models.
         extended = copy.copy(self)
@@ -138,6 +143,7 @@ class TextModel(FactorModel):
             checked=True,
         )
         extended._forget()
+
         return extended
 
 
@@ -154,6 +160,7 @@ def _new_documents(items: Vocab, table: pl.DataFrame) -> pl.DataFrame:
             f"The model knows all {len(table):,} items of these documents already; there is "
             "nothing to add."
         )
+
     return new
 
 

@@ -104,14 +104,17 @@ class TextPrior(Prior):
         # An unrated item has no factors to learn from, but an encoder may also learn its words.
         rows = self.with_text[is_rated | self.include_unrated]
         mean_loss = 0.0
+
         for _ in range(self.epochs):
             mean_loss = self._epoch(rows, item, weight)
+
         return {"text_loss": mean_loss}
 
     def _epoch(self, rows: np.ndarray, item: Tensor, weight: Tensor) -> float:
         """One pass over the documents of these items; their mean loss before each step."""
         total = 0.0
         count = 0
+
         for batch in self._batches(rows):
             index = torch.as_tensor(batch, device=self.device)
             self.optimizer.zero_grad()
@@ -125,7 +128,9 @@ class TextPrior(Prior):
                     f"The loss of the texts became {total}; the step is too large: lower "
                     "learning_rate."
                 )
+
             self.optimizer.step()
+
         return total / max(1, count)
 
     def _batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -151,11 +156,14 @@ def latent_vectors(encoder: Encoder, corpus: Corpus) -> Float[Tensor, "documents
     with_text = np.flatnonzero(corpus.has)
     assert len(with_text), "a corpus without a document"
     parts: list[Tensor] = []
+
     for first in range(0, len(with_text), DOCUMENTS_AT_ONCE):
         rows = with_text[first : first + DOCUMENTS_AT_ONCE]
         parts.append(encoder(corpus.take(rows)))
+
     theta = torch.cat(parts)
     # The mean is the prior of an item of which nothing is known.
     out = theta.mean(dim=0).repeat(len(corpus), 1)
     out[torch.as_tensor(with_text, device=out.device)] = theta
+
     return out

@@ -44,11 +44,14 @@ def multiplies_16_bits(device: torch.device) -> bool:
     """Whether the device has units that multiply bfloat16 matrices faster than 32-bit ones."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
+
     if device.type != "cpu":
         return False
+
     # PyTorch before 2.9 cannot tell what the processor has.
     get_capabilities = getattr(torch.cpu, "get_capabilities", dict)
     capabilities: dict[str, Any] = get_capabilities()
+
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
 
@@ -61,7 +64,9 @@ def use(name: str | None) -> Iterator[None]:
     """
     if name is not None and name not in BACKENDS:
         raise unknown("kernels", name, BACKENDS)
+
     token = _chosen.set(name)
+
     try:
         yield
     finally:
@@ -97,6 +102,7 @@ class Block:
             raise OverflowError(
                 f"A block holds at most 2**31 - 1 cells, found {len(column)}; use smaller batches."
             )
+
         self.device = torch.device(device)
         self.rows = Pattern(
             torch.as_tensor(start.astype(np.int32)).to(self.device),
@@ -152,6 +158,7 @@ class Block:
             row = self._to_device(by_column.indices)
             order = self._to_device(by_column.data)
             self._columns = Pattern(start, row, self.n_rows), order
+
         return self._columns
 
     @property
@@ -163,6 +170,7 @@ class Block:
             column = every.start.diff().nonzero()[:, 0]
             start = torch.cat([every.start[column], every.start[-1:]])
             self._touched = Pattern(start, every.column, self.n_rows), column
+
         return self._touched
 
     def by_column(self, value: Tensor) -> Tensor:

@@ -47,11 +47,14 @@ def max_pooled_convolution(
     if excess or weight.shape[1] != table.shape[1]:
         expected = f"(filters · {sum(windows)}, {table.shape[1]})"
         raise ValueError(f"weight must be {expected}, found {tuple(weight.shape)}.")
+
     if table.device.type != "cpu" or table.dtype != torch.float32:
         return convolution_by_torch(start, word, table, weight, windows)
+
     pooled: Tensor = _MaxPooledConvolution.apply(
         table, weight, start, word, tuple(windows), filters
     )
+
     return pooled
 
 
@@ -76,14 +79,17 @@ class _MaxPooledConvolution(torch.autograd.Function):
         layout = _layout(windows, filters)
         out = np.zeros((len(start) - 1, len(windows), filters), np.float32)
         place = np.zeros(out.shape, np.int32)
+
         with one_at_a_time():
             convolution.forward(start, index, product, *layout, out, place)
+
         ctx.documents = (start, index)
         ctx.layout = layout
         ctx.place = place
         ctx.rows = rows
         ctx.n_words = len(table)
         ctx.save_for_backward(vectors, weight)
+
         return torch.from_numpy(out)
 
     @staticmethod
@@ -98,10 +104,12 @@ class _MaxPooledConvolution(torch.autograd.Function):
         documents = ctx.documents
         layout = ctx.layout
         place = ctx.place
+
         with one_at_a_time():
             convolution.backward_to_filters(
                 *documents, vectors.numpy(), *layout, place, gradient, weight_gradient.numpy()
             )
+
             convolution.backward_to_words(
                 *documents,
                 weight.detach().numpy(),
@@ -111,8 +119,10 @@ class _MaxPooledConvolution(torch.autograd.Function):
                 parts,
                 vector_gradient,
             )
+
         table_gradient = torch.zeros(ctx.n_words, n_columns)
         table_gradient[ctx.rows] = torch.from_numpy(vector_gradient)
+
         return table_gradient, weight_gradient, None, None, None, None
 
 
@@ -144,6 +154,7 @@ def convolution_by_torch(
     vectors = _padded_vectors(length, word, table, at_least=max(windows))
     pooled: list[Tensor] = []
     first_row = 0
+
     for h in windows:
         last_row = first_row + h * filters
         rows = weight[first_row:last_row]
@@ -157,6 +168,7 @@ def convolution_by_torch(
         is_beyond = place > last_place[:, None]
         values = values.masked_fill(is_beyond[:, None, :], -torch.inf)
         pooled.append(values.amax(dim=2))
+
     return torch.stack(pooled, dim=1)
 
 
@@ -171,4 +183,5 @@ def _padded_vectors(
     vectors = table.new_zeros(len(length), n_places, table.shape[1])
     rows = torch.as_tensor(word, device=table.device).long()
     word_vectors = table[rows]
+
     return vectors.masked_scatter(is_word[:, :, None], word_vectors)

@@ -37,7 +37,11 @@ def table(n: int, k: int) -> Float32[np.ndarray, "n width"]:
     return np.zeros((n, _rounded_up(k, TABLE_LANES)), np.float32)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(
+    frozen=True,
+    kw_only=True,
+    eq=False,
+)
 class RowRatings:
     """The ratings of the rows to be drawn, and which rows of two other tables each of them
     combines a row with."""
@@ -79,6 +83,7 @@ def draw(
     singular = np.zeros(n_rows, np.bool_)
     square = np.zeros((width, width), np.float32)
     square[:k, :k] = base
+
     with one_at_a_time() as n_threads:
         shares = equal_shares(work_of_solving(given.start, k), SHARES_PER_THREAD * n_threads)
         scratch = np.zeros((len(shares) - 1, width * (width + ridge.PACK + 2)), np.float32)
@@ -98,6 +103,7 @@ def draw(
             drawn,
             singular,
         )
+
     # Equations too close to singular for 32 bits are solved in 64.
     for row in np.flatnonzero(singular):
         of_row = slice(given.start[row], given.start[row + 1])
@@ -109,7 +115,9 @@ def draw(
             pull=pull[row],
             noise=noise[row],
         )
+
     drawn[:, k:] = 0
+
     return drawn
 
 
@@ -166,6 +174,7 @@ def draw_bag(
     square = np.bincount(row, weights=squares, minlength=len(Y)).astype(np.float32)
     # Columns that only pad have a prior of precision 1, so that nothing is divided by 0.
     wide_precision = np.concatenate([precision, np.ones(width - k)]).astype(np.float32)
+
     with one_at_a_time():
         gibbs.bag(
             start,
@@ -178,6 +187,7 @@ def draw_bag(
             _padded(pull[None], width)[0],
             _padded(noise, width),
         )
+
     return wide_Y[:, :k], wide_residual[:, :k]
 
 

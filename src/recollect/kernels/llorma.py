@@ -25,7 +25,11 @@ from recollect.kernels.compiled.threads import (
 from recollect.kernels.sgd import GROUPS, cell_of, padded_width
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(
+    frozen=True,
+    kw_only=True,
+    eq=False,
+)
 class LocalWeights:
     """How much ratings weigh in each local model, and how strongly its factors are regularized."""
 
@@ -72,6 +76,7 @@ class LocalDescent:
         cell = user
         if joint:
             cell = cell_of(user, item, n_users=n_users, n_items=n_items)
+
         # A fixed order, so that the numbers do not depend on the order in which the ratings came.
         order = np.lexsort((item, user, cell))
         self._cells = np.searchsorted(cell[order], np.arange(GROUPS * GROUPS + 1))
@@ -99,6 +104,7 @@ class LocalDescent:
         factors = (self.user, self.item, self.b_user, self.b_item)
         weights = self.weights
         regs = (weights.reg_user, weights.reg_item)
+
         with one_at_a_time():
             if self.joint:
                 errors, total_weight = llorma.descend_jointly(
@@ -123,10 +129,15 @@ class LocalDescent:
                     *regs,
                     *rates,
                 )
+
         return float(errors), float(total_weight)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(
+    frozen=True,
+    kw_only=True,
+    eq=False,
+)
 class LocalCells:
     """Sparse rows whose factors in local models are to be solved for."""
 
@@ -166,6 +177,7 @@ def solve_rows(
     padding = ((0, 0), (0, width - k))
     wide_features = np.ascontiguousarray(np.pad(features, padding))
     solved = np.ascontiguousarray(np.pad(factors, padding))
+
     with one_at_a_time() as n_threads:
         shares = equal_shares(work_of_solving(cells.start, k), SHARES_PER_THREAD * n_threads)
         scratch = np.zeros((len(shares) - 1, width * (width + ridge.PACK + 2)), np.float32)
@@ -187,4 +199,5 @@ def solve_rows(
             scratch,
             np.zeros(n_rows, np.bool_),
         )
+
     return np.ascontiguousarray(solved[:, :k])

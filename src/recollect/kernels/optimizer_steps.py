@@ -73,6 +73,7 @@ class Pairs:
         products = np.zeros((3, 2 * self.n + 1))
         slope = 0.0
         square = 0.0  # gradient · gradient
+
         for history, *part in zip(self.parts, direction, gradient, previous, strict=True):
             write = _write_compiled if all(map(compiled, part)) else _write_torch
             # Sums over the parts of a vector add up to those over the whole.
@@ -80,8 +81,10 @@ class Pairs:
             slope += sums[0]
             square += sums[1]
             products[:, rows] += sums[2:].reshape(-1, 3).T
+
         products[:2, -1] = products[2, 2 * pair : 2 * pair + 2]
         products[2, -1] = square
+
         return products, float(slope)
 
     def combine(
@@ -134,6 +137,7 @@ def _write_torch(
     s = 2 * pairs[-1]
     y = s + 1
     sums = torch.zeros(2 + 3 * len(rows), dtype=torch.float64, device=history.device)
+
     for first in range(0, len(gradient), BLOCK):
         part = slice(first, min(first + BLOCK, len(gradient)))
         d = direction[part]
@@ -143,6 +147,7 @@ def _write_torch(
         stored = history[:, part].index_select(0, rows).to(g.dtype)
         sums[:2] += torch.stack([d @ g, g @ g])
         sums[2:] += (stored @ torch.stack([stored[-2], stored[-1], g]).T).ravel()
+
     return sums.cpu().numpy()
 
 
@@ -264,6 +269,7 @@ def _adam_compiled(
     else:
         width = n // len(parameter)
         places = rows.numpy()
+
     shared = [places, width, *map(np.float32, numbers)]
     vectors = [_flat(parameter), _flat(gradient)]
     if mean.dtype == torch.bfloat16:
@@ -293,6 +299,7 @@ def _adam_torch(
         bits = _random_bits(parameter, salt)[selected]
         m = _round(m, bits & 0xFFFF)
         v = _round(v, bits >> 16)
+
     mean[selected] = m
     square[selected] = v
 
@@ -323,6 +330,7 @@ def rprop(
         vectors = map(_flat, (parameter, gradient, previous, size))
         _run("rprop", *vectors, *map(np.float32, (*etas, *limits)))
         return
+
     agreement = (gradient * previous).sign()
     factor = torch.ones_like(agreement)
     factor.masked_fill_(agreement < 0, etas[0]).masked_fill_(agreement > 0, etas[1])
@@ -348,6 +356,7 @@ def sgd(
         vectors = map(_flat, (parameter, gradient, velocity))
         _run("sgd", *vectors, np.float32(rate), np.float32(momentum))
         return
+
     velocity.mul_(momentum).add_(gradient)
     parameter.sub_(velocity, alpha=rate)
 
@@ -373,6 +382,7 @@ def _run(name: str, *args: Any) -> None:
     from recollect.kernels.compiled.threads import one_at_a_time
 
     loop: Callable[..., None] = getattr(loops, name)
+
     with one_at_a_time():
         loop(*args)
 

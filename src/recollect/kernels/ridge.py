@@ -32,7 +32,11 @@ COUNT_RATIO = (
 GATHERED = 4_000_000  # numbers that are gathered at once for rows solved together
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(
+    frozen=True,
+    kw_only=True,
+    eq=False,
+)
 class Equations:
     """The normal equations of every row: (base + reg I + Σ f fᵀ) x = pull + Σ value · f over its
     cells.
@@ -70,6 +74,7 @@ def ridge(
     """
     if value is None:
         value = block.value
+
     assert value is not None
     k = features.shape[1]
     _check_shape("value", value, (block.n_cells,))
@@ -80,15 +85,24 @@ def ridge(
     else:
         _check_shape("prior", prior, (block.n_rows, k))
         pull = reg[:, None] * prior
+
     if base is None:
         base = features.new_zeros(k, k)
+
     _check_shape("base", base, (k, k))
 
     equations = Equations(
-        block=block, value=value, features=features, base=base, reg=reg, pull=pull
+        block=block,
+        value=value,
+        features=features,
+        base=base,
+        reg=reg,
+        pull=pull,
     )
+
     if features.device.type == "cpu" and features.dtype == torch.float32:
         return solve_in_cache(equations)
+
     return solve_together(equations)
 
 
@@ -107,6 +121,7 @@ def solve_in_cache(equations: Equations) -> Float[Tensor, "rows k"]:
     start = block.rows.start.numpy()
     out = np.empty((block.n_rows, width), np.float32)
     singular = np.zeros(block.n_rows, np.bool_)
+
     with one_at_a_time() as n_threads:
         shares = equal_shares(work_of_solving(start, k), SHARES_PER_THREAD * n_threads)
         scratch = np.zeros((len(shares) - 1, width * (width + loops.PACK + 2)), np.float32)
@@ -124,9 +139,12 @@ def solve_in_cache(equations: Equations) -> Float[Tensor, "rows k"]:
             out,
             singular,
         )
+
     solution = torch.from_numpy(out[:, :k].copy())
+
     for row in np.flatnonzero(singular).tolist():
         solution[row] = _solve_in_64_bits(equations, row).to(solution.dtype)
+
     return solution
 
 
@@ -145,6 +163,7 @@ def _solve_in_64_bits(equations: Equations, row: int) -> Float[Tensor, " k"]:
     left = f.t() @ f + equations.base.double() + equations.reg[row].double() * eye
     right = equations.pull[row].double() + equations.value[cells].double() @ f
     solution: Tensor = torch.linalg.lstsq(left, right[:, None]).solution[:, 0]
+
     return solution
 
 
@@ -155,9 +174,11 @@ def solve_together(equations: Equations) -> Float[Tensor, "rows k"]:
     out = torch.empty_like(equations.pull)
     count = equations.block.rows.start.diff()
     k = equations.features.shape[1]
+
     for rows in _groups_of_like_count(count.cpu().numpy(), k):
         group = torch.as_tensor(rows, device=out.device)
         out[group] = _solve_group(equations, group, count[group])
+
     return out
 
 
@@ -180,6 +201,7 @@ def _solve_group(
     base = equations.base.expand(len(rows), k, k)
     left = torch.baddbmm(base, f.transpose(1, 2), f) + equations.reg[rows, None, None] * eye
     right = equations.pull[rows] + (value[:, None, :] @ f)[:, 0]
+
     return torch.cholesky_solve(right[:, :, None], torch.linalg.cholesky(left))[:, :, 0]
 
 
@@ -189,6 +211,7 @@ def _groups_of_like_count(count: np.ndarray, k: int) -> list[np.ndarray]:
     sorted_count = count[order]
     groups = []
     first = 0
+
     while first < len(order):
         least = max(1, int(sorted_count[first]))
         alike = int(np.searchsorted(sorted_count, COUNT_RATIO * least, side="right"))
@@ -196,4 +219,5 @@ def _groups_of_like_count(count: np.ndarray, k: int) -> list[np.ndarray]:
         last = min(max(alike, first + 1), first + at_most)
         groups.append(order[first:last])
         first = last
+
     return groups

@@ -100,6 +100,7 @@ class FactorArrays:
                 np.uint64(seed),
                 GROUPS,
             )
+
         return float(squares)
 
 
@@ -133,9 +134,12 @@ def balanced_groups(row: Int32[np.ndarray, " ratings"], n_rows: int) -> Int64[np
     by_count = np.argsort(-count, kind="stable")
     group = np.zeros(n_rows, np.int64)
     load = np.zeros(GROUPS)
+
     for j in by_count[:BALANCED]:
         group[j] = load.argmin()
         load[group[j]] += count[j]
+
     remaining = by_count[BALANCED:]
     group[remaining] = np.arange(len(remaining)) % GROUPS
+
     return group

@@ -75,10 +75,13 @@ class _Observed(torch.autograd.Function):
         ctx.block = block
         ctx.has_bias = bias is not None
         ctx.save_for_backward(left, right)
+
         with torch.autocast(left.device.type, enabled=False):
             out = block.backend.observed(block.rows, left, right)
+
         if bias is None:
             return out
+
         return out.add_(bias.index_select(0, block.column))
 
     @staticmethod
@@ -91,7 +94,9 @@ class _Observed(torch.autograd.Function):
             ones = left.new_ones(block.n_rows, 1)
             sums = block.backend.times_dense(block.columns[0], block.by_column(grad), ones)
             bias_grad = sums[:, 0]
+
         left_grad = block.backend.times_dense(block.rows, grad, right)
+
         return None, left_grad, _column_gradient(block, grad, left), bias_grad
 
 
@@ -101,9 +106,11 @@ def _column_gradient(block: Block, value: Tensor, dense: Tensor) -> Tensor:
     value = block.by_column(value)
     if not block.lazy:
         return block.backend.times_dense(block.columns[0], value, dense)
+
     pattern, column = block.touched
     rows = block.backend.times_dense(pattern, value, dense)
     shape = (block.n_columns, dense.shape[1])
+
     return torch.sparse_coo_tensor(
         column[None], rows, shape, is_coalesced=True, check_invariants=False
     )

@@ -127,6 +127,7 @@ class SVDppArrays:
         static = self._static_arguments(shrink, seed)
         if self.time is None:
             return float(svdpp.descend(*static))
+
         time = self.time
         squares = timesvdpp.descend(
             *static,
@@ -138,6 +139,7 @@ class SVDppArrays:
             time.day_factors,
             *(getattr(self, name) for name in TIME_PARAMETERS),
         )
+
         return float(squares)
 
     def _static_arguments(self, shrink: float, seed: int) -> tuple[Any, ...]:

@@ -139,16 +139,19 @@ class AutoRec(RowModel):
                 "L-BFGS compares values of the objective, and dropout draws another objective each "
                 'time; use optimizer="adam", "sgd" or "rprop", or no dropout.'
             )
+
         if self.center and self.output_activation in BOUNDED:
             raise SettingError(
                 f"output_activation={self.output_activation!r} gives ratings within the scale, and "
                 "center=True needs differences from a mean; use one of the two."
             )
+
         if not self.mask and (not self.linear or self.lazy):
             raise SettingError(
                 'mask=False needs output_activation="identity" and lazy=False, found '
                 f"output_activation={self.output_activation!r} and lazy={self.lazy}."
             )
+
         self.options().check()
 
     def options(self) -> gradient.GradientOptions:
@@ -198,8 +201,10 @@ class AutoRec(RowModel):
         error, count = squared_error(predicted, rows.value)
         if self.mask:
             return error, count
+
         # Every cell counts: an unknown one has the error (0 − prediction)².
         error = error - predicted @ predicted + net.output.sum_of_squares(h)
+
         return error, rows.n_rows * rows.n_columns
 
     def penalty(self, net: Network) -> list[tuple[Tensor, float]]:
@@ -209,6 +214,7 @@ class AutoRec(RowModel):
         # The optimizer divides λ by the observed cells, but the loss by the cells that it counts.
         n_cells = self.given_.n_users * self.given_.n_items
         factor = 1.0 if self.mask else len(self.given_) / n_cells
+
         return [(first, factor * reg_input), *((weight, factor * self.reg) for weight in others)]
 
 

@@ -76,6 +76,7 @@ class Bias(PairModel):
         residual = train.value.astype(np.float64) - train.mean
         b_user = np.zeros(train.n_users)
         b_item = np.zeros(train.n_items)
+
         for _ in range(self.epochs):
             before = b_item
             without_user = residual - b_user[train.user]
@@ -86,12 +87,15 @@ class Bias(PairModel):
             b_user = shrunken_mean(
                 train.user, without_item, n_groups=train.n_users, reg=self.reg_user
             )
+
             if np.abs(b_item - before).max() < SETTLED:
                 break
+
         net: Offsets = self.net_
         net.mu.fill_(train.mean)
         net.b_user.copy_(torch.from_numpy(b_user))
         net.b_item.copy_(torch.from_numpy(b_item))
+
         return History()
 
     @override

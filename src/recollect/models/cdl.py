@@ -71,9 +71,12 @@ class SDAE(Encoder):
             # Drawn on the CPU, so that every device has the same masks.
             is_kept = torch.rand(len(value)) >= self.noise
             value = value * is_kept.to(value)
+
         x = self.activate(self.first(bags, value=value))
+
         for layer in self.encoding:
             x = self.activate(layer(self.drop(x)))
+
         return x
 
     def decode(self, code: Float[Tensor, "documents factors"]) -> Float[Tensor, "documents words"]:
@@ -112,6 +115,7 @@ class SDAE(Encoder):
         norms = [parameter.square().sum() for parameter in self.parameters()]
         norm = sum(norms) * share_of_batch
         loss = factor_error + self.reconstruction * word_error + self.reg * norm
+
         return loss, len(documents)
 
 
@@ -120,6 +124,7 @@ def bags_of_words(documents: Corpus, device: torch.device) -> Block:
     counts = documents.counts()
     largest = counts.max(axis=1).toarray()
     n_distinct = np.diff(counts.indptr)
+
     return Block(
         counts.indptr,
         counts.indices,
@@ -137,6 +142,7 @@ def dense(block: Block) -> Float[Tensor, "rows columns"]:
     rows = torch.arange(block.n_rows, device=block.device)
     row = rows.repeat_interleave(n_cells)
     out[row, block.column.long()] = block.value
+
     return out
 
 
@@ -146,6 +152,7 @@ def output_bias(corpus: Corpus) -> nn.Parameter:
     bags = bags_of_words(corpus.take(with_text), torch.device("cpu"))
     total = torch.bincount(bags.column, weights=bags.value, minlength=bags.n_columns)
     mean = total.float() / bags.n_rows
+
     # A mean of 0 or 1 would have an infinite bias.
     return nn.Parameter(torch.logit(mean, eps=1e-4))
 
@@ -198,6 +205,7 @@ class CDL(TextModel):
             without_weight = torch.zeros_like(item[:, 0])
             pretraining = self._text_prior(train, self.pretrain_epochs)
             pretraining.learn(torch.zeros_like(item), without_weight)
+
         return self._text_prior(train, self.text_epochs)
 
     def _text_prior(self, train: Ratings, epochs: int) -> TextPrior:

@@ -58,6 +58,7 @@ class CNN(Encoder):
         if corpus.vectors is not None and settings.pretrained:
             table[:-1] = torch.from_numpy(corpus.vectors.table) / PRETRAINED_SCALE
             table[-1] = 0
+
         self.words = nn.Parameter(table)
         weights = [_initial_weights(h, settings.filters, settings.embedding) for h in self.windows]
         self.filters = nn.Parameter(torch.cat(weights))
@@ -65,6 +66,7 @@ class CNN(Encoder):
         self.hidden = nn.Linear(len(self.windows) * settings.filters, settings.hidden)
         self.drop = nn.Dropout(settings.dropout)
         self.last = nn.Linear(settings.hidden, k)
+
         for layer in (self.hidden, self.last):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -75,8 +77,10 @@ class CNN(Encoder):
         word = documents.word
         if self.length is not None:
             start, word = _padded(start, word, self.length, max(self.windows), self.n_words)
+
         # relu is monotone, so it may follow the maximum.
         pooled = max_pooled_convolution(start, word, self.words, self.filters, self.windows)
+
         return torch.relu(pooled + self.bias)
 
     @override
@@ -107,6 +111,7 @@ def _padded(
     # A word moves by all the padding up to its document's own.
     shift = np.repeat(np.cumsum(n_padding), n)
     padded_word[np.arange(len(word)) + shift] = word
+
     return padded_start, padded_word
 
 
@@ -145,6 +150,7 @@ class ConvMF(TextModel):
         # because `estimate_memory` counts six times what is returned and products exist once.
         n_distinct = min(n_words, DOCUMENTS_AT_ONCE * DISTINCT_WORDS)
         products = rows * n_distinct // 6
+
         return weights + products
 
     @override
@@ -155,6 +161,7 @@ class ConvMF(TextModel):
                 f"The words' vectors have {vectors.d} numbers, embedding is {self.embedding}; set "
                 f"embedding={vectors.d}, or pretrained=False to leave them out."
             )
+
         return CNN(corpus, self, k)
 
     @override

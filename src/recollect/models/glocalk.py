@@ -53,7 +53,14 @@ class Network(nn.Module):
         self.local = local
         self.dot_scale = dot_scale
         kernels = torch.empty(n_rows, SIZE**2)
-        self.kernels = nn.Parameter(nn.init.trunc_normal_(kernels, std=0.1, a=-0.2, b=0.2))
+        self.kernels = nn.Parameter(
+            nn.init.trunc_normal_(
+                kernels,
+                std=0.1,
+                a=-0.2,
+                b=0.2,
+            )
+        )
         self.f = local.f
 
     @property
@@ -88,6 +95,7 @@ class Network(nn.Module):
         ratings = torch.zeros(block.n_rows, block.n_columns, device=block.device)
         ratings[row, block.column.long()] = block.value
         kernel = self.global_kernel(block, weights)
+
         return conv2d(ratings[None, None], kernel[None, None], padding=SIZE // 2)[0, 0].relu_()
 
     def encode(
@@ -167,6 +175,7 @@ class GLocalK(KernelAutoencoderModel):
         self.net_ = net.local
         self.pretrained_ = self.minimize(self.pretrain_epochs, train, valid, first_run)
         self.net_ = net
+
         return self.minimize(self.epochs, train, valid, run)
 
     @override

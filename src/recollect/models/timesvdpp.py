@@ -236,6 +236,7 @@ class TimeSVDpp(SVDppModel):
         steps[TIME_PARAMETERS.index("b_item_frequency"), 0] *= self.frequency
         slot = self.days.slot(train.user, train.time // SECONDS)[train.entry("user")]
         moments = self.moments(self.days.user, self.days.day)
+
         return TimeSlots(
             slot=slot.astype(np.int32),
             deviation=_with_last_slot(moments.deviation),
@@ -273,6 +274,7 @@ class TimeSVDpp(SVDppModel):
         users = torch.as_tensor(user, device=device)
         items = torch.as_tensor(item, device=device)
         predicted: np.ndarray = self.net_.predict_at(users, items, moments).cpu().numpy()
+
         return predicted
 
     @override

@@ -38,6 +38,7 @@ def draw(table: ResultTable) -> Any:
     kind = table.table.figure
     if kind is None or not _has_content(table, kind):
         return None
+
     check("figure.png")
     from matplotlib.figure import Figure
 
@@ -50,16 +51,20 @@ def draw(table: ResultTable) -> Any:
     _style(
         axes, title=f"{table.table.title}: {table.part.name}", grid="x" if kind == "runs" else "y"
     )
+
     return figure
 
 
 def _has_content(table: ResultTable, kind: str) -> bool:
     if not table.has_results:
         return False
+
     if kind == "counts":
         return bool(table.item_counts)
+
     if kind in ("runs", "epochs"):
         return True
+
     return len({row.run.swept[kind] for row in _rows_of_sweep(table.rows, kind)}) >= 2
 
 
@@ -71,16 +76,34 @@ def _style(axes: Any, *, title: str, grid: str) -> None:
         title: stands above.
         grid: "x" or "y".
     """
-    axes.set_title(title, loc="left", fontsize=10, color=INK)
-    axes.grid(axis=grid, color=INK, alpha=0.12)
+    axes.set_title(
+        title,
+        loc="left",
+        fontsize=10,
+        color=INK,
+    )
+
+    axes.grid(
+        axis=grid,
+        color=INK,
+        alpha=0.12,
+    )
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        axes.legend(handles, labels, frameon=False, fontsize=9, labelcolor=INK)
+        axes.legend(
+            handles,
+            labels,
+            frameon=False,
+            fontsize=9,
+            labelcolor=INK,
+        )
+
     axes.tick_params(colors=INK, labelsize=9)
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
+
     for spine in axes.spines.values():
         spine.set_color(INK)
         spine.set_alpha(0.5)
@@ -89,6 +112,7 @@ def _style(axes: Any, *, title: str, grid: str) -> None:
 def _draw_runs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
     """A dot per run with its interval, the paper's number as a hollow diamond."""
     labels = {"ours": "ours", "paper": "paper"}  # each stands in the legend once
+
     for position, row in enumerate(rows):
         if row.interval is not None:
             below, above = _half_widths(row.interval)
@@ -101,6 +125,7 @@ def _draw_runs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None
                 capsize=3,
                 label=labels.pop("ours", None),
             )
+
         if row.claim is not None:
             axes.plot(
                 row.claim.value,
@@ -110,6 +135,7 @@ def _draw_runs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None
                 color=COLORS[1],
                 label=labels.pop("paper", None),
             )
+
     axes.set_yticks(range(len(rows)), [row.run.name for row in rows])
     axes.invert_yaxis()
     axes.set(xlabel=table.part.metric.upper(), ylim=(len(rows) - 0.4, -0.6))
@@ -130,6 +156,7 @@ def _draw_sweep(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> Non
     is_numeric = all(isinstance(value, int | float) for value in values)
     x_of = {value: value if is_numeric else position for position, value in enumerate(values)}
     series = dict.fromkeys(_name_of_series(row, setting) for row in rows)
+
     for color, name in zip(_cycle_colors(), series, strict=False):
         members = [row for row in rows if _name_of_series(row, setting) == name]
         intervals = [row.interval for row in members if row.interval is not None]
@@ -144,6 +171,7 @@ def _draw_sweep(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> Non
             markersize=4,
             label=name,
         )
+
     ticks = [format_setting(value) for value in values]
     if not is_numeric:
         axes.set_xticks(range(len(values)), ticks)
@@ -151,6 +179,7 @@ def _draw_sweep(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> Non
         axes.set_xscale("log")
         axes.set_xticks(values, ticks)
         axes.minorticks_off()
+
     axes.set(xlabel=setting, ylabel=table.part.metric.upper())
 
 
@@ -171,12 +200,20 @@ def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> No
     """The validation error by epoch on the first split, a line per run, without far outliers."""
     drawn = []
     with_figures = [row for row in rows if row.outcome.n_done]
+
     for color, row in zip(_cycle_colors(), with_figures, strict=False):
         points = row.outcome.curve
         if points:
             epochs, errors = zip(*points, strict=True)
-            axes.plot(epochs, errors, color=color, linewidth=1.6, label=row.run.name)
+            axes.plot(
+                epochs,
+                errors,
+                color=color,
+                linewidth=1.6,
+                label=row.run.name,
+            )
             drawn.append(errors)
+
     if drawn:
         low = min(min(errors) for errors in drawn)
         last = max(errors[-1] for errors in drawn)
@@ -184,6 +221,7 @@ def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> No
         high = min(1.25 * low, 1.02 * last) if last < 1.5 * low else 1.1 * last
         high = max(1.03 * low, high)
         axes.set_ylim(low - 0.05 * (high - low), high)
+
     axes.set(xlabel="epoch", ylabel="validation RMSE")
 
 
@@ -191,9 +229,19 @@ def _draw_counts(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> No
     """The share of items with fewer than so many ratings."""
     counts = table.item_counts
     shares = [position / (len(counts) - 1) for position in range(len(counts))]
-    axes.step(counts, shares, where="post", color=COLORS[0], linewidth=1.8)
+    axes.step(
+        counts,
+        shares,
+        where="post",
+        color=COLORS[0],
+        linewidth=1.8,
+    )
     axes.set_xscale("log")
-    axes.set(xlabel="ratings of an item", ylabel="share of items with fewer", ylim=(0, 1.02))
+    axes.set(
+        xlabel="ratings of an item",
+        ylabel="share of items with fewer",
+        ylim=(0, 1.02),
+    )
 
 
 def _cycle_colors() -> Iterator[str]:
@@ -203,7 +251,13 @@ def _cycle_colors() -> Iterator[str]:
 def write_png(figure: Any, path: Path) -> Path:
     """Write a figure for a white page; returns the path."""
     with replacing(path) as fresh:
-        figure.savefig(fresh, format="png", dpi=150, metadata={"Software": None})
+        figure.savefig(
+            fresh,
+            format="png",
+            dpi=150,
+            metadata={"Software": None},
+        )
+
     return path
 
 
@@ -218,7 +272,15 @@ def to_svg(figure: Any, name: str) -> str:
 
     buffer = io.StringIO()
     metadata = {"Date": None, "Creator": None}
+
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
+        figure.savefig(
+            buffer,
+            format="svg",
+            transparent=True,
+            metadata=metadata,
+        )
+
     text = buffer.getvalue()
+
     return text[text.index("<svg") :].replace(INK, "currentColor")

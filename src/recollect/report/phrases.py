@@ -40,26 +40,55 @@ def bars(table: pl.DataFrame, path: str | Path, *, title: str = "") -> Path:
 
     filters = [rows for _, rows in table.group_by("filter", maintain_order=True)]
     heights = [0.27 * len(rows) + 0.3 for rows in filters]
-    figure: Any = Figure(figsize=(WIDTH, sum(heights) + 0.9), dpi=150, layout="constrained")
+    figure: Any = Figure(
+        figsize=(WIDTH, sum(heights) + 0.9),
+        dpi=150,
+        layout="constrained",
+    )
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.06)  # inches around everything
     n_panels = max(1, len(filters))
-    grid = figure.subplots(n_panels, 1, sharex=True, squeeze=False, height_ratios=heights or None)
+    grid = figure.subplots(
+        n_panels,
+        1,
+        sharex=True,
+        squeeze=False,
+        height_ratios=heights or None,
+    )
     panels = grid[:, 0]
+
     for axes, rows in zip(panels, filters, strict=False):
         _panel(axes, rows)
+
     largest = float(table["answer"].to_numpy().max(initial=0))
     panels[-1].set(xlabel="activation", xlim=(0, 1.12 * largest or 1.0))
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, parse_math=False)
+    figure.suptitle(
+        title,
+        x=0.01,
+        ha="left",
+        fontsize=11,
+        parse_math=False,
+    )
+
     return _saved(figure, path)
 
 
 def _panel(axes: Any, rows: pl.DataFrame) -> None:
     """The phrases of one filter, from top to bottom in the order of the table."""
     drawn = axes.barh(range(len(rows)), rows["answer"], color=COLORS[1], height=0.7)
-    axes.bar_label(drawn, fmt="%.4f", padding=3, fontsize=8)
+    axes.bar_label(
+        drawn,
+        fmt="%.4f",
+        padding=3,
+        fontsize=8,
+    )
     axes.set_yticks(range(len(rows)), rows["phrase"], fontsize=9, parse_math=False)
     axes.tick_params(axis="y", length=0)
-    axes.set_title(f"filter {rows['filter'][0]}", loc="left", fontsize=9, color=GRAY)
+    axes.set_title(
+        f"filter {rows['filter'][0]}",
+        loc="left",
+        fontsize=9,
+        color=GRAY,
+    )
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -94,13 +123,32 @@ def colored_text(
     figure.set_figheight(height)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
     axes.set_axis_off()
-    axes.text(MARGIN, 0.25, title, fontsize=11, va="center", parse_math=False)
-    axes.text(MARGIN, 0.5, subtitle, fontsize=9, va="center", color=GRAY, parse_math=False)
+    axes.text(
+        MARGIN,
+        0.25,
+        title,
+        fontsize=11,
+        va="center",
+        parse_math=False,
+    )
+
+    axes.text(
+        MARGIN,
+        0.5,
+        subtitle,
+        fontsize=9,
+        va="center",
+        color=GRAY,
+        parse_math=False,
+    )
+
     for word, change, (x, line) in zip(words["word"], words["change"], positions, strict=True):
         y = HEADER + LINE_HEIGHT * (line + 0.5)
         letters = "white" if abs(change) > DARK * largest else "black"
         _draw_word(axes, word, (x, y), color=letters, background=colors.to_rgba(change))
+
     _legend(figure, colors, height)
+
     return _saved(figure, path)
 
 
@@ -109,7 +157,15 @@ def _draw_word(
 ) -> None:
     """A word in a box."""
     box = {"facecolor": background, "edgecolor": "none", "boxstyle": "square,pad=0.25"}
-    axes.text(*position, word, fontsize=10, va="center", parse_math=False, color=color, bbox=box)
+    axes.text(
+        *position,
+        word,
+        fontsize=10,
+        va="center",
+        parse_math=False,
+        color=color,
+        bbox=box,
+    )
 
 
 def _positions(figure: Any, words: list[str]) -> list[tuple[float, int]]:
@@ -117,13 +173,16 @@ def _positions(figure: Any, words: list[str]) -> list[tuple[float, int]]:
     x = MARGIN
     line = 0
     positions: list[tuple[float, int]] = []
+
     for word in words:
         width = _width(figure, word)
         if x + width > WIDTH - MARGIN and x > MARGIN:
             x = MARGIN
             line += 1
+
         positions.append((x, line))
         x += width + WORD_GAP
+
     return positions
 
 
@@ -139,7 +198,12 @@ def _legend(figure: Any, colors: Any, height: float) -> None:
     """The scale of colors, below the text."""
     axes = figure.add_axes((MARGIN / WIDTH, 0.48 / height, 0.4, 0.12 / height))
     largest = colors.norm.vmax
-    bar = figure.colorbar(colors, cax=axes, orientation="horizontal", ticks=[-largest, 0, largest])
+    bar = figure.colorbar(
+        colors,
+        cax=axes,
+        orientation="horizontal",
+        ticks=[-largest, 0, largest],
+    )
     bar.set_ticklabels([f"−{largest:.3f}", "0", f"+{largest:.3f}"])
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
@@ -151,6 +215,8 @@ def _saved(figure: Any, path: str | Path) -> Path:
     from recollect.system.atomic_files import replacing
 
     path = Path(path)
+
     with replacing(path) as unfinished:
         figure.savefig(unfinished, format=path.suffix[1:])
+
     return path

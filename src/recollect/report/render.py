@@ -29,20 +29,27 @@ def write(reports: Sequence[Report], folder: Path) -> list[Path]:
     """
     check()
     drawn = {}
+
     for report in reports:
         for table in report.tables:
             figure = figures.draw(table)
             if figure is not None:
                 drawn[_figure_key(report, table)] = figure
+
     written = []
+
     for key, figure in drawn.items():
         written.append(figures.write_png(figure, folder / f"{_file_name(key)}.png"))
+
     files = {key: f"{_file_name(key)}.png" for key in drawn}
+
     for report in reports:
         path = folder / f"{report.experiment.name}.md"
         written.append(_write_text(path, markdown(report, files)))
+
     svgs = {key: figures.to_svg(figure, _file_name(key)) for key, figure in drawn.items()}
     written.append(_write_text(folder / "report.html", html(reports, svgs)))
+
     return written
 
 
@@ -112,13 +119,16 @@ def cells(row: ResultRow) -> dict[str, str]:
         "fit": format_seconds(row.fit_seconds),
         "peak MB": "–" if row.peak_memory_mb is None else f"{row.peak_memory_mb:,.0f}",
     }
+
     if row.claim is not None:
         texts["paper"] = f"{row.claim.value:g}"
+
     if row.interval is not None:
         texts["ours"] = format_figure(row.interval.mean)
         if row.claim is not None and row.verdict is not None:
             texts["ours − paper"] = f"{row.interval.mean - row.claim.value:+.4f}"
             texts["verdict"] = row.verdict.text
+
     return texts
 
 
@@ -180,11 +190,14 @@ def markdown(report: Report, files: Mapping[FigureKey, str]) -> str:
     ]
     lines += [f"- {part.name}: {part.about}" for part in report.parts]
     lines += [f"- {sentence}" for sentence in report.open]
+
     for spec in experiment.tables.values():
         lines += ["", f"## {spec.title}", "", spec.shows, ""]
+
         for table in report.tables:
             if table.table is spec:
                 lines += _markdown_table(table, files.get(_figure_key(report, table)))
+
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
 
@@ -192,6 +205,7 @@ def _markdown_table(table: ResultTable, file: str | None) -> list[str]:
     rows = visible_rows(table)
     if not rows:
         return []
+
     head = columns(table)
     lines = [
         f"**{table.part.name}.** {table.about}",
@@ -199,18 +213,23 @@ def _markdown_table(table: ResultTable, file: str | None) -> list[str]:
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),
     ]
+
     for row in rows:
         texts = cells(row)
         lines.append("| " + " | ".join(_escape(texts[column]) for column in head) + " |")
+
     lines.append("")
     lines += [f"- {failure}" for failure in failures(table)]
     if table.has_results:
         for check_, verdict in table.checks:
             claim = f"{check_.says} ({check_.where})"
             lines.append(f"- {claim}: **{verdict.word}**, {verdict.text}.")
+
         lines.append("")
+
     if file:
         lines += [f"![{table.table.title}, {table.part.name}]({file})", ""]
+
     return lines
 
 
@@ -239,4 +258,5 @@ def html(reports: Sequence[Report], svgs: Mapping[FigureKey, str]) -> str:
     )
     functions = (cells, columns, failures, summary, svg, visible_rows)
     environment.globals |= {function.__name__: function for function in functions}
+
     return str(environment.get_template("page.html").render(reports=reports))

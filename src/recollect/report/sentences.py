@@ -26,15 +26,19 @@ def describe_splits(table: Table, part: Part) -> str:
     splits = table.splits(part)
     plural = "s" * (len(splits) > 1)
     settings = []
+
     for key, value in splits[0].settings.items():
         if key not in ("how", "fold"):
             words = " to ".join(value) if isinstance(value, list) else value
             settings.append(f"{key} {words}")
+
     seeds = _describe_seeds([split.seed for split in splits])
     if part.split["how"] == PUBLISHED:
         details = f" ({', '.join(settings)})" if settings else ""
         return f"published fold{plural} {seeds}{details}"
+
     details = ", ".join([*settings, f"seed{plural} {seeds}"])
+
     return f"{part.split['how'].replace('_', ' ')} split{plural} ({details})"
 
 
@@ -59,15 +63,19 @@ def _range(numbers: Sequence[int]) -> str:
 def describe_releases(records: Sequence[Record]) -> str:
     """The releases and commits that made records, the oldest first."""
     commits: dict[str, dict[str, None]] = {}
+
     for record in sorted(records, key=lambda record: record["made"]["date"]):
         made = record["made"]
         of_release = commits.setdefault(made["release"], {})
         if "commit" in made:
             of_release[made["commit"]] = None
+
     releases = []
+
     for release, names in commits.items():
         plural = "s" * (len(names) > 1)
         releases.append(f"{release} (commit{plural} {', '.join(names)})" if names else release)
+
     return f"Made by release {' and '.join(releases)}."
 
 
@@ -90,21 +98,27 @@ def describe_page(
     made = [record["made"] for record in records]
     if n_carried and printed is not None:
         made.append(printed)
+
     if not made:
         return "Nothing has been run yet."
+
     newest = max(made, key=lambda origin: origin["date"])
     versions = {"recollect": newest["release"], **newest["versions"]}
     with_versions = ", ".join(f"{name} {version}" for name, version in versions.items())
     days = sorted({origin["date"][:10] for origin in made})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     threads: list[int] = []
+
     for origin in made:
         stated = origin["threads"]
         threads += stated if isinstance(stated, list) else [stated]
+
     sentence = f"Made {when} with {with_versions}; CPU, {_range(threads)} thread(s) a fit."
     if not n_carried or printed is None:
         return sentence
+
     rows = "1 row is a summary" if n_carried == 1 else f"{n_carried} rows are summaries"
+
     return (
         f"{sentence} {rows} carried over from release {printed['release']}: the records of "
         "single splits are lost; `recollect run` makes them anew."

@@ -129,14 +129,17 @@ class Report:
         """What has not been run, in sentences."""
         missing = [f"skipped: {table.missing}" for table in self.tables if table.missing]
         waiting: dict[str, list[str]] = {}
+
         for table in self.tables:
             if not table.missing and not table.has_results:
                 waiting.setdefault(table.part.name, []).append(table.table.name)
+
         command = f"recollect run experiments/{self.experiment.name}.toml --only"
         not_run = [
             f"{part}: {', '.join(names)} not run yet (`{command} {part}`)"
             for part, names in waiting.items()
         ]
+
         return [*dict.fromkeys(missing), *not_run]
 
 
@@ -145,15 +148,18 @@ def make_report(experiment: Experiment, results: Results) -> Report:
     data = results.data()
     carried = read_carried(results.folder)
     tables = []
+
     for table in experiment.tables.values():
         for name in table.runs:
             part = experiment.parts[name]
             facts = data.get(part.source, {})
             printed = carried.table(experiment.name, table.name, name)
             tables.append(_make_table(table, part, results, facts, carried, printed))
+
     records = [record for table in tables for record in table.records]
     n_carried = sum(table.n_carried for table in tables)
     made = describe_page(records, n_carried, carried.made.get(experiment.name))
+
     return Report(experiment, tables, made, _count_verdicts(tables))
 
 
@@ -172,6 +178,7 @@ def _make_table(
         for check in table.checks
         if check.concerns(part)
     ]
+
     result = ResultTable(
         table=table,
         part=part,
@@ -180,6 +187,7 @@ def _make_table(
         missing=facts.get("missing", ""),
         item_counts=tuple(facts.get("item_counts", ())),
     )
+
     return replace(result, about=_describe(result, facts, printed))
 
 
@@ -191,12 +199,16 @@ def _describe(result: ResultTable, facts: Mapping[str, Any], printed: CarriedTab
     if result.n_carried:
         n_test += printed.n_test
         n_cold += printed.n_cold
+
     if n_test:
         sentences.append(describe_counts(n_test, n_cold))
+
     if result.records:
         sentences.append(describe_releases(result.records))
+
     if result.n_carried:
         sentences.append(describe_carried(result.n_carried, printed.release))
+
     return " ".join(sentences)
 
 
@@ -215,6 +227,7 @@ def _make_row(
     carried_row = None
     if not all(is_done(record) for record in records):
         carried_row = carried.row(jobs, part.metric)
+
     outcome = Outcome(
         run=run,
         records=[None] * n_splits if carried_row is not None else records,
@@ -229,6 +242,7 @@ def _make_row(
         verdict = judge_claim(run.claim, outcome.interval)
     elif run.claim is not None:
         verdict = Verdict("open", reason)
+
     return ResultRow(outcome, n_splits, verdict, reason)
 
 
@@ -249,10 +263,13 @@ def _reason(
     """Why a row has no figure, or not that of every split."""
     if failures:
         return f"failed: {failures[0]}"
+
     if outcome.n_done:
         return ""
+
     if run.model is None:
         return run.note
+
     return "skipped: no data" if "missing" in facts else "not run"
 
 

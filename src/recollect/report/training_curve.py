@@ -23,6 +23,7 @@ def check(path: str | Path) -> None:
     if Path(path).suffix not in ENDINGS:
         endings = ", ".join(ENDINGS)
         raise SettingError(f"{path} must end in {endings}, so that it is clear what to draw.")
+
     try:
         import matplotlib  # noqa: F401
     except ImportError as problem:
@@ -53,18 +54,27 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
     kinds = list(dict.fromkeys(_kind(name) for name in names if history.column(name)))
     n_panels = max(1, len(kinds))
     height = 4 if n_panels == 1 else 6
-    figure = Figure(figsize=(7, height), dpi=150, layout="constrained")
+    figure = Figure(
+        figsize=(7, height),
+        dpi=150,
+        layout="constrained",
+    )
     panels = figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0]
+
     for axes, kind in zip(panels, kinds, strict=False):
         _draw_panel(axes, history, kind)
+
     if not kinds:
         message = "this model has no epochs"
         panels[0].text(0.5, 0.5, message, ha="center", transform=panels[0].transAxes)
+
     panels[-1].set_xlabel("epoch")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     panels[0].set_title(title, loc="left", fontsize=11)
+
     with replacing(path) as fresh:
         figure.savefig(fresh, format=path.suffix[1:])
+
     return path
 
 
@@ -79,14 +89,24 @@ def _draw_panel(axes: Any, history: History, kind: str) -> None:
         (history.train_name, "training", TRAIN_COLOR),
         (history.valid_name, "validation", VALID_COLOR),
     )
+
     for name, label, color in lines:
         points = history.column(name)
         if points and _kind(name) == kind:
             epochs, values = zip(*points, strict=True)
             style = "o-" if len(points) == 1 else "-"
-            axes.plot(epochs, values, style, label=label, color=color, linewidth=1.8)
+            axes.plot(
+                epochs,
+                values,
+                style,
+                label=label,
+                color=color,
+                linewidth=1.8,
+            )
+
     if _kind(history.valid_name) == kind:
         _mark_kept_epoch(axes, history, kind)
+
     axes.set_ylabel("RMSE" if kind == "rmse" else kind)
     axes.grid(axis="y", color="#e5e7eb")
     axes.spines[["top", "right"]].set_visible(False)
@@ -98,6 +118,7 @@ def _mark_kept_epoch(axes: Any, history: History, kind: str) -> None:
     kept = dict(history.column(history.valid_name)).get(epoch, math.nan)
     if not math.isfinite(kept):
         return
+
     axes.plot(epoch, kept, "o", color=VALID_COLOR)
     axes.annotate(
         f"{kept:.4f}, epoch {epoch}",
@@ -107,6 +128,7 @@ def _mark_kept_epoch(axes: Any, history: History, kind: str) -> None:
         ha="right" if epoch > len(history) / 2 else "left",
         color=VALID_COLOR,
     )
+
     if kind == "rmse":
         # The errors of the first epochs, far above the others, would flatten the curve.
         train = [value for _, value in history.column("train_rmse") if math.isfinite(value)]

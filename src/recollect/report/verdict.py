@@ -72,12 +72,15 @@ class Outcome:
         """Mean over the splits with its 95% interval, without limits for fewer than MIN_SPLITS."""
         if self.carried is not None:
             return self.carried.interval
+
         values = [record["test"][self.metric] for record in self.done]
         if not values:
             return None
+
         interval = mean_interval(values, test_share=self.test_share)
         if len(values) < MIN_SPLITS:
             return Interval(interval.mean, float("nan"), float("nan"))
+
         return interval
 
     @property
@@ -106,8 +109,10 @@ def judge_claim(claim: Claim, interval: Interval) -> Verdict:
     upper = interval.high if np.isfinite(interval.high) else interval.mean + claim.within
     if upper < claim.value:
         return Verdict("better", f"better by {-above:.4f}")
+
     if above <= claim.within or interval.low <= claim.value:
         return Verdict("confirmed", "confirmed")
+
     return Verdict("missed", f"missed by {above:.4f}")
 
 
@@ -126,10 +131,12 @@ def judge_check(
     lacking = [outcome.run.name for outcome in concerned if not outcome.n_done]
     if lacking:
         return Verdict("open", f"no result of {', '.join(lacking)}")
+
     is_carried = any(outcome.carried is not None for outcome in concerned)
     figures = {outcome.run.name: outcome.mean for outcome in concerned}
     if is_carried and carried is not None and carried.stands(figures):
         return Verdict(carried.word, carried.text)
+
     return JUDGES[check.kind](check, concerned)
 
 
@@ -140,9 +147,12 @@ def _concerned(check: Check, outcomes: Sequence[Outcome]) -> list[Outcome]:
         return [
             outcome for outcome in outcomes if outcome.run.series in series and outcome.run.swept
         ]
+
     if check.kind == "lowest":
         return [outcome for outcome in outcomes if outcome.run.model]
+
     by_name = {outcome.run.name: outcome for outcome in outcomes}
+
     return [by_name[name] for group in check.groups for name in group]
 
 
@@ -162,21 +172,27 @@ class _Tested(NamedTuple):
 
 def _judge_below(check: Check, concerned: Sequence[Outcome]) -> Verdict:
     tested = []
+
     for a, b in _pairs(check, concerned):
         result = _test_difference(a, b)
         if isinstance(result, str):
             return Verdict("open", result)
+
         tested.append(result)
+
     # A positive difference weighs more than a large p: it contradicts the claim.
     worst = max(tested, key=lambda pair: (pair.difference >= 0, pair.p, pair.difference))
     p_and_test = f"(p = {worst.p:.2g}, {worst.test})"
     if worst.difference >= 0:
         return Verdict("not confirmed", f"above by {worst.difference:.4f} {p_and_test}")
+
     if worst.p >= LEVEL:
         below = f"below by {-worst.difference:.4f}, which may be chance {p_and_test}"
         return Verdict("not confirmed", below)
+
     least = min(-pair.difference for pair in tested)
     or_more = " or more" if len(tested) > 1 else ""
+
     return Verdict("confirmed", f"by {least:.4f}{or_more}, more than chance {p_and_test}")
 
 
@@ -185,6 +201,7 @@ def _test_difference(a: Outcome, b: Outcome) -> _Tested | str:
     carried = [outcome.run.name for outcome in (a, b) if outcome.carried is not None]
     if carried:
         return f"of {', '.join(carried)} only the mean is known; run it again"
+
     n_splits = min(len(a.records), len(b.records))
     both = [(j, a.value(j), b.value(j)) for j in range(n_splits)]
     common = [(j, x, y) for j, x, y in both if x is not None and y is not None]
@@ -192,15 +209,20 @@ def _test_difference(a: Outcome, b: Outcome) -> _Tested | str:
         _, first, second = zip(*common, strict=True)
         result = resampled_t(first, second, test_share=a.test_share)
         return _Tested(result.difference, result.p, f"corrected t-test over {len(common)} splits")
+
     if not common or a.metric not in ("rmse", "mae"):
         return "the runs have no split in common, or too few for this metric"
+
     splits = [j for j, _, _ in common]
     difference = compare_users(
         [a.user_sums(j) for j in splits], [b.user_sums(j) for j in splits], a.metric
     )
+
     if difference is None:
         return "errors by user were not kept; `recollect run --fresh` keeps them"
+
     n_common = f"{len(splits)} split{'s' * (len(splits) > 1)}"
+
     return _Tested(difference.difference, difference.p, f"bootstrap over users, {n_common}")
 
 
@@ -220,15 +242,19 @@ def compare_users(
     b = [sums for sums in second if sums is not None]
     if len(a) < len(first) or len(b) < len(second):
         return None
+
     # A user may have test ratings in several splits: all of them are drawn together.
     position = np.unique(np.concatenate([sums.user for sums in a]), return_inverse=True)[1]
     count = np.bincount(position, np.concatenate([sums.count for sums in a]))
     errors = "squared" if metric == "rmse" else "absolute"
     totals = []
+
     for run in (a, b):
         values = np.concatenate([getattr(sums, errors) for sums in run])
         totals.append(np.bincount(position, values))
+
     statistic: Statistic = "root_mean" if metric == "rmse" else "mean"
+
     return paired_bootstrap_of_sums(totals[0], totals[1], count, statistic=statistic)
 
 
@@ -246,6 +272,7 @@ def _judge_lowest(check: Check, concerned: Sequence[Outcome]) -> Verdict:
     gain = best_other.mean - claimed.mean
     if gain > 0:
         return Verdict("confirmed", f"{gain:.4f} below {best_other.run.name}")
+
     return Verdict("not confirmed", f"{-gain:.4f} above {best_other.run.name}")
 
 
@@ -255,21 +282,27 @@ def _judge_falls(check: Check, concerned: Sequence[Outcome]) -> Verdict:
     if rise > check.within:
         steps = f"from {before.run.name} to {after.run.name}"
         return Verdict("not confirmed", f"rises by {rise:.4f} {steps}")
+
     allowed = f"; steps up of {check.within:g} are allowed" if check.within else ""
     ends = f"from {concerned[0].mean:.4f} to {concerned[-1].mean:.4f}"
+
     return Verdict("confirmed", f"{ends}{allowed}")
 
 
 def _judge_overfits(check: Check, concerned: Sequence[Outcome]) -> Verdict:
     """Whether the validation error of the last epoch is above the best by more than `within`."""
     rises = {}
+
     for outcome in concerned:
         errors = [error for _, error in outcome.curve]
         if not errors:
             return Verdict("open", f"{outcome.run.name} has no validation errors by epoch")
+
         rises[outcome.run.name] = errors[-1] - min(errors)
+
     name = min(rises, key=lambda name: rises[name])
     word = "confirmed" if rises[name] > check.within else "not confirmed"
+
     return Verdict(word, f"validation error at the end {rises[name]:.4f} above its best ({name})")
 
 

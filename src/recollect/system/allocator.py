@@ -31,6 +31,7 @@ def configure() -> None:
     """
     if sys.platform != "linux":
         return
+
     # Polars (jemalloc): keep nothing that was freed.
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0,muzzy_decay_ms:0")
     # torch: huge pages for large blocks, so that mapping them costs no time.
@@ -51,13 +52,16 @@ def reusing_blocks() -> Iterator[None]:
     if os.environ.get("MALLOC_MMAP_THRESHOLD_") != str(LARGE):
         yield
         return
+
     _mallopt(MMAP_THRESHOLD, LARGE_IN_BATCHES)
     _mallopt(TRIM_THRESHOLD, 4 * LARGE_IN_BATCHES)
+
     try:
         yield
     finally:
         _mallopt(MMAP_THRESHOLD, LARGE)
         _mallopt(TRIM_THRESHOLD, DEFAULT_TRIM_THRESHOLD)
+
         with contextlib.suppress(OSError, AttributeError):
             CDLL(None).malloc_trim(0)
 

@@ -31,8 +31,15 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{path.name}."
-    temporary = Path(tempfile.mkdtemp(prefix=prefix, suffix=".tmp", dir=path.parent))
+    temporary = Path(
+        tempfile.mkdtemp(
+            prefix=prefix,
+            suffix=".tmp",
+            dir=path.parent,
+        )
+    )
     fresh = temporary / path.name
+
     try:
         yield fresh
         if path.is_dir():
@@ -47,12 +54,15 @@ def _exchange_folders(fresh: Path, path: Path) -> None:
     if not fresh.is_dir():
         message = "there is a folder of this name, a file was to be written"
         raise IsADirectoryError(errno.EISDIR, message, str(path))
+
     old = path.with_name(f".{path.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     os.rename(path, old)
+
     try:
         os.rename(fresh, path)
     except BaseException:
         os.rename(old, path)
         raise
+
     shutil.rmtree(old, ignore_errors=True)

@@ -27,9 +27,11 @@ def available() -> MemoryLimit | None:
     """
     used = _own("VmRSS")
     limits = []
+
     for free, name in (_machine(), _group(), _address_space()):
         if free is not None:
             limits.append(MemoryLimit(free + used, name))
+
     return min(limits, key=lambda limit: limit.bytes, default=None)
 
 
@@ -61,6 +63,7 @@ def _sizes(path: Path) -> dict[str, int]:
             words = line.split()
             if words[-1:] == ["kB"]:
                 sizes[words[0].rstrip(":")] = int(words[1]) * 1024
+
     return sizes
 
 
@@ -74,6 +77,7 @@ def _group(
     """What the control groups of this process leave, version 1 or 2."""
     free: list[int] = []
     lines = groups.read_text().splitlines() if groups.exists() else []
+
     for line in lines:
         _, controllers, place = line.split(":", 2)
         if controllers == "":  # version 2
@@ -82,14 +86,18 @@ def _group(
             limit, usage = "memory.limit_in_bytes", "memory.usage_in_bytes"
         else:
             continue
+
         home = root / controllers
         innermost = home / place.strip("/")
+
         for folder in (innermost, *innermost.parents):
             if folder != home and home not in folder.parents:
                 break
+
             left = _left_in_group(folder, limit, usage)
             if left is not None:
                 free.append(left)
+
     return min(free, default=None), "this container or control group"
 
 
@@ -104,11 +112,14 @@ def _left_in_group(folder: Path, limit: str, usage: str) -> int | None:
     most = _text(folder / limit) or "max"
     if most == "max" or int(most) >= UNLIMITED:
         return None
+
     cached = 0
+
     for line in _text(folder / "memory.stat").splitlines():
         key, value = line.split()
         if key == "inactive_file":
             cached += int(value)
+
     return max(0, int(most) - int(_text(folder / usage)) + cached)
 
 
@@ -121,7 +132,9 @@ def _address_space() -> tuple[int | None, str]:
         import resource
     except ImportError:  # not a POSIX system
         return None, ""
+
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
     if most == resource.RLIM_INFINITY:
         return None, ""
+
     return max(0, most - _own("VmSize")), "the address space (ulimit -v)"

@@ -24,7 +24,9 @@ class Once(Generic[Value]):
         """The value; `compute` is called if there is none yet."""
         if self._values:
             return self._values[0]
+
         with self._lock:
             if not self._values:
                 self._values.append(compute())
+
             return self._values[0]

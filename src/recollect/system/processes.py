@@ -45,12 +45,14 @@ def _run_apart(
     # A forked child would start with the memory of this process.
     spawn = multiprocessing.get_context("spawn")
     running: Running = deque()
+
     try:
         for one_input in inputs:
             pool = ProcessPoolExecutor(1, mp_context=spawn)
             running.append((pool, pool.submit(function, one_input)))
             if len(running) == processes:
                 yield _wait_for_first(running)
+
         while running:
             yield _wait_for_first(running)
     finally:
@@ -61,6 +63,7 @@ def _run_apart(
 
 def _wait_for_first(running: Running) -> Any:
     pool, future = running[0]
+
     try:
         result = future.result()
     except BrokenProcessPool as problem:
@@ -68,6 +71,8 @@ def _wait_for_first(running: Running) -> Any:
             "A worker process died, probably out of memory; use fewer processes at a time, or a "
             "smaller model."
         ) from problem
+
     running.popleft()
     pool.shutdown()
+
     return result

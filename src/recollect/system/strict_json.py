@@ -16,12 +16,17 @@ def to_json(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(member) for key, member in value.items()}
+
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(member) for member in value]
+
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+
     if isinstance(value, str | int | None):
         return value
+
     if isinstance(value, Path):
         return str(value)
+
     return _plain(value.tolist())

@@ -62,8 +62,10 @@ def residuals(
     values: Tensor = block.value - net.mu
     if baseline is None:
         baseline = net.offset(other_side)
+
     if baseline is None:
         return values
+
     return values - baseline[block.column.long()]
 
 
@@ -93,10 +95,18 @@ def solve_factors(
     features = net.features(other_side)
     values = residuals(net, block, other_side, baseline)
     if not absent_weight:
-        return ridge(block, features, reg=reg, prior=prior_mean, value=values)
+        return ridge(
+            block,
+            features,
+            reg=reg,
+            prior=prior_mean,
+            value=values,
+        )
+
     # Every pair counts with weight b, an observed one with 1: b Σ f fᵀ over all columns and (1 − b)
     # Σ f fᵀ over the observed ones. Divided by 1 − b, the second sum is what the kernel computes.
     scale = 1 - absent_weight
+
     return ridge(
         block,
         features,
@@ -147,6 +157,7 @@ class ALS:
         self.rated = torch.as_tensor(train.count("item") > 0, device=self.device)
         if weight is None:
             weight = torch.ones_like(self.reg_item)
+
         self.weight = weight.to(self.device) * self.rated
         self.theta = torch.zeros_like(net.item)
         if prior is not None:
@@ -160,8 +171,7 @@ class ALS:
 
     @torch.no_grad()
     def epoch(self, number: int) -> dict[str, float]:
-        """Solve for users, then for items; returns the training error and the objective per rating.
-        """
+        """Solve for users, then for items; returns the training error and the objective per rating."""
         net = self.net
         user = solve_factors(
             net, self.by_user, "item", reg=self.reg_user, absent_weight=self.absent_weight
@@ -182,6 +192,7 @@ class ALS:
             self.theta = self.prior.mean()
             # Without ratings the solution is the prior mean, which has just moved.
             net.item[~self.rated] = self.theta[~self.rated]
+
         return figures
 
     def _figures(self) -> dict[str, float]:
@@ -192,12 +203,14 @@ class ALS:
         offset = net.offset("user")
         if offset is not None:
             predicted = predicted + offset.repeat_interleave(self.by_user.rows.start.diff())
+
         n = max(1, len(predicted))
         loss = _squared_norm(self.by_user.value - net.mu - predicted)
         if self.absent_weight:
             # Σ (U · V)² over every pair is the sum of the elementwise product of UᵀU and VᵀV.
             every_pair = float(((user.t() @ user) * (item.t() @ item)).sum())
             loss += self.absent_weight * (every_pair - _squared_norm(predicted))
+
         penalty = float(
             self.reg_user @ net.user.square().sum(dim=1)
             + self.reg_item @ (item - self.theta).square().sum(dim=1)
@@ -205,6 +218,7 @@ class ALS:
         figures = {"objective": (loss + penalty) / n}
         if self.absent_weight:
             return {"train_loss": loss / n, **figures}
+
         return {"train_rmse": math.sqrt(loss / n), **figures}
 
     def state(self) -> dict[str, Any]:

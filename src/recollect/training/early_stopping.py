@@ -57,6 +57,7 @@ class EarlyStopping:
         self._baseline = math.inf
         if metric is not None and metric.better == "higher":
             self._sign = -1.0
+
         if metric is not None and metric.baseline is not None:
             self._baseline = self._sign * metric.baseline
 
@@ -83,6 +84,7 @@ class EarlyStopping:
             self.error = error
             self.epoch = epoch
             self._keep_weights()
+
         return self.patience is not None and self.waited >= self.patience
 
     def restore(self) -> None:
@@ -94,6 +96,7 @@ class EarlyStopping:
         state = self._net.state_dict()
         if not self.weights:
             self.weights = {name: torch.empty_like(tensor) for name, tensor in state.items()}
+
         # Copied in place: a second copy of a large network might not fit.
         for name, tensor in state.items():
             self.weights[name].copy_(tensor)

@@ -98,10 +98,12 @@ def run_epochs(
     history = History(train_name=figure)
     if measure is not None:
         history.valid_name = measure.name
+
     best = EarlyStopping(learner.net, patience=patience, metric=measure)
     fit = _Fit(learner, run, history, best, measure, {**fit_key, "seed": run.seed})
     if run.folder and run.resume and not fit.resume():
         log.info("no snapshot in %s: starting from the beginning", run.folder)
+
     with snapshot.stoppable() as stop:
         while len(history) < epochs and not fit.done:
             try:
@@ -109,19 +111,23 @@ def run_epochs(
             except DivergedError as problem:
                 history.stopped = fit.fall_back(f"{problem} {hint}".strip())
                 break
+
             fit.call_watchers(figures)
             # The last epoch is written whatever the time, so that a resumed fit has nothing to do.
             is_last = fit.done or len(history) == epochs
             if run.folder and (stop.asked or is_last or fit.snapshot_is_due):
                 fit.write_snapshot()
+
             if stop.asked:
                 kept = f"; the snapshot is in {run.folder}" if run.folder else ""
                 raise KeyboardInterrupt(f"stopped after epoch {len(history)}{kept}")
+
     # Without validation there are no best weights, and the last ones stay.
     best.restore()
     history.best_epoch = best.epoch or len(history)
     history.best_valid = best.figure
     learner.net.eval()
+
     return history
 
 
@@ -155,11 +161,13 @@ class _Fit:
         if self.metric is not None and is_due:
             figures[self.metric.name] = self._validate(self.metric)
             self.done = self.best.update(figures[self.metric.name], epoch)
+
         self.done = self.done or self.learner.converged
         self.history.seconds += time.monotonic() - start
         figures["seconds"] = self.history.seconds
         # A fit that is resumed from its last snapshot must know that it was done.
         self.history.epochs.append({**figures, "last": 1.0} if self.done else figures)
+
         return figures
 
     def _validate(self, metric: ValidationMetric) -> float:
@@ -206,11 +214,13 @@ class _Fit:
         state = snapshot.read(self._snapshot_folder, fit_key=self.fit_key)
         if state is None:
             return False
+
         # The network first: a learner may copy its weights in `load_state`.
         self.learner.net.load_state_dict(state["net"])
         torch.set_rng_state(state["random"])
         if state["random_on_device"] is not None:
             torch.cuda.set_rng_state(state["random_on_device"], self.learner.device)
+
         self.history.epochs = state["epochs"]
         self.history.seconds = state["seconds"]
         self.done = bool(self.history.epochs and self.history.epochs[-1].get("last"))
@@ -221,6 +231,7 @@ class _Fit:
         self.best.error = math.inf if best["error"] is None else best["error"]
         self.learner.load_state(state["learner"])
         log.info("resumed after epoch %d", len(self.history))
+
         return True
 
     def fall_back(self, reason: str) -> str:
@@ -238,10 +249,13 @@ class _Fit:
                     f"{reason} No weights were kept before it: with validation ratings, or a "
                     "folder for snapshots, the fit ends with the last good ones."
                 )
+
             raise TrainingError(f"{reason} Nothing had been learned before it.")
+
         epoch = self.best.epoch or len(self.history)
         message = f"{reason} The fit ends with the weights of epoch {epoch}."
         log.warning(message)
+
         return message
 
     @property

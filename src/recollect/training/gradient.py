@@ -72,22 +72,26 @@ class GradientOptions:
                 f"optimizer={self.optimizer!r} needs the whole data at each step, found batch_size="
                 f"{self.batch_size}; leave batch_size out, or use adam or sgd."
             )
+
         if self.lazy and (self.optimizer != "adam" or self.batch_size is None):
             raise SettingError(
                 "lazy=True does not change rows without a cell in the batch: it needs "
                 f"optimizer='adam' and a batch_size, found optimizer={self.optimizer!r} and "
                 f"batch_size={self.batch_size}."
             )
+
         if self.state_bits not in (16, 32) or (self.state_bits == 16 and self.optimizer != "adam"):
             raise SettingError(
                 f"state_bits is 32, or 16 with optimizer='adam'; found {self.state_bits} with "
                 f"{self.optimizer!r}."
             )
+
         if self.milestones and self.optimizer not in optimizers.BY_RATE:
             raise SettingError(
                 f"milestones change the learning rate of {' and '.join(optimizers.BY_RATE)}; "
                 f"optimizer={self.optimizer!r} has none: leave them out."
             )
+
         if list(self.milestones) != sorted(set(self.milestones)):
             raise SettingError(f"milestones must ascend, found {self.milestones}.")
 
@@ -140,6 +144,7 @@ def fit(
     learner = GradientSteps(
         net, rows, loss, penalty, options, column_cells, mixed=mixed, figure=figure
     )
+
     fit_key = {
         **asdict(options),
         **(fit_key or {}),
@@ -149,6 +154,7 @@ def fit(
     }
     # Batches differ in size, and the allocator would return their memory to the system each time.
     memory = nullcontext() if options.batch_size is None else reusing_blocks()
+
     with memory:
         return run_epochs(
             learner,
@@ -246,7 +252,9 @@ class GradientSteps(Learner):
         rate = self.options.rate(number)
         if isinstance(self.optimizer, RateOptimizer):
             self.optimizer.rate = rate
+
         loss, n, objective = 0.0, 0, 0.0
+
         for block in self._blocks():
             for index, step in enumerate(self._steps(block)):
                 # Before the weights move: a divergent step must not spoil them.
@@ -255,15 +263,19 @@ class GradientSteps(Learner):
                     loss += step.loss
                     n += step.n
                     objective += step.objective * step.n
+
         figures = {"epoch": float(number)}
         if n:
             mean = loss / n
             figures[self.figure] = math.sqrt(mean) if self.figure == "train_rmse" else mean
             figures["objective"] = objective / n
+
         if isinstance(self.optimizer, LBFGS):
             figures["evaluations"] = float(self.optimizer.evaluations)
+
         if self.options.optimizer in optimizers.BY_RATE:
             figures["learning_rate"] = rate
+
         return figures
 
     def _blocks(self) -> Iterator[Block]:
@@ -271,8 +283,10 @@ class GradientSteps(Learner):
         if self.options.batch_size is None:
             yield self._whole_block()
             return
+
         # By torch's generator, whose state a snapshot keeps: a resumed fit draws the same order.
         order = torch.randperm(len(self.rows)).numpy()
+
         for batch in self.rows.batches(self.options.batch_size, order):
             block = Block.of(batch, self.device)
             block.lazy = self.options.lazy
@@ -289,8 +303,10 @@ class GradientSteps(Learner):
         if isinstance(self.optimizer, LBFGS):
             yield from self._iterate(self.optimizer, block)
             return
+
         parts = self._parts(block)
         penalize = True
+
         while (part := self._next_part(parts)) is not None:
             self.optimizer.zero_grad()
             yield self._set_gradients(block, *part, penalize=penalize)
@@ -340,12 +356,15 @@ class GradientSteps(Learner):
         """
         if self.penalty is None:
             return 0.0
+
         total = 0.0
+
         for weight, reg in self.penalty(self.net):
             if weight.grad is not None and weight.grad.is_sparse:
                 total += add_ridge(weight, reg / max(n, 1), self._column_shares(block))
             else:
                 total += add_ridge(weight, reg / self.n_cells)
+
         return total
 
     def _column_shares(self, block: Block) -> Tensor:
@@ -358,13 +377,16 @@ class GradientSteps(Learner):
         """Refuse a loss that is no number, or that is far beyond where it began."""
         if self.first is None:
             self.first = step.mean
+
         has_exploded = index == 0 and not step.mean <= EXPLODED * max(self.first, 1.0)
         if math.isfinite(step.objective) and not has_exploded:
             return
+
         size = str(step.mean)
         if math.isfinite(step.mean):
             times = step.mean / max(self.first, 1e-30)
             size = f"{step.mean:.3g}, {times:.3g} times that of the first step,"
+
         name = "The loss" if index == 0 else "The loss of the further step on the same rows"
         raise DivergedError(
             f"{name} became {size} in epoch {epoch}; the step is too large: lower learning_rate "
@@ -389,6 +411,8 @@ def _is_mixed(run: Run, options: GradientOptions, device: torch.device) -> bool:
             "L-BFGS compares objectives that differ in the sixth place, and 16-bit products keep "
             "three; leave precision out, or use another optimizer."
         )
+
     if run.precision is not None:
         return run.precision == "mixed"
+
     return options.mixed and multiplies_16_bits(device)

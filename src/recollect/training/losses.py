@@ -108,7 +108,9 @@ def add_ridge(weight: Tensor, reg: float, share: Tensor | None = None) -> float:
         weight.grad.add_(weight, alpha=reg)
         flat = weight.reshape(-1)
         return reg / 2 * float(flat @ flat)
+
     row_numbers = weight.grad._indices()[0]
     rows = weight[row_numbers]
     weight.grad._values().addcmul_(rows, share[:, None], value=reg)
+
     return reg / 2 * float(share @ rows.square().sum(dim=1))

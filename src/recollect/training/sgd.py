@@ -82,8 +82,10 @@ class CompiledSGD(ABC):
                 f"The error became {squares} in epoch {number}; the step is too large: lower "
                 f"learning_rate (it is {learning_rate:g})."
             )
+
         # Validation, snapshots and the best weights read the network, not the loops' arrays.
         self.store_in_network()
+
         return {
             "epoch": float(number),
             "train_rmse": math.sqrt(squares / n) if n else 0.0,

@@ -36,6 +36,7 @@ def write(folder: Path, state: dict[str, Any], *, fit_key: dict[str, Any]) -> No
     tensors: dict[str, Tensor] = {}
     tree = _pack(state, tensors)
     content = {"version": VERSION, "fit_key": fit_key, "state": tree}
+
     with replacing(folder) as new_folder:
         new_folder.mkdir()
         save_file(tensors, new_folder / "tensors.safetensors")
@@ -55,8 +56,10 @@ def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:
     if not (folder / "state.json").exists():
         # A process killed between the two renames of `replacing` leaves the earlier snapshot here.
         folder = folder.with_name(f".{folder.name}.old")
+
     if not (folder / "state.json").exists():
         return None
+
     try:
         content = json.loads((folder / "state.json").read_text())
         tensors = load_file(folder / "tensors.safetensors")
@@ -65,15 +68,17 @@ def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:
         tree = content["state"]
     except Exception as problem:
         raise TrainingError(
-            f"The snapshot in {folder} cannot be read ({problem}); remove the folder and fit "
-            "anew."
+            f"The snapshot in {folder} cannot be read ({problem}); remove the folder and fit anew."
         ) from problem
+
     if version != VERSION:
         raise TrainingError(
             f"The snapshot in {folder} has version {version}, this program writes {VERSION}; "
             "remove the folder and fit anew."
         )
+
     _check_key(folder, written_key, json.loads(json.dumps(fit_key)))
+
     return _unpack(tree, tensors)
 
 
@@ -81,12 +86,14 @@ def _check_key(folder: Path, written: dict[str, Any], expected: dict[str, Any]) 
     """Refuse a snapshot of another fit, and say in what it differs."""
     if written == expected:
         return
+
     names = sorted(written.keys() | expected.keys())
     differences = [
         f"{name} was {written.get(name)!r} and is {expected.get(name)!r}"
         for name in names
         if written.get(name) != expected.get(name)
     ]
+
     raise TrainingError(
         f"The snapshot in {folder} belongs to another fit: {', '.join(differences)}. Use the "
         "settings and data it was made with, another folder, or start without resuming."
@@ -99,11 +106,14 @@ def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
         key = str(len(tensors))
         tensors[key] = value.detach().cpu().contiguous()
         return {"tensor": key}
+
     if isinstance(value, dict):
         # As pairs: the keys of a JSON object would all become texts.
         return {"dict": [[key, _pack(item, tensors)] for key, item in value.items()]}
+
     if isinstance(value, list | tuple):
         return {"list": [_pack(item, tensors) for item in value]}
+
     return {"plain": value}
 
 
@@ -111,10 +121,13 @@ def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
     ((kind, value),) = tree.items()
     if kind == "tensor":
         return tensors[value]
+
     if kind == "dict":
         return {key: _unpack(item, tensors) for key, item in value}
+
     if kind == "list":
         return [_unpack(item, tensors) for item in value]
+
     return value
 
 
@@ -139,9 +152,11 @@ def stoppable() -> Iterator[StopRequest]:
     def ask(number: int, frame: Any) -> None:
         if request.asked:
             raise KeyboardInterrupt
+
         request.asked = True
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+
     try:
         yield request
     finally:

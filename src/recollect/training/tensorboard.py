@@ -51,6 +51,7 @@ class TensorBoardLog:
         self.histograms = histograms
         if self.folder.is_file():
             raise SettingError(f"{folder} is a file; name a folder for TensorBoard.")
+
         self.folder.mkdir(parents=True, exist_ok=True)
         self._writer: Any = None
         self._epoch = 0
@@ -63,14 +64,18 @@ class TensorBoardLog:
                 f"The log in {self.folder} has epoch {self._epoch} and now got epoch {epoch}, of "
                 "another fit; make a log for each fit, each in a folder of its own."
             )
+
         writer = self._writer or self._open(epoch, has_rmse="train_rmse" in figures)
         self._epoch = epoch
+
         for name, value in figures.items():
             if name != "epoch":
                 writer.add_scalar(_tag(name), value, epoch)
+
         if self.histograms:
             for name, tensor in _tensors(net):
                 self._add_histogram(name, tensor, epoch)
+
         writer.flush()
 
     def close(self) -> None:
@@ -86,11 +91,14 @@ class TensorBoardLog:
         # made in: two files of one second might be read in the wrong order.
         while any(self.folder.glob(f"events.out.tfevents.{int(time.time()):010d}.*")):
             time.sleep(0.05)
+
         self._writer = SummaryWriter(str(self.folder), purge_step=epoch)
         if has_rmse:
             curves = ["Multiline", ["rmse/train", "rmse/valid"]]
             self._writer.add_custom_scalars({"training and validation": {"RMSE": curves}})
+
         self._close = weakref.finalize(self, self._writer.close)
+
         return self._writer
 
     def _add_histogram(self, name: str, tensor: Tensor, epoch: int) -> None:
@@ -98,6 +106,7 @@ class TensorBoardLog:
         n_finite = counts["num"]
         if n_finite:
             self._writer.add_histogram_raw(name, **counts, global_step=epoch)
+
         if n_finite < tensor.numel():
             self._writer.add_scalar(f"not finite/{name}", tensor.numel() - n_finite, epoch)
 
@@ -111,18 +120,23 @@ def histogram(x: Tensor) -> dict[str, Any]:
     n = 0
     total = squares = 0.0
     low, high = float("inf"), float("-inf")
+
     for chunk in _finite_chunks(x):
         n += len(chunk)
         total += float(chunk.sum())
         squares += float(chunk.square().sum())
         low = min(low, float(chunk.min()))
         high = max(high, float(chunk.max()))
+
     # A bucket must have a width, even if all numbers are the same.
     margin = 0.0 if low < high else 1e-3 * max(1.0, abs(low))
     counts = np.zeros(BINS)
+
     for chunk in _finite_chunks(x):
         counts += torch.histc(chunk, BINS, low - margin, high + margin).cpu().numpy()
+
     limits = np.linspace(low - margin, high + margin, BINS + 1)[1:] if n else np.zeros(0)
+
     return {
         "num": n,
         "min": low,

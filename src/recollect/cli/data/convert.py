@@ -25,6 +25,7 @@ def convert(
     check_ending(out)
     ratings = ratings_from(source, columns)
     names = write_ratings(ratings, out)
+
     return Answer(
         {"out": out, "ratings": len(ratings), "columns": names},
         [f"{len(ratings):,} ratings written to {out} ({', '.join(names)})."],

@@ -26,8 +26,10 @@ def describe(screen: Screen, source: Source, columns: Columns, texts: Texts) -> 
     data["scale_from"] = _scale_from(ratings, columns)
     if ratings.text is not None:
         data["texts"] = text_options.describe_texts(ratings.text)
+
     if isinstance(ratings, rc.Ratings) and netflix_folder(source) is not None:
         data["published"] = netflix.published(ratings)
+
     return Answer(data, _shown(data, description.QUANTILES))
 
 
@@ -48,12 +50,15 @@ def _shown(data: dict[str, Any], quantiles: tuple[float, ...]) -> list[Renderabl
         _values(data),
         table((of_what, *least_to_most), counts),
     ]
+
     if "texts" in data:
         shown += [text_options.texts_table(data["texts"]), ""]
+
     if "published" in data:
         rows = [tuple(row.values()) for row in data["published"]]
         columns = ("part", "users", "published", "ratings", "published", "verdict: users, ratings")
         shown.append(table(columns, rows))
+
     return shown
 
 
@@ -64,8 +69,10 @@ def _facts(data: dict[str, Any], of_what: str) -> dict[str, Any]:
     scale = {"scale": f"{low:g} to {high:g} ({origin})"}
     if data["implicit"]:
         scale = {"highest count": high}
+
     # Only the first of several notes has a name beside it; the others have blanks.
     notes = {" " * number or "note": note for number, note in enumerate(data["notes"])}
+
     return {
         of_what: data["ratings"],
         "users": data["users"],
@@ -84,8 +91,11 @@ def _values(data: dict[str, Any]) -> RenderableType:
     """How often each value occurs, with bars."""
     most = max(data["values"].values())
     rows = []
+
     for value, count in data["values"].items():
         bar = "█" * round(BAR * count / most) or "▏"
         rows.append((value, count, bar))
+
     columns = ("count", "pairs", "") if data["implicit"] else ("rating", "count", "")
+
     return table(columns, rows)

@@ -27,6 +27,7 @@ def fetch(
 
     if name not in sources.known():
         raise unknown("data set", name, sources.known())
+
     ratings = rc.load(name, folder)
     data = {
         "name": name,
@@ -36,8 +37,10 @@ def fetch(
         "scale": ratings.scale,
         "fingerprint": ratings.fingerprint,
     }
+
     ready = (
         f"{name} is ready: {len(ratings):,} ratings of {ratings.n_items:,} items by "
         f"{ratings.n_users:,} users."
     )
+
     return Answer(data, [ready])

@@ -36,7 +36,9 @@ def plant(
 
     if like != "netflix":
         raise unknown("format of files to plant", like, ["netflix"])
+
     n_users, n_items, n_ratings = sizes(share)
+
     with screen.steps("plant", n_ratings) as step:
         write_netflix(
             folder,
@@ -47,10 +49,12 @@ def plant(
             seed=seed,
             report=lambda done: step(done, "ratings"),
         )
+
     written = (
         f"{n_ratings:,} made-up ratings of {n_items:,} films by up to {n_users:,} users written "
         f"to {folder}."
     )
+
     return Answer(
         {"folder": folder, "users": n_users, "items": n_items, "ratings": n_ratings},
         [written, "", f"Next: recollect data describe {folder}"],

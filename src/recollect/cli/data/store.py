@@ -31,8 +31,18 @@ def store(
 ) -> Answer:
     """Store ratings that memory cannot hold, so that models learn from them batch by batch."""
     whole, arguments = _what_to_store(source, columns)
+
     with screen.steps("store", 100) as step:
-        stored = rc.store(whole, out, valid=valid, test=test, seed=seed, progress=step, **arguments)
+        stored = rc.store(
+            whole,
+            out,
+            valid=valid,
+            test=test,
+            seed=seed,
+            progress=step,
+            **arguments,
+        )
+
     by_name = {"valid": stored.valid, "test": stored.test}
     sizes = {name: len(part) for name, part in by_name.items() if part is not None}
     data = {
@@ -53,6 +63,7 @@ def store(
         "",
         f"Next: recollect train {out} --out RUN --set optimizer=adam --set batch_size=512",
     ]
+
     return Answer(data, shown)
 
 
@@ -71,6 +82,8 @@ def _what_to_store(source: str, columns: Columns) -> tuple[Any, dict[str, Any]]:
     folder = None if columns.are_stated else netflix_folder(source)
     if folder is not None:
         return folder, {"name": source} if kind == "name" else {}
+
     if kind == "file" and columns.events_from is None:
         return source, columns.arguments()
+
     return ratings_from(source, columns), {}

@@ -11,7 +11,12 @@ import recollect as rc
 from recollect.errors import SettingError
 
 RunFolder = Annotated[
-    Path, typer.Argument(metavar="RUN", show_default=False, help="The folder of a saved model.")
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        show_default=False,
+        help="The folder of a saved model.",
+    ),
 ]
 HowMany = Annotated[int, typer.Option("-n", help="How many to show.")]
 OutFile = Annotated[
@@ -45,6 +50,7 @@ def load_model(run: Path, new_items: Path | None) -> rc.Model:
     model = rc.load_model(run)
     if new_items is None:
         return model
+
     from recollect.families.text_model import TextModel
 
     if not isinstance(model, TextModel):
@@ -52,4 +58,5 @@ def load_model(run: Path, new_items: Path | None) -> rc.Model:
             f"{run} holds a {type(model).__name__}, which reads no texts and knows items by their "
             "ratings only; leave --new-items out."
         )
+
     return model.with_items(new_items)

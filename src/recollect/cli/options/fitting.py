@@ -11,6 +11,10 @@ Seed = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, show_default=False, help="Processor cores to use (default: all)."),
+    typer.Option(
+        min=1,
+        show_default=False,
+        help="Processor cores to use (default: all).",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="Where to fit: cpu, cuda, cuda:1.")]

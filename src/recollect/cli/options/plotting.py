@@ -26,7 +26,9 @@ class Plotting:
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="PNG", help="Draw the training curve as a picture.", rich_help_panel=PANEL
+            metavar="PNG",
+            help="Draw the training curve as a picture.",
+            rich_help_panel=PANEL,
         ),
     ] = None
     curve: Annotated[
@@ -82,14 +84,18 @@ class Plotting:
 
         if self.plot is not None:
             report.check(self.plot)
+
         if self.board is not None:
             log.info("The option --board is now called --tensorboard.")
+
         if self.tensorboard_folder is not None:
             return (self._tensorboard_writer(self.tensorboard_folder, out, resume=resume),)
+
         if self.histograms:
             raise SettingError(
                 "--histograms are written for TensorBoard; name a folder with --tensorboard."
             )
+
         return ()
 
     def _tensorboard_writer(self, folder: Path, out: Path, *, resume: bool) -> Callable[..., None]:
@@ -100,11 +106,13 @@ class Plotting:
                 f"--tensorboard {folder} lies in {out}, which is for the model alone; name another "
                 "folder."
             )
+
         if holds_events(folder) and not resume:
             raise SettingError(
                 f"{folder} holds the figures of another fit; name another folder, such as "
                 f"{folder / 'second'}."
             )
+
         return TensorBoardLog(folder, histograms=self.histograms)
 
     def draw(self, screen: Screen, history: Any, *, title: str) -> list[RenderableType]:
@@ -119,9 +127,12 @@ class Plotting:
 
         if self.plot is not None:
             report.curve(history, self.plot, title=title)
+
         is_shown = self.curve
         if is_shown is None:
             is_shown = screen.out.is_terminal and len(history) > 0
+
         if not is_shown:
             return []
+
         return [screen.curve(history.epochs, kept=history.best_epoch), ""]

@@ -34,24 +34,30 @@ def settings_of(pairs: Sequence[str] | None, *, option: str = "--set") -> dict[s
         SettingError: if a pair has no "=", or a key is given twice.
     """
     settings: dict[str, Any] = {}
+
     for pair in pairs or ():
         key, equals, value = pair.partition("=")
         key = key.strip()
         if not equals or not key:
             raise SettingError(f"{option} takes KEY=VALUE, such as hidden=500; found {pair!r}.")
+
         if key in settings:
             raise SettingError(f"{option} {key} is given twice; give it once.")
+
         settings[key] = _value(value.strip())
+
     return settings
 
 
 def _value(text: str) -> Any:
     if text in PYTHON_WORDS:
         return PYTHON_WORDS[text]
+
     try:
         return json.loads(text)
     except ValueError:
         parts = [part.strip() for part in text.split(",")]
         if len(parts) < 2:
             return text
+
         return tuple(_value(part) for part in parts if part)

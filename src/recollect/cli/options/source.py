@@ -80,6 +80,7 @@ class Columns:
                 "--implicit is for events without ratings, --events-from for ratings; state one of "
                 "the two."
             )
+
         stated = {
             "user": self.user_column,
             "item": self.item_column,
@@ -109,6 +110,7 @@ def scale_of(text: str) -> tuple[float, float]:
         raise SettingError(
             f"--scale takes the lowest and the highest rating, such as 1,5; found {text!r}."
         ) from None
+
     return low, high
 
 
@@ -131,18 +133,23 @@ def ratings_from(source: str, columns: Columns) -> rc.Ratings:
             f"{source} is a folder of a split; name one of its files, such as "
             f"{Path(source) / 'train.parquet'}."
         )
+
     if kind == "stored":
         raise DataError(
             f"{source} holds stored ratings, which are read batch by batch and not as a whole; "
             "only train and data describe take them."
         )
+
     arguments = columns.arguments()
     if not arguments:
         return columns.apply_events_from(rc.load(source))
+
     if kind == "name":
         _refuse_columns(f"{source} is a data set by name", arguments)
+
     if kind == "netflix":
         _refuse_columns(f"{source} holds Netflix' files", arguments)
+
     return columns.apply_events_from(rc.read(source, **arguments))
 
 
@@ -160,11 +167,13 @@ def any_ratings_from(source: str, columns: Columns) -> rc.Ratings | rc.StoredRat
 
     if kind_of(source) != "stored":
         return ratings_from(source, columns)
+
     if columns.are_stated:
         raise SettingError(
             f"{source} holds stored ratings, whose columns and scale are known; leave out the "
             "options about the file."
         )
+
     return rc.open_stored(source)
 
 

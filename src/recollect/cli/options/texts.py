@@ -47,7 +47,11 @@ class Texts:
     ] = None
     words: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Size of the vocabulary; 8000.", rich_help_panel=PANEL),
+        typer.Option(
+            metavar="N",
+            help="Size of the vocabulary; 8000.",
+            rich_help_panel=PANEL,
+        ),
     ] = None
     reading: Annotated[
         list[str] | None,
@@ -80,13 +84,16 @@ class Texts:
                 f"--words {self.words} and --reading n_words={fields['n_words']} are the same; "
                 "leave one out."
             )
+
         if self.are_given and self.text is None:
             raise SettingError(
                 "--vectors, --words, --reading and --join are about texts; name their file with "
                 "--text."
             )
+
         if self.words is not None:
             fields = {**fields, "n_words": self.words}
+
         return tokenizer_of(fields)
 
     def attach(self, ratings: Any) -> Any:
@@ -99,10 +106,15 @@ class Texts:
         tokenizer = self.tokenizer()
         if self.text is None:
             return ratings
+
         from recollect.data.with_texts import with_texts
 
         return with_texts(
-            ratings, self.text, tokenizer=tokenizer, vectors=self.vectors, join=self.join
+            ratings,
+            self.text,
+            tokenizer=tokenizer,
+            vectors=self.vectors,
+            join=self.join,
         )
 
 
@@ -118,6 +130,7 @@ def describe_texts(text: rc.Corpus) -> dict[str, Any]:
             "d": text.vectors.d,
             "found": float(text.vectors.found.mean()),
         }
+
     return {
         "items": len(text),
         "documents": int(text.has.sum()),
@@ -154,4 +167,5 @@ def texts_table(data: dict[str, Any]) -> RenderableType:
             f"{vectors['name']}, {vectors['d']} numbers each; {vectors['found']:.1%} of the words "
             "found"
         )
+
     return facts(rows, title="texts")

@@ -38,11 +38,14 @@ def split_method(
     stated = [f"--{name} {text}" for name, text in options if text is not None]
     if len(stated) > 1:
         raise SettingError(f"{' and '.join(stated)} are two ways to split; state one.")
+
     if time is not None:
         settings = _time_settings(time)
         return "time", lambda ratings: settings
+
     if windows is not None:
         return "windows", _window_settings(windows, is_netflix=is_netflix)
+
     return how or "random", lambda ratings: {}
 
 
@@ -50,6 +53,7 @@ def _time_settings(text: str) -> dict[str, Any]:
     """The settings that --time states: a share, or the first day of the test part."""
     if _is_day(text):
         return {"test_from": text}
+
     try:
         return {"test": float(text)}
     except ValueError:
@@ -66,15 +70,19 @@ def _window_settings(text: str, *, is_netflix: bool) -> SettingsOf:
 
     if text.isdecimal():
         return lambda ratings: _as_settings(*last_months(ratings, int(text)))
+
     if text in netflix.WINDOWS:
         if not is_netflix:
             raise SettingError(
                 f"--windows {text} are days of Netflix' ratings; for other data state the days, "
                 "such as 2005-09-01:2005-11-30,2005-12-01:2005-12-31, or a number of months."
             )
+
         window = netflix.WINDOWS[text]
         return lambda ratings: _as_settings(window.train_days, window.test_days)
+
     train, test = _stated_days(text, named=list(netflix.WINDOWS))
+
     return lambda ratings: _as_settings(train, test)
 
 
@@ -87,12 +95,14 @@ def _stated_days(text: str, *, named: list[str]) -> list[tuple[str, ...]]:
     windows = [tuple(window.split(":")) for window in text.split(",")]
     if len(windows) != 2 or not all(len(window) == 2 for window in windows):
         raise SettingError(f"{FORMS.format(', '.join(named))}; found {text!r}.")
+
     for window in windows:
         for day in window:
             if not _is_day(day):
                 raise SettingError(
                     f"--windows {text}: {day!r} is not a date; write it like 2005-12-01."
                 )
+
     return windows
 
 

@@ -45,24 +45,28 @@ def curve(
     panels = _series_by_metric(epochs)
     if not panels:
         return Text("There is no curve: nothing was measured epoch by epoch.")
+
     last = int(epochs[-1]["epoch"])
     panel_height = max(LEAST_HEIGHT, height // len(panels))
     drawn = [
         _Panel(metric, series, last, kept, plain=plain).draw(width, panel_height)
         for metric, series in panels.items()
     ]
+
     return Text("\n", no_wrap=True, overflow="crop").join(drawn)
 
 
 def _series_by_metric(epochs: Sequence[dict[str, float]]) -> dict[str, dict[str, list[Point]]]:
     """The points of each metric, by part."""
     panels: dict[str, dict[str, list[Point]]] = {}
+
     for figures in epochs:
         for name, value in figures.items():
             part, _, metric = name.partition("_")
             if part in LABELS:
                 points = panels.setdefault(metric, {}).setdefault(part, [])
                 points.append((int(figures["epoch"]), value))
+
     return panels
 
 
@@ -82,26 +86,32 @@ class _Panel:
         """The panel in so many characters; the height is that of the canvas."""
         if not any(math.isfinite(value) for points in self.series.values() for _, value in points):
             return Text(f"{self.title}: no figure is a finite number.")
+
         low, high = _limits(self.series, self.last)
         ticks = _ticks(low, high, height)
         margin = max(map(len, ticks.values()))
         label_width = max(map(len, self.labels.values()))
         columns = max(LEAST_COLUMNS, width - margin - 3 - label_width)
         canvas = _Canvas(self.last, low, high, columns=columns, rows=height)
+
         for part in LABELS:  # validation last, above training
             canvas.draw(part, self.series.get(part, []))
+
         marked = canvas.cell(self.kept, self.kept_value)
         lines = [self._head(is_marked=marked is not None)]
         lines += self._rows(canvas, ticks, margin, marked)
         lines += self._axis(columns, margin)
+
         return Text("\n").join(lines)
 
     def _head(self, *, is_marked: bool) -> Text:
         head = Text(self.title, style="bold")
         if not is_marked:
             return head
+
         mark = "o" if self.plain else "●"
         note = f"   {mark} kept: epoch {self.kept}, {self.kept_value:.4f}"
+
         return Text.assemble(head, (note, STYLES["valid"]))
 
     def _rows(
@@ -110,16 +120,21 @@ class _Panel:
         bar = "|" if self.plain else "│"
         part_beside = canvas.label_rows(self.series)
         lines = []
+
         for row in range(canvas.rows):
             line = Text.assemble((f"{ticks.get(row, ''):>{margin}} {bar}", "dim"))
+
             for column in range(canvas.columns):
                 is_marked = (row, column) == marked
                 line.append_text(canvas.character(row, column, marked=is_marked, plain=self.plain))
+
             if row in part_beside:
                 part = part_beside[row]
                 line.append(f" {self.labels[part]}", style=STYLES[part])
+
             line.rstrip()
             lines.append(line)
+
         return lines
 
     def _axis(self, columns: int, margin: int) -> list[Text]:
@@ -129,6 +144,7 @@ class _Panel:
         between = "epoch".center(columns - len("1") - len(right))
         line = f"{'':>{margin}} {corner}{dash * columns}"
         numbers = f"{'':>{margin}}  1{between}{right}".rstrip()
+
         return [Text(line, style="dim"), Text(numbers, style="dim")]
 
 
@@ -157,6 +173,7 @@ def _limits(series: Series, last: int) -> tuple[float, float]:
     low, high = min(values), max(values)
     is_flat = high - low <= 1e-3 * abs(high)
     pad = 0.01 * max(abs(high), 0.1) if is_flat else 0.0
+
     return low - pad, high + pad
 
 
@@ -183,22 +200,27 @@ class _Canvas:
         """The character of a point; None outside the canvas."""
         if not math.isfinite(value):
             return None
+
         column, row = self.place(epoch, value)
         if not 0 <= row < DOT_ROWS * self.rows:
             return None
+
         return row // DOT_ROWS, column // DOT_COLUMNS
 
     def draw(self, part: str, points: list[Point]) -> None:
         """Join the points by lines, with a gap at a figure that is not finite."""
         previous: tuple[int, int] | None = None
+
         for epoch, value in points:
             place = self.place(epoch, value) if math.isfinite(value) else None
             if place is not None:
                 self._join(part, previous or place, place)
+
             previous = place
 
     def _join(self, part: str, start: tuple[int, int], end: tuple[int, int]) -> None:
         steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
+
         for step in range(steps + 1):
             column = round(start[0] + (end[0] - start[0]) * step / steps)
             row = round(start[1] + (end[1] - start[1]) * step / steps)
@@ -222,16 +244,20 @@ class _Canvas:
         """
         if marked:
             return Text("o" if plain else "●", style=f"bold {STYLES['valid']}")
+
         dots, part = self._dots.get((row, column), (0, ""))
         if not dots:
             return Text(" ")
+
         if plain:
             return Text("." if part == "train" else "*", style=STYLES[part])
+
         return Text(chr(BRAILLE + dots), style=STYLES[part])
 
     def label_rows(self, series: Series) -> dict[int, str]:
         """The row of each part's label: that of its last point, or the nearest free one."""
         part_of_row: dict[int, str] = {}
+
         for part, points in series.items():
             finite = [value for _, value in points if math.isfinite(value)]
             last_value = finite[-1] if finite else self.low
@@ -239,6 +265,7 @@ class _Canvas:
             wanted = min(max(row, 0), self.rows - 1)
             free = set(range(self.rows)) - part_of_row.keys()
             part_of_row[_nearest(free, wanted)] = part
+
         return part_of_row
 
 

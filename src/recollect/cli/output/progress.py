@@ -41,17 +41,24 @@ class EpochProgress:
         self.line_at = time.monotonic()
         self.curve_at = -math.inf
         self.bar = _epoch_bar(self.console)
-        self.task = self.bar.add_task("epoch", total=most, figures="", start=False)
+        self.task = self.bar.add_task(
+            "epoch",
+            total=most,
+            figures="",
+            start=False,
+        )
 
     def show(self, figures: dict[str, float]) -> None:
         """Show the figures of an epoch."""
         if not self.bar.live.is_started and not self.bar.disable:
             self.bar.start()
+
         self.bar.start_task(self.task)
         self._remember(figures)
         if self.draws_curve and time.monotonic() - self.curve_at > CURVE_SECONDS:
             self.curve_at = time.monotonic()
             self.bar.above = self._curve()
+
         epoch = int(figures["epoch"])
         self.bar.update(self.task, completed=epoch, figures=self._text())
         if not self.console.is_terminal and time.monotonic() - self.line_at > LINE_SECONDS:
@@ -65,7 +72,9 @@ class EpochProgress:
     def _remember(self, figures: dict[str, float]) -> None:
         if self.epochs and figures["epoch"] <= self.epochs[-1]["epoch"]:
             self.epochs.clear()  # the second fit of `refit` begins
+
         self.epochs.append(figures)
+
         for name, value in figures.items():
             if name.startswith(("train_", "valid_")):
                 self.latest[name] = value

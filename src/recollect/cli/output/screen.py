@@ -92,6 +92,7 @@ class Screen:
         if self.json:
             print(to_json(answer.data))
             return
+
         for part in answer.shown:
             if isinstance(part, Raw):
                 sys.stdout.write(part.text)
@@ -124,6 +125,7 @@ class Screen:
         level_before = log.level
         log.addHandler(handler)
         log.setLevel(self._log_level())
+
         try:
             yield
         finally:
@@ -143,7 +145,12 @@ class Screen:
             kept: the epoch whose weights were kept; 0: none.
         """
         width = min(self.out.width, WIDTH)
-        return curve(epochs, kept=kept, width=width, plain=self.out.options.ascii_only)
+        return curve(
+            epochs,
+            kept=kept,
+            width=width,
+            plain=self.out.options.ascii_only,
+        )
 
     @contextmanager
     def epochs(self, most: int, *, drawn: bool = False) -> Iterator[EpochWatcher]:
@@ -158,9 +165,11 @@ class Screen:
         if self.quiet:
             yield lambda figures: None
             return
+
         from recollect.cli.output.progress import EpochProgress
 
         progress = EpochProgress(self, most, drawn=drawn and not self.json)
+
         try:
             yield progress.show
         finally:
@@ -177,6 +186,7 @@ class Screen:
         if self.quiet:
             yield lambda done, next_step: None
             return
+
         from recollect.cli.output.progress import step_bar
 
         with step_bar(self.err, what) as bar:
@@ -199,4 +209,8 @@ class _Notes(logging.Handler):
 
 def _console(file: IO[str]) -> Console:
     has_width = file.isatty() or "COLUMNS" in os.environ
-    return Console(file=file, highlight=False, width=None if has_width else WIDTH)
+    return Console(
+        file=file,
+        highlight=False,
+        width=None if has_width else WIDTH,
+    )

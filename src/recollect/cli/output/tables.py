@@ -31,11 +31,14 @@ def table(
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
+
     for number, column in enumerate(columns):
         is_numeric = bool(rows) and all(_is_number(row[number]) for row in rows)
         shown.add_column(column, justify="right" if is_numeric else "left", overflow="fold")
+
     for row in rows:
         shown.add_row(*(Text(cell(value)) for value in row))
+
     return shown
 
 
@@ -52,8 +55,10 @@ def facts(pairs: dict[str, Any], *, title: str | None = None) -> Table:
     )
     shown.add_column(style="dim", no_wrap=True)
     shown.add_column(overflow="fold")
+
     for name, value in pairs.items():
         shown.add_row(Text(name), Text(cell(value)))
+
     return shown
 
 
@@ -61,10 +66,13 @@ def cell(value: Any) -> str:
     """A value as a table shows it: four decimals, yes or no, a dash for none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return NONE
+
     if isinstance(value, bool):
         return "yes" if value else "no"
+
     if isinstance(value, float):
         return f"{value:.4f}"
+
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -91,9 +99,12 @@ def seconds(duration: float) -> str:
     """A duration in seconds, minutes or hours."""
     if duration < 0.1:
         return f"{duration:.2f} s"
+
     if duration < 60:
         return f"{duration:.1f} s"
+
     minutes = int(duration // 60)
     if minutes < 60:
         return f"{minutes} min {duration % 60:.0f} s"
+
     return f"{minutes // 60} h {minutes % 60} min"

@@ -42,8 +42,10 @@ def header(recipe: rc.Model, parts: Any, out: Path, expected: dict[str, float | 
         f"memory: about {memory(expected['predicted_memory_mb'] or 0)} predicted, "
         f"{memory(available) if available else 'an unknown amount'} available",
     ]
+
     if "optimizer" in settings:
         lines.append(_when_it_stops(settings, out, has_valid=parts.valid is not None))
+
     return lines
 
 
@@ -67,8 +69,10 @@ def _default_prediction(recipe: rc.Model, ratings: Any) -> str:
         prediction = "the training mean"
     else:
         prediction = f"{sum(ratings.scale) / 2:g}, the middle of the scale"
+
     what = "events" if ratings.implicit else "ratings"
     without = f"without training {what}{' and text' if needs_text else ''}"
+
     return f"default for users and items {without} ({n_unrated:,}): {prediction}"
 
 
@@ -79,6 +83,7 @@ def _when_it_stops(settings: dict[str, Any], out: Path, *, has_valid: bool) -> s
         rule = "stops early by the validation ratings"
     else:
         rule = "keeps the best epoch by the validation ratings"
+
     return f"{rule}; Ctrl-C stops after the epoch and keeps what was learned in {out}"
 
 
@@ -95,6 +100,7 @@ def result(recipe: rc.Model, parts: Any, out: Path) -> dict[str, Any]:
 
     history = recipe.history_
     by_epoch = dict(history.column(history.train_name))
+
     return {
         "out": out,
         "model": registry.name_of(recipe),
@@ -126,31 +132,39 @@ def shown(result: dict[str, Any]) -> list[RenderableType]:
         "peak memory": f"{memory(result['peak_memory_mb'])}, predicted: "
         f"{memory(result['predicted_memory_mb'])}",
     }
+
     if result["epochs"]:
         rows["epochs"] = f"{result['epochs']}, kept: {result['best_epoch']}"
         train_figure, valid_figure = result["figures"]
         rows[_label(train_figure)] = result[train_figure]
         if result["valid_ratings"]:
             rows[_label(valid_figure)] = result[valid_figure]
+
     if result["test"]:
         rows |= _test_rows(result["test"])
+
     if result["tensorboard"]:
         folder = result["tensorboard"]
         rows["TensorBoard"] = f"{folder}; to see it: tensorboard --logdir {folder}"
+
     next_step = f"Next: recollect recommend {result['out']} --user ID"
+
     return [*_breakdown(result["stopped"]), facts(rows), "", next_step]
 
 
 def _test_rows(test: dict[str, Any]) -> dict[str, str]:
     rows = {}
+
     for name, figure in test.items():
         if isinstance(figure, dict):
             limits = interval(figure["low"], figure["high"])
             rows[_label(f"test_{name}")] = f"{figure['value']:.4f} {limits}"
+
     if "events" in test:
         rows["test events"] = f"{test['events']:,}, of {test['users']:,} users"
     else:
         rows["test ratings"] = f"{test['ratings']:,}, of these cold: {test['cold']:,}"
+
     return rows
 
 
@@ -176,6 +190,7 @@ def already_finished(out: Path) -> Answer:
         "stopped": stopped,
     }
     message = f"The {about['model']} in {out} is finished already; nothing to resume."
+
     return Answer(data, [*_breakdown(stopped), message])
 
 

@@ -72,6 +72,7 @@ def make_cells(
     cells["value"] = value
     if time is not None:
         cells["time"] = time
+
     return cells
 
 
@@ -91,10 +92,12 @@ def cells_of(
     """
     if isinstance(source, Ratings):
         return _cells_of_ratings(source)
+
     path = Path(source)
     files = prize_files.find(path)
     if files is not None:
         return _cells_of_netflix(path, files, scratch / "cells", report, **reading)
+
     return _cells_of_file(path, scratch / "cells", report, **reading)
 
 
@@ -110,6 +113,7 @@ def _cells_of_ratings(ratings: Ratings) -> CellSource:
 
     if not len(ratings):
         raise _no_ratings(repr(ratings))
+
     return CellSource(
         users=ratings.users,
         items=ratings.items,
@@ -165,8 +169,10 @@ class _FileReader:
         else:
             step = 1 + len(block.time) // SAMPLED_TIMES
             self.times = np.append(self.times, block.time[::step])
+
         user = self.users.numbers(block.user)
         item = self.items.numbers(block.item)
+
         return make_cells(user, item, block.value, block.time)
 
     def time_unit(self) -> int | None:
@@ -183,9 +189,11 @@ def _values_for_scale(value: Float32[np.ndarray, " some"]) -> Float32[np.ndarray
     value = np.unique(value)
     if len(value) <= DISTINCT:
         return value
+
     extremes = value[[0, -1]]
     not_whole = value[value != np.rint(value)][:1]
     not_half = value[value * 2 != np.rint(value * 2)][:1]
+
     return np.unique(np.concatenate([extremes, not_whole, not_half]))
 
 
@@ -202,20 +210,25 @@ def _cells_of_file(
     requested = {role: reading.pop(role, None) for role in ROLES}
     parser = BlockParser(scale, time_is_required=requested["time"] is not None)
     reader = _FileReader()
+
     with spool.open("wb") as out:
         for frame, locate in frames(path, requested, **reading):
             if len(frame):
                 reader.cells(parser.parse(frame, locate)).tofile(out)
                 report(0, f"read {reader.n_ratings:,} ratings")
+
     if not reader.n_ratings:
         raise _no_ratings(path)
+
     notes = tuple(parser.notes)
     scale = parser.scale
     if scale is None:
         scale = infer_scale(reader.values)
         notes += (f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.",)
+
     users = reader.users.sorted()
     items = reader.items.sorted()
+
     return CellSource(
         users=users.vocab,
         items=items.vocab,
@@ -257,6 +270,7 @@ def _cells_of_netflix(
     """The cells of the Netflix Prize's files, whose ids are numbers."""
     count_of_user = np.zeros(prize_files.N_USERS + 1, np.int64)
     count_of_film = np.zeros(prize_files.N_FILMS + 1, np.int64)
+
     with spool.open("wb") as out:
         for block in prize_files.blocks(files.ratings):
             film = np.repeat(block.film, block.count)
@@ -264,10 +278,12 @@ def _cells_of_netflix(
             count_of_user += np.bincount(block.user, minlength=len(count_of_user))
             count_of_film += np.bincount(film, minlength=len(count_of_film))
             report(0, f"read {int(count_of_film.sum()):,} ratings")
+
     user_ids = np.flatnonzero(count_of_user)
     film_ids = np.flatnonzero(count_of_film)
     if not len(user_ids):
         raise _no_ratings(folder)
+
     row_of_user = np.cumsum(count_of_user > 0) - 1
     row_of_film = np.cumsum(count_of_film > 0) - 1
 

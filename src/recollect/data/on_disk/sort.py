@@ -33,6 +33,7 @@ def sorted_groups(
     """
     groups = list(pieces(counts, rows=len(counts), cells=size))
     _scatter(blocks, groups, scratch)
+
     for number, rows in enumerate(groups):
         bucket = scratch / str(number)
         if bucket.exists():
@@ -46,10 +47,12 @@ def _scatter(blocks: Iterable[np.ndarray], groups: list[slice], scratch: Path) -
     ends = np.array([rows.stop for rows in groups])
     # NumPy sorts numbers of 16 bits or less by counting, which is several times faster.
     dtype = np.min_scalar_type(len(ends))
+
     for cells in blocks:
         group = np.searchsorted(ends, cells["row"], side="right").astype(dtype)
         order = np.argsort(group, kind="stable")
         first = np.searchsorted(group[order], np.arange(len(ends) + 1))
+
         for number in np.flatnonzero(np.diff(first)):
             with (scratch / str(number)).open("ab") as out:
                 cells.take(order[first[number] : first[number + 1]]).tofile(out)
@@ -59,6 +62,7 @@ def _sorted(cells: np.ndarray, rows: slice, n_columns: int) -> np.ndarray:
     """Cells of these rows by row, column and time; equal ones stay in their order."""
     if cells["time"].any():
         cells = cells.take(np.argsort(cells["time"], kind="stable"))
+
     _, order = Rows.group(
         cells["row"] - rows.start,
         cells["column"],

@@ -78,20 +78,33 @@ def store(
         raise SettingError(
             "Events cannot be stored yet, ratings can; hold the events in memory (recollect.read)."
         )
-    _check_settings(folder, valid=valid, test=test, group_size=group_size)
+
+    _check_settings(
+        folder,
+        valid=valid,
+        test=test,
+        group_size=group_size,
+    )
+
     with replacing(folder) as fresh:
         work = _Work(fresh, group_size, progress or _no_report)
         work.scratch.mkdir(parents=True)
         cells = cells_of(source, work.scratch, work.report, reading)
-        draw = _Draw(test=test, valid=valid, seed=seed)
+        draw = _Draw(
+            test=test,
+            valid=valid,
+            seed=seed,
+        )
         by_user, n_held_out = _write_by_user(cells, draw, work)
         by_item = _write_by_item(by_user, work)
         _write_vocab(fresh / VOCABS["user"], cells.users, by_user)
         _write_vocab(fresh / VOCABS["item"], cells.items, by_item)
         if cells.catalogue is not None:
             cells.catalogue.write_parquet(fresh / CATALOGUE)
+
         shutil.rmtree(work.scratch)
         _write_about(fresh, cells, by_user, draw, n_held_out)
+
     return open_stored(folder)
 
 
@@ -105,10 +118,12 @@ def _check_settings(folder: Path, *, valid: float, test: float, group_size: int)
             raise SettingError(
                 f"{name} is a share of 0 or more and below 1, such as 0.05; found {share}."
             )
+
     if group_size < 1:
         raise SettingError(
             f"group_size is the ratings of a row group, 1 or more; found {group_size}."
         )
+
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise SettingError(f"{folder} exists and is not empty; name a new folder.")
 
@@ -164,16 +179,19 @@ def _write_by_user(
         valid=draw.valid,
         seed=draw.seed,
     )
+
     with by_user, held_out:
         for group in groups:
             by_user.write(held_out.hold_out(group))
             work.report(40 + 30 * by_user.n_cells // n_cells, "by user")
+
     if not by_user.n_cells:
         raise DataError(
             f"valid={draw.valid} and test={draw.test} leave none of {n_cells} ratings to learn "
             f"from; set less "
             "aside."
         )
+
     return by_user, held_out.n
 
 
@@ -188,10 +206,12 @@ def _write_by_item(by_user: SideWriter, work: _Work) -> SideWriter:
         size=work.group_size,
         scratch=work.scratch,
     )
+
     with SideWriter(work.folder / SIDES["item"], n_rows=n_items, n_columns=n_users) as by_item:
         for group in groups:
             by_item.write(group)
             work.report(70 + 30 * by_item.n_cells // by_user.n_cells, "by item")
+
     return by_item
 
 
@@ -241,6 +261,7 @@ def _note_on_duplicates(
     n_dropped = n_cells - by_user.n_cells - sum(n_held_out.values())
     if not n_dropped:
         return []
+
     return [
         f"Duplicate pairs: {n_dropped:,} of {n_cells:,} ratings dropped, the last of each pair "
         f"kept."

@@ -35,7 +35,11 @@ from recollect.system.atomic_files import checksum
 COMPARED = 1 << 20  # cells compared at once
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(
+    frozen=True,
+    eq=False,
+    repr=False,
+)
 class StoredRatings(AnyRatings):
     """Ratings on disk, without times; one or two numbers per user and item are in memory.
 
@@ -116,10 +120,12 @@ class StoredRatings(AnyRatings):
         """
         users = np.flatnonzero(other.count("user"))
         n_shared = 0
+
         for part in pieces(self.count("user")[users], rows=len(users), cells=COMPARED):
             pairs = _pairs(self.rows("user").take(users[part]))
             other_pairs = _pairs(other.rows("user").take(users[part]))
             n_shared += len(np.intersect1d(pairs, other_pairs, assume_unique=True))
+
         return n_shared
 
     @override
@@ -149,8 +155,10 @@ class StoredRatings(AnyRatings):
         path = self.folder / f"{part}.parquet"
         if not path.is_file():
             return None
+
         columns = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32}
         table = read_table(path, columns)
+
         return Ratings(
             self.users.rows(table["user_id"]),
             self.items.rows(table["item_id"]),
@@ -165,9 +173,11 @@ class StoredRatings(AnyRatings):
     def link_into(self, folder: Path) -> None:
         """Make a folder with the files to learn and predict from, as links or else as copies."""
         folder.mkdir()
+
         for name in NEEDED:
             if not (self.folder / name).exists():
                 continue
+
             try:
                 os.link(self.folder / name, folder / name)
             except OSError:
@@ -198,18 +208,22 @@ def open_stored(folder: str | Path) -> StoredRatings:
             f"`recollect data store` "
             "makes such a folder."
         )
+
     try:
         return _open(folder)
     except (KeyError, TypeError, ValueError, OSError, pl.exceptions.PolarsError) as problem:
         if isinstance(problem, DataError):
             raise
+
         raise damaged(folder, f"{type(problem).__name__} {problem}") from problem
 
 
 def _open(folder: Path) -> StoredRatings:
     about = _read_about(folder / ABOUT)
+
     for name, size in about["files"].items():
         _check_size(folder / name, size)
+
     columns = {"id": pl.String, "count": pl.Int64, "total": pl.Float64}
     users = read_table(folder / VOCABS["user"], columns)
     items = read_table(folder / VOCABS["item"], columns)
@@ -218,6 +232,7 @@ def _open(folder: Path) -> StoredRatings:
         "item": _open_rows(folder / SIDES["item"], items, n_columns=len(users)),
     }
     catalogue = pl.read_parquet(folder / CATALOGUE) if CATALOGUE in about["files"] else None
+
     return StoredRatings(
         folder, Vocab(users["id"]), Vocab(items["id"]), sides, about, catalogue=catalogue
     )
@@ -231,8 +246,10 @@ def _read_about(path: Path) -> dict[str, Any]:
             f"reads up to "
             f"{FORMAT}); upgrade it."
         )
+
     if about.pop("checksum", None) != checksum(about):
         raise damaged(path, "its checksum is not that of its content")
+
     return about
 
 

@@ -79,13 +79,17 @@ class StoredRows(AnyRows):
         """
         remaining = Rows.stack([], n_columns=self.n_columns)
         windows = prefetch(lambda rows: self._gather(rows, self._read_group), self._windows(order))
+
         for window in windows:
             rows = Rows.stack([remaining, window], n_columns=self.n_columns)
             first = 0
+
             while len(rows) - first >= size:
                 yield rows.take(np.arange(first, first + size))
                 first += size
+
             remaining = rows.take(np.arange(first, len(rows)))
+
         if len(remaining):
             yield remaining
 
@@ -100,6 +104,7 @@ class StoredRows(AnyRows):
         place = np.empty(len(self), np.int64)
         place[order] = np.arange(len(self))
         groups = np.argsort(place[self._first_row[:-1]])
+
         for begin in range(0, len(groups), WINDOW):
             window = groups[begin : begin + WINDOW].tolist()
             rows = np.concatenate([self._rows_of(group) for group in window])
@@ -140,7 +145,9 @@ class StoredRows(AnyRows):
                 f"its row groups hold {first_cell[-1]:,} cells, expected whole rows of "
                 f"{self.n_cells:,}",
             )
+
         first_row[:1] = 0
+
         return np.append(first_row, len(self))
 
     def check(self) -> None:
@@ -166,6 +173,7 @@ class StoredRows(AnyRows):
                 self.path, metadata=self._metadata, page_checksum_verification=True
             ) as file:
                 table = file.read_row_group(group, columns=columns, use_threads=False)
+
             return [table.column(name).to_numpy() for name in columns]
         except (OSError, KeyError, pa.ArrowException) as problem:
             raise damaged(self.path, problem) from problem
@@ -187,14 +195,17 @@ class StoredRows(AnyRows):
         group = np.searchsorted(self._first_row, rows[has_cells], side="right") - 1
         by_group = has_cells[np.argsort(group, kind="stable")]
         parts = []
+
         for number in np.unique(group):
             in_group = rows[has_cells[group == number]] - self._first_row[number]
             parts.append(group_of(int(number)).take(in_group))
+
         place = np.full(len(rows), -1)
         place[by_group] = np.arange(len(by_group))
         gathered = Rows.stack(parts, n_columns=self.n_columns).take(place)
         if self.row_means is None:
             return gathered
+
         return gathered.minus(np.where(rows >= 0, self.row_means[rows], np.float32(0)))
 
 
@@ -202,9 +213,11 @@ def prefetch(make: Callable[[T], Rows], keys: Iterable[T]) -> Iterator[Rows]:
     """make(key) of each key in turn; a thread makes the next while the caller uses this one."""
     with ThreadPoolExecutor(1, thread_name_prefix="recollect-read") as thread:
         pending: deque[Future[Rows]] = deque()
+
         for key in keys:
             pending.append(thread.submit(make, key))
             if len(pending) == 2:
                 yield pending.popleft().result()
+
         while pending:
             yield pending.popleft().result()

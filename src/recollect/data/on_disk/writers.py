@@ -52,6 +52,7 @@ class SideWriter:
         """Write whole rows that come after those written before, sorted, as a row group."""
         if not len(cells):
             return
+
         self._sum_up(cells)
         columns = [np.ascontiguousarray(cells[name]) for name in CELLS.names]
         table = pa.table(columns, schema=CELLS)
@@ -91,6 +92,7 @@ class HeldOutWriter:
         self.n = {name: 0 for name, share in shares.items() if share}  # ratings written
         self._stack = ExitStack()
         self._writers = {}
+
         for name in self.n:
             path = folder / f"{name}.parquet"
             self._writers[name] = pq.ParquetWriter(path, HELD_OUT, compression="zstd")
@@ -107,12 +109,16 @@ class HeldOutWriter:
         """Write the cells that are drawn; returns the others."""
         if not self._writers:
             return cells
+
         draw = self._rng.random(len(cells))
         lower = 0.0
+
         for name, upper in self._below.items():
             if name in self._writers:
                 self._write(name, cells[(draw >= lower) & (draw < upper)])
+
             lower = upper
+
         return cells[draw >= lower]
 
     def _write(self, name: str, cells: np.ndarray) -> None:

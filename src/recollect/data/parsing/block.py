@@ -81,6 +81,7 @@ class BlockParser:
         value = self._values(frame, locate)
         if self.scale is not None:
             _check_scale(frame, value, self.scale, locate)
+
         return Block(user, item, value, self._times(frame, locate))
 
     def _values(self, frame: pl.DataFrame, locate: Locate) -> Float32[np.ndarray, " rows"]:
@@ -93,18 +94,23 @@ class BlockParser:
     def _times(self, frame: pl.DataFrame, locate: Locate) -> Int64[np.ndarray, " rows"] | None:
         if "time" not in frame.columns or self.notes:
             return None
+
         time = seconds(frame["time"])
         is_bad = np.isnan(time)
         if not is_bad.any():
             return np.floor(time).astype(np.int64)
+
         row = int(is_bad.argmax())
         problem = (
             f"{locate(row)}: the time is {frame['time'][row]!r}; expected seconds since 1970 or an "
             f"ISO date"
         )
+
         if self.time_is_required:
             raise DataError(f"{problem}. Correct it, or leave out the column of times.")
+
         self.notes.append(f"Times were left out. {problem}.")
+
         return None
 
 
@@ -146,6 +152,7 @@ def _encode(column: pl.Series, role: str, locate: Locate) -> Ids:
             f"one. Correct or "
             f"remove the row. ({int(is_missing.sum())} such rows nearby.)"
         )
+
     return Ids(vocab, row)
 
 
@@ -157,7 +164,9 @@ def join_ids(parts: Sequence[Ids]) -> Ids:
     ids = [part.vocab.ids.str.strip_chars() for part in parts]
     if all(block.str.contains(r"^-?\d+(\.0+)?$").all() for block in ids):
         ids = [block.str.replace(r"\.0+$", "") for block in ids]
+
     vocab, row = Vocab.encode(pl.concat(ids))
     first = np.cumsum([0, *map(len, ids)])
     rows = [row[start:][part.row] for start, part in zip(first[:-1], parts, strict=True)]
+
     return Ids(vocab, np.concatenate(rows))

@@ -118,16 +118,21 @@ def find_columns(
     """
     if implicit:
         _check_events(columns, requested, named=named)
+
     places = {}
+
     for role in ROLES:
         place = _place(role, columns, requested[role], named=named, implicit=implicit)
         if place is not None:
             places[role] = place
+
     if implicit and not named and requested["rating"] is not None and requested["time"] is None:
         # The order user, item, time holds only if no column is a count.
         places.pop("time", None)
+
     required = ("user", "item") if implicit else ("user", "item", "rating")
     _check_complete(places, required, columns)
+
     return places
 
 
@@ -143,12 +148,15 @@ def find_text_columns(columns: Sequence[str], *, item: Column, text: Column) -> 
         DataError: if there is none.
     """
     places = {}
+
     for role, requested in (("item", item), ("text", text)):
         place = _place(role, columns, requested, named=True)
         if place is not None:
             places[role] = place
+
     # The first line of a file without a header is a document, too long for a message.
     _check_complete(places, ("item", "text"), [column[:40] for column in columns])
+
     return places["item"], places["text"]
 
 
@@ -164,6 +172,7 @@ def _check_complete(
             "implicit=True, on the "
             "command line --implicit."
         )
+
     if missing:
         hint = ", ".join(f'{role}="…"' for role in missing)
         raise DataError(
@@ -176,6 +185,7 @@ def _check_events(columns: Sequence[str], requested: Mapping[str, Column], *, na
     """Refuse events that are ambiguous: with a column of ratings, or more columns than roles."""
     if requested["rating"] is not None:
         return
+
     if not named:
         if len(columns) > len(EVENT_ROLES) and requested["time"] is None:
             raise DataError(
@@ -184,7 +194,9 @@ def _check_events(columns: Sequence[str], requested: Mapping[str, Column], *, na
                 "columns. Say which is the time (time=3), and which the count if there is one "
                 "(rating=2)."
             )
+
         return
+
     rating = _place_by_usual_name(USUAL["rating"], columns)
     count = _place_by_usual_name(COUNT, columns)
     if rating is not None and count is None:
@@ -208,13 +220,17 @@ def _place(
     """The place of the column of a role; None if there is none and none is requested."""
     if isinstance(requested, int):
         return _checked_place(role, columns, requested)
+
     if requested is not None:
         return _place_by_name(role, columns, requested, named=named)
+
     if named:
         return _place_by_usual_name(_usual_names(role, implicit=implicit), columns)
+
     order = EVENT_ROLES if implicit else ROLES
     if role not in order[: len(columns)]:
         return None
+
     return order.index(role)
 
 
@@ -224,6 +240,7 @@ def _checked_place(role: str, columns: Sequence[str], place: int) -> int:
             f"{role}={place}: the table has {len(columns)} columns, numbered 0 to "
             f"{len(columns) - 1}."
         )
+
     return place
 
 
@@ -235,16 +252,21 @@ def _place_by_name(role: str, columns: Sequence[str], name: str, *, named: bool)
     """
     if name in columns:
         return list(columns).index(name)
+
     normalized = [_normalized(column) for column in columns]
     if _normalized(name) in normalized:
         return normalized.index(_normalized(name))
+
     message = f"There is no column {name!r} for {role}."
     lower = [column.lower() for column in columns]
+
     for nearest in difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5):
         message += f" Did you mean {columns[lower.index(nearest)]!r}?"
+
     message += f" Columns: {_listed(columns)}."
     if not named:
         message += " The table has no header; columns are named by place: 0, 1, …"
+
     raise DataError(message)
 
 

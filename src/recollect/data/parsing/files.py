@@ -47,13 +47,21 @@ def frames(
     """
     path = Path(path)
     check_file(path, "ratings")
+
     with opened(path) as stream:
         is_parquet = stream.read(len(PARQUET)) == PARQUET
+
     if is_parquet:
         yield from _parquet_frames(path, requested, implicit=implicit)
         return
+
     names = [column for column in requested.values() if isinstance(column, str)]
-    layout = find_layout(path, separator=separator, header=header, column_names=names)
+    layout = find_layout(
+        path,
+        separator=separator,
+        header=header,
+        column_names=names,
+    )
     places = find_columns(layout.columns, requested, named=layout.named, implicit=implicit)
     yield from TextFile(path, layout).frames(places)
 
@@ -65,12 +73,14 @@ def _parquet_frames(
         with opened(path) as stream:
             # A packed stream cannot seek, which Parquet must.
             source = stream if stream.seekable() else io.BytesIO(stream.read())
+
             with pq.ParquetFile(source) as file:
                 names = file.schema_arrow.names
                 places = find_columns(names, requested, named=True, implicit=implicit)
                 by_role = {role: names[place] for role, place in places.items()}
                 columns = sorted(set(by_role.values()))
                 n_before = 0
+
                 for batch in file.iter_batches(BLOCK, columns=columns):
                     block = pl.DataFrame(batch)
                     frame = block.select(**{role: pl.col(name) for role, name in by_role.items()})

@@ -60,8 +60,10 @@ class Layout:
         block = _without_blank_lines(block)
         if not block or block.isspace():
             return pl.DataFrame(schema=dict.fromkeys(places, pl.String))
+
         if self.separator is None:
             return self._frame_of_objects(block, places)
+
         return self._frame_of_fields(block, self.separator, places)
 
     def _frame_of_objects(self, block: bytes, places: dict[str, int]) -> pl.DataFrame:
@@ -83,6 +85,7 @@ class Layout:
             quote_char='"' if has_quotes else None,
             columns=sorted(set(places.values())),
         )
+
         return table.select(**{role: pl.col(str(place)) for role, place in places.items()})
 
     def records(self, block: bytes) -> Iterator[tuple[int, Sequence[object]]]:
@@ -119,8 +122,10 @@ def _with_one_byte(block: bytes, separator: str) -> bytes:
     if separator == " ":
         one_blank = re.sub(rb"[ \t]+", b" ", block)
         return re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", one_blank)
+
     if len(separator) == 1:
         return block
+
     return block.replace(separator.encode(), ONE_BYTE.encode())
 
 
@@ -134,11 +139,13 @@ def fields(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
 def _quoted_fields(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     first_line = 0
+
     # csv refuses a field that is too long to be one; nothing can be said of the lines after it.
     with suppress(csv.Error):
         for record in reader:
             if record:
                 yield first_line, record
+
             first_line = reader.line_num
 
 
@@ -146,6 +153,7 @@ def _plain_fields(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     for number, line in enumerate(text.split("\n")):
         if not line.strip():
             continue
+
         if separator == " ":
             yield number, line.split()
         else:
@@ -175,10 +183,16 @@ def find_layout(
                 f"yourself and "
                 "pass the table to recollect.from_frame."
             )
+
         if text.lstrip().startswith("{"):
             return Layout(_names_of_objects(text), separator=None, header=False)
+
     return _layout_of_fields(
-        text, path, separator=separator, header=header, column_names=column_names
+        text,
+        path,
+        separator=separator,
+        header=header,
+        column_names=column_names,
     )
 
 
@@ -189,6 +203,7 @@ def _check_text(text: str, path: Path) -> None:
             f"it as "
             "CSV in UTF-8, or as Parquet."
         )
+
     if not text.strip():
         raise DataError(f"{path} is empty; expected a rating a line, such as 42,1193,5.")
 
@@ -221,6 +236,7 @@ def _layout_of_fields(
     sample = "\n".join(text.split("\n")[:SAMPLE_LINES])
     if not separator:
         separator = max(SEPARATORS, key=lambda candidate: _fit(sample, candidate))
+
     records = [record for _, record in fields(sample, separator)] or [[sample]]
     first = [field.strip() for field in records[0]]
     if len(first) < 2:
@@ -230,10 +246,13 @@ def _layout_of_fields(
             'separated by commas, tabs, "::", semicolons, bars or blanks. Or state it: '
             'separator="…".'
         )
+
     if header is None:
         header = any(name in column_names for name in first) or _looks_like_header(first, records)
+
     if header:
         return Layout(tuple(first), separator, header=True)
+
     return Layout(tuple(map(str, range(len(first)))), separator, header=False)
 
 

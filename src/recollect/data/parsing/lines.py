@@ -29,6 +29,7 @@ def check_file(path: Path, content: str) -> None:
     """
     if path.is_dir():
         raise DataError(f"{path} is a folder; expected a file of {content}.")
+
     if not path.is_file():
         raise DataError(
             f"There is no file {path} (looked in {path.absolute().parent}); check the path."
@@ -46,7 +47,9 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     if packing is None:
         with open(path, "rb") as stream:
             yield stream
+
         return
+
     try:
         with pa.input_stream(str(path), compression=packing) as stream:
             yield stream
@@ -59,9 +62,11 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 def _packing(path: Path) -> str | None:
     with open(path, "rb") as stream:
         first_bytes = stream.read(4)
+
     for magic, packing in MAGIC.items():
         if first_bytes.startswith(magic):
             return packing
+
     return None
 
 
@@ -77,6 +82,7 @@ def head(path: Path) -> str:
 def blocks(path: Path, *, quoted: bool) -> Iterator[bytes]:
     """The file in blocks of whole lines, in UTF-8; with `quoted`, none ends within quotes."""
     pending = b""
+
     with opened(path) as stream:
         while content := stream.read(BLOCK):
             pending += content
@@ -84,6 +90,7 @@ def blocks(path: Path, *, quoted: bool) -> Iterator[bytes]:
             if end:
                 yield _in_utf8(pending[:end], path)
                 pending = pending[end:]
+
     if pending:
         yield _in_utf8(pending, path)
 
@@ -91,12 +98,15 @@ def blocks(path: Path, *, quoted: bool) -> Iterator[bytes]:
 def _end_of_last_line(content: bytes, *, quoted: bool) -> int:
     """Where the last whole line ends; 0 if there is none."""
     end = content.rfind(b"\n") + 1
+
     while quoted and end and content.count(b'"', 0, end) % 2:
         # After an odd number of quotes this line end is inside a field: go back before its quote.
         end = content.rfind(b"\n", 0, content.rfind(b'"', 0, end)) + 1
+
     if not end and len(content) > LONGEST * BLOCK:
         # No field is that long, so the quote is part of a text.
         end = content.rfind(b"\n") + 1
+
     return end
 
 
@@ -104,9 +114,11 @@ def _in_utf8(content: bytes, path: Path) -> bytes:
     content = content.removeprefix(BYTE_ORDER_MARK)
     if content.isascii():
         return content
+
     try:
         content.decode()
     except UnicodeDecodeError:
         log.info("%s is not in UTF-8; read as Latin-1", path)
         return content.decode("latin-1").encode()
+
     return content

@@ -31,11 +31,13 @@ class TextFile:
         """
         first_line = 1
         skips_header = self.layout.header
+
         for block in blocks(self.path, quoted=self.layout.quoted):
             lines = Lines(self, block, first_line)
             if skips_header:
                 lines = lines.after_first()
                 skips_header = False
+
             yield lines.frame(places), lines
             first_line += block.count(b"\n")
 
@@ -73,12 +75,15 @@ class Lines:
     def __call__(self, row: int) -> str:
         """The line in which a row of the block's frame stands, in words."""
         n_columns = len(self.file.layout.columns)
+
         for j, (number, record) in enumerate(self.file.layout.records(self.block)):
             if j == row:
                 line = f"Line {self.first_line + number} of {self.file.path}"
                 if len(record) < n_columns:
                     line += f" (it has {len(record)} of {n_columns} fields)"
+
                 return line
+
         return f"Row {row} after line {self.first_line} of {self.file.path}"
 
     def fault(self, error: Exception) -> DataError:
@@ -86,6 +91,7 @@ class Lines:
         path = self.file.path
         columns = self.file.layout.columns
         line = self.first_line - 1
+
         try:
             for number, record in self.file.layout.records(self.block):
                 line = self.first_line + number
@@ -100,4 +106,5 @@ class Lines:
                 f"one object "
                 "a line. Correct or remove it."
             )
+
         return DataError(f"{path} cannot be read after line {self.first_line}: {error}")

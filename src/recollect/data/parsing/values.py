@@ -23,6 +23,7 @@ def ratings_in(column: pl.Series, locate: Locate) -> Float32[np.ndarray, " rows"
     number = column.cast(pl.Float32, strict=False)
     if column.dtype == pl.String and number.null_count():
         number = column.str.strip_chars().cast(pl.Float32, strict=False)
+
     value = number.to_numpy()
     is_bad = ~np.isfinite(value)
     if is_bad.any():
@@ -34,6 +35,7 @@ def ratings_in(column: pl.Series, locate: Locate) -> Float32[np.ndarray, " rows"
             f"remove the row: "
             f"a pair that is absent counts as unknown. ({int(is_bad.sum())} such ratings nearby.)"
         )
+
     return value
 
 
@@ -51,6 +53,7 @@ def counts_in(column: pl.Series, locate: Locate) -> Float32[np.ndarray, " rows"]
             f"row: a pair without "
             "an event is absent."
         )
+
     return count
 
 
@@ -63,14 +66,17 @@ def stated_scale(scale: Sequence[int | float] | None, *, implicit: bool = False)
     """
     if scale is None:
         return None
+
     if implicit:
         raise SettingError(
             f"scale={tuple(scale)} is that of ratings, and events have none; leave it out."
         )
+
     if len(scale) != 2 or not np.isfinite(scale).all() or not scale[0] < scale[1]:
         raise SettingError(
             f"scale={tuple(scale)}: expected the lowest and the highest rating, such as (1, 5)."
         )
+
     return float(scale[0]), float(scale[1])
 
 
@@ -93,12 +99,15 @@ def infer_scale(value: Float32[np.ndarray, " ratings"]) -> Scale:
         (1.0, 10.0): is_whole,
         (0.0, 100.0): is_whole and high > 50,
     }
+
     for (lowest, highest), has_steps in usual.items():
         if has_steps and lowest <= low and high <= highest:
             return lowest, highest
+
     if low == high:
         raise DataError(
             f"All {len(value):,} ratings are {low:g}, so their scale cannot be seen; state it: "
             "scale=(lowest, highest)."
         )
+
     return low, high

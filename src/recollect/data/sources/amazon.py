@@ -94,8 +94,10 @@ def load(variant: str, folder: Path | None = None) -> Ratings:
     n = len(ratings)
     if n == release.n_ratings:
         return ratings
+
     note = f"There are {n:,} ratings of distinct pairs; published are {release.n_ratings:,}."
     log.info("%s: %s", ratings.name, note)
+
     return replace(ratings, notes=(*ratings.notes, note), checked=True)
 
 
@@ -128,8 +130,10 @@ def _reviews(release: Variant, folder: Path | None) -> Path:
     existing = download.found(_files(release), folder)
     if existing is not None:
         return existing
+
     packed = f"{release.reviews}.gz"
     address = ADDRESS.format(packed)
+
     return download.file(f"{release.folder}/{packed}", address, None, folder=folder)
 
 
@@ -146,11 +150,18 @@ def read(path: str | Path, *, name: str | None = None) -> Ratings:
     path = Path(path)
     name = name or name_of(path)
     if ".csv" in path.suffixes:
-        return read_table(path, header=False, scale=SCALE, name=name)
+        return read_table(
+            path,
+            header=False,
+            scale=SCALE,
+            name=name,
+        )
+
     rows = [(line, *review[:4]) for line, review in _numbered(path)]
     table = pl.DataFrame(rows, schema=["line", "user", "item", "rating", "time"], orient="row")
     intake = RatingsBuilder(SCALE, time_is_required=True)
     intake.add(table.drop("line"), lambda row: f"Line {table['line'][row]} of {path}")
+
     return intake.ratings(name, str(path))
 
 
@@ -167,6 +178,7 @@ def _numbered(path: Path) -> Iterator[tuple[int, Review]]:
     """The reviews of a file, each with the number of its line."""
     check_file(path, "reviews")
     number = 0
+
     for block in blocks(path, quoted=False):
         for line in block.decode().removesuffix("\n").split("\n"):
             number += 1
@@ -183,8 +195,10 @@ def _review(line: str, where: str) -> Review:
             f"{where} has no {' and no '.join(missing)}; a review needs {', '.join(FIELDS)}. "
             "Correct or remove it."
         )
+
     user_id, item_id, rating, time = (fields[name] for name in FIELDS)
     text = str(fields.get("reviewText") or "")
+
     try:
         return Review(str(user_id), str(item_id), float(rating), int(time), text)
     except (TypeError, ValueError):
@@ -199,11 +213,13 @@ def _object(line: str, where: str) -> dict[str, Any]:
         content = json.loads(line)
     except ValueError:
         content = _python_literal(line)
+
     if not isinstance(content, dict):
         raise DataError(
             f"{where} is not a review ({line.strip()[:60]!r}); expected one object a line, such as "
             '{"reviewerID": "A2", "asin": "B1", "overall": 5.0, …}. Correct or remove it.'
         )
+
     return content
 
 
@@ -240,18 +256,23 @@ def documents(
     release = VARIANTS.get(str(source))
     if release is None and not Path(source).suffix:
         raise unknown("category of Amazon or file of reviews", str(source), VARIANTS)
+
     path = _reviews(release, folder) if release else source
     pairs = None if among is None else _pairs(among)
     by_item: dict[str, list[tuple[int, str, str]]] = {}
+
     for review in reviews(path):
         is_wanted = pairs is None or (review.user_id, review.item_id) in pairs
         if is_wanted and review.text.strip():
             written = (review.time, review.user_id, review.text)
             by_item.setdefault(review.item_id, []).append(written)
+
     documents_ = {}
+
     for item_id, written_of_item in sorted(by_item.items()):
         text = " ".join(text for _, _, text in sorted(written_of_item))
         documents_[item_id] = " ".join(text.split())
+
     return documents_
 
 

@@ -85,17 +85,20 @@ def load(variant: str, folder: Path | None = None) -> Ratings:
     release = VARIANTS[variant]
     path = _file(variant, USERS, folder)
     lists = [_numbers(line, path, number) for number, line in enumerate(_lines(path), start=1)]
+
     for number, (count, *items) in enumerate(lists, start=1):
         if len(items) != count:
             raise DataError(
                 f"Line {number} of {path} announces {count} articles and names {len(items)}. The "
                 "file is damaged; make or download it again."
             )
+
     item = np.concatenate([items for _, *items in lists])
     user = np.repeat(np.arange(len(lists)), [count for count, *_ in lists])
     _check(path, "users", len(lists), release.users)
     if release.likes is not None:
         _check(path, "likes", len(item), release.likes)
+
     return Ratings(
         user.astype(np.int32),
         item.astype(np.int32),
@@ -130,20 +133,28 @@ def bags(variant: str, folder: Path | None = None) -> Corpus:
     _check(vocabulary, "words", len(words), release.words)
     path = _file(variant, BAGS, folder)
     bags_ = []
+
     for number, line in enumerate(_lines(path), start=1):
         bags_.append(_bag(line, path, number, len(words)))
+
     _check(path, "articles", len(bags_), release.articles)
     distinct = np.concatenate(bags_)
     length = np.array([bag[:, 1].sum() for bag in bags_])
     notes = [ORDER_UNKNOWN]
     if n_empty := int((length == 0).sum()):
         notes.append(f"{n_empty:,} of {len(bags_):,} articles have no words.")
+
     return Corpus(
         Vocab(words),
         np.concatenate([[0], np.cumsum(length)]),
         np.repeat(distinct[:, 0], distinct[:, 1]).astype(np.int32),
         np.bincount(distinct[:, 0], minlength=len(words)).astype(np.int32),
-        Tokenizer(stop_words=None, first=None, n_words=len(words), most=1.0),
+        Tokenizer(
+            stop_words=None,
+            first=None,
+            n_words=len(words),
+            most=1.0,
+        ),
         notes=tuple(notes),
     )
 
@@ -186,12 +197,14 @@ def _bag(line: str, path: Path, number: int, n_words: int) -> Int64[np.ndarray, 
     if is_bag:
         bag = np.array(numbers, np.int64).reshape(-1, 2)
         is_bag = bool((bag[:, 0] < n_words).all() and (bag[:, 1] > 0).all())
+
     if not is_bag:
         raise DataError(
             f"Line {number} of {path} is {line[:60]!r}; expected how many words, then for each its "
             f"number, below {n_words}, a colon and how often, 1 or more. The file is damaged; make "
             "or download it again."
         )
+
     return bag
 
 
@@ -203,6 +216,7 @@ def _numbers(line: str, path: Path, number: int) -> list[int]:
             f"Line {number} of {path} is {line[:60]!r}; expected whole numbers: how many, then "
             "which. The file is damaged; make or download it again."
         )
+
     return list(map(int, fields))
 
 

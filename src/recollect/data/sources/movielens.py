@@ -38,6 +38,7 @@ class Variant:
         if self.counts is not None:
             users, items, ratings = self.counts
             size = f"{ratings:,} ratings of {items:,} films by {users:,} users"
+
         return f"MovieLens {self.folder}: {size}; {low:g} to {high:g}; research use"
 
 
@@ -134,6 +135,7 @@ def load(variant: str, folder: Path | None = None) -> Ratings:
             f"published are {published_users:,}, {published_items:,} and {published_n:,}. Delete "
             f"{home} and load it again."
         )
+
     return replace(ratings, catalogue=films(home / release.films), checked=True)
 
 
@@ -166,9 +168,11 @@ def fold(k: int | str, folder: str | Path | None = None) -> tuple[Ratings, Ratin
         raise SettingError(
             f"There is no fold {k!r} of movielens/100k; expected 1, 2, 3, 4, 5, 'a' or 'b'."
         )
+
     folder = None if folder is None else Path(folder)
     whole = load("100k", folder)
     home = _home(VARIANTS["100k"], folder)
+
     return _part(whole, home / f"u{k}.base"), _part(whole, home / f"u{k}.test")
 
 
@@ -201,6 +205,7 @@ def documents(variant: str, name: str = "plot", folder: str | Path | None = None
             "line film::text for each film from a source that you may use, and put it there, or "
             "name its path in place of this."
         )
+
     return path
 
 
@@ -227,12 +232,14 @@ def films(path: Path) -> pl.DataFrame:
         raise DataError(
             f"There is no file {path} with the titles; delete {path.parent} and load it again."
         )
+
     rows = _film_rows(path, _text(path.read_bytes()))
     columns = {
         "item_id": [item_id for item_id, _, _ in rows],
         "title": [title for _, title, _ in rows],
         "genres": [_genres(genres) for _, _, genres in rows],
     }
+
     return pl.DataFrame(columns, schema_overrides={"genres": pl.List(pl.String)})
 
 
@@ -241,14 +248,18 @@ def _film_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
     if path.suffix == ".csv":
         table = pl.read_csv(text.encode(), infer_schema=False)
         return table.select("movieId", "title", "genres").rows()
+
     rows = []
+
     for line in text.splitlines():
         if path.suffix == ".dat":
             item_id, title, genres = line.split("::")
         else:
             item_id, title, *rest = line.split("|")
             genres = _flagged_genres(rest[-len(GENRES_100K) :])
+
         rows.append((item_id, title, genres))
+
     return rows
 
 

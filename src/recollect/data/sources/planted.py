@@ -128,13 +128,17 @@ def _expected(mean: Float64[np.ndarray, " pairs"], truth: Truth) -> Float64[np.n
             passed = [mean > threshold for threshold in thresholds]
         else:
             passed = [ndtr((mean - threshold) / truth.noise) for threshold in thresholds]
+
         return low + truth.step * np.sum(passed, axis=0)
+
     if not truth.noise:
         return np.clip(mean, low, high)
+
     # The mean of a normal distribution that is censored at both ends.
     below = (low - mean) / truth.noise
     above = (high - mean) / truth.noise
     inside = mean * (ndtr(above) - ndtr(below)) + truth.noise * (_density(below) - _density(above))
+
     return low * ndtr(below) + high * ndtr(-above) + inside
 
 
@@ -196,6 +200,7 @@ def planted(
             f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; "
             f"expected 1 to users × items = {n_pairs:,}."
         )
+
     steps_fit = step is None or _divides(step, high - low)
     if rank < 1 or noise < 0 or not low < high or not steps_fit:
         raise SettingError(
@@ -203,9 +208,16 @@ def planted(
             "noise of 0 or more, a lowest below a highest rating, and a step that divides their "
             "difference."
         )
+
     random = np.random.default_rng(seed)
     truth = _truth(
-        n_users, n_items, rank=rank, noise=float(noise), scale=(low, high), step=step, random=random
+        n_users,
+        n_items,
+        rank=rank,
+        noise=float(noise),
+        scale=(low, high),
+        step=step,
+        random=random,
     )
     counts = _activity(n_users, n_items, n_ratings, float(activity), random)
     weight = random.permutation(_long_tail(n_items, float(popularity)))
@@ -224,9 +236,11 @@ def planted(
         checked=True,
     )
     squared_error = 0.0
+
     for first in range(0, n_ratings, BLOCK):
         part = slice(first, first + BLOCK)
         squared_error += float(np.square(value[part] - expected[part], dtype=np.float64).sum())
+
     return Planted(ratings, expected, float(np.sqrt(squared_error / n_ratings)), truth)
 
 
@@ -275,9 +289,16 @@ def planted_by_item(
             f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; "
             f"expected {n_items:,}, one an item, to users × items = {n_pairs:,}."
         )
+
     random = np.random.default_rng(seed)
     truth = _truth(
-        n_users, n_items, rank=rank, noise=float(noise), scale=(1.0, 5.0), step=1.0, random=random
+        n_users,
+        n_items,
+        rank=rank,
+        noise=float(noise),
+        scale=(1.0, 5.0),
+        step=1.0,
+        random=random,
     )
     counts = _activity(n_items, n_users, n_ratings, float(popularity), random)
     weight = random.permutation(_long_tail(n_users, float(activity)))
@@ -304,6 +325,7 @@ def _drawn(
     value = np.empty(len(item), np.float32)
     expected = np.empty(len(item), np.float32)
     first = done = 0
+
     while first < len(counts):
         n_within = int(np.searchsorted(ends, done + BLOCK, side="right"))
         last = max(first + 1, n_within)  # at least one user
@@ -314,6 +336,7 @@ def _drawn(
         expected[part] = truth.expected(user, item[part])
         first = last
         done = part.stop
+
     return item, value, expected
 
 
@@ -367,16 +390,20 @@ def _activity(
     least = 1 if n_ratings >= n_users else 0
     # Bisect for the factor with which the clipped counts add up to n_ratings.
     low, high = 0.0, 2.0 * n_items / weight[-1]
+
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
         if np.clip(middle * weight, least, n_items).sum() < n_ratings:
             low = middle
         else:
             high = middle
+
     counts = np.floor(np.clip(low * weight, least, n_items)).astype(np.int64)
+
     while n_missing := n_ratings - int(counts.sum()):
         free = np.flatnonzero(counts < n_items)
         counts[random.permutation(free)[:n_missing]] += 1
+
     return random.permutation(counts)
 
 
@@ -389,16 +416,19 @@ def _items(
     starts = np.cumsum(counts) - counts
     item = np.empty(int(counts.sum()), np.int32)
     crowded = counts * CROWDED > len(weight)
+
     for user in np.flatnonzero(crowded):
         # An exponential race: the first n to arrive are a draw of n without repetition.
         arrival = random.standard_exponential(len(weight)) / weight
         n = counts[user]
         item[starts[user] : starts[user] + n] = np.argpartition(arrival, n - 1)[:n]
+
     others = np.flatnonzero(~crowded)
     row, drawn = _redrawn(counts[others], weight, random)
     start_of_row = np.cumsum(counts[others]) - counts[others]
     place = np.arange(len(row)) - np.repeat(start_of_row, counts[others])
     item[starts[others][row] + place] = drawn
+
     return item
 
 
@@ -416,6 +446,7 @@ def _redrawn(
     finished: list[np.ndarray] = []  # pairs of users who have all their items
     pairs = np.empty(0, np.int64)  # user · n_items + item, of the others
     missing = counts
+
     while missing.any():
         row = np.repeat(np.arange(len(counts)), missing)
         target = random.random(len(row)) * cumulative[-1]
@@ -427,7 +458,9 @@ def _redrawn(
         is_full = missing[pairs // n_items] == 0
         finished.append(pairs[is_full])
         pairs = pairs[~is_full]
+
     pairs = np.sort(np.concatenate([pairs, *finished]))
+
     return pairs // n_items, pairs % n_items
 
 
@@ -438,11 +471,13 @@ def _times(
     arrival = FIRST_DAY + random.integers(0, 3 * 365 * DAY, n_users)
     stay = np.minimum(random.lognormal(np.log(10.0), 1.5, n_users), 1000.0) * DAY
     time = np.empty(len(user), np.int64)
+
     for first in range(0, len(user), BLOCK):
         part = slice(first, first + BLOCK)
         people = user[part]
         since_arrival = stay[people] * random.random(len(people))
         time[part] = arrival[people] + since_arrival.astype(np.int64)
+
     return time
 
 
@@ -483,12 +518,16 @@ def planted_texts(truth: Truth, items: Vocab, *, length: int = 30, seed: int = 0
     is_silent = random.random(shape) < SILENT_SHARE
     variant = random.integers(0, 10, shape)
     documents = {}
+
     for row, item_id in enumerate(items.ids.to_list()):
         words = []
+
         for place in range(length):
             letter = DIGITS[variant[row, place]]
             size = "much" if is_large[row, place] else "little"
             meaning = f"{size}{DIGITS[which[row, place]]}{letter}"
             words.append(f"so{letter}" if is_silent[row, place] else meaning)
+
         documents[item_id] = " ".join(words)
+
     return documents

@@ -39,16 +39,28 @@ def covering_split(
             f"on; "
             "make them less than 1 together."
         )
+
     order, n_cover = cover_first(ratings, shuffled(ratings, seed))
     n_test = round(test * len(order))
     n_valid = round(valid * len(order))
     n_train = len(order) - n_test - n_valid
-    check_cover(n_cover=n_cover, n_train=n_train, n_ratings=len(order))
+    check_cover(
+        n_cover=n_cover,
+        n_train=n_train,
+        n_ratings=len(order),
+    )
     part = np.zeros(len(order), np.int8)
     part[order[n_train:]] = VALID
     part[order[n_train + n_valid :]] = TEST
     settings = {"test": test, "valid": valid}
-    return split_by_part(ratings, part, how="covering split", seed=seed, settings=settings)
+
+    return split_by_part(
+        ratings,
+        part,
+        how="covering split",
+        seed=seed,
+        settings=settings,
+    )
 
 
 def cover_first(
@@ -66,6 +78,7 @@ def cover_first(
     item_is_covered[item[covers]] = True
     first_of_item = _first_of_each(item, ratings.n_items)
     covers[first_of_item[~item_is_covered[item[first_of_item]]]] = True
+
     return np.concatenate([order[covers], order[~covers]]), int(covers.sum())
 
 

@@ -27,6 +27,7 @@ def times_of(ratings: Ratings, caller: str) -> Int64[np.ndarray, " ratings"]:
             f"times; read a "
             "file with a timestamp column, or use random_split."
         )
+
     return ratings.time
 
 
@@ -38,6 +39,7 @@ def as_seconds(date: Date, *, end_of_day: bool = False) -> int:
     """
     if isinstance(date, int):
         return date
+
     try:
         moment = datetime.fromisoformat(date)
     except ValueError:
@@ -46,10 +48,13 @@ def as_seconds(date: Date, *, end_of_day: bool = False) -> int:
             f"seconds "
             "since 1970."
         ) from None
+
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
+
     if end_of_day:
         moment += timedelta(days=1)
+
     return int(moment.timestamp())
 
 
@@ -58,6 +63,8 @@ def period(ratings: Ratings) -> str:
     time = times_of(ratings, "a split by time")
     if not len(time):
         return "there are no ratings"
+
     first = datetime.fromtimestamp(int(time.min()), UTC)
     last = datetime.fromtimestamp(int(time.max()), UTC)
+
     return f"the ratings run from {first:%Y-%m-%d} to {last:%Y-%m-%d}"

@@ -39,17 +39,30 @@ def density_sweep(
     n_cover = 0
     if covering:
         order, n_cover = cover_first(ratings, order)
+
     # Halves alternate from the end, so a rating is in the same half whatever the size of train.
     from_end = len(order) - np.arange(len(order))
     half = np.where(from_end % 2 == 0, VALID, TEST)
     splits = {}
+
     for share in shares:
         check_shares(train=share)
         n_train = round(share * len(order))
-        check_cover(n_cover=n_cover, n_train=n_train, n_ratings=len(order))
+        check_cover(
+            n_cover=n_cover,
+            n_train=n_train,
+            n_ratings=len(order),
+        )
         part = np.zeros(len(order), np.int8)
         part[order[n_train:]] = half[n_train:]
         how = f"density sweep, {share:g}"
         settings = {"share": share, "covering": covering}
-        splits[share] = split_by_part(ratings, part, how=how, seed=seed, settings=settings)
+        splits[share] = split_by_part(
+            ratings,
+            part,
+            how=how,
+            seed=seed,
+            settings=settings,
+        )
+
     return splits

@@ -30,8 +30,10 @@ def k_folds(ratings: Ratings, *, k: int = 5, valid: Share = 0.0, seed: int = 0) 
         raise SettingError(
             f"k_folds needs k of 2 or more, found {k}; one part for test is random_split."
         )
+
     if len(ratings) < k:
         raise DataError(f"{len(ratings)} ratings cannot make {k} folds; lower k.")
+
     folds = np.array_split(shuffled(ratings, seed), k)
 
     def with_test_fold(j: int) -> Split:
@@ -42,6 +44,13 @@ def k_folds(ratings: Ratings, *, k: int = 5, valid: Share = 0.0, seed: int = 0) 
         part[remaining[: round(valid * len(remaining))]] = VALID
         how = f"fold {j + 1} of {k}"
         settings = {"k": k, "valid": valid}
-        return split_by_part(ratings, part, how=how, seed=seed, settings=settings)
+
+        return split_by_part(
+            ratings,
+            part,
+            how=how,
+            seed=seed,
+            settings=settings,
+        )
 
     return map(with_test_fold, range(k))

@@ -39,6 +39,7 @@ def choose_held_out(
     eligible = rng.permutation(np.flatnonzero(count >= min_ratings))
     part = np.full(len(count), TRAIN, np.int8)
     n_taken = 0
+
     for code, (name, amount) in ((TEST, test), (VALID, valid)):
         n = _n_rows(name, amount, len(eligible))
         if n < 0 or (amount and not n) or n_taken + n > len(eligible):
@@ -49,8 +50,10 @@ def choose_held_out(
                 f"{min_ratings} ratings or more that this needs; ask for fewer, or lower "
                 f"min_ratings{hint}."
             )
+
         part[eligible[n_taken : n_taken + n]] = code
         n_taken += n
+
     return part
 
 
@@ -59,6 +62,8 @@ def _n_rows(name: str, amount: Share, n_eligible: int) -> int:
     if isinstance(amount, float):
         check_shares(**{name: amount})
         return round(amount * n_eligible)
+
     if amount < 1:
         check_shares(**{name: amount})
+
     return amount

@@ -34,6 +34,7 @@ def leave_last_split(ratings: Ratings, *, n: int = 1, valid: int = 0, min_train:
             f"n={n}, "
             f"valid={valid}, min_train={min_train}."
         )
+
     order = np.lexsort((ratings.item, times_of(ratings, "leave_last_split"), ratings.user))
     user = ratings.user[order]
     count = ratings.count("user")[user]
@@ -43,4 +44,11 @@ def leave_last_split(ratings: Ratings, *, n: int = 1, valid: int = 0, min_train:
     part[order[has_enough & (from_last < n + valid)]] = VALID
     part[order[has_enough & (from_last < n)]] = TEST
     settings = {"n": n, "valid": valid, "min_train": min_train}
-    return split_by_part(ratings, part, how="each user's last", seed=None, settings=settings)
+
+    return split_by_part(
+        ratings,
+        part,
+        how="each user's last",
+        seed=None,
+        settings=settings,
+    )

@@ -45,5 +45,9 @@ def new_item_split(
     )
     settings = {"items": items, "min_ratings": min_ratings, "valid_items": valid_items}
     return split_by_part(
-        ratings, item_part[ratings.item], how="new items", seed=seed, settings=settings
+        ratings,
+        item_part[ratings.item],
+        how="new items",
+        seed=seed,
+        settings=settings,
     )

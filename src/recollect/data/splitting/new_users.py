@@ -48,8 +48,10 @@ def new_user_split(
     """
     if by not in ORDERS:
         raise unknown("order of a user's ratings", by, ORDERS)
+
     if isinstance(given, float) or given < 1:
         check_shares(given=given)
+
     rng = np.random.default_rng(seed)
     user_part = choose_held_out(
         ratings,
@@ -73,7 +75,14 @@ def new_user_split(
         "valid_users": valid_users,
         "by": by,
     }
-    return split_by_part(ratings, part, how="new users", seed=seed, settings=settings)
+
+    return split_by_part(
+        ratings,
+        part,
+        how="new users",
+        seed=seed,
+        settings=settings,
+    )
 
 
 def _first_given_first(
@@ -84,6 +93,7 @@ def _first_given_first(
         rank = times_of(ratings, "new_user_split(by='time')")[entry]
     else:
         rank = rng.permutation(len(entry))
+
     # The sort is stable and `entry` is ordered by item, so equal times are ordered by item too.
     return entry[np.lexsort((rank, ratings.user[entry]))]
 

@@ -34,4 +34,11 @@ def random_split(
     part[order[:n_test]] = TEST
     part[order[n_test : n_test + n_valid]] = VALID
     settings = {"test": test, "valid": valid}
-    return split_by_part(ratings, part, how="random split", seed=seed, settings=settings)
+
+    return split_by_part(
+        ratings,
+        part,
+        how="random split",
+        seed=seed,
+        settings=settings,
+    )

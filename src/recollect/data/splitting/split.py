@@ -21,7 +21,11 @@ DROPPED = -1  # this and every lower code is a reason why a rating is in no part
 NAMES = {TRAIN: "train", VALID: "valid", TEST: "test", GIVEN: "given"}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(
+    frozen=True,
+    eq=False,
+    repr=False,
+)
 class Split:
     """The parts of some ratings and how they were chosen; `train, valid, test = split` unpacks it.
 
@@ -57,8 +61,10 @@ class Split:
         settings = ", ".join(f"{name}={_as_words(value)}" for name, value in self.settings.items())
         lines = [f"{self._title()} ({settings})"]
         lines += [_part_line(row) for row in self.table().iter_rows(named=True)]
+
         for reason, count in self.dropped.items():
             lines.append(f"  left out {count:>9,} ratings: {reason}")
+
         return "\n".join(lines)
 
     def _title(self) -> str:
@@ -117,6 +123,7 @@ def _part_line(row: dict[str, Any]) -> str:
     words = [f"{count:,} {what}" for what, count in cold.items() if count]
     if words:
         line += f"   not in train: {', '.join(words)}"
+
     return line
 
 
@@ -147,6 +154,7 @@ def split_by_part(
         DataError: if train or test would be empty, or valid although a setting requests it.
     """
     parts = {}
+
     for code, name in NAMES.items():
         mask = part == code
         if mask.any():
@@ -157,6 +165,7 @@ def split_by_part(
                 f"ask "
                 "for a larger one, or bring more ratings."
             )
+
     split = Split(
         train=parts[TRAIN],
         valid=parts.get(VALID),
@@ -168,6 +177,7 @@ def split_by_part(
         dropped=_count_dropped(part, reasons),
     )
     log.info("%s: %r", ratings.name, split)
+
     return split
 
 
@@ -196,4 +206,5 @@ def shared_pairs(a: Ratings, b: AnyRatings) -> int:
             f"parts of "
             "one split, or read both into one Ratings first."
         )
+
     return b.shared(a)

@@ -54,10 +54,18 @@ def time_split(
                 f"{datetime.fromtimestamp(test_start, UTC):%Y-%m-%d %H:%M:%S}; give an earlier "
                 f"date."
             )
+
         part[(time >= valid_start) & before_test] = VALID
     elif valid:
         part[(time >= _latest(time[before_test], valid)) & before_test] = VALID
-    return split_by_part(ratings, part, how="split by time", seed=None, settings=settings)
+
+    return split_by_part(
+        ratings,
+        part,
+        how="split by time",
+        seed=None,
+        settings=settings,
+    )
 
 
 def _latest(time: Int64[np.ndarray, " ratings"], share: Share) -> int:
@@ -72,4 +80,5 @@ def _latest(time: Int64[np.ndarray, " ratings"], share: Share) -> int:
             f"{len(time)} ratings are too few to set the latest {share:.0%} apart; ask for another "
             f"share."
         )
+
     return int(np.partition(time, len(time) - n)[len(time) - n])

@@ -22,7 +22,9 @@ def hold_out_validation(
     check_shares(valid=valid)
     if not valid:
         return ratings, None
+
     order = shuffled(ratings, seed)
     n_valid = max(1, round(valid * len(order)))
     train = ratings.where(order[n_valid:], name=f"{ratings.name} train")
+
     return train, ratings.where(order[:n_valid], name=f"{ratings.name} valid")

@@ -47,7 +47,12 @@ def window_split(
         Filtering", 2017.
     """
     check_shares(valid_share=valid_share)
-    part = in_windows(ratings, train=train, test=test, drop_unseen=drop_unseen)
+    part = in_windows(
+        ratings,
+        train=train,
+        test=test,
+        drop_unseen=drop_unseen,
+    )
     _check_window(ratings, part == TRAIN, "train", train)
     _check_window(ratings, (part == TEST) | (part == UNSEEN), "test", test)
     held_out = np.flatnonzero(part == TEST)
@@ -60,8 +65,14 @@ def window_split(
         "drop_unseen": drop_unseen,
     }
     reasons = ("outside both windows", "user or item not in train")
+
     return split_by_part(
-        ratings, part, how="windows", seed=seed, settings=settings, reasons=reasons
+        ratings,
+        part,
+        how="windows",
+        seed=seed,
+        settings=settings,
+        reasons=reasons,
     )
 
 
@@ -98,11 +109,13 @@ def in_windows(
         raise SettingError(
             f"The windows train={train} and test={test} overlap; end one before the other starts."
         )
+
     part = np.full(len(ratings), OUTSIDE, np.int8)
     part[(time >= train_start) & (time < train_stop)] = TRAIN
     part[(time >= test_start) & (time < test_stop)] = TEST
     if drop_unseen:
         part[(part == TEST) & ~_is_seen(ratings, part == TRAIN)] = UNSEEN
+
     return part
 
 
@@ -128,6 +141,7 @@ def _window(days: Sequence[str], name: str) -> tuple[int, int]:
         start = as_seconds(days[0])
         if start < stop:
             return start, stop
+
     raise SettingError(
         f"The window {name}={days} is not a first day and a last day, in this order."
     )
@@ -142,12 +156,14 @@ def last_months(ratings: Ratings, months: int) -> tuple[tuple[str, str], tuple[s
     """
     if not 1 <= months <= 1200:
         raise SettingError(f"{months} months to learn from; expected 1 to 1,200, such as 3.")
+
     latest = datetime.fromtimestamp(int(times_of(ratings, "last_months").max()), UTC)
     last = latest.year * 12 + latest.month - 1  # months since the year 0
     train_start = _first_day(last - months)
     test_start = _first_day(last)
     test_stop = _first_day(last + 1)
     day = timedelta(days=1)
+
     return (f"{train_start}", f"{test_start - day}"), (f"{test_start}", f"{test_stop - day}")
 
 

@@ -21,7 +21,11 @@ from recollect.errors import DataError, unknown
 SIDES = ("right", "left")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(
+    frozen=True,
+    eq=False,
+    repr=False,
+)
 class Corpus:
     """Documents as rows of word indices: `word[start[j]:start[j + 1]]` is document j, in order.
 
@@ -88,6 +92,7 @@ class Corpus:
         # The copy protects `word`: adding up duplicates sorts the indices in place.
         counts = sparse.csr_array((ones, indices, self.start), shape=shape, copy=True)
         counts.sum_duplicates()
+
         return counts
 
     def padded(
@@ -110,6 +115,7 @@ class Corpus:
         """
         if side not in SIDES:
             raise unknown("side", side, SIDES)
+
         rows = np.asarray(rows, np.int64)
         n = self.length[rows]
         width = int(n.max(initial=0)) if length is None else length
@@ -119,6 +125,7 @@ class Corpus:
         if side == "left":
             source = source + n - kept
             column = width - kept
+
         offset = _ranges(kept)
         table = np.zeros((len(rows), width), np.int64)
         table_row = np.repeat(np.arange(len(rows)), kept)
@@ -126,6 +133,7 @@ class Corpus:
         token = np.repeat(source, kept) + offset
         # 0 is padding, so words count from 1.
         table[table_row, table_column] = self.word[token].astype(np.int64) + 1
+
         return table
 
     def read(self, texts: Sequence[str | None] | pl.Series) -> Corpus:
@@ -156,7 +164,13 @@ class Corpus:
         token = np.repeat(self.start[rows], n) + _ranges(n)
         word = self.word[token]
         start = np.concatenate([[0], np.cumsum(n)])
-        return replace(self, start=start, word=word, out_of_vocabulary=math.nan)
+
+        return replace(
+            self,
+            start=start,
+            word=word,
+            out_of_vocabulary=math.nan,
+        )
 
     def joined(self, other: Corpus) -> Corpus:
         """These documents followed by those of a corpus with the same vocabulary and tokenizer.
@@ -169,6 +183,7 @@ class Corpus:
                 f"{self!r} and {other!r} have different words or tokenizers; make the second "
                 "with corpus.read(texts)."
             )
+
         return replace(
             self,
             start=np.concatenate([self.start, self.start[-1] + other.start[1:]]),
@@ -184,9 +199,12 @@ class Corpus:
         tokenizer = repr(self.tokenizer).replace("Tokenizer", "Reading", 1)
         vectors = repr(self.vectors.fingerprint if self.vectors else None)
         digest = hashlib.sha256(f"({tokenizer}, {vectors})".encode())
+
         for column in (self.start, self.word, self.in_documents):
             digest.update(np.ascontiguousarray(column).tobytes())
+
         digest.update("\x1f".join(self.words.ids).encode())
+
         return digest.hexdigest()[:16]
 
 
@@ -221,6 +239,7 @@ def corpus_of(
         vectors=None,
     )
     note = f"{len(chosen):,} of {len(counted):,} words are kept (stop words aside)."
+
     return replace(corpus, notes=(note, *corpus.notes))
 
 
@@ -240,9 +259,11 @@ def _vocabulary(counted: pl.DataFrame, n_documents: int, tokenizer: Tokenizer) -
             f"aside): each is in more than {tokenizer.most:.0%} of them, or in fewer than "
             f"{tokenizer.least}; set another most or least."
         )
+
     idf = ((1 + n_documents) / (1 + documents)).log() + 1
     weight = pl.col("count") * (idf if tokenizer.by == "tf-idf" else 1)
     ranked = candidates.sort(weight, "word", descending=[True, False])
+
     return ranked.head(tokenizer.n_words).sort("word")
 
 
@@ -265,6 +286,7 @@ def _corpus(
     if len(is_known):
         share = 1 - float(is_known.mean())
         notes = (f"Out of vocabulary: {share:.1%} of the documents' words, stop words aside.",)
+
     return Corpus(
         vocabulary,
         start,

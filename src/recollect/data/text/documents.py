@@ -63,9 +63,17 @@ def documents_of(
     """
     if isinstance(source, Documents):
         return source
+
     if isinstance(source, str | Path):
-        return read_documents(source, item=item, text=text, join=join)
+        return read_documents(
+            source,
+            item=item,
+            text=text,
+            join=join,
+        )
+
     table = _table_of(source, item, text)
+
     return _distinct(table, (), join=join, row_name=lambda row: f"Document {row}")
 
 
@@ -78,16 +86,21 @@ def _table_of(source: Any, item: Column, text: Column) -> pl.DataFrame:
     if isinstance(source, Mapping):
         texts = pl.Series(list(source.values()), dtype=pl.String)
         return pl.DataFrame({"item_id": as_text(source), "text": texts})
+
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
+
     if isinstance(source, pl.DataFrame):
         return _two_columns(source, item, text)
+
     if type(source).__module__.partition(".")[0] == "pandas":
         names = [str(column) for column in source.columns]
         item_index, text_index = find_text_columns(names, item=item, text=text)
         item_ids = as_text(source.iloc[:, item_index].to_numpy())
         texts = as_text(source.iloc[:, text_index].to_numpy())
+
         return pl.DataFrame({"item_id": item_ids, "text": texts})
+
     raise DataError(
         f"A {type(source).__name__} holds no documents; pass the path of a file, a mapping of item "
         "ids to texts, or a pandas or Polars frame with the columns item_id and text."
@@ -115,11 +128,14 @@ def read_documents(
     """
     path = Path(path)
     check_file(path, "documents")
+
     with opened(path) as stream:
         content = stream.read()
+
     if content.startswith(PARQUET_MAGIC):
         table = _parquet_table(path, content, item, text)
         return _distinct(table, (), join=join, row_name=lambda row: f"Row {row} of {path}")
+
     lines, notes = _decode(content)
     first_line = next((line for line in lines if line.strip()), "")
     _check_first_line(path, first_line)
@@ -130,6 +146,7 @@ def read_documents(
         table, row_name = _json_table(path, lines, item, text)
     else:
         table, row_name = _csv_table(path, lines, item, text)
+
     return _distinct(table, notes, join=join, row_name=row_name)
 
 
@@ -139,6 +156,7 @@ def _check_first_line(path: Path, line: str) -> None:
         raise DataError(
             f"{path} is empty; expected a document a line, such as 1::A boy's toys come to life."
         )
+
     if "\x00" in line:
         raise DataError(
             f"{path} is no text file (it holds zero bytes); save it as UTF-8, or as Parquet."
@@ -148,20 +166,26 @@ def _check_first_line(path: Path, line: str) -> None:
 def _decode(content: bytes) -> tuple[list[str], tuple[str, ...]]:
     """The lines as text, and a note on those that are not UTF-8."""
     content = content.removeprefix(BYTE_ORDER_MARK)
+
     try:
         return [line.rstrip("\r") for line in content.decode().split("\n")], ()
     except UnicodeDecodeError:
         pass
+
     lines: list[str] = []
     n_windows = 0
+
     for encoded in content.split(b"\n"):
         line = _decode_utf8(encoded)
         if line is None:
             n_windows += 1
             line = _decode_windows(encoded)
+
         lines.append(line.rstrip("\r"))
+
     n_lines = len(lines) if lines[-1] else len(lines) - 1
     note = f"{n_windows:,} of {n_lines:,} lines are not in UTF-8 and were read as Windows-1252."
+
     return lines, (note,)
 
 
@@ -189,18 +213,23 @@ def _colon_table(path: Path, lines: list[str]) -> tuple[pl.DataFrame, RowName]:
     """
     rows: list[tuple[str, str]] = []
     numbers: list[int] = []
+
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+
         item_id, colons, document = line.partition("::")
         if not colons:
             raise DataError(
                 f'Line {number} of {path} has no "::": {line[:60]!r}; expected id::text, a '
                 "document a line."
             )
+
         rows.append((item_id, document.replace("|", " ")))
         numbers.append(number)
+
     table = pl.DataFrame(rows, schema={"item_id": pl.String, "text": pl.String}, orient="row")
+
     return table, lambda row: f"Line {numbers[row]} of {path}"
 
 
@@ -214,10 +243,12 @@ def _json_table(
     """
     objects: list[dict[str, Any]] = []
     numbers: list[int] = []
+
     for number, line in enumerate(lines, start=1):
         if line.strip():
             objects.append(_json_object(path, number, line))
             numbers.append(number)
+
     columns = _keys(objects[:HEADER_OBJECTS])
     item_index, text_index = find_text_columns(columns, item=item, text=text)
     item_key = columns[item_index]
@@ -225,6 +256,7 @@ def _json_table(
     item_ids = as_text([fields.get(item_key) for fields in objects])
     texts = [_one_text(fields.get(text_key)) for fields in objects]
     table = pl.DataFrame({"item_id": item_ids, "text": pl.Series(texts, dtype=pl.String)})
+
     return table, lambda row: f"Line {numbers[row]} of {path}"
 
 
@@ -249,10 +281,12 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
             f"Line {number} of {path} is not JSON ({problem}); expected one object a line. "
             "Correct or remove it."
         ) from problem
+
     if not isinstance(value, dict):
         raise DataError(
             f"Line {number} of {path} is {line[:60]!r}; expected one JSON object a line."
         )
+
     return value
 
 
@@ -275,19 +309,23 @@ def _csv_table(
     """
     header = next(index for index, line in enumerate(lines) if line.strip())
     columns, separator = _header_columns(lines[header])
+
     try:
         item_index, text_index = find_text_columns(columns, item=item, text=text)
     except DataError as problem:
         raise DataError(
             f"{path}: {problem} Expected lines of id::text, or a first line that names the columns."
         ) from problem
+
     layout = Layout(tuple(columns), separator, header=True)
     block = "\n".join(lines[header + 1 :]).encode()
     body = Lines(TextFile(path, layout), block, header + 2)
+
     try:
         table = layout.frame(body.block, {"item_id": item_index, "text": text_index})
     except pl.exceptions.PolarsError as problem:
         raise body.fault(problem) from problem
+
     return table, body
 
 
@@ -295,11 +333,13 @@ def _header_columns(line: str) -> tuple[list[str], str]:
     """The columns that a header names, and the separator: the one that makes the most columns."""
     columns: list[str] = []
     best = SEPARATORS[0]
+
     for separator in SEPARATORS:
         names = next(csv.reader([line], delimiter=separator))
         if len(names) > len(columns):
             columns = names
             best = separator
+
     return [name.strip() for name in columns], best
 
 
@@ -315,6 +355,7 @@ def _parquet_table(path: Path, content: bytes, item: Column, text: Column) -> pl
         raise DataError(
             f"{path} is not a readable Parquet file ({problem}); make or download it again."
         ) from problem
+
     return _two_columns(table, item, text)
 
 
@@ -324,7 +365,9 @@ def _two_columns(table: pl.DataFrame, item: Column, text: Column) -> pl.DataFram
     texts = table.to_series(text_index)
     if isinstance(texts.dtype, pl.List):
         texts = texts.list.join(" ", ignore_nulls=True)
+
     item_ids = as_text(table.to_series(item_index))
+
     return pl.DataFrame({"item_id": item_ids, "text": texts.cast(pl.String)})
 
 
@@ -347,18 +390,24 @@ def _distinct(
             f"{row_name(first_missing)}: the item id is missing; every document needs one. Correct "
             "or remove it."
         )
+
     if table["item_id"].str.contains(WHOLE_NUMBER).all():
         table = table.with_columns(item_id.str.replace(r"\.0+$", ""))
+
     if not table["item_id"].is_duplicated().any():
         return Documents(table, notes)
+
     if join:
         joined_text = pl.col("text").drop_nulls().str.join("\n")
         joined = table.group_by("item_id", maintain_order=True).agg(joined_text)
         note = f"{len(table):,} texts are joined to {len(joined):,} documents, in their order."
+
         return Documents(joined, (*notes, note))
+
     last = table.unique("item_id", keep="last", maintain_order=True)
     note = (
         f"Repeated documents: {len(table) - len(last):,} of {len(table):,} left out, the last of "
         "each item kept (join=True joins them)."
     )
+
     return Documents(last, (*notes, note))

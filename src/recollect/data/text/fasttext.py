@@ -64,6 +64,7 @@ def read(path: Path, words: Vocab) -> CollectedVectors:
                 f"{path} is a quantized fastText model, which cannot be read; take the full one "
                 "(.bin), or its .vec file."
             )
+
         shape = file.take_numbers("qq")
         expected = (dictionary.n_words + header.n_buckets, header.d)
         if shape != expected:
@@ -71,7 +72,9 @@ def read(path: Path, words: Vocab) -> CollectedVectors:
                 f"{path} holds {shape[0]:,} rows of {shape[1]}, expected {expected[0]:,} of "
                 f"{expected[1]}; it is damaged, get it again."
             )
+
         rows_of_word = [_matrix_rows(word, header, dictionary) for word in words.ids]
+
         return _mean_rows(file, words, rows_of_word, shape=expected, n_words=dictionary.n_words)
 
 
@@ -87,8 +90,10 @@ def _read_header(file: ByteReader) -> _Header:
             f"{file.path} is a fastText model of version {version}, expected {VERSION}; take its "
             ".vec file, or train it with a newer fastText."
         )
+
     d, _, _, _, _, _, _, _, n_buckets, shortest, longest, _ = file.take_numbers("12i")
     file.take(8)  # the threshold of sampling, used in training only
+
     return _Header(d, n_buckets, shortest, longest)
 
 
@@ -98,11 +103,13 @@ def _read_dictionary(file: ByteReader, words: Vocab) -> _Dictionary:
     _, n_kept_ngrams = file.take_numbers("qq")
     wanted = {word.encode(): word for word in words.ids}
     row: dict[str, int] = {}
+
     for entry in range(n_entries):
         word = file.take_until(b"\0")
         file.take(9)  # its count, and whether it is a label
         if entry < n_words and word in wanted:
             row[wanted[word]] = entry
+
     return _Dictionary(row, n_words, n_kept_ngrams)
 
 
@@ -111,10 +118,13 @@ def _matrix_rows(word: str, header: _Header, dictionary: _Dictionary) -> list[in
     rows: list[int] = []
     if word in dictionary.row:
         rows.append(dictionary.row[word])
+
     if dictionary.n_kept_ngrams == 0:  # the model was pruned of all its n-grams
         return rows
+
     for ngram in ngrams(word, header.shortest, header.longest):
         rows.append(dictionary.n_words + fnv(ngram) % header.n_buckets)
+
     return rows
 
 
@@ -128,24 +138,29 @@ def ngrams(word: str, shortest: int, longest: int) -> list[bytes]:
     """
     if word == END_OF_SENTENCE:
         return []
+
     bracketed = f"<{word}>"
     last = len(bracketed) - 1
     pieces: list[bytes] = []
+
     for first in range(len(bracketed)):
         for n in range(max(1, shortest), min(longest, len(bracketed) - first) + 1):
             is_bracket = n == 1 and first in (0, last)
             if not is_bracket:
                 pieces.append(bracketed[first : first + n].encode())
+
     return pieces
 
 
 def fnv(piece: bytes) -> int:
     """The 32-bit FNV-1a hash as fastText computes it: with bytes as signed numbers."""
     value = FNV_OFFSET
+
     for byte in piece:
         # A byte of 128 or more is negative there, so that its sign fills the upper bits.
         extended = byte if byte < 128 else byte | 0xFFFFFF00
         value = ((value ^ extended) * FNV_PRIME) & 0xFFFFFFFF
+
     return value
 
 
@@ -168,6 +183,7 @@ def _mean_rows(
     word = np.repeat(np.arange(len(n)), n)[order]
     total = np.zeros(collected.table.shape)
     rows_at_once = max(1, BLOCK // (4 * d))
+
     for first in range(0, n_rows, rows_at_once):
         last = min(n_rows, first + rows_at_once)
         content = file.take(4 * d * (last - first))
@@ -178,7 +194,9 @@ def _mean_rows(
         # The rows of words come first; those of n-grams do not count for the mean of all.
         own_rows = block[: max(0, n_words - first)]
         collected.total += own_rows.sum(axis=0, dtype=np.float64)
+
     collected.count = n_words
     collected.table[:] = total / np.maximum(1, n)[:, None]
     collected.found[:] = n > 0
+
     return collected

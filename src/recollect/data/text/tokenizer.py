@@ -63,6 +63,7 @@ class Tokenizer:
             raise SettingError(
                 f"stop_words is {ENGLISH!r}, None or a list of words; found {self.stop_words!r}."
             )
+
         if self.stop_words is not None and not isinstance(self.stop_words, str):
             object.__setattr__(self, "stop_words", tuple(self.stop_words))
 
@@ -75,11 +76,14 @@ def tokenizer_of(fields: Mapping[str, Any]) -> Tokenizer:
     """
     types = {field.name: str(field.type) for field in dataclasses.fields(Tokenizer)}
     values: dict[str, Any] = {}
+
     for name, value in fields.items():
         if name not in types:
             raise unknown("field of a tokenizer", name, types)
+
         _check_type(name, types[name], value)
         values[name] = float(value) if types[name] == "float" else value
+
     return Tokenizer(**values)
 
 
@@ -94,6 +98,7 @@ def _check_type(name: str, annotation: str, value: object) -> None:
     is_misplaced_bool = isinstance(value, bool) and annotation != "bool"
     if isinstance(value, accepted) and not is_misplaced_bool:
         return
+
     found = f"{value!r} ({type(value).__name__})"
     raise SettingError(f"{name} takes {annotation}, found {found}.")
 
@@ -115,6 +120,7 @@ def words_of(texts: pl.Series, tokenizer: Tokenizer) -> pl.DataFrame:
     lists = _split(texts, tokenizer)
     if tokenizer.first is not None:
         lists = lists.list.head(tokenizer.first)
+
     document = pl.arange(0, len(lists), dtype=pl.Int64, eager=True)
     table = pl.DataFrame({"document": document, "word": lists})
     table = table.explode("word").drop_nulls("word")
@@ -126,6 +132,7 @@ def words_of(texts: pl.Series, tokenizer: Tokenizer) -> pl.DataFrame:
         table = table.with_columns(
             word=pl.when(is_number).then(any_number).otherwise(pl.col("word"))
         )
+
     return table.filter(~pl.col("word").is_in(_stop_words(tokenizer)))
 
 
@@ -136,10 +143,13 @@ def _split(texts: pl.Series, tokenizer: Tokenizer) -> pl.Series:
         texts = texts.str.replace_all("[’ʼ]", "'")
         texts = texts.str.replace_all("‐", "-")
         texts = texts.str.replace_all("\xad", "")  # soft hyphens
+
     if tokenizer.lower:
         texts = texts.str.to_lowercase()
+
     if tokenizer.split == "blanks":
         return texts.str.extract_all(r"\S+")
+
     return texts.str.replace_all(POSSESSIVE, "${1}").str.extract_all(WORD)
 
 
@@ -151,6 +161,7 @@ def _stop_words(tokenizer: Tokenizer) -> list[str]:
     """
     if tokenizer.stop_words != ENGLISH:
         return list(tokenizer.stop_words or ())
+
     try:
         from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
     except ImportError as missing:
@@ -158,4 +169,5 @@ def _stop_words(tokenizer: Tokenizer) -> list[str]:
             'stop_words="english" is scikit-learn\'s list, which is not installed: '
             "pip install 'recollect[text]', or stop_words=None."
         ) from missing
+
     return sorted(ENGLISH_STOP_WORDS)

@@ -91,9 +91,12 @@ class ByteReader:
                     f"{self.path} is no file of vectors, or damaged: it has a word of more than "
                     f"{LONGEST_WORD:,} bytes; get it again."
                 )
+
             self._fill()
+
         piece = self.buffer[self.position : index]
         self.position = index + len(end)
+
         return piece
 
     def take_numbers(self, layout: str) -> tuple[int, ...]:
@@ -108,6 +111,7 @@ class ByteReader:
             raise DataError(
                 f"{self.path} is cut short: it ends within a word or a vector; get it again."
             )
+
         self.buffer = self.buffer[self.position :] + block
         self.position = 0
 
@@ -120,12 +124,15 @@ def read(path: Path, words: Vocab) -> CollectedVectors:
     """
     with opened(path) as stream:
         head = stream.read(HEAD)
+
     if not head.strip():
         raise DataError(f"{path} is empty; expected a word and its vector a line.")
+
     first_line, _, remaining = head.partition(b"\n")
     sizes = _sizes(first_line)
     if sizes is None or _is_text(remaining):
         return _read_text(path, words, sizes)
+
     with opened(path) as stream:
         return _read_binary(ByteReader(stream.read, path), words)
 
@@ -135,9 +142,11 @@ def _sizes(line: bytes) -> tuple[int, int] | None:
     fields = line.split()
     if len(fields) != 2:
         return None
+
     n_words, d = fields
     if not n_words.isdigit() or not d.isdigit():
         return None
+
     return int(n_words), int(d)
 
 
@@ -145,10 +154,12 @@ def _is_text(head: bytes) -> bool:
     """Whether the bytes are UTF-8 text, of which the last character may be cut."""
     if any(byte < 32 and byte not in b"\t\n\r" for byte in head):
         return False
+
     try:
         head.decode()
     except UnicodeDecodeError as problem:
         return problem.start > len(head) - 4
+
     return True
 
 
@@ -156,16 +167,20 @@ def _read_binary(file: ByteReader, words: Vocab) -> CollectedVectors:
     """word2vec: a line with the two sizes; then each word, a blank, and d 32-bit floats."""
     n_words, d = map(int, file.take_until(b"\n").split())
     collected = CollectedVectors(words, d)
+
     for first in range(0, n_words, WORDS_AT_ONCE):
         n = min(WORDS_AT_ONCE, n_words - first)
         batch: list[str] = []
         vectors = np.empty((n, d), np.float32)
+
         for row in range(n):
             # Some writers end each vector with a line end, others do not.
             word = file.take_until(b" ").lstrip(b"\n")
             batch.append(word.decode(errors="replace"))
             vectors[row] = np.frombuffer(file.take(4 * d), "<f4")
+
         collected.add(pl.Series(batch, dtype=pl.String), vectors)
+
     return collected
 
 
@@ -178,41 +193,50 @@ def _read_text(path: Path, words: Vocab, sizes: tuple[int, int] | None) -> Colle
     n_header_lines = 0 if sizes is None else 1
     collected = None if sizes is None else CollectedVectors(words, sizes[1])
     line_number = 1 + n_header_lines
+
     for block in _blocks(path, skip=n_header_lines):
         if collected is None:
             first_line = block[: block.find(b"\n")].rstrip()
             collected = CollectedVectors(words, len(first_line.split(b" ")) - 1)
+
         d = collected.table.shape[1]
         if not d:
             raise DataError(
                 f"Line {line_number} of {path} has no blank: "
                 f"{block[:60].decode(errors='replace')!r}; expected a word and its numbers."
             )
+
         parsed = _parse_block(block, d) or _parse_lines(block, d, line_number, path)
         collected.add(*parsed)
         line_number += block.count(b"\n")
+
     assert collected is not None  # the file is not empty
     if sizes is not None and collected.count != sizes[0]:
         raise DataError(
             f"{path} has {collected.count:,} vectors, and its first line announces {sizes[0]:,}; "
             "it is cut short or damaged, get it again."
         )
+
     return collected
 
 
 def _blocks(path: Path, *, skip: int) -> Iterator[bytes]:
     """The lines after the first `skip`, in blocks that end with a line."""
     pending = b""
+
     with opened(path) as stream:
         while piece := stream.read(BLOCK):
             pending += piece
+
             for _ in range(skip):
                 pending = pending[pending.find(b"\n") + 1 :]
+
             skip = 0
             end = pending.rfind(b"\n") + 1
             if end:
                 yield pending[:end]
                 pending = pending[end:]
+
     if pending.strip():
         yield pending + b"\n"
 
@@ -222,16 +246,23 @@ def _parse_block(block: bytes, d: int) -> tuple[pl.Series, np.ndarray] | None:
     schema = {"word": pl.String, **{str(column): pl.Float32 for column in range(d)}}
     # fastText's .vec files have a blank before each line end.
     content = block.replace(b" \n", b"\n") if b" \n" in block else block
+
     try:
         table = pl.read_csv(
-            io.BytesIO(content), has_header=False, schema=schema, separator=" ", quote_char=None
+            io.BytesIO(content),
+            has_header=False,
+            schema=schema,
+            separator=" ",
+            quote_char=None,
         )
     except pl.exceptions.PolarsError:
         return None
+
     vectors = table.drop("word").to_numpy()
     # A number that is missing in the file is NaN here.
     if not np.isfinite(vectors).all() or table["word"].null_count():
         return None
+
     return table["word"], vectors.astype(np.float32)
 
 
@@ -243,9 +274,11 @@ def _parse_lines(block: bytes, d: int, first_line: int, path: Path) -> tuple[pl.
     """
     words: list[str] = []
     vectors: list[list[float]] = []
+
     for line_number, line in enumerate(block.split(b"\n")[:-1], start=first_line):
         if not line.strip():
             continue
+
         fields = line.rstrip(b" \r").split(b" ")
         fault = _fault(fields, d)
         if fault is not None:
@@ -253,9 +286,12 @@ def _parse_lines(block: bytes, d: int, first_line: int, path: Path) -> tuple[pl.
                 f"Line {line_number} of {path} has {fault}, expected {d} numbers, as the lines "
                 f"before: {line[:60].decode(errors='replace')!r}. Correct or remove it."
             )
+
         words.append(b" ".join(fields[:-d]).decode(errors="replace"))
         vectors.append([float(field) for field in fields[-d:]])
+
     table = np.array(vectors, np.float32).reshape(len(words), d)
+
     return pl.Series(words, dtype=pl.String), table
 
 
@@ -266,9 +302,11 @@ def _fault(fields: list[bytes], d: int) -> str | None:
     not_a_number = others[0] if others else None
     if word and not_a_number is not None:
         return f"{not_a_number.decode(errors='replace')!r} among its numbers"
+
     # A word may have blanks in it, but a number after its first part is one vector entry too many.
     if not word or any(map(_is_number, word[1:])):
         return f"{len(fields) - 1} numbers after its word"
+
     return None
 
 

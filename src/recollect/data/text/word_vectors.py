@@ -20,7 +20,11 @@ SENTENCES = "sentence-transformers:"  # how the name of a model of that package 
 DRAWN_STD = 0.1  # standard deviation of the numbers drawn for a word without a vector
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(
+    frozen=True,
+    eq=False,
+    repr=False,
+)
 class WordVectors:
     """A vector for each word of a vocabulary, in its order.
 
@@ -93,15 +97,18 @@ def read_vectors(source: str | Path, words: Vocab, *, seed: int = 0) -> WordVect
     """
     if str(source).startswith(SENTENCES):
         return _encode_words(str(source), words)
+
     path = Path(source)
     if not path.is_file():
         folder = path.absolute().parent
         raise DataError(f"There is no file of vectors {path} (looked in {folder}); check the path.")
+
     collected = _collect(path, words)
     missing = ~collected.found
     shape = (int(missing.sum()), len(collected.mean))
     generator = np.random.default_rng(seed)
     collected.table[missing] = generator.normal(collected.mean, DRAWN_STD, shape)
+
     return WordVectors(collected.table, collected.found, path.name)
 
 
@@ -127,6 +134,8 @@ def _encode_words(name: str, words: Vocab) -> WordVectors:
             f"{name} needs the package sentence-transformers, which is not installed: "
             "pip install sentence-transformers."
         ) from missing
+
     model = SentenceTransformer(name.removeprefix(SENTENCES))
     table = model.encode(words.ids.to_list(), show_progress_bar=False)
+
     return WordVectors(np.asarray(table, np.float32), np.ones(len(words), bool), name)

@@ -91,6 +91,7 @@ class KernelAutoencoderModel(RowModel):
         # The effective weights W ⊙ K and their gradients come on top of W and its gradient.
         place = memory.device or memory.host
         place["kernels"] = 2 * place["parameters"]
+
         return memory
 
     def minimize(self, epochs: int, train: AnyRatings, valid: Ratings | None, run: Run) -> History:

@@ -57,10 +57,12 @@ class KernelProduct(torch.autograd.Function):
         ctx.save_for_backward(W, u, v)
         weight = torch.empty_like(W)
         kernel_square = W.new_zeros(())
+
         for rows in _row_slices(len(W)):
             K = kernel(u[rows], v)
             torch.mul(W[rows], K, out=weight[rows])
             kernel_square += K.square().sum()
+
         return weight, kernel_square
 
     @staticmethod
@@ -71,6 +73,7 @@ class KernelProduct(torch.autograd.Function):
         grad_W = torch.empty_like(W)
         grad_u = torch.empty_like(u)
         grad_v = torch.zeros_like(v)
+
         for rows in _row_slices(len(W)):
             K = kernel(u[rows], v)
             torch.mul(grad_weight[rows], K, out=grad_W[rows])
@@ -79,6 +82,7 @@ class KernelProduct(torch.autograd.Function):
             # ∂K_ij / ∂u_i = −2 (u_i − v_j) and ∂K_ij / ∂v_j = 2 (u_i − v_j), summed over j and i.
             grad_u[rows] = 2 * (grad_K @ v - grad_K.sum(dim=1, keepdim=True) * u[rows])
             grad_v += 2 * (grad_K.t() @ u[rows] - grad_K.sum(dim=0)[:, None] * v)
+
         return grad_W, grad_u, grad_v
 
 
@@ -119,7 +123,12 @@ class KernelLayer(nn.Module):
 
 
 def _unit_vectors(n: int, kernel_dim: int, std: float) -> Tensor:
-    return nn.init.trunc_normal_(torch.empty(n, kernel_dim), std=std, a=-2 * std, b=2 * std)
+    return nn.init.trunc_normal_(
+        torch.empty(n, kernel_dim),
+        std=std,
+        a=-2 * std,
+        b=2 * std,
+    )
 
 
 class KernelAutoencoder(nn.Module):
@@ -141,13 +150,31 @@ class KernelAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         first, last = hidden[0], hidden[-1]
-        self.input = KernelLayer(n_columns, first, n_biases=first, kernel_dim=kernel_dim, std=std)
+        self.input = KernelLayer(
+            n_columns,
+            first,
+            n_biases=first,
+            kernel_dim=kernel_dim,
+            std=std,
+        )
+
         self.between = nn.ModuleList(
-            KernelLayer(n_out, n_in, n_biases=n_out, kernel_dim=kernel_dim, std=std)
+            KernelLayer(
+                n_out,
+                n_in,
+                n_biases=n_out,
+                kernel_dim=kernel_dim,
+                std=std,
+            )
             for n_in, n_out in pairwise(hidden)
         )
+
         self.output = KernelLayer(
-            n_columns, last, n_biases=n_columns, kernel_dim=kernel_dim, std=std
+            n_columns,
+            last,
+            n_biases=n_columns,
+            kernel_dim=kernel_dim,
+            std=std,
         )
         self.f = nn.Identity()
 
@@ -160,10 +187,12 @@ class KernelAutoencoder(nn.Module):
         """The weights W ⊙ K of each layer, and Σ ‖K‖² over the layers."""
         weights = []
         kernel_squares = []
+
         for layer in self.layers:
             weight, kernel_square = layer.effective_weight()
             weights.append(weight)
             kernel_squares.append(kernel_square)
+
         return weights, torch.stack(kernel_squares).sum()
 
     def encode(
@@ -201,7 +230,9 @@ class KernelAutoencoder(nn.Module):
         if columns is not None:
             weight, _ = self.output.effective_weight(columns)
             return (weight @ code.t() + self.output.bias[columns, None]).t()
+
         weight = self.output.weight if weights is None else weights[-1]
         if at is None:
             return nn.functional.linear(code, weight, self.output.bias)
+
         return observed(at, code, weight, self.output.bias)

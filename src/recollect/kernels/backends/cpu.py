@@ -62,15 +62,18 @@ def _tiling(pattern: Pattern) -> Tiling:
     if packed:
         enough_cells = len(pattern) // (CELLS_PER_TILE * n_rows)
         n_tiles = max(1, min(-(-n_columns // TILE), enough_cells))
+
     tile = -(-n_columns // n_tiles)
     cut = np.empty((n_tiles + 1, pattern.n_rows), np.int32)
     ascending = sparse_products.find_cuts(
         pattern.start.numpy(), pattern.column.numpy(), pattern.n_columns, tile, cut
     )
+
     if not ascending:
         raise ValueError(
             f"The columns of a sparse row must ascend and be 0 to {pattern.n_columns - 1}."
         )
+
     return Tiling(tile, cut, packed)
 
 
@@ -91,10 +94,12 @@ def times_dense(pattern: Pattern, value: Tensor, dense: Tensor, *, short: bool =
     _check_shape(pattern, "dense", dense, (pattern.n_columns, k))
     if not k or {value.dtype, dense.dtype} != {torch.float32}:
         return csr.times_dense(pattern, value, dense)
+
     dense = _at_least_16_columns(dense)
     out = torch.empty(pattern.n_rows, dense.shape[1])
     value = value.detach().contiguous()
     _run(sparse_products.times_dense, pattern, value, dense, out, short=short)
+
     return out[:, :k].contiguous()
 
 
@@ -115,10 +120,12 @@ def observed(pattern: Pattern, left: Tensor, right: Tensor, *, short: bool = Fal
     _check_shape(pattern, "right", right, (pattern.n_columns, k))
     if not k or {left.dtype, right.dtype} != {torch.float32}:
         return csr.observed(pattern, left, right)
+
     left = _at_least_16_columns(left)
     right = _at_least_16_columns(right)
     out = torch.zeros(len(pattern))
     _run(sparse_products.observed, pattern, left, right, out, short=short)
+
     return out
 
 
@@ -136,6 +143,7 @@ def _run(loop: Callable[..., None], pattern: Pattern, *operands: Tensor, short: 
     """Call a loop of `compiled.sparse_products`; every thread gets rows with as many cells."""
     tiling = plan(pattern)
     arrays = [operand.numpy() for operand in operands]
+
     with threads.one_at_a_time() as n_threads:
         shares = threads.equal_shares(pattern.start.numpy(), n_threads)
         tiles = _tiles(n_threads, tiling.tile if tiling.packed else 0, short=short)
@@ -171,7 +179,9 @@ def _tiles(n_threads: int, n_rows: int, *, short: bool) -> np.ndarray:
         # Begin at a multiple of 64 bytes, the length of a cache line.
         buffer = buffer[-buffer.ctypes.data // 4 % 16 :]
         _buffers["tiles"] = buffer
+
     tiles = buffer[:size].reshape(n_threads, n_rows * PANEL)
     if short:
         return tiles.view(np.uint16)[:, : n_rows * PANEL]
+
     return tiles

@@ -17,6 +17,7 @@ def _silence_the_beta_warning() -> None:
     start = torch.tensor([0, 0])
     column = torch.tensor([], dtype=torch.int64)
     value = torch.tensor([])
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.sparse_csr_tensor(start, column, value, (1, 1))

@@ -40,10 +40,12 @@ def _divide(pattern: Pattern, step: int) -> list[_RowBlock]:
     row = torch.repeat_interleave(row_numbers, start.diff())
     place = (row % step) * pattern.n_columns + pattern.column
     blocks = []
+
     for first in range(0, pattern.n_rows, step):
         last = min(first + step, pattern.n_rows)
         cells = slice(int(start[first]), int(start[last]))
         blocks.append(_RowBlock(slice(first, last), cells, place[cells]))
+
     return blocks
 
 
@@ -56,11 +58,13 @@ def times_dense(pattern: Pattern, value: Tensor, dense: Tensor) -> Tensor:
         dense: columns × k.
     """
     out = dense.new_empty(pattern.n_rows, dense.shape[1])
+
     for block in _row_blocks(pattern):
         filled = dense.new_zeros(block.n_rows, pattern.n_columns)
         # Add, do not set: a column may stand twice in a row.
         filled.view(-1).index_add_(0, block.place, value[block.cells].to(dense.dtype))
         torch.mm(filled, dense, out=out[block.rows])
+
     return out
 
 

@@ -11,7 +11,12 @@ import numpy as np
 from numba import njit, prange
 
 
-@njit(parallel=True, cache=True, nogil=True, boundscheck=False)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+    boundscheck=False,
+)
 @no_type_check
 def forward(start, word, product, windows, base, filters, out, place):
     """out[d, h, f] = max_t Σ_offset product[word t + offset, row]; place[d, h, f]: that t.
@@ -22,15 +27,19 @@ def forward(start, word, product, windows, base, filters, out, place):
         first = start[d]
         n = start[d + 1] - start[d]
         value = np.empty(filters, np.float32)
+
         for h in range(len(windows)):
             # A document shorter than the window has one place, the first.
             for t in range(max(1, n - windows[h] + 1)):
                 value[:] = 0
+
                 for offset in range(min(windows[h], n - t)):
                     w = word[first + t + offset]
                     row = base[h] + offset * filters
+
                     for f in range(filters):
                         value[f] += product[w, row + f]
+
                 # Of equal values the first place counts, so that the gradient has one.
                 for f in range(filters):
                     if t == 0 or value[f] > out[d, h, f]:
@@ -38,28 +47,42 @@ def forward(start, word, product, windows, base, filters, out, place):
                         place[d, h, f] = t
 
 
-@njit(parallel=True, cache=True, nogil=True, boundscheck=False)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+    boundscheck=False,
+)
 @no_type_check
 def backward_to_filters(start, word, table, windows, base, filters, place, gradient, out):
     """out[row] = Σ_d gradient[d, h, f] · the vector of the word that the row met at its maximum."""
     # A thread owns whole rows, so that no two write to the same number.
     for row in prange(len(out)):
         h = 0
+
         while h + 1 < len(base) and row >= base[h + 1]:
             h += 1
+
         offset = (row - base[h]) // filters
         f = (row - base[h]) % filters
         out[row] = 0
+
         for d in range(len(start) - 1):
             token = start[d] + place[d, h, f] + offset
             if token < start[d + 1]:
                 g = gradient[d, h, f]
                 w = word[token]
+
                 for c in range(table.shape[1]):
                     out[row, c] += g * table[w, c]
 
 
-@njit(parallel=True, cache=True, nogil=True, boundscheck=False)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+    boundscheck=False,
+)
 @no_type_check
 def backward_to_words(start, word, weight, windows, base, filters, place, gradient, parts, out):
     """out[w] += Σ gradient[d, h, f] · row, over the rows of filters that met word w.
@@ -78,5 +101,6 @@ def backward_to_words(start, word, weight, windows, base, filters, place, gradie
                             g = gradient[d, h, f]
                             w = word[token]
                             row = base[h] + offset * filters + f
+
                             for c in range(parts[p], parts[p + 1]):
                                 out[w, c] += g * weight[row, c]

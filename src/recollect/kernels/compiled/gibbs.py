@@ -19,11 +19,14 @@ from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total
 def _pair_rating(a, at, b, to, width, last):
     """What two rows give without a third: their offsets, and the product of their factors."""
     dot = zero()
+
     for lane in range(0, width, 16):
         dot = fma(load(a, at + lane), load(b, to + lane), dot)
+
     # The vector instructions multiply the offsets, too; their product is taken off again.
     p = peek(a, at + last)
     q = peek(b, to + last)
+
     return p + q + total(dot) - p * q
 
 
@@ -43,10 +46,13 @@ def _pack_cell(pack, slot, x, y, p, at, q, to, width, last):
     """Put a cell's features, f = p[at] + q[to] and 1 for the offset, into the pack; x += y f."""
     begin = slot * width
     one = splat(np.float32(1))
+
     for lane in range(0, width, 16):
         f = fma(one, load(p, at + lane), load(q, to + lane))
         store(pack, begin + lane, f)
+
     pack[begin + last] = 1
+
     for lane in range(0, width, 16):
         store(x, lane, fma(y, load(pack, begin + lane), load(x, lane)))
 
@@ -56,17 +62,24 @@ def _pack_cell(pack, slot, x, y, p, at, q, to, width, last):
 def _add_ratings(start, end, left, right, value, p, q, width, k, a, pack, x):
     """A += Σ f fᵀ and x += Σ y f over the ratings from start to end, a pack at a time."""
     last = k - 1
+
     for first in range(start, end, PACK):
         n = min(PACK, end - first)
+
         for c in range(n):
             at = np.int64(peek(left, first + c)) * width
             to = np.int64(peek(right, first + c)) * width
             y = splat(peek(value, first + c) - _pair_rating(p, at, q, to, width, last))
             _pack_cell(pack, c, x, y, p, at, q, to, width, last)
+
         _add_products(a, width, k, pack, n)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+)
 @no_type_check
 def draw(
     start,
@@ -110,28 +123,37 @@ def draw(
     q = rights.reshape(-1)
     z = noise.reshape(-1)
     pack_end = width * (width + PACK)
+
     for t in prange(len(shares) - 1):
         a = scratch[t, : width * width]
         pack = scratch[t, width * width : pack_end]
         x = scratch[t, pack_end : pack_end + width]
         least = scratch[t, pack_end + width :]
+
         for j in range(shares[t], shares[t + 1]):
             a[:] = base
             x[:] = pull[j]
             first, end = start[j], start[j + 1]
             _add_ratings(first, end, left, right, value, p, q, width, k, a, pack, x)
+
             for i in range(k):
                 # A pivot below a millionth of its diagonal has lost its digits.
                 least[i] = np.float32(1e-6) * a[i * width + i]
+
             singular[j] = not _factor(a, width, k, least)
             if not singular[j]:
                 _clear_below(a, width, k)
                 _add_noise(a, width, k, z, j * width, x)
                 _solve(a, width, k, x)
+
             out[j] = x
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+)
 @no_type_check
 def ratings(a, b, c, A, B, C, k, shares, out):
     """out[j] = the offsets of rows A[a[j]], B[b[j]] and C[c[j]], and the products of their factors.
@@ -152,18 +174,21 @@ def ratings(a, b, c, A, B, C, k, shares, out):
     p = A.reshape(-1)
     q = B.reshape(-1)
     r = C.reshape(-1)
+
     for t in prange(len(shares) - 1):
         for j in range(shares[t], shares[t + 1]):
             at = np.int64(a[j]) * width
             to = np.int64(b[j]) * width
             by = np.int64(c[j]) * width
             dot = zero()
+
             for lane in range(0, width, 16):
                 x = load(p, at + lane)
                 y = load(q, to + lane)
                 z = load(r, by + lane)
                 # x y + z (x + y), the sum of all three products
                 dot = fma(x, y, fma(z, fma(splat(np.float32(1)), x, y), dot))
+
             x = peek(p, at + last)
             y = peek(q, to + last)
             z = peek(r, by + last)
@@ -178,6 +203,7 @@ def _shift_residuals(residual, holder, weight, first, end, step, width):
     for c in range(first, end):
         h = np.int64(peek(holder, c))
         times = splat(-peek(weight, h))
+
         for lane in range(0, width, 16):
             at = h * width + lane
             store(residual, at, fma(times, load(step, lane), load(residual, at)))
@@ -207,17 +233,22 @@ def bag(start, holder, weight, Y, residual, square, precision, pull, noise):
     flat_residual = residual.reshape(-1)
     b = np.empty(width, np.float32)
     step = np.empty(width, np.float32)
+
     for j in range(len(start) - 1):
         for lane in range(0, width, 16):
             # b = pull + Σ weight (residual + weight Y[j])
             total_b = fma(splat(square[j]), load(flat_Y, j * width + lane), load(pull, lane))
+
             for c in range(start[j], start[j + 1]):
                 h = np.int64(peek(holder, c))
                 times = splat(peek(weight, h))
                 total_b = fma(times, load(flat_residual, h * width + lane), total_b)
+
             store(b, lane, total_b)
+
         for i in range(width):
             total_precision = precision[i] + square[j]
             step[i] = b[i] / total_precision + noise[j, i] / np.sqrt(total_precision) - Y[j, i]
             Y[j, i] += step[i]
+
         _shift_residuals(flat_residual, holder, weight, start[j], start[j + 1], step, width)

@@ -32,6 +32,7 @@ def _step(u, x, v, y, width, move, keep_p, keep_q):
     move = splat(move)
     keep_p = splat(keep_p)
     keep_q = splat(keep_q)
+
     for lane in range(0, width, 16):
         p = load(u, x + lane)
         q = load(v, y + lane)
@@ -70,7 +71,12 @@ def _step_of_model(
     _step(u, x, v, y, width, w * error, keep_p, keep_q)
 
 
-@njit(parallel=True, cache=True, nogil=True, boundscheck=False)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+    boundscheck=False,
+)
 @no_type_check
 def descend_alone(
     user,
@@ -114,6 +120,7 @@ def descend_alone(
     v = V.reshape(-1)
     errors = np.zeros(n_models)
     weights = np.zeros(n_models)
+
     for t in prange(n_models):
         for c in range(n):
             # Models begin at different ratings, so that they are not all biased to the same last
@@ -125,6 +132,7 @@ def descend_alone(
             w = weight_user[t, user_row] * weight_item[t, item_row] * scale[t]
             if not w > 0:
                 continue
+
             x = (t * b_user.shape[1] + user_row) * width
             y = (t * b_item.shape[1] + item_row) * width
             product = _product(u, x, v, y, width)
@@ -147,6 +155,7 @@ def descend_alone(
                 rate,
                 offset_rate,
             )
+
     return errors.sum(), weights.sum()
 
 
@@ -157,6 +166,7 @@ def _weigh(user_row, item_row, weight_user, weight_item, u, v, width, b_user, b_
     weights = np.float32(0)
     squares = np.float32(0)
     weighted = np.float32(0)
+
     for t in range(len(weight)):
         w = weight_user[t, user_row] * weight_item[t, item_row]
         weight[t] = w
@@ -167,10 +177,16 @@ def _weigh(user_row, item_row, weight_user, weight_item, u, v, width, b_user, b_
             y = (t * b_item.shape[1] + item_row) * width
             product = _product(u, x, v, y, width)
             weighted += w * (b_user[t, user_row] + b_item[t, item_row] + product)
+
     return weights, squares, weighted
 
 
-@njit(parallel=True, cache=True, nogil=True, boundscheck=False)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+    boundscheck=False,
+)
 @no_type_check
 def descend_jointly(
     cells,
@@ -220,6 +236,7 @@ def descend_jointly(
     v = V.reshape(-1)
     errors = np.zeros(groups * groups)
     reached = np.zeros(groups * groups)
+
     for diagonal in range(groups):
         for g in prange(groups):
             # The cells of a diagonal share neither users nor items.
@@ -228,17 +245,21 @@ def descend_jointly(
             order = np.empty(cells[cell + 1] - first, np.int32)
             weight = np.empty(n_models, np.float32)
             shuffle(order, random_state(seed, cell + 1))
+
             for j in order:
                 a = np.int64(user[first + j])
                 b = np.int64(item[first + j])
                 weights, squares, weighted = _weigh(
                     a, b, weight_user, weight_item, u, v, width, b_user, b_item, weight
                 )
+
                 if not weights > 0:
                     continue
+
                 error = value[first + j] - weighted / weights
                 errors[cell] += np.float64(error) * error
                 reached[cell] += 1
+
                 for t in range(n_models):
                     if weight[t] > 0:
                         # a / Σ a² with a = weight / weights
@@ -259,6 +280,7 @@ def descend_jointly(
                             rate,
                             offset_rate,
                         )
+
     return errors.sum(), reached.sum()
 
 
@@ -315,11 +337,13 @@ def _add_cells(
     """
     n = 0
     weights = np.float32(0)
+
     for c in range(start, end):
         other = np.int64(peek(column, c))
         w = weight * peek(weight_column, other)
         if not w > 0:
             continue
+
         at = other * width
         if joint:
             s = w * peek(share, c)
@@ -331,16 +355,23 @@ def _add_cells(
             s = np.float32(np.sqrt(w))
             y = s * (peek(value, c) - peek(offset, other))
             weights += w
+
         _pack_cell(pack, n, x, s, y, source, at, width)
         n += 1
         if n == PACK:
             _add_products(a, width, k, pack, n)
             n = 0
+
     _add_products(a, width, k, pack, n)
+
     return weights
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+)
 @no_type_check
 def solve_rows(
     start,
@@ -392,11 +423,13 @@ def solve_rows(
     source = features.reshape(-1)
     flat = factors.reshape(-1)
     pack_end = width * (width + PACK)
+
     for t in prange(len(shares) - 1):
         a = scratch[t, : width * width]
         pack = scratch[t, width * width : pack_end]
         x = scratch[t, pack_end : pack_end + width]
         least = scratch[t, pack_end + width :]
+
         for j in range(shares[t], shares[t + 1]):
             a[:] = 0
             x[:] = 0
@@ -420,15 +453,19 @@ def solve_rows(
                 pack,
                 x,
             )
+
             if not weights > 0:
                 continue
+
             for i in range(k):
                 a[i * width + i] += reg[j] * weights
                 # A pivot below a millionth of its diagonal has lost its digits.
                 least[i] = np.float32(1e-6) * a[i * width + i]
+
             singular[j] = not _factor(a, width, k, least)
             if singular[j]:
                 continue
+
             _clear_below(a, width, k)
             _solve(a, width, k, x)
             if joint:
@@ -446,4 +483,5 @@ def solve_rows(
                     j * width,
                     width,
                 )
+
             factors[j] = x

@@ -34,6 +34,7 @@ def _store_pair(history, s, y, step, direction, gradient, previous, at, n, sums)
     minus_one = splat(np.float32(-1))
     slope = zero()
     square = zero()
+
     for i in range(0, n, 16):
         d = load(direction, at + i)
         g = load(gradient, at + i)
@@ -41,6 +42,7 @@ def _store_pair(history, s, y, step, direction, gradient, previous, at, n, sums)
         store(history, y + i, fma(minus_one, load(previous, at + i), g))
         slope = fma(d, g, slope)
         square = fma(g, g, square)
+
     sums[0] += total(slope)
     sums[1] += total(square)
 
@@ -52,6 +54,7 @@ def _six_products(history, a, s, b, y, gradient, at, n, sums):
     # Six sums in registers: each number of the history is read once for three of them.
     a_s = a_y = a_g = zero()
     b_s = b_y = b_g = zero()
+
     for i in range(0, n, 16):
         left = load(history, a + i)
         right = load(history, b + i)
@@ -64,6 +67,7 @@ def _six_products(history, a, s, b, y, gradient, at, n, sums):
         b_s = fma(right, step, b_s)
         b_y = fma(right, change, b_y)
         b_g = fma(right, g, b_g)
+
     sums[0] += total(a_s)
     sums[1] += total(a_y)
     sums[2] += total(a_g)
@@ -84,12 +88,17 @@ def _products(history, width, pairs, place, step, direction, gradient, previous,
     s = 2 * pairs[-1] * width + place
     y = s + width
     _store_pair(history, s, y, step, direction, gradient, previous, at, n, sums)
+
     for k in range(len(pairs)):
         a = 2 * pairs[k] * width + place
         _six_products(history, a, s, a + width, y, gradient, at, n, sums[2 + 6 * k :])
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+)
 @no_type_check
 def products(history, width, pairs, step, direction, gradient, previous, sums):
     """Write the pair pairs[-1], and fill one row of `sums` per block.
@@ -107,6 +116,7 @@ def products(history, width, pairs, step, direction, gradient, previous, sums):
         sums: blocks × (2 + 6 · pairs), zeros.
     """
     n = len(gradient)
+
     for q in prange(len(sums)):
         at = q * BLOCK
         end = min(n, (q + 1) * BLOCK)
@@ -134,7 +144,11 @@ def _combination(history, width, rows, coefficients, place, scaled_gradient):
     return out
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+)
 @no_type_check
 def combine(history, width, rows, coefficients, of_gradient, gradient, direction, step, parameter):
     """direction = of_gradient · gradient + Σ coefficients[k] · history[rows[k]], and a step along
@@ -152,19 +166,23 @@ def combine(history, width, rows, coefficients, of_gradient, gradient, direction
         parameter: changed in place.
     """
     n = len(gradient)
+
     for q in prange((n + BLOCK - 1) // BLOCK):
         at = q * BLOCK
         end = min(n, (q + 1) * BLOCK)
         whole = at + (end - at) // 16 * 16
+
         for i in range(at, whole, 16):
             g = fma(splat(of_gradient), load(gradient, i), zero())
             d = _combination(history, width, rows, coefficients, i, g)
             store(direction, i, d)
             store(parameter, i, fma(splat(step), d, load(parameter, i)))
+
         if whole < end:
             g = fma(splat(of_gradient), load(_tail(gradient, whole, end - whole), 0), zero())
             last = np.empty(16, np.float32)
             store(last, 0, _combination(history, width, rows, coefficients, whole, g))
+
             for i in range(whole, end):
                 direction[i] = last[i - whole]
                 parameter[i] += step * last[i - whole]
@@ -179,7 +197,12 @@ def _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon):
         p[i] -= rate * m[i] / (np.sqrt(v[i]) + epsilon)
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
 @no_type_check
 def adam(
     parameter, gradient, mean, square, rows, width, new, keep_square, new_square, rate, epsilon
@@ -228,7 +251,12 @@ def _random_bits(i, salt):
     return np.uint32(x ^ (x >> np.uint32(16)))
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
 @no_type_check
 def adam16(
     parameter,
@@ -274,13 +302,18 @@ def adam16(
         _adam(p, g, wide_mean, wide_square, new, keep_square, new_square, rate, epsilon)
         short_mean = mean[at:end]
         short_square = square[at:end]
+
         for i in range(end - at):
             bits = _random_bits(at + i, salt)
             short_mean[i] = np.uint32(m[i] + (bits & np.uint32(0xFFFF))) >> np.uint32(16)
             short_square[i] = np.uint32(v[i] + (bits >> np.uint32(16))) >> np.uint32(16)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+)
 @no_type_check
 def rprop(parameter, gradient, previous, size, shrink, grow, smallest, largest):
     """One step of Rprop.
@@ -297,6 +330,7 @@ def rprop(parameter, gradient, previous, size, shrink, grow, smallest, largest):
     """
     none = np.float32(0)
     one = np.float32(1)
+
     for q in prange((len(parameter) + BLOCK - 1) // BLOCK):
         at = q * BLOCK
         end = min(len(parameter), (q + 1) * BLOCK)
@@ -304,6 +338,7 @@ def rprop(parameter, gradient, previous, size, shrink, grow, smallest, largest):
         g = gradient[at:end]
         before = previous[at:end]
         s = size[at:end]
+
         for i in range(end - at):
             # Expressions, not branches: LLVM turns them into vector instructions.
             agreement = g[i] * before[i]
@@ -316,7 +351,11 @@ def rprop(parameter, gradient, previous, size, shrink, grow, smallest, largest):
             before[i] = effective
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+)
 @no_type_check
 def sgd(parameter, gradient, velocity, rate, momentum):
     """One step of gradient descent with momentum.
@@ -334,6 +373,7 @@ def sgd(parameter, gradient, velocity, rate, momentum):
         p = parameter[at:end]
         g = gradient[at:end]
         u = velocity[at:end]
+
         for i in range(end - at):
             u[i] = momentum * u[i] + g[i]
             p[i] -= rate * u[i]

@@ -38,6 +38,7 @@ def _add_products(a, width, k, pack, n):
             right1 = load(a, row1 + 16)
             right2 = load(a, row2 + 16)
             right3 = load(a, row3 + 16)
+
             for c in range(n):
                 cell = c * width
                 left = load(pack, cell + at)
@@ -54,6 +55,7 @@ def _add_products(a, width, k, pack, n):
                 right1 = fma(f1, right, right1)
                 right2 = fma(f2, right, right2)
                 right3 = fma(f3, right, right3)
+
             store(a, row0, left0)
             store(a, row1, left1)
             store(a, row2, left2)
@@ -74,14 +76,19 @@ def _factor(a, width, k, least):
         pivot = a[j * width + j]
         if not pivot > least[j]:
             return False
+
         scale = splat(np.float32(1) / np.sqrt(pivot))
+
         for at in range(j // 16 * 16, width, 16):
             store(a, j * width + at, fma(scale, load(a, j * width + at), zero()))
+
         for i in range(j + 1, k):
             times = splat(-peek(a, j * width + i))
+
             for at in range(i // 16 * 16, width, 16):
                 reduced = fma(times, load(a, j * width + at), load(a, i * width + at))
                 store(a, i * width + at, reduced)
+
     return True
 
 
@@ -97,15 +104,20 @@ def _solve(a, width, k, x):
         x[j] = x[j] / a[j * width + j]
         times = splat(-x[j])
         solved = x[j]
+
         for at in range(j // 16 * 16, width, 16):
             store(x, at, fma(times, load(a, j * width + at), load(x, at)))
+
         x[j] = solved
+
     for j in range(k - 1, -1, -1):
         right = x[j]
         x[j] = 0
         dot = zero()
+
         for at in range(j // 16 * 16, width, 16):
             dot = fma(load(a, j * width + at), load(x, at), dot)
+
         x[j] = (right - total(dot)) / a[j * width + j]
 
 
@@ -124,17 +136,24 @@ def _add_cells(start, end, column, value, source, width, k, a, pack, x):
     """A += Σ f fᵀ and x += Σ value · f over the cells from start to end, a pack at a time."""
     for first in range(start, end, PACK):
         n = min(PACK, end - first)
+
         for c in range(n):
             at = np.int64(peek(column, first + c)) * width
             v = splat(peek(value, first + c))
+
             for lane in range(0, width, 16):
                 f = load(source, at + lane)
                 store(pack, c * width + lane, f)
                 store(x, lane, fma(v, f, load(x, lane)))
+
         _add_products(a, width, k, pack, n)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+)
 @no_type_check
 def ridge(start, column, value, features, base, reg, pull, k, shares, scratch, out, singular):
     """out[j] solves (base + reg[j] I + Σ f fᵀ) x = pull[j] + Σ value · f over j's cells.
@@ -157,21 +176,26 @@ def ridge(start, column, value, features, base, reg, pull, k, shares, scratch, o
     source = features.reshape(-1)
     end_of_matrix = width * width
     end_of_pack = end_of_matrix + width * PACK
+
     for t in prange(len(shares) - 1):
         a = scratch[t, :end_of_matrix]
         pack = scratch[t, end_of_matrix:end_of_pack]
         x = scratch[t, end_of_pack : end_of_pack + width]
         least = scratch[t, end_of_pack + width :]
+
         for j in range(shares[t], shares[t + 1]):
             a[:] = base
             x[:] = pull[j]
             _add_cells(start[j], start[j + 1], column, value, source, width, k, a, pack, x)
+
             # A pivot that has lost all but a millionth of its size is rounding error.
             for i in range(k):
                 a[i * width + i] += reg[j]
                 least[i] = np.float32(1e-6) * a[i * width + i]
+
             singular[j] = not _factor(a, width, k, least)
             if not singular[j]:
                 _clear_below(a, width, k)
                 _solve(a, width, k, x)
+
             out[j] = x

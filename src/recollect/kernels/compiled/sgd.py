@@ -38,6 +38,7 @@ def shuffle(order, state):
     """Fill `order` with the numbers from 0 on in random order (Fisher and Yates)."""
     for j in range(len(order)):
         order[j] = j
+
     for j in range(len(order) - 1, 0, -1):
         state = _next(state)
         other = np.int64((state * MULTIPLIER) >> np.uint64(33)) % (j + 1)
@@ -56,14 +57,17 @@ def _visit_cell(
     all_p = U.reshape(-1)
     all_q = V.reshape(-1)
     squares = 0.0
+
     for j in order:
         u = np.int64(user[j])
         i = np.int64(item[j])
         at_p = u * width
         at_q = i * width
         dot = zero()
+
         for lane in range(0, width, 16):
             dot = fma(load(all_p, at_p + lane), load(all_q, at_q + lane), dot)
+
         error = value[j] - b_user[u] - b_item[i] - total(dot)
         squares += np.float64(error) * error
         b_user[u] += offset_rate * (error - reg_user[u] * b_user[u])
@@ -72,15 +76,22 @@ def _visit_cell(
         step = splat(np.float32(rate * error))
         keep_p = splat(np.float32(1 - rate * reg_user[u]))
         keep_q = splat(np.float32(1 - rate * reg_item[i]))
+
         for lane in range(0, width, 16):
             p = load(all_p, at_p + lane)
             q = load(all_q, at_q + lane)
             store(all_p, at_p + lane, fma(step, q, fma(keep_p, p, zero())))
             store(all_q, at_q + lane, fma(step, p, fma(keep_q, q, zero())))
+
     return squares
 
 
-@njit(parallel=True, cache=True, nogil=True, boundscheck=False)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+    boundscheck=False,
+)
 @no_type_check
 def descend(
     cells,
@@ -121,6 +132,7 @@ def descend(
     # Each thread adds to its own cells' entries: the order of additions does not depend on the
     # threads.
     squares = np.zeros(groups * groups)
+
     for diagonal in range(groups):
         for g in prange(groups):
             cell = g * groups + (g + diagonal) % groups
@@ -142,4 +154,5 @@ def descend(
                 rate,
                 offset_rate,
             )
+
     return squares.sum()

@@ -89,9 +89,11 @@ def load(typing: Any, array: Any, at: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if not short:
             return builder.load(_pointer(context, builder, array, *args, to=_FLOAT), align=4)
+
         pointer = _pointer(context, builder, array, *args, to=_SHORT)
         # bfloat16 is the upper half of a 32-bit number.
         half = builder.zext(builder.load(pointer, align=2), _INT)
+
         return builder.bitcast(builder.shl(half, _all(_INT, 16)), _FLOAT)
 
     return LANES(array, types.intp), generate
@@ -118,7 +120,9 @@ def store(typing: Any, array: Any, at: Any, x: Any) -> Any:
             odd = builder.and_(builder.lshr(bits, _all(_INT, 16)), _all(_INT, 1))
             bits = builder.add(bits, builder.add(odd, _all(_INT, 0x7FFF)))
             value = builder.trunc(builder.lshr(bits, _all(_INT, 16)), _SHORT)
+
         builder.store(value, pointer, align=2 if short else 4)
+
         return context.get_dummy_value()
 
     return types.void(array, types.intp, LANES), generate
@@ -151,10 +155,13 @@ def total(typing: Any, x: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         (sums,) = args
+
         while sums.type.count > 2:
             sums = _neighbors(builder, sums, sums, half=True)
+
         first = builder.extract_element(sums, ir.Constant(ir.IntType(32), 0))
         second = builder.extract_element(sums, ir.Constant(ir.IntType(32), 1))
+
         return builder.fadd(first, second)
 
     return types.float32(LANES), generate
@@ -178,11 +185,14 @@ def four_totals(typing: Any, array: Any, at: Any, a: Any, b: Any, c: Any, d: Any
         sums_of_a_b = _neighbors(builder, *args[2:4])
         sums_of_c_d = _neighbors(builder, *args[4:6])
         sums = _neighbors(builder, sums_of_a_b, sums_of_c_d)
+
         while sums.type.count > 4:
             sums = _neighbors(builder, sums, sums, half=True)
+
         pointer = _pointer(context, builder, array, *args[:2], to=sums.type)
         before = builder.load(pointer, align=4)
         builder.store(builder.fadd(before, sums), pointer, align=4)
+
         return context.get_dummy_value()
 
     return types.void(array, types.intp, LANES, LANES, LANES, LANES), generate

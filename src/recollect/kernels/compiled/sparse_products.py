@@ -34,15 +34,20 @@ def find_cuts(start, column, n_columns, size, cut):
         q = 0
         before = 0
         cut[0, j] = start[j]
+
         for c in range(start[j], start[j + 1]):
             if column[c] < before or column[c] >= n_columns:
                 return False
+
             before = column[c]
+
             while before >= (q + 1) * size:
                 q += 1
                 cut[q, j] = c
+
         for last in range(q + 1, len(cut)):
             cut[last, j] = start[j + 1]
+
     return True
 
 
@@ -66,6 +71,7 @@ def _gather64(out, to, source, stride, shift, column, value, first, last, add):
         s1 = load(out, to + 16)
         s2 = load(out, to + 32)
         s3 = load(out, to + 48)
+
     for c in range(first, last):
         v = splat(peek(value, c))
         at = np.int64(peek(column, c)) * stride + shift
@@ -73,6 +79,7 @@ def _gather64(out, to, source, stride, shift, column, value, first, last, add):
         s1 = fma(v, load(source, at + 16), s1)
         s2 = fma(v, load(source, at + 32), s2)
         s3 = fma(v, load(source, at + 48), s3)
+
     store(out, to, s0)
     store(out, to + 16, s1)
     store(out, to + 32, s2)
@@ -104,7 +111,11 @@ def _gather(out, k, at, width, source, stride, shift, column, value, cut, q, fir
             _gather16(out, to, source, stride, shift, column, value, begin, end, q > 0)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+)
 @no_type_check
 def times_dense(cut, column, value, dense, out, shares, size, packed, tiles):
     """out[j] = Σ over row j's cells of value · dense[column].
@@ -124,12 +135,15 @@ def times_dense(cut, column, value, dense, out, shares, size, packed, tiles):
     to = out.reshape(-1)
     source = dense.reshape(-1)
     width = 64 if k >= 64 else 16
+
     for t in prange(len(shares) - 1):
         first = shares[t]
         last = shares[t + 1]
         tile = tiles[t]
+
         for panel in range((k + width - 1) // width):
             at = min(panel * width, k - width)
+
             for q in range(len(cut) - 1):
                 if packed:
                     _pack(tile, source, k, q * size, min(n, (q + 1) * size), at, width)
@@ -162,12 +176,14 @@ def _dots64(out, left, at, source, stride, shift, column, first, last):
     h2 = load(left, at + 32)
     h3 = load(left, at + 48)
     fours = first + (last - first) // 4 * 4
+
     for c in range(first, fours, 4):
         w = _dot64(h0, h1, h2, h3, source, np.int64(peek(column, c)) * stride + shift)
         x = _dot64(h0, h1, h2, h3, source, np.int64(peek(column, c + 1)) * stride + shift)
         y = _dot64(h0, h1, h2, h3, source, np.int64(peek(column, c + 2)) * stride + shift)
         z = _dot64(h0, h1, h2, h3, source, np.int64(peek(column, c + 3)) * stride + shift)
         four_totals(out, c, w, x, y, z)
+
     for c in range(fours, last):
         out[c] += total(_dot64(h0, h1, h2, h3, source, np.int64(peek(column, c)) * stride + shift))
 
@@ -187,6 +203,7 @@ def _dots16(out, left, at, source, stride, shift, column, first, last):
 def _dots(out, left, k, at, done, width, source, stride, shift, column, cut, q, first, last):
     """One panel's part of the inner products; columns before `done` were in the panel before."""
     masked = np.zeros(width, np.float32)
+
     for j in range(first, last):
         row = left
         place = j * k + at
@@ -195,13 +212,18 @@ def _dots(out, left, k, at, done, width, source, stride, shift, column, cut, q, 
             masked[done - at :] = left[place + done - at : place + width]
             row = masked
             place = 0
+
         if width == 64:
             _dots64(out, row, place, source, stride, shift, column, cut[q, j], cut[q + 1, j])
         else:
             _dots16(out, row, place, source, stride, shift, column, cut[q, j], cut[q + 1, j])
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+)
 @no_type_check
 def observed(cut, column, left, right, out, shares, size, packed, tiles):
     """out[cell] += left[its row] · right[its column].
@@ -221,13 +243,16 @@ def observed(cut, column, left, right, out, shares, size, packed, tiles):
     rows = left.reshape(-1)
     source = right.reshape(-1)
     width = 64 if k >= 64 else 16
+
     for t in prange(len(shares) - 1):
         i = shares[t]
         j = shares[t + 1]
         tile = tiles[t]
+
         for panel in range((k + width - 1) // width):
             done = panel * width
             at = min(done, k - width)
+
             for q in range(len(cut) - 1):
                 if packed:
                     _pack(tile, source, k, q * size, min(n, (q + 1) * size), at, width)

@@ -32,10 +32,13 @@ def sum_y(item, first, end, Y, z):
     all_y = Y.reshape(-1)
     one = splat(np.float32(1))
     scale = splat(np.float32(1 / np.sqrt(max(1, end - first))))
+
     for lane in range(0, width, 16):
         lane_sum = zero()
+
         for j in range(first, end):
             lane_sum = fma(one, load(all_y, np.int64(item[j]) * width + lane), lane_sum)
+
         store(z, lane, fma(scale, lane_sum, zero()))
 
 
@@ -56,14 +59,21 @@ def change_y(item, first, end, Y, keep, change):
     all_y = Y.reshape(-1)
     keep = splat(np.float32(keep))
     scale = splat(np.float32(1 / np.sqrt(end - first)))
+
     for lane in range(0, width, 16):
         added = fma(scale, load(change, lane), zero())
+
         for j in range(first, end):
             at = np.int64(item[j]) * width + lane
             store(all_y, at, fma(keep, load(all_y, at), added))
 
 
-@njit(parallel=True, cache=True, nogil=True, boundscheck=False)
+@njit(
+    parallel=True,
+    cache=True,
+    nogil=True,
+    boundscheck=False,
+)
 @no_type_check
 def sum_y_of_all(start, item, Y, out):
     """|N(u)|^-1/2 Σ y_j of every user.
@@ -84,9 +94,11 @@ def _product(p, z, all_q, at):
     """q_i · (p_u + z), where q_i begins at `at`."""
     one = splat(np.float32(1))
     dot = zero()
+
     for lane in range(0, len(z), 16):
         user_factors = fma(one, load(p, lane), load(z, lane))
         dot = fma(user_factors, load(all_q, at + lane), dot)
+
     return total(dot)
 
 
@@ -97,6 +109,7 @@ def _update_factors(p, z, change, all_q, at, step, keep_p, keep_q, keep_y):
     with).
     """
     one = splat(np.float32(1))
+
     for lane in range(0, len(z), 16):
         q = load(all_q, at + lane)
         old_p = load(p, lane)
@@ -108,7 +121,11 @@ def _update_factors(p, z, change, all_q, at, step, keep_p, keep_q, keep_y):
         store(change, lane, fma(step, q, fma(keep_y, load(change, lane), zero())))
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@njit(
+    cache=True,
+    nogil=True,
+    boundscheck=False,
+)
 @no_type_check
 def descend(
     start, item, value, P, Q, Y, b_user, b_item, reg_user, reg_item, reg_y, reg_offset, rate, seed
@@ -142,11 +159,13 @@ def descend(
     state = random_state(seed, 0)
     shuffle(users, state)
     squares = 0.0
+
     for u in users:
         first = start[u]
         n = start[u + 1] - first
         if n == 0:
             continue
+
         sum_y(item, first, first + n, Y, z)
         change[:] = 0
         p = P[u]
@@ -155,6 +174,7 @@ def descend(
         shuffle(order, random_state(state, u + 1))
         keep_p = splat(np.float32(1 - rate * reg_user[u]))
         keep_y = splat(np.float32(1 - rate * reg_y))
+
         for j in order:
             i = np.int64(item[first + j])
             error = value[first + j] - b_user[u] - b_item[i] - _product(p, z, all_q, i * width)
@@ -164,5 +184,7 @@ def descend(
             step = splat(np.float32(rate * error))
             keep_q = splat(np.float32(1 - rate * reg_item[i]))
             _update_factors(p, z, change, all_q, i * width, step, keep_p, keep_q, keep_y)
+
         change_y(item, first, first + n, Y, (1 - rate * reg_y) ** n, change)
+
     return squares

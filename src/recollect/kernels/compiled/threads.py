@@ -91,6 +91,7 @@ def _start_threads() -> None:
     n_threads = torch.get_num_threads()
     policy = os.environ.get("OMP_WAIT_POLICY")
     os.environ["OMP_WAIT_POLICY"] = policy or "passive"
+
     try:
         numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     finally:

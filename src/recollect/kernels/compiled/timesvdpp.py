@@ -38,7 +38,11 @@ def _product(p, z, alpha, all_p_day, dev, at_day, by_day, all_q, at):
     return total(dot)
 
 
-@njit(cache=True, nogil=True, boundscheck=False)
+@njit(
+    cache=True,
+    nogil=True,
+    boundscheck=False,
+)
 @no_type_check
 def descend(
     start,
@@ -121,11 +125,13 @@ def descend(
     keep_alpha = splat(np.float32(1 - step[ALPHA_P] * reg[ALPHA_P]))
     keep_p_day = splat(np.float32(1 - step[P_DAY] * reg[P_DAY]))
     squares = 0.0
+
     for u in users:
         first = start[u]
         n = start[u + 1] - first
         if n == 0:
             continue
+
         sum_y(item, first, first + n, Y, z)
         change[:] = 0
         p = P[u]
@@ -133,6 +139,7 @@ def descend(
         order = orders[:n]
         shuffle(order, random_state(state, u + 1))
         keep_p = splat(np.float32(1 - rate * reg_user[u]))
+
         for j in order:
             i = np.int64(item[first + j])
             s = np.int64(slot[first + j])
@@ -166,6 +173,7 @@ def descend(
             move_alpha = splat(np.float32(step[ALPHA_P] * dev * e))
             move_p_day = splat(np.float32(step[P_DAY] * e))
             keep_q = splat(np.float32(one - rate * reg_item[i]))
+
             for lane in range(0, width, 16):
                 q = load(all_q, at_q + lane)
                 factors = _user_factors(p, z, alpha, all_p_day, devs, lane, at_day, by_day)
@@ -177,5 +185,7 @@ def descend(
                 if by_day:
                     kept = fma(keep_p_day, load(all_p_day, at_day + lane), zero())
                     store(all_p_day, at_day + lane, fma(move_p_day, q, kept))
+
         change_y(item, first, first + n, Y, (1 - rate * reg_y) ** n, change)
+
     return squares

@@ -34,18 +34,23 @@ def max_pooled_convolution(
     n_documents = len(start) - 1
     out = np.zeros((n_documents, len(windows), filters), table.dtype)
     first_row = 0
+
     for kind, h in enumerate(windows):
         last_row = first_row + h * filters
         W = weight[first_row:last_row].reshape(h, filters, -1)
         first_row = last_row
+
         for document in range(n_documents):
             words = word[start[document] : start[document + 1]]
             x = table[words]
             values = []
+
             # A document shorter than the window has one place, at which the window is cut.
             for t in range(max(1, len(x) - h + 1)):
                 phrase = x[t : t + h]
                 c = np.einsum("ofd,od->f", W[: len(phrase)], phrase)
                 values.append(c)
+
             out[document, kind] = np.max(values, axis=0)
+
     return out

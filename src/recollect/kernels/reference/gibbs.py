@@ -25,6 +25,7 @@ def features(
     # its offset meets 1.
     f = np.concatenate([left[:, :-1] + right[:, :-1], np.ones((len(left), 1))], axis=1)
     y = value - left[:, -1] - right[:, -1] - (left[:, :-1] * right[:, :-1]).sum(axis=1)
+
     return f, y
 
 

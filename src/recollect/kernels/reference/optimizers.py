@@ -37,6 +37,7 @@ def adam(
     corrected_mean = mean / (1 - beta1**step)
     corrected_square = square / (1 - beta2**step)
     parameter = parameter - learning_rate * corrected_mean / (np.sqrt(corrected_square) + epsilon)
+
     return parameter, mean, square
 
 
@@ -134,15 +135,19 @@ def lbfgs_direction(
     """
     q = gradient.copy()
     alphas = []
+
     for s, y in zip(reversed(steps), reversed(changes), strict=True):
         alpha = (s @ q) / (s @ y)
         q = q - alpha * y
         alphas.append(alpha)
+
     if steps:
         s = steps[-1]
         y = changes[-1]
         q = q * (s @ y) / (y @ y)
+
     for s, y, alpha in zip(steps, changes, reversed(alphas), strict=True):
         beta = (y @ q) / (s @ y)
         q = q + (alpha - beta) * s
+
     return -q

@@ -45,6 +45,7 @@ def ridge(
     """
     n_rows = len(start) - 1
     out = np.empty((n_rows, features.shape[1]))
+
     for row in range(n_rows):
         cells = slice(start[row], start[row + 1])
         out[row] = solve_row(
@@ -54,4 +55,5 @@ def ridge(
             prior=prior[row],
             base=base,
         )
+
     return out

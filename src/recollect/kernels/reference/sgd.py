@@ -28,6 +28,7 @@ def step(
     net.b_item[i] += rate * (error - reg_item * net.b_item[i])
     net.p[u] += rate * (error * net.q[i] - reg_user * p)
     net.q[i] += rate * (error * p - reg_item * net.q[i])
+
     return float(error)
 
 
@@ -41,8 +42,10 @@ def descend(net: Any, order: np.ndarray, **step_size: float) -> float:
         step_size: rate, reg_user and reg_item.
     """
     squares = 0.0
+
     for j in order.tolist():
         user = int(net.user[j])
         item = int(net.item[j])
         squares += step(net, user, item, float(net.value[j]), **step_size) ** 2
+
     return squares

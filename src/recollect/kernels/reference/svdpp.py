@@ -54,4 +54,5 @@ def step(net: Any, u: int, i: int, rating: float, N: np.ndarray, steps: Any) -> 
     net.q[i] += rate * (error * factors - steps.reg_item[i] * q)
     net.p[u] += rate * (error * q - steps.reg_user[u] * net.p[u])
     net.y[N] += rate * (error * len(N) ** -0.5 * q - steps.reg_y * net.y[N])
+
     return error

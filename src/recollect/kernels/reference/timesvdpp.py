@@ -112,4 +112,5 @@ def step(
     descend("alpha_p", u, error * t.deviation * q)
     if len(net.p_day):
         descend("p_day", t.slot, error * q)
+
     return error

@@ -29,6 +29,7 @@ def normal_wishart(
     inverse_scale = np.eye(k) + scatter + BETA * n / (BETA + n) * np.outer(mean, mean)
     precision = wishart(np.linalg.inv(inverse_scale), k + n, random)
     posterior_mean = n * mean / (BETA + n)  # μ_0*
+
     return posterior_mean + normal(precision * (BETA + n), random), precision
 
 

@@ -48,6 +48,7 @@ class FoldIn:
             shape = (len(rows), rows.n_columns)
             bags = csr_array((weight, rows.column, rows.start), shape=shape)
             prior_mean += bags @ net.bag_vectors[self.s].float().cpu().numpy()
+
         return prior_mean
 
     def from_values(
@@ -55,8 +56,12 @@ class FoldIn:
     ) -> Float32[np.ndarray, "users width"]:
         """The users' table of vectors, given standardized ratings (or latent variables)."""
         given = gibbs.RowRatings(
-            start=self.rows.start, left=self.rows.column, right=self.day, value=value
+            start=self.rows.start,
+            left=self.rows.column,
+            right=self.day,
+            value=value,
         )
+
         return gibbs.draw(
             given,
             self.items,
@@ -75,9 +80,11 @@ class FoldIn:
         cut = self.net.cut[self.s].double().cpu().numpy()
         cells = (self.rows.row, self.rows.column, self.day)
         x = np.zeros(len(category), np.float32)
+
         for _ in range(PROBIT_SWEEPS):
             low, high = bounds(cut, category, x)
             z = x + truncated_normal.mean(low, high).astype(np.float32)
             users = self.from_values(z)
             x = gibbs.ratings(cells, (users, self.items, self.any_day), self.k)
+
         return users

@@ -94,6 +94,7 @@ class BayesMF(PairModel):
                 f"burn_in must be less than epochs, found {self.burn_in} of {self.epochs}: no draw "
                 "would count."
             )
+
         if self.probit and self.alpha is not None:
             raise SettingError(
                 "The latent variable of probit has noise of precision 1; leave alpha out (it is "
@@ -108,6 +109,7 @@ class BayesMF(PairModel):
         # Of the samples, of 2 bytes each, two copies may exist for a moment; of the current draw
         # there are five, of 4 bytes.
         samples = min(self.n_samples, self.epochs) * (rows + bag_vectors)
+
         return of_factors(shape, numbers=samples // 4 + 5 * rows)
 
     @override
@@ -127,6 +129,7 @@ class BayesMF(PairModel):
         """The different ratings, ascending, for `probit`."""
         if not self.probit:
             return np.empty(0, np.float32)
+
         assert isinstance(self.given_, Ratings)
         categories = np.unique(self.given_.value)
         if not 2 <= len(categories) <= MAX_CATEGORIES:
@@ -134,6 +137,7 @@ class BayesMF(PairModel):
                 f"probit needs ratings with 2 to {MAX_CATEGORIES} different values, found "
                 f"{len(categories):,}; use probit=False."
             )
+
         return categories
 
     @override
@@ -145,8 +149,10 @@ class BayesMF(PairModel):
         if not self.probit:
             net.mu.fill_(train.mean)
             net.std.fill_(max(LEAST_STD, train.variance**0.5))
+
         if self.time:
             net.days.copy_(torch.from_numpy(rated_days(train)))
+
         day = self._day_rows(train.time, len(train))
         last_day = last_day_rows(train.user, day, n_users=train.n_users, unknown=len(net.days))
         net.last_day.copy_(torch.from_numpy(last_day))
@@ -162,19 +168,24 @@ class BayesMF(PairModel):
             valid=valid,
             valid_day=None if valid is None else self._day_rows(valid.time, len(valid)),
         )
+
         history = fit_loop.run_epochs(
             sampler, run, epochs=self.epochs, fit_key=self.fit_key(train, valid)
         )
+
         if valid is not None:
             history.best_valid = history.epochs[-1]["valid_rmse"]
+
         return history
 
     def _noise(self, train: Ratings) -> Noise:
         if self.probit:
             return OrdinalProbit(self._category_of(train.value), len(self.net_.categories))
+
         alpha = self.alpha
         if alpha is not None:
             alpha *= self.net_.std.item() ** 2  # in standardized ratings
+
         return Gaussian(self._standardized(train.value), alpha)
 
     def _standardized(
@@ -247,6 +258,7 @@ class BayesMF(PairModel):
             users = new.from_categories(self._category_of(rows.value))
         else:
             users = new.from_values(self._standardized(rows.value))
+
         return users[:, : new.k]
 
     def _mean_table(
@@ -336,6 +348,7 @@ class BayesMF(PairModel):
         device = self.net_.user.device
         both = in_blocks(moments, user[warm], item[warm], day[warm], device=device)
         mean[warm], std[warm] = both.cpu().numpy().T
+
         return mean, std
 
     @override
@@ -352,6 +365,7 @@ class BayesMF(PairModel):
         mean = factors[:, known].mean(axis=1, keepdims=True)
         scaled = (factors - mean) / np.float32(n**0.5)
         n_rows = factors.shape[1]
+
         return np.ascontiguousarray(scaled.transpose(1, 0, 2)).reshape(n_rows, -1)
 
 

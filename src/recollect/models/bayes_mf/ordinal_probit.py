@@ -89,8 +89,10 @@ class OrdinalProbit:
             + _log_proposal_density(current, proposed, proposed_fit)
             - _log_proposal_density(proposed, current, fit)
         )
+
         if burning_in or np.log(random.random()) < log_ratio:
             self._cut = cut_points(proposed)
+
         low, high = self.bounds(x)
         z = x + truncated_normal.draw(low, high, random.random(len(x)))
         self.value = z.astype(np.float32)
@@ -108,6 +110,7 @@ class OrdinalProbit:
         # d cut / d coordinates: a cut point is the first one plus the differences up to it.
         first_and_differences = np.concatenate([[1.0], np.diff(cut)])
         jacobian = np.tril(np.broadcast_to(first_and_differences, (self.n_cuts, self.n_cuts)))
+
         return CutPointFit(
             float(np.log(probability).sum()),
             jacobian.T @ gradient,
@@ -129,10 +132,12 @@ class OrdinalProbit:
 
         gradient = sums(up)[:-1] - sums(down)[1:]
         information = np.diag(sums(up * up)[:-1] + sums(down * down)[1:])
+
         # Categories with a cut point on either side join the two.
         for index, product in enumerate(sums(up * down)[1:-1]):
             information[index, index + 1] = -product
             information[index + 1, index] = -product
+
         return gradient, information
 
     def cut(self) -> Float64[np.ndarray, " cuts"]:

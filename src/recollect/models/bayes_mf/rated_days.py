@@ -28,9 +28,11 @@ def day_rows(
     """
     if times is None or not len(days):
         return np.full(n, len(days))
+
     day = times // SECONDS
     row = np.searchsorted(days, day)
     is_rated = days[np.minimum(row, len(days) - 1)] == day
+
     return np.where(is_rated, row, len(days))
 
 

@@ -124,8 +124,12 @@ class RowVectors:
         prior_mean = self.mean + self.bag_sums
         alpha = noise.alpha
         given = gibbs.RowRatings(
-            start=self.start, left=self.left, right=self.right, value=noise.value[self.rating]
+            start=self.start,
+            left=self.left,
+            right=self.right,
+            value=noise.value[self.rating],
         )
+
         self.table = gibbs.draw(
             given,
             lefts,
@@ -134,6 +138,7 @@ class RowVectors:
             pull=prior_mean @ self.precision / alpha,
             noise=random.standard_normal(prior_mean.shape, np.float32) / math.sqrt(alpha),
         )
+
         if self.bags is not None:
             self.bags.draw(self.table[:, : self.k] - prior_mean, self.precision, random)
 

@@ -64,6 +64,7 @@ class GibbsSampler:
             k = net.user.shape[2]
             self.vectors["user"].bags = Bags(train.by_item, k)
             self.vectors["item"].bags = Bags(train.by_user, k)
+
         self._blas = ThreadpoolController()
         self.valid = valid
         if valid is not None:
@@ -76,6 +77,7 @@ class GibbsSampler:
         n_rows = {name: getattr(self.net, name).shape[1] for name in OTHERS}
         random = generator_from_torch()
         vectors = {}
+
         for name, (left, right) in OTHERS.items():
             by_row, rating = Rows.group(
                 self.rows[name], self.rows[left], n_rows=n_rows[name], n_columns=n_rows[left]
@@ -83,6 +85,7 @@ class GibbsSampler:
             table = gibbs.table(n_rows[name], k)
             if name != "day":
                 table[:, : k - 1] = init * random.standard_normal((n_rows[name], k - 1))
+
             vectors[name] = RowVectors(
                 start=by_row.start,
                 left=by_row.column,
@@ -91,6 +94,7 @@ class GibbsSampler:
                 table=table,
                 k=k,
             )
+
         return vectors
 
     @property
@@ -112,11 +116,13 @@ class GibbsSampler:
 
     def _draw(self, number: int) -> dict[str, float]:
         random = generator_from_torch()
+
         for name, (left, right) in OTHERS.items():
             if name != "day" or len(self.net.days):
                 lefts = self.vectors[left].table
                 rights = self.vectors[right].table
                 self.vectors[name].draw(self.noise, lefts, rights, random)
+
         x = self._latent(self.rows["user"], self.rows["item"], self.rows["day"])
         self.noise.draw(x, random, burning_in=number <= self.burn_in)
         figures = {
@@ -127,8 +133,10 @@ class GibbsSampler:
         n_counted = number - self.burn_in
         if self.valid is not None:
             figures["valid_rmse"] = self._validate(n_counted)
+
         if self._is_kept(n_counted):
             self._keep()
+
         return figures
 
     def _latent(
@@ -157,6 +165,7 @@ class GibbsSampler:
         if n_counted > 0:
             self._valid_total += predicted
             predicted = self._valid_total / n_counted
+
         return _rmse(np.clip(predicted, *self.valid.scale), self.valid.value)
 
     def _is_kept(self, n_counted: int) -> bool:
@@ -164,20 +173,25 @@ class GibbsSampler:
         them."""
         if n_counted < 1:
             return False
+
         n_samples = len(self.net.alpha)
         due = n_counted * n_samples // self.n_counting
         due_before = (n_counted - 1) * n_samples // self.n_counting
+
         return due > due_before
 
     def _keep(self) -> None:
         """Put this draw into the network."""
         net: Any = self.net
         s = int(net.n_drawn)
+
         for name, vectors in self.vectors.items():
             getattr(net, name)[s] = vectors.sample()
+
         user = self.vectors["user"]
         if user.bags is not None:
             net.bag_vectors[s] = torch.from_numpy(user.bags.Y)
+
         net.mean[s] = torch.from_numpy(user.mean)
         net.precision[s] = torch.from_numpy(user.precision)
         net.alpha[s] = self.noise.alpha
@@ -190,8 +204,10 @@ class GibbsSampler:
             "vectors": {name: vectors.state() for name, vectors in self.vectors.items()},
             "noise": self.noise.state(),
         }
+
         if self.valid is not None:
             state["valid_total"] = torch.from_numpy(self._valid_total)
+
         return state
 
     def load_state(self, state: dict[str, Any]) -> None:

@@ -87,6 +87,7 @@ class Samples(nn.Module):
             day: rows of `day`; default: each user's last.
         """
         day = self.last_day[user] if day is None else day
+
         for s in range(int(self.n_drawn)):
             u = self.user[s].float()[user]
             v = self.item[s].float()[item]
@@ -113,10 +114,13 @@ class Samples(nn.Module):
         """The expected rating, given x and the draw's cut points."""
         if not len(self.categories):
             return self.mu + self.std * x
+
         # E[r] = r_1 + Σ (r_c+1 − r_c) P(r > r_c)
         expected = torch.full_like(x, float(self.categories[0]))
+
         for step, point in zip(self.categories.diff(), cut, strict=True):
             expected += step * torch.special.ndtr(x - point)
+
         return expected
 
     def moments(
@@ -130,14 +134,17 @@ class Samples(nn.Module):
             day: rows of `day`; default: each user's last.
         """
         total, square, noise = torch.zeros(3, len(user), dtype=torch.float64, device=user.device)
+
         for s, x in enumerate(self.latent(user, item, day)):
             expected = self.expected(x, self.cut[s]).double()
             total = total + expected
             square = square + expected.square()
             noise = noise + self._noise_variance(s, x, expected)
+
         mean = total / self.n_drawn
         # The law of total variance: the variance of the means, and the mean of the variances.
         variance = square / self.n_drawn - mean.square() + noise / self.n_drawn
+
         return mean, variance.clamp_min(0).sqrt()
 
     def _noise_variance(self, s: int, x: Tensor, expected: Tensor) -> Tensor:
@@ -154,4 +161,10 @@ class Samples(nn.Module):
         below = torch.special.ndtr(cut - x[:, None])
         zero = torch.zeros_like(below[:, :1])
         one = torch.ones_like(below[:, :1])
-        return torch.diff(below, dim=1, prepend=zero, append=one)
+
+        return torch.diff(
+            below,
+            dim=1,
+            prepend=zero,
+            append=one,
+        )

@@ -28,7 +28,9 @@ def draw(
         square = b[far] ** 2
         exponential = np.log1p(uniform[far] * np.expm1((square - a[far] ** 2) / 2))
         x[far] = -np.sqrt(square - 2 * exponential)
+
     x = np.clip(x, a, b)
+
     return np.where(mirrored, -x, x)
 
 
@@ -41,6 +43,7 @@ def mean(low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"]) -> Float64
     log_above = log_ndtr(b)
     log_between = log_above + np.log1p(-np.exp(log_below - log_above))
     x = np.exp(_log_density(a) - log_between) - np.exp(_log_density(b) - log_between)
+
     return np.where(mirrored, -x, x)
 
 

@@ -61,6 +61,7 @@ class Topics(Encoder):
             theta: the topic proportions of these documents.
         """
         assert counts.value is not None
+
         with torch.enable_grad():
             theta_leaf = theta.detach().requires_grad_()
             beta_leaf = self.beta.detach().requires_grad_()
@@ -68,8 +69,10 @@ class Topics(Encoder):
             probability = observed(counts, theta_leaf, beta_leaf)
             likelihood = counts.value @ probability.log()
             gradients = torch.autograd.grad(likelihood, (theta_leaf, beta_leaf))
+
         of_documents = theta * gradients[0]
         of_words = self.beta * gradients[1]
+
         return of_documents, of_words, float(likelihood.detach())
 
     @override
@@ -78,9 +81,11 @@ class Topics(Encoder):
         counts = word_counts(documents, self.beta.device)
         # The likelihood of θ alone is concave, so the start does not matter.
         theta = self.uniform(len(documents))
+
         for _ in range(NEW_PASSES):
             of_documents, _, _ = self.expected_counts(counts, theta)
             theta = _normalized(self.smooth + of_documents, dim=1)
+
         return self.padded(theta)
 
     def uniform(self, n_documents: int) -> Float[Tensor, "documents topics"]:
@@ -126,6 +131,7 @@ class TopicPrior(Prior):
         self.counts = word_counts(corpus.take(with_text), device)
         self.theta = topics.uniform(len(with_text))
         without_reg = torch.zeros_like(self.reg[self.with_text])
+
         for _ in range(passes):
             self._update(self.theta, without_reg)
 
@@ -142,9 +148,11 @@ class TopicPrior(Prior):
     ) -> dict[str, float]:
         if not self.refine:
             return {}
+
         # The factors of an item without ratings are θ itself and must not hold it back.
         reg = torch.where(weight > 0, self.reg, 0.0)
         factors = item[self.with_text, : self.theta.shape[1]]
+
         return {"text_loss": self._update(factors, reg[self.with_text])}
 
     def _update(
@@ -157,6 +165,7 @@ class TopicPrior(Prior):
         # φ is that of the former θ, as in expectation maximization.
         beta = _normalized(of_words + WORD_PSEUDO_COUNT, dim=0)
         self.topics.beta.copy_(beta)
+
         return -likelihood / self.n_tokens
 
     @override
@@ -188,6 +197,7 @@ def proportions(
     reg = reg.double()[:, None]
     # With this ν the largest of the roots is 1.
     nu = (gamma - reg * (1 - factors)).amax(dim=1, keepdim=True)
+
     for _ in range(NEWTON_STEPS):
         x = reg * factors - nu
         root = (x.square() + 4 * reg * gamma).sqrt()
@@ -201,9 +211,11 @@ def proportions(
         excess = theta.sum(dim=1, keepdim=True) - 1
         if float(excess.abs().max()) < TOLERANCE:
             break
+
         # dθ_k/dν = −θ_k / root_k
         slope = (theta / root.clamp(min=1e-300)).sum(dim=1, keepdim=True)
         nu = nu + excess / slope
+
     return _normalized(theta, dim=1).float()
 
 

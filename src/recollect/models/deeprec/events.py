@@ -81,14 +81,17 @@ class EventsRecipe(Recipe):
         """
         if valid is None or not len(valid):
             return None
+
         if not (train.count("user")[valid.user] > 0).any():
             raise DataError(
                 "No user in valid has an event in train, so all users would get the same list in "
                 "every epoch; take valid from the same users: random_split(train, test=0.05), or "
                 "leave it out."
             )
+
         n = self.settings.valid_n
         ndcg = partial(mean_ndcg, self.settings, valid, train, n=n)
+
         return ValidationMetric(f"valid_ndcg@{n}", ndcg, better="higher")
 
     @override
@@ -107,8 +110,10 @@ class EventsRecipe(Recipe):
             return weighted_error(
                 out, row, column, count, alpha=settings.alpha, absent=settings.absent_weight
             )
+
         if settings.loss == "logistic":
             return logistic_loss(out, row, column, absent=settings.absent_weight)
+
         return multinomial_loss(out, row, column, count)
 
 
@@ -131,8 +136,10 @@ def input_values(rows: Block, *, counts: str, normalize: bool) -> Float[Tensor, 
     count = transformed_counts(rows, counts)
     if not normalize:
         return count
+
     row = row_of_cells(rows)
     square = count.new_zeros(rows.n_rows).index_add_(0, row, count.square())
+
     return count / square.sqrt()[row]
 
 

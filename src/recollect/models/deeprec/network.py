@@ -55,6 +55,7 @@ class Network(nn.Module):
         else:
             self.decoder = nn.ModuleList(dense_layer(a, b) for a, b in pairwise((code, *decoder)))
             self.output = glorot(ObservedOutput((code, *decoder)[-1], n_columns))
+
         self.g = activation(settings.activation)
         self.f = f
         self.input_values = input_values

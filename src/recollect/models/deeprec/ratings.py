@@ -51,6 +51,7 @@ class RatingsRecipe(Recipe):
         encoder, _ = self.settings.layers
         if not self.settings.refeed or encoder[-1] >= encoder[0]:
             return ""
+
         return (
             "Re-feeding through layers that narrow is known to diverge: let them widen, or leave "
             "refeed out."
@@ -65,6 +66,7 @@ class RatingsRecipe(Recipe):
                 f"center=True needs outputs far below 0, and {settings.activation} gives none; use "
                 "last_activation=False."
             )
+
         if settings.refeed_target == "input" and settings.refeed_share < 1:
             raise SettingError(
                 'refeed_share draws from all columns, and with refeed_target="input" only '
@@ -103,18 +105,22 @@ class RatingsRecipe(Recipe):
         """
         assert rows.value is not None
         settings = self.settings
+
         for remaining in reversed(range(settings.refeed)):
             refed = output
             if settings.refeed_noise:
                 refed = nn.functional.dropout(refed, settings.refeed_noise)
+
             hidden = net.encode_dense(refed)
             # The optimizer steps at the yield, so the next input is computed before it.
             if remaining:
                 output = dense_output(net, hidden)
+
             if settings.refeed_target == "input":
                 loss = squared_error(net.decode(hidden, at=rows), rows.value)
             else:
                 loss = self.refed_error(net, hidden, refed)
+
             yield *loss, settings.refeed_rate
 
     def refed_error(self, net: Network, hidden: Tensor, refed: Tensor) -> Loss:
@@ -131,11 +137,13 @@ class RatingsRecipe(Recipe):
             n_drawn = max(1, round(self.settings.refeed_share * n_columns))
             columns = torch.randperm(n_columns, device=refed.device)[:n_drawn]
             refed = refed[:, columns]
+
         difference = net.decode(hidden, columns=columns).float() - refed.float()
         # Dropped numbers of the target are unknown, not 0.
         if self.settings.refeed_noise:
             kept = refed != 0
             return (difference * kept).square().sum(), int(kept.sum())
+
         return difference.square().sum(), difference.numel()
 
 

@@ -80,8 +80,10 @@ class DeepRecSettings(RowModel):
         encoder = layer_sizes(self.hidden)
         if self.decoder is None:
             return encoder, encoder[-2::-1]
+
         if isinstance(self.decoder, int):
             return encoder, (self.decoder,)
+
         return encoder, tuple(self.decoder)
 
     @property
@@ -113,6 +115,7 @@ class DeepRecSettings(RowModel):
                 "tied=True gives the decoder the encoder's weights, so its sizes are the encoder's "
                 f"mirrored; found decoder={decoder} for hidden={encoder}: leave decoder out."
             )
+
         for name, losses in LOSSES_WITH.items():
             value = getattr(self, name)
             if self.loss not in losses and value != getattr(type(self), name):
@@ -120,4 +123,5 @@ class DeepRecSettings(RowModel):
                     f"{name}={value} is for loss={' or '.join(map(repr, losses))} only, found loss="
                     f"{self.loss!r}; leave it out, or change the loss."
                 )
+
         self.options().check()

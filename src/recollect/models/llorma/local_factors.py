@@ -61,6 +61,7 @@ class LocalFactors(nn.Module):
         """Σ_t w_t (r̂_t − mu) and Σ_t w_t of each pair."""
         weighted = torch.zeros(len(user), device=self.user.device)
         total_weight = torch.zeros(len(user), device=self.user.device)
+
         for t in range(len(self.user)):
             weight = self.weight_user[t, user] * self.weight_item[t, item]
             reached = weight.nonzero()[:, 0]
@@ -68,6 +69,7 @@ class LocalFactors(nn.Module):
             right = self.item[t, item[reached]]
             weighted[reached] += weight[reached] * self._local_product(left, right)
             total_weight += weight
+
         return weighted, total_weight
 
     def _local_product(self, left: Tensor, right: Tensor) -> Tensor:
@@ -92,12 +94,15 @@ class LocalFactors(nn.Module):
         """
         n_items = self.item.shape[1]
         weighted = torch.zeros(len(global_factors), n_items, device=self.item.device)
+
         for t in range(len(self.user)):
             left, right = self._as_one_product(local_factors[t], self.item[t])
             weighted_right = self.weight_item[t][:, None] * right
             weighted.addmm_(weight[t][:, None] * left, weighted_right.t())
+
         total_weight = weight.t() @ self.weight_item
         global_ratings = self.global_factors.predict_all(global_factors)
+
         return self._mean_or_global(weighted, total_weight, global_ratings)
 
     def _as_one_product(self, user: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:

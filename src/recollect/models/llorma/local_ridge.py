@@ -36,12 +36,15 @@ def local_factors_of(
     weight_item = to_numpy(net.weight_item)
     features = []
     offsets = []
+
     for item in net.item:
         item_features, item_offset = net.features(item)
         features.append(to_numpy(item_features))
         offsets.append(to_numpy(item_offset))
+
     cells = _cells(rows, target, weight, weight_item, offsets)
     solved = np.zeros((len(weight), len(rows), net.user.shape[2]), np.float32)
+
     for _ in range(JOINT_SWEEPS if joint else 1):
         for t in range(len(weight)):
             solved[t] = solve_rows(
@@ -54,6 +57,7 @@ def local_factors_of(
                 reg=reg[t],
                 joint=joint,
             )
+
     return torch.from_numpy(solved)
 
 
@@ -67,11 +71,14 @@ def _cells(
     """The ratings, and what is predicted for them while the users' factors are 0: item offsets."""
     total_weight = np.zeros(len(target), np.float32)
     weighted = np.zeros(len(target), np.float32)
+
     for t, offset in enumerate(offsets):
         w = weight[t][rows.row] * weight_item[t][rows.column]
         total_weight += w
         weighted += w * offset[rows.column]
+
     share = np.divide(1, total_weight, out=np.zeros_like(total_weight), where=total_weight > 0)
+
     return LocalCells(
         start=rows.start,
         column=rows.column,

@@ -106,6 +106,7 @@ class LLORMA(PairModel):
         net = LocalFactors(global_factors, n_models, self.factors, offsets=self.offsets)
         nn.init.normal_(net.user[:, :, : self.factors], std=self.init)
         nn.init.normal_(net.item[:, :, : self.factors], std=self.init)
+
         return net
 
     @override
@@ -123,6 +124,7 @@ class LLORMA(PairModel):
             decay=self.decay,
             joint=self.joint,
         )
+
         return fit_loop.run_epochs(
             learner,
             run,
@@ -137,8 +139,10 @@ class LLORMA(PairModel):
         net: Factors = self.net_.global_factors
         if self.offsets:
             net.mu.fill_(train.mean)
+
         reg_user, reg_item = (self._pre_reg(train.count(side)) for side in SIDES)
         learner = als.ALS(net, train, reg_user=reg_user, reg_item=reg_item)
+
         for epoch in range(self.pre_epochs):
             learner.epoch(epoch + 1)
 
@@ -184,6 +188,7 @@ class LLORMA(PairModel):
         net: LocalFactors = self.net_
         weight_user = to_numpy(net.weight_user)
         weight_item = to_numpy(net.weight_item)
+
         return LocalWeights(
             user=weight_user,
             item=weight_item,
@@ -209,6 +214,7 @@ class LLORMA(PairModel):
         else:
             scale = to_numpy(self.net_.scale)[:, None]
             n = scale * weight_sums(rows, weight_row, weight_column)
+
         reg = self.reg_user if side == "user" else self.reg_item
         return reg_by_count(reg, n, self.reg_power - 1)
 
@@ -222,6 +228,7 @@ class LLORMA(PairModel):
         scores = net.predict_all(
             net.global_factors.user[rows], net.user[:, rows], net.weight_user[:, rows]
         )
+
         return scores.cpu().numpy()
 
     @override
@@ -242,6 +249,7 @@ class LLORMA(PairModel):
             joint=self.joint,
         )
         scores = net.predict_all(user, local.to(device), torch.from_numpy(weight).to(device))
+
         return scores.cpu().numpy()
 
     @override

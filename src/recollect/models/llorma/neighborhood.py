@@ -42,6 +42,7 @@ def kernel_weights(
     distance = np.arccos(np.clip(cosine, -1, 1))
     distance /= width
     reached = (distance < 1) & rows.any(axis=1)
+
     return np.where(reached, SMOOTHING_KERNELS[kernel](distance), 0).astype(np.float32)
 
 

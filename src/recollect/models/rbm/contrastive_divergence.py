@@ -107,6 +107,7 @@ class ContrastiveDivergence(Learner):
                 f"The error of the reconstruction became {error} in epoch {number}; the step is "
                 f"too large: lower learning_rate (it is {self.optimizer.rate:g}) or raise reg."
             )
+
         return {
             "epoch": float(number),
             "train_rmse": math.sqrt(error / max(1, self.rows.n_cells)),
@@ -122,10 +123,13 @@ class ContrastiveDivergence(Learner):
         self.optimizer.zero_grad()
         loss, error = self.net.contrastive_loss(batch, steps=steps, sample=self.options.sample)
         (loss / len(batch)).backward()
+
         # λ is added to the gradient by hand, because autograd would copy every matrix.
         for weight in self.net.weights():
             add_ridge(weight, self.reg)
+
         self.optimizer.step()
+
         return error
 
     @override

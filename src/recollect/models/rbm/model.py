@@ -77,6 +77,7 @@ class RBM(RowModel):
                 "An RBM learns ratings as categories, without a mean to subtract, found "
                 "center=True; leave center out."
             )
+
         self.options().check()
 
     def options(self) -> ContrastiveOptions:
@@ -117,10 +118,12 @@ class RBM(RowModel):
         n_rows, n_columns = shape.n_items, shape.n_users
         if self.side == "user":
             n_rows, n_columns = n_columns, n_rows
+
         matrices = self.categories + self.ordered + self.conditional
         parameters = 4 * n_columns * self.hidden * matrices
         ratings_per_row = shape.n_train // max(1, n_rows)
         batch = self.batch_size * (40 * self.categories * ratings_per_row + 40 * self.hidden)
+
         # Parameters, gradients, Adam's two moments, W computed from the slope, and its gradient.
         return of_pairs(shape, parameters=6 * parameters + batch, bytes_per_rating=60)
 
@@ -130,6 +133,7 @@ class RBM(RowModel):
         rows = train.rows(self.side)
         assert isinstance(rows, Rows)  # fit refuses ratings on disk: the model does not stream
         self.net_.init_biases(self.block(rows))
+
         return fit_loop.run_epochs(
             ContrastiveDivergence(self.net_, rows, self.options(), reg=self.reg),
             run,
@@ -167,6 +171,7 @@ class RBM(RowModel):
         assert block.value is not None
         reg = torch.full((len(rows),), self.residual_variance(), device=self.device)
         factors = ridge(block, slopes, reg=reg, value=block.value - expected[block.column])
+
         return (expected + factors @ slopes.t()).cpu().numpy()
 
     @torch.no_grad()
@@ -189,6 +194,7 @@ class RBM(RowModel):
         # The columns of the root ascend in variance, so the main directions are the last ones.
         main = prior.root[:, -self.hidden :].float().view(n_categories, codes.shape[1], -1)
         slopes = sum(slope[:, k, None] * (codes @ main[k]) for k in range(n_categories))
+
         return expected, slopes
 
     @override
@@ -201,6 +207,7 @@ class RBM(RowModel):
         rated = torch.as_tensor(self.given_.count(self.side) > 0)
         probability = (weight @ codes[rated].mean(dim=0) + bias).softmax(dim=1)
         expected = probability @ value
+
         return torch.einsum("ck,ckh->ch", probability * (value - expected[:, None]), weight)
 
 

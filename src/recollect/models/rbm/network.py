@@ -102,6 +102,7 @@ class Network(nn.Module):
         boundaries = (self.category_value[1:] + self.category_value[:-1]) / 2
         category = torch.bucketize(block.value, boundaries)
         column = block.column * self.n_categories + category
+
         return Block(
             block.rows.start.cpu().numpy(),
             column.cpu().numpy(),
@@ -168,16 +169,20 @@ class Network(nn.Module):
                 for k in range(self.n_categories)
             ]
             return torch.stack(inputs, dim=1).softmax(dim=1) @ self.category_value
+
         if columns is not None:
             weight = weight[columns]
             bias = bias[columns]
+
         W = weight.flatten(0, 1).t()
         # All probabilities at once would be rows × columns × categories numbers.
         rows_at_once = max(1, PROBABILITIES_AT_ONCE // max(1, bias.numel()))
         expected = []
+
         for some_code in code.split(rows_at_once):
             unit_input = (some_code @ W).view(len(some_code), *bias.shape).add_(bias)
             expected.append(unit_input.softmax(dim=2) @ self.category_value)
+
         return torch.cat(expected)
 
     # Learning.
@@ -207,16 +212,21 @@ class Network(nn.Module):
         offset = self.hidden_offset(block)
         W = self.W
         data_input = times_dense(data, W) + offset
+
         # The reconstruction is a constant: no gradient flows through the Gibbs steps.
         with torch.no_grad():
             first = self._reconstruct(cells, data_input, W, sample=sample)
             v = first
+
             for _ in range(steps - 1):
                 hidden_input = times_dense(cells, W, v.view(-1)) + offset
                 v = self._reconstruct(cells, hidden_input, W, sample=sample)
+
             error = float((first @ self.category_value - block.value).square().sum())
+
         model_input = times_dense(cells, W, v.view(-1)) + offset
         visible = self.bias[data.column].sum() - v.view(-1) @ self.bias[cells.column]
+
         return softplus(model_input).sum() - softplus(data_input).sum() - visible, error
 
     def _reconstruct(

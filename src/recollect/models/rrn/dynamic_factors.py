@@ -50,11 +50,14 @@ class DynamicFactors:
         """The factors of any rows at any steps, from their ratings in earlier steps."""
         factors = torch.empty(len(row), self.lstm.out.out_features, device=self.device)
         order = np.argsort(row, kind="stable")
+
         for rows, states in self._states():
             first, end = np.searchsorted(row[order], [rows.start, rows.stop])
+
             for low in range(first, end, SLOTS_AT_ONCE):
                 index = order[low : min(low + SLOTS_AT_ONCE, end)]
                 factors[index] = self._next(rows, states, row[index], np.asarray(step[index]))
+
         return factors
 
     def _next(
@@ -68,6 +71,7 @@ class DynamicFactors:
         position = torch.as_tensor(np.where(before < 0, zeros, before - offset))
         gates = self.lstm.gates(self.steps.inputs(before, step, self.device))
         factors: Tensor = self.lstm.out(self.lstm.step(gates, h[position], c[position])[0])
+
         return factors
 
     def _states(self) -> Iterator[tuple[slice, States]]:
@@ -77,6 +81,7 @@ class DynamicFactors:
             rows = slice(0, len(counts))
             yield rows, self._all_states.get(lambda: self._states_of(rows))
             return
+
         for rows in pieces(counts, rows=len(counts), cells=KEPT_SLOTS):
             yield rows, self._states_of(rows)
 
@@ -85,9 +90,11 @@ class DynamicFactors:
         end = self.steps.start[rows.stop]
         h = torch.zeros(end - begin + 1, self.lstm.hidden, device=self.device)
         c = torch.zeros(end - begin + 1, self.lstm.hidden, device=self.device)
+
         for slots, slot_h, slot_c in self._read(rows.start, rows.stop):
             h[slots - begin] = slot_h
             c[slots - begin] = slot_c
+
         return h, c
 
     def _read(self, first: int, end: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -107,6 +107,7 @@ class RRN(PairModel):
         kept = min(n_slots, 2 * KEPT_SLOTS) * 2 * self.hidden  # h and c, for predictions
         # Inputs, gates and states of the slots that are read together.
         temporary = min(n_slots, SLOTS_AT_ONCE) * (self.embedding + 6 * self.hidden)
+
         return Memory(
             {
                 **need.host,
@@ -128,6 +129,7 @@ class RRN(PairModel):
             reg=self.reg,
             leave_one_out=self.leave_one_out,
         )
+
         learner = SubspaceDescent(
             self.net_,
             train,
@@ -137,6 +139,7 @@ class RRN(PairModel):
             reg_item=self.stationary_reg("item", train.count("item")),
         )
         learner.pretrain(self.pretrain_epochs)
+
         return fit_loop.run_epochs(
             learner,
             run,
@@ -184,6 +187,7 @@ class RRN(PairModel):
         key = np.asarray(row, np.int64) * n_steps + (step - first)
         unique, index = np.unique(key, return_inverse=True)
         factors = self.dynamic_factors(side).at(unique // n_steps, unique % n_steps + first)
+
         return factors, torch.as_tensor(index, device=factors.device)
 
     @override
@@ -204,6 +208,7 @@ class RRN(PairModel):
         stationary = self.net_.stationary(users, items)
         dynamic = (user_factors[of_user] * item_factors[of_item]).sum(dim=1)
         predicted: np.ndarray = (stationary + dynamic).cpu().numpy()
+
         return predicted
 
     @override
@@ -214,11 +219,13 @@ class RRN(PairModel):
         last_step = self.steps["user"].last_step(user)
         user_factors = self.dynamic_factors("user").at(user, last_step)
         scores = predict_table(self.net_.stationary, user)
+
         # Users with the same last step share the items' factors at that step.
         for step in np.unique(last_step):
             at_step = np.flatnonzero(last_step == step)
             dynamic = user_factors[at_step] @ self._item_factors_at(int(step)).t()
             scores[at_step] += dynamic.cpu().numpy()
+
         return scores
 
     def _item_factors_at(self, step: int) -> Float32[Tensor, "n_items k"]:
@@ -239,6 +246,7 @@ class RRN(PairModel):
         user = fold_in_factors(
             net, rows, reg=self.stationary_reg("user", rows.counts), baseline=offset + dynamic
         )
+
         return (net.predict_all(user) + dynamic).cpu().numpy()
 
     def _new_user_dynamic_part(self) -> Float32[Tensor, " n_items"]:
@@ -250,6 +258,7 @@ class RRN(PairModel):
         inputs = steps.inputs(np.array([-1]), np.array([last_step]), device)
         zeros = torch.zeros(1, lstm.hidden, device=device)
         new_user = lstm.out(lstm.step(lstm.gates(inputs), zeros, zeros)[0])[0]
+
         return self._item_factors_at(last_step) @ new_user
 
     @override

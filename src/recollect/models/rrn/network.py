@@ -37,8 +37,19 @@ class Network(nn.Module):
         super().__init__()
         self.stationary = Factors(n_users, n_items, k, offsets=True)
         # A user's LSTM reads ratings of items, an item's LSTM those by users.
-        users = RecurrentFactors(n_items, embedding=embedding, hidden=hidden, factors=dynamic)
-        items = RecurrentFactors(n_users, embedding=embedding, hidden=hidden, factors=dynamic)
+        users = RecurrentFactors(
+            n_items,
+            embedding=embedding,
+            hidden=hidden,
+            factors=dynamic,
+        )
+
+        items = RecurrentFactors(
+            n_users,
+            embedding=embedding,
+            hidden=hidden,
+            factors=dynamic,
+        )
         self.dynamic = nn.ModuleDict({"user": users, "item": items})
         self._forget_states()
 
@@ -124,9 +135,11 @@ class RecurrentFactors(nn.Module):
         h = c = gates.new_zeros(n_rows, self.hidden)
         states = [h[:0]]
         cells = [c[:0]]
+
         for part in gates.split(sizes):
             # Rows with fewer inputs come last and have ended.
             h, c = self.step(part, h[: len(part)], c[: len(part)])
             states.append(h)
             cells.append(c)
+
         return torch.cat(states), torch.cat(cells)

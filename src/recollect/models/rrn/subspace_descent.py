@@ -93,6 +93,7 @@ class SubspaceDescent:
         for _ in range(epochs):
             for side in SIDES:
                 self.solve(side)
+
         if self.options.leave_one_out:
             leverage = self.leverage("user") + self.leverage("item")
             self._remaining = 1 - leverage.clamp(max=MAX_LEVERAGE)
@@ -102,14 +103,17 @@ class SubspaceDescent:
         RMSE."""
         self.net.train()
         rate = self.options.learning_rate * self.options.decay ** (number - 1)
+
         for side in SIDES:
             self.optimizers[side].rate = rate
             squares = self.turn(side)
+
         if not math.isfinite(squares):
             raise DivergedError(
                 f"The error became {squares} in epoch {number}; the step is too large: lower "
                 f"learning_rate (it is {rate:g})."
             )
+
         return {
             "epoch": float(number),
             "train_rmse": math.sqrt(squares / max(1, len(self.train))),
@@ -125,6 +129,7 @@ class SubspaceDescent:
         if self.options.leave_one_out:
             # Without the rating itself, a ridge regression's error is error / (1 − leverage).
             residual = dynamic + (residual - dynamic) / self._remaining
+
         counts = self.steps[side].counts
         order = torch.randperm(len(counts)).numpy()
         order = order[counts[order] > 0]
@@ -132,8 +137,10 @@ class SubspaceDescent:
             counts[order], rows=self.options.batch_size, cells=self.options.batch_slots
         )
         squares = 0.0
+
         for batch in batches:
             squares += self._gradient_step(side, order[batch], other_factors, residual)
+
         return squares
 
     def _dynamic_factors(self, side: Side) -> Float[Tensor, "slots k"]:
@@ -149,6 +156,7 @@ class SubspaceDescent:
 
         own_slot = self.steps[side].slot
         other_slot = self.steps[OTHER[side]].slot
+
         return in_blocks(product, own_slot, other_slot, device=self.device)
 
     @torch.no_grad()
@@ -172,6 +180,7 @@ class SubspaceDescent:
         value = residuals(net, block, OTHER[side])
         if dynamic is not None:
             value -= dynamic[torch.as_tensor(self.train.entry(side), device=self.device)]
+
         features = net.features(OTHER[side])
         factors = net.user if side == "user" else net.item
         factors.copy_(ridge(block, features, reg=self.reg[side], value=value))
@@ -185,13 +194,16 @@ class SubspaceDescent:
         features = self.net.stationary.features(OTHER[side]).cpu().numpy()
         identity = np.eye(features.shape[1], dtype=np.float32)
         by_cell = np.empty(rows.n_cells, np.float32)
+
         for row in np.flatnonzero(rows.counts):
             cells = slice(rows.start[row], rows.start[row + 1])
             f = features[rows.column[cells]]
             inverse = np.linalg.inv(f.T @ f + reg[row] * identity)
             by_cell[cells] = ((f @ inverse) * f).sum(axis=1)
+
         by_rating: Float32[np.ndarray, " ratings"] = np.empty_like(by_cell)
         by_rating[self.train.entry(side)] = by_cell
+
         return torch.as_tensor(by_rating, device=self.device)
 
     def _gradient_step(
@@ -228,7 +240,9 @@ class SubspaceDescent:
         if self.options.reg:
             for weight in lstm.weights():
                 add_ridge(weight, 2 * self.options.reg)
+
         optimizer.step()
+
         return float(squares.detach())
 
     def state(self) -> dict[str, Any]:

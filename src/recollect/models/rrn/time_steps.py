@@ -65,6 +65,7 @@ class TimeSteps:
         )
         before = np.arange(-1, len(slots) - 1)
         before[start[:-1][counts > 0]] = -1
+
         return cls(
             start=start,
             row=row_of_slot,
@@ -106,6 +107,7 @@ class TimeSteps:
         radix = self.n_steps + 1
         key = row * radix + np.clip(step, 0, self.n_steps)
         next_slot = np.searchsorted(self.row * radix + self.step, key)
+
         return np.where(next_slot > self.start[row], next_slot - 1, -1)
 
     def inputs(
@@ -123,6 +125,7 @@ class TimeSteps:
         time_before = np.where(is_first, 0, self.step[before] / self.n_steps)
         clock = np.stack([is_first, time, time_before], axis=1).astype(np.float32)
         ratings = Block.of(self.cells.take(before), device)
+
         return Inputs(ratings, torch.as_tensor(clock, device=device))
 
 
@@ -155,6 +158,7 @@ class Packed:
         position = np.repeat(np.arange(len(sizes)), sizes)
         begin = np.cumsum(sizes) - sizes
         rank = np.arange(len(position)) - np.repeat(begin, sizes)
+
         return cls(first_slot[rank] + position, sizes.tolist())
 
 

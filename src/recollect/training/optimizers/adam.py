@@ -46,6 +46,7 @@ class Adam(RateOptimizer):
     ) -> None:
         if state_bits not in (16, 32):
             raise SettingError(f"state_bits is 16 or 32, found {state_bits}.")
+
         super().__init__(parameters, learning_rate=learning_rate)
         self._betas = betas
         self._epsilon = epsilon
@@ -64,6 +65,7 @@ class Adam(RateOptimizer):
         if gradient.is_sparse:
             gradient, rows = _values_and_rows(gradient)
             epsilon = self._epsilon  # SparseAdam adds it to the uncorrected root
+
         optimizer_steps.adam(
             parameter,
             gradient,
@@ -93,6 +95,7 @@ def _values_and_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
             "A sparse gradient must be sparse in rows only, found "
             f"{gradient.sparse_dim()} sparse dimensions."
         )
+
     gradient = gradient.coalesce()
     rows = gradient.indices()[0]
     # The compiled step checks no index: a row out of range would write to foreign memory.
@@ -100,4 +103,5 @@ def _values_and_rows(gradient: Tensor) -> tuple[Tensor, Tensor]:
         raise IndexError(
             f"Rows are 0 to {len(gradient) - 1}, found {int(rows[0])} to {int(rows[-1])}."
         )
+
     return gradient.values(), rows

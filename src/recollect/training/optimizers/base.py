@@ -44,6 +44,7 @@ class Optimizer(ABC):
         if closure is not None:
             with torch.enable_grad():
                 closure()
+
         for index, parameter in enumerate(self._parameters):
             if parameter.grad is not None:
                 self.update(index, parameter, parameter.grad)

@@ -77,8 +77,10 @@ class LBFGS:
         """
         if self.converged:
             return
+
         if not self._gradient:
             self._begin(closure)
+
         coefficients, slope = self._choose_direction()
         self._step = self._first_step()
         self._pairs.combine(
@@ -92,6 +94,7 @@ class LBFGS:
             first_step=self._step,
             max_evaluations=self._max_evaluations,
         )
+
         if step > 0.0:
             self._keep_newest_pair()
         else:
@@ -100,6 +103,7 @@ class LBFGS:
             self.converged = not self._in_use
             self._in_use = []
             objective, _ = self._evaluate_at(0.0, closure)
+
         self._objective = objective
         self._gradient = self._take_gradient()
 
@@ -143,6 +147,7 @@ class LBFGS:
         if not resumed:
             self._gradient = self._current_gradient()
             self._write_pair(0.0)
+
         self._gradient = self._take_gradient()
 
     def _first_step(self) -> float:
@@ -158,8 +163,10 @@ class LBFGS:
         if step != self._step:
             for parameter, direction in zip(self._parameters, self._direction, strict=True):
                 parameter.add_(direction, alpha=step - self._step)
+
         self._step = step
         objective = self._evaluate(closure)
+
         return objective, self._write_pair(step)
 
     def _evaluate(self, closure: Closure) -> float:
@@ -192,6 +199,7 @@ class LBFGS:
         rows = [2 * self._newest, 2 * self._newest + 1, -1]
         self._products[rows] = products
         self._products[:, rows] = products.T
+
         return slope
 
     def _keep_newest_pair(self) -> None:
@@ -217,6 +225,7 @@ class LBFGS:
             self._in_use = []
             coefficients = two_loop_recursion(self._products, [])
             slope = -self._products[-1, -1]
+
         return coefficients, float(slope)
 
 
@@ -234,18 +243,22 @@ def two_loop_recursion(products: np.ndarray, pairs: list[int]) -> np.ndarray:
     coefficients = np.zeros(len(products))
     coefficients[-1] = -1
     alphas = []
+
     for pair in reversed(pairs):
         s, y = 2 * pair, 2 * pair + 1
         alpha = products[s] @ coefficients / products[s, y]
         coefficients[y] -= alpha
         alphas.append(alpha)
+
     if pairs:
         # The scale of the newest pair for the matrix that the recursion starts from (equation
         # 7.20).
         s, y = 2 * pairs[-1], 2 * pairs[-1] + 1
         coefficients *= products[s, y] / products[y, y]
+
     for pair, alpha in zip(pairs, reversed(alphas), strict=True):
         s, y = 2 * pair, 2 * pair + 1
         beta = products[y] @ coefficients / products[s, y]
         coefficients[s] += alpha - beta
+
     return coefficients

@@ -48,6 +48,7 @@ def strong_wolfe(
     low = start  # the best point so far
     high: Point | None = None  # the other end of the bracket
     step = first_step
+
     for _ in range(max_evaluations):
         point = Point(step, *evaluate(step))
         if _is_too_high(point, start, low):
@@ -59,16 +60,21 @@ def strong_wolfe(
             far_step = step + 1 if high is None else high.step
             if point.slope * (far_step - low.step) >= 0:
                 high = low
+
             low = point
+
         if high is None:
             step *= GROWTH
             continue
+
         step = _between(low, high)
         if _is_flat(low, high, start):
             break
+
     if low.step > 0.0:
         objective, _ = evaluate(low.step)
         return low.step, objective
+
     return 0.0, start.objective
 
 
@@ -95,17 +101,21 @@ def _between(low: Point, high: Point) -> float:
     # No cubic goes through infinity: try a much shorter step.
     if not (math.isfinite(f_b) and math.isfinite(g_b)):
         return a + EDGE * (b - a)
+
     # Equation 3.59.
     d1 = g_a + g_b - 3 * (f_a - f_b) / (a - b)
     square = d1 * d1 - g_a * g_b
     if square < 0:
         return middle
+
     sign = 1 if b > a else -1
     d2 = sign * square**0.5
     denominator = g_b - g_a + 2 * d2
     if denominator == 0:
         return middle
+
     minimum = b - (b - a) * (g_b + d2 - d1) / denominator
     edge = EDGE * (b - a)
     lowest, highest = sorted((a + edge, b - edge))
+
     return min(max(minimum, lowest), highest)

@@ -129,18 +129,22 @@ def read(folder: str | Path, *, name: str | None = None) -> Ratings:
         DataError: if there are no such files or one is damaged.
     """
     files = _files(Path(folder))
+
     with _progress_bar(files) as report:
         ratings = prize_files.read(files, name=name or Path(folder).resolve().name, report=report)
+
     published_ = VARIANTS["full"]
     counts = Counts(ratings.n_users, len(ratings))
     if (ratings.n_items, counts) == (published_.films, published_.counts):
         return ratings
+
     note = (
         f"This is not the whole Netflix Prize: {counts.ratings:,} ratings of {ratings.n_items:,} "
         f"films by {counts.users:,} users; published are {published_.counts.ratings:,}, "
         f"{published_.films:,} and {published_.counts.users:,}."
     )
     log.info("%s: %s", ratings.name, note)
+
     return replace(ratings, notes=(*ratings.notes, note), checked=True)
 
 
@@ -158,9 +162,11 @@ def home(folder: Path | None = None) -> Path:
     places = _places(folder)
     if folder is not None:
         places.insert(0, folder)
+
     for place in places:
         if is_folder(place):
             return place
+
     _refuse_packed(places)
     raise DataError(
         f"The Netflix Prize is in none of {', '.join(map(str, places))}; looked for "
@@ -182,9 +188,11 @@ def _refuse_packed(places: list[Path]) -> None:
     packed = next((path for path in archives if path.is_file()), None)
     if packed is None:
         return
+
     advice = f"unpack it where it is: cd {packed.parent} && tar -xf {PACKED}"
     if packed.parent not in places:
         advice += f". Then name {packed.parent}, or move its content to {packed.parent.parent}"
+
     raise DataError(f"{packed} is packed; {advice}.")
 
 
@@ -205,6 +213,7 @@ def _files(folder: Path) -> prize_files.Files:
             f"{folder} holds no files of the Netflix Prize; looked for {prize_files.LOOKED_FOR}. "
             "Check the path."
         )
+
     return files
 
 
@@ -212,6 +221,7 @@ def _files(folder: Path) -> prize_files.Files:
 def _progress_bar(files: prize_files.Files) -> Iterator[prize_files.Report]:
     """A bar on standard error, if that is a terminal and notes are not turned off."""
     only_on_terminals = None  # as tqdm has it
+
     with tqdm(
         total=files.size,
         unit="B",
@@ -241,9 +251,11 @@ def probe(
     path = _files(place).probe
     if path is None:
         raise DataError(f"There is no probe.txt in {place}; put that of the Netflix Prize there.")
+
     whole = read(place) if ratings is None else ratings
     is_probe = _in_probe(whole, path)
     others = whole.where(~is_probe, name=f"{whole.name} without probe")
+
     return others, whole.where(is_probe, name=f"{whole.name} probe")
 
 
@@ -255,6 +267,7 @@ def _in_probe(whole: Ratings, path: Path) -> Bool[np.ndarray, " ratings"]:
     ratings_of = {int(whole.item[start]): slice(start, stop) for start, stop in _runs(whole.item)}
     chosen = np.zeros(len(whole), bool)
     is_named = np.zeros(whole.n_users + 1, bool)  # the last place is for unknown users
+
     for start, stop in _runs(film):
         ratings = ratings_of.get(int(item[start]), slice(0, 0))
         is_named[user[start:stop]] = True
@@ -267,6 +280,7 @@ def _in_probe(whole: Ratings, path: Path) -> Bool[np.ndarray, " ratings"]:
                 "have rated it (or are named once); expected a rating for each. Take probe.txt and "
                 "the ratings from one copy."
             )
+
     return chosen
 
 
@@ -297,10 +311,18 @@ def window(
     """
     if name not in WINDOWS:
         raise unknown("window of Netflix", name, WINDOWS)
+
     if ratings is None:
         ratings = load(folder=None if folder is None else Path(folder))
+
     days = WINDOWS[name]
-    return window_split(ratings, train=days.train_days, test=days.test_days, seed=seed)
+
+    return window_split(
+        ratings,
+        train=days.train_days,
+        test=days.test_days,
+        seed=seed,
+    )
 
 
 def published(ratings: Ratings) -> list[dict[str, Any]]:
@@ -311,8 +333,10 @@ def published(ratings: Ratings) -> list[dict[str, Any]]:
     """
     whole = Counts(ratings.n_users, len(ratings))
     rows = [_compared("whole", whole, VARIANTS["full"].counts)]
+
     for window_ in WINDOWS.values():
         part = in_windows(ratings, train=window_.train_days, test=window_.test_days)
+
         for name, code, expected in (("train", TRAIN, window_.train), ("test", TEST, window_.test)):
             chosen = part == code
             # Flags instead of np.unique, which would sort a hundred million numbers.
@@ -320,6 +344,7 @@ def published(ratings: Ratings) -> list[dict[str, Any]]:
             has_rating[ratings.user[chosen]] = True
             counts = Counts(int(has_rating.sum()), int(chosen.sum()))
             rows.append(_compared(f"{window_.title}, {name}", counts, expected))
+
     return rows
 
 
@@ -330,6 +355,7 @@ def _compared(part: str, counts: Counts, expected: Counts) -> dict[str, Any]:
         more_users = counts.users - expected.users
         more_ratings = counts.ratings - expected.ratings
         verdict = f"{more_users:+,}, {more_ratings:+,}"
+
     return {
         "part": part,
         "users": counts.users,

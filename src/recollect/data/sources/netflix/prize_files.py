@@ -66,11 +66,14 @@ def find(folder: Path) -> Files | None:
     ratings = sorted(folder.glob("training_set/mv_*.txt"))
     if not ratings:
         ratings = sorted(folder.glob("combined_data_*.txt"))
+
     if not ratings:
         return None
+
     names = ("movie_titles.txt", "movie_titles.csv")
     titles = next((folder / name for name in names if (folder / name).is_file()), None)
     probe = folder / "probe.txt"
+
     return Files(tuple(ratings), titles, probe if probe.is_file() else None)
 
 
@@ -100,16 +103,20 @@ def blocks(files: Sequence[Path], report: Report | None = None) -> Iterator[Bloc
             twice; it names file and line.
     """
     expected = f"a film such as 1: or {RATING}"
+
     for piece, film, count, rows in _runs(files, report):
         stop = piece.stop[rows]
         user, is_fine = _users(piece, rows, TAIL, expected)
         value = piece.text[stop - TAIL + 1] - np.uint8(ord("0"))
         day, is_day = _days(piece.text, stop)
         is_fine &= is_day & (value >= 1) & (value <= 5)
+
         for distance, mark in MARKS:
             is_fine &= piece.text[stop - distance] == ord(mark)
+
         if not is_fine.all():
             raise piece.fault(int(rows[np.argmin(is_fine)]), expected)
+
         yield Block(film, count, user, value.astype(np.int8), day)
 
 
@@ -133,9 +140,11 @@ def read(files: Files, *, name: str, report: Report | None = None) -> Ratings:
             f"There are no ratings in {files.ratings[0].parent}, only films; expected lines of "
             f"{RATING}."
         )
+
     film_ids, item = np.unique(film, return_inverse=True)
     user_ids, user_rows = _joined_users(user)
     _check_once(user_rows, count, film, user_ids)
+
     return Ratings(
         user_rows,
         np.repeat(item.astype(np.int32), count),
@@ -170,9 +179,11 @@ def _columns(
     first = np.flatnonzero(np.diff(film, prepend=-1))
     if len(first):
         count = np.add.reduceat(count, first)
+
     users = [part.user for part in parts]
     values = [part.value for part in parts]
     days = [part.day for part in parts]
+
     return film[first], count, users, values, days
 
 
@@ -181,10 +192,12 @@ def _joined(parts: list[np.ndarray], dtype: np.dtype, times: int = 1) -> np.ndar
     whole = np.empty(sum(map(len, parts)), dtype)
     start = 0
     parts.reverse()
+
     while parts:
         part = parts.pop()
         np.multiply(part, times, out=whole[start : start + len(part)], dtype=dtype)
         start += len(part)
+
     return whole
 
 
@@ -193,11 +206,15 @@ def _joined_users(
 ) -> tuple[Int64[np.ndarray, " users"], Int32[np.ndarray, " ratings"]]:
     """The users' ids, ascending, and each rating's row among them; the list is emptied."""
     has_ratings = np.zeros(N_USERS + 1, bool)
+
     for part in parts:
         has_ratings[part] = True
+
     row = np.cumsum(has_ratings, dtype=np.int32) - 1
+
     for j, part in enumerate(parts):
         parts[j] = row[part]
+
     return np.flatnonzero(has_ratings), _joined(parts, np.dtype(np.int32))
 
 
@@ -209,6 +226,7 @@ def _check_once(
 ) -> None:
     """Refuse a user who rates a film twice. A film's ratings are adjacent, so nothing is sorted."""
     last_place = np.empty(len(user_ids), np.int32)
+
     for j, stop in enumerate(np.cumsum(count)):
         users = user[stop - count[j] : stop]
         place = np.arange(len(users), dtype=np.int32)
@@ -230,12 +248,15 @@ def probe(path: Path) -> tuple[Int32[np.ndarray, " pairs"], Int32[np.ndarray, " 
     films = []
     users = []
     expected = f"a film such as 1: or a user from 1 to {N_USERS}"
+
     for piece, film, count, rows in _runs([path], None):
         user, is_fine = _users(piece, rows, 0, expected)
         if not is_fine.all():
             raise piece.fault(int(rows[np.argmin(is_fine)]), expected)
+
         films.append(np.repeat(film, count))
         users.append(user)
+
     return np.concatenate(films), np.concatenate(users)
 
 
@@ -250,11 +271,14 @@ def titles(path: Path) -> pl.DataFrame:
         DataError: at a line that has no id, year and title; it names the line.
     """
     content = path.read_bytes()
+
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
+
     rows = []
+
     for number, line in enumerate(text.split("\n"), start=1):
         film, _, year_and_title = line.rstrip("\r").partition(",")
         year, _, title = year_and_title.partition(",")
@@ -266,7 +290,9 @@ def titles(path: Path) -> pl.DataFrame:
                 f"Line {number} of {path} is {line[:80]!r}; expected id,year,title such as "
                 "1,2003,Dinosaur Planet. Correct it, or remove the file to do without titles."
             )
+
     schema = {"item_id": pl.String, "title": pl.String, "year": pl.Int32}
+
     return pl.DataFrame(rows, orient="row", schema=schema)
 
 
@@ -323,17 +349,21 @@ def _pieces(files: Sequence[Path]) -> Iterator[_Piece]:
     texts: list[bytes] = []
     sections: list[_Section] = []
     size = 0
+
     for path in files:
         if not path.stat().st_size:
             raise DataError(
                 f"{path} is empty; expected a film such as 1: in its first line. Get the file "
                 "again."
             )
+
         line = 1
+
         for block in lines.blocks(path, quoted=False):
             text = block.replace(b"\r\n", b"\n")
             if not text.endswith(b"\n"):
                 text += b"\n"
+
             texts.append(text)
             sections.append(_Section(size, path, line))
             size += len(text)
@@ -343,6 +373,7 @@ def _pieces(files: Sequence[Path]) -> Iterator[_Piece]:
                 texts = []
                 sections = []
                 size = 0
+
     if size:
         yield _piece(b"".join(texts), sections)
 
@@ -353,10 +384,12 @@ def _piece(content: bytes, sections: list[_Section]) -> _Piece:
     stop = np.flatnonzero(text == ord("\n"))
     start = np.append(0, stop[:-1] + 1)
     piece = _Piece(text, start, stop, text[stop - 1] == ord(":"), tuple(sections))
+
     for section in sections:
         row = int(np.searchsorted(start, section.place))
         if section.first_line == 1 and not piece.is_film[row]:
             raise piece.fault(row, "a film such as 1: in the first line of a file")
+
     return piece
 
 
@@ -370,9 +403,11 @@ def _runs(
     """The lines of the files: films, how many lines follow each, and which lines those are."""
     film = 0  # none yet; no line follows it
     is_seen = np.zeros(N_FILMS + 1, bool)
+
     for piece in _pieces(files):
         film_rows = np.flatnonzero(piece.is_film)
         films = [film]
+
         for row in film_rows.tolist():
             film = piece.film(row)
             if is_seen[film]:
@@ -380,8 +415,10 @@ def _runs(
                     f"{piece.name_of_line(row)}: film {film} comes again; expected each film once. "
                     "Remove the second file, or its lines."
                 )
+
             is_seen[film] = True
             films.append(film)
+
         bounds = np.concatenate([[-1], film_rows, [len(piece.stop)]])
         count = np.diff(bounds) - 1
         yield piece, np.array(films, np.int32), count, np.flatnonzero(~piece.is_film)
@@ -407,15 +444,19 @@ def _users(
     is_fine = (n_digits >= 1) & (n_digits <= MAX_DIGITS)
     if not is_fine.all():
         raise piece.fault(int(rows[np.argmin(is_fine)]), expected)
+
     user = np.zeros(len(rows), np.int32)
     last = piece.stop[rows] - tail - 1
+
     for place in range(int(n_digits.max(initial=0))):
         # As unsigned bytes, what is no digit comes out above 9.
         digit = piece.text[last - place] - np.uint8(ord("0"))
         has_digit = n_digits > place
         is_fine &= (digit < 10) | ~has_digit
         user += np.where(has_digit, digit, 0).astype(np.int32) * np.int32(10**place)
+
     has_leading_zero = piece.text[piece.start[rows]] == ord("0")
+
     return user, is_fine & (user >= 1) & (user <= N_USERS) & ~has_leading_zero
 
 
@@ -425,24 +466,29 @@ def _days(
     """The days, counted from 1970, of dates that end at `stop`; and whether each is one."""
     number = np.zeros(len(stop), np.int32)  # YYYYMMDD
     is_fine = np.ones(len(stop), bool)
+
     for distance in (10, 9, 8, 7, 5, 4, 2, 1):  # of the digits of YYYY-MM-DD
         digit = text[stop - distance] - np.uint8(ord("0"))
         is_fine &= digit < 10
         number *= 10
         number += digit
+
     number -= FIRST.year * 10_000
     is_fine &= (number >= 0) & (number < len(DAYS))
     day = DAYS[np.where(is_fine, number, 0)]
+
     return day, is_fine & (day > 0)
 
 
 def _calendar() -> Int16[np.ndarray, " numbers"]:
     """The day, counted from 1970, of YYYYMMDD minus 19980000; 0 where that is no date."""
     days = np.zeros((LAST.year + 1 - FIRST.year) * 10_000, np.int16)
+
     for j in range((LAST - FIRST).days + 1):
         day = FIRST + timedelta(days=j)
         number = int(f"{day:%Y%m%d}") - FIRST.year * 10_000
         days[number] = (day - date(1970, 1, 1)).days
+
     return days
 
 

@@ -46,6 +46,7 @@ def sizes(share: float | int) -> tuple[int, int, int]:
             f"{share:g} is the share of Netflix' {whole.counts.ratings:,} ratings; expected above "
             "0.000001 and at most 1, such as 0.01."
         )
+
     return round(share**0.5 * whole.counts.users), round(share**0.5 * whole.films), n
 
 
@@ -79,17 +80,24 @@ def write_netflix(
             pairs or fewer than films, or the folder is not empty.
     """
     folder = Path(folder)
-    _check(folder, n_users=n_users, n_items=n_items, form=form)
+    _check(
+        folder,
+        n_users=n_users,
+        n_items=n_items,
+        form=form,
+    )
     blocks = planted_by_item(n_users, n_items, n_ratings, seed=seed)
     random = np.random.default_rng([seed, 1])  # apart from that of the ratings
     # In no order, as in Netflix' files.
     user_id = random.permutation(N_USERS)[:n_users].astype(np.int32) + 1
     calendar = _Calendar(n_users, random)
     n_written = 0
+
     with replacing(folder) as fresh, ExitStack() as stack:
         fresh.mkdir()
         probe = stack.enter_context((fresh / "probe.txt").open("wb"))
         files = _Files(fresh, form, n_items, stack)
+
         for block in blocks:
             table = pl.DataFrame(
                 {
@@ -99,15 +107,18 @@ def write_netflix(
                     "probe": random.random(len(block.user)) < PROBE_SHARE,
                 }
             )
+
             for film, ratings in _films(block, table):
                 files.write(film, ratings.select("user", "value", "day"))
                 in_probe = ratings.filter("probe").select("user")
                 if len(in_probe):
                     probe.write(b"%d:\n" % film)
                     in_probe.write_csv(probe, include_header=False)
+
             n_written += len(table)
             if report is not None:
                 report(n_written)
+
         titles = b"".join(_title(film) for film in range(1, n_items + 1))
         (fresh / "movie_titles.txt").write_bytes(titles)
 
@@ -115,11 +126,13 @@ def write_netflix(
 def _check(folder: Path, *, n_users: int, n_items: int, form: str) -> None:
     if form not in FORMS:
         raise unknown("form of Netflix' files", form, FORMS)
+
     if n_users > N_USERS or n_items > N_FILMS:
         raise SettingError(
             f"{n_users:,} users and {n_items:,} films are more than Netflix has ids for; expected "
             f"at most {N_USERS:,} and {N_FILMS:,}."
         )
+
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise SettingError(f"{folder} exists and is not empty; name a new folder.")
 
@@ -142,7 +155,9 @@ def _title(film: int) -> bytes:
         title = f"Film {film}, The"
     elif film % 11 == 5:
         title = f"Café {film}"
+
     year = "NULL" if film % 101 == 50 else str(1930 + film % 75)
+
     return f"{film},{year},{title}\n".encode("latin-1")
 
 
@@ -156,6 +171,7 @@ class _Files:
         if form == "training_set":
             (folder / "training_set").mkdir()
             return
+
         for j in range(N_COMBINED):
             path = folder / f"combined_data_{j + 1}.txt"
             self.combined.append(stack.enter_context(path.open("wb")))
