@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.cli.support import QUICK, answer, call
+from tests.cli.support import EXPERIMENT, QUICK, answer, call
 
 import recollect as rc
+from recollect.experiment import runner
+from recollect.system import processes as process_pool
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +32,18 @@ def netflix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     planted = answer("data", "plant", folder, "--like", "netflix", "--share", 0.0005)
     assert planted["ratings"] == 50_240
     return folder
+
+
+@pytest.fixture
+def paper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of experiments in an empty folder without data; its runs stay in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path))
+    run_each = process_pool.run_each
+    monkeypatch.setattr(
+        runner, "run_each", lambda function, inputs, *, processes: run_each(function, inputs)
+    )
+    (tmp_path / "experiments").mkdir()
+    path = tmp_path / "experiments" / "paper.toml"
+    path.write_text(EXPERIMENT)
+    return path

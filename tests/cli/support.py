@@ -25,6 +25,28 @@ DIVERGING = (
     "decay=1e6",
 )
 
+# An experiment of two parts; the data of the second is nowhere in the tests.
+EXPERIMENT = """
+paper = "A paper."
+[part.tiny]
+data = "planted/tiny"
+split = { how = "random", test = 0.2, valid = 0.1, repeat = 2 }
+[part.far]
+data = "netflix/full"
+[part.far.split]
+how = "window"
+train = ["2005-09-01", "2005-11-30"]
+test = ["2005-12-01", "2005-12-31"]
+[[table]]
+name = "one"
+[[table.run]]
+name = "nobody"
+claim.tiny = { value = 0.9, where = "Table 1" }
+[[table.run]]
+model = "bias"
+claim.tiny = { value = 5.0, where = "Table 1" }
+"""
+
 
 def call(*args: object) -> Result:
     """The outcome of a command."""

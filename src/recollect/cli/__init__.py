@@ -15,14 +15,16 @@ from recollect.cli import (
     compare,
     doctor,
     evaluate,
-    experiments,
     explain,
     models,
     predict,
     recommend,
+    report,
+    run,
     similar,
     split,
     train,
+    tune,
 )
 from recollect.cli.data import convert, describe, fetch, plant, store
 from recollect.cli.data import list as data_list
@@ -62,9 +64,9 @@ verb(app)(recommend.recommend)
 verb(app)(similar.similar)
 verb(app)(explain.explain)
 verb(app)(compare.compare)
-verb(app)(experiments.run)
-verb(app)(experiments.report)
-verb(app)(experiments.tune)
+verb(app)(run.run)
+verb(app)(report.report)
+verb(app)(tune.tune)
 verb(app)(doctor.doctor)
 
 

@@ -18,12 +18,8 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from recollect.cli.options.settings import settings_of
 from recollect.cli.output.curve import curve
-from recollect.cli.output.tables import facts, memory, seconds, table
 from recollect.system.strict_json import to_json
-
-__all__ = ["Answer", "Raw", "Screen", "facts", "memory", "seconds", "settings_of", "table"]
 
 WIDTH = 100  # columns, where there is no terminal whose width is known
 EVERYWHERE = "Everywhere"
