@@ -250,7 +250,7 @@ def test_planted_fills_up_to_every_pair(n_ratings):
 
 
 def test_planted_by_item_are_distinct_pairs_of_the_size_asked(monkeypatch):
-    monkeypatch.setattr("recollect.data.sources.planted.BLOCK", 1000)
+    monkeypatch.setattr("recollect.data.sources.planted.drawing.BLOCK", 1000)
     blocks = list(planted_by_item(400, 90, 5000, seed=2))
     assert len(blocks) > 3
     item = np.concatenate(
@@ -329,7 +329,7 @@ def test_items_are_drawn_in_proportion_to_their_weight(monkeypatch):
     """Both ways of drawing: the share of users whose one item is j is j's weight."""
     shares = []
     for crowded in (1, 10_000):
-        monkeypatch.setattr("recollect.data.sources.planted.CROWDED", crowded)
+        monkeypatch.setattr("recollect.data.sources.planted.drawing.CROWDED", crowded)
         made = planted(20_000, 20, 20_000, activity=0, popularity=1, seed=5).ratings
         shares.append(np.sort(made.count("item")) / 20_000)
     weight = np.sort(1 / (np.arange(20) + 1.4))
