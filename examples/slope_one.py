@@ -8,6 +8,8 @@ The model of docs/tour.md. It works from outside the package, too:
 rc.make("examples.slope_one:SlopeOne"), or --model examples.slope_one:SlopeOne.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +19,7 @@ from torch import nn
 
 from recollect.errors import DataError
 from recollect.kernels import Block, times_dense
-from recollect.model import Model, predict_new_users
+from recollect.model import Capabilities, Model, predict_new_users
 from recollect.settings import setting
 from recollect.training.history import History
 
@@ -37,6 +39,10 @@ class SlopeOne(Model):
     """The mean over a user's items j of r_uj + dev_ij, weighted by the number of common users."""
 
     min_common: int = setting(1, at_least=1)  # pairs of items with fewer common users are left out
+
+    @property
+    def capabilities(self):
+        return Capabilities(similarity=False)
 
     def build(self, n_users, n_items):
         return Differences(n_items)

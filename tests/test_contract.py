@@ -21,7 +21,6 @@ from recollect.registry import find, make, model_names, name_of, settings
 from recollect.run import Run
 
 EVERY_WORD = Tokenizer(stop_words=None, most=1.0)  # documents are too short to lose one
-WITHOUT_FACTORS = {"bias", "popularity"}
 ITEM_ROWS_ONLY = {"glocalk"}
 RUN = Run(seed=4, threads=1)
 
@@ -299,7 +298,10 @@ def test_a_rating_of_zero_survives(model, few):
     assert len(model.given_) == 7
 
 
-FACTOR_MODELS = sorted(set(model_names()) - WITHOUT_FACTORS)
+# Models that see more than offsets: those whose vectors have a similarity.
+FACTOR_MODELS = [
+    name for name in model_names() if make(name, **QUICK[name]).capabilities.similarity
+]
 
 
 @pytest.fixture(scope="module")

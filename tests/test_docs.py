@@ -94,11 +94,10 @@ def test_the_defaults_in_the_docs_are_those_of_the_code(model):
         assert default.strip("`") == repr(defaults[setting]).replace("'", '"'), setting
 
 
-@pytest.mark.parametrize(
-    "metric", sorted(each.function.__name__ for each in metrics.METRICS.values())
-)
+@pytest.mark.parametrize("metric", metrics.METRICS.values(), ids=lambda metric: metric.name)
 def test_every_metric_is_described(metric):
-    assert f"`{metric}`" in page("docs/evaluation.md")
+    """In its docstring, so that a new metric is one function."""
+    assert metric.function.__doc__
 
 
 @pytest.mark.parametrize(

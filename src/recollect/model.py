@@ -50,6 +50,8 @@ class Capabilities:
     output: Literal["ratings", "scores"] = "ratings"
     # What the ratings must have: "time", "text"; "events" for a model of events instead of ratings.
     needs: frozenset[str] = frozenset()
+    # Whether it has vectors of users and items, whose cosine is similarity.
+    similarity: bool = True
     # Whether it learns from ratings on disk, too.
     streams: bool = False
     # Whether validation may end a fit; if not, `refit` learns from train and validation at once.

@@ -23,6 +23,7 @@ from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError
 from recollect.families.pair_model import PairModel
 from recollect.memory_estimate import Memory, Shape, of_pairs
+from recollect.model import Capabilities
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training.history import History
@@ -59,6 +60,11 @@ class Bias(PairModel):
     reg_item: float = setting(2.5, at_least=0)  # lambda_2: the same for an item
     # At most; it stops when no item's offset moves by more than 1e-6
     epochs: int = setting(20, at_least=1)
+
+    @property
+    @override
+    def capabilities(self) -> Capabilities:
+        return Capabilities(similarity=False)
 
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:

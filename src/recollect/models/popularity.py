@@ -45,7 +45,7 @@ class Popularity(PairModel):
     @property
     @override
     def capabilities(self) -> Capabilities:
-        return Capabilities(output="scores", needs=frozenset({"events"}))
+        return Capabilities(output="scores", needs=frozenset({"events"}), similarity=False)
 
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
