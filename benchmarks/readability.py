@@ -2,8 +2,9 @@
 
     python benchmarks/readability.py [FOLDER …]      # default: src/recollect
 
-A body is what a function holds, its docstring left out; its lines are those with code. Nodes are
-all those of Python's syntax tree. An argument counts as described if its name stands in the
+A body is what a function holds, its docstring left out; its lines run from its first statement to
+the end of its last, comments and blank lines within included. Nodes are all those of Python's
+syntax tree. An argument counts as described if its name stands in the
 docstring of its function, or in that of the method that it overrides.
 """
 
@@ -81,13 +82,12 @@ def n_nodes(statements: list[ast.stmt]) -> int:
     return sum(1 for statement in statements for _ in ast.walk(statement))
 
 
-def body_lines(function: Function, file: File) -> int:
-    """Lines of a body that hold code."""
+def body_lines(function: Function) -> int:
+    """Lines of a body, from its first statement to the end of its last."""
     statements = body(function)
     if not statements:
         return 0
-    span = range(statements[0].lineno, (statements[-1].end_lineno or 0) + 1)
-    return sum(line in file.code_lines for line in span)
+    return (statements[-1].end_lineno or 0) - statements[0].lineno + 1
 
 
 def arguments(function: Function) -> list[str]:
@@ -118,7 +118,7 @@ def table(files: list[File]) -> dict[str, str]:
         for file in files
         for function, public, owner in file.functions()
     ]
-    per_line = [n_nodes(body(f)) / n for f, _, _, file in functions if (n := body_lines(f, file))]
+    per_line = [n_nodes(body(f)) / n for f, _, _, _ in functions if (n := body_lines(f))]
     lines = [line for file in files for line in file.text.splitlines()]
     documented = [
         node
@@ -140,7 +140,7 @@ def table(files: list[File]) -> dict[str, str]:
         isinstance(node.targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple)
         for node in assigns
     )
-    n_long = sum(body_lines(f, file) > LONG_BODY for f, _, _, file in functions)
+    n_long = sum(body_lines(f) > LONG_BODY for f, _, _, _ in functions)
     conditionals = sum(isinstance(n, ast.IfExp) for f in files for n in ast.walk(f.tree))
     n_chained = sum(chained(f.tree) for f in files)
     share = described / max(1, len(several))

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 import recollect as rc
@@ -318,16 +317,3 @@ def test_texts_must_be_one_for_each_item(few, small):
 def test_stored_ratings_take_no_texts(few, tmp_path):
     with pytest.raises(DataError, match="on disk"):
         rc.with_texts(rc.store(few, tmp_path / "stored"), {"w": "toy"})
-
-
-def test_four_thousand_documents_take_less_than_five_seconds():
-    """It takes a tenth of that; a loop over words would take longer."""
-    import time
-
-    rng = np.random.default_rng(0)
-    texts = [" ".join(f"w{word}" for word in rng.zipf(1.4, 120)) for _ in range(4000)]
-    begun = time.monotonic()
-    documents = pl.DataFrame({"item_id": list(map(str, range(4000))), "text": texts})
-    ratings = rc.with_texts(rc.from_tuples([("u", "0", 3.0)]), documents)
-    assert time.monotonic() - begun < 5
-    assert ratings.text.n_words == 8000
