@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "recollect"
 
 # Layer by file or folder; an import may point down or, where named in WITHIN, within its layer.
 LAYER = {
+    "capabilities": 0,
     "errors": 0,
     "run": 0,
     "settings": 0,

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from recollect.data.from_objects import from_frame, from_scipy, from_tuples
     from recollect.data.on_disk.store import store
     from recollect.data.on_disk.stored_ratings import StoredRatings, open_stored
+    from recollect.data.open_data import load
     from recollect.data.ratings import Ratings
     from recollect.data.read import read
-    from recollect.data.open_data import load
     from recollect.data.sparse_rows import Rows
     from recollect.data.splitting import (
         Split,
@@ -36,11 +36,13 @@ if TYPE_CHECKING:
         time_split,
         window_split,
     )
+    from recollect.data.splitting.validation import hold_out_validation
     from recollect.data.text.corpus import Corpus
     from recollect.data.text.tokenizer import Tokenizer
     from recollect.data.vocab import Vocab
     from recollect.data.with_texts import with_texts
     from recollect.errors import RecollectError
+    from recollect.evaluation.comparison import compare_models
     from recollect.evaluation.protocols import (
         full_ranking,
         held_out,
@@ -51,8 +53,9 @@ if TYPE_CHECKING:
     )
     from recollect.evaluation.scores import Scores
     from recollect.model import Model
+    from recollect.model_descriptions import model_names
     from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
-    from recollect.registry import find, make, model_names
+    from recollect.registry import find, make
     from recollect.run import Run
 
 __all__ = [
@@ -67,6 +70,7 @@ __all__ = [
     "StoredRatings",
     "Tokenizer",
     "Vocab",
+    "compare_models",
     "covering_split",
     "density_sweep",
     "explain",
@@ -77,6 +81,7 @@ __all__ = [
     "from_tuples",
     "full_ranking",
     "held_out",
+    "hold_out_validation",
     "k_folds",
     "leave_last_split",
     "load",
@@ -103,8 +108,10 @@ __all__ = [
     "with_texts",
 ]
 
+# The names of each module that are public here; name=other where the module calls it otherwise.
 _HOMES = {
-    "registry": "find make model_names",
+    "registry": "find make",
+    "model_descriptions": "model_names",
     "checkpoint": "load_model=load save",
     "data.text.corpus": "Corpus",
     "data.ratings": "Ratings",
@@ -114,19 +121,21 @@ _HOMES = {
     "data.open_data": "load",
     "data.on_disk.store": "store",
     "data.on_disk.stored_ratings": "StoredRatings open_stored",
-    "data.splitting": "Split covering_split density_sweep k_folds leave_last_split new_item_split new_user_split"
-    " random_split time_split window_split",
+    "data.splitting": "Split covering_split density_sweep k_folds leave_last_split new_item_split"
+    " new_user_split random_split time_split window_split",
+    "data.splitting.validation": "hold_out_validation",
     "data.with_texts": "with_texts",
     "data.vocab": "Vocab",
     "data.text.tokenizer": "Tokenizer",
     "errors": "RecollectError",
     "evaluation.scores": "Scores",
-    "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users new_users_ranking",
+    "evaluation.comparison": "compare_models",
+    "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users"
+    " new_users_ranking",
     "model": "Model",
     "recommend": "fold_in predict similar top_n top_n_to_parquet",
     "run": "Run",
-}  # module: the names it gives here; name=other where it is called otherwise there
-
+}
 
 _MODULES = {"explain"}  # modules that are public by themselves
 _FORMER_NAMES = {
@@ -148,14 +157,16 @@ def _former(name: str) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: torch takes seconds, and help should come at once."""
-    for module, given in _HOMES.items():
-        for word in given.split():
-            here, _, there = word.partition("=")
-            if here == name:
-                found = getattr(importlib.import_module(f"recollect.{module}"), there or here)
-                globals()[name] = found
-                return found
+    """Import a public name when it is first used: torch takes seconds, and help none."""
+    for module, entries in _HOMES.items():
+        for entry in entries.split():
+            public, _, name_there = entry.partition("=")
+            if public == name:
+                home = importlib.import_module(f"recollect.{module}")
+                value = getattr(home, name_there or public)
+                # Later uses no longer come here.
+                globals()[name] = value
+                return value
 
     if name in _MODULES:
         return importlib.import_module(f"recollect.{name}")

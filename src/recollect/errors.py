@@ -1,14 +1,15 @@
 """Every error that Recollect raises.
 
     RecollectError
-    ├── DataError            (ValueError)    a table, a column or a value cannot be used
-    │   └── LeakError                        test ratings would be seen at prediction
-    ├── SettingError         (ValueError)    a setting, model or data set that does not exist, or a bad value
-    │   └── SizeError                        a fit needs more memory than there is
-    ├── NotFittedError       (RuntimeError)  asked to predict before fit
-    ├── TrainingError        (RuntimeError)  the fit cannot go on: NaN, a snapshot that does not belong
-    ├── CheckpointError      (OSError)       a saved model that is damaged, newer, or not there
-    └── FetchError           (OSError)       a download that failed or has the wrong checksum
+    ├── DataError        (ValueError)    a table, a column or a value cannot be used
+    │   └── LeakError                    test ratings would be seen at prediction
+    ├── SettingError     (ValueError)    a setting, model or data set that does not exist, or a
+    │   │                                value out of range
+    │   └── SizeError                    a fit needs more memory than there is
+    ├── NotFittedError   (RuntimeError)  a prediction was asked for before fit
+    ├── TrainingError    (RuntimeError)  the fit cannot go on: NaN, or another fit's snapshot
+    ├── CheckpointError  (OSError)       a saved model that is damaged, newer, or not there
+    └── FetchError       (OSError)       a download that failed or has the wrong checksum
 
 Each message says what was found, what was expected, and what to do.
 """

@@ -13,7 +13,6 @@ items are row numbers; row number -1 is a user or item never seen.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import shutil
 import time
 from abc import ABC, abstractmethod
@@ -28,6 +27,7 @@ from jaxtyping import Bool, Float32, Int, Int64
 from torch import nn
 
 from recollect import kernels
+from recollect.capabilities import Capabilities
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError, NotFittedError, SettingError
@@ -37,32 +37,12 @@ from recollect.run import Run
 from recollect.settings import check_ranges, setting
 from recollect.training.history import History
 
-log = logging.getLogger("recollect")
-
 BLOCK_CELLS = 8_000_000  # numbers in a dense block of scores that is held at once: 32 MB
-
-
-@dataclass(frozen=True, kw_only=True)
-class Capabilities:
-    """What a model with its settings predicts, what ratings must have, and how it can be fitted."""
-
-    # Ratings, within the scale; or scores to rank by, whose error means nothing.
-    output: Literal["ratings", "scores"] = "ratings"
-    # What the ratings must have: "time", "text"; "events" for a model of events instead of ratings.
-    needs: frozenset[str] = frozenset()
-    # Whether it has vectors of users and items, whose cosine is similarity.
-    similarity: bool = True
-    # Whether it learns from ratings on disk, too.
-    streams: bool = False
-    # Whether validation may end a fit; if not, `refit` learns from train and validation at once.
-    stops_early: bool = True
-    # Changes of settings that take less memory, proposed when a fit needs too much.
-    smaller: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(kw_only=True, eq=False)
 class Model(ABC):
-    """A recipe. Its fields are the settings; `net_` is what it learned from the ratings `given_`."""
+    """A recipe. Its fields are the settings; `net_` is what it learned from `given_`, ratings."""
 
     # Parts of `net_` that folders of format 1 and 2 call otherwise: the former name and today's.
     former_network_names: ClassVar[Mapping[str, str]] = {}
@@ -277,7 +257,7 @@ class Model(ABC):
         known_times = None if times is None else times[known]
         out = np.empty(len(user), np.float32)
         out[known] = self.predict_known(user[known], item[known], given, known_times)
-        out[new] = predict_new_users(self, user[new], item[new], given)
+        out[new] = _predict_new_users(self, user[new], item[new], given)
 
         return out
 
@@ -426,7 +406,7 @@ class Model(ABC):
         return given
 
 
-def predict_new_users(
+def _predict_new_users(
     model: Model,
     user: Int[np.ndarray, " pairs"],
     item: Int[np.ndarray, " pairs"],

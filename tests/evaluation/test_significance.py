@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recollect.errors import DataError, SettingError
+from recollect.evaluation import bootstrap
 from recollect.evaluation import significance as sig
 
 
@@ -174,7 +175,7 @@ def test_an_impossible_level_is_refused():
 
 def test_an_unknown_statistic_is_refused():
     with pytest.raises(SettingError, match="no statistic 'median'"):
-        sig._statistic(np.ones(2), "median")
+        bootstrap._statistic(np.ones(2), "median")
 
 
 def test_groups_must_name_every_value():
