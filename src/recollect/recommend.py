@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float32
 
-from recollect.data.ratings import AnyRatings, Side, titles
+from recollect.data.catalogue import titles
+from recollect.data.ratings import AnyRatings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
 from recollect.errors import DataError, SettingError

@@ -10,7 +10,7 @@ import pytest
 import recollect as rc
 from recollect.data.open_data import load
 from recollect.data.sources import netflix
-from recollect.data.sources.netflix import prize_files
+from recollect.data.sources.netflix import pieces, prize_files
 from recollect.data.sources.netflix.synthetic import sizes, write_netflix
 from recollect.data.splitting import window_split
 from recollect.errors import DataError, SettingError
@@ -118,7 +118,7 @@ def test_ratings_are_those_that_read_makes_of_a_table(folder):
 def test_a_film_may_go_on_in_the_next_piece(planted, monkeypatch, piece):
     """Whatever the size of pieces, of files and of blocks in which they are taken in."""
     whole = netflix.read(planted)
-    monkeypatch.setattr(prize_files, "PIECE", piece)
+    monkeypatch.setattr(pieces, "PIECE", piece)
     monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 500)
     assert netflix.read(planted).fingerprint == whole.fingerprint
 
@@ -218,7 +218,7 @@ def test_a_damaged_file_is_refused(folder, text, said):
 
 
 def test_a_damaged_line_of_a_later_piece_has_its_number(planted, tmp_path, monkeypatch):
-    monkeypatch.setattr(prize_files, "PIECE", 1)
+    monkeypatch.setattr(pieces, "PIECE", 1)
     monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 300)
     text = "".join(
         (planted / "training_set" / f"mv_{film:07}.txt").read_text() for film in range(1, 30)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recollect.data.ratings import Ratings, Rows, titles
+from recollect.data.catalogue import titles
+from recollect.data.ratings import Ratings, Rows
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError
 

@@ -7,7 +7,6 @@ AnyRatings           what models need of ratings, in memory or on disk
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,9 +18,11 @@ import polars as pl
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from typing_extensions import override
 
+from recollect.data.catalogue import titles
+from recollect.data.fingerprint import fingerprint
 from recollect.data.sparse_rows import AnyRows, Rows
 from recollect.data.text.corpus import Corpus
-from recollect.data.vocab import UNKNOWN, Vocab, as_text
+from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
 
 Side = Literal["user", "item"]
@@ -422,58 +423,3 @@ def _check_rows(what: str, row: Int32[np.ndarray, " ratings"], vocab: Vocab) -> 
             f"{what} row numbers run from {row.min()} to {row.max()}, but there are {len(vocab)} "
             f"{what} ids (rows 0 to {len(vocab) - 1})."
         )
-
-
-def fingerprint(
-    users: Vocab,
-    items: Vocab,
-    scale: tuple[float, float],
-    columns: Iterable[Iterable[np.ndarray] | None],
-    *,
-    text: Corpus | None = None,
-) -> str:
-    """16 hexadecimal digits that depend on the ratings.
-
-    Args:
-        users: the ids of users.
-        items: the ids of items.
-        scale: the lowest and the highest possible rating.
-        columns: user, item, value and time, ordered by user and item, each in any blocks or None.
-        text: the documents of the items, or None.
-    """
-    digest = hashlib.sha256(repr((len(users), len(items), tuple(map(float, scale)))).encode())
-
-    for column in columns:
-        if column is None:
-            digest.update(b"none")
-            continue
-
-        for block in column:
-            digest.update(np.ascontiguousarray(block).tobytes())
-
-    for vocab in (users, items):
-        digest.update("\x1f".join(vocab.ids).encode())
-
-    if text is not None:
-        digest.update(text.fingerprint.encode())
-
-    return digest.hexdigest()[:16]
-
-
-def titles(
-    catalogue: pl.DataFrame | None, item_ids: Iterable[object] | pl.Series
-) -> list[str | None]:
-    """The title of each item in a catalogue; None if it is unknown."""
-    wanted = as_text(item_ids).to_frame("item_id")
-    if catalogue is None or "title" not in catalogue.columns:
-        return [None] * len(wanted)
-
-    known = catalogue.unique("item_id", keep="first")
-    joined = wanted.join(
-        known,
-        on="item_id",
-        how="left",
-        maintain_order="left",
-    )
-
-    return joined["title"].to_list()

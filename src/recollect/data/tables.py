@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from recollect.data.parsing.columns import USUAL
+from recollect.data.parsing.columns import USUAL, place_by_usual_name
 from recollect.data.ratings import Ratings
 from recollect.errors import DataError, SettingError
 from recollect.system.atomic_files import replacing
@@ -31,15 +30,16 @@ def read_ids(path: str | Path, *roles: str, optional: tuple[str, ...] = ()) -> p
         DataError: if there is no such file, it cannot be read, or it lacks a column.
     """
     frame = _read_table(Path(path))
-    plain_names = [re.sub(r"[^a-z0-9]", "", column.lower()) for column in frame.columns]
     columns: dict[str, pl.Series] = {}
 
     for role in (*roles, *optional):
-        index = next((plain_names.index(name) for name in USUAL[role] if name in plain_names), None)
-        if index is not None:
-            column = frame.to_series(index)
-            is_text = column.dtype == pl.String
-            columns[canonical_name(role)] = column.str.strip_chars() if is_text else column
+        place = place_by_usual_name(USUAL[role], frame.columns)
+        if place is not None:
+            column = frame.to_series(place)
+            if column.dtype == pl.String:
+                column = column.str.strip_chars()
+
+            columns[canonical_name(role)] = column
         elif role in roles:
             raise DataError(
                 f"{path} has no column {canonical_name(role)}; it has "

@@ -19,6 +19,8 @@ from recollect.data.parsing.values import infer_scale
 from recollect.data.ratings import Ratings
 from recollect.data.read import name_of
 from recollect.data.sources.netflix import prize_files
+from recollect.data.sources.netflix.fields import N_USERS
+from recollect.data.sources.netflix.pieces import N_FILMS
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError
 
@@ -268,8 +270,8 @@ def _cells_of_netflix(
     name: str | None = None,
 ) -> CellSource:
     """The cells of the Netflix Prize's files, whose ids are numbers."""
-    count_of_user = np.zeros(prize_files.N_USERS + 1, np.int64)
-    count_of_film = np.zeros(prize_files.N_FILMS + 1, np.int64)
+    count_of_user = np.zeros(N_USERS + 1, np.int64)
+    count_of_film = np.zeros(N_FILMS + 1, np.int64)
 
     with spool.open("wb") as out:
         for block in prize_files.blocks(files.ratings):

@@ -26,13 +26,14 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from recollect.data.fingerprint import fingerprint
 from recollect.data.on_disk.cells import CellSource, Progress, cells_of, make_cells
 from recollect.data.on_disk.files import ABOUT, CATALOGUE, FORMAT, SIDES, VOCABS
 from recollect.data.on_disk.sort import sorted_groups
 from recollect.data.on_disk.stored_ratings import StoredRatings, open_stored
 from recollect.data.on_disk.stored_rows import StoredRows
 from recollect.data.on_disk.writers import CELLS, HeldOutWriter, SideWriter
-from recollect.data.ratings import Ratings, fingerprint
+from recollect.data.ratings import Ratings
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, SettingError
 from recollect.system.atomic_files import checksum, replacing

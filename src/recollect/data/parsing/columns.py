@@ -197,8 +197,8 @@ def _check_events(columns: Sequence[str], requested: Mapping[str, Column], *, na
 
         return
 
-    rating = _place_by_usual_name(USUAL["rating"], columns)
-    count = _place_by_usual_name(COUNT, columns)
+    rating = place_by_usual_name(USUAL["rating"], columns)
+    count = place_by_usual_name(COUNT, columns)
     if rating is not None and count is None:
         raise DataError(
             f"Events have no ratings, and there is a column {columns[rating]!r}. If it holds "
@@ -225,7 +225,7 @@ def _place(
         return _place_by_name(role, columns, requested, named=named)
 
     if named:
-        return _place_by_usual_name(_usual_names(role, implicit=implicit), columns)
+        return place_by_usual_name(_usual_names(role, implicit=implicit), columns)
 
     order = EVENT_ROLES if implicit else ROLES
     if role not in order[: len(columns)]:
@@ -270,7 +270,7 @@ def _place_by_name(role: str, columns: Sequence[str], name: str, *, named: bool)
     raise DataError(message)
 
 
-def _place_by_usual_name(names: Sequence[str], columns: Sequence[str]) -> int | None:
+def place_by_usual_name(names: Sequence[str], columns: Sequence[str]) -> int | None:
     """The place of the first of the usual names that a column has."""
     normalized = [_normalized(column) for column in columns]
     for name in names:

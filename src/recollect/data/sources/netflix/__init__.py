@@ -22,6 +22,7 @@ from tqdm import tqdm
 from recollect.data import download
 from recollect.data.ratings import Ratings
 from recollect.data.sources.netflix import prize_files
+from recollect.data.sources.netflix.pieces import Report
 from recollect.data.splitting import Split, in_windows, window_split
 from recollect.data.splitting.split import TEST, TRAIN
 from recollect.errors import DataError, unknown
@@ -218,7 +219,7 @@ def _files(folder: Path) -> prize_files.Files:
 
 
 @contextmanager
-def _progress_bar(files: prize_files.Files) -> Iterator[prize_files.Report]:
+def _progress_bar(files: prize_files.Files) -> Iterator[Report]:
     """A bar on standard error, if that is a terminal and notes are not turned off."""
     only_on_terminals = None  # as tqdm has it
 

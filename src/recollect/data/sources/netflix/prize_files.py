@@ -8,29 +8,22 @@ has at most seven digits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Int8, Int16, Int32, Int64, UInt8
+from jaxtyping import Bool, Int8, Int16, Int32, Int64
 
-from recollect.data.parsing import lines
 from recollect.data.ratings import Ratings
+from recollect.data.sources.netflix.fields import N_USERS, days, users
+from recollect.data.sources.netflix.pieces import Piece, Report, runs
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError
 
-PIECE = 2 << 20  # bytes of text turned into numbers at once, at least
-N_USERS = 2_649_429  # the largest id, as the Prize's own README has it; ids have gaps
-N_FILMS = 17_770
-FIRST = date(1998, 1, 1)
-LAST = date(2005, 12, 31)
 DAY = 86_400  # seconds
 TAIL = len(",3,2005-09-06")  # what follows the user
-MAX_DIGITS = len(str(N_USERS))
 # The marks in the tail of a line, and how far from its end.
 MARKS = ((TAIL, ","), (11, ","), (6, "-"), (3, "-"))
 RATING = (
@@ -40,8 +33,6 @@ RATING = (
 LOOKED_FOR = (
     "training_set/mv_0000001.txt … (a file per film) or combined_data_1.txt … (many films a file)"
 )
-
-Report = Callable[[int], object]  # called with the bytes read since the last call
 
 
 @dataclass(frozen=True)
@@ -55,7 +46,8 @@ class Files:
     @property
     def size(self) -> int:
         """Bytes of the files of ratings."""
-        return sum(path.stat().st_size for path in self.ratings)
+        sizes = [path.stat().st_size for path in self.ratings]
+        return sum(sizes)
 
 
 def find(folder: Path) -> Files | None:
@@ -70,11 +62,19 @@ def find(folder: Path) -> Files | None:
     if not ratings:
         return None
 
-    names = ("movie_titles.txt", "movie_titles.csv")
-    titles = next((folder / name for name in names if (folder / name).is_file()), None)
-    probe = folder / "probe.txt"
+    titles = _first_file(folder, "movie_titles.txt", "movie_titles.csv")
+    probe = _first_file(folder, "probe.txt")
 
-    return Files(tuple(ratings), titles, probe if probe.is_file() else None)
+    return Files(tuple(ratings), titles, probe)
+
+
+def _first_file(folder: Path, *names: str) -> Path | None:
+    """The first of these files that is in the folder; None if none is."""
+    for name in names:
+        path = folder / name
+        if path.is_file():
+            return path
+    return None
 
 
 @dataclass(frozen=True)
@@ -104,20 +104,32 @@ def blocks(files: Sequence[Path], report: Report | None = None) -> Iterator[Bloc
     """
     expected = f"a film such as 1: or {RATING}"
 
-    for piece, film, count, rows in _runs(files, report):
+    for piece, film, count, rows in runs(files, report):
+        user, is_fine = users(piece, rows, TAIL, expected)
         stop = piece.stop[rows]
-        user, is_fine = _users(piece, rows, TAIL, expected)
+        # As unsigned bytes, what stands before "0" comes out far above 5.
         value = piece.text[stop - TAIL + 1] - np.uint8(ord("0"))
-        day, is_day = _days(piece.text, stop)
-        is_fine &= is_day & (value >= 1) & (value <= 5)
+        is_value = (value >= 1) & (value <= 5)
+        day, is_day = days(piece.text, stop)
+        is_fine &= is_value & is_day
 
         for distance, mark in MARKS:
             is_fine &= piece.text[stop - distance] == ord(mark)
 
-        if not is_fine.all():
-            raise piece.fault(int(rows[np.argmin(is_fine)]), expected)
-
+        _check_lines(piece, rows, is_fine, expected)
         yield Block(film, count, user, value.astype(np.int8), day)
+
+
+def _check_lines(
+    piece: Piece,
+    rows: Int64[np.ndarray, " rows"],
+    is_fine: Bool[np.ndarray, " rows"],
+    expected: str,
+) -> None:
+    """Refuse the first of these lines that is not fine."""
+    if not is_fine.all():
+        first = int(rows[np.argmin(is_fine)])
+        raise piece.fault(first, expected)
 
 
 def read(files: Files, *, name: str, report: Report | None = None) -> Ratings:
@@ -141,20 +153,24 @@ def read(files: Files, *, name: str, report: Report | None = None) -> Ratings:
             f"{RATING}."
         )
 
-    film_ids, item = np.unique(film, return_inverse=True)
+    film_ids, item_of_film = np.unique(film, return_inverse=True)
+    item = np.repeat(item_of_film.astype(np.int32), count)
     user_ids, user_rows = _joined_users(user)
     _check_once(user_rows, count, film, user_ids)
+    catalogue = None
+    if files.titles is not None:
+        catalogue = titles(files.titles)
 
     return Ratings(
         user_rows,
-        np.repeat(item.astype(np.int32), count),
+        item,
         _joined(value, np.dtype(np.float32)),
         Vocab(pl.Series(user_ids)),
         Vocab(pl.Series(film_ids)),
         time=_joined(day, np.dtype(np.int64), times=DAY),
         scale=(1.0, 5.0),
         name=name,
-        catalogue=None if files.titles is None else titles(files.titles),
+        catalogue=catalogue,
         checked=True,
     )
 
@@ -180,23 +196,26 @@ def _columns(
     if len(first):
         count = np.add.reduceat(count, first)
 
-    users = [part.user for part in parts]
-    values = [part.value for part in parts]
-    days = [part.day for part in parts]
+    user = [part.user for part in parts]
+    value = [part.value for part in parts]
+    day = [part.day for part in parts]
 
-    return film[first], count, users, values, days
+    return film[first], count, user, value, day
 
 
 def _joined(parts: list[np.ndarray], dtype: np.dtype, times: int = 1) -> np.ndarray:
     """One array of all parts, each multiplied; the list is emptied as parts are copied."""
-    whole = np.empty(sum(map(len, parts)), dtype)
+    lengths = [len(part) for part in parts]
+    whole = np.empty(sum(lengths), dtype)
     start = 0
+    # Reversed, as only the last of a list leaves it at no cost.
     parts.reverse()
 
     while parts:
         part = parts.pop()
-        np.multiply(part, times, out=whole[start : start + len(part)], dtype=dtype)
-        start += len(part)
+        stop = start + len(part)
+        np.multiply(part, times, out=whole[start:stop], dtype=dtype)
+        start = stop
 
     return whole
 
@@ -228,14 +247,17 @@ def _check_once(
     last_place = np.empty(len(user_ids), np.int32)
 
     for j, stop in enumerate(np.cumsum(count)):
-        users = user[stop - count[j] : stop]
-        place = np.arange(len(users), dtype=np.int32)
-        last_place[users] = place
-        is_repeated = last_place[users] != place
+        start = stop - count[j]
+        raters = user[start:stop]
+        place = np.arange(len(raters), dtype=np.int32)
+        # Of a user who stands twice, the second place overwrites the first.
+        last_place[raters] = place
+        is_repeated = last_place[raters] != place
         if is_repeated.any():
+            first = raters[is_repeated.argmax()]
             raise DataError(
-                f"User {user_ids[users[is_repeated.argmax()]]} rates film {film[j]} more than "
-                "once; expected each pair once. Remove the second line, or get the files again."
+                f"User {user_ids[first]} rates film {film[j]} more than once; expected each pair "
+                "once. Remove the second line, or get the files again."
             )
 
 
@@ -246,18 +268,16 @@ def probe(path: Path) -> tuple[Int32[np.ndarray, " pairs"], Int32[np.ndarray, " 
         DataError: at a line that is neither; it names the line.
     """
     films = []
-    users = []
+    raters = []
     expected = f"a film such as 1: or a user from 1 to {N_USERS}"
 
-    for piece, film, count, rows in _runs([path], None):
-        user, is_fine = _users(piece, rows, 0, expected)
-        if not is_fine.all():
-            raise piece.fault(int(rows[np.argmin(is_fine)]), expected)
-
+    for piece, film, count, rows in runs([path], None):
+        user, is_fine = users(piece, rows, 0, expected)
+        _check_lines(piece, rows, is_fine, expected)
         films.append(np.repeat(film, count))
-        users.append(user)
+        raters.append(user)
 
-    return np.concatenate(films), np.concatenate(users)
+    return np.concatenate(films), np.concatenate(raters)
 
 
 def titles(path: Path) -> pl.DataFrame:
@@ -284,7 +304,8 @@ def titles(path: Path) -> pl.DataFrame:
         year, _, title = year_and_title.partition(",")
         is_year = year == "NULL" or (year.isdecimal() and len(year) == 4)
         if film.isdecimal() and title and is_year:
-            rows.append((str(int(film)), title, None if year == "NULL" else int(year)))
+            item_id = str(int(film))  # without leading zeros, as in the ratings
+            rows.append((item_id, title, None if year == "NULL" else int(year)))
         elif line.strip():
             raise DataError(
                 f"Line {number} of {path} is {line[:80]!r}; expected id,year,title such as "
@@ -294,202 +315,3 @@ def titles(path: Path) -> pl.DataFrame:
     schema = {"item_id": pl.String, "title": pl.String, "year": pl.Int32}
 
     return pl.DataFrame(rows, orient="row", schema=schema)
-
-
-class _Section(NamedTuple):
-    """A part of a file within a piece."""
-
-    place: int  # in the text of the piece
-    path: Path
-    first_line: int  # its number in the file
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Whole lines, of one file or of several small ones."""
-
-    text: UInt8[np.ndarray, " bytes"]
-    start: Int64[np.ndarray, " lines"]  # where each line begins in `text`
-    stop: Int64[np.ndarray, " lines"]  # where its line end is
-    is_film: Bool[np.ndarray, " lines"]
-    sections: tuple[_Section, ...]
-
-    def line(self, row: int) -> str:
-        """The text of a line."""
-        return self.text[self.start[row] : self.stop[row]].tobytes().decode(errors="replace")
-
-    def name_of_line(self, row: int) -> str:
-        """The number of a line and its file, for messages."""
-        before = [section for section in self.sections if section.place <= self.start[row]]
-        section = before[-1]
-        number = section.first_line + row - int(np.searchsorted(self.start, section.place))
-        return f"Line {number} of {section.path}"
-
-    def fault(self, row: int, expected: str) -> DataError:
-        """The error for a line that is not what was expected."""
-        return DataError(
-            f"{self.name_of_line(row)} is {self.line(row)[:80]!r}; expected {expected}. Correct "
-            "it, or get the file again."
-        )
-
-    def film(self, row: int) -> int:
-        """The film that a line names.
-
-        Raises:
-            DataError: if it is no film.
-        """
-        digits = self.line(row)[:-1]
-        if not (digits.isascii() and digits.isdigit() and 1 <= int(digits) <= N_FILMS):
-            raise self.fault(row, f"a film from 1: to {N_FILMS}:")
-        return int(digits)
-
-
-def _pieces(files: Sequence[Path]) -> Iterator[_Piece]:
-    """The files in pieces of at least PIECE bytes, small files together."""
-    texts: list[bytes] = []
-    sections: list[_Section] = []
-    size = 0
-
-    for path in files:
-        if not path.stat().st_size:
-            raise DataError(
-                f"{path} is empty; expected a film such as 1: in its first line. Get the file "
-                "again."
-            )
-
-        line = 1
-
-        for block in lines.blocks(path, quoted=False):
-            text = block.replace(b"\r\n", b"\n")
-            if not text.endswith(b"\n"):
-                text += b"\n"
-
-            texts.append(text)
-            sections.append(_Section(size, path, line))
-            size += len(text)
-            line += text.count(b"\n")
-            if size >= PIECE:
-                yield _piece(b"".join(texts), sections)
-                texts = []
-                sections = []
-                size = 0
-
-    if size:
-        yield _piece(b"".join(texts), sections)
-
-
-def _piece(content: bytes, sections: list[_Section]) -> _Piece:
-    """The lines of a piece; the first line of a file must name a film."""
-    text = np.frombuffer(content, np.uint8)
-    stop = np.flatnonzero(text == ord("\n"))
-    start = np.append(0, stop[:-1] + 1)
-    piece = _Piece(text, start, stop, text[stop - 1] == ord(":"), tuple(sections))
-
-    for section in sections:
-        row = int(np.searchsorted(start, section.place))
-        if section.first_line == 1 and not piece.is_film[row]:
-            raise piece.fault(row, "a film such as 1: in the first line of a file")
-
-    return piece
-
-
-def _runs(
-    files: Sequence[Path], report: Report | None
-) -> Iterator[
-    tuple[
-        _Piece, Int32[np.ndarray, " runs"], Int64[np.ndarray, " runs"], Int64[np.ndarray, " rows"]
-    ]
-]:
-    """The lines of the files: films, how many lines follow each, and which lines those are."""
-    film = 0  # none yet; no line follows it
-    is_seen = np.zeros(N_FILMS + 1, bool)
-
-    for piece in _pieces(files):
-        film_rows = np.flatnonzero(piece.is_film)
-        films = [film]
-
-        for row in film_rows.tolist():
-            film = piece.film(row)
-            if is_seen[film]:
-                raise DataError(
-                    f"{piece.name_of_line(row)}: film {film} comes again; expected each film once. "
-                    "Remove the second file, or its lines."
-                )
-
-            is_seen[film] = True
-            films.append(film)
-
-        bounds = np.concatenate([[-1], film_rows, [len(piece.stop)]])
-        count = np.diff(bounds) - 1
-        yield piece, np.array(films, np.int32), count, np.flatnonzero(~piece.is_film)
-        if report is not None:
-            report(len(piece.text))
-
-
-def _users(
-    piece: _Piece, rows: Int64[np.ndarray, " rows"], tail: int, expected: str
-) -> tuple[Int32[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:
-    """The users that lines begin with, and whether each is one.
-
-    Args:
-        piece: the text.
-        rows: the lines.
-        tail: bytes between the user and the end of a line.
-        expected: what should stand there, for a message.
-
-    Raises:
-        DataError: at a line that is too short or too long for its fields to be in their places.
-    """
-    n_digits = piece.stop[rows] - tail - piece.start[rows]
-    is_fine = (n_digits >= 1) & (n_digits <= MAX_DIGITS)
-    if not is_fine.all():
-        raise piece.fault(int(rows[np.argmin(is_fine)]), expected)
-
-    user = np.zeros(len(rows), np.int32)
-    last = piece.stop[rows] - tail - 1
-
-    for place in range(int(n_digits.max(initial=0))):
-        # As unsigned bytes, what is no digit comes out above 9.
-        digit = piece.text[last - place] - np.uint8(ord("0"))
-        has_digit = n_digits > place
-        is_fine &= (digit < 10) | ~has_digit
-        user += np.where(has_digit, digit, 0).astype(np.int32) * np.int32(10**place)
-
-    has_leading_zero = piece.text[piece.start[rows]] == ord("0")
-
-    return user, is_fine & (user >= 1) & (user <= N_USERS) & ~has_leading_zero
-
-
-def _days(
-    text: UInt8[np.ndarray, " bytes"], stop: Int64[np.ndarray, " rows"]
-) -> tuple[Int16[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:
-    """The days, counted from 1970, of dates that end at `stop`; and whether each is one."""
-    number = np.zeros(len(stop), np.int32)  # YYYYMMDD
-    is_fine = np.ones(len(stop), bool)
-
-    for distance in (10, 9, 8, 7, 5, 4, 2, 1):  # of the digits of YYYY-MM-DD
-        digit = text[stop - distance] - np.uint8(ord("0"))
-        is_fine &= digit < 10
-        number *= 10
-        number += digit
-
-    number -= FIRST.year * 10_000
-    is_fine &= (number >= 0) & (number < len(DAYS))
-    day = DAYS[np.where(is_fine, number, 0)]
-
-    return day, is_fine & (day > 0)
-
-
-def _calendar() -> Int16[np.ndarray, " numbers"]:
-    """The day, counted from 1970, of YYYYMMDD minus 19980000; 0 where that is no date."""
-    days = np.zeros((LAST.year + 1 - FIRST.year) * 10_000, np.int16)
-
-    for j in range((LAST - FIRST).days + 1):
-        day = FIRST + timedelta(days=j)
-        number = int(f"{day:%Y%m%d}") - FIRST.year * 10_000
-        days[number] = (day - date(1970, 1, 1)).days
-
-    return days
-
-
-DAYS = _calendar()

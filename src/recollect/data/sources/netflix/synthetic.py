@@ -12,7 +12,8 @@ import polars as pl
 from jaxtyping import Float64, Int32, Int64
 
 from recollect.data.sources.netflix import VARIANTS
-from recollect.data.sources.netflix.prize_files import N_FILMS, N_USERS
+from recollect.data.sources.netflix.fields import N_USERS
+from recollect.data.sources.netflix.pieces import N_FILMS
 from recollect.data.sources.planted import Block, planted_by_item
 from recollect.errors import SettingError, unknown
 from recollect.system.atomic_files import replacing
