@@ -5,7 +5,9 @@
 A body is what a function holds, its docstring left out; its lines run from its first statement to
 the end of its last, comments and blank lines within included. Nodes are all those of Python's
 syntax tree. An argument counts as described if its name stands in the
-docstring of its function, or in that of the method that it overrides.
+docstring of its function or, for a constructor, in that of its class. An argument of a command's
+verb also counts if its annotation has the help text of its option, which --help prints: written at
+the argument, under a name for the annotation, or in every field of a class of options.
 """
 
 from __future__ import annotations
@@ -102,6 +104,61 @@ def is_inherited(function: Function) -> bool:
     return any("override" in ast.unparse(decorator) for decorator in function.decorator_list)
 
 
+def has_help(annotation: ast.AST) -> bool:
+    """Whether an annotation holds typer.Option(help=…) or typer.Argument(help=…)."""
+    calls = [node for node in ast.walk(annotation) if isinstance(node, ast.Call)]
+    return any(
+        ast.unparse(call.func) in ("typer.Option", "typer.Argument")
+        and any(keyword.arg == "help" for keyword in call.keywords)
+        for call in calls
+    )
+
+
+def option_types(file: File) -> set[str]:
+    """Names in a file for annotations with a help text, and its classes of such fields alone."""
+    names = set()
+    for node in file.tree.body:
+        if isinstance(node, ast.Assign) and has_help(node.value):
+            names.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.ClassDef):
+            fields = [field for field in node.body if isinstance(field, ast.AnnAssign)]
+            if fields and all(has_help(field.annotation) for field in fields):
+                names.add(node.name)
+    return names
+
+
+def option_types_by_file(files: list[File]) -> dict[Path, set[str]]:
+    """For each file, the names of `option_types` that it defines or imports from another file."""
+    defined = {file.path: option_types(file) for file in files}
+    known = {path: set(names) for path, names in defined.items()}
+    homes = {".".join(path.with_suffix("").parts): names for path, names in defined.items()}
+    for file in files:
+        for node in ast.walk(file.tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                imported = {alias.name for alias in node.names}
+                for home, names in homes.items():
+                    if home.endswith(node.module):
+                        known[file.path] |= imported & names
+    return known
+
+
+def described_by_options(function: Function, names: set[str]) -> set[str]:
+    """The arguments of a function whose annotations have a help text.
+
+    Args:
+        function: any function.
+        names: what stands for such annotations in its file.
+    """
+    given = function.args
+    every = [*given.posonlyargs, *given.args, *given.kwonlyargs]
+    return {
+        argument.arg
+        for argument in every
+        if argument.annotation is not None
+        and (has_help(argument.annotation) or ast.unparse(argument.annotation) in names)
+    }
+
+
 def chained(tree: ast.AST) -> int:
     """Conditional expressions that stand in the else (or the condition) of another."""
     conditionals = [node for node in ast.walk(tree) if isinstance(node, ast.IfExp)]
@@ -128,11 +185,15 @@ def table(files: list[File]) -> dict[str, str]:
     ]
     see = sum((ast.get_docstring(node) or "").startswith("See ") for node in documented)
     several = [
-        (f, owner)
-        for f, public, owner, _ in functions
+        (f, owner, file)
+        for f, public, owner, file in functions
         if public and len(arguments(f)) > 2 and not is_inherited(f)
     ]
-    described = sum(all(_names(name, f, owner) for name in arguments(f)) for f, owner in several)
+    option_names = option_types_by_file(files)
+    described = 0
+    for f, owner, file in several:
+        by_help = described_by_options(f, option_names[file.path])
+        described += all(name in by_help or _names(name, f, owner) for name in arguments(f))
     assigns = [
         node for file in files for node in ast.walk(file.tree) if isinstance(node, ast.Assign)
     ]
