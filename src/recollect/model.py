@@ -42,7 +42,7 @@ BLOCK_CELLS = 8_000_000  # numbers in a dense block of scores that is held at on
 
 @dataclass(kw_only=True, eq=False)
 class Model(ABC):
-    """A recipe. Its fields are the settings; `net_` is what it learned from `given_`, ratings."""
+    """A recipe: fields are settings; `net_` is what it learned from the ratings `given_`."""
 
     # Parts of `net_` that folders of format 1 and 2 call otherwise: the former name and today's.
     former_network_names: ClassVar[Mapping[str, str]] = {}
