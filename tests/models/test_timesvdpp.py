@@ -1,5 +1,7 @@
 """TimeSVDpp: users and items that change with time, and what is left when they do not."""
 
+import threading
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 import recollect as rc
-from recollect.data.calendar import SECONDS
+from recollect.data.calendar import SECONDS, Days
 from recollect.errors import DataError, SettingError
 from recollect.kernels.reference import timesvdpp as reference
 
@@ -160,6 +162,35 @@ def test_a_saved_model_knows_the_days(changing, tmp_path):
     np.testing.assert_array_equal(
         model.predict(user, item, times=times), loaded.predict(user, item, times=times)
     )
+
+
+def test_threads_that_ask_together_have_the_days_looked_up_once(changing, monkeypatch):
+    model = rc.make("timesvdpp", **SETTINGS | {"epochs": 1}).fit(changing)
+    model._forget()
+    lookups = []
+    days_of = Days.of
+
+    def slow_days_of(ratings):
+        lookups.append(ratings)
+        time.sleep(0.05)  # long enough for the other threads to ask meanwhile
+        return days_of(ratings)
+
+    monkeypatch.setattr(Days, "of", slow_days_of)
+    start = threading.Barrier(4)
+    days = [None] * 4
+
+    def ask(number):
+        start.wait()
+        days[number] = model.days
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(lookups) == 1
+    assert all(entry is days[0] for entry in days)
 
 
 def test_it_needs_times(changing):

@@ -173,6 +173,7 @@ class PlainFactorModel(FactorModel):
     descent.
     """
 
+    # "als" solves for one side, then for the other; "sgd" takes a step per rating
     solver: str = setting("als", one_of=("als", "sgd"))
     learning_rate: float = setting(0.01, above=0)  # SGD only
     # SGD only: the learning rate is multiplied by this after each epoch

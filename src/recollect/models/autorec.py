@@ -156,17 +156,7 @@ class AutoRec(RowModel):
 
     def options(self) -> gradient.GradientOptions:
         """The settings of the optimizer."""
-        return gradient.GradientOptions(
-            epochs=self.epochs,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            history=self.history,
-            batch_size=self.batch_size,
-            patience=self.patience,
-            validate_every=self.validate_every,
-            lazy=self.lazy,
-            state_bits=self.state_bits,
-        )
+        return gradient.GradientOptions.of(self)
 
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:

@@ -35,7 +35,7 @@ class BiasedMF(PlainFactorModel):
     reg_power: float = 0.8
     offsets: bool = True
     init: float = 0.03
-    solver: str = "sgd"
+    solver: str = "sgd"  # a step per rating; "als" solves for one side, then for the other
     learning_rate: float = 0.025
     decay: float = 0.93
     epochs: int = 60

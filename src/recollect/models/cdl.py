@@ -174,8 +174,8 @@ class CDL(TextModel):
     pretrain_epochs: int = setting(0, at_least=0)  # on the words alone, before the first turn
     text_epochs: int = setting(2, at_least=1)  # of the autoencoder, after each turn of the factors
     batch_size: int = setting(128, at_least=1)  # texts
-    optimizer: str = "adam"
-    learning_rate: float = setting(0.001, above=0)
+    optimizer: str = "adam"  # or "sgd", "rmsprop": how the autoencoder learns
+    learning_rate: float = setting(0.001, above=0)  # of the autoencoder
 
     @override
     def check(self) -> None:

@@ -133,8 +133,8 @@ class ConvMF(TextModel):
     length: int = setting(300, at_least=1)  # words to which texts are padded, without mask
     text_epochs: int = setting(1, at_least=1)  # of the network, after each turn of the factors
     batch_size: int = setting(128, at_least=1)  # texts
-    optimizer: str = "rmsprop"
-    learning_rate: float = setting(0.0004, above=0)
+    optimizer: str = "rmsprop"  # or "sgd", "adam": how the network learns
+    learning_rate: float = setting(0.0004, above=0)  # of the network
 
     @override
     def check(self) -> None:

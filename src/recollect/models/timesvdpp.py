@@ -7,19 +7,16 @@
 `kernels.svdpp` computes the steps.
 
 Source: Koren. "Collaborative Filtering with Temporal Dynamics." KDD 2009; `frequency` from Koren.
-    "The BellKor Solution to the
-Netflix Grand Prize." 2009, section III.
+"The BellKor Solution to the Netflix Grand Prize." 2009, section III.
 Differs: as `SVDpp`. Learning rates and λ of what changes were chosen on MovieLens 1M; c_u is drawn
-    towards 1; without `day_factors`
-p_u has no term of its own for each day. On a day on which the user rated nothing in train, the
-terms of the day are 0 and the frequency is 1. New users are folded in without time. Lists, and
-predictions without times, are for a user's last day in train.
+towards 1; without `day_factors` p_u has no term of its own for each day. On a day on which the user
+rated nothing in train, the terms of the day are 0 and the frequency is 1. New users are folded in
+without time. Lists, and predictions without times, are for a user's last day in train.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -37,6 +34,7 @@ from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import Capabilities
 from recollect.run import Run
 from recollect.settings import setting
+from recollect.system.once import Once
 
 # The frequency of a day with n ratings is the logarithm of n to this base, rounded down.
 FREQUENCY_BASE = 6.76
@@ -71,12 +69,16 @@ class Moments:
             device: where the tensors are to be.
         """
         slot = days.slot(user, day)
-        frequency = np.log(days.n_ratings(slot)) / np.log(FREQUENCY_BASE)
+        n_ratings = days.n_ratings(slot)
+        frequency = np.log(n_ratings) / np.log(FREQUENCY_BASE)
+        # Days of more than half a million ratings share the last frequency.
         frequency = np.minimum(frequency, N_FREQUENCIES - 1).astype(np.int64)
         deviation = days.deviation(user, day, power=power)
+        bin_number = days.bin(day, n=n_bins)
+
         self.slot = torch.as_tensor(slot, device=device)
         self.deviation = torch.as_tensor(deviation, device=device)
-        self.bin = torch.as_tensor(days.bin(day, n=n_bins), device=device)
+        self.bin = torch.as_tensor(bin_number, device=device)
         self.frequency = torch.as_tensor(frequency, device=device)
 
 
@@ -101,6 +103,7 @@ class TimeSVDppFactors(SVDppFactors):
             day_factors: whether users have factors of each day.
         """
         super().__init__(n_users, n_items, k)
+        n_days_with_factors = n_slots if day_factors else 0
         self.alpha_user = nn.Buffer(torch.zeros(n_users))
         self.b_user_day = nn.Buffer(torch.zeros(n_slots))  # b_u,t
         self.b_item_bin = nn.Buffer(torch.zeros(n_items, n_bins))  # b_i,Bin(t)
@@ -108,24 +111,37 @@ class TimeSVDppFactors(SVDppFactors):
         self.c_user_day = nn.Buffer(torch.zeros(n_slots))  # c_u,t
         self.b_item_frequency = nn.Buffer(torch.zeros(n_items, N_FREQUENCIES))  # b_i,f
         self.alpha_p = nn.Buffer(torch.zeros(n_users, k))  # alpha_uk
-        self.p_day = nn.Buffer(torch.zeros(n_slots if day_factors else 0, k))  # p_uk,t
+        self.p_day = nn.Buffer(torch.zeros(n_days_with_factors, k))  # p_uk,t
 
     @override
     def arrays(self) -> dict[str, Tensor]:
-        return super().arrays() | {name: getattr(self, name) for name in TIME_PARAMETERS}
+        changing = {name: getattr(self, name) for name in TIME_PARAMETERS}
+        return super().arrays() | changing
 
     def user_factors(self, user: Tensor, t: Moments) -> Float32[Tensor, "pairs k"]:
         """p_u(t) + |N(u)|^-1/2 Σ y_j, equation 13."""
-        factors = self.user[user, :-1] + t.deviation[:, None] * self.alpha_p[user]
-        return factors + self.p_day[t.slot] if len(self.p_day) else factors
+        constant = self.user[user, :-1]
+        drift = t.deviation[:, None] * self.alpha_p[user]
+        factors = constant + drift
+
+        # Without `day_factors` the table of days is empty.
+        if len(self.p_day):
+            factors = factors + self.p_day[t.slot]
+
+        return factors
 
     def user_offset(self, user: Tensor, t: Moments) -> Float32[Tensor, " pairs"]:
         """b_u(t), equation 9."""
-        return self.user[user, -1] + self.alpha_user[user] * t.deviation + self.b_user_day[t.slot]
+        constant = self.user[user, -1]
+        drift = self.alpha_user[user] * t.deviation
+        of_the_day = self.b_user_day[t.slot]
+        return constant + drift + of_the_day
 
     def user_scale(self, user: Tensor, t: Moments) -> Float32[Tensor, " pairs"]:
         """c_u(t), section 3.2."""
-        return self.c_user[user] + self.c_user_day[t.slot]
+        constant = self.c_user[user]
+        of_the_day = self.c_user_day[t.slot]
+        return constant + of_the_day
 
     def predict_at(self, user: Tensor, item: Tensor, t: Moments) -> Float32[Tensor, " pairs"]:
         """The rating of each pair: the offsets of equation 10 and the product of equation 14.
@@ -135,18 +151,31 @@ class TimeSVDppFactors(SVDppFactors):
             item: row numbers of items.
             t: when.
         """
-        item_offset = self.item[item, -1] + self.b_item_bin[item, t.bin]
-        scaled = item_offset * self.user_scale(user, t) + self.b_item_frequency[item, t.frequency]
-        product = (self.user_factors(user, t) * self.item[item, :-1]).sum(dim=1)
-        return self.mu + self.user_offset(user, t) + scaled + product
+        b_item = self.item[item, -1] + self.b_item_bin[item, t.bin]
+        b_frequency = self.b_item_frequency[item, t.frequency]
+        item_offset = b_item * self.user_scale(user, t) + b_frequency
+
+        q = self.item[item, :-1]
+        p = self.user_factors(user, t)
+        product = (p * q).sum(dim=1)
+        user_offset = self.user_offset(user, t)
+
+        return self.mu + user_offset + item_offset + product
 
     def predict_all_at(self, user: Tensor, t: Moments) -> Float32[Tensor, "users items"]:
         """The rating of every item by each user at a moment."""
-        item_offset = self.item[:, -1] + self.b_item_bin.t()[t.bin]
-        scaled = item_offset * self.user_scale(user, t)[:, None]
-        scaled = scaled + self.b_item_frequency.t()[t.frequency]
-        product = self.user_factors(user, t) @ self.item[:, :-1].t()
-        return self.mu + self.user_offset(user, t)[:, None] + scaled + product
+        # Tables of items by bin and by frequency are turned: users × items, as the answer.
+        b_item = self.item[:, -1] + self.b_item_bin.t()[t.bin]
+        b_frequency = self.b_item_frequency.t()[t.frequency]
+        user_scale = self.user_scale(user, t)[:, None]
+        item_offset = b_item * user_scale + b_frequency
+
+        q = self.item[:, :-1]
+        p = self.user_factors(user, t)
+        product = p @ q.t()
+        user_offset = self.user_offset(user, t)[:, None]
+
+        return self.mu + user_offset + item_offset + product
 
 
 @dataclass(kw_only=True, eq=False)
@@ -196,18 +225,22 @@ class TimeSVDpp(SVDppModel):
 
     def time_steps(self) -> dict[str, tuple[float, ...]]:
         """Learning rate and λ of what changes, by setting, in the order of TIME_PARAMETERS."""
-        names = ("slope", "day", "bin", "scale", "scale_day", "frequency", "drift", "day_factors")
-        return {f"step_{name}": getattr(self, f"step_{name}") for name in names}
-
-    @cached_property
-    def days(self) -> Days:
-        """The days of the ratings that it was fitted on."""
-        assert isinstance(self.given_, Ratings)
-        return Days.of(self.given_)
+        parts = ("slope", "day", "bin", "scale", "scale_day", "frequency", "drift", "day_factors")
+        names = [f"step_{part}" for part in parts]
+        return {name: getattr(self, name) for name in names}
 
     @override
     def _forget(self) -> None:
-        self.__dict__.pop("days", None)
+        self._days: Once[Days] = Once()
+
+    @property
+    def days(self) -> Days:
+        """The days of the ratings that it was fitted on."""
+        return self._days.get(self._days_of_ratings)
+
+    def _days_of_ratings(self) -> Days:
+        assert isinstance(self.given_, Ratings)
+        return Days.of(self.given_)
 
     @override
     def empty(self, n_users: int, n_items: int) -> SVDppFactors:
@@ -223,18 +256,25 @@ class TimeSVDpp(SVDppModel):
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
         rows = shape.n_users + shape.n_items
-        # There may be as many days as ratings.
-        days = shape.n_train * (self.factors + 2 if self.day_factors else 2)
+        constant = (3 * self.factors + 4) * rows
+        # A day has b_u,t and c_u,t, and there may be as many days as ratings.
+        per_day = self.factors + 2 if self.day_factors else 2
+        days = shape.n_train * per_day
         items = (self.bins + N_FREQUENCIES) * shape.n_items
-        return of_factors(shape, numbers=(3 * self.factors + 4) * rows + days + items)
+        return of_factors(shape, numbers=constant + days + items)
 
     @override
     def time_slots(self, train: Ratings) -> TimeSlots:
         assert train.time is not None
-        steps = np.array(list(self.time_steps().values()), np.float32)
+        rates_and_regs = list(self.time_steps().values())
+        steps = np.array(rates_and_regs, np.float32)
         # Without `frequency` its offsets take no steps and stay 0.
-        steps[TIME_PARAMETERS.index("b_item_frequency"), 0] *= self.frequency
-        slot = self.days.slot(train.user, train.time // SECONDS)[train.entry("user")]
+        frequency_row = TIME_PARAMETERS.index("b_item_frequency")
+        steps[frequency_row, 0] *= self.frequency
+
+        # The loops visit ratings user by user, which is not the order of the data.
+        day = train.time // SECONDS
+        slot = self.days.slot(train.user, day)[train.entry("user")]
         moments = self.moments(self.days.user, self.days.day)
 
         return TimeSlots(
@@ -273,24 +313,28 @@ class TimeSVDpp(SVDppModel):
         device = self.net_.user.device
         users = torch.as_tensor(user, device=device)
         items = torch.as_tensor(item, device=device)
-        predicted: np.ndarray = self.net_.predict_at(users, items, moments).cpu().numpy()
+        predicted: Tensor = self.net_.predict_at(users, items, moments)
 
-        return predicted
+        return predicted.cpu().numpy()
 
     @override
     @torch.no_grad()
     def score_known(
         self, user: Int[np.ndarray, " users"], given: AnyRatings
     ) -> Float32[np.ndarray, "users n_items"]:
-        moments = self.moments(user, self.days.latest(user))
+        # A list is for now, and the last day on which the user rated is the nearest that is known.
+        last_day = self.days.latest(user)
+        moments = self.moments(user, last_day)
         users = torch.as_tensor(user, device=self.net_.user.device)
-        scores: np.ndarray = self.net_.predict_all_at(users, moments).cpu().numpy()
-        return scores
+        scores: Tensor = self.net_.predict_all_at(users, moments)
+
+        return scores.cpu().numpy()
 
 
 def _with_last_slot(per_slot: Tensor) -> np.ndarray:
-    """A 0 is added: the last slot stands for no day."""
-    return np.pad(per_slot.cpu().numpy(), (0, 1))
+    """The numbers with a 0 behind them: the last slot stands for no day."""
+    numbers = per_slot.cpu().numpy()
+    return np.pad(numbers, (0, 1))
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.

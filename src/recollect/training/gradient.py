@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +59,20 @@ class GradientOptions:
     mixed: bool = False  # 16-bit dense products where they are fast, unless the run says otherwise
     patience: int | None = setting(None, at_least=1)  # validations without a gain; None: no limit
     validate_every: int = setting(1, at_least=1)  # epochs between validations
+
+    @classmethod
+    def of(cls, model: Any, **changes: Any) -> GradientOptions:
+        """The options that a model's settings of the same names give.
+
+        Args:
+            model: a dataclass; an option that it has no field for has its default.
+            changes: options that replace those of the model.
+        """
+        options = {field.name for field in fields(cls)}
+        shared = options & {field.name for field in fields(model)}
+        values = {name: getattr(model, name) for name in shared}
+
+        return cls(**{**values, **changes})
 
     def check(self) -> None:
         """Refuse options that cannot go together.

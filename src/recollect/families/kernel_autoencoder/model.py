@@ -72,12 +72,7 @@ class KernelAutoencoderModel(RowModel):
 
     def options(self, epochs: int) -> gradient.GradientOptions:
         """How L-BFGS runs, for at most `epochs` iterations."""
-        return gradient.GradientOptions(
-            epochs=epochs,
-            history=self.history,
-            patience=self.patience,
-            validate_every=self.validate_every,
-        )
+        return gradient.GradientOptions.of(self, epochs=epochs)
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:

@@ -61,11 +61,11 @@ class DeepRecSettings(RowModel):
 
     # In batches and with dropout, so neither L-BFGS nor Rprop
     optimizer: str = setting("sgd", one_of=("sgd", "adam", "rmsprop"))
-    learning_rate: float = setting(0.005, above=0)
+    learning_rate: float = setting(0.005, above=0)  # in the first epoch
     momentum: float = 0.9  # SGD only
     # Epochs from which on the learning rate is multiplied by decay
     milestones: tuple[int, ...] = setting((), at_least=1)
-    decay: float = setting(0.5, above=0)
+    decay: float = setting(0.5, above=0)  # factor of the learning rate at each milestone
     batch_size: int = setting(128, at_least=1)  # rows
     state_bits: int = 32  # Adam only: 16 halves the memory of its moments
     epochs: int = setting(100, at_least=1)  # at most
@@ -93,19 +93,7 @@ class DeepRecSettings(RowModel):
 
     def options(self) -> gradient.GradientOptions:
         """The settings of the optimizer."""
-        return gradient.GradientOptions(
-            epochs=self.epochs,
-            optimizer=self.optimizer,
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
-            milestones=tuple(self.milestones),
-            decay=self.decay,
-            batch_size=self.batch_size,
-            state_bits=self.state_bits,
-            patience=self.patience,
-            validate_every=self.validate_every,
-            mixed=True,
-        )
+        return gradient.GradientOptions.of(self, milestones=tuple(self.milestones), mixed=True)
 
     @override
     def check(self) -> None:

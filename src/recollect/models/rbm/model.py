@@ -56,6 +56,7 @@ class RBM(RowModel):
     steps_from: tuple[int, ...] = ()  # epochs from which on the next T counts
     sample: bool = True  # hidden units are drawn in training; False: probabilities are used
     init: float = setting(0.01, above=0)  # standard deviation of the weights before training
+    # Takes a step of contrastive divergence after each batch
     optimizer: str = setting("adam", one_of=("adam", "sgd", "rmsprop"))
     learning_rate: float = setting(0.004, above=0)  # of a gradient that is the mean over a batch
     decay: float = setting(0.95, above=0, at_most=1)  # factor of the learning rate after each epoch
