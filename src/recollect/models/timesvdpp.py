@@ -211,6 +211,12 @@ class TimeSVDpp(SVDppModel):
     step_drift: tuple[float, ...] = setting((1e-5, 50.0), at_least=0)  # of alpha_uk
     step_day_factors: tuple[float, ...] = setting((4e-3, 0.02), at_least=0)  # of p_uk,t
 
+    @override
+    def __post_init__(self) -> None:
+        # The network has a row per day, so the days are asked for before the network exists.
+        self._forget()
+        super().__post_init__()
+
     @property
     @override
     def capabilities(self) -> Capabilities:
