@@ -46,8 +46,12 @@ def bootstrap_interval(
     """
     values = finite(values)
     means = _resampled_means([values], group, n, seed)[:, 0]
-    low, high = np.quantile(_statistic(means, statistic), tails(level))
-    figure = _statistic(values.mean(keepdims=True), statistic)[0]
+    resampled = _statistic(means, statistic)
+    low, high = np.quantile(resampled, tails(level))
+
+    mean = values.mean(keepdims=True)
+    figure = _statistic(mean, statistic)[0]
+
     return Interval(float(figure), float(low), float(high))
 
 
@@ -82,8 +86,9 @@ def paired_bootstrap(
     Source: Efron and Tibshirani. "An Introduction to the Bootstrap." 1993, chapters 13 and 15.
     """
     first, second = paired(a, b)
-    means = _resampled_means([first, second], group, n, seed)
     measured = np.array([first.mean(), second.mean()])
+    means = _resampled_means([first, second], group, n, seed)
+
     return _bootstrap_difference(measured, means, statistic, level)
 
 
@@ -113,10 +118,13 @@ def paired_bootstrap_of_sums(
         SettingError: for an unknown statistic or level.
     """
     first, second = paired(a, b)
-    sums = np.column_stack([first, second, paired(count, b)[0]])
+    n_ratings, _ = paired(count, b)
+    sums = np.column_stack([first, second, n_ratings])
     total = sums.sum(axis=0)
     measured = total[:-1] / total[-1]
-    return _bootstrap_difference(measured, _resampled_ratios(sums, n, seed), statistic, level)
+    means = _resampled_ratios(sums, n, seed)
+
+    return _bootstrap_difference(measured, means, statistic, level)
 
 
 def _bootstrap_difference(
@@ -129,17 +137,28 @@ def _bootstrap_difference(
     resampled = _statistic(means, statistic)
     differences = resampled[:, 0] - resampled[:, 1]
     low, high = np.quantile(differences, tails(level))
-    n_other_sign = min((differences <= 0).sum(), (differences >= 0).sum())
-    p = min(1.0, 2 * (1 + int(n_other_sign)) / (len(differences) + 1))
-    first, second = _statistic(measured, statistic)
 
-    return Difference(float(first - second), float(low), float(high), p)
+    n_below = (differences <= 0).sum()
+    n_above = (differences >= 0).sum()
+    n_other_sign = int(min(n_below, n_above))
+    # The measured difference counts as one more resample, so that p is never 0.
+    p = 2 * (1 + n_other_sign) / (len(differences) + 1)
+
+    first, second = _statistic(measured, statistic)
+    difference = float(first - second)
+
+    return Difference(difference, float(low), float(high), min(1.0, p))
 
 
 def _statistic(means: ndarray, statistic: str) -> ndarray:
-    if statistic not in ("mean", "root_mean"):
-        raise unknown("statistic", statistic, ("mean", "root_mean"))
-    return np.sqrt(means) if statistic == "root_mean" else means
+    known = ("mean", "root_mean")
+    if statistic not in known:
+        raise unknown("statistic", statistic, known)
+
+    if statistic == "root_mean":
+        return np.sqrt(means)
+
+    return means
 
 
 def _resampled_means(
@@ -164,7 +183,9 @@ def _resampled_means(
         columns = [np.bincount(number, weights=column) for column in columns]
         size = np.bincount(number).astype(np.float64)
 
-    return _resampled_ratios(np.column_stack([*columns, size]), n, seed)
+    sums = np.column_stack([*columns, size])
+
+    return _resampled_ratios(sums, n, seed)
 
 
 def _resampled_ratios(
@@ -176,8 +197,12 @@ def _resampled_ratios(
     totals = np.empty((n, sums.shape[1]))
 
     for j in range(n):
+        # How often each group is drawn is enough: its rows need not be copied.
         drawn = generator.integers(n_groups, size=n_groups)
         weight = np.bincount(drawn, minlength=n_groups)
         totals[j] = weight.astype(np.float64) @ sums
 
-    return totals[:, :-1] / totals[:, -1:]
+    total = totals[:, :-1]
+    size = totals[:, -1:]
+
+    return total / size

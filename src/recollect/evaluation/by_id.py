@@ -48,12 +48,16 @@ def with_given(model: Model, ratings: Ratings) -> AnyRatings:
         model: fitted.
         ratings: of known items by known users; others are left out.
     """
-    return model.given_.union(aligned(ratings, model.given_)[0])
+    given = model.given_
+    known, _ = aligned(ratings, given)
+    return given.union(known)
 
 
 def count_unknown(ids: Vocab, known: Vocab) -> int:
     """How many ids are not among the known ones."""
-    return int((known.rows(ids.ids) < 0).sum())
+    rows = known.rows(ids.ids)
+    is_unknown = rows < 0
+    return int(is_unknown.sum())
 
 
 def held_out_by_id(model: Model, test: Ratings, *, given: AnyRatings | None = None) -> Scores:
@@ -69,18 +73,22 @@ def held_out_by_id(model: Model, test: Ratings, *, given: AnyRatings | None = No
         DataError: if the model predicts no ratings.
     """
     part, is_known = aligned(test, model.given_)
-    error = test.value[~is_known].astype(np.float64) - model.cold_value
+    unknown = test.value[~is_known].astype(np.float64)
+    error = unknown - model.cold_value
     values = {"rmse": error**2, "mae": np.abs(error)}
-    n_cold = int((~is_known).sum())
+    n_cold = len(unknown)
     if len(part):
         scores = held_out(model, part, given=given)
-        values = {name: np.concatenate([scores.values[name], values[name]]) for name in values}
         n_cold += scores.about["n_cold"]
 
-    user = np.concatenate([test.user[is_known], test.user[~is_known]]).astype(np.int64)
+        for name, of_unknown in values.items():
+            values[name] = np.concatenate([scores.values[name], of_unknown])
+
+    # In the order of the values: known users and items first.
+    user = np.concatenate([test.user[is_known], test.user[~is_known]])
     about = {"n_cold": n_cold, "clipped": model.clip, "cold_value": model.cold_value}
 
-    return Scores(values, "rating", about, group=user)
+    return Scores(values, "rating", about, group=user.astype(np.int64))
 
 
 def full_ranking_by_id(

@@ -70,4 +70,8 @@ def tails(level: float) -> tuple[float, float]:
         raise SettingError(
             f"level={level} is not a confidence level; give a number between 0 and 1, such as 0.95."
         )
-    return (1 - level) / 2, (1 + level) / 2
+
+    lower = (1 - level) / 2
+    upper = (1 + level) / 2
+
+    return lower, upper

@@ -71,13 +71,16 @@ def find(name: str) -> Metric:
 
 def metrics_of(kind: Kind) -> list[Metric]:
     """The metrics that are computed from ratings, from ranked lists, or from all lists together."""
-    return [each for each in METRICS.values() if each.of == kind]
+    registered = METRICS.values()
+    return [metric for metric in registered if metric.of == kind]
 
 
 def rating_figures() -> list[str]:
     """The names of all figures of predicted ratings: each metric, then its mean over users."""
-    names = [each.name for each in metrics_of("ratings")]
-    return [*names, *(f"{name}_macro" for name in names)]
+    of_ratings = metrics_of("ratings")
+    names = [metric.name for metric in of_ratings]
+    over_users = [f"{name}_macro" for name in names]
+    return names + over_users
 
 
 @metric("rmse", of="ratings", root=True)
@@ -89,7 +92,8 @@ def squared_errors(
     Raises:
         DataError: if the two differ in length or a prediction is not finite.
     """
-    return np.square(_errors(value, predicted))
+    errors = _errors(value, predicted)
+    return np.square(errors)
 
 
 @metric("mae", of="ratings")
@@ -101,7 +105,8 @@ def absolute_errors(
     Raises:
         DataError: if the two differ in length or a prediction is not finite.
     """
-    return np.abs(_errors(value, predicted))
+    errors = _errors(value, predicted)
+    return np.abs(errors)
 
 
 def rmse(value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictions"]) -> float:
@@ -110,7 +115,9 @@ def rmse(value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predicti
     Raises:
         DataError: if the two differ in length or a prediction is not finite.
     """
-    return float(np.sqrt(_mean(squared_errors(value, predicted))))
+    squared = squared_errors(value, predicted)
+    root = np.sqrt(_mean(squared))
+    return float(root)
 
 
 def mae(value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictions"]) -> float:
@@ -119,7 +126,8 @@ def mae(value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictio
     Raises:
         DataError: if the two differ in length or a prediction is not finite.
     """
-    return _mean(absolute_errors(value, predicted))
+    absolute = absolute_errors(value, predicted)
+    return _mean(absolute)
 
 
 def rmse_per_user(
@@ -138,7 +146,9 @@ def rmse_per_user(
         user: the row number of each rating's user.
         n_users: how many users there are.
     """
-    return np.sqrt(mean_per_user(squared_errors(value, predicted), user, n_users))
+    squared = squared_errors(value, predicted)
+    means = mean_per_user(squared, user, n_users)
+    return np.sqrt(means)
 
 
 def mae_per_user(
@@ -155,7 +165,8 @@ def mae_per_user(
         user: the row number of each rating's user.
         n_users: how many users there are.
     """
-    return mean_per_user(absolute_errors(value, predicted), user, n_users)
+    absolute = absolute_errors(value, predicted)
+    return mean_per_user(absolute, user, n_users)
 
 
 def mean_per_user(
@@ -179,7 +190,7 @@ def mean_per_user(
     total = np.bincount(user, weights=per_rating, minlength=n_users)
     count = np.bincount(user, minlength=n_users)
 
-    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+    return _divide(total, count)
 
 
 @metric("ndcg", of="lists")
@@ -201,9 +212,16 @@ def ndcg_at(
     Source: Järvelin and Kekäläinen, TOIS 2002.
     """
     hits = _first(k, ranked, n_relevant)
-    discount = 1 / np.log2(np.arange(2, k + 2))
-    ideal = np.concatenate([[0.0], np.cumsum(discount)])[np.minimum(k, n_relevant)]
-    return _divide(hits @ discount, ideal)
+    rank = np.arange(1, k + 1)
+    discount = 1 / np.log2(rank + 1)
+    gain = hits @ discount
+
+    # The gain of a list whose first n places are hits, by n.
+    gain_of_hits = np.concatenate([[0.0], np.cumsum(discount)])
+    n_possible = np.minimum(k, n_relevant)
+    ideal = gain_of_hits[n_possible]
+
+    return _divide(gain, ideal)
 
 
 @metric("recall", of="lists")
@@ -220,7 +238,9 @@ def recall_at(
     Raises:
         DataError: if k is smaller than 1 or the lists are shorter than k.
     """
-    return _divide(_first(k, ranked, n_relevant).sum(axis=1), n_relevant)
+    hits = _first(k, ranked, n_relevant)
+    n_hits = hits.sum(axis=1)
+    return _divide(n_hits, n_relevant)
 
 
 @metric("capped_recall", of="lists")
@@ -242,7 +262,10 @@ def capped_recall_at(
     Source: Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders for Collaborative
     Filtering." WWW 2018.
     """
-    return _divide(_first(k, ranked, n_relevant).sum(axis=1), np.minimum(k, n_relevant))
+    hits = _first(k, ranked, n_relevant)
+    n_hits = hits.sum(axis=1)
+    n_possible = np.minimum(k, n_relevant)
+    return _divide(n_hits, n_possible)
 
 
 @metric("precision", of="lists")
@@ -261,8 +284,9 @@ def precision_at(
     Raises:
         DataError: if k is smaller than 1 or the lists are shorter than k.
     """
-    n_hits = _first(k, ranked, n_relevant).sum(axis=1)
-    return np.where(n_relevant > 0, n_hits / k, np.nan)
+    hits = _first(k, ranked, n_relevant)
+    precision = hits.sum(axis=1) / k
+    return _where_any_relevant(precision, n_relevant)
 
 
 @metric("map", of="lists")
@@ -286,8 +310,12 @@ def average_precision_at(
     at k.
     """
     hits = _first(k, ranked, n_relevant)
-    precision = np.cumsum(hits, axis=1) / np.arange(1, k + 1)
-    return _divide((precision * hits).sum(axis=1), np.minimum(k, n_relevant))
+    rank = np.arange(1, k + 1)
+    precision = np.cumsum(hits, axis=1) / rank
+    at_hits = precision * hits
+    n_possible = np.minimum(k, n_relevant)
+
+    return _divide(at_hits.sum(axis=1), n_possible)
 
 
 @metric("mrr", of="lists")
@@ -307,8 +335,12 @@ def reciprocal_rank_at(
     Source: Kantor and Voorhees, "The TREC-5 Confusion Track", Information Retrieval 2000.
     """
     hits = _first(k, ranked, n_relevant)
-    reciprocal = np.where(hits.any(axis=1), 1 / (1 + hits.argmax(axis=1)), 0.0)
-    return np.where(n_relevant > 0, reciprocal, np.nan)
+    has_hit = hits.any(axis=1)
+    # argmax gives 0 for a list without a hit, too; such a list is set to 0 below.
+    rank = 1 + hits.argmax(axis=1)
+    reciprocal = np.where(has_hit, 1 / rank, 0.0)
+
+    return _where_any_relevant(reciprocal, n_relevant)
 
 
 @metric("hit", of="lists")
@@ -325,7 +357,10 @@ def hit_at(
     Raises:
         DataError: if k is smaller than 1 or the lists are shorter than k.
     """
-    return np.where(n_relevant > 0, _first(k, ranked, n_relevant).any(axis=1), np.nan)
+    hits = _first(k, ranked, n_relevant)
+    n_hits = hits.sum(axis=1)
+    has_hit = n_hits > 0
+    return _where_any_relevant(has_hit, n_relevant)
 
 
 @metric("coverage", of="catalogue")
@@ -339,7 +374,11 @@ def coverage(recommended: Int[ndarray, "users k"], n_items: int) -> float:
     """
     if n_items == 0:
         return float("nan")
-    return float(np.count_nonzero(_times_recommended(recommended, n_items)) / n_items)
+
+    times = _times_recommended(recommended, n_items)
+    n_recommended = np.count_nonzero(times)
+
+    return float(n_recommended / n_items)
 
 
 @metric("gini", of="catalogue")
@@ -354,11 +393,18 @@ def gini(recommended: Int[ndarray, "users k"], n_items: int) -> float:
     Source: Fleder and Hosanagar, "Blockbuster Culture's Next Rise or Fall", Management Science
     2009.
     """
-    times = np.sort(_times_recommended(recommended, n_items)).astype(np.float64)
-    if not times.sum():
+    counts = _times_recommended(recommended, n_items)
+    times = np.sort(counts).astype(np.float64)
+    total = times.sum()
+    if not total:
         return float("nan")
+
+    # Σ_i (2i − n − 1) x_i / (n Σ_i x_i), with x in ascending order.
     rank = np.arange(1, n_items + 1)
-    return float(((2 * rank - n_items - 1) * times).sum() / (n_items * times.sum()))
+    weight = 2 * rank - n_items - 1
+    weighted = (weight * times).sum()
+
+    return float(weighted / (n_items * total))
 
 
 def _errors(
@@ -370,17 +416,22 @@ def _errors(
         )
 
     errors = value.astype(np.float64) - predicted
-    if not np.isfinite(errors).all():
+    is_finite = np.isfinite(errors)
+    if not is_finite.all():
+        n_bad = int((~is_finite).sum())
         raise DataError(
-            f"{int((~np.isfinite(errors)).sum())} of {len(errors)} ratings or predictions are NaN "
-            "or infinite; a metric would hide or spread that, so repair the model or the data."
+            f"{n_bad} of {len(errors)} ratings or predictions are NaN or infinite; a metric would "
+            "hide or spread that, so repair the model or the data."
         )
 
     return errors
 
 
 def _mean(values: Float[ndarray, " ratings"]) -> float:
-    return float(values.mean()) if len(values) else float("nan")
+    """The mean; NaN of nothing."""
+    if not len(values):
+        return float("nan")
+    return float(values.mean())
 
 
 def _first(
@@ -403,8 +454,23 @@ def _first(
 
 def _divide(numerator: ndarray, denominator: ndarray) -> Float[ndarray, " users"]:
     """The quotient; NaN where the denominator is 0."""
-    nan = np.full(len(numerator), np.nan)
-    return np.divide(numerator, denominator, out=nan, where=denominator > 0)
+    quotient = np.full(len(numerator), np.nan)
+    np.divide(
+        numerator,
+        denominator,
+        out=quotient,
+        where=denominator > 0,
+    )
+
+    return quotient
+
+
+def _where_any_relevant(
+    values: ndarray, n_relevant: Int[ndarray, " users"]
+) -> Float[ndarray, " users"]:
+    """The values; NaN for a user with nothing relevant."""
+    has_relevant = n_relevant > 0
+    return np.where(has_relevant, values, np.nan)
 
 
 def _times_recommended(

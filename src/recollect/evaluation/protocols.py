@@ -59,9 +59,11 @@ def held_out(
 
     _check(model, test, given)
     predicted = model.predict(test.user, test.item, given=given, times=test.time)
-    values = {
-        metric.name: metric.function(test.value, predicted) for metric in metrics_of("ratings")
-    }
+    values = {}
+
+    for metric in metrics_of("ratings"):
+        values[metric.name] = metric.function(test.value, predicted)
+
     cold = model.is_cold(test.user, test.item, given=given)
     about = _about(model, test, split, n_cold=int(cold.sum()), clipped=model.clip)
 
@@ -136,9 +138,10 @@ def _ranked(
         is_hit[part] = hits(good.take(people[part]), shown[part])
 
     n_good = good.counts[people]
-    values = {
-        f"{metric.name}@{n}": metric.function(n, is_hit, n_good) for metric in metrics_of("lists")
-    }
+    values = {}
+
+    for metric in metrics_of("lists"):
+        values[f"{metric.name}@{n}"] = metric.function(n, is_hit, n_good)
 
     about = _about(
         model,
@@ -154,18 +157,24 @@ def _ranked(
     if candidates is not None:
         # Number the candidates from 0, so that figures of all lists are shares of them.
         n_items = int(candidates.sum())
-        shown = np.where(shown >= 0, (np.cumsum(candidates) - 1)[shown], -1)
+        number = np.cumsum(candidates) - 1
+        shown = np.where(shown >= 0, number[shown], -1)
 
-    whole = {
-        f"{metric.name}@{n}": metric.function(shown, n_items) for metric in metrics_of("catalogue")
-    }
+    whole = {}
+
+    for metric in metrics_of("catalogue"):
+        whole[f"{metric.name}@{n}"] = metric.function(shown, n_items)
 
     return Scores(values, "user", about, whole=whole)
 
 
 def _relevant_from(test: Ratings) -> float:
+    """The rating from which on a test item is relevant; every event is."""
     low, high = test.scale
-    return float(low if test.implicit else low + DEFAULT_RELEVANT * (high - low))
+    if test.implicit:
+        return float(low)
+
+    return float(low + DEFAULT_RELEVANT * (high - low))
 
 
 def new_users(model: Model, split: Split) -> Scores:
@@ -174,7 +183,13 @@ def new_users(model: Model, split: Split) -> Scores:
     Raises:
         DataError: if the split gives nothing of them.
     """
-    return held_out(model, split.test, given=_with_given(model, split), split=split)
+    given = _with_given(model, split)
+    return held_out(
+        model,
+        split.test,
+        given=given,
+        split=split,
+    )
 
 
 def new_users_ranking(
@@ -290,20 +305,27 @@ def _random_ndcg(n: int, n_relevant: Int64[np.ndarray, " users"], n_items: int) 
     if not len(n_good):
         return float("nan")
 
-    gain = np.cumsum(1 / np.log2(np.arange(2, n + 2)))
+    rank = np.arange(1, n + 1)
+    # The gain of a list whose places are all hits, by its length from 1 on.
+    gain = np.cumsum(1 / np.log2(rank + 1))
     expected = n_good / n_items * gain[min(n, n_items) - 1]
+    ideal = gain[np.minimum(n, n_good) - 1]
+    ndcg = expected / ideal
 
-    return float(np.mean(expected / gain[np.minimum(n, n_good) - 1]))
+    return float(np.mean(ndcg))
 
 
 def _check_new_items(model: Model, split: Split, *, n: int = 1) -> None:
     _check(model, split.test, None, n=n)
     tested = split.test.count("item") > 0
-    has_ratings = (split.train.count("item") > 0) | (model.given().count("item") > 0)
-    old = tested & has_ratings
+    in_train = split.train.count("item") > 0
+    in_fit = model.given().count("item") > 0
+    old = tested & (in_train | in_fit)
     if old.any():
+        n_old = int(old.sum())
+        n_tested = int(tested.sum())
         raise DataError(
-            f"{int(old.sum()):,} of the {int(tested.sum()):,} items in test have ratings in train, "
+            f"{n_old:,} of the {n_tested:,} items in test have ratings in train, "
             "so they are not new; make the split with new_item_split, or use held_out or "
             "full_ranking."
         )

@@ -49,9 +49,17 @@ class Scores:
         """The figure of that name; NaN if there is nothing to average."""
         if name in self.whole:
             return self.whole[name]
+
         values = self.of(name)
-        mean = float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-        return mean**0.5 if _statistic(name) == "root_mean" else mean
+        # NumPy warns of a mean over nothing but NaN.
+        if not np.isfinite(values).any():
+            return float("nan")
+
+        mean = float(np.nanmean(values))
+        if _statistic(name) == "root_mean":
+            return mean**0.5
+
+        return mean
 
     def of(self, name: str) -> Float[np.ndarray, " _"]:
         """The values behind a figure: per rating, or per user (NaN for a user without ratings).
@@ -73,13 +81,19 @@ class Scores:
         n_users = int(self.group.max(initial=-1)) + 1
         means = metrics.mean_per_user(self.values[per_rating], self.group, n_users)
 
-        return np.sqrt(means) if _statistic(per_rating) == "root_mean" else means
+        if _statistic(per_rating) == "root_mean":
+            return np.sqrt(means)
+
+        return means
 
     def names(self) -> list[str]:
         """The figures that have values."""
         if self.group is None:
             return list(self.values)
-        return [*self.values, *(f"{name}{MACRO}" for name in self.values)]
+
+        over_users = [f"{name}{MACRO}" for name in self.values]
+
+        return [*self.values, *over_users]
 
     def interval(self, name: str, *, level: float = 0.95, n: int = 1000, seed: int = 0) -> Interval:
         """A figure with its bootstrap interval over users: how it would vary with other users.
@@ -126,12 +140,13 @@ class Scores:
         first = self._in_order(name)
         second = other._in_order(name)
         finite = np.isfinite(first) & np.isfinite(second)
+        order = self._order(name)
 
         return paired_bootstrap(
             first[finite],
             second[finite],
             statistic=_statistic(name),
-            group=self._group_of(name, self._order(name)[finite]),
+            group=self._group_of(name, order[finite]),
             level=level,
             n=n,
             seed=seed,
@@ -180,14 +195,22 @@ class Scores:
     def _order(self, name: str) -> Int64[np.ndarray, " _"]:
         """An order of the values that does not depend on the order of the test ratings."""
         if name not in self.values or self.pair is None:
-            return np.arange(len(self.of(name)))
+            n_values = len(self.of(name))
+            return np.arange(n_values)
+
         return np.argsort(self.pair)
 
     def _in_order(self, name: str) -> Float[np.ndarray, " _"]:
-        return self.of(name)[self._order(name)]
+        values = self.of(name)
+        order = self._order(name)
+        return values[order]
 
 
 def _statistic(name: str) -> Statistic:
     """How values become a figure: "ndcg@10" is a metric's name and a length."""
-    metric = metrics.METRICS.get(name.partition("@")[0])
-    return "root_mean" if metric is not None and metric.root else "mean"
+    base_name = name.partition("@")[0]
+    metric = metrics.METRICS.get(base_name)
+    if metric is not None and metric.root:
+        return "root_mean"
+
+    return "mean"

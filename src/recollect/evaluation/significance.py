@@ -10,7 +10,7 @@ differences there that do not exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from typing import Literal
 
@@ -61,14 +61,19 @@ def holm(p_values: Figures) -> Float[ndarray, " tests"]:
     Statistics 1979.
     """
     p = np.asarray(p_values, dtype=np.float64)
-    if ((p < 0) | (p > 1)).any():
+    is_impossible = (p < 0) | (p > 1)
+    if is_impossible.any():
         raise DataError(f"p values lie between 0 and 1; found {p.min():g} to {p.max():g}.")
 
     tested = np.flatnonzero(~np.isnan(p))
     order = tested[np.argsort(p[tested], kind="stable")]
+    # The smallest p counts for all tests, the next for those that remain, …
     n_remaining = np.arange(len(order), 0, -1)
+    scaled = p[order] * n_remaining
+    # … and no test may have a smaller p than one before it.
+    ascending = np.maximum.accumulate(scaled)
     adjusted = np.full(len(p), np.nan)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * n_remaining))
+    adjusted[order] = np.minimum(1, ascending)
 
     return adjusted
 
@@ -106,8 +111,9 @@ def compare(
         DataError: if the scores differ in length or there are fewer than two.
         SettingError: for an unknown baseline.
     """
-    if over not in ("ratings", "splits"):
-        raise unknown("kind of repetition", str(over), ("ratings", "splits"))
+    kinds = ("ratings", "splits")
+    if over not in kinds:
+        raise unknown("kind of repetition", str(over), kinds)
 
     if len(scores) < 2:
         raise DataError(f"A comparison needs two models or more, found {list(scores)}.")
@@ -115,14 +121,9 @@ def compare(
     if baseline is not None and baseline not in scores:
         raise unknown("model among the scores", baseline, scores)
 
-    if baseline is None:
-        pairs = list(combinations(scores, 2))
-    else:
-        pairs = [(name, baseline) for name in scores if name != baseline]
-
     rows = []
 
-    for model, other in pairs:
+    for model, other in _pairs_of(scores, baseline):
         a = np.asarray(scores[model], dtype=np.float64)
         b = np.asarray(scores[other], dtype=np.float64)
         if over == "splits":
@@ -145,3 +146,13 @@ def compare(
     significant = pl.when(adjusted.is_not_nan()).then(adjusted < 1 - level)
 
     return table.with_columns(adjusted, significant.alias("significant"))
+
+
+def _pairs_of(names: Iterable[str], baseline: str | None) -> list[tuple[str, str]]:
+    """Every model with the baseline; without one, every pair."""
+    if baseline is None:
+        return list(combinations(names, 2))
+
+    others = [name for name in names if name != baseline]
+
+    return [(name, baseline) for name in others]

@@ -17,7 +17,11 @@ FILE = "scores.json"
 def figure(scores: Scores, name: str) -> dict[str, float]:
     """A figure and the limits of its 95% interval: value, low, high."""
     interval = scores.interval(name)
-    return {"value": scores[name], "low": interval.low, "high": interval.high}
+    return {
+        "value": scores[name],
+        "low": interval.low,
+        "high": interval.high,
+    }
 
 
 def summarize(model: Model, test: Ratings) -> tuple[Scores, dict[str, Any]]:
@@ -57,6 +61,9 @@ def write_scores(model: Model, test: Ratings, folder: str | Path) -> dict[str, A
         LeakError: if test shares pairs with what the model was fitted on.
     """
     scores, figures = summarize(model, test)
+    text = to_json({**scores.about, **figures})
+
     with replacing(Path(folder) / FILE) as fresh:
-        fresh.write_text(to_json({**scores.about, **figures}))
+        fresh.write_text(text)
+
     return figures

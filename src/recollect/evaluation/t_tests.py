@@ -26,9 +26,12 @@ def mean_interval(
         SettingError: for an impossible level or share.
     """
     values = finite(values)
-    half_width = _half_width(values, level, test_share)
     mean = float(values.mean())
-    return Interval(mean, mean - half_width, mean + half_width)
+    half_width = _half_width(values, level, test_share)
+    low = mean - half_width
+    high = mean + half_width
+
+    return Interval(mean, low, high)
 
 
 def resampled_t(
@@ -86,26 +89,39 @@ def wilcoxon(a: Figures, b: Figures) -> float:
     """
     from scipy import stats
 
-    difference = np.subtract(*paired(a, b))
-    difference = difference[difference != 0]
-    return float(stats.wilcoxon(difference).pvalue) if len(difference) else 1.0
+    first, second = paired(a, b)
+    difference = first - second
+    nonzero = difference[difference != 0]
+    if not len(nonzero):
+        return 1.0
+
+    result = stats.wilcoxon(nonzero)
+
+    return float(result.pvalue)
 
 
 def _t_test(a: Figures, b: Figures, level: float, test_share: float | None) -> Difference:
     from scipy.special import stdtr
 
-    difference = np.subtract(*paired(a, b))
+    first, second = paired(a, b)
+    difference = first - second
     mean = float(difference.mean())
     half_width = _half_width(difference, level, test_share)
     error = _standard_error(difference, test_share)
     if np.isnan(error):
         p = float("nan")
     elif error == 0:
+        # All differences are equal: t is infinite, or 0 / 0 where they are all 0.
         p = 0.0 if mean else 1.0
     else:
-        p = 2 * float(stdtr(len(difference) - 1, -abs(mean) / error))
+        degrees = len(difference) - 1
+        t = -abs(mean) / error
+        p = 2 * float(stdtr(degrees, t))
 
-    return Difference(mean, mean - half_width, mean + half_width, p)
+    low = mean - half_width
+    high = mean + half_width
+
+    return Difference(mean, low, high, p)
 
 
 def _half_width(values: Float[ndarray, " values"], level: float, test_share: float | None) -> float:
@@ -116,7 +132,11 @@ def _half_width(values: Float[ndarray, " values"], level: float, test_share: flo
     if np.isnan(error):
         return error
 
-    return float(stdtrit(len(values) - 1, tails(level)[1])) * error
+    degrees = len(values) - 1
+    _, upper = tails(level)
+    quantile = float(stdtrit(degrees, upper))
+
+    return quantile * error
 
 
 def _standard_error(values: Float[ndarray, " values"], test_share: float | None) -> float:
@@ -130,6 +150,9 @@ def _standard_error(values: Float[ndarray, " values"], test_share: float | None)
     if len(values) < 2:
         return float("nan")
 
+    # (1/n + test/train) s²; independent values do not overlap.
     overlap = 0.0 if test_share is None else test_share / (1 - test_share)
+    variance = values.var(ddof=1)
+    variance_of_mean = (1 / len(values) + overlap) * variance
 
-    return float(np.sqrt((1 / len(values) + overlap) * values.var(ddof=1)))
+    return float(np.sqrt(variance_of_mean))
