@@ -38,7 +38,7 @@ MODELS = {
         "deeprec",
         {"loss": "multinomial", **EVENTS, "hidden": (600, 200)},
     ),
-    "U-AutoRec, centred, by ratings": ("autorec", {"side": "user", "center": True}),
+    "U-AutoRec, centered, by ratings": ("autorec", {"side": "user", "center": True}),
     "I-AutoRec, by ratings": ("autorec", {"reg": 200.0, "reg_input": 800.0}),
 }
 FIGURES = {"ndcg@100": 100, "recall@20": 20, "capped_recall@20": 20, "recall@50": 50}

@@ -12,7 +12,7 @@ import recollect as rc
 MODELS = {
     "Bias": ("bias", {}),
     "I-AutoRec": ("autorec", {"reg": 200.0, "reg_input": 800.0}),
-    "U-AutoRec, centred": ("autorec", {"side": "user", "center": True}),
+    "U-AutoRec, centered": ("autorec", {"side": "user", "center": True}),
 }
 
 

@@ -148,7 +148,7 @@ FOLDS: dict[str, tuple[str, dict[str, Any]]] = {
     "bias": ("bias", {}),
     "I-AutoRec": ("autorec", {"side": "item", "reg": 200.0}),
     "U-AutoRec": ("autorec", {"side": "user", "reg": 120.0}),
-    "U-AutoRec, centred": ("autorec", {"side": "user", "reg": 120.0, "center": True}),
+    "U-AutoRec, centered": ("autorec", {"side": "user", "reg": 120.0, "center": True}),
 }
 
 
