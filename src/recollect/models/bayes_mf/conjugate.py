@@ -23,14 +23,22 @@ def normal_wishart(
     """
     n, k = x.shape
     x = x.astype(np.float64)
+    # Without rows the mean is 0, and both are draws from the prior.
     mean = x.sum(axis=0) / max(1, n)
-    scatter = (x - mean).T @ (x - mean)
-    # W_0*⁻¹ = W_0⁻¹ + N S + β_0 N / (β_0 + N) (μ_0 − x̄) (μ_0 − x̄)ᵀ
-    inverse_scale = np.eye(k) + scatter + BETA * n / (BETA + n) * np.outer(mean, mean)
-    precision = wishart(np.linalg.inv(inverse_scale), k + n, random)
-    posterior_mean = n * mean / (BETA + n)  # μ_0*
+    deviation = x - mean
+    scatter = deviation.T @ deviation  # N S
+    beta = BETA + n  # β_0*
 
-    return posterior_mean + normal(precision * (BETA + n), random), precision
+    # W_0*⁻¹ = W_0⁻¹ + N S + β_0 N / (β_0 + N) (μ_0 − x̄) (μ_0 − x̄)ᵀ
+    shrunk = BETA * n / beta * np.outer(mean, mean)
+    inverse_scale = np.eye(k) + scatter + shrunk
+    scale = np.linalg.inv(inverse_scale)
+    precision = wishart(scale, k + n, random)
+
+    posterior_mean = n * mean / beta  # μ_0*
+    deviate = normal(precision * beta, random)
+
+    return posterior_mean + deviate, precision
 
 
 def wishart(
@@ -44,9 +52,17 @@ def wishart(
         random: where the randomness comes from.
     """
     k = len(scale)
-    lower = np.tril(random.standard_normal((k, k)), -1)
-    lower[np.diag_indices(k)] = np.sqrt(random.chisquare(degrees - np.arange(k)))
-    lower = np.linalg.cholesky(scale) @ lower
+    deviates = random.standard_normal((k, k))
+    lower = np.tril(deviates, -1)
+
+    # The squares on the diagonal have one degree of freedom less from row to row.
+    degrees_of_row = degrees - np.arange(k)
+    squares = random.chisquare(degrees_of_row)
+    lower[np.diag_indices(k)] = np.sqrt(squares)
+
+    root = np.linalg.cholesky(scale)
+    lower = root @ lower
+
     return lower @ lower.T
 
 
@@ -54,8 +70,11 @@ def normal(
     precision: Float64[np.ndarray, "k k"], random: np.random.Generator
 ) -> Float64[np.ndarray, " k"]:
     """A draw from N(0, precision⁻¹)."""
+    # With precision = L Lᵀ, L⁻ᵀ times standard normal deviates has the covariance precision⁻¹.
     root = np.linalg.cholesky(precision).T
-    return np.linalg.solve(root, random.standard_normal(len(precision)))
+    deviates = random.standard_normal(len(precision))
+
+    return np.linalg.solve(root, deviates)
 
 
 def noise_precision(squares: float, n: int, random: np.random.Generator) -> float:
@@ -66,4 +85,6 @@ def noise_precision(squares: float, n: int, random: np.random.Generator) -> floa
         n: how many residuals there are.
         random: where the randomness comes from.
     """
-    return float(random.gamma(ALPHA + n / 2) / (ALPHA + squares / 2))
+    shape = ALPHA + n / 2
+    rate = ALPHA + squares / 2
+    return float(random.gamma(shape) / rate)

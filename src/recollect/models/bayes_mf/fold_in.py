@@ -29,25 +29,36 @@ class FoldIn:
         self.net = net
         self.rows = rows
         self.s = s
-        self.k = net.user.shape[2]
-        self.items = gibbs.table(rows.n_columns, self.k)
-        self.items[:, : self.k] = net.item[s].float().cpu().numpy()
-        self.any_day = gibbs.table(1, self.k)
-        self.any_day[0, : self.k] = net.day[s, -1].float().cpu().numpy()
+        k = net.user.shape[2]
+        self.k = k
+
+        # Tables may be wider than k: the compiled loops take several numbers at once.
+        self.items = gibbs.table(rows.n_columns, k)
+        self.items[:, :k] = net.item[s].float().cpu().numpy()
+
+        # The last day of the network is that of any day without ratings.
+        self.any_day = gibbs.table(1, k)
+        self.any_day[0, :k] = net.day[s, -1].float().cpu().numpy()
         self.day = np.zeros_like(rows.column)
+
         self.prior_mean = self._prior_mean()
-        self.precision = net.precision[s].double().cpu().numpy() / float(net.alpha[s])
+        # Divided by α, since the compiled loops take ratings with noise of precision 1.
+        precision = net.precision[s].double().cpu().numpy()
+        self.precision = precision / float(net.alpha[s])
 
     def _prior_mean(self) -> Float32[np.ndarray, "users k"]:
         """μ_U, and with bags |N(u)|^-½ Σ Y_j."""
         net, rows = self.net, self.rows
         mean = net.mean[self.s].cpu().numpy()
-        prior_mean = np.broadcast_to(mean, (len(rows), self.k)).copy()
+        n_users = len(rows)
+        prior_mean = np.broadcast_to(mean, (n_users, self.k)).copy()
         if net.bag_vectors.shape[1]:
-            weight = rows.counts[rows.row] ** -0.5
-            shape = (len(rows), rows.n_columns)
+            n_rated = rows.counts[rows.row]
+            weight = n_rated**-0.5
+            shape = (n_users, rows.n_columns)
             bags = csr_array((weight, rows.column, rows.start), shape=shape)
-            prior_mean += bags @ net.bag_vectors[self.s].float().cpu().numpy()
+            bag_vectors = net.bag_vectors[self.s].float().cpu().numpy()
+            prior_mean += bags @ bag_vectors
 
         return prior_mean
 
@@ -62,13 +73,17 @@ class FoldIn:
             value=value,
         )
 
+        # A draw without noise is the posterior mean.
+        no_noise = np.zeros_like(self.prior_mean)
+        pull = self.prior_mean @ self.precision
+
         return gibbs.draw(
             given,
             self.items,
             self.any_day,
             base=self.precision,
-            pull=self.prior_mean @ self.precision,
-            noise=np.zeros_like(self.prior_mean),
+            pull=pull,
+            noise=no_noise,
         )
 
     def from_categories(
@@ -83,8 +98,10 @@ class FoldIn:
 
         for _ in range(PROBIT_SWEEPS):
             low, high = bounds(cut, category, x)
-            z = x + truncated_normal.mean(low, high).astype(np.float32)
+            residual = truncated_normal.mean(low, high)
+            z = x + residual.astype(np.float32)
             users = self.from_values(z)
-            x = gibbs.ratings(cells, (users, self.items, self.any_day), self.k)
+            tables = (users, self.items, self.any_day)
+            x = gibbs.ratings(cells, tables, self.k)
 
         return users

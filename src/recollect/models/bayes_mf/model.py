@@ -105,18 +105,27 @@ class BayesMF(PairModel):
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
         k = self.factors + 1
         rows = (shape.n_users + shape.n_items) * k
-        bag_vectors = shape.n_items * k if self.bags else 0
+        bag_vectors = 0
+        if self.bags:
+            bag_vectors = shape.n_items * k
+
         # Of the samples, of 2 bytes each, two copies may exist for a moment; of the current draw
         # there are five, of 4 bytes.
-        samples = min(self.n_samples, self.epochs) * (rows + bag_vectors)
+        n_kept = min(self.n_samples, self.epochs)
+        samples = n_kept * (rows + bag_vectors)
+        numbers = samples // 4 + 5 * rows
 
-        return of_factors(shape, numbers=samples // 4 + 5 * rows)
+        return of_factors(shape, numbers=numbers)
 
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
-        n_days = len(rated_days(self.given_)) if self.time else 0
+        n_days = 0
+        if self.time:
+            n_days = len(rated_days(self.given_))
+
+        n_counting = self.epochs - self.burn_in
         return Samples(
-            min(self.n_samples, self.epochs - self.burn_in),
+            min(self.n_samples, n_counting),
             n_users=n_users,
             n_items=n_items,
             n_days=n_days,
@@ -132,6 +141,7 @@ class BayesMF(PairModel):
 
         assert isinstance(self.given_, Ratings)
         categories = np.unique(self.given_.value)
+        # Where ratings are any real numbers, each of them would be a category of its own.
         if not 2 <= len(categories) <= MAX_CATEGORIES:
             raise DataError(
                 f"probit needs ratings with 2 to {MAX_CATEGORIES} different values, found "
@@ -145,17 +155,11 @@ class BayesMF(PairModel):
         assert isinstance(train, Ratings)
         net: Samples = self.net_
         valid = valid if valid is not None and len(valid) else None
-        net.categories.copy_(torch.from_numpy(self._categories()))
-        if not self.probit:
-            net.mu.fill_(train.mean)
-            net.std.fill_(max(LEAST_STD, train.variance**0.5))
-
-        if self.time:
-            net.days.copy_(torch.from_numpy(rated_days(train)))
-
+        self._set_scale_and_days(train)
         day = self._day_rows(train.time, len(train))
         last_day = last_day_rows(train.user, day, n_users=train.n_users, unknown=len(net.days))
         net.last_day.copy_(torch.from_numpy(last_day))
+
         sampler = GibbsSampler(
             net,
             train,
@@ -178,6 +182,19 @@ class BayesMF(PairModel):
 
         return history
 
+    def _set_scale_and_days(self, train: Ratings) -> None:
+        """Put into the network what ratings are standardized by, or their categories; and the
+        days."""
+        net: Samples = self.net_
+        net.categories.copy_(torch.from_numpy(self._categories()))
+        # With probit the cut points take the place of both.
+        if not self.probit:
+            net.mu.fill_(train.mean)
+            net.std.fill_(max(LEAST_STD, train.variance**0.5))
+
+        if self.time:
+            net.days.copy_(torch.from_numpy(rated_days(train)))
+
     def _noise(self, train: Ratings) -> Noise:
         if self.probit:
             return OrdinalProbit(self._category_of(train.value), len(self.net_.categories))
@@ -193,7 +210,9 @@ class BayesMF(PairModel):
     ) -> Float32[np.ndarray, " ratings"]:
         """Ratings less their mean, divided by their standard deviation."""
         mu = np.float32(self.net_.mu.item())
-        return (value - mu) / np.float32(self.net_.std.item())
+        std = np.float32(self.net_.std.item())
+
+        return (value - mu) / std
 
     def _category_of(self, value: Float32[np.ndarray, " ratings"]) -> Int64[np.ndarray, " ratings"]:
         """The nearest category of each rating."""
@@ -205,15 +224,18 @@ class BayesMF(PairModel):
         self, times: Int[np.ndarray, " ratings"] | None, n: int
     ) -> Int64[np.ndarray, " ratings"]:
         """The row of `net_.day` of each of n ratings."""
-        return day_rows(self.net_.days.cpu().numpy(), times, n)
+        days = self.net_.days.cpu().numpy()
+        return day_rows(days, times, n)
 
     def _day_rows_of_pairs(
         self, user: Int[np.ndarray, " pairs"], times: Int[np.ndarray, " pairs"] | None
     ) -> Int64[np.ndarray, " pairs"]:
         """The row of `net_.day` of each pair: that of its time, or the user's last."""
         if times is None:
-            last: np.ndarray = self.net_.last_day.cpu().numpy()[user]
-            return last
+            last_day = self.net_.last_day.cpu().numpy()
+            day: np.ndarray = last_day[user]
+            return day
+
         return self._day_rows(np.asarray(times), len(user))
 
     @override
@@ -225,8 +247,10 @@ class BayesMF(PairModel):
         given: AnyRatings,
         times: Int64[np.ndarray, " pairs"] | None,
     ) -> Float32[np.ndarray, " pairs"]:
+        net: Samples = self.net_
         day = self._day_rows_of_pairs(user, times)
-        predicted = in_blocks(self.net_, user, item, day, device=self.net_.user.device)
+        predicted = in_blocks(net, user, item, day, device=net.user.device)
+
         return predicted.cpu().numpy()
 
     @override
@@ -236,7 +260,11 @@ class BayesMF(PairModel):
     ) -> Float32[np.ndarray, "users n_items"]:
         net: Samples = self.net_
         rows = torch.as_tensor(user, device=net.user.device)
-        return self._mean_table(lambda s: net.user[s].float()[rows], net.last_day[rows])
+
+        def vectors(s: int) -> Float[Tensor, "users k"]:
+            return net.user[s].float()[rows]
+
+        return self._mean_table(vectors, net.last_day[rows])
 
     @override
     @torch.no_grad()
@@ -244,10 +272,12 @@ class BayesMF(PairModel):
         # In each draw, a new user's vector is its posterior mean given that draw of all else.
         rows = rows.only_columns(self.known_items())
         device = self.net_.user.device
-        unknown_day = torch.full((len(rows),), len(self.net_.days), device=device)
+        n_days = len(self.net_.days)
+        unknown_day = torch.full((len(rows),), n_days, device=device)
 
         def vectors(s: int) -> Float[Tensor, "people k"]:
-            return torch.from_numpy(self._folded_in(rows, s)).to(device)
+            folded_in = self._folded_in(rows, s)
+            return torch.from_numpy(folded_in).to(device)
 
         return self._mean_table(vectors, unknown_day)
 
@@ -273,10 +303,16 @@ class BayesMF(PairModel):
             day: a row of `net_.day` for each of them.
         """
         net: Samples = self.net_
-        total = torch.zeros(len(day), net.item.shape[1], device=day.device)
+        n_items = net.item.shape[1]
+        total = torch.zeros(len(day), n_items, device=day.device)
+
+        # One draw at a time: the tables of all would be draws × people × items numbers.
         for s in range(int(net.n_drawn)):
-            total += net.expected(net.latent_table(s, vectors(s), day), net.cut[s])
-        return (total / net.n_drawn).cpu().numpy()
+            x = net.latent_table(s, vectors(s), day)
+            total += net.expected(x, net.cut[s])
+
+        mean = total / net.n_drawn
+        return mean.cpu().numpy()
 
     @override
     def predict_std(
@@ -295,7 +331,8 @@ class BayesMF(PairModel):
             item: row numbers of items.
             times: when each rating is given, in seconds since 1970; None: for each user's last day.
         """
-        return self._moments(user, item, times)[1]
+        _, std = self._moments(user, item, times)
+        return std
 
     @override
     def predict_interval(
@@ -322,9 +359,15 @@ class BayesMF(PairModel):
         """
         if not 0 < level < 1:
             raise SettingError(f"level must be a probability between 0 and 1, found {level}.")
+
         mean, std = self._moments(user, item, times)
-        half_width = np.float32(ndtri((1 + level) / 2)) * std
-        return self.within_scale(mean - half_width), self.within_scale(mean + half_width)
+        # As much probability lies below the interval as above it.
+        n_stds = ndtri((1 + level) / 2)
+        half_width = np.float32(n_stds) * std
+        low = self.within_scale(mean - half_width)
+        high = self.within_scale(mean + half_width)
+
+        return low, high
 
     @torch.no_grad()
     def _moments(
@@ -338,11 +381,13 @@ class BayesMF(PairModel):
         user = np.asarray(user, np.int64)
         item = np.asarray(item, np.int64)
         day = self._day_rows_of_pairs(user, times)
-        mean = np.full(len(user), self.cold_value, np.float32)
-        std = np.full(len(user), self.given_.variance**0.5, np.float32)
+        n_pairs = len(user)
+        mean = np.full(n_pairs, self.cold_value, np.float32)
+        std = np.full(n_pairs, self.given_.variance**0.5, np.float32)
 
         def moments(*rows: Tensor) -> Tensor:
-            return torch.stack(self.net_.moments(*rows), dim=1)
+            both = self.net_.moments(*rows)
+            return torch.stack(both, dim=1)
 
         warm = ~self.is_cold(user, item)
         device = self.net_.user.device
@@ -364,9 +409,12 @@ class BayesMF(PairModel):
         known = self.known_items() if side == "item" else self.given_.count("user") > 0
         mean = factors[:, known].mean(axis=1, keepdims=True)
         scaled = (factors - mean) / np.float32(n**0.5)
+
+        # draws × rows × factors becomes rows × (draws · factors).
+        rows_first = np.ascontiguousarray(scaled.transpose(1, 0, 2))
         n_rows = factors.shape[1]
 
-        return np.ascontiguousarray(scaled.transpose(1, 0, 2)).reshape(n_rows, -1)
+        return rows_first.reshape(n_rows, -1)
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.

@@ -64,8 +64,10 @@ class Gaussian:
             burning_in: makes no difference here.
         """
         if not self._is_fixed:
-            squares = float(np.square(self.value - x, dtype=np.float64).sum())
-            self.alpha = noise_precision(squares, len(x), random)
+            # Added in 64 bits: a sum of millions of squares would lose digits in 32.
+            squares = np.square(self.value - x, dtype=np.float64)
+            sum_of_squares = float(squares.sum())
+            self.alpha = noise_precision(sum_of_squares, len(x), random)
 
     def cut(self) -> Float64[np.ndarray, " cuts"]:
         """No cut points."""

@@ -58,10 +58,16 @@ class OrdinalProbit:
         """
         self._category = category
         self.n_cuts = n_categories - 1
+        n_ratings = len(category)
         count = np.bincount(category, minlength=n_categories)
-        self._cut = ndtri(np.cumsum(count)[:-1] / max(1, len(category)))
-        low, high = self.bounds(np.zeros(len(category)))
-        self.value = truncated_normal.mean(low, high).astype(np.float32)
+        # Above the highest category there is no cut point.
+        n_below = np.cumsum(count)[:-1]
+        self._cut = ndtri(n_below / max(1, n_ratings))
+
+        x = np.zeros(n_ratings)
+        low, high = self.bounds(x)
+        mean = truncated_normal.mean(low, high)
+        self.value = mean.astype(np.float32)
 
     def bounds(
         self, x: Float[np.ndarray, " ratings"]
@@ -83,18 +89,18 @@ class OrdinalProbit:
         fit = self.fit(current, x)
         proposed = current + fit.newton_step + _student_t(fit, random)
         proposed_fit = self.fit(proposed, x)
-        log_ratio = (
-            proposed_fit.log_likelihood
-            - fit.log_likelihood
-            + _log_proposal_density(current, proposed, proposed_fit)
-            - _log_proposal_density(proposed, current, fit)
-        )
+
+        # Proposals are not symmetric: a Newton step from the proposed point leads elsewhere.
+        log_back = _log_proposal_density(current, proposed, proposed_fit)
+        log_forth = _log_proposal_density(proposed, current, fit)
+        log_ratio = proposed_fit.log_likelihood - fit.log_likelihood + log_back - log_forth
 
         if burning_in or np.log(random.random()) < log_ratio:
             self._cut = cut_points(proposed)
 
         low, high = self.bounds(x)
-        z = x + truncated_normal.draw(low, high, random.random(len(x)))
+        uniform = random.random(len(x))
+        z = x + truncated_normal.draw(low, high, uniform)
         self.value = z.astype(np.float32)
 
     def fit(
@@ -103,16 +109,21 @@ class OrdinalProbit:
         """The log-likelihood of cut points, given in unconstrained coordinates."""
         cut = cut_points(coordinates)
         low, high = bounds(cut, self._category, x)
-        probability = np.maximum(_probability(low, high), LEAST_PROBABILITY)
-        gradient, information = self._derivatives(
-            _density(high) / probability, _density(low) / probability
-        )
+        probability = _probability(low, high)
+        probability = np.maximum(probability, LEAST_PROBABILITY)
+        up = _density(high) / probability
+        down = _density(low) / probability
+        gradient, information = self._derivatives(up, down)
+
         # d cut / d coordinates: a cut point is the first one plus the differences up to it.
         first_and_differences = np.concatenate([[1.0], np.diff(cut)])
-        jacobian = np.tril(np.broadcast_to(first_and_differences, (self.n_cuts, self.n_cuts)))
+        shape = (self.n_cuts, self.n_cuts)
+        jacobian = np.tril(np.broadcast_to(first_and_differences, shape))
+        log_likelihood = np.log(probability).sum()
 
+        # The chain rule. Second derivatives of the coordinates are left out, as in Gauss-Newton.
         return CutPointFit(
-            float(np.log(probability).sum()),
+            float(log_likelihood),
             jacobian.T @ gradient,
             jacobian.T @ information @ jacobian,
         )
@@ -128,13 +139,17 @@ class OrdinalProbit:
         """
 
         def sums(x: Float64[np.ndarray, " ratings"]) -> Float64[np.ndarray, " categories"]:
-            return np.bincount(self._category, weights=x, minlength=self.n_cuts + 1)
+            n_categories = self.n_cuts + 1
+            return np.bincount(self._category, weights=x, minlength=n_categories)
 
+        # A cut point is the upper one of the category below it and the lower one of the next.
         gradient = sums(up)[:-1] - sums(down)[1:]
-        information = np.diag(sums(up * up)[:-1] + sums(down * down)[1:])
+        squares = sums(up * up)[:-1] + sums(down * down)[1:]
+        information = np.diag(squares)
 
         # Categories with a cut point on either side join the two.
-        for index, product in enumerate(sums(up * down)[1:-1]):
+        products = sums(up * down)[1:-1]
+        for index, product in enumerate(products):
             information[index, index + 1] = -product
             information[index + 1, index] = -product
 
@@ -146,7 +161,11 @@ class OrdinalProbit:
 
     def state(self) -> dict[str, Any]:
         """The cut points and the latent variables."""
-        return {"cut": torch.from_numpy(self._cut), "value": torch.from_numpy(self.value)}
+        # As tensors: snapshots hold no arrays.
+        cut = torch.from_numpy(self._cut)
+        value = torch.from_numpy(self.value)
+
+        return {"cut": cut, "value": value}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Resume from the state of a snapshot."""
@@ -167,17 +186,26 @@ def bounds(
         x: what the factors predict.
     """
     edges = np.concatenate([[-np.inf], cut, [np.inf]])
-    return edges[category] - x, edges[category + 1] - x
+    low = edges[category] - x
+    high = edges[category + 1] - x
+
+    return low, high
 
 
 def unconstrained(cut: Float64[np.ndarray, " cuts"]) -> Float64[np.ndarray, " cuts"]:
     """Coordinates of cut points: the first, and the logarithms of the differences."""
-    return np.concatenate([cut[:1], np.log(np.diff(cut))])
+    first = cut[:1]
+    log_differences = np.log(np.diff(cut))
+
+    return np.concatenate([first, log_differences])
 
 
 def cut_points(coordinates: Float64[np.ndarray, " cuts"]) -> Float64[np.ndarray, " cuts"]:
     """The inverse of `unconstrained`; ascending for any coordinates."""
-    return np.cumsum(np.concatenate([coordinates[:1], np.exp(coordinates[1:])]))
+    first = coordinates[:1]
+    differences = np.exp(coordinates[1:])
+
+    return np.cumsum(np.concatenate([first, differences]))
 
 
 def _probability(
@@ -185,18 +213,27 @@ def _probability(
 ) -> Float64[np.ndarray, " ratings"]:
     """P(low < N(0, 1) < high); intervals above 0 are mirrored, where no digits are lost."""
     mirrored = ndtr(-low) - ndtr(-high)
-    return np.where(low > 0, mirrored, ndtr(high) - ndtr(low))
+    direct = ndtr(high) - ndtr(low)
+
+    return np.where(low > 0, mirrored, direct)
 
 
 def _density(x: Float64[np.ndarray, " ratings"]) -> Float64[np.ndarray, " ratings"]:
-    return np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)
+    """φ(x), 0 where x is infinite."""
+    normalizer = np.sqrt(2 * np.pi)
+    return np.exp(-0.5 * x * x) / normalizer
 
 
 def _student_t(fit: CutPointFit, random: np.random.Generator) -> Float64[np.ndarray, " cuts"]:
     """Student's t distribution around 0 with scale information⁻¹."""
     root = np.linalg.cholesky(fit.information).T
-    normal = np.linalg.solve(root, random.standard_normal(len(fit.gradient)))
-    deviate: np.ndarray = normal / np.sqrt(random.chisquare(T_DEGREES) / T_DEGREES)
+    standard = random.standard_normal(len(fit.gradient))
+    normal = np.linalg.solve(root, standard)
+
+    # One divisor for all coordinates, as the multivariate distribution has it.
+    square = random.chisquare(T_DEGREES) / T_DEGREES
+    deviate: np.ndarray = normal / np.sqrt(square)
+
     return deviate
 
 
@@ -208,7 +245,10 @@ def _log_proposal_density(
     """The logarithm of the density with which `proposed` is proposed, up to a constant; `fit` is
     that of `current`."""
     deviation = proposed - current - fit.newton_step
-    log_distance = np.log1p(deviation @ fit.information @ deviation / T_DEGREES)
-    log_determinant = np.linalg.slogdet(fit.information)[1]
+    distance = deviation @ fit.information @ deviation
+    log_distance = np.log1p(distance / T_DEGREES)
+    _, log_determinant = np.linalg.slogdet(fit.information)
     n_cuts = len(deviation)
-    return float(0.5 * log_determinant - 0.5 * (T_DEGREES + n_cuts) * log_distance)
+    exponent = 0.5 * (T_DEGREES + n_cuts)
+
+    return float(0.5 * log_determinant - exponent * log_distance)

@@ -13,7 +13,9 @@ def rated_days(ratings: AnyRatings) -> Int64[np.ndarray, " days"]:
     """The days on which there are ratings, counted from 1970; none without times."""
     if ratings.time is None:
         return np.empty(0, np.int64)
-    return np.unique(ratings.time // SECONDS)
+
+    day = ratings.time // SECONDS
+    return np.unique(day)
 
 
 def day_rows(
@@ -31,7 +33,9 @@ def day_rows(
 
     day = times // SECONDS
     row = np.searchsorted(days, day)
-    is_rated = days[np.minimum(row, len(days) - 1)] == day
+    # A day after the last one has the row len(days), which does not exist.
+    existing_row = np.minimum(row, len(days) - 1)
+    is_rated = days[existing_row] == day
 
     return np.where(is_rated, row, len(days))
 
@@ -52,5 +56,7 @@ def last_day_rows(
         unknown: what a user without ratings gets.
     """
     last = np.full(n_users, -1)
+    # Days ascend, so the last one has the largest row.
     np.maximum.at(last, user, day_row)
+
     return np.where(last < 0, unknown, last)

@@ -35,7 +35,9 @@ class Bags:
         self.holder = holders.column
         self.is_held = holders.counts > 0
         n_held = np.bincount(holders.column, minlength=holders.n_columns)
-        self.weight = (np.maximum(n_held, 1) ** -0.5).astype(np.float32)
+        # A holder of nothing has a bag of 0, whatever its weight; 0 would have no power −½.
+        weight = np.maximum(n_held, 1) ** -0.5
+        self.weight = weight.astype(np.float32)
         self.Y = np.zeros((len(holders), k))
         self.sum = np.zeros((holders.n_columns, k))  # the bag of each holder
 
@@ -57,6 +59,8 @@ class Bags:
         # are independent, and each of them is a regression on the bags' weights alone.
         diagonal, basis = eigh(own_precision, precision)
         to_basis = np.linalg.inv(basis).T
+        pull = diagonal * (mean @ to_basis)
+        noise = random.standard_normal(self.Y.shape, np.float32)
         Y, residual_after = gibbs.draw_bag(
             self.start,
             self.holder,
@@ -64,9 +68,10 @@ class Bags:
             self.Y @ to_basis,
             residual @ to_basis,
             precision=diagonal,
-            pull=diagonal * (mean @ to_basis),
-            noise=random.standard_normal(self.Y.shape, np.float32),
+            pull=pull,
+            noise=noise,
         )
+
         self.Y = Y @ basis.T
         # What the residual lost, the bags gained.
         self.sum += residual - residual_after @ basis.T
@@ -93,13 +98,16 @@ class RowVectors:
     @property
     def is_rated(self) -> Bool[np.ndarray, " rows"]:
         """Which rows have ratings."""
-        return np.diff(self.start) > 0
+        counts = np.diff(self.start)
+        return counts > 0
 
     @property
     def bag_sums(self) -> Float64[np.ndarray, "rows k"]:
         """The bag of each row; zeros without bags."""
         if self.bags is None:
-            return np.zeros((len(self.table), self.k))
+            shape = (len(self.table), self.k)
+            return np.zeros(shape)
+
         return self.bags.sum
 
     def draw(
@@ -130,21 +138,27 @@ class RowVectors:
             value=noise.value[self.rating],
         )
 
+        # The compiled loops take ratings with noise of precision 1: all else is divided by α.
+        deviates = random.standard_normal(prior_mean.shape, np.float32)
         self.table = gibbs.draw(
             given,
             lefts,
             rights,
             base=self.precision / alpha,
             pull=prior_mean @ self.precision / alpha,
-            noise=random.standard_normal(prior_mean.shape, np.float32) / math.sqrt(alpha),
+            noise=deviates / math.sqrt(alpha),
         )
 
         if self.bags is not None:
-            self.bags.draw(self.table[:, : self.k] - prior_mean, self.precision, random)
+            residual = self.table[:, : self.k] - prior_mean
+            self.bags.draw(residual, self.precision, random)
 
     def sample(self) -> Tensor:
         """The vectors to be kept; of a row without ratings, the prior mean."""
-        vectors = np.where(self.is_rated[:, None], self.table[:, : self.k], self.mean)
+        drawn = self.table[:, : self.k]
+        is_rated = self.is_rated[:, None]
+        vectors = np.where(is_rated, drawn, self.mean)
+
         return torch.from_numpy(vectors)
 
     def state(self) -> dict[str, Any]:
@@ -152,7 +166,13 @@ class RowVectors:
         arrays = {"table": self.table, "mean": self.mean, "precision": self.precision}
         if self.bags is not None:
             arrays |= {"Y": self.bags.Y, "sum": self.bags.sum}
-        return {name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in arrays.items()}
+
+        tensors = {}
+        for name, array in arrays.items():
+            contiguous = np.ascontiguousarray(array)
+            tensors[name] = torch.from_numpy(contiguous)
+
+        return tensors
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Resume from the state of a snapshot."""

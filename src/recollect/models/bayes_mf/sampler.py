@@ -74,17 +74,24 @@ class GibbsSampler:
 
     def _initial_vectors(self, init: float) -> dict[str, RowVectors]:
         k = self.net.user.shape[2]
+        n_factors = k - 1  # without the offset, which starts at 0
         n_rows = {name: getattr(self.net, name).shape[1] for name in OTHERS}
         random = generator_from_torch()
         vectors = {}
 
         for name, (left, right) in OTHERS.items():
             by_row, rating = Rows.group(
-                self.rows[name], self.rows[left], n_rows=n_rows[name], n_columns=n_rows[left]
+                self.rows[name],
+                self.rows[left],
+                n_rows=n_rows[name],
+                n_columns=n_rows[left],
             )
+
             table = gibbs.table(n_rows[name], k)
+            # Days start at 0, so that without `time` they never change a prediction.
             if name != "day":
-                table[:, : k - 1] = init * random.standard_normal((n_rows[name], k - 1))
+                shape = (n_rows[name], n_factors)
+                table[:, :n_factors] = init * random.standard_normal(shape)
 
             vectors[name] = RowVectors(
                 start=by_row.start,
@@ -125,11 +132,15 @@ class GibbsSampler:
 
         x = self._latent(self.rows["user"], self.rows["item"], self.rows["day"])
         self.noise.draw(x, random, burning_in=number <= self.burn_in)
+
+        # The noise is on standardized ratings; the history has it in ratings.
+        std = float(self.net.std)
         figures = {
             "epoch": float(number),
             "train_rmse": _rmse(self._expected(x), self.rating),
-            "alpha": self.noise.alpha / float(self.net.std) ** 2,
+            "alpha": self.noise.alpha / std**2,
         }
+
         n_counted = number - self.burn_in
         if self.valid is not None:
             figures["valid_rmse"] = self._validate(n_counted)
@@ -147,26 +158,33 @@ class GibbsSampler:
     ) -> Float32[np.ndarray, " pairs"]:
         """What the factors of this draw predict, before it becomes a rating."""
         tables = [self.vectors[name].table for name in ("user", "item", "day")]
-        return gibbs.ratings((user, item, day), tables, self.net.user.shape[2])
+        rows = (user, item, day)
+        k = self.net.user.shape[2]
+
+        return gibbs.ratings(rows, tables, k)
 
     def _expected(self, x: Float32[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
         """The expected ratings of this draw."""
         cut = torch.from_numpy(self.noise.cut()).float().to(self.device)
-        expected: np.ndarray = (
-            self.net.expected(torch.from_numpy(x).to(self.device), cut).cpu().numpy()
-        )
+        latent = torch.from_numpy(x).to(self.device)
+        expected: np.ndarray = self.net.expected(latent, cut).cpu().numpy()
+
         return expected
 
     def _validate(self, n_counted: int) -> float:
         """The RMSE on validation of the mean over the draws that count; during burn-in, of this
         draw."""
         assert self.valid is not None
-        predicted = self._expected(self._latent(*self._valid_rows))
+        x = self._latent(*self._valid_rows)
+        predicted = self._expected(x)
         if n_counted > 0:
             self._valid_total += predicted
             predicted = self._valid_total / n_counted
 
-        return _rmse(np.clip(predicted, *self.valid.scale), self.valid.value)
+        # The mean is clipped, as in predictions, not each draw.
+        within_scale = np.clip(predicted, *self.valid.scale)
+
+        return _rmse(within_scale, self.valid.value)
 
     def _is_kept(self, n_counted: int) -> bool:
         """Whether the draw is one of those that are kept: evenly spaced, the last one among
@@ -214,6 +232,7 @@ class GibbsSampler:
         """Resume from the state of a snapshot."""
         for name, vectors in self.vectors.items():
             vectors.load_state(state["vectors"][name])
+
         self.noise.load_state(state["noise"])
         if self.valid is not None:
             self._valid_total = state["valid_total"].numpy()
@@ -221,9 +240,15 @@ class GibbsSampler:
 
 def generator_from_torch() -> np.random.Generator:
     """A NumPy generator seeded from torch's, which `fit` seeds."""
-    return np.random.Generator(np.random.SFC64(int(torch.randint(2**63 - 1, ()))))
+    # A new one for each epoch: a resumed fit, whose torch state is restored, draws the same.
+    seed = int(torch.randint(2**63 - 1, ()))
+    bits = np.random.SFC64(seed)
+
+    return np.random.Generator(bits)
 
 
 def _rmse(predicted: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"]) -> float:
-    squares = float(np.square(predicted - value, dtype=np.float64).sum())
-    return math.sqrt(squares / max(1, len(value)))
+    squares = np.square(predicted - value, dtype=np.float64)
+    mean_square = float(squares.sum()) / max(1, len(value))
+
+    return math.sqrt(mean_square)

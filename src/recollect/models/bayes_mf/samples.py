@@ -44,13 +44,14 @@ class Samples(nn.Module):
         super().__init__()
 
         def vectors(n: int) -> nn.Buffer:
-            return nn.Buffer(torch.zeros(n_samples, n, k, dtype=torch.float16))
+            zeros = torch.zeros(n_samples, n, k, dtype=torch.float16)
+            return nn.Buffer(zeros)
 
         self.user = vectors(n_users)
         self.item = vectors(n_items)
         self.day = vectors(n_days + 1)  # the last row is that of any day without ratings
         self.bag_vectors = vectors(n_items if bags else 0)  # Y_j
-        # Mean and precision of the users' prior.
+        # Mean and precision of the users' prior, for users who are not in train.
         self.mean = nn.Buffer(torch.zeros(n_samples, k))
         self.precision = nn.Buffer(torch.zeros(n_samples, k, k))
         self.alpha = nn.Buffer(torch.ones(n_samples))
@@ -74,6 +75,7 @@ class Samples(nn.Module):
         total = torch.zeros(len(user), device=user.device)
         for s, x in enumerate(self.latent(user, item, day)):
             total += self.expected(x, self.cut[s])
+
         return total / self.n_drawn
 
     def latent(
@@ -86,14 +88,18 @@ class Samples(nn.Module):
             item: row numbers of items.
             day: rows of `day`; default: each user's last.
         """
-        day = self.last_day[user] if day is None else day
+        if day is None:
+            day = self.last_day[user]
 
-        for s in range(int(self.n_drawn)):
+        n_drawn = int(self.n_drawn)
+        for s in range(n_drawn):
+            # In 16 bits a sum of products would err by far more than the vectors do.
             u = self.user[s].float()[user]
             v = self.item[s].float()[item]
             d = self.day[s].float()[day]
             offsets = u[:, -1] + v[:, -1] + d[:, -1]
-            yield offsets + (u * v + (u + v) * d)[:, :-1].sum(dim=1)
+            products = u * v + (u + v) * d
+            yield offsets + products[:, :-1].sum(dim=1)
 
     def latent_table(
         self, s: int, user: Float[Tensor, "users k"], day: Int[Tensor, " users"]
@@ -107,8 +113,15 @@ class Samples(nn.Module):
         """
         v = self.item[s].float()
         d = self.day[s].float()[day]
-        without_item = user[:, -1] + d[:, -1] + (user * d)[:, :-1].sum(dim=1)
-        return (user + d)[:, :-1] @ v[:, :-1].t() + v[:, -1] + without_item[:, None]
+        user_and_day = (user * d)[:, :-1].sum(dim=1)
+        without_item = user[:, -1] + d[:, -1] + user_and_day
+
+        # U · V + D · V = (U + D) · V: one product of matrices for both.
+        left = (user + d)[:, :-1]
+        right = v[:, :-1].t()
+        item_offset = v[:, -1]
+
+        return left @ right + item_offset + without_item[:, None]
 
     def expected(self, x: Tensor, cut: Float[Tensor, " cuts"]) -> Tensor:
         """The expected rating, given x and the draw's cut points."""
@@ -116,10 +129,13 @@ class Samples(nn.Module):
             return self.mu + self.std * x
 
         # E[r] = r_1 + Σ (r_c+1 − r_c) P(r > r_c)
-        expected = torch.full_like(x, float(self.categories[0]))
+        lowest = float(self.categories[0])
+        expected = torch.full_like(x, lowest)
+        steps = self.categories.diff()
 
-        for step, point in zip(self.categories.diff(), cut, strict=True):
-            expected += step * torch.special.ndtr(x - point)
+        for step, point in zip(steps, cut, strict=True):
+            exceeded = torch.special.ndtr(x - point)
+            expected += step * exceeded
 
         return expected
 
@@ -133,6 +149,7 @@ class Samples(nn.Module):
             item: row numbers of items.
             day: rows of `day`; default: each user's last.
         """
+        # In 64 bits: the variance is a small difference of large numbers.
         total, square, noise = torch.zeros(3, len(user), dtype=torch.float64, device=user.device)
 
         for s, x in enumerate(self.latent(user, item, day)):
@@ -143,28 +160,32 @@ class Samples(nn.Module):
 
         mean = total / self.n_drawn
         # The law of total variance: the variance of the means, and the mean of the variances.
-        variance = square / self.n_drawn - mean.square() + noise / self.n_drawn
+        between = square / self.n_drawn - mean.square()
+        variance = between + noise / self.n_drawn
+        # Rounding may leave less than 0 where all draws agree.
+        std = variance.clamp_min(0).sqrt()
 
-        return mean, variance.clamp_min(0).sqrt()
+        return mean, std
 
     def _noise_variance(self, s: int, x: Tensor, expected: Tensor) -> Tensor:
         """The variance of a rating, given draw s, in which its mean is `expected`."""
         if not len(self.categories):
-            return torch.ones_like(expected) * self.std.square() / self.alpha[s]
+            ones = torch.ones_like(expected)
+            return ones * self.std.square() / self.alpha[s]
+
         probabilities = self.probabilities(x, self.cut[s]).double()
-        return probabilities @ self.categories.double().square() - expected.square()
+        squares = self.categories.double().square()
+        mean_square = probabilities @ squares
+
+        return mean_square - expected.square()
 
     def probabilities(
         self, x: Float[Tensor, " pairs"], cut: Float[Tensor, " cuts"]
     ) -> Float[Tensor, "pairs categories"]:
         """The probability of each category, given x and the draw's cut points."""
         below = torch.special.ndtr(cut - x[:, None])
+        # Beyond the outermost cut points the distribution function is 0 and 1.
         zero = torch.zeros_like(below[:, :1])
         one = torch.ones_like(below[:, :1])
 
-        return torch.diff(
-            below,
-            dim=1,
-            prepend=zero,
-            append=one,
-        )
+        return torch.diff(below, dim=1, prepend=zero, append=one)

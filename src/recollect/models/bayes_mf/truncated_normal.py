@@ -21,14 +21,18 @@ def draw(
     """
     mirrored, a, b = _mirrored(low, high)
     below = ndtr(a)
-    x = ndtri(below + uniform * (ndtr(b) - below))
+    between = ndtr(b) - below
+    x = ndtri(below + uniform * between)
+
     far = b < FAR
     if far.any():
         # In the far tail x²/2 has nearly an exponential distribution, to a thousandth.
         square = b[far] ** 2
-        exponential = np.log1p(uniform[far] * np.expm1((square - a[far] ** 2) / 2))
+        length = (square - a[far] ** 2) / 2
+        exponential = np.log1p(uniform[far] * np.expm1(length))
         x[far] = -np.sqrt(square - 2 * exponential)
 
+    # Rounding may put a draw beside a narrow interval.
     x = np.clip(x, a, b)
 
     return np.where(mirrored, -x, x)
@@ -41,8 +45,11 @@ def mean(low: Float[np.ndarray, " n"], high: Float[np.ndarray, " n"]) -> Float64
     # In logarithms, since in a tail both the densities and the probability are near 0.
     log_below = log_ndtr(a)
     log_above = log_ndtr(b)
-    log_between = log_above + np.log1p(-np.exp(log_below - log_above))
-    x = np.exp(_log_density(a) - log_between) - np.exp(_log_density(b) - log_between)
+    ratio = np.exp(log_below - log_above)
+    log_between = log_above + np.log1p(-ratio)
+    at_low = np.exp(_log_density(a) - log_between)
+    at_high = np.exp(_log_density(b) - log_between)
+    x = at_low - at_high
 
     return np.where(mirrored, -x, x)
 
@@ -55,8 +62,12 @@ def _mirrored(
     Next to 1 the distribution function has lost its digits; next to 0 it has not.
     """
     mirrored = low > 0
-    return mirrored, np.where(mirrored, -high, low), np.where(mirrored, -low, high)
+    a = np.where(mirrored, -high, low)
+    b = np.where(mirrored, -low, high)
+
+    return mirrored, a, b
 
 
 def _log_density(x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    return -0.5 * x * x - 0.5 * np.log(2 * np.pi)
+    log_scale = 0.5 * np.log(2 * np.pi)
+    return -0.5 * x * x - log_scale

@@ -40,8 +40,10 @@ class LocalFactors(nn.Module):
         self.anchor = nn.Buffer(torch.zeros(n_models, 2, dtype=torch.int64))  # a user and an item
         self.weight_user = nn.Buffer(torch.zeros(n_models, n_users))
         self.weight_item = nn.Buffer(torch.zeros(n_models, n_items))
-        self.user = nn.Buffer(torch.zeros(n_models, n_users, k + offsets))
-        self.item = nn.Buffer(torch.zeros(n_models, n_items, k + offsets))
+
+        width = k + offsets
+        self.user = nn.Buffer(torch.zeros(n_models, n_users, width))
+        self.item = nn.Buffer(torch.zeros(n_models, n_items, width))
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
         """The rating of each pair."""
@@ -49,7 +51,9 @@ class LocalFactors(nn.Module):
 
     def _predict_block(self, user: Tensor, item: Tensor) -> Tensor:
         weighted, total_weight = self.weighted_sums(user, item)
-        return self._mean_or_global(weighted, total_weight, self.global_factors(user, item))
+        global_ratings = self.global_factors(user, item)
+
+        return self._mean_or_global(weighted, total_weight, global_ratings)
 
     def weights(self, side: Side) -> Float[Tensor, "models rows"]:
         """How much each user or item weighs in each local model."""
@@ -59,15 +63,19 @@ class LocalFactors(nn.Module):
         self, user: Tensor, item: Tensor
     ) -> tuple[Float[Tensor, " pairs"], Float[Tensor, " pairs"]]:
         """Σ_t w_t (r̂_t − mu) and Σ_t w_t of each pair."""
-        weighted = torch.zeros(len(user), device=self.user.device)
-        total_weight = torch.zeros(len(user), device=self.user.device)
+        n_pairs = len(user)
+        device = self.user.device
+        weighted = torch.zeros(n_pairs, device=device)
+        total_weight = torch.zeros(n_pairs, device=device)
 
         for t in range(len(self.user)):
             weight = self.weight_user[t, user] * self.weight_item[t, item]
+            # Most models weigh 0 for a pair if the kernels are narrow: those products are saved.
             reached = weight.nonzero()[:, 0]
             left = self.user[t, user[reached]]
             right = self.item[t, item[reached]]
-            weighted[reached] += weight[reached] * self._local_product(left, right)
+            product = self._local_product(left, right)
+            weighted[reached] += weight[reached] * product
             total_weight += weight
 
         return weighted, total_weight
@@ -77,7 +85,12 @@ class LocalFactors(nn.Module):
         product = left * right
         if not self.offsets:
             return product.sum(dim=1)
-        return product[:, :-1].sum(dim=1) + left[:, -1] + right[:, -1]
+
+        factors = product[:, :-1].sum(dim=1)
+        left_offset = left[:, -1]
+        right_offset = right[:, -1]
+
+        return factors + left_offset + right_offset
 
     def predict_all(
         self,
@@ -92,13 +105,16 @@ class LocalFactors(nn.Module):
             local_factors: of the users in each local model.
             weight: of the users in each local model.
         """
+        n_users = len(global_factors)
         n_items = self.item.shape[1]
-        weighted = torch.zeros(len(global_factors), n_items, device=self.item.device)
+        weighted = torch.zeros(n_users, n_items, device=self.item.device)
 
         for t in range(len(self.user)):
             left, right = self._as_one_product(local_factors[t], self.item[t])
+            # Factors are weighted instead of their product, which is users × items numbers.
+            weighted_left = weight[t][:, None] * left
             weighted_right = self.weight_item[t][:, None] * right
-            weighted.addmm_(weight[t][:, None] * left, weighted_right.t())
+            weighted.addmm_(weighted_left, weighted_right.t())
 
         total_weight = weight.t() @ self.weight_item
         global_ratings = self.global_factors.predict_all(global_factors)
@@ -109,21 +125,36 @@ class LocalFactors(nn.Module):
         """Factors whose plain product includes the offsets: (U, 1, b_u) · (V, b_i, 1)."""
         if not self.offsets:
             return user, item
-        left = torch.cat([self.features(user)[0], user[:, -1:]], dim=1)
-        return left, nn.functional.pad(item, (0, 1), value=1.0)
+
+        features, _ = self.features(user)  # (U, 1)
+        user_offset = user[:, -1:]
+        left = torch.cat([features, user_offset], dim=1)
+        right = nn.functional.pad(item, (0, 1), value=1.0)
+
+        return left, right
 
     def _mean_or_global(
         self, weighted: Tensor, total_weight: Tensor, global_ratings: Tensor
     ) -> Tensor:
         """The weighted mean of the local models; where none reaches, the global rating."""
-        mean = self.global_factors.mu + weighted / total_weight.clamp(min=TINY)
-        return torch.where(total_weight > 0, mean, global_ratings)
+        # Where no model reaches, 0 / TINY is 0, where 0 / 0 would not be a number.
+        local_mean = weighted / total_weight.clamp(min=TINY)
+        mean = self.global_factors.mu + local_mean
+        is_reached = total_weight > 0
+
+        return torch.where(is_reached, mean, global_ratings)
 
     def features(self, factors: Float[Tensor, "rows k"]) -> tuple[Tensor, Tensor]:
         """What the other side's factors are multiplied with, and what is added: the offsets."""
         if not self.offsets:
-            return factors, factors.new_zeros(len(factors))
-        return nn.functional.pad(factors[:, :-1], (0, 1), value=1.0), factors[:, -1]
+            zeros = factors.new_zeros(len(factors))
+            return factors, zeros
+
+        offset = factors[:, -1]
+        # The 1 stands where the other side has its own offset.
+        with_one = nn.functional.pad(factors[:, :-1], (0, 1), value=1.0)
+
+        return with_one, offset
 
 
 def to_numpy(x: Tensor) -> np.ndarray:

@@ -43,10 +43,13 @@ def local_factors_of(
         offsets.append(to_numpy(item_offset))
 
     cells = _cells(rows, target, weight, weight_item, offsets)
-    solved = np.zeros((len(weight), len(rows), net.user.shape[2]), np.float32)
+    n_models = len(weight)
+    k = net.user.shape[2]
+    solved = np.zeros((n_models, len(rows), k), np.float32)
 
+    # Models on their own do not depend on one another: one sweep solves them exactly.
     for _ in range(JOINT_SWEEPS if joint else 1):
-        for t in range(len(weight)):
+        for t in range(n_models):
             solved[t] = solve_rows(
                 cells,
                 weight[t],
@@ -77,7 +80,9 @@ def _cells(
         total_weight += w
         weighted += w * offset[rows.column]
 
-    share = np.divide(1, total_weight, out=np.zeros_like(total_weight), where=total_weight > 0)
+    # Where no model reaches, the share stays 0: 1 / 0 would spoil the predictions.
+    share = np.zeros_like(total_weight)
+    np.divide(1, total_weight, out=share, where=total_weight > 0)
 
     return LocalCells(
         start=rows.start,

@@ -42,23 +42,29 @@ class LocalSGD(CompiledSGD):
             decay: what the learning rate is multiplied by after each epoch.
             joint: descend on the error of the mean; False: each model on its own.
         """
+        # The loops have offsets in arrays of their own, the network in a last column.
         self.k = net.user.shape[2] - net.offsets
         self.descent = LocalDescent(
-            train.user, train.item, target, weights, factors=self.k, joint=joint
+            train.user,
+            train.item,
+            target,
+            weights,
+            factors=self.k,
+            joint=joint,
         )
+
         super().__init__(net, learning_rate=learning_rate, decay=decay)
 
     @override
     def descend(self, shrink: float, seed: int) -> tuple[float, float]:
         rate = self.learning_rate * shrink
-        return self.descent.epoch(
-            rate=rate,
-            seed=seed,
-            offsets=self.net.offsets,
-        )
+        return self.descent.epoch(rate=rate, seed=seed, offsets=self.net.offsets)
 
     @override
     def pairs(self) -> list[tuple[np.ndarray, Tensor]]:
-        users = factor_pairs(self.descent.user, self.descent.b_user, self.net.user, self.k)
-        items = factor_pairs(self.descent.item, self.descent.b_item, self.net.item, self.k)
+        net = self.net
+        descent = self.descent
+        users = factor_pairs(descent.user, descent.b_user, net.user, self.k)
+        items = factor_pairs(descent.item, descent.b_item, net.item, self.k)
+
         return users + items

@@ -93,8 +93,10 @@ class LLORMA(PairModel):
         rows = shape.n_users + shape.n_items
         # Local factors stand in the network and in the loops; with validation the best ones, too.
         copies = 3 if shape.n_valid else 2
-        local = self.anchors * rows * (self.factors + 4)
-        return of_factors(shape, numbers=local * copies // 4 + rows * (self.pre_factors + 1))
+        local_numbers = self.anchors * rows * (self.factors + 4)
+        global_numbers = rows * (self.pre_factors + 1)
+
+        return of_factors(shape, numbers=local_numbers * copies // 4 + global_numbers)
 
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
@@ -102,10 +104,12 @@ class LLORMA(PairModel):
         global_factors = Factors(n_users, n_items, self.pre_factors, offsets=self.offsets)
         # The users' global factors may stay 0: they are solved from the items'.
         nn.init.normal_(global_factors.item, std=PRE_INIT)
+        # Anchors are different ratings, so there cannot be more of them.
         n_models = min(self.anchors, len(self.given_))
-        net = LocalFactors(global_factors, n_models, self.factors, offsets=self.offsets)
-        nn.init.normal_(net.user[:, :, : self.factors], std=self.init)
-        nn.init.normal_(net.item[:, :, : self.factors], std=self.init)
+        k = self.factors
+        net = LocalFactors(global_factors, n_models, k, offsets=self.offsets)
+        nn.init.normal_(net.user[:, :, :k], std=self.init)
+        nn.init.normal_(net.item[:, :, :k], std=self.init)
 
         return net
 
@@ -115,10 +119,11 @@ class LLORMA(PairModel):
         self._learn_global_factors(train)
         self._place_anchors(train)
         net: LocalFactors = self.net_
+        mu = np.float32(net.global_factors.mu.item())
         learner = LocalSGD(
             net,
             train,
-            train.value - np.float32(net.global_factors.mu.item()),
+            train.value - mu,
             self._local_weights(train),
             learning_rate=self.learning_rate,
             decay=self.decay,
@@ -140,43 +145,50 @@ class LLORMA(PairModel):
         if self.offsets:
             net.mu.fill_(train.mean)
 
-        reg_user, reg_item = (self._pre_reg(train.count(side)) for side in SIDES)
+        reg_user = self._pre_reg(train.count("user"))
+        reg_item = self._pre_reg(train.count("item"))
         learner = als.ALS(net, train, reg_user=reg_user, reg_item=reg_item)
 
         for epoch in range(self.pre_epochs):
             learner.epoch(epoch + 1)
 
     def _pre_reg(self, count: Int[np.ndarray, " rows"]) -> Float32[Tensor, " rows"]:
-        return torch.from_numpy(reg_by_count(self.pre_reg, count, 1.0))
+        reg = reg_by_count(self.pre_reg, count, 1.0)
+        return torch.from_numpy(reg)
 
     def _place_anchors(self, train: Ratings) -> None:
         """Draw pairs from the ratings as anchors, and weigh users and items."""
         net: LocalFactors = self.net_
-        random = np.random.default_rng(int(torch.randint(2**62, ())))
-        drawn = random.choice(len(train), len(net.user), replace=False)
+        seed = int(torch.randint(2**62, ()))
+        random = np.random.default_rng(seed)
+        n_models = len(net.user)
+        # Ratings, not users and items: a model is then where there is something to learn.
+        drawn = random.choice(len(train), n_models, replace=False)
         anchor = np.stack([train.user[drawn], train.item[drawn]], axis=1)
         net.anchor.copy_(torch.from_numpy(anchor))
+
         weight_user = self._weights(self._global_vectors("user"), "user")
         weight_item = self._weights(self._global_vectors("item"), "item")
         net.weight_user.copy_(torch.from_numpy(weight_user))
         net.weight_item.copy_(torch.from_numpy(weight_item))
+
+        # A weight of 1 wherever a model reaches makes the sum of weights a number of ratings.
         reaches_user = (weight_user > 0).astype(np.float32)
         reaches_item = (weight_item > 0).astype(np.float32)
         n_ratings = weight_sums(train.by_user, reaches_user, reaches_item).sum(axis=1)
         total_weight = weight_sums(train.by_user, weight_user, weight_item).sum(axis=1)
-        net.scale.copy_(torch.from_numpy(n_ratings / np.maximum(total_weight, TINY)))
+        scale = n_ratings / np.maximum(total_weight, TINY)
+        net.scale.copy_(torch.from_numpy(scale))
 
     def _weights(
         self, rows: Float32[np.ndarray, "rows k"], side: Side
     ) -> Float32[np.ndarray, "models rows"]:
         """How much users or items with these global factors weigh in each local model."""
         anchor = to_numpy(self.net_.anchor[:, SIDES.index(side)])
-        return kernel_weights(
-            self._global_vectors(side)[anchor],
-            rows,
-            kernel=self.kernel,
-            width=self.width_user if side == "user" else self.width_item,
-        )
+        anchor_vectors = self._global_vectors(side)[anchor]
+        width = self.width_user if side == "user" else self.width_item
+
+        return kernel_weights(anchor_vectors, rows, kernel=self.kernel, width=width)
 
     def _global_vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """The global factors of users or items, without offsets."""
@@ -225,9 +237,10 @@ class LLORMA(PairModel):
     ) -> Float32[np.ndarray, "users n_items"]:
         net: LocalFactors = self.net_
         rows = torch.as_tensor(user, device=net.user.device)
-        scores = net.predict_all(
-            net.global_factors.user[rows], net.user[:, rows], net.weight_user[:, rows]
-        )
+        global_factors = net.global_factors.user[rows]
+        local_factors = net.user[:, rows]
+        weight = net.weight_user[:, rows]
+        scores = net.predict_all(global_factors, local_factors, weight)
 
         return scores.cpu().numpy()
 
@@ -237,18 +250,26 @@ class LLORMA(PairModel):
         net: LocalFactors = self.net_
         device = net.item.device
         rows = rows.only_columns(self.known_items())
+        mu = np.float32(net.global_factors.mu.item())
+
         # Global factors say how near a new user is to each anchor, and so what local models weigh.
-        user = fold_in_factors(net.global_factors, rows, reg=self._pre_reg(rows.counts))
-        weight = self._weights(to_numpy(user[:, : self.pre_factors]), "user")
+        pre_reg = self._pre_reg(rows.counts)
+        user = fold_in_factors(net.global_factors, rows, reg=pre_reg)
+        vectors = to_numpy(user[:, : self.pre_factors])
+        weight = self._weights(vectors, "user")
+
+        reg = self._reg("user", rows, weight, to_numpy(net.weight_item))
         local = local_factors_of(
             net,
             rows,
-            rows.value - np.float32(net.global_factors.mu.item()),
+            rows.value - mu,
             weight=weight,
-            reg=self._reg("user", rows, weight, to_numpy(net.weight_item)),
+            reg=reg,
             joint=self.joint,
         )
-        scores = net.predict_all(user, local.to(device), torch.from_numpy(weight).to(device))
+
+        weight_tensor = torch.from_numpy(weight).to(device)
+        scores = net.predict_all(user, local.to(device), weight_tensor)
 
         return scores.cpu().numpy()
 

@@ -39,16 +39,23 @@ def kernel_weights(
     unit_anchors = _unit(anchors)
     unit_rows = _unit(rows)
     cosine = np.einsum("tk,rk->tr", unit_anchors, unit_rows)
+    # Rounding may put the cosine of a row with itself above 1.
     distance = np.arccos(np.clip(cosine, -1, 1))
     distance /= width
-    reached = (distance < 1) & rows.any(axis=1)
 
-    return np.where(reached, SMOOTHING_KERNELS[kernel](distance), 0).astype(np.float32)
+    # A row of zeros has no angle; without this it would be at a right angle to every anchor.
+    has_angle = rows.any(axis=1)
+    reached = (distance < 1) & has_angle
+    smoothed = SMOOTHING_KERNELS[kernel](distance)
+    weight = np.where(reached, smoothed, 0)
+
+    return weight.astype(np.float32)
 
 
 def _unit(x: Float32[np.ndarray, "rows k"]) -> Float32[np.ndarray, "rows k"]:
     """The rows with length 1; rows of zeros stay zeros."""
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), TINY)
+    length = np.linalg.norm(x, axis=1, keepdims=True)
+    return x / np.maximum(length, TINY)
 
 
 def weight_sums(
@@ -64,5 +71,9 @@ def weight_sums(
         weight_column: of each column.
     """
     block = Block(rows.start, rows.column, None, n_columns=rows.n_columns)
+    ones = torch.ones(block.n_cells)
+    # columns × models, because the product reads a column's weights of all models at once.
     columns = torch.from_numpy(np.ascontiguousarray(weight_column.T))
-    return weight_row * times_dense(block, columns, torch.ones(block.n_cells)).numpy().T
+    sums = times_dense(block, columns, ones).numpy()
+
+    return weight_row * sums.T

@@ -38,9 +38,13 @@ class DynamicFactors:
     @torch.no_grad()
     def at_slots(self) -> Float[Tensor, "slots factors"]:
         """The factors at every slot, which have not seen the slot's own ratings."""
-        factors = torch.empty(len(self.steps), self.lstm.out.out_features, device=self.device)
-        for slots, h, _ in self._read(0, len(self.steps.counts)):
+        n_slots = len(self.steps)
+        n_rows = len(self.steps.counts)
+        factors = torch.empty(n_slots, self.lstm.out.out_features, device=self.device)
+
+        for slots, h, _ in self._read(0, n_rows):
             factors[slots] = self.lstm.out(h)
+
         return factors
 
     @torch.no_grad()
@@ -49,14 +53,18 @@ class DynamicFactors:
     ) -> Float[Tensor, "n factors"]:
         """The factors of any rows at any steps, from their ratings in earlier steps."""
         factors = torch.empty(len(row), self.lstm.out.out_features, device=self.device)
+        # By row, because only the states of some rows are in memory at a time.
         order = np.argsort(row, kind="stable")
+        ordered_row = row[order]
 
         for rows, states in self._states():
-            first, end = np.searchsorted(row[order], [rows.start, rows.stop])
+            first, end = np.searchsorted(ordered_row, [rows.start, rows.stop])
 
             for low in range(first, end, SLOTS_AT_ONCE):
-                index = order[low : min(low + SLOTS_AT_ONCE, end)]
-                factors[index] = self._next(rows, states, row[index], np.asarray(step[index]))
+                high = min(low + SLOTS_AT_ONCE, end)
+                index = order[low:high]
+                step_of_index = np.asarray(step[index])
+                factors[index] = self._next(rows, states, row[index], step_of_index)
 
         return factors
 
@@ -66,11 +74,15 @@ class DynamicFactors:
         """The factors of some of the rows that the states belong to."""
         h, c = states
         before = self.steps.last_before(row, step)
+        # A row that has read nothing starts from the zeros after the last slot.
         zeros = len(h) - 1
         offset = self.steps.start[rows.start]
         position = torch.as_tensor(np.where(before < 0, zeros, before - offset))
-        gates = self.lstm.gates(self.steps.inputs(before, step, self.device))
-        factors: Tensor = self.lstm.out(self.lstm.step(gates, h[position], c[position])[0])
+
+        inputs = self.steps.inputs(before, step, self.device)
+        gates = self.lstm.gates(inputs)
+        h_next, _ = self.lstm.step(gates, h[position], c[position])
+        factors: Tensor = self.lstm.out(h_next)
 
         return factors
 
@@ -79,7 +91,8 @@ class DynamicFactors:
         counts = self.steps.counts
         if len(self.steps) <= KEPT_SLOTS:
             rows = slice(0, len(counts))
-            yield rows, self._all_states.get(lambda: self._states_of(rows))
+            states = self._all_states.get(lambda: self._states_of(rows))
+            yield rows, states
             return
 
         for rows in pieces(counts, rows=len(counts), cells=KEPT_SLOTS):
@@ -88,20 +101,29 @@ class DynamicFactors:
     def _states_of(self, rows: slice) -> States:
         begin = self.steps.start[rows.start]
         end = self.steps.start[rows.stop]
-        h = torch.zeros(end - begin + 1, self.lstm.hidden, device=self.device)
-        c = torch.zeros(end - begin + 1, self.lstm.hidden, device=self.device)
+        # One more than slots: the zeros that a row starts from.
+        shape = (end - begin + 1, self.lstm.hidden)
+        h = torch.zeros(shape, device=self.device)
+        c = torch.zeros(shape, device=self.device)
 
         for slots, slot_h, slot_c in self._read(rows.start, rows.stop):
-            h[slots - begin] = slot_h
-            c[slots - begin] = slot_c
+            position = slots - begin
+            h[position] = slot_h
+            c[position] = slot_c
 
         return h, c
 
     def _read(self, first: int, end: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Slots, h and c of rows `first` to `end`, some rows at a time."""
-        for rows in pieces(self.steps.counts[first:end], rows=end - first, cells=SLOTS_AT_ONCE):
-            packed = Packed.of(self.steps, np.arange(first + rows.start, first + rows.stop))
+        steps = self.steps
+        counts = steps.counts[first:end]
+
+        for rows in pieces(counts, rows=end - first, cells=SLOTS_AT_ONCE):
+            row = np.arange(first + rows.start, first + rows.stop)
+            packed = Packed.of(steps, row)
             slot = packed.slot
-            inputs = self.steps.inputs(self.steps.before[slot], self.steps.step[slot], self.device)
-            h, c = self.lstm.read(self.lstm.gates(inputs), packed.sizes)
-            yield torch.as_tensor(slot, device=self.device), h, c
+            inputs = steps.inputs(steps.before[slot], steps.step[slot], self.device)
+            gates = self.lstm.gates(inputs)
+            h, c = self.lstm.read(gates, packed.sizes)
+            slots = torch.as_tensor(slot, device=self.device)
+            yield slots, h, c

@@ -96,6 +96,7 @@ class RRN(PairModel):
         )
         # The users' stationary factors may stay 0: they are solved from the items'.
         nn.init.normal_(net.stationary.item, std=self.init)
+
         return net
 
     @override
@@ -103,10 +104,13 @@ class RRN(PairModel):
         rows = shape.n_users + shape.n_items
         # With steps of days MovieLens has a slot for every other rating, both sides together.
         n_slots = shape.n_train // 2
-        need = of_factors(shape, numbers=(self.factors + self.embedding + 1) * rows)
-        kept = min(n_slots, 2 * KEPT_SLOTS) * 2 * self.hidden  # h and c, for predictions
+        numbers_per_row = self.factors + self.embedding + 1
+        need = of_factors(shape, numbers=numbers_per_row * rows)
+        n_kept = min(n_slots, 2 * KEPT_SLOTS)
+        kept = n_kept * 2 * self.hidden  # h and c, for predictions
         # Inputs, gates and states of the slots that are read together.
-        temporary = min(n_slots, SLOTS_AT_ONCE) * (self.embedding + 6 * self.hidden)
+        n_read = min(n_slots, SLOTS_AT_ONCE)
+        temporary = n_read * (self.embedding + 6 * self.hidden)
 
         return Memory(
             {
@@ -155,7 +159,9 @@ class RRN(PairModel):
     ) -> Float32[Tensor, " rows"]:
         """λ of the stationary factors of users or items with these numbers of ratings."""
         reg = self.reg_user if side == "user" else self.reg_item
-        return torch.from_numpy(reg_by_count(reg, count, self.reg_power))
+        by_row = reg_by_count(reg, count, self.reg_power)
+
+        return torch.from_numpy(by_row)
 
     @override
     def _forget(self) -> None:
@@ -169,9 +175,11 @@ class RRN(PairModel):
     def _time_steps(self) -> dict[Side, TimeSteps]:
         assert isinstance(self.given_, Ratings)
         mean = float(self.net_.stationary.mu)
-        return {
-            side: TimeSteps.of(self.given_, side, days=self.step_days, mean=mean) for side in SIDES
-        }
+        steps = {}
+        for side in SIDES:
+            steps[side] = TimeSteps.of(self.given_, side, days=self.step_days, mean=mean)
+
+        return steps
 
     def dynamic_factors(self, side: Side) -> DynamicFactors:
         """ũ of users or m̃ of items at any time, from the training ratings."""
@@ -183,12 +191,17 @@ class RRN(PairModel):
     ) -> tuple[Float32[Tensor, "n k"], Int64[Tensor, " pairs"]]:
         """ũ or m̃ of each different row and step, and which of them is each pair's."""
         first = int(step.min(initial=0))
-        n_steps = int(step.max(initial=0)) - first + 1
+        last = int(step.max(initial=0))
+        n_steps = last - first + 1
+        # Row and step as one number; steps before the first rating are negative.
         key = np.asarray(row, np.int64) * n_steps + (step - first)
         unique, index = np.unique(key, return_inverse=True)
-        factors = self.dynamic_factors(side).at(unique // n_steps, unique % n_steps + first)
+        unique_row = unique // n_steps
+        unique_step = unique % n_steps + first
+        factors = self.dynamic_factors(side).at(unique_row, unique_step)
+        of_pair = torch.as_tensor(index, device=factors.device)
 
-        return factors, torch.as_tensor(index, device=factors.device)
+        return factors, of_pair
 
     @override
     @torch.no_grad()
@@ -201,12 +214,16 @@ class RRN(PairModel):
     ) -> Float32[np.ndarray, " pairs"]:
         steps = self.steps["user"]
         step = steps.last_step(user) if times is None else steps.step_at(times)
+
+        # Many pairs have the same user or item in the same step: those are computed once.
         user_factors, of_user = self._dynamic_factors_of_pairs("user", user, step)
         item_factors, of_item = self._dynamic_factors_of_pairs("item", item, step)
+        product = user_factors[of_user] * item_factors[of_item]
+        dynamic = product.sum(dim=1)
+
         users = torch.as_tensor(user, device=user_factors.device)
         items = torch.as_tensor(item, device=user_factors.device)
         stationary = self.net_.stationary(users, items)
-        dynamic = (user_factors[of_user] * item_factors[of_item]).sum(dim=1)
         predicted: np.ndarray = (stationary + dynamic).cpu().numpy()
 
         return predicted
@@ -223,7 +240,8 @@ class RRN(PairModel):
         # Users with the same last step share the items' factors at that step.
         for step in np.unique(last_step):
             at_step = np.flatnonzero(last_step == step)
-            dynamic = user_factors[at_step] @ self._item_factors_at(int(step)).t()
+            item_factors = self._item_factors_at(int(step))
+            dynamic = user_factors[at_step] @ item_factors.t()
             scores[at_step] += dynamic.cpu().numpy()
 
         return scores
@@ -231,7 +249,10 @@ class RRN(PairModel):
     def _item_factors_at(self, step: int) -> Float32[Tensor, "n_items k"]:
         """m̃ of every item at a step."""
         n_items = self.given_.n_items
-        return self.dynamic_factors("item").at(np.arange(n_items), np.full(n_items, step))
+        items = np.arange(n_items)
+        steps = np.full(n_items, step)
+
+        return self.dynamic_factors("item").at(items, steps)
 
     @override
     @torch.no_grad()
@@ -243,11 +264,11 @@ class RRN(PairModel):
         dynamic = self._new_user_dynamic_part()
         offset = net.offset("item")
         assert offset is not None
-        user = fold_in_factors(
-            net, rows, reg=self.stationary_reg("user", rows.counts), baseline=offset + dynamic
-        )
+        reg = self.stationary_reg("user", rows.counts)
+        user = fold_in_factors(net, rows, reg=reg, baseline=offset + dynamic)
+        scores = net.predict_all(user) + dynamic
 
-        return (net.predict_all(user) + dynamic).cpu().numpy()
+        return scores.cpu().numpy()
 
     def _new_user_dynamic_part(self) -> Float32[Tensor, " n_items"]:
         """ũ · m̃ of every item and a user without ratings, in the last step of time."""
@@ -255,18 +276,23 @@ class RRN(PairModel):
         steps = self.steps["user"]
         last_step = steps.n_steps - 1
         device = lstm.ratings.device
-        inputs = steps.inputs(np.array([-1]), np.array([last_step]), device)
+        no_slot = np.array([-1])
+        inputs = steps.inputs(no_slot, np.array([last_step]), device)
+        gates = lstm.gates(inputs)
         zeros = torch.zeros(1, lstm.hidden, device=device)
-        new_user = lstm.out(lstm.step(lstm.gates(inputs), zeros, zeros)[0])[0]
+        h, _ = lstm.step(gates, zeros, zeros)
+        user_factors = lstm.out(h)[0]
 
-        return self._item_factors_at(last_step) @ new_user
+        return self._item_factors_at(last_step) @ user_factors
 
     @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """The stationary factors without offsets, less their mean."""
         net: Factors = self.net_.stationary
         factors = net.user if side == "user" else net.item
-        return centered(self, side, factors[:, :-1].cpu().numpy())
+        without_offsets = factors[:, :-1].cpu().numpy()
+
+        return centered(self, side, without_offsets)
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.

@@ -37,24 +37,15 @@ class Network(nn.Module):
         super().__init__()
         self.stationary = Factors(n_users, n_items, k, offsets=True)
         # A user's LSTM reads ratings of items, an item's LSTM those by users.
-        users = RecurrentFactors(
-            n_items,
-            embedding=embedding,
-            hidden=hidden,
-            factors=dynamic,
-        )
-
-        items = RecurrentFactors(
-            n_users,
-            embedding=embedding,
-            hidden=hidden,
-            factors=dynamic,
-        )
+        users = RecurrentFactors(n_items, embedding=embedding, hidden=hidden, factors=dynamic)
+        items = RecurrentFactors(n_users, embedding=embedding, hidden=hidden, factors=dynamic)
         self.dynamic = nn.ModuleDict({"user": users, "item": items})
         self._forget_states()
 
     def _forget_states(self) -> None:
-        self._factors: dict[Side, Once[DynamicFactors]] = {side: Once() for side in SIDES}
+        self._factors: dict[Side, Once[DynamicFactors]] = {}
+        for side in SIDES:
+            self._factors[side] = Once()
 
     @override
     def train(self, mode: bool = True) -> Network:
@@ -67,7 +58,11 @@ class Network(nn.Module):
     def dynamic_factors(self, side: Side, steps: TimeSteps) -> DynamicFactors:
         """ũ or m̃ at any time, given the ratings by step. They are kept until the network
         learns."""
-        return self._factors[side].get(lambda: DynamicFactors(self.dynamic[side], steps))
+
+        def read() -> DynamicFactors:
+            return DynamicFactors(self.dynamic[side], steps)
+
+        return self._factors[side].get(read)
 
 
 class RecurrentFactors(nn.Module):
@@ -101,12 +96,19 @@ class RecurrentFactors(nn.Module):
 
     def weights(self) -> list[nn.Parameter]:
         """The regularized parameters: all but the biases."""
-        return [weight for name, weight in self.named_parameters() if not name.endswith("bias")]
+        weights = []
+        for name, parameter in self.named_parameters():
+            if not name.endswith("bias"):
+                weights.append(parameter)
+
+        return weights
 
     def gates(self, inputs: Inputs) -> Float[Tensor, "n gates"]:
         """What the inputs contribute to the gates."""
-        y = times_dense(inputs.ratings, self.ratings) + self.clock(inputs.clock)
-        return self.input(y)
+        from_ratings = times_dense(inputs.ratings, self.ratings)
+        from_clock = self.clock(inputs.clock)
+
+        return self.input(from_ratings + from_clock)
 
     def step(
         self, gates: Float[Tensor, "n gates"], h: Float[Tensor, "n k"], c: Float[Tensor, "n k"]
@@ -118,9 +120,16 @@ class RecurrentFactors(nn.Module):
             h: the states before.
             c: the cells before.
         """
-        i, f, g, o = torch.addmm(gates, h, self.recur.weight.t()).chunk(4, dim=1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(c), c
+        recurrent = self.recur.weight.t()
+        gates = torch.addmm(gates, h, recurrent)
+        i, f, g, o = gates.chunk(4, dim=1)
+
+        kept = torch.sigmoid(f) * c
+        added = torch.sigmoid(i) * torch.tanh(g)
+        c = kept + added
+        h = torch.sigmoid(o) * torch.tanh(c)
+
+        return h, c
 
     def read(
         self, gates: Float[Tensor, "n gates"], sizes: list[int]
@@ -133,12 +142,14 @@ class RecurrentFactors(nn.Module):
         """
         n_rows = sizes[0] if sizes else 0
         h = c = gates.new_zeros(n_rows, self.hidden)
+        # Without any input there would be nothing to put together.
         states = [h[:0]]
         cells = [c[:0]]
 
         for part in gates.split(sizes):
             # Rows with fewer inputs come last and have ended.
-            h, c = self.step(part, h[: len(part)], c[: len(part)])
+            n_left = len(part)
+            h, c = self.step(part, h[:n_left], c[:n_left])
             states.append(h)
             cells.append(c)
 

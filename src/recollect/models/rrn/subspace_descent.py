@@ -6,7 +6,7 @@ Source: Wu, Ahmed, Beutel, Smola, Jing. "Recurrent Recommender Networks." WSDM 2
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from recollect.kernels import Block
 from recollect.kernels.ridge import ridge
 from recollect.models.rrn.dynamic_factors import DynamicFactors
 from recollect.models.rrn.network import OTHER, SIDES
-from recollect.models.rrn.time_steps import Packed, TimeSteps, cells_of
+from recollect.models.rrn.time_steps import Inputs, Packed, TimeSteps, cells_of
 from recollect.training import optimizers
 from recollect.training.als import residuals
 from recollect.training.fit_loop import DivergedError
@@ -76,12 +76,11 @@ class SubspaceDescent:
         self.options = options
         self.device = net.stationary.user.device
         self.reg = {"user": reg_user.to(self.device), "item": reg_item.to(self.device)}
-        self.optimizers = {
-            side: optimizers.Adam(
-                net.dynamic[side].parameters(), learning_rate=options.learning_rate
-            )
-            for side in SIDES
-        }
+        self.optimizers: dict[Side, optimizers.Adam] = {}
+
+        for side in SIDES:
+            parameters = net.dynamic[side].parameters()
+            self.optimizers[side] = optimizers.Adam(parameters, learning_rate=options.learning_rate)
 
     @property
     def converged(self) -> bool:
@@ -95,6 +94,7 @@ class SubspaceDescent:
                 self.solve(side)
 
         if self.options.leave_one_out:
+            # Both sides' factors have seen the rating, and their effects on it nearly add up.
             leverage = self.leverage("user") + self.leverage("item")
             self._remaining = 1 - leverage.clamp(max=MAX_LEVERAGE)
 
@@ -108,43 +108,59 @@ class SubspaceDescent:
             self.optimizers[side].rate = rate
             squares = self.turn(side)
 
+        # The items' turn is the last; an error of the users' that is not finite reaches it.
         if not math.isfinite(squares):
             raise DivergedError(
                 f"The error became {squares} in epoch {number}; the step is too large: lower "
                 f"learning_rate (it is {rate:g})."
             )
 
+        mean_square = squares / max(1, len(self.train))
         return {
             "epoch": float(number),
-            "train_rmse": math.sqrt(squares / max(1, len(self.train))),
+            "train_rmse": math.sqrt(mean_square),
             "learning_rate": rate,
         }
 
     def turn(self, side: Side) -> float:
         """One side learns; returns the sum of squared errors, each before its step."""
         other_factors = self._dynamic_factors(OTHER[side])
-        dynamic = self._dynamic_part(side, self._dynamic_factors(side), other_factors)
+        own_factors = self._dynamic_factors(side)
+        dynamic = self._dynamic_part(side, own_factors, other_factors)
         self.solve(side, dynamic)
         residual = self._stationary_residual()
         if self.options.leave_one_out:
             # Without the rating itself, a ridge regression's error is error / (1 − leverage).
-            residual = dynamic + (residual - dynamic) / self._remaining
+            error = residual - dynamic
+            residual = dynamic + error / self._remaining
 
-        counts = self.steps[side].counts
-        order = torch.randperm(len(counts)).numpy()
-        order = order[counts[order] > 0]
-        batches = pieces(
-            counts[order], rows=self.options.batch_size, cells=self.options.batch_slots
-        )
         squares = 0.0
-
-        for batch in batches:
-            squares += self._gradient_step(side, order[batch], other_factors, residual)
+        for row in self._batches(side):
+            squares += self._gradient_step(side, row, other_factors, residual)
 
         return squares
 
+    def _batches(self, side: Side) -> Iterator[Int64[np.ndarray, " rows"]]:
+        """The rows with ratings in random order, some at a time."""
+        counts = self.steps[side].counts
+        order = torch.randperm(len(counts)).numpy()
+        order = order[counts[order] > 0]
+
+        # Rows differ in length by thousands, so a batch is limited in slots, too.
+        batches = pieces(
+            counts[order],
+            rows=self.options.batch_size,
+            cells=self.options.batch_slots,
+        )
+
+        for batch in batches:
+            yield order[batch]
+
     def _dynamic_factors(self, side: Side) -> Float[Tensor, "slots k"]:
-        return DynamicFactors(self.net.dynamic[side], self.steps[side]).at_slots()
+        lstm = self.net.dynamic[side]
+        dynamic = DynamicFactors(lstm, self.steps[side])
+
+        return dynamic.at_slots()
 
     def _dynamic_part(
         self, side: Side, own_factors: Tensor, other_factors: Tensor
@@ -152,7 +168,9 @@ class SubspaceDescent:
         """ũ · m̃ of each rating."""
 
         def product(own_slot: Tensor, other_slot: Tensor) -> Tensor:
-            return (own_factors[own_slot] * other_factors[other_slot]).sum(dim=1)
+            own = own_factors[own_slot]
+            other = other_factors[other_slot]
+            return (own * other).sum(dim=1)
 
         own_slot = self.steps[side].slot
         other_slot = self.steps[OTHER[side]].slot
@@ -162,10 +180,11 @@ class SubspaceDescent:
     @torch.no_grad()
     def _stationary_residual(self) -> Float[Tensor, " ratings"]:
         """Each rating less mu + b_u + b_i + u · m."""
-        stationary = in_blocks(
-            self.net.stationary, self.train.user, self.train.item, device=self.device
-        )
-        return torch.as_tensor(self.train.value, device=self.device) - stationary
+        train = self.train
+        stationary = in_blocks(self.net.stationary, train.user, train.item, device=self.device)
+        value = torch.as_tensor(train.value, device=self.device)
+
+        return value - stationary
 
     @torch.no_grad()
     def solve(self, side: Side, dynamic: Float[Tensor, " ratings"] | None = None) -> None:
@@ -179,11 +198,14 @@ class SubspaceDescent:
         block = Block.of(self.train.rows(side), self.device)
         value = residuals(net, block, OTHER[side])
         if dynamic is not None:
-            value -= dynamic[torch.as_tensor(self.train.entry(side), device=self.device)]
+            # The cells of the block are the ratings, sorted by the side's rows.
+            rating = torch.as_tensor(self.train.entry(side), device=self.device)
+            value -= dynamic[rating]
 
         features = net.features(OTHER[side])
+        solved = ridge(block, features, reg=self.reg[side], value=value)
         factors = net.user if side == "user" else net.item
-        factors.copy_(ridge(block, features, reg=self.reg[side], value=value))
+        factors.copy_(solved)
 
     @torch.no_grad()
     def leverage(self, side: Side) -> Float[Tensor, " ratings"]:
@@ -198,7 +220,9 @@ class SubspaceDescent:
         for row in np.flatnonzero(rows.counts):
             cells = slice(rows.start[row], rows.start[row + 1])
             f = features[rows.column[cells]]
-            inverse = np.linalg.inv(f.T @ f + reg[row] * identity)
+            precision = f.T @ f + reg[row] * identity
+            inverse = np.linalg.inv(precision)
+            # Only the diagonal of f inverse fᵀ, which has cells × cells numbers.
             by_cell[cells] = ((f @ inverse) * f).sum(axis=1)
 
         by_rating: Float32[np.ndarray, " ratings"] = np.empty_like(by_cell)
@@ -222,32 +246,50 @@ class SubspaceDescent:
             residual: what the dynamic part is to predict of each rating.
         """
         steps = self.steps[side]
-        lstm = self.net.dynamic[side]
+        device = self.device
         optimizer = self.optimizers[side]
         packed = Packed.of(steps, row)
-        inputs = steps.inputs(steps.before[packed.slot], steps.step[packed.slot], self.device)
-        index, cell = cells_of(steps.cells, packed.slot)
+        slot = packed.slot
+        inputs = steps.inputs(steps.before[slot], steps.step[slot], device)
+
+        # The batch's ratings: which slot of the batch each belongs to, and which rating it is.
+        index, cell = cells_of(steps.cells, slot)
         rating = steps.rating[cell]
-        other_slot = torch.as_tensor(self.steps[OTHER[side]].slot[rating], device=self.device)
-        target = residual[torch.as_tensor(rating, device=self.device)]
+        other_slot = self.steps[OTHER[side]].slot[rating]
+        other = other_factors[torch.as_tensor(other_slot, device=device)]
+        target = residual[torch.as_tensor(rating, device=device)]
 
         optimizer.zero_grad()
-        own_factors = lstm.out(lstm.read(lstm.gates(inputs), packed.sizes)[0])
-        own_factors = own_factors[torch.as_tensor(index, device=self.device)]
-        predicted = (own_factors * other_factors[other_slot]).sum(dim=1)
+        own = self._own_factors(side, inputs, packed)[torch.as_tensor(index, device=device)]
+        predicted = (own * other).sum(dim=1)
         squares = (target - predicted).square().sum()
-        (squares / len(rating)).backward()
+        mean_square = squares / len(rating)
+        mean_square.backward()
         if self.options.reg:
-            for weight in lstm.weights():
+            for weight in self.net.dynamic[side].weights():
+                # reg ‖W‖² has the gradient 2 reg W.
                 add_ridge(weight, 2 * self.options.reg)
 
         optimizer.step()
 
         return float(squares.detach())
 
+    def _own_factors(self, side: Side, inputs: Inputs, packed: Packed) -> Float[Tensor, "slots k"]:
+        """The side's dynamic factors at some slots, with gradients."""
+        lstm = self.net.dynamic[side]
+        gates = lstm.gates(inputs)
+        h, _ = lstm.read(gates, packed.sizes)
+        factors: Tensor = lstm.out(h)
+
+        return factors
+
     def state(self) -> dict[str, Any]:
         """The optimizers' states."""
-        return {side: optimizer.state_dict() for side, optimizer in self.optimizers.items()}
+        states: dict[str, Any] = {}
+        for side, optimizer in self.optimizers.items():
+            states[side] = optimizer.state_dict()
+
+        return states
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Resume with the optimizers' states of a snapshot."""

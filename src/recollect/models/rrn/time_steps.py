@@ -49,22 +49,18 @@ class TimeSteps:
         step = ratings.time // (SECONDS * days)
         first_step = int(step.min())
         n_steps = int(step.max()) - first_step + 1
-        # A slot's key orders slots by row, then step.
+
+        # A slot's key orders slots by row, then step; in 64 bits, because it may be large.
         row, column, n_rows, n_columns = _rows_and_columns(ratings, side)
         key = row.astype(np.int64) * n_steps + (step - first_step)
         slots, slot = np.unique(key, return_inverse=True)
         row_of_slot, step_of_slot = np.divmod(slots, n_steps)
+
         counts = np.bincount(row_of_slot, minlength=n_rows)
         start = np.concatenate([[0], np.cumsum(counts)])
-        cells, rating = Rows.group(
-            slot,
-            column,
-            ratings.value - np.float32(mean),
-            n_rows=len(slots),
-            n_columns=n_columns,
-        )
-        before = np.arange(-1, len(slots) - 1)
-        before[start[:-1][counts > 0]] = -1
+        before = _slots_before(start)
+        value = ratings.value - np.float32(mean)
+        cells, rating = Rows.group(slot, column, value, n_rows=len(slots), n_columns=n_columns)
 
         return cls(
             start=start,
@@ -90,13 +86,20 @@ class TimeSteps:
 
     def step_at(self, time: Int[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """The step of each time, in seconds since 1970; negative before the first rating."""
-        return np.asarray(time, np.int64) // (SECONDS * self.days) - self.first_step
+        seconds = np.asarray(time, np.int64)
+        step = seconds // (SECONDS * self.days)
+
+        return step - self.first_step
 
     def last_step(self, row: Int[np.ndarray, " n"]) -> Int64[np.ndarray, " n"]:
         """The last step of each row; of a row without ratings, the last of all."""
         row = np.asarray(row)
+        start = self.start[row]
         end = self.start[row + 1]
-        return np.where(end > self.start[row], self.step[end - 1], self.n_steps - 1)
+        has_slots = end > start
+        last = self.step[end - 1]  # of another row where this one has no slots
+
+        return np.where(has_slots, last, self.n_steps - 1)
 
     def last_before(
         self, row: Int[np.ndarray, " n"], step: Int[np.ndarray, " n"]
@@ -105,10 +108,14 @@ class TimeSteps:
         row = np.asarray(row, np.int64)
         # Slots ascend by row, then step: one search among the two combined finds all of them.
         radix = self.n_steps + 1
-        key = row * radix + np.clip(step, 0, self.n_steps)
-        next_slot = np.searchsorted(self.row * radix + self.step, key)
+        # A step before the first or after the last must not reach into another row.
+        clipped = np.clip(step, 0, self.n_steps)
+        key = row * radix + clipped
+        keys = self.row * radix + self.step
+        next_slot = np.searchsorted(keys, key)
+        has_slot_before = next_slot > self.start[row]
 
-        return np.where(next_slot > self.start[row], next_slot - 1, -1)
+        return np.where(has_slot_before, next_slot - 1, -1)
 
     def inputs(
         self, before: Int[np.ndarray, " n"], step: Int[np.ndarray, " n"], device: torch.device
@@ -123,10 +130,11 @@ class TimeSteps:
         is_first = before < 0
         time = step / self.n_steps
         time_before = np.where(is_first, 0, self.step[before] / self.n_steps)
-        clock = np.stack([is_first, time, time_before], axis=1).astype(np.float32)
-        ratings = Block.of(self.cells.take(before), device)
+        columns = np.stack([is_first, time, time_before], axis=1)
+        clock = torch.as_tensor(columns.astype(np.float32), device=device)
+        cells = self.cells.take(before)
 
-        return Inputs(ratings, torch.as_tensor(clock, device=device))
+        return Inputs(Block.of(cells, device), clock)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,19 +161,37 @@ class Packed:
         longest_first = np.argsort(-counts, kind="stable")
         first_slot = steps.start[row][longest_first]
         counts = counts[longest_first]
-        positions = np.arange(1, counts.max(initial=0) + 1)
-        sizes = np.searchsorted(-counts, -positions, side="right")
+
+        # How many rows have so many slots or more; both arrays negated, so that they ascend.
+        numbers = np.arange(1, counts.max(initial=0) + 1)
+        sizes = np.searchsorted(-counts, -numbers, side="right")
+
+        # The slots at a position are those of the first rows: their rank counts from 0 anew.
         position = np.repeat(np.arange(len(sizes)), sizes)
         begin = np.cumsum(sizes) - sizes
         rank = np.arange(len(position)) - np.repeat(begin, sizes)
+        slot = first_slot[rank] + position
 
-        return cls(first_slot[rank] + position, sizes.tolist())
+        return cls(slot, sizes.tolist())
+
+
+def _slots_before(start: Int64[np.ndarray, " rows_and_one"]) -> Int64[np.ndarray, " slots"]:
+    """The row's slot before each slot; -1 for its first one."""
+    n_slots = start[-1]
+    before = np.arange(-1, n_slots - 1)
+    # The slot to the left of a row's first is another row's.
+    has_slots = np.diff(start) > 0
+    first_slots = start[:-1][has_slots]
+    before[first_slots] = -1
+
+    return before
 
 
 def _rows_and_columns(ratings: Ratings, side: Side) -> tuple[np.ndarray, np.ndarray, int, int]:
     """The row and the column of each rating, and how many there are of both, seen from a side."""
     if side == "user":
         return ratings.user, ratings.item, ratings.n_users, ratings.n_items
+
     return ratings.item, ratings.user, ratings.n_items, ratings.n_users
 
 
@@ -176,5 +202,10 @@ def cells_of(
     is."""
     counts = rows.counts[slot]
     index = np.repeat(np.arange(len(slot)), counts)
+    # A slot's cells begin at `begin` here, and at `start` among all cells.
     begin = np.cumsum(counts) - counts
-    return index, np.arange(len(index)) + np.repeat(rows.start[slot] - begin, counts)
+    start = rows.start[slot]
+    shift = np.repeat(start - begin, counts)
+    cell = np.arange(len(index)) + shift
+
+    return index, cell
