@@ -114,15 +114,24 @@ def _with_word(words: list[str], replaced: str, candidate: str) -> list[str]:
 def pooled_activations(net: Any, documents: Corpus) -> Float32[np.ndarray, "documents filters"]:
     """The largest activation of each filter on each document, padding aside."""
     pooled = max_pooled_convolution(
-        documents.start, documents.word, net.words, net.filters, net.windows
+        documents.start,
+        documents.word,
+        net.words,
+        net.filters,
+        net.windows,
     )
-    return torch.relu(pooled + net.bias).flatten(1).cpu().numpy()
+    activation = torch.relu(pooled + net.bias)
+    # Filters are numbered through all windows.
+    by_number = activation.flatten(1)
+
+    return by_number.cpu().numpy()
 
 
 def largest(values: Float32[np.ndarray, " filters"], n: int) -> list[int]:
     """The n filters with the largest values, the largest first; ties by number."""
     ranked = np.argsort(-values, kind="stable")
-    return ranked[:n].tolist()
+    best = ranked[:n]
+    return best.tolist()
 
 
 def check_filter(net: Any, number: int) -> int:
@@ -143,7 +152,8 @@ def check_filter(net: Any, number: int) -> int:
 def window_of(net: Any, number: int) -> int:
     """How many words a filter sees."""
     per_window = net.bias.shape[1]
-    return net.windows[number // per_window]
+    kind = number // per_window
+    return net.windows[kind]
 
 
 def _filter_of_phrase(net: Any, values: Float32[np.ndarray, " filters"], n_words: int) -> int:

@@ -101,7 +101,8 @@ class _Filter:
     @property
     def columns(self) -> list[str]:
         """The columns of a phrase's words in a table."""
-        return [f"word_{offset}" for offset in range(self.window)]
+        offsets = range(self.window)
+        return [f"word_{offset}" for offset in offsets]
 
 
 @torch.no_grad()
@@ -150,9 +151,12 @@ def _best_phrases(net: Any, corpus: Corpus, number: int, k: int) -> pl.DataFrame
 def _names(corpus: Corpus, words: pl.DataFrame) -> pl.Series:
     """Phrases of word indices as text."""
     names = []
+
     for phrase in words.rows():
         indices = [index for index in phrase if index != NO_WORD]
-        names.append(" ".join(corpus.words.at(indices)))
+        known = corpus.words.at(indices)
+        names.append(" ".join(known))
+
     return pl.Series(names, dtype=pl.String)
 
 
@@ -182,7 +186,9 @@ def _merged(phrases: pl.DataFrame, f: _Filter, k: int) -> pl.DataFrame:
         pl.col("document").min(),
     )
     descending = [True] + [False] * f.window
-    return merged.sort("answer", *f.columns, descending=descending).head(k)
+    ranked = merged.sort("answer", *f.columns, descending=descending)
+
+    return ranked.head(k)
 
 
 def _phrases(
@@ -191,11 +197,15 @@ def _phrases(
     """All phrases of `width` words and their documents; a shorter document is filled up."""
     n_places = np.maximum(documents.length - width + 1, 1)
     n = np.where(documents.has, n_places, 0)
-    document = np.repeat(np.arange(len(documents)), n)
+    number = np.arange(len(documents))
+    document = np.repeat(number, n)
+
+    # The place of a phrase in its document: its number less that of the document's first phrase.
     first_phrase = np.cumsum(n) - n
     place = np.arange(len(document)) - np.repeat(first_phrase, n)
     first_token = documents.start[document] + place
     token = first_token[:, None] + np.arange(width)
+
     # A phrase may reach beyond the last token of all; such a word is replaced below.
     n_tokens = len(documents.word)
     extended = np.append(documents.word, NO_WORD)

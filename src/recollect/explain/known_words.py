@@ -48,6 +48,7 @@ def known_word(corpus: Corpus, text: str) -> str:
     if len(words) > 1:
         listed = ", ".join(map(repr, words))
         raise DataError(f"{text!r} is read as {len(words)} words, {listed}; give one.")
+
     return words[0]
 
 
@@ -55,6 +56,11 @@ def documents_of_words(corpus: Corpus, texts: Sequence[Sequence[str]]) -> Corpus
     """Lists of words of the vocabulary as documents."""
     lengths = [len(words) for words in texts]
     ends = np.cumsum(lengths)
-    start = np.concatenate([[0], ends]).astype(np.int64)
+    start = np.concatenate([[0], ends])
     words = [word for text in texts for word in text]
-    return replace(corpus, start=start, word=corpus.words.rows(words))
+
+    return replace(
+        corpus,
+        start=start.astype(np.int64),
+        word=corpus.words.rows(words),
+    )

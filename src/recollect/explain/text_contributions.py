@@ -75,22 +75,34 @@ class Contributions:
             if not any(self._stands_for(other, place) for other in places):
                 places.append(place)
 
-        phrases = [" ".join(self.words[place : place + self.width]) for place in places]
-        table = pl.DataFrame({"place": places, "phrase": phrases, "change": self.changes[places]})
+        table = pl.DataFrame(
+            {
+                "place": places,
+                "phrase": [self._phrase_at(place) for place in places],
+                "change": self.changes[places],
+            }
+        )
 
         return table.sort("change", descending=True, maintain_order=True)
+
+    def _phrase_at(self, place: int) -> str:
+        words = self.words[place : place + self.width]
+        return " ".join(words)
 
     def _stands_for(self, place: int, other: int) -> bool:
         """Whether two phrases overlap and have changes of the same sign."""
         if abs(place - other) >= self.width:
             return False
+
         product = self.changes[place] * self.changes[other]
+
         return bool(product > 0)
 
     def by_word(self) -> pl.DataFrame:
         """Each word of the text in order, and the mean change of its phrases: word, change."""
-        total = np.zeros(len(self.words))
-        count = np.zeros(len(self.words))
+        n_words = len(self.words)
+        total = np.zeros(n_words)
+        count = np.zeros(n_words)
 
         for place, change in enumerate(self.changes):
             phrase = slice(place, place + self.width)
@@ -157,7 +169,12 @@ def contributions(
 
 def _default_width(model: Model) -> int:
     """The largest window of a ConvMF; 1 for a model that counts words."""
-    return max(model.net_.text.windows) if has_filters(model) else 1
+    if not has_filters(model):
+        return 1
+
+    windows = model.net_.text.windows
+
+    return max(windows)
 
 
 def _parts(model: TextModel, user: int, document: Corpus, width: int) -> Contributions:
@@ -235,7 +252,8 @@ def _examples(vocab: Vocab, is_known: np.ndarray) -> str:
     """The first three known ids."""
     rows = np.flatnonzero(is_known)[:3]
     ids = vocab.at(rows)
-    return ", ".join(map(repr, ids))
+    quoted = [repr(id_) for id_ in ids]
+    return ", ".join(quoted)
 
 
 def _new_document(corpus: Corpus, text: str | None) -> Corpus:
@@ -264,12 +282,15 @@ def _without_phrases(document: Corpus, width: int) -> Iterator[Corpus]:
 
     for first in range(0, len(places), step):
         place = places[first : first + step, None]
+        # A row per phrase, a column per word of the text.
         is_before = token < place
         is_after = token >= place + width
         is_kept = is_before | is_after
         length = is_kept.sum(axis=1)
         start = np.concatenate([[0], np.cumsum(length)])
-        word = np.broadcast_to(document.word, is_kept.shape)[is_kept]
+        words = np.broadcast_to(document.word, is_kept.shape)
+        word = words[is_kept]
+
         yield replace(document, start=start, word=word)
 
 
@@ -281,6 +302,7 @@ def _encoded(model: TextModel, documents: Corpus) -> Float64[np.ndarray, "docume
     learned = model.given_.text
     assert learned is not None
     assert not documents.has.any()  # the same number of words is left of each
-    mean = model.text_factors(learned)[learned.has].mean(axis=0, dtype=np.float64)
+    theta = model.text_factors(learned)
+    mean = theta[learned.has].mean(axis=0, dtype=np.float64)
 
     return np.tile(mean, (len(documents), 1))

@@ -43,14 +43,15 @@ def draw(table: ResultTable) -> Any:
     from matplotlib.figure import Figure
 
     rows = [row for row in table.rows if row.interval is not None or row.claim is not None]
+    # A line a run, so that their names do not overlap.
     height = 1.1 + 0.36 * len(rows) if kind == "runs" else 3.6
     figure = Figure(figsize=(7, height), layout="constrained")
     axes = figure.add_subplot()
     draw_kind = {"runs": _draw_runs, "epochs": _draw_epochs, "counts": _draw_counts}
     draw_kind.get(kind, _draw_sweep)(axes, table, rows)
-    _style(
-        axes, title=f"{table.table.title}: {table.part.name}", grid="x" if kind == "runs" else "y"
-    )
+    title = f"{table.table.title}: {table.part.name}"
+    grid = "x" if kind == "runs" else "y"
+    _style(axes, title=title, grid=grid)
 
     return figure
 
@@ -65,7 +66,10 @@ def _has_content(table: ResultTable, kind: str) -> bool:
     if kind in ("runs", "epochs"):
         return True
 
-    return len({row.run.swept[kind] for row in _rows_of_sweep(table.rows, kind)}) >= 2
+    rows = _rows_of_sweep(table.rows, kind)
+    values = {row.run.swept[kind] for row in rows}
+
+    return len(values) >= 2
 
 
 def _style(axes: Any, *, title: str, grid: str) -> None:
@@ -145,7 +149,11 @@ def _half_widths(interval: Interval) -> tuple[float, float]:
     """How far the limits lie below and above the mean; 0 without limits."""
     if not math.isfinite(interval.low):
         return 0.0, 0.0
-    return interval.mean - interval.low, interval.high - interval.mean
+
+    below = interval.mean - interval.low
+    above = interval.high - interval.mean
+
+    return below, above
 
 
 def _draw_sweep(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
@@ -185,15 +193,19 @@ def _draw_sweep(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> Non
 
 def _rows_of_sweep(rows: Sequence[ResultRow], setting: str) -> list[ResultRow]:
     """The rows with a figure in which this setting is swept."""
-    return [row for row in rows if setting in row.run.swept and row.interval is not None]
+    swept = [row for row in rows if setting in row.run.swept]
+    return [row for row in swept if row.interval is not None]
 
 
 def _name_of_series(row: ResultRow, setting: str) -> str:
     """The run's name with whatever is swept beside this setting."""
-    others = [
-        f"{key} = {format_setting(value)}" for key, value in row.run.swept.items() if key != setting
-    ]
-    return ", ".join([row.run.series, *others])
+    parts = [row.run.series]
+
+    for key, value in row.run.swept.items():
+        if key != setting:
+            parts.append(f"{key} = {format_setting(value)}")
+
+    return ", ".join(parts)
 
 
 def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
@@ -218,7 +230,11 @@ def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> No
         low = min(min(errors) for errors in drawn)
         last = max(errors[-1] for errors in drawn)
         # The first epochs are far above the others; a run that ends far above stays visible.
-        high = min(1.25 * low, 1.02 * last) if last < 1.5 * low else 1.1 * last
+        high = 1.1 * last
+        if last < 1.5 * low:
+            high = min(1.25 * low, 1.02 * last)
+
+        # Errors that hardly differ are not spread over the whole height.
         high = max(1.03 * low, high)
         axes.set_ylim(low - 0.05 * (high - low), high)
 

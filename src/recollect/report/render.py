@@ -68,21 +68,20 @@ def check() -> None:
 
 
 def _figure_key(report: Report, table: ResultTable) -> FigureKey:
-    return report.experiment.name, table.table.name, table.part.name
+    experiment = report.experiment.name
+    return experiment, table.table.name, table.part.name
 
 
 def _file_name(key: FigureKey) -> str:
     """The name of a figure's file, without characters that file names should not have."""
-    return "-".join(re.sub(r"[^\w]+", "-", name) for name in key)
+    parts = [re.sub(r"[^\w]+", "-", name) for name in key]
+    return "-".join(parts)
 
 
 def _write_text(path: Path, text: str) -> Path:
     with replacing(path) as fresh:
         fresh.write_text(text)
     return path
-
-
-# --- cells ----------------------------------------------------------------------------------------
 
 
 def format_figure(value: float | None) -> str:
@@ -103,7 +102,11 @@ def format_seconds(seconds: float | None) -> str:
     """A duration in seconds, from a minute on in minutes; a dash without one."""
     if seconds is None:
         return "–"
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+
+    return f"{seconds / 60:.1f} min"
 
 
 def cells(row: ResultRow) -> dict[str, str]:
@@ -136,18 +139,29 @@ def _format_splits(row: ResultRow) -> str:
     n_done = row.outcome.n_done
     if not n_done:
         return "–"
-    return str(row.n_splits) if n_done == row.n_splits else f"{n_done} of {row.n_splits}"
+
+    if n_done == row.n_splits:
+        return str(n_done)
+
+    return f"{n_done} of {row.n_splits}"
 
 
 def columns(table: ResultTable) -> list[str]:
     """The columns of a table; those of the paper only if it claims something."""
-    paper = ["paper", "ours − paper", "verdict"] if any(row.claim for row in table.rows) else []
-    return ["run", "ours", "95% interval", "splits", *paper, "fit", "peak MB"]
+    has_claims = any(row.claim for row in table.rows)
+    shown = ["run", "ours", "95% interval", "splits"]
+    if has_claims:
+        shown += ["paper", "ours − paper", "verdict"]
+
+    return [*shown, "fit", "peak MB"]
 
 
 def visible_rows(table: ResultTable) -> list[ResultRow]:
     """The rows to show: of a table without results, only those with a number of the paper."""
-    return [row for row in table.rows if table.has_results or row.claim is not None]
+    if table.has_results:
+        return table.rows
+
+    return [row for row in table.rows if row.claim is not None]
 
 
 def failures(table: ResultTable) -> list[str]:
@@ -158,12 +172,14 @@ def failures(table: ResultTable) -> list[str]:
 
 def summary(report: Report) -> str:
     """How many claims and checks came out how."""
-    words = {"open": "without a result"}
-    counts = [f"{n} {words.get(word, word)}" for word, n in report.counts.items() if n]
+    counts = []
+
+    for verdict, n in report.counts.items():
+        word = "without a result" if verdict == "open" else verdict
+        if n:
+            counts.append(f"{n} {word}")
+
     return ", ".join(counts) or "none"
-
-
-# --- pages ----------------------------------------------------------------------------------------
 
 
 def markdown(report: Report, files: Mapping[FigureKey, str]) -> str:
@@ -196,9 +212,14 @@ def markdown(report: Report, files: Mapping[FigureKey, str]) -> str:
 
         for table in report.tables:
             if table.table is spec:
-                lines += _markdown_table(table, files.get(_figure_key(report, table)))
+                file = files.get(_figure_key(report, table))
+                lines += _markdown_table(table, file)
 
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+    text = "\n".join(lines)
+    # Parts without content leave blank lines behind.
+    text = re.sub(r"\n{3,}", "\n\n", text)
+
+    return text.rstrip() + "\n"
 
 
 def _markdown_table(table: ResultTable, file: str | None) -> list[str]:
@@ -216,7 +237,8 @@ def _markdown_table(table: ResultTable, file: str | None) -> list[str]:
 
     for row in rows:
         texts = cells(row)
-        lines.append("| " + " | ".join(_escape(texts[column]) for column in head) + " |")
+        escaped = [_escape(texts[column]) for column in head]
+        lines.append("| " + " | ".join(escaped) + " |")
 
     lines.append("")
     lines += [f"- {failure}" for failure in failures(table)]
@@ -247,7 +269,8 @@ def html(reports: Sequence[Report], svgs: Mapping[FigureKey, str]) -> str:
     import jinja2
 
     def svg(report: Report, table: ResultTable) -> str:
-        return svgs.get(_figure_key(report, table), "")
+        key = _figure_key(report, table)
+        return svgs.get(key, "")
 
     environment: Any = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -259,4 +282,6 @@ def html(reports: Sequence[Report], svgs: Mapping[FigureKey, str]) -> str:
     functions = (cells, columns, failures, summary, svg, visible_rows)
     environment.globals |= {function.__name__: function for function in functions}
 
-    return str(environment.get_template("page.html").render(reports=reports))
+    template = environment.get_template("page.html")
+
+    return str(template.render(reports=reports))

@@ -17,8 +17,13 @@ def describe_data(table: Table, part: Part, facts: Mapping[str, Any]) -> str:
         part: on which the table is made.
         facts: those of the part's data, as in data.json.
     """
-    fingerprint = f" (fingerprint {facts['fingerprint']})" if "fingerprint" in facts else ""
-    return f"{part.source}{fingerprint}: {describe_splits(table, part)}."
+    data = part.source
+    if "fingerprint" in facts:
+        data += f" (fingerprint {facts['fingerprint']})"
+
+    splits = describe_splits(table, part)
+
+    return f"{data}: {splits}."
 
 
 def describe_splits(table: Table, part: Part) -> str:
@@ -37,27 +42,36 @@ def describe_splits(table: Table, part: Part) -> str:
         details = f" ({', '.join(settings)})" if settings else ""
         return f"published fold{plural} {seeds}{details}"
 
+    how = part.split["how"].replace("_", " ")
     details = ", ".join([*settings, f"seed{plural} {seeds}"])
 
-    return f"{part.split['how'].replace('_', ' ')} split{plural} ({details})"
+    return f"{how} split{plural} ({details})"
 
 
 def _describe_seeds(seeds: Sequence[int]) -> str:
-    is_range = list(seeds) == list(range(seeds[0], seeds[-1] + 1))
-    if len(seeds) > 1 and is_range:
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds))
+    first = seeds[0]
+    last = seeds[-1]
+    every = list(range(first, last + 1))
+    if len(seeds) > 1 and list(seeds) == every:
+        return f"{first} to {last}"
+
+    return ", ".join(str(seed) for seed in seeds)
 
 
 def describe_counts(n_test: Sequence[int], n_cold: Sequence[int]) -> str:
     """How many test ratings a split has, and how many of them are cold."""
-    scored = f"All {_range(n_test)} test ratings of a split are scored"
-    return f"{scored}, {_range(n_cold)} of them cold."
+    scored = _range(n_test)
+    cold = _range(n_cold)
+    return f"All {scored} test ratings of a split are scored, {cold} of them cold."
 
 
 def _range(numbers: Sequence[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    low = min(numbers)
+    high = max(numbers)
+    if low == high:
+        return f"{low:,}"
+
+    return f"{low:,} to {high:,}"
 
 
 def describe_releases(records: Sequence[Record]) -> str:

@@ -61,25 +61,37 @@ class ResultRow:
         """Median over the splits of the seconds of a fit."""
         if self.outcome.carried is not None:
             return self.outcome.carried.fit_seconds
+
         seconds = [record["fit_seconds"] for record in self.outcome.done]
-        return statistics.median(seconds) if seconds else None
+        if not seconds:
+            return None
+
+        return statistics.median(seconds)
 
     @property
     def peak_memory_mb(self) -> float | None:
         """The highest peak over the splits of a process's memory."""
         if self.outcome.carried is not None:
             return self.outcome.carried.peak_memory_mb
+
         peaks = [record["peak_memory_mb"] for record in self.outcome.done]
-        return max(peaks) if peaks else None
+
+        return max(peaks, default=None)
 
     @property
     def settings(self) -> str:
         """The model and the settings that differ from its defaults; empty without a model."""
         if self.run.model is None:
             return ""
-        changed = self.run.changed_settings.items()
-        stated = ", ".join(f"{key} = {format_setting(value)}" for key, value in changed)
-        return f"{self.run.model}: {stated or 'defaults'}"
+
+        stated = []
+
+        for key, value in self.run.changed_settings.items():
+            stated.append(f"{key} = {format_setting(value)}")
+
+        words = ", ".join(stated) or "defaults"
+
+        return f"{self.run.model}: {words}"
 
 
 @dataclass(frozen=True)
@@ -97,17 +109,22 @@ class ResultTable:
     @property
     def has_results(self) -> bool:
         """Whether any row has a figure."""
-        return any(row.outcome.n_done for row in self.rows)
+        counts = [row.outcome.n_done for row in self.rows]
+        return any(counts)
 
     @property
     def n_carried(self) -> int:
         """The number of rows that an earlier release printed and whose records are lost."""
-        return sum(row.outcome.carried is not None for row in self.rows)
+        carried = [row for row in self.rows if row.outcome.carried is not None]
+        return len(carried)
 
     @property
     def records(self) -> list[Record]:
         """The records behind all rows."""
-        return [record for row in self.rows for record in row.outcome.done]
+        records = []
+        for row in self.rows:
+            records += row.outcome.done
+        return records
 
 
 @dataclass(frozen=True)
@@ -122,7 +139,8 @@ class Report:
     @property
     def parts(self) -> list[Part]:
         """The parts about which the file says something."""
-        return [part for part in self.experiment.parts.values() if part.about]
+        parts = self.experiment.parts.values()
+        return [part for part in parts if part.about]
 
     @property
     def open(self) -> list[str]:
@@ -135,10 +153,11 @@ class Report:
                 waiting.setdefault(table.part.name, []).append(table.table.name)
 
         command = f"recollect run experiments/{self.experiment.name}.toml --only"
-        not_run = [
-            f"{part}: {', '.join(names)} not run yet (`{command} {part}`)"
-            for part, names in waiting.items()
-        ]
+        not_run = []
+
+        for part, names in waiting.items():
+            listed = ", ".join(names)
+            not_run.append(f"{part}: {listed} not run yet (`{command} {part}`)")
 
         return [*dict.fromkeys(missing), *not_run]
 
@@ -254,7 +273,8 @@ class _UserSumsOf:
     jobs: Sequence[Job]
 
     def __call__(self, split: int) -> UserSums | None:
-        return self.results.user_sums(self.jobs[split])
+        job = self.jobs[split]
+        return self.results.user_sums(job)
 
 
 def _reason(
@@ -275,16 +295,23 @@ def _reason(
 
 def _test_share(part: Part, records: Sequence[Record | None]) -> float | None:
     """The share of the ratings in test, if repetitions of the split overlap."""
-    done = next((record for record in records if record and is_done(record)), None)
-    if done is None or not part.overlaps:
+    done = [record for record in records if record and is_done(record)]
+    if not done or not part.overlaps:
         return None
-    n_ratings = done["n_train"] + done["n_valid"] + done["n_test"]
-    return float(done["n_test"] / n_ratings)
+
+    first = done[0]
+    n_test = first["n_test"]
+    n_ratings = first["n_train"] + first["n_valid"] + n_test
+
+    return float(n_test / n_ratings)
 
 
 def _count_verdicts(tables: Sequence[ResultTable]) -> dict[str, int]:
     words = []
+
     for table in tables:
-        words += [row.verdict.word for row in table.rows if row.verdict is not None]
-        words += [verdict.word for _, verdict in table.checks]
+        verdicts = [row.verdict for row in table.rows]
+        verdicts += [verdict for _, verdict in table.checks]
+        words += [verdict.word for verdict in verdicts if verdict is not None]
+
     return {word: words.count(word) for word in WORDS}

@@ -52,18 +52,26 @@ class Outcome:
     @property
     def done(self) -> list[Record]:
         """The records with figures."""
-        return [record for record in self.records if record is not None and is_done(record)]
+        present = [record for record in self.records if record is not None]
+        return [record for record in present if is_done(record)]
 
     @property
     def n_done(self) -> int:
         """The number of splits that have a figure."""
-        return len(self.done) if self.carried is None else self.carried.n_splits
+        if self.carried is not None:
+            return self.carried.n_splits
+
+        return len(self.done)
 
     def value(self, split: int) -> float | None:
         """The figure on one split; None if it is not known."""
-        record = self.records[split] if split < len(self.records) else None
+        if split >= len(self.records):
+            return None
+
+        record = self.records[split]
         if record is None or not is_done(record):
             return None
+
         figure: float = record["test"][self.metric]
         return figure
 
@@ -86,16 +94,25 @@ class Outcome:
     @property
     def mean(self) -> float:
         """Mean over the splits; NaN without a figure."""
-        return float("nan") if self.interval is None else self.interval.mean
+        interval = self.interval
+        if interval is None:
+            return float("nan")
+
+        return interval.mean
 
     @property
     def curve(self) -> list[tuple[int, float]]:
         """Epoch and validation RMSE on the first split that has a record."""
         if self.carried is not None:
             return self.carried.curve
-        if not self.done:
+
+        done = self.done
+        if not done:
             return []
-        return [(epoch, error) for epoch, error in self.done[0]["curve"]["valid_rmse"]]
+
+        points = done[0]["curve"]["valid_rmse"]
+
+        return [(epoch, error) for epoch, error in points]
 
 
 def judge_claim(claim: Claim, interval: Interval) -> Verdict:
@@ -105,8 +122,12 @@ def judge_claim(claim: Claim, interval: Interval) -> Verdict:
     confirmed: the figure is at most `within` above it, or the interval reaches it.
     missed: neither.
     """
-    above = round(interval.mean - claim.value, 9)  # 0.834 is 0.003 above 0.831, not a bit more
-    upper = interval.high if np.isfinite(interval.high) else interval.mean + claim.within
+    # 0.834 is 0.003 above 0.831, not a bit more.
+    above = round(interval.mean - claim.value, 9)
+    upper = interval.high
+    if not np.isfinite(upper):
+        upper = interval.mean + claim.within
+
     if upper < claim.value:
         return Verdict("better", f"better by {-above:.4f}")
 
@@ -159,7 +180,8 @@ def _concerned(check: Check, outcomes: Sequence[Outcome]) -> list[Outcome]:
 def _pairs(check: Check, concerned: Sequence[Outcome]) -> list[tuple[Outcome, Outcome]]:
     """Each run of the first group with each of the second."""
     by_name = {outcome.run.name: outcome for outcome in concerned}
-    return [(by_name[a], by_name[b]) for a, b in product(*check.groups)]
+    pairs = product(*check.groups)
+    return [(by_name[a], by_name[b]) for a, b in pairs]
 
 
 class _Tested(NamedTuple):
@@ -214,10 +236,9 @@ def _test_difference(a: Outcome, b: Outcome) -> _Tested | str:
         return "the runs have no split in common, or too few for this metric"
 
     splits = [j for j, _, _ in common]
-    difference = compare_users(
-        [a.user_sums(j) for j in splits], [b.user_sums(j) for j in splits], a.metric
-    )
-
+    of_a = [a.user_sums(j) for j in splits]
+    of_b = [b.user_sums(j) for j in splits]
+    difference = compare_users(of_a, of_b, a.metric)
     if difference is None:
         return "errors by user were not kept; `recollect run --fresh` keeps them"
 
@@ -244,8 +265,10 @@ def compare_users(
         return None
 
     # A user may have test ratings in several splits: all of them are drawn together.
-    position = np.unique(np.concatenate([sums.user for sums in a]), return_inverse=True)[1]
-    count = np.bincount(position, np.concatenate([sums.count for sums in a]))
+    users = np.concatenate([sums.user for sums in a])
+    counts = np.concatenate([sums.count for sums in a])
+    position = np.unique(users, return_inverse=True)[1]
+    count = np.bincount(position, counts)
     errors = "squared" if metric == "rmse" else "absolute"
     totals = []
 
@@ -259,9 +282,13 @@ def compare_users(
 
 
 def _judge_near(check: Check, concerned: Sequence[Outcome]) -> Verdict:
-    apart = max(abs(a.mean - b.mean) for a, b in _pairs(check, concerned))
-    word = "confirmed" if apart <= check.within else "not confirmed"
-    return Verdict(word, f"{apart:.4f} apart, at most {check.within:g} asked")
+    distances = [abs(a.mean - b.mean) for a, b in _pairs(check, concerned)]
+    apart = max(distances)
+    is_near = apart <= check.within
+    word = "confirmed" if is_near else "not confirmed"
+    text = f"{apart:.4f} apart, at most {check.within:g} asked"
+
+    return Verdict(word, text)
 
 
 def _judge_lowest(check: Check, concerned: Sequence[Outcome]) -> Verdict:
@@ -269,24 +296,28 @@ def _judge_lowest(check: Check, concerned: Sequence[Outcome]) -> Verdict:
     claimed = next(outcome for outcome in concerned if outcome.run.name == name)
     others = [outcome for outcome in concerned if outcome.run.name != name]
     best_other = min(others, key=lambda outcome: outcome.mean)
+    rival = best_other.run.name
     gain = best_other.mean - claimed.mean
     if gain > 0:
-        return Verdict("confirmed", f"{gain:.4f} below {best_other.run.name}")
+        return Verdict("confirmed", f"{gain:.4f} below {rival}")
 
-    return Verdict("not confirmed", f"{-gain:.4f} above {best_other.run.name}")
+    return Verdict("not confirmed", f"{-gain:.4f} above {rival}")
 
 
 def _judge_falls(check: Check, concerned: Sequence[Outcome]) -> Verdict:
-    before, after = max(pairwise(concerned), key=lambda pair: pair[1].mean - pair[0].mean)
-    rise = after.mean - before.mean
+    steps = [(after.mean - before.mean, before, after) for before, after in pairwise(concerned)]
+    rise, before, after = max(steps, key=lambda step: step[0])
     if rise > check.within:
-        steps = f"from {before.run.name} to {after.run.name}"
-        return Verdict("not confirmed", f"rises by {rise:.4f} {steps}")
+        place = f"from {before.run.name} to {after.run.name}"
+        return Verdict("not confirmed", f"rises by {rise:.4f} {place}")
 
-    allowed = f"; steps up of {check.within:g} are allowed" if check.within else ""
-    ends = f"from {concerned[0].mean:.4f} to {concerned[-1].mean:.4f}"
+    first = concerned[0].mean
+    last = concerned[-1].mean
+    text = f"from {first:.4f} to {last:.4f}"
+    if check.within:
+        text += f"; steps up of {check.within:g} are allowed"
 
-    return Verdict("confirmed", f"{ends}{allowed}")
+    return Verdict("confirmed", text)
 
 
 def _judge_overfits(check: Check, concerned: Sequence[Outcome]) -> Verdict:
