@@ -51,15 +51,22 @@ class OutputColumns:
             variance: σ², of the residuals.
             reg: λ that the columns were fitted with; 0: their covariance is taken as it is.
         """
+        # In 64 bits: a covariance of hundreds of weights is nearly singular.
         columns = columns.double()
-        shrunk_variance = SHRUNK_SHARE * 2 * variance / reg if reg else 0.0
+        shrunk_variance = 0.0
+        if reg:
+            shrunk_variance = SHRUNK_SHARE * 2 * variance / reg
+
         identity = torch.eye(columns.shape[1]).to(columns)
-        covariance = torch.cov(columns.t()) + shrunk_variance * identity
+        sample_covariance = torch.cov(columns.t())
+        covariance = sample_covariance + shrunk_variance * identity
         # Σ = Q diag(λ) Qᵀ, so R = Q diag(√λ). Rounding can make the smallest λ negative.
         eigenvalue, eigenvector = torch.linalg.eigh(covariance)
         root = eigenvector * eigenvalue.clamp(min=0).sqrt()
 
-        return cls(columns.mean(dim=0), root, variance)
+        mean = columns.mean(dim=0)
+
+        return cls(mean, root, variance)
 
     def solve(
         self,
@@ -86,22 +93,30 @@ class OutputColumns:
         at_mean = C @ self.mean  # C m
         z = torch.zeros_like(self.mean)
 
-        for _ in range(1 if linear else MAX_GAUSS_NEWTON):
-            output, slope = _value_and_slope(f, at_mean + design @ z)
+        n_steps = 1 if linear else MAX_GAUSS_NEWTON
+
+        for _ in range(n_steps):
+            from_mean = design @ z
+            output, slope = _value_and_slope(f, at_mean + from_mean)
             # f(C x) ≈ output + slope · C R (z' − z), a linear function of the next z'.
-            target = value - output + slope * (design @ z)
+            target = value - output + slope * from_mean
             z_next = ridge(slope[:, None] * design, target, self.variance)
             change = float((z_next - z).abs().max())
             z = z_next
             if change < CONVERGED:
                 break
 
-        return f(with_ones(codes) @ (self.mean + self.root @ z)).float()
+        column = self.mean + self.root @ z  # x = m + R z
+        predicted = f(with_ones(codes) @ column)
+
+        return predicted.float()
 
 
 def with_ones(code: Float[Tensor, "rows k_less_one"]) -> Float[Tensor, "rows k"]:
     """The codes with a 1 behind each, which the bias is multiplied with; in 64 bits."""
-    return torch.cat([code, torch.ones_like(code[:, :1])], dim=1).double()
+    ones = torch.ones_like(code[:, :1])
+    extended = torch.cat([code, ones], dim=1)
+    return extended.double()
 
 
 def _value_and_slope(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +124,9 @@ def _value_and_slope(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, 
     x = x.detach().requires_grad_()
     with torch.enable_grad():
         output = f(x)
+        # Each output depends on its own x alone, so the gradient of the sum holds every slope.
         (slope,) = torch.autograd.grad(output.sum(), x)
+
     return output.detach(), slope
 
 
@@ -127,8 +144,11 @@ def ridge(a: Float[Tensor, "n k"], target: Float[Tensor, " n"], reg: float) -> F
     n, k = a.shape
     if n > k:
         identity = torch.eye(k, dtype=a.dtype, device=a.device)
-        return torch.linalg.solve(a.t() @ a + reg * identity, a.t() @ target)
+        gram = a.t() @ a
+        return torch.linalg.solve(gram + reg * identity, a.t() @ target)
 
     identity = torch.eye(n, dtype=a.dtype, device=a.device)
+    gram = a @ a.t()
+    dual = torch.linalg.solve(gram + reg * identity, target)
 
-    return a.t() @ torch.linalg.solve(a @ a.t() + reg * identity, target)
+    return a.t() @ dual

@@ -27,6 +27,12 @@ def in_blocks(
         size: pairs in a block.
     """
     tensors = [torch.as_tensor(column).long() for column in columns]
-    blocks = zip(*(tensor.split(size) for tensor in tensors), strict=True)
-    results = [function(*(x.to(device) for x in block)) for block in blocks]
+    parts = [tensor.split(size) for tensor in tensors]
+    results = []
+
+    for block in zip(*parts, strict=True):
+        # A block goes to the device only now, so that the device never holds all pairs.
+        arguments = [column.to(device) for column in block]
+        results.append(function(*arguments))
+
     return torch.cat(results)

@@ -26,7 +26,9 @@ class PairModel(Model):
         times: Int64[np.ndarray, " pairs"] | None,
     ) -> Float32[np.ndarray, " pairs"]:
         with torch.no_grad():
-            device = next(iter(self.net_.state_dict().values())).device
+            # Some networks have buffers only, and no parameters to ask for their device.
+            tensors = self.net_.state_dict().values()
+            device = next(iter(tensors)).device
             users = torch.as_tensor(user, device=device)
             items = torch.as_tensor(item, device=device)
             predicted: np.ndarray = self.net_(users, items).cpu().numpy()
@@ -40,4 +42,5 @@ class PairModel(Model):
         n_items = self.given_.n_items
         users = np.repeat(user, n_items)
         items = np.tile(np.arange(n_items), len(user))
-        return self.predict_known(users, items, given, None).reshape(len(user), n_items)
+        scores = self.predict_known(users, items, given, None)
+        return scores.reshape(len(user), n_items)

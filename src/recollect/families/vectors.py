@@ -22,5 +22,13 @@ def centered(
         side: whose vectors they are.
         vectors: a row per user or item.
     """
-    known = model.known_items() if side == "item" else model.given_.count("user") > 0
-    return vectors - vectors[known].mean(axis=0)
+    if side == "item":
+        is_known = model.known_items()
+    else:
+        n_ratings = model.given_.count("user")
+        is_known = n_ratings > 0
+
+    # The vectors of the others were never trained, and would move the mean.
+    mean = vectors[is_known].mean(axis=0)
+
+    return vectors - mean

@@ -1,10 +1,11 @@
 """Bias: the mean, an offset of the user and an offset of the item. Every other model must beat it.
 
+    Σ (r − mu − b_u − b_i)²  +  reg_user Σ b_u²  +  reg_item Σ b_i²  → min
+
 Source: Koren, Bell. "Advances in Collaborative Filtering." Recommender Systems Handbook, 2011,
-    section 3.2.1.
+section 3.2.1.
 Differs: the offsets of users and items are solved in turn until they settle, which is the minimum
-    of the sum below, instead of in
-one pass over items and then users.
+of the sum above, instead of in one pass over items and then users.
 """
 
 from __future__ import annotations
@@ -42,18 +43,22 @@ class Offsets(nn.Module):
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
         """The rating of each pair."""
-        return (self.mu + self.b_user[user] + self.b_item[item]).float()
+        b_user = self.b_user[user]
+        b_item = self.b_item[item]
+        predicted = self.mu + b_user + b_item
+        return predicted.float()
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """mu, b_user and b_item."""
-        return self.mu.cpu().numpy(), self.b_user.cpu().numpy(), self.b_item.cpu().numpy()
+        mu = self.mu.cpu().numpy()
+        b_user = self.b_user.cpu().numpy()
+        b_item = self.b_item.cpu().numpy()
+        return mu, b_user, b_item
 
 
 @dataclass(kw_only=True, eq=False)
 class Bias(PairModel):
-    """mu + b_u + b_i; the offsets minimize Σ (r − mu − b_u − b_i)² + reg_user Σ b_u² + reg_item Σ
-    b_i².
-    """
+    """mu + b_u + b_i; each offset is the mean of what the others leave, drawn towards 0."""
 
     # lambda_3: weighs as much as this many ratings at the mean; chosen on validation, MovieLens 1M
     reg_user: float = setting(5.0, at_least=0)
@@ -72,9 +77,10 @@ class Bias(PairModel):
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        # Offsets and residuals are in 64 bits.
         rows = shape.n_users + shape.n_items
-        return of_pairs(shape, parameters=16 * rows, bytes_per_rating=40)
+        # An offset is in 64 bits, and exists in the network and in NumPy.
+        parameters = 16 * rows
+        return of_pairs(shape, parameters=parameters, bytes_per_rating=40)
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
@@ -85,16 +91,19 @@ class Bias(PairModel):
 
         for _ in range(self.epochs):
             before = b_item
+            # Items first, as in the book: they have more ratings each.
             without_user = residual - b_user[train.user]
             b_item = shrunken_mean(
                 train.item, without_user, n_groups=train.n_items, reg=self.reg_item
             )
+
             without_item = residual - b_item[train.item]
             b_user = shrunken_mean(
                 train.user, without_item, n_groups=train.n_users, reg=self.reg_user
             )
 
-            if np.abs(b_item - before).max() < SETTLED:
+            largest_change = np.abs(b_item - before).max()
+            if largest_change < SETTLED:
                 break
 
         net: Offsets = self.net_
@@ -113,8 +122,10 @@ class Bias(PairModel):
         given: AnyRatings | None = None,
     ) -> Bool[np.ndarray, " pairs"]:
         """As `Model`, but an item without ratings is not cold: the user's offset remains."""
+        # Any item with ratings will do in place of a known one; −1 stays the unknown item.
         rated_item = np.flatnonzero(self.known_items())[0]
-        item = np.where(np.asarray(item) < 0, -1, rated_item)
+        is_unknown = np.asarray(item) < 0
+        item = np.where(is_unknown, -1, rated_item)
         return super().is_cold(user, item, given=given)
 
     @override
@@ -122,7 +133,9 @@ class Bias(PairModel):
         self, user: Int[np.ndarray, " users"], given: AnyRatings
     ) -> Float32[np.ndarray, "users n_items"]:
         mu, b_user, b_item = self.net_.arrays()
-        return (mu + b_user[user, None] + b_item[None, :]).astype(np.float32)
+        of_users = b_user[user, None]
+        scores = mu + of_users + b_item[None, :]
+        return scores.astype(np.float32)
 
     @override
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
@@ -130,7 +143,8 @@ class Bias(PairModel):
         mu, _, b_item = self.net_.arrays()
         residual = rows.value - mu - b_item[rows.column]
         b_user = shrunken_mean(rows.row, residual, n_groups=len(rows), reg=self.reg_user)
-        return (mu + b_user[:, None] + b_item[None, :]).astype(np.float32)
+        predicted = mu + b_user[:, None] + b_item[None, :]
+        return predicted.astype(np.float32)
 
     @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
@@ -159,7 +173,9 @@ def shrunken_mean(
     """
     total = np.bincount(group, weights=value, minlength=n_groups)
     count = np.bincount(group, minlength=n_groups)
-    return total / np.maximum(count + reg, 1e-12)
+    # An empty group with reg=0 is 0 / 1e-12, not 0 / 0.
+    divisor = np.maximum(count + reg, 1e-12)
+    return total / divisor
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.

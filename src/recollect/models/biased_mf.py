@@ -1,5 +1,4 @@
-"""BiasedMF: the mean, an offset of the user and of the item, and the product of a few factors of
-each.
+"""BiasedMF: the mean, an offset of the user and of the item, and a product of a few factors.
 
 With the error e = r_ui − r̂_ui, each rating takes a step of
 
@@ -9,10 +8,9 @@ With the error e = r_ui − r̂_ui, each rating takes a step of
 which `kernels.reference.sgd.step` states in NumPy and `kernels.sgd` computes.
 
 Source: Koren, Bell, Volinsky. "Matrix Factorization Techniques for Recommender Systems." Computer
-    42 (8), 2009.
+42 (8), 2009.
 Differs: users and items have a λ each, which grows slower than their ratings (`reg_power`); the
-    learning rate decays (`decay`);
-ratings are visited in cells of users and items (`kernels.sgd`).
+learning rate decays (`decay`); ratings are visited in cells of users and items (`kernels.sgd`).
 """
 
 from __future__ import annotations

@@ -5,12 +5,11 @@ It minimizes Σ (r − U_u · V_i)² + λ_U Σ ‖U_u‖² + λ_V Σ ‖V_i‖²
 
 Source: Mnih, Salakhutdinov. "Probabilistic Matrix Factorization." NIPS 2007.
 Differs: by default it is solved by alternating least squares, as in the comparisons of Kim et al.
-    2016; solver="sgd" takes
-gradient steps as the paper does, but one per rating and without momentum. Predictions are not
-passed through a logistic function. The paper subtracts the mean (`center`). By default users and
-items have `offsets`, and λ grows with a row's ratings (`reg_power`): without these it is much
-worse. With `absent_weight` above 0 it learns from events: Hu, Koren, Volinsky, ICDM 2008, with the
-weights of Wang and Blei, KDD 2011.
+2016; solver="sgd" takes gradient steps as the paper does, but one per rating and without momentum.
+Predictions are not passed through a logistic function. The paper subtracts the mean (`center`). By
+default users and items have `offsets`, and λ grows with a row's ratings (`reg_power`): without
+these it is much worse. With `absent_weight` above 0 it learns from events: Hu, Koren, Volinsky,
+ICDM 2008, with the weights of Wang and Blei, KDD 2011.
 """
 
 from __future__ import annotations

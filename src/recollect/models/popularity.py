@@ -1,9 +1,7 @@
-"""Popularity: every item's share of the users, the same for everyone. Every other ranking must beat
-it.
+"""Popularity: every item's share of the users. Every other ranking must beat it.
 
 Source: Cremonesi, Koren, Turrin. "Performance of Recommender Algorithms on Top-N Recommendation
-    Tasks." RecSys 2010, section 3.1
-("TopPop").
+Tasks." RecSys 2010, section 3.1 ("TopPop").
 """
 
 from __future__ import annotations
@@ -53,8 +51,11 @@ class Popularity(PairModel):
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        share = train.count("item") / np.count_nonzero(train.count("user"))
+        # Users whose events are all in other parts of a split do not count.
+        n_users = np.count_nonzero(train.count("user"))
+        share = train.count("item") / n_users
         self.net_.share.copy_(torch.tensor(share, dtype=torch.float32))
+
         return History()
 
     @override

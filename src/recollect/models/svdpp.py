@@ -1,5 +1,4 @@
-"""SVD++: biased matrix factorization in which the items that a user rated say something about their
-taste.
+"""SVD++: biased matrix factorization in which the items that a user rated add to their factors.
 
 With the error e = r_ui − r̂_ui and N = N(u), each rating takes a step of
 
@@ -10,13 +9,12 @@ With the error e = r_ui − r̂_ui and N = N(u), each rating takes a step of
 which `kernels.reference.svdpp.step` states in NumPy and `kernels.svdpp` computes.
 
 Source: Koren. "Factorization Meets the Neighborhood: a Multifaceted Collaborative Filtering Model."
-    KDD 2008, section 4.
+KDD 2008, section 4.
 Differs: a user's ratings are visited together, the users in random order; the steps are the
-    paper's, but the y_j are written once,
-after the user's last rating. p, q and y have a λ each, and those of p and q grow slower than the
-ratings (`reg_power`). N(u) are the items rated in train. The paper's steps (gamma .007, lambda_6
-.005, lambda_7 .015) are `SVDpp(learning_rate=0.007, decay=0.9, reg_offset=0.005, reg_user=0.015,
-reg_item=0.015, reg_y=0.015, reg_power=1.0)`.
+paper's, but the y_j are written once, after the user's last rating. p, q and y have a λ each, and
+those of p and q grow slower than the ratings (`reg_power`). N(u) are the items rated in train. The
+paper's steps (gamma .007, lambda_6 .005, lambda_7 .015) are `SVDpp(learning_rate=0.007, decay=0.9,
+reg_offset=0.005, reg_user=0.015, reg_item=0.015, reg_y=0.015, reg_power=1.0)`.
 """
 
 from __future__ import annotations

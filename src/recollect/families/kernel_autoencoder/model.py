@@ -68,7 +68,7 @@ class KernelAutoencoderModel(RowModel):
     @override
     def check(self) -> None:
         self.options(self.epochs).check()
-        layer_sizes(self.hidden)
+        layer_sizes(self.hidden)  # refuses an empty tuple
 
     def options(self, epochs: int) -> gradient.GradientOptions:
         """How L-BFGS runs, for at most `epochs` iterations."""
@@ -118,9 +118,12 @@ class KernelAutoencoderModel(RowModel):
         """
         assert rows.value is not None
         weights, kernel_square = net.effective_weights()
-        predicted = net.decode(net.encode(rows, weights), at=rows, weights=weights)
+        code = net.encode(rows, weights)
+        predicted = net.decode(code, at=rows, weights=weights)
         error, count = squared_error(predicted, rows.value)
-        return error + self.reg_kernel / 2 * kernel_square, count
+        penalty = self.reg_kernel / 2 * kernel_square
+
+        return error + penalty, count
 
     def penalty(self, net: Any) -> list[tuple[Tensor, float]]:
         """λ/2 · Σ ‖W‖²: each W with its λ."""
@@ -130,5 +133,7 @@ class KernelAutoencoderModel(RowModel):
     def train_rmse(self) -> float:
         """The RMSE on the training ratings, predicted again: the history has the loss only."""
         given: Any = self.given_
-        error = self.pairs(given.user, given.item, given) - given.value
-        return float(np.sqrt(np.mean(error**2)))
+        predicted = self.pairs(given.user, given.item, given)
+        error = predicted - given.value
+        mean_square = np.mean(error**2)
+        return float(np.sqrt(mean_square))

@@ -32,10 +32,15 @@ def kernel(
     (v, 1, −‖v‖²) is 1 − ‖u − v‖².
     """
     u_square = u.square().sum(dim=1, keepdim=True)
+    ones_of_u = torch.ones_like(u_square)
+    left = torch.cat([2 * u, 1 - u_square, ones_of_u], dim=1)
+
     v_square = v.square().sum(dim=1, keepdim=True)
-    left = torch.cat([2 * u, 1 - u_square, torch.ones_like(u[:, :1])], dim=1)
-    right = torch.cat([v, torch.ones_like(v[:, :1]), -v_square], dim=1)
-    return (left @ right.t()).clamp_(min=0)
+    ones_of_v = torch.ones_like(v_square)
+    right = torch.cat([v, ones_of_v, -v_square], dim=1)
+
+    product = left @ right.t()
+    return product.clamp_(min=0)
 
 
 class KernelProduct(torch.autograd.Function):
@@ -77,17 +82,22 @@ class KernelProduct(torch.autograd.Function):
         for rows in _row_slices(len(W)):
             K = kernel(u[rows], v)
             torch.mul(grad_weight[rows], K, out=grad_W[rows])
-            # Where K is cut off at 0 it does not depend on u and v.
-            grad_K = (grad_weight[rows] * W[rows]).addcmul_(K, 2 * grad_square).mul_(K > 0)
+            # K is a factor of W ⊙ K and a term of ‖K‖²; where it is cut off at 0 it is constant.
+            grad_K = grad_weight[rows] * W[rows]
+            grad_K.addcmul_(K, 2 * grad_square).mul_(K > 0)
+
             # ∂K_ij / ∂u_i = −2 (u_i − v_j) and ∂K_ij / ∂v_j = 2 (u_i − v_j), summed over j and i.
-            grad_u[rows] = 2 * (grad_K @ v - grad_K.sum(dim=1, keepdim=True) * u[rows])
-            grad_v += 2 * (grad_K.t() @ u[rows] - grad_K.sum(dim=0)[:, None] * v)
+            of_u = grad_K.sum(dim=1, keepdim=True) * u[rows]
+            grad_u[rows] = 2 * (grad_K @ v - of_u)
+            of_v = grad_K.sum(dim=0)[:, None] * v
+            grad_v += 2 * (grad_K.t() @ u[rows] - of_v)
 
         return grad_W, grad_u, grad_v
 
 
 def _row_slices(n: int) -> Iterator[slice]:
-    return (slice(first, first + KERNEL_ROWS) for first in range(0, n, KERNEL_ROWS))
+    for first in range(0, n, KERNEL_ROWS):
+        yield slice(first, first + KERNEL_ROWS)
 
 
 class KernelLayer(nn.Module):
@@ -105,7 +115,8 @@ class KernelLayer(nn.Module):
         self, n_rows: int, n_columns: int, *, n_biases: int, kernel_dim: int, std: float
     ) -> None:
         super().__init__()
-        self.W = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_rows, n_columns)))
+        W = torch.empty(n_rows, n_columns)
+        self.W = nn.Parameter(nn.init.xavier_uniform_(W))
         self.u = nn.Parameter(_unit_vectors(n_rows, kernel_dim, std))
         self.v = nn.Parameter(_unit_vectors(n_columns, kernel_dim, std))
         self.bias = nn.Parameter(torch.zeros(n_biases))
@@ -119,7 +130,12 @@ class KernelLayer(nn.Module):
         """W ⊙ K and ‖K‖², of all rows or of these."""
         if rows is None:
             return KernelProduct.apply(self.W, self.u, self.v)
-        return KernelProduct.apply(self.W[rows], self.u[rows], self.v)
+
+        # K has a row per row of W, whose columns all have their vector in v.
+        W = self.W[rows]
+        u = self.u[rows]
+
+        return KernelProduct.apply(W, u, self.v)
 
 
 def _unit_vectors(n: int, kernel_dim: int, std: float) -> Tensor:
@@ -149,7 +165,8 @@ class KernelAutoencoder(nn.Module):
         self, n_columns: int, hidden: Sequence[int], *, kernel_dim: int, std: float
     ) -> None:
         super().__init__()
-        first, last = hidden[0], hidden[-1]
+        first = hidden[0]
+        last = hidden[-1]
         self.input = KernelLayer(
             n_columns,
             first,
@@ -200,16 +217,20 @@ class KernelAutoencoder(nn.Module):
     ) -> Float[Tensor, "rows hidden"]:
         """The code of sparse rows: all layers but the last. Unknown cells count as 0."""
         weight = self.input.weight if weights is None else weights[0]
-        return self.encode_from_first(times_dense(block, weight) + self.input.bias, weights)
+        x = times_dense(block, weight) + self.input.bias
+        return self.encode_from_first(x, weights)
 
     def encode_from_first(
         self, x: Float[Tensor, "rows first"], weights: Sequence[Tensor] | None = None
     ) -> Float[Tensor, "rows hidden"]:
         """The code, from the output of the first layer before its activation."""
         code = torch.sigmoid(x)
+
         for number, layer in enumerate(self.between, start=1):
             weight = layer.weight if weights is None else weights[number]
-            code = torch.sigmoid(nn.functional.linear(code, weight, layer.bias))  # type: ignore[arg-type]
+            x = nn.functional.linear(code, weight, layer.bias)  # type: ignore[arg-type]
+            code = torch.sigmoid(x)
+
         return code
 
     def decode(
@@ -229,7 +250,10 @@ class KernelAutoencoder(nn.Module):
         """
         if columns is not None:
             weight, _ = self.output.effective_weight(columns)
-            return (weight @ code.t() + self.output.bias[columns, None]).t()
+            bias = self.output.bias[columns, None]
+            # Columns first, as ranking for a user reads them.
+            predicted = weight @ code.t() + bias
+            return predicted.t()
 
         weight = self.output.weight if weights is None else weights[-1]
         if at is None:
