@@ -130,7 +130,8 @@ class RatingTable:
     @property
     def pair(self) -> Int64[np.ndarray, " rows"]:
         """One number per row that stands for its user and item."""
-        return self.user.astype(np.int64) * len(self.items) + self.item
+        user = self.user.astype(np.int64)
+        return user * len(self.items) + self.item
 
     def take(self, rows: np.ndarray) -> RatingTable:
         """Some rows, by a mask or by their numbers."""
@@ -158,11 +159,11 @@ class RatingTable:
         is_last = _is_last_of_pair(self.pair, self.time)
         if not is_last.all():
             table = self.take(is_last)
+            n_dropped = int((~is_last).sum())
             order = "in the table" if self.time is None else "by time"
             notes += (
-                f"Duplicate pairs: {int((~is_last).sum()):,} of {len(self.value):,} ratings "
-                f"dropped, the last of "
-                f"each pair {order} kept.",
+                f"Duplicate pairs: {n_dropped:,} of {len(self.value):,} ratings dropped, the last "
+                f"of each pair {order} kept.",
             )
 
         value = table.value
@@ -172,7 +173,7 @@ class RatingTable:
             if value.min() == value.max():
                 notes += (
                     f"Every rating is {value[0]:g}; if these are clicks or views, they are not "
-                    f"ratings.",
+                    "ratings.",
                 )
 
         return table._named(name, notes, scale, implicit=False)
@@ -189,7 +190,7 @@ class RatingTable:
         if len(distinct) < len(which):
             notes += (
                 f"Repeated events: {len(which):,} events are of {len(distinct):,} pairs, whose "
-                f"counts are added up.",
+                "counts are added up.",
             )
             value = np.bincount(which, self.value).astype(np.float32)
             time = None if self.time is None else _newest(self.time, which, len(distinct))
@@ -231,15 +232,18 @@ def _is_last_of_pair(
     """Which rows are the last of their pair, by time and then by order."""
     is_last = np.ones(len(pair), dtype=bool)
     ordered = np.sort(pair)
-    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    equals_the_one_before = ordered[1:] == ordered[:-1]
+    repeated = np.unique(ordered[1:][equals_the_one_before])
     if not len(repeated):
         return is_last
 
     # Few pairs repeat, so only their rows are ordered by time.
     rows = np.flatnonzero(np.isin(pair, repeated))
     rank = rows if time is None else time[rows]
-    rows = rows[np.lexsort((rows, rank, pair[rows]))]
+    order = np.lexsort((rows, rank, pair[rows]))
+    rows = rows[order]
     is_followed = pair[rows[1:]] == pair[rows[:-1]]
-    is_last[rows[:-1][is_followed]] = False
+    followed = rows[:-1][is_followed]
+    is_last[followed] = False
 
     return is_last

@@ -38,18 +38,20 @@ class Days:
         first = int(day.min())
         last = int(day.max())
         n_days = last - first + 1
-        key, count = np.unique(
-            ratings.user.astype(np.int64) * n_days + (day - first), return_counts=True
-        )
+        # One number stands for a user and a day, and orders by user, then by day.
+        key_of_rating = ratings.user.astype(np.int64) * n_days + (day - first)
+        key, count = np.unique(key_of_rating, return_counts=True)
         slot_user, slot_day = np.divmod(key, n_days)
+        slots_of_user = np.bincount(slot_user, minlength=n_users)
         total = np.bincount(ratings.user, weights=day, minlength=n_users)
+        at_least_one = np.maximum(ratings.count("user"), 1)
 
         return cls(
-            start=np.concatenate([[0], np.cumsum(np.bincount(slot_user, minlength=n_users))]),
+            start=np.concatenate([[0], np.cumsum(slots_of_user)]),
             user=slot_user,
             day=slot_day + first,
             count=count.astype(np.int64),
-            mean=total / np.maximum(ratings.count("user"), 1),
+            mean=total / at_least_one,
             first=first,
             last=last,
         )
@@ -65,7 +67,8 @@ class Days:
 
     @cached_property
     def _key(self) -> Int64[np.ndarray, " some_slots"]:
-        return self.user * self.n_days + (self.day - self.first)
+        since_first = self.day - self.first
+        return self.user * self.n_days + since_first
 
     def slot(
         self, user: Int[np.ndarray, " pairs"], day: Int[np.ndarray, " pairs"]
@@ -83,7 +86,10 @@ class Days:
         """The last day of each user's ratings; for a user without ratings, the last day of all."""
         start = self.start[user]
         end = self.start[np.asarray(user) + 1]
-        return np.where(end > start, self.day[end - 1], self.last)
+        has_ratings = end > start
+        last_day = self.day[end - 1]
+
+        return np.where(has_ratings, last_day, self.last)
 
     def deviation(
         self, user: Int[np.ndarray, " pairs"], day: Int[np.ndarray, " pairs"], *, power: float
@@ -96,18 +102,23 @@ class Days:
             power: β.
         """
         difference = day - self.mean[user]
-        return (np.sign(difference) * np.abs(difference) ** power).astype(np.float32)
+        size = np.abs(difference) ** power
+        deviation = np.sign(difference) * size
+
+        return deviation.astype(np.float32)
 
     def bin(self, day: Int[np.ndarray, " pairs"], *, n: int) -> Int64[np.ndarray, " pairs"]:
         """Which of n equally long parts of the time each day lies in.
 
         Days before the first and after the last lie in the first and the last part.
         """
-        part = (np.asarray(day, np.int64) - self.first) * n // self.n_days
+        since_first = np.asarray(day, np.int64) - self.first
+        part = since_first * n // self.n_days
         return np.clip(part, 0, n - 1)
 
     def n_ratings(self, slot: Int[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
         """How many ratings the user gave on the day of each slot; 1 in the last slot, for the
         rating to be predicted.
         """
-        return np.append(self.count, 1)[slot]
+        count = np.append(self.count, 1)
+        return count[slot]

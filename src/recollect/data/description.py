@@ -52,22 +52,25 @@ def count_values(ratings: AnyRatings) -> dict[str, int]:
         if len(counts) <= MOST_VALUES:
             _add_counts(counts, part)
 
-        tenths += np.histogram(part.astype(np.float64), bins=10, range=ratings.scale)[0]
+        in_part, _ = np.histogram(part.astype(np.float64), bins=10, range=ratings.scale)
+        tenths += in_part
 
     if len(counts) <= MOST_VALUES:
         return {f"{value:g}": count for value, count in sorted(counts.items())}
 
-    edges = pairwise(np.linspace(*ratings.scale, 11))
+    edges = np.linspace(*ratings.scale, 11)
+    count_of_tenth = {}
 
-    return {
-        f"{low:.4g} – {high:.4g}": int(count)
-        for (low, high), count in zip(edges, tenths, strict=True)
-    }
+    for (low, high), count in zip(pairwise(edges), tenths, strict=True):
+        count_of_tenth[f"{low:.4g} – {high:.4g}"] = int(count)
+
+    return count_of_tenth
 
 
 def _add_counts(counts: dict[float, int], values: Num[np.ndarray, " ratings"]) -> None:
-    for value, count in zip(*np.unique(values, return_counts=True), strict=True):
-        counts[float(value)] = counts.get(float(value), 0) + int(count)
+    distinct, n = np.unique(values, return_counts=True)
+    for value, count in zip(distinct.tolist(), n.tolist(), strict=True):
+        counts[value] = counts.get(value, 0) + count
 
 
 def first_and_last_day(ratings: AnyRatings) -> list[str] | None:
@@ -95,4 +98,8 @@ def count_unrated(ratings: AnyRatings, *, or_with_text: bool = False) -> int:
     is_unrated = ratings.count("item") == 0
     if or_with_text and ratings.text is not None:
         is_unrated &= ~ratings.text.has
-    return int((ratings.count("user") == 0).sum() + is_unrated.sum())
+
+    n_users = (ratings.count("user") == 0).sum()
+    n_items = is_unrated.sum()
+
+    return int(n_users + n_items)

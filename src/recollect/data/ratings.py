@@ -50,10 +50,16 @@ class AnyRatings(ABC):
 
     def __repr__(self) -> str:
         low, high = self.scale
-        what = "pairs" if self.implicit else "ratings"
-        kind = "events" if self.implicit else f"scale {low:g}–{high:g}"
-        sizes = f"{len(self):,} {what}, {self.n_users:,} users × {self.n_items:,} items"
-        return f"{type(self).__name__}({self.name}: {sizes}, {kind})"
+        if self.implicit:
+            size = f"{len(self):,} pairs"
+            kind = "events"
+        else:
+            size = f"{len(self):,} ratings"
+            kind = f"scale {low:g}–{high:g}"
+
+        shape = f"{self.n_users:,} users × {self.n_items:,} items"
+
+        return f"{type(self).__name__}({self.name}: {size}, {shape}, {kind})"
 
     @property
     def n_users(self) -> int:
@@ -68,7 +74,8 @@ class AnyRatings(ABC):
     @property
     def density(self) -> float:
         """Share of the users × items that is rated."""
-        return len(self) / max(1, self.n_users * self.n_items)
+        n_pairs = self.n_users * self.n_items
+        return len(self) / max(1, n_pairs)
 
     @property
     def by_user(self) -> AnyRows:
@@ -255,7 +262,10 @@ class Ratings(AnyRatings):
     def mean(self) -> float:
         if not len(self):
             return sum(self.scale) / 2
-        return float(self.value.mean(dtype=np.float64))
+
+        mean = self.value.mean(dtype=np.float64)
+
+        return float(mean)
 
     @property
     @override
@@ -300,11 +310,13 @@ class Ratings(AnyRatings):
 
     @cached_property
     def _count_by_user(self) -> Int64[np.ndarray, " n_users"]:
-        return np.bincount(self.user, minlength=self.n_users).astype(np.int64)
+        count = np.bincount(self.user, minlength=self.n_users)
+        return count.astype(np.int64)
 
     @cached_property
     def _count_by_item(self) -> Int64[np.ndarray, " n_items"]:
-        return np.bincount(self.item, minlength=self.n_items).astype(np.int64)
+        count = np.bincount(self.item, minlength=self.n_items)
+        return count.astype(np.int64)
 
     @override
     def total(self, side: Side) -> Float64[np.ndarray, " rows"]:
@@ -318,12 +330,15 @@ class Ratings(AnyRatings):
 
     @override
     def shared(self, other: Ratings) -> int:
-        return len(np.intersect1d(self.pair, other.pair, assume_unique=True))
+        pairs = np.intersect1d(self.pair, other.pair, assume_unique=True)
+        return len(pairs)
 
     @property
     def pair(self) -> Int64[np.ndarray, " ratings"]:
         """One number per rating that stands for its user and item."""
-        return self.user.astype(np.int64) * self.n_items + self.item
+        # In 64 bits, as users × items of large data is above 2³¹.
+        user = self.user.astype(np.int64)
+        return user * self.n_items + self.item
 
     def where(self, mask: np.ndarray, *, name: str | None = None) -> Ratings:
         """The ratings that a mask or a list of indices selects, with the same vocabularies.
@@ -399,8 +414,13 @@ class Ratings(AnyRatings):
     def fingerprint(self) -> str:
         order = self.entry("user")
         columns: list[list[np.ndarray] | None] = []
+
         for column in (self.user, self.item, self.value, self.time):
-            columns.append(None if column is None else [column[order]])
+            if column is None:
+                columns.append(None)
+            else:
+                columns.append([column[order]])
+
         return fingerprint(self.users, self.items, self.scale, columns, text=self.text)
 
     def frame(self) -> pl.DataFrame:

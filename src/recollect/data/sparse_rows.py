@@ -96,7 +96,8 @@ class Rows(AnyRows):
         start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # A cell lies as far from the first cell of its row as it does in these rows.
         first = np.where(is_known, self.start[rows], 0)
-        cells = np.arange(start[-1]) + np.repeat(first - start[:-1], counts)
+        shift = np.repeat(first - start[:-1], counts)
+        cells = np.arange(start[-1]) + shift
 
         return Rows(start, self.column[cells], self.value[cells], self.n_columns)
 
@@ -126,16 +127,28 @@ class Rows(AnyRows):
     @cached_property
     def row(self) -> Int32[np.ndarray, " cells"]:
         """The row number of each cell."""
-        return np.repeat(np.arange(len(self), dtype=np.int32), self.counts)
+        rows = np.arange(len(self), dtype=np.int32)
+        return np.repeat(rows, self.counts)
 
     @classmethod
     def stack(cls, parts: Sequence[Rows], *, n_columns: int) -> Rows:
         """The rows of all parts, one part after the other; no parts give no rows."""
-        counts = np.concatenate([[0], *(part.counts for part in parts)])
+        # Each list begins with an entry without cells, which also serves where there are no parts.
+        counts = [np.zeros(1, np.int64)]
+        columns = [np.empty(0, np.int32)]
+        values = [np.empty(0, np.float32)]
+
+        for part in parts:
+            counts.append(part.counts)
+            columns.append(part.column)
+            values.append(part.value)
+
+        start = np.cumsum(np.concatenate(counts))
+
         return cls(
-            np.cumsum(counts).astype(np.int64),
-            np.concatenate([np.empty(0, np.int32), *(part.column for part in parts)]),
-            np.concatenate([np.empty(0, np.float32), *(part.value for part in parts)]),
+            start.astype(np.int64),
+            np.concatenate(columns),
+            np.concatenate(values),
             n_columns,
         )
 
@@ -168,7 +181,9 @@ class Rows(AnyRows):
         if value is None:
             value = np.ones(len(row), np.float32)
 
-        return cls(start, column[order].astype(np.int32), value[order], n_columns), order
+        rows = cls(start, column[order].astype(np.int32), value[order], n_columns)
+
+        return rows, order
 
 
 def _counting_sort(
@@ -178,9 +193,13 @@ def _counting_sort(
     # SciPy transposes a matrix by counting; with one cell per row, in the column of its key, the
     # columns of the result are the rows sorted by key.
     data = np.empty(len(key), np.int8)
-    cells = csr_array((data, key, np.arange(len(key) + 1)), shape=(len(key), n))
+    one_a_row = np.arange(len(key) + 1)
+    cells = csr_array((data, key, one_a_row), shape=(len(key), n))
     by_key = cells.tocsc()
-    return by_key.indices.astype(np.int64), by_key.indptr.astype(np.int64)
+    order = by_key.indices.astype(np.int64)
+    start = by_key.indptr.astype(np.int64)
+
+    return order, start
 
 
 def pieces(counts: Int64[np.ndarray, " rows"], *, rows: int, cells: int) -> Iterator[slice]:
@@ -197,6 +216,7 @@ def pieces(counts: Int64[np.ndarray, " rows"], *, rows: int, cells: int) -> Iter
     while first < len(counts):
         n_before = cells_until[first - 1] if first else 0
         fitting = int(np.searchsorted(cells_until, n_before + cells, side="right"))
-        stop = min(max(fitting, first + 1), first + rows, len(counts))
+        at_least_one = max(fitting, first + 1)
+        stop = min(at_least_one, first + rows, len(counts))
         yield slice(first, stop)
         first = stop

@@ -42,10 +42,15 @@ class Vocab:
         return len(self._ids)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Vocab) and self._ids.equals(other._ids)
+        if not isinstance(other, Vocab):
+            return False
+
+        return self._ids.equals(other._ids)
 
     def __hash__(self) -> int:
-        return hash((len(self), tuple(self._ids.head(8))))
+        # A few ids are enough to tell vocabularies apart; equality compares all.
+        first = tuple(self._ids.head(8))
+        return hash((len(self), first))
 
     def __repr__(self) -> str:
         first = ", ".join(self._ids.head(3))
@@ -53,7 +58,8 @@ class Vocab:
         return f"Vocab({len(self)} ids: {first}{ellipsis})"
 
     def __contains__(self, value: object) -> bool:
-        return bool(self.rows([value])[0] != UNKNOWN)
+        [row] = self.rows([value])
+        return bool(row != UNKNOWN)
 
     @property
     def ids(self) -> pl.Series:
@@ -62,7 +68,8 @@ class Vocab:
 
     @cached_property
     def _table(self) -> pl.DataFrame:
-        return pl.DataFrame({"id": self._ids, "row": np.arange(len(self), dtype=np.int32)})
+        row = np.arange(len(self), dtype=np.int32)
+        return pl.DataFrame({"id": self._ids, "row": row})
 
     def rows(self, ids: Iterable[object] | pl.Series) -> Int32[np.ndarray, " ids"]:
         """Row numbers of the ids; UNKNOWN (-1) for ids that are not in the vocabulary."""
@@ -82,7 +89,9 @@ class Vocab:
             return pl.Series("id", [None] * len(rows), dtype=pl.String)
 
         is_known = rows >= 0
-        ids = self._ids.gather(pl.Series(np.where(is_known, rows, 0)).cast(pl.UInt32))
+        # A negative index would count from the end: any row in its place, then null.
+        index = pl.Series(np.where(is_known, rows, 0))
+        ids = self._ids.gather(index.cast(pl.UInt32))
         nulls = pl.Series([None], dtype=pl.String).new_from_index(0, len(rows))
 
         return ids.zip_with(pl.Series(is_known), nulls)

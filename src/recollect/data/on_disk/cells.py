@@ -111,7 +111,10 @@ def _cells_of_ratings(ratings: Ratings) -> CellSource:
     def blocks() -> Iterator[np.ndarray]:
         for first in range(0, len(ratings), BLOCK):
             part = slice(first, first + BLOCK)
-            yield make_cells(ratings.user[part], ratings.item[part], ratings.value[part])
+            user = ratings.user[part]
+            item = ratings.item[part]
+            value = ratings.value[part]
+            yield make_cells(user, item, value)
 
     if not len(ratings):
         raise _no_ratings(repr(ratings))
@@ -143,13 +146,17 @@ class _Numbering:
 
     def numbers(self, ids: Ids) -> Int32[np.ndarray, " rows"]:
         """The number of each entry of a block; new ids get the next numbers."""
-        numbers = (self.number.setdefault(id_, len(self.number)) for id_ in ids.vocab.ids.to_list())
-        return np.fromiter(numbers, np.int32, len(ids.vocab))[ids.row]
+        ids_of_block = ids.vocab.ids.to_list()
+        numbers = [self.number.setdefault(id_, len(self.number)) for id_ in ids_of_block]
+        number_of_row = np.array(numbers, np.int32)
+
+        return number_of_row[ids.row]
 
     def sorted(self) -> Ids:
         """The vocabulary, and the row in it of each number."""
-        numbers = np.arange(len(self.number), dtype=np.int32)
-        return join_ids([Ids(Vocab(list(self.number)), numbers)])
+        vocab = Vocab(list(self.number))
+        numbers = np.arange(len(vocab), dtype=np.int32)
+        return join_ids([Ids(vocab, numbers)])
 
 
 @dataclass
@@ -193,8 +200,11 @@ def _values_for_scale(value: Float32[np.ndarray, " some"]) -> Float32[np.ndarray
         return value
 
     extremes = value[[0, -1]]
-    not_whole = value[value != np.rint(value)][:1]
-    not_half = value[value * 2 != np.rint(value * 2)][:1]
+    is_whole = value == np.rint(value)
+    not_whole = value[~is_whole][:1]
+    doubled = value * 2
+    is_half = doubled == np.rint(doubled)
+    not_half = value[~is_half][:1]
 
     return np.unique(np.concatenate([extremes, not_whole, not_half]))
 

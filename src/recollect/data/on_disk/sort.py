@@ -39,7 +39,8 @@ def sorted_groups(
         if bucket.exists():
             cells = np.fromfile(bucket, CELL)
             bucket.unlink()
-            yield _last_of_pairs(_sorted(cells, rows, n_columns))
+            ordered = _sorted(cells, rows, n_columns)
+            yield _last_of_pairs(ordered)
 
 
 def _scatter(blocks: Iterable[np.ndarray], groups: list[slice], scratch: Path) -> None:
@@ -54,8 +55,11 @@ def _scatter(blocks: Iterable[np.ndarray], groups: list[slice], scratch: Path) -
         first = np.searchsorted(group[order], np.arange(len(ends) + 1))
 
         for number in np.flatnonzero(np.diff(first)):
-            with (scratch / str(number)).open("ab") as out:
-                cells.take(order[first[number] : first[number + 1]]).tofile(out)
+            in_group = order[first[number] : first[number + 1]]
+            bucket = scratch / str(number)
+
+            with bucket.open("ab") as out:
+                cells.take(in_group).tofile(out)
 
 
 def _sorted(cells: np.ndarray, rows: slice, n_columns: int) -> np.ndarray:
@@ -74,5 +78,8 @@ def _sorted(cells: np.ndarray, rows: slice, n_columns: int) -> np.ndarray:
 
 def _last_of_pairs(cells: np.ndarray) -> np.ndarray:
     """The last cell of each run of one row and column."""
-    changes = (np.diff(cells["row"]) != 0) | (np.diff(cells["column"]) != 0)
-    return cells[np.append(changes, True)]
+    row_changes = np.diff(cells["row"]) != 0
+    column_changes = np.diff(cells["column"]) != 0
+    is_last = np.append(row_changes | column_changes, True)
+
+    return cells[is_last]

@@ -273,5 +273,11 @@ def _fingerprint(path: Path, cells: CellSource, by_user: SideWriter) -> str:
     """The fingerprint that the same ratings have in memory, without their times."""
     start = np.append(0, np.cumsum(by_user.count))
     rows = StoredRows(path, start, by_user.total, len(cells.items))
-    columns = [rows.column("row"), rows.column("column"), rows.column("value"), None]
+    columns = [
+        rows.column("row"),
+        rows.column("column"),
+        rows.column("value"),
+        None,  # times
+    ]
+
     return fingerprint(cells.users, cells.items, cells.scale, columns)

@@ -84,7 +84,8 @@ class StoredRatings(AnyRatings):
     @property
     @override
     def mean(self) -> float:
-        return float(self.total("item").sum()) / len(self)
+        total = float(self.total("item").sum())
+        return total / len(self)
 
     @property
     @override
@@ -122,9 +123,10 @@ class StoredRatings(AnyRatings):
         n_shared = 0
 
         for part in pieces(self.count("user")[users], rows=len(users), cells=COMPARED):
-            pairs = _pairs(self.rows("user").take(users[part]))
-            other_pairs = _pairs(other.rows("user").take(users[part]))
-            n_shared += len(np.intersect1d(pairs, other_pairs, assume_unique=True))
+            rows = self.rows("user").take(users[part])
+            other_rows = other.rows("user").take(users[part])
+            shared = np.intersect1d(_pairs(rows), _pairs(other_rows), assume_unique=True)
+            n_shared += len(shared)
 
         return n_shared
 
@@ -137,8 +139,7 @@ class StoredRatings(AnyRatings):
         """
         raise DataError(
             f"{self!r} is on disk and cannot be joined with other ratings in memory; read the "
-            f"ratings "
-            "(recollect.read) and fit on them, or leave out what was to be joined."
+            "ratings (recollect.read) and fit on them, or leave out what was to be joined."
         )
 
     @property
@@ -186,7 +187,9 @@ class StoredRatings(AnyRatings):
 
 def _pairs(rows: Rows) -> Int64[np.ndarray, " cells"]:
     """One number per cell that stands for its row and column."""
-    return rows.row * np.int64(rows.n_columns) + rows.column
+    # In 64 bits, as users × items of large data is above 2³¹.
+    n_columns = np.int64(rows.n_columns)
+    return rows.row * n_columns + rows.column
 
 
 def is_stored(folder: str | Path) -> bool:
@@ -205,8 +208,7 @@ def open_stored(folder: str | Path) -> StoredRatings:
     if not is_stored(folder):
         raise DataError(
             f"There are no stored ratings in {folder}; recollect.store(ratings, folder) or "
-            f"`recollect data store` "
-            "makes such a folder."
+            "`recollect data store` makes such a folder."
         )
 
     try:
@@ -243,8 +245,7 @@ def _read_about(path: Path) -> dict[str, Any]:
     if about["format"] > FORMAT:
         raise DataError(
             f"{path.parent} was written by a newer Recollect (format {about['format']}, this one "
-            f"reads up to "
-            f"{FORMAT}); upgrade it."
+            f"reads up to {FORMAT}); upgrade it."
         )
 
     if about.pop("checksum", None) != checksum(about):
@@ -259,7 +260,7 @@ def _check_size(path: Path, size: int) -> None:
         if path.name in NEEDED:
             raise DataError(
                 f"{path.parent} lacks {path.name}; it was copied in part: copy it again, or store "
-                f"anew."
+                "anew."
             )
     elif path.stat().st_size != size:
         raise damaged(path, f"it has {path.stat().st_size:,} bytes, expected {size:,}")
@@ -267,7 +268,10 @@ def _check_size(path: Path, size: int) -> None:
 
 def _open_rows(path: Path, vocab: pl.DataFrame, *, n_columns: int) -> StoredRows:
     """The rows of one side, whose counts and totals are those of its vocabulary."""
-    start = np.concatenate([[0], np.cumsum(vocab["count"].to_numpy())]).astype(np.int64)
-    rows = StoredRows(path, start, vocab["total"].to_numpy(), n_columns)
+    count = vocab["count"].to_numpy()
+    start = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    total = vocab["total"].to_numpy()
+    rows = StoredRows(path, start, total, n_columns)
     rows.check()
+
     return rows

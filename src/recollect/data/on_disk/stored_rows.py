@@ -55,7 +55,10 @@ class StoredRows(AnyRows):
 
     @override
     def minus(self, row_means: Float32[np.ndarray, " rows"]) -> StoredRows:
-        return replace(self, row_means=row_means) if row_means.any() else self
+        if not row_means.any():
+            return self
+
+        return replace(self, row_means=row_means)
 
     @override
     def take(self, rows: Int[np.ndarray, " some"]) -> Rows:
@@ -78,7 +81,11 @@ class StoredRows(AnyRows):
             DataError: if the file is damaged.
         """
         remaining = Rows.stack([], n_columns=self.n_columns)
-        windows = prefetch(lambda rows: self._gather(rows, self._read_group), self._windows(order))
+
+        def read(rows: Int64[np.ndarray, " some"]) -> Rows:
+            return self._gather(rows, self._read_group)
+
+        windows = prefetch(read, self._windows(order))
 
         for window in windows:
             rows = Rows.stack([remaining, window], n_columns=self.n_columns)
@@ -97,7 +104,9 @@ class StoredRows(AnyRows):
         self, order: Int64[np.ndarray, " rows"]
     ) -> Int64[np.ndarray, " rows_with_cells"]:
         """The order of the rows in `batches`: row groups at random, the rows of a few mixed."""
-        return np.concatenate([np.empty(0, np.int64), *self._windows(order)])
+        # The empty one is for rows without any cell, of which there is no window.
+        empty = np.empty(0, np.int64)
+        return np.concatenate([empty, *self._windows(order)])
 
     def _windows(self, order: Int64[np.ndarray, " rows"]) -> Iterator[Int64[np.ndarray, " some"]]:
         """The rows with cells of a few row groups at a time, in the order that is requested."""
@@ -159,7 +168,9 @@ class StoredRows(AnyRows):
         _ = self._first_row
 
     def _rows_of(self, group: int) -> Int64[np.ndarray, " rows_of_group"]:
-        return np.arange(self._first_row[group], self._first_row[group + 1])
+        first = self._first_row[group]
+        stop = self._first_row[group + 1]
+        return np.arange(first, stop)
 
     def _read_columns(self, group: int, columns: list[str]) -> list[np.ndarray]:
         """Columns of a row group.
@@ -180,8 +191,12 @@ class StoredRows(AnyRows):
 
     def _read_group(self, group: int) -> Rows:
         """The rows of a row group."""
-        start = self.start[self._first_row[group] : self._first_row[group + 1] + 1]
+        first = self._first_row[group]
+        stop = self._first_row[group + 1]
+        # One more than the rows: where the cells of the last one end.
+        start = self.start[first : stop + 1]
         column, value = self._read_columns(group, ["column", "value"])
+
         return Rows(start - start[0], column, value, self.n_columns)
 
     @cached_property
@@ -200,13 +215,17 @@ class StoredRows(AnyRows):
             in_group = rows[has_cells[group == number]] - self._first_row[number]
             parts.append(group_of(int(number)).take(in_group))
 
+        # The parts are in the order of the groups; each row is taken from its place in it.
         place = np.full(len(rows), -1)
         place[by_group] = np.arange(len(by_group))
-        gathered = Rows.stack(parts, n_columns=self.n_columns).take(place)
+        stacked = Rows.stack(parts, n_columns=self.n_columns)
+        gathered = stacked.take(place)
         if self.row_means is None:
             return gathered
 
-        return gathered.minus(np.where(rows >= 0, self.row_means[rows], np.float32(0)))
+        row_means = np.where(rows >= 0, self.row_means[rows], np.float32(0))
+
+        return gathered.minus(row_means)
 
 
 def prefetch(make: Callable[[T], Rows], keys: Iterable[T]) -> Iterator[Rows]:

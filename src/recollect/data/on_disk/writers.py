@@ -115,15 +115,21 @@ class HeldOutWriter:
 
         for name, upper in self._below.items():
             if name in self._writers:
-                self._write(name, cells[(draw >= lower) & (draw < upper)])
+                is_drawn = (draw >= lower) & (draw < upper)
+                self._write(name, cells[is_drawn])
 
             lower = upper
 
         return cells[draw >= lower]
 
     def _write(self, name: str, cells: np.ndarray) -> None:
-        user_ids = self.users.at(cells["row"]).to_arrow().cast(pa.string())
-        item_ids = self.items.at(cells["column"]).to_arrow().cast(pa.string())
-        values = np.ascontiguousarray(cells["value"])
-        self._writers[name].write_table(pa.table([user_ids, item_ids, values], schema=HELD_OUT))
+        user_ids = self.users.at(cells["row"])
+        item_ids = self.items.at(cells["column"])
+        columns = [
+            user_ids.to_arrow().cast(pa.string()),
+            item_ids.to_arrow().cast(pa.string()),
+            np.ascontiguousarray(cells["value"]),
+        ]
+        table = pa.table(columns, schema=HELD_OUT)
+        self._writers[name].write_table(table)
         self.n[name] += len(cells)

@@ -103,7 +103,7 @@ class BlockParser:
         row = int(is_bad.argmax())
         problem = (
             f"{locate(row)}: the time is {frame['time'][row]!r}; expected seconds since 1970 or an "
-            f"ISO date"
+            "ISO date"
         )
 
         if self.time_is_required:
@@ -147,10 +147,10 @@ def _encode(column: pl.Series, role: str, locate: Locate) -> Ids:
     blank = np.flatnonzero(vocab.ids.str.contains(r"^\s*$").to_numpy())
     is_missing = np.isin(row, [UNKNOWN, *blank])
     if is_missing.any():
+        first = int(is_missing.argmax())
         raise DataError(
-            f"{locate(int(is_missing.argmax()))}: the {role} id is missing; every rating needs "
-            f"one. Correct or "
-            f"remove the row. ({int(is_missing.sum())} such rows nearby.)"
+            f"{locate(first)}: the {role} id is missing; every rating needs one. Correct or remove "
+            f"the row. ({int(is_missing.sum())} such rows nearby.)"
         )
 
     return Ids(vocab, row)
@@ -166,7 +166,13 @@ def join_ids(parts: Sequence[Ids]) -> Ids:
         ids = [block.str.replace(r"\.0+$", "") for block in ids]
 
     vocab, row = Vocab.encode(pl.concat(ids))
-    first = np.cumsum([0, *map(len, ids)])
-    rows = [row[start:][part.row] for start, part in zip(first[:-1], parts, strict=True)]
+    rows = []
+    start = 0  # of a block's ids among all
+
+    for block, part in zip(ids, parts, strict=True):
+        stop = start + len(block)
+        row_of_block = row[start:stop]
+        rows.append(row_of_block[part.row])
+        start = stop
 
     return Ids(vocab, np.concatenate(rows))

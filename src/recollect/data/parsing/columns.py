@@ -167,10 +167,8 @@ def _check_complete(
     if missing == ["rating"]:
         raise DataError(
             f"There is no rating column among {_listed(columns)}. If one of them holds ratings, "
-            f"name it: "
-            'rating="…". If each line is an event (a view, a click, a purchase), say so: '
-            "implicit=True, on the "
-            "command line --implicit."
+            'name it: rating="…". If each line is an event (a view, a click, a purchase), say so: '
+            "implicit=True, on the command line --implicit."
         )
 
     if missing:
@@ -189,10 +187,9 @@ def _check_events(columns: Sequence[str], requested: Mapping[str, Column], *, na
     if not named:
         if len(columns) > len(EVENT_ROLES) and requested["time"] is None:
             raise DataError(
-                f"Events without a header stand in the order user, item, time, and this table has "
-                f"{len(columns)} "
-                "columns. Say which is the time (time=3), and which the count if there is one "
-                "(rating=2)."
+                "Events without a header stand in the order user, item, time, and this table has "
+                f"{len(columns)} columns. Say which is the time (time=3), and which the count if "
+                "there is one (rating=2)."
             )
 
         return
@@ -202,10 +199,9 @@ def _check_events(columns: Sequence[str], requested: Mapping[str, Column], *, na
     if rating is not None and count is None:
         raise DataError(
             f"Events have no ratings, and there is a column {columns[rating]!r}. If it holds "
-            f"counts, name it: "
-            f"rating={columns[rating]!r}. If it holds ratings, read them as such and take those "
-            f"that are high as "
-            "events: ratings.events(from_=4), on the command line --events-from 4."
+            f"counts, name it: rating={columns[rating]!r}. If it holds ratings, read them as such "
+            "and take those that are high as events: ratings.events(from_=4), on the command line "
+            "--events-from 4."
         )
 
 
@@ -289,12 +285,14 @@ def _usual_names(role: str, *, implicit: bool) -> Sequence[str]:
 
 def is_usual(name: str) -> bool:
     """Whether this is a usual name of one of the roles."""
-    return any(_normalized(name) in names for names in USUAL.values())
+    normalized = _normalized(name)
+    return any(normalized in names for names in USUAL.values())
 
 
 def _normalized(name: str) -> str:
     """Lower case letters and digits only; a RecBole type (":token", ":float") is left out."""
-    return re.sub(r"[^a-z0-9]", "", name.lower().partition(":")[0])
+    before_type, _, _ = name.lower().partition(":")
+    return re.sub(r"[^a-z0-9]", "", before_type)
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -70,7 +70,9 @@ class Layout:
         names = {role: self.columns[place] for role, place in places.items()}
         schema = dict.fromkeys(names.values(), pl.String)
         table = pl.read_ndjson(io.BytesIO(block), schema=schema)
-        return table.select(**{role: pl.col(name) for role, name in names.items()})
+        columns = {role: pl.col(name) for role, name in names.items()}
+
+        return table.select(**columns)
 
     def _frame_of_fields(
         self, block: bytes, separator: str, places: dict[str, int]
@@ -86,7 +88,9 @@ class Layout:
             columns=sorted(set(places.values())),
         )
 
-        return table.select(**{role: pl.col(str(place)) for role, place in places.items()})
+        columns = {role: pl.col(str(place)) for role, place in places.items()}
+
+        return table.select(**columns)
 
     def records(self, block: bytes) -> Iterator[tuple[int, Sequence[object]]]:
         """The lines that are not blank: the number of each in the block, from 0, and its fields."""
@@ -113,8 +117,14 @@ def _without_blank_lines(block: bytes) -> bytes:
 
 def _opens_quotes(block: bytes, separator: str) -> bool:
     """Whether a field begins with a quote; a quote elsewhere, as in 5", is part of the field."""
-    start = rb"(?:^|[\n" + re.escape(separator.encode()) + rb'])"'
-    return b'"' in block and re.search(start, block) is not None
+    # Most blocks hold no quote, and looking for one byte is much faster than the search.
+    if b'"' not in block:
+        return False
+
+    escaped = re.escape(separator.encode())
+    start = rb"(?:^|[\n" + escaped + rb'])"'
+
+    return re.search(start, block) is not None
 
 
 def _with_one_byte(block: bytes, separator: str) -> bytes:
@@ -180,8 +190,7 @@ def find_layout(
         if text.lstrip().startswith("["):
             raise DataError(
                 f"{path} is one JSON array; expected one JSON object a line (JSON lines). Read it "
-                f"yourself and "
-                "pass the table to recollect.from_frame."
+                "yourself and pass the table to recollect.from_frame."
             )
 
         if text.lstrip().startswith("{"):
@@ -200,8 +209,7 @@ def _check_text(text: str, path: Path) -> None:
     if "\x00" in text:
         raise DataError(
             f"{path} is not a text file of ratings in UTF-8 or Latin-1 (it holds zero bytes); save "
-            f"it as "
-            "CSV in UTF-8, or as Parquet."
+            "it as CSV in UTF-8, or as Parquet."
         )
 
     if not text.strip():
@@ -242,8 +250,7 @@ def _layout_of_fields(
     if len(first) < 2:
         raise DataError(
             f"No separator was found in {path}, whose first line is {first[0][:80]!r}; expected "
-            f"fields "
-            'separated by commas, tabs, "::", semicolons, bars or blanks. Or state it: '
+            'fields separated by commas, tabs, "::", semicolons, bars or blanks. Or state it: '
             'separator="…".'
         )
 

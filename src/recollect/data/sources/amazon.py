@@ -122,7 +122,8 @@ def how_to_get(variant: str) -> str:
 
 
 def _files(release: Variant) -> list[str]:
-    return [f"{release.folder}/{release.reviews}{packed}" for packed in (".gz", "")]
+    file = f"{release.folder}/{release.reviews}"
+    return [f"{file}.gz", file]
 
 
 def _reviews(release: Variant, folder: Path | None) -> Path:
@@ -158,11 +159,17 @@ def read(path: str | Path, *, name: str | None = None) -> Ratings:
         )
 
     rows = [(line, *review[:4]) for line, review in _numbered(path)]
-    table = pl.DataFrame(rows, schema=["line", "user", "item", "rating", "time"], orient="row")
-    intake = RatingsBuilder(SCALE, time_is_required=True)
-    intake.add(table.drop("line"), lambda row: f"Line {table['line'][row]} of {path}")
+    columns = ["line", "user", "item", "rating", "time"]
+    table = pl.DataFrame(rows, schema=columns, orient="row")
 
-    return intake.ratings(name, str(path))
+    def locate(row: int) -> str:
+        line = table["line"][row]
+        return f"Line {line} of {path}"
+
+    builder = RatingsBuilder(SCALE, time_is_required=True)
+    builder.add(table.drop("line"), locate)
+
+    return builder.ratings(name, str(path))
 
 
 def reviews(path: str | Path) -> Iterator[Review]:
@@ -171,7 +178,8 @@ def reviews(path: str | Path) -> Iterator[Review]:
     Raises:
         DataError: if the file is missing or a line is damaged.
     """
-    return (review for _, review in _numbered(Path(path)))
+    for _, review in _numbered(Path(path)):
+        yield review
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, Review]]:
@@ -180,7 +188,10 @@ def _numbered(path: Path) -> Iterator[tuple[int, Review]]:
     number = 0
 
     for block in blocks(path, quoted=False):
-        for line in block.decode().removesuffix("\n").split("\n"):
+        text = block.decode().removesuffix("\n")
+
+        # Not splitlines: a review may hold other characters that divide lines in Unicode.
+        for line in text.split("\n"):
             number += 1
             if line.strip():
                 yield number, _review(line, f"Line {number} of {path}")
@@ -278,4 +289,6 @@ def documents(
 
 def _pairs(ratings: Ratings) -> set[tuple[str, str]]:
     """The (user_id, item_id) of each rating."""
-    return set(zip(ratings.users.at(ratings.user), ratings.items.at(ratings.item), strict=True))
+    user_ids = ratings.users.at(ratings.user)
+    item_ids = ratings.items.at(ratings.item)
+    return set(zip(user_ids, item_ids, strict=True))

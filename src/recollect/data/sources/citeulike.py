@@ -144,11 +144,15 @@ def bags(variant: str, folder: Path | None = None) -> Corpus:
     if n_empty := int((length == 0).sum()):
         notes.append(f"{n_empty:,} of {len(bags_):,} articles have no words.")
 
+    word = distinct[:, 0]
+    count = distinct[:, 1]
+    n_documents = np.bincount(word, minlength=len(words))
+
     return Corpus(
         Vocab(words),
         np.concatenate([[0], np.cumsum(length)]),
-        np.repeat(distinct[:, 0], distinct[:, 1]).astype(np.int32),
-        np.bincount(distinct[:, 0], minlength=len(words)).astype(np.int32),
+        np.repeat(word, count).astype(np.int32),
+        n_documents.astype(np.int32),
         Tokenizer(
             stop_words=None,
             first=None,
@@ -161,7 +165,9 @@ def bags(variant: str, folder: Path | None = None) -> Corpus:
 
 def is_here(variant: str, folder: Path | None = None) -> bool:
     """Whether the file of likes is in `folder` or one of the data homes."""
-    return download.found([f"{VARIANTS[variant].folder}/{USERS}"], folder) is not None
+    release = VARIANTS[variant]
+    path = download.found([f"{release.folder}/{USERS}"], folder)
+    return path is not None
 
 
 def how_to_get(variant: str) -> str:
@@ -173,14 +179,19 @@ def how_to_get(variant: str) -> str:
 def _file(variant: str, name: str, folder: Path | None) -> Path:
     """The path of one of the files, downloaded if it is not there."""
     release = VARIANTS[variant]
-    checksum = f"md5:{release.md5[name]}" if name in release.md5 else None
+    checksum = None
+    if name in release.md5:
+        checksum = f"md5:{release.md5[name]}"
+
     address = ADDRESS.format(variant, name)
     return download.file(f"{release.folder}/{name}", address, checksum, folder=folder)
 
 
 def _lines(path: Path) -> list[str]:
     """The lines of a file; only line ends divide, for words may hold other kinds of blanks."""
-    return path.read_bytes().decode().replace("\r\n", "\n").removesuffix("\n").split("\n")
+    text = path.read_bytes().decode()
+    text = text.replace("\r\n", "\n").removesuffix("\n")
+    return text.split("\n")
 
 
 def _bag(line: str, path: Path, number: int, n_words: int) -> Int64[np.ndarray, "words two"]:
@@ -195,8 +206,10 @@ def _bag(line: str, path: Path, number: int, n_words: int) -> Int64[np.ndarray, 
     count, *numbers = _numbers(line.replace(":", " "), path, number)
     is_bag = len(numbers) == 2 * count
     if is_bag:
-        bag = np.array(numbers, np.int64).reshape(-1, 2)
-        is_bag = bool((bag[:, 0] < n_words).all() and (bag[:, 1] > 0).all())
+        bag = np.array(numbers, np.int64).reshape(-1, 2)  # a row per word: its number, how often
+        is_word = bag[:, 0] < n_words
+        occurs = bag[:, 1] > 0
+        is_bag = bool(is_word.all() and occurs.all())
 
     if not is_bag:
         raise DataError(

@@ -179,9 +179,15 @@ def fold(k: int | str, folder: str | Path | None = None) -> tuple[Ratings, Ratin
 def _part(whole: Ratings, path: Path) -> Ratings:
     """The ratings of the whole set that stand in the file."""
     part = read(path, scale=whole.scale)
-    pair = whole.users.rows(part.users.ids)[part.user].astype(np.int64) * whole.n_items
-    pair += whole.items.rows(part.items.ids)[part.item]
-    return whole.where(np.isin(whole.pair, pair), name=f"{whole.name} {path.name}")
+    # The file has a vocabulary of its own; its ids lead to the row numbers of the whole.
+    row_of_user = whole.users.rows(part.users.ids)
+    row_of_item = whole.items.rows(part.items.ids)
+    user = row_of_user[part.user].astype(np.int64)
+    item = row_of_item[part.item]
+    pair = user * whole.n_items + item
+    is_in_part = np.isin(whole.pair, pair)
+
+    return whole.where(is_in_part, name=f"{whole.name} {path.name}")
 
 
 def documents(variant: str, name: str = "plot", folder: str | Path | None = None) -> Path:
@@ -255,8 +261,10 @@ def _film_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
         if path.suffix == ".dat":
             item_id, title, genres = line.split("::")
         else:
-            item_id, title, *rest = line.split("|")
-            genres = _flagged_genres(rest[-len(GENRES_100K) :])
+            item_id, title, *others = line.split("|")
+            # Dates and an address stand before the flags of the genres.
+            flags = others[-len(GENRES_100K) :]
+            genres = _flagged_genres(flags)
 
         rows.append((item_id, title, genres))
 
@@ -265,11 +273,16 @@ def _film_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
 
 def _flagged_genres(flags: list[str]) -> str:
     """The genres whose flag is 1, joined by "|"."""
-    return "|".join(genre for genre, flag in zip(GENRES_100K, flags, strict=True) if flag == "1")
+    flagged = []
+    for genre, flag in zip(GENRES_100K, flags, strict=True):
+        if flag == "1":
+            flagged.append(genre)
+    return "|".join(flagged)
 
 
 def _genres(joined: str) -> list[str]:
-    return [genre for genre in joined.split("|") if genre not in ("", NO_GENRES)]
+    genres = joined.split("|")
+    return [genre for genre in genres if genre not in ("", NO_GENRES)]
 
 
 def _text(content: bytes) -> str:

@@ -29,12 +29,19 @@ def check_shares(**shares: Share) -> None:
 
 def shuffled(ratings: Ratings, seed: int) -> Int64[np.ndarray, " ratings"]:
     """The indices of the ratings in random order."""
+    random = np.random.default_rng(seed)
     # The draw starts from the order by user and item: the order in the file does not matter.
-    return np.random.default_rng(seed).permutation(ratings.entry("user"))
+    ordered = ratings.entry("user")
+    return random.permutation(ordered)
 
 
 def place_in_group(group: Int[np.ndarray, " entries"]) -> Int64[np.ndarray, " entries"]:
     """0, 1, 2, … within each run of equal numbers."""
     place = np.arange(len(group))
-    begins_group = np.concatenate([[True], group[1:] != group[:-1]])[: len(group)]
-    return place - np.maximum.accumulate(np.where(begins_group, place, 0))
+    differs = group[1:] != group[:-1]
+    # Cut, as without entries there is no first one that begins a group.
+    begins_group = np.concatenate([[True], differs])[: len(group)]
+    start = np.where(begins_group, place, 0)
+    start_of_group = np.maximum.accumulate(start)
+
+    return place - start_of_group

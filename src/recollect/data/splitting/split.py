@@ -54,13 +54,17 @@ class Split:
         return iter((self.train, self.valid, self.test))
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name} {len(part):,}" for name, part in self.parts.items())
-        return f"Split({self._title()}: {sizes})"
+        sizes = [f"{name} {len(part):,}" for name, part in self.parts.items()]
+        joined = ", ".join(sizes)
+        return f"Split({self._title()}: {joined})"
 
     def __str__(self) -> str:
-        settings = ", ".join(f"{name}={_as_words(value)}" for name, value in self.settings.items())
-        lines = [f"{self._title()} ({settings})"]
-        lines += [_part_line(row) for row in self.table().iter_rows(named=True)]
+        settings = [f"{name}={_as_words(value)}" for name, value in self.settings.items()]
+        joined = ", ".join(settings)
+        lines = [f"{self._title()} ({joined})"]
+
+        for row in self.table().iter_rows(named=True):
+            lines.append(_part_line(row))
 
         for reason, count in self.dropped.items():
             lines.append(f"  left out {count:>9,} ratings: {reason}")
@@ -68,12 +72,20 @@ class Split:
         return "\n".join(lines)
 
     def _title(self) -> str:
-        return self.how if self.seed is None else f"{self.how}, seed {self.seed}"
+        if self.seed is None:
+            return self.how
+
+        return f"{self.how}, seed {self.seed}"
 
     @property
     def parts(self) -> dict[str, Ratings]:
         """The parts that exist, by name."""
-        parts = {"train": self.train, "valid": self.valid, "given": self.given, "test": self.test}
+        parts = {
+            "train": self.train,
+            "valid": self.valid,
+            "given": self.given,
+            "test": self.test,
+        }
         return {name: part for name, part in parts.items() if part is not None}
 
     def table(self) -> pl.DataFrame:
@@ -97,20 +109,25 @@ class _Rated:
 
     @classmethod
     def of(cls, ratings: Ratings) -> _Rated:
-        return cls(ratings.count("user") > 0, ratings.count("item") > 0)
+        has_user = ratings.count("user") > 0
+        has_item = ratings.count("item") > 0
+        return cls(has_user, has_item)
 
 
 def _part_row(name: str, part: Ratings, in_train: _Rated) -> dict[str, Any]:
     """A row of `Split.table`."""
     in_part = _Rated.of(part)
+    cold_user = in_part.user & ~in_train.user
+    cold_item = in_part.item & ~in_train.item
     is_warm = in_train.user[part.user] & in_train.item[part.item]
+
     return {
         "part": name,
         "ratings": len(part),
         "users": int(in_part.user.sum()),
         "items": int(in_part.item.sum()),
-        "cold_users": int((in_part.user & ~in_train.user).sum()),
-        "cold_items": int((in_part.item & ~in_train.item).sum()),
+        "cold_users": int(cold_user.sum()),
+        "cold_items": int(cold_item.sum()),
         "cold_ratings": int((~is_warm).sum()),
     }
 
@@ -128,7 +145,10 @@ def _part_line(row: dict[str, Any]) -> str:
 
 
 def _as_words(value: object) -> str:
-    return " to ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return " to ".join(map(str, value))
+
+    return str(value)
 
 
 def split_by_part(
@@ -162,8 +182,7 @@ def split_by_part(
         elif _is_required(code, settings):
             raise DataError(
                 f"The {name} part of {len(ratings):,} ratings ({how}, {settings}) would be empty; "
-                f"ask "
-                "for a larger one, or bring more ratings."
+                "ask for a larger one, or bring more ratings."
             )
 
     split = Split(
@@ -190,8 +209,15 @@ def _is_required(code: int, settings: dict[str, Any]) -> bool:
 
 def _count_dropped(part: Int8[np.ndarray, " ratings"], reasons: Sequence[str]) -> dict[str, int]:
     """How many ratings are in no part, by reason."""
-    counts = {reason: int((part == DROPPED - j).sum()) for j, reason in enumerate(reasons)}
-    return {reason: count for reason, count in counts.items() if count}
+    counts = {}
+
+    for j, reason in enumerate(reasons):
+        is_dropped = part == DROPPED - j
+        count = int(is_dropped.sum())
+        if count:
+            counts[reason] = count
+
+    return counts
 
 
 def shared_pairs(a: Ratings, b: AnyRatings) -> int:
@@ -203,8 +229,7 @@ def shared_pairs(a: Ratings, b: AnyRatings) -> int:
     if a.users != b.users or a.items != b.items:
         raise DataError(
             f"{a!r} and {b!r} have different vocabularies, so their pairs cannot be compared; use "
-            f"parts of "
-            "one split, or read both into one Ratings first."
+            "parts of one split, or read both into one Ratings first."
         )
 
     return b.shared(a)

@@ -129,10 +129,12 @@ def read(folder: str | Path, *, name: str | None = None) -> Ratings:
     Raises:
         DataError: if there are no such files or one is damaged.
     """
-    files = _files(Path(folder))
+    folder = Path(folder)
+    name = name or folder.resolve().name
+    files = _files(folder)
 
     with _progress_bar(files) as report:
-        ratings = prize_files.read(files, name=name or Path(folder).resolve().name, report=report)
+        ratings = prize_files.read(files, name=name, report=report)
 
     published_ = VARIANTS["full"]
     counts = Counts(ratings.n_users, len(ratings))
@@ -151,7 +153,11 @@ def read(folder: str | Path, *, name: str | None = None) -> Ratings:
 
 def is_folder(path: str | Path) -> bool:
     """Whether this is a folder of the Netflix Prize's files."""
-    return Path(path).is_dir() and prize_files.find(Path(path)) is not None
+    folder = Path(path)
+    if not folder.is_dir():
+        return False
+
+    return prize_files.find(folder) is not None
 
 
 def home(folder: Path | None = None) -> Path:
@@ -180,12 +186,18 @@ def home(folder: Path | None = None) -> Path:
 
 def _places(folder: Path | None) -> list[Path]:
     """Where the folder of the files may be."""
-    return [place / name for place in download.homes(folder) for name in FOLDERS]
+    places = []
+    for place in download.homes(folder):
+        places += [place / name for name in FOLDERS]
+    return places
 
 
 def _refuse_packed(places: list[Path]) -> None:
     """Say how to unpack the ratings, if they are there as an archive."""
-    archives = [folder / PACKED for place in places for folder in (place, place / "download")]
+    archives = []
+    for place in places:
+        archives += [place / PACKED, place / "download" / PACKED]
+
     packed = next((path for path in archives if path.is_file()), None)
     if packed is None:
         return
@@ -265,15 +277,20 @@ def _in_probe(whole: Ratings, path: Path) -> Bool[np.ndarray, " ratings"]:
     film, user_id = prize_files.probe(path)
     item = whole.items.rows(film)
     user = whole.users.rows(user_id)
-    ratings_of = {int(whole.item[start]): slice(start, stop) for start, stop in _runs(whole.item)}
+    ratings_of = {}
+
+    for start, stop in _runs(whole.item):
+        ratings_of[int(whole.item[start])] = slice(start, stop)
+
     chosen = np.zeros(len(whole), bool)
     is_named = np.zeros(whole.n_users + 1, bool)  # the last place is for unknown users
 
     for start, stop in _runs(film):
         ratings = ratings_of.get(int(item[start]), slice(0, 0))
-        is_named[user[start:stop]] = True
+        named = user[start:stop]
+        is_named[named] = True
         chosen[ratings] = is_named[whole.user[ratings]]
-        is_named[user[start:stop]] = False
+        is_named[named] = False  # again as it was, at the cost of this film alone
         n_chosen = int(chosen[ratings].sum())
         if n_chosen != stop - start:
             raise DataError(

@@ -198,15 +198,21 @@ class _Calendar:
     def __init__(self, n_users: int, random: np.random.Generator) -> None:
         self.random = random
         self.middle = random.random(n_users)  # as a share of all ratings given until then
-        self.stay = np.minimum(STAY * random.lognormal(0.0, 1.0, n_users), 1.0)
-        self.day = np.array(list(CALENDAR), "datetime64[D]").astype(np.int64).astype(np.float64)
+        stay = STAY * random.lognormal(0.0, 1.0, n_users)
+        self.stay = np.minimum(stay, 1.0)
+        dates = np.array(list(CALENDAR), "datetime64[D]")
+        self.day = dates.astype(np.int64).astype(np.float64)  # from 1970
 
     def days(self, user: Int64[np.ndarray, " ratings"]) -> Int32[np.ndarray, " ratings"]:
         """A day for each rating, counted from 1970."""
-        moment = self.middle[user] + self.stay[user] * (self.random.random(len(user)) - 0.5)
-        day = np.interp(_reflected(moment), list(CALENDAR.values()), self.day)
+        from_middle = self.random.random(len(user)) - 0.5
+        moment = self.middle[user] + self.stay[user] * from_middle
+        shares = list(CALENDAR.values())
+        day = np.interp(_reflected(moment), shares, self.day)
         # The last entry of CALENDAR is the day after the last one.
-        return np.minimum(day, self.day[-1] - 1).astype(np.int32)
+        day = np.minimum(day, self.day[-1] - 1)
+
+        return day.astype(np.int32)
 
 
 def _reflected(share: Float64[np.ndarray, " ratings"]) -> Float64[np.ndarray, " ratings"]:
