@@ -43,15 +43,19 @@ class CTR(TextModel):
 
     @override
     def encoder(self, corpus: Corpus, k: int) -> Topics:
-        return Topics(corpus.n_words, self.factors, k=k, smooth=self.smooth)
+        # θ has k numbers as the factors do, of which an offset is not a topic.
+        n_topics = self.factors
+        return Topics(corpus.n_words, n_topics, k=k, smooth=self.smooth)
 
     @override
     def prior(self, train: Ratings) -> TopicPrior:
         assert train.text is not None
+        reg = self.item_reg(train)
+
         return TopicPrior(
             self.net_.text,
             train.text,
-            reg=self.item_reg(train),
+            reg=reg,
             passes=self.passes,
             refine=self.refine,
         )

@@ -45,7 +45,9 @@ class Topics(Encoder):
         self.n_zeros = k - n_topics
         self.smooth = smooth
         # words × topics, because the row of a word is read at once.
-        self.beta = nn.Buffer(_normalized(torch.rand(n_words, n_topics), dim=0))
+        # At random, because equal topics would stay equal.
+        beta = torch.rand(n_words, n_topics)
+        self.beta = nn.Buffer(_normalized(beta, dim=0))
 
     def expected_counts(
         self, counts: Block, theta: Float[Tensor, "documents topics"]
@@ -84,14 +86,17 @@ class Topics(Encoder):
 
         for _ in range(NEW_PASSES):
             of_documents, _, _ = self.expected_counts(counts, theta)
-            theta = _normalized(self.smooth + of_documents, dim=1)
+            smoothed = self.smooth + of_documents
+            theta = _normalized(smoothed, dim=1)
 
         return self.padded(theta)
 
     def uniform(self, n_documents: int) -> Float[Tensor, "documents topics"]:
         """Equal proportions of all topics."""
         n_topics = self.beta.shape[1]
-        return self.beta.new_full((n_documents, n_topics), 1 / n_topics)
+        shape = (n_documents, n_topics)
+
+        return self.beta.new_full(shape, 1 / n_topics)
 
     def padded(self, theta: Float[Tensor, "documents topics"]) -> Float[Tensor, "documents k"]:
         """θ with columns of 0 for the factors beyond the topics."""
@@ -128,8 +133,11 @@ class TopicPrior(Prior):
         self.n_items = len(corpus)
         self.n_tokens = len(corpus.word)
         self.reg = reg.to(device)
-        self.counts = word_counts(corpus.take(with_text), device)
-        self.theta = topics.uniform(len(with_text))
+        documents = corpus.take(with_text)
+        self.counts = word_counts(documents, device)
+        self.theta = topics.uniform(len(documents))
+
+        # Before the first turn there are no factors that could draw θ.
         without_reg = torch.zeros_like(self.reg[self.with_text])
 
         for _ in range(passes):
@@ -140,6 +148,7 @@ class TopicPrior(Prior):
         of_others = self.theta.mean(dim=0)
         theta = of_others.repeat(self.n_items, 1)
         theta[self.with_text] = self.theta
+
         return self.topics.padded(theta)
 
     @override
@@ -151,9 +160,11 @@ class TopicPrior(Prior):
 
         # The factors of an item without ratings are θ itself and must not hold it back.
         reg = torch.where(weight > 0, self.reg, 0.0)
-        factors = item[self.with_text, : self.theta.shape[1]]
+        n_topics = self.theta.shape[1]
+        factors = item[self.with_text, :n_topics]
+        loss = self._update(factors, reg[self.with_text])
 
-        return {"text_loss": self._update(factors, reg[self.with_text])}
+        return {"text_loss": loss}
 
     def _update(
         self, factors: Float[Tensor, "documents topics"], reg: Float[Tensor, " documents"]
@@ -174,7 +185,8 @@ class TopicPrior(Prior):
 
     @override
     def load_state(self, state: dict[str, Any]) -> None:
-        self.theta = state["theta"].to(self.theta.device)
+        theta = state["theta"]
+        self.theta = theta.to(self.theta.device)
 
 
 def proportions(
@@ -196,7 +208,8 @@ def proportions(
     factors = factors.double()
     reg = reg.double()[:, None]
     # With this ν the largest of the roots is 1.
-    nu = (gamma - reg * (1 - factors)).amax(dim=1, keepdim=True)
+    nu_of_topic = gamma - reg * (1 - factors)
+    nu = nu_of_topic.amax(dim=1, keepdim=True)
 
     for _ in range(NEWTON_STEPS):
         x = reg * factors - nu
@@ -213,7 +226,8 @@ def proportions(
             break
 
         # dθ_k/dν = −θ_k / root_k
-        slope = (theta / root.clamp(min=1e-300)).sum(dim=1, keepdim=True)
+        slope_of_topic = theta / root.clamp(min=1e-300)
+        slope = slope_of_topic.sum(dim=1, keepdim=True)
         nu = nu + excess / slope
 
     return _normalized(theta, dim=1).float()
@@ -223,10 +237,15 @@ def word_counts(documents: Corpus, device: torch.device) -> Block:
     """n_jw: how often each document has each word."""
     counts = documents.counts()
     return Block(
-        counts.indptr, counts.indices, counts.data, n_columns=documents.n_words, device=device
+        counts.indptr,
+        counts.indices,
+        counts.data,
+        n_columns=documents.n_words,
+        device=device,
     )
 
 
 def _normalized(x: Tensor, *, dim: int) -> Tensor:
     """x divided by its sum along a dimension."""
-    return x / x.sum(dim=dim, keepdim=True)
+    total = x.sum(dim=dim, keepdim=True)
+    return x / total

@@ -67,7 +67,10 @@ class EventsRecipe(Recipe):
     @override
     def network(self, n_columns: int, scale: tuple[float, float]) -> Network:
         settings = self.settings
-        f = nn.Sigmoid() if settings.loss == "logistic" else nn.Identity()
+        f: nn.Module = nn.Identity()  # also of the multinomial loss: softmax keeps the ranking
+        if settings.loss == "logistic":
+            f = nn.Sigmoid()
+
         values = partial(input_values, counts=settings.counts, normalize=settings.normalize)
         return Network(n_columns, settings, f=f, input_values=values)
 
@@ -82,7 +85,8 @@ class EventsRecipe(Recipe):
         if valid is None or not len(valid):
             return None
 
-        if not (train.count("user")[valid.user] > 0).any():
+        n_in_train = train.count("user")[valid.user]
+        if not n_in_train.any():
             raise DataError(
                 "No user in valid has an event in train, so all users would get the same list in "
                 "every epoch; take valid from the same users: random_split(train, test=0.05), or "
@@ -98,7 +102,9 @@ class EventsRecipe(Recipe):
     def steps(self, net: Network, rows: Block) -> Iterator[gradient.Step]:
         hidden = net.encode(rows)
         # Before f: the losses apply the sigmoid or the softmax in a numerically stable way.
-        yield self.loss(net.output(hidden).float(), rows)
+        out = net.output(hidden)
+        # A layer may compute in 16 bits, in which sums over whole rows would lose digits.
+        yield self.loss(out.float(), rows)
 
     def loss(self, out: Float[Tensor, "rows columns"], rows: Block) -> Loss:
         """The loss over every cell, and the number of events."""
@@ -108,7 +114,12 @@ class EventsRecipe(Recipe):
         count = transformed_counts(rows, settings.counts)
         if settings.loss == "weighted":
             return weighted_error(
-                out, row, column, count, alpha=settings.alpha, absent=settings.absent_weight
+                out,
+                row,
+                column,
+                count,
+                alpha=settings.alpha,
+                absent=settings.absent_weight,
             )
 
         if settings.loss == "logistic":
@@ -122,7 +133,11 @@ def transformed_counts(rows: Block, counts: str) -> Float[Tensor, " cells"]:
     assert rows.value is not None
     if counts == "plain":
         return rows.value
-    return rows.value.log1p() if counts == "log" else torch.ones_like(rows.value)
+
+    if counts == "log":
+        return rows.value.log1p()
+
+    return torch.ones_like(rows.value)
 
 
 def input_values(rows: Block, *, counts: str, normalize: bool) -> Float[Tensor, " cells"]:
@@ -138,12 +153,17 @@ def input_values(rows: Block, *, counts: str, normalize: bool) -> Float[Tensor, 
         return count
 
     row = row_of_cells(rows)
-    square = count.new_zeros(rows.n_rows).index_add_(0, row, count.square())
+    square = count.new_zeros(rows.n_rows)
+    square.index_add_(0, row, count.square())
+    # Rows without events have length 0, and no cell that would be divided by it.
+    length = square.sqrt()
 
-    return count / square.sqrt()[row]
+    return count / length[row]
 
 
 def row_of_cells(rows: Block) -> Int[Tensor, " cells"]:
     """The row of each cell."""
     numbers = torch.arange(rows.n_rows, device=rows.device)
-    return numbers.repeat_interleave(rows.rows.start.diff().long())
+    n_cells = rows.rows.start.diff().long()
+
+    return numbers.repeat_interleave(n_cells)

@@ -44,7 +44,11 @@ class DeepRec(DeepRecSettings):
     @property
     def recipe(self) -> Recipe:
         """What is done with this kind of data."""
-        return RatingsRecipe(self) if self.loss == "ratings" else EventsRecipe(self)
+        # Made anew each time, because `loss` may be set after the model is made.
+        if self.loss == "ratings":
+            return RatingsRecipe(self)
+
+        return EventsRecipe(self)
 
     @property
     @override
@@ -77,10 +81,12 @@ class DeepRec(DeepRecSettings):
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimize the losses of the recipe, a step after each."""
         rows = train.rows(self.side)
+        centered = rows.minus(self.row_means(rows))
         recipe = self.recipe
+
         return gradient.fit(
             self.net_,
-            rows.minus(self.row_means(rows)),
+            centered,
             recipe.steps,
             run,
             self.options(),
@@ -93,7 +99,10 @@ class DeepRec(DeepRecSettings):
 
     def penalty(self, net: Network) -> list[tuple[Tensor, float]]:
         """λ/2 · Σ ‖W‖²: each weight matrix with its λ; none if λ is 0."""
-        return [(weight, self.reg) for weight in net.weights()] if self.reg else []
+        if not self.reg:
+            return []
+
+        return [(weight, self.reg) for weight in net.weights()]
 
 
 # Settings that learn planted ratings in a moment, for the tests of all models.

@@ -44,17 +44,20 @@ class Network(nn.Module):
         super().__init__()
         encoder, decoder = settings.layers
         code = encoder[-1]
+        from_code = (code, *decoder)  # the decoder's sizes, what enters it included
+
         # Glorot uniform throughout, as in the authors' code.
         self.input = glorot(SparseInput(n_columns, encoder[0]))
         self.encoder = nn.ModuleList(dense_layer(a, b) for a, b in pairwise(encoder))
         self.output: ObservedOutput
         if settings.tied:
-            layers = reversed(self.encoder)
-            self.decoder = nn.ModuleList(TransposedLinear(layer) for layer in layers)  # type: ignore[arg-type]
+            mirrored = reversed(self.encoder)
+            layers = [TransposedLinear(layer) for layer in mirrored]  # type: ignore[arg-type]
+            self.decoder = nn.ModuleList(layers)
             self.output = TiedOutput(self.input)
         else:
-            self.decoder = nn.ModuleList(dense_layer(a, b) for a, b in pairwise((code, *decoder)))
-            self.output = glorot(ObservedOutput((code, *decoder)[-1], n_columns))
+            self.decoder = nn.ModuleList(dense_layer(a, b) for a, b in pairwise(from_code))
+            self.output = glorot(ObservedOutput(from_code[-1], n_columns))
 
         self.g = activation(settings.activation)
         self.f = f
@@ -65,22 +68,34 @@ class Network(nn.Module):
 
     def encode(self, block: Block) -> Float[Tensor, "rows hidden"]:
         """All layers but the last, for sparse rows."""
-        value = None if self.input_values is None else self.input_values(block)
-        return self._hidden_layers(self.input(block, value=value, drop=self.drop_input))
+        value = None
+        if self.input_values is not None:
+            value = self.input_values(block)
+
+        x = self.input(block, value=value, drop=self.drop_input)
+        return self._hidden_layers(x)
 
     def encode_dense(self, rows: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows hidden"]:
         """The same for rows of which every cell is known."""
-        return self._hidden_layers(self.input.dense(rows))
+        x = self.input.dense(rows)
+        return self._hidden_layers(x)
 
     def _hidden_layers(self, x: Tensor) -> Tensor:
+        # The input layer is number 0, so with no further encoder layers it is the code.
         h = self._drop(self.g(x), 0)
-        for number, layer in enumerate([*self.encoder, *self.decoder], start=1):
-            h = self._drop(self.g(layer(h)), number)
+        layers = [*self.encoder, *self.decoder]
+
+        for number, layer in enumerate(layers, start=1):
+            activated = self.g(layer(h))
+            h = self._drop(activated, number)
+
         return h
 
     def _drop(self, h: Tensor, number: int) -> Tensor:
         is_code = number == len(self.encoder)
-        dropped: Tensor = self.drop_code(h) if is_code else self.drop_hidden(h)
+        drop = self.drop_code if is_code else self.drop_hidden
+        dropped: Tensor = drop(h)
+
         return dropped
 
     def decode(
@@ -98,9 +113,15 @@ class Network(nn.Module):
         """
         if columns is None:
             return self.f(self.output(hidden, at))
+
+        # Only the rows of the weight that are needed are multiplied.
         weight = self.output.weight[columns]
-        return self.f(nn.functional.linear(hidden, weight, self.output.bias[columns]))
+        bias = self.output.bias[columns]
+        output = nn.functional.linear(hidden, weight, bias)
+
+        return self.f(output)
 
     def weights(self) -> list[nn.Parameter]:
         """Every matrix once: what lambda is on."""
+        # Biases have one dimension, and tied weights are one parameter.
         return [parameter for parameter in self.parameters() if parameter.ndim == 2]

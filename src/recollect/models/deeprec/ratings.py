@@ -77,7 +77,10 @@ class RatingsRecipe(Recipe):
     def network(self, n_columns: int, scale: tuple[float, float]) -> Network:
         settings = self.settings
         name = settings.activation if settings.last_activation else "identity"
-        return Network(n_columns, settings, f=ScaledActivation(name, scale))
+        # Stretched, because a bounded activation could not reach all ratings.
+        f = ScaledActivation(name, scale)
+
+        return Network(n_columns, settings, f=f)
 
     @override
     def validation(self, train: AnyRatings, valid: Ratings | None) -> ValidationMetric | None:
@@ -88,8 +91,12 @@ class RatingsRecipe(Recipe):
         assert rows.value is not None
         hidden = net.encode(rows)
         # Computed before the optimizer's step on the ratings, as in the authors' code.
-        output = dense_output(net, hidden) if self.settings.refeed else None
-        yield squared_error(net.decode(hidden, at=rows), rows.value)
+        output = None
+        if self.settings.refeed:
+            output = dense_output(net, hidden)
+
+        predicted = net.decode(hidden, at=rows)
+        yield squared_error(predicted, rows.value)
         if output is not None:
             yield from self.refeeding(net, rows, output)
 
@@ -117,7 +124,8 @@ class RatingsRecipe(Recipe):
                 output = dense_output(net, hidden)
 
             if settings.refeed_target == "input":
-                loss = squared_error(net.decode(hidden, at=rows), rows.value)
+                predicted = net.decode(hidden, at=rows)
+                loss = squared_error(predicted, rows.value)
             else:
                 loss = self.refed_error(net, hidden, refed)
 
@@ -135,16 +143,21 @@ class RatingsRecipe(Recipe):
         columns = None
         if self.settings.refeed_share < 1:
             n_drawn = max(1, round(self.settings.refeed_share * n_columns))
-            columns = torch.randperm(n_columns, device=refed.device)[:n_drawn]
+            permutation = torch.randperm(n_columns, device=refed.device)
+            columns = permutation[:n_drawn]
             refed = refed[:, columns]
 
-        difference = net.decode(hidden, columns=columns).float() - refed.float()
+        output = net.decode(hidden, columns=columns)
+        # A layer may compute in 16 bits, in which the sum of squares would lose digits.
+        difference = output.float() - refed.float()
         # Dropped numbers of the target are unknown, not 0.
         if self.settings.refeed_noise:
             kept = refed != 0
-            return (difference * kept).square().sum(), int(kept.sum())
+            error = (difference * kept).square().sum()
+            return error, int(kept.sum())
 
-        return difference.square().sum(), difference.numel()
+        error = difference.square().sum()
+        return error, difference.numel()
 
 
 @torch.no_grad()

@@ -42,8 +42,10 @@ class ContrastiveOptions:
         Raises:
             SettingError: naming the two settings.
         """
+        # A set, so that an epoch that stands twice is refused, too.
         ascending = list(self.steps_from) == sorted(set(self.steps_from))
-        if not self.steps or len(self.steps_from) != len(self.steps) - 1 or not ascending:
+        n_changes = len(self.steps) - 1
+        if not self.steps or len(self.steps_from) != n_changes or not ascending:
             raise SettingError(
                 "steps is one or more values of T, and steps_from the epochs at which the next of "
                 "them begins, ascending and one fewer than steps; found "
@@ -52,11 +54,13 @@ class ContrastiveOptions:
 
     def steps_in(self, epoch: int) -> int:
         """T in this epoch, counted from 1."""
-        return self.steps[sum(epoch >= first for first in self.steps_from)]
+        n_begun = sum(epoch >= first for first in self.steps_from)
+        return self.steps[n_begun]
 
     def rate_in(self, epoch: int) -> float:
         """The learning rate in this epoch, counted from 1."""
-        return self.learning_rate * self.decay ** (epoch - 1)
+        n_decays = epoch - 1
+        return self.learning_rate * self.decay**n_decays
 
 
 class ContrastiveDivergence(Learner):
@@ -75,7 +79,8 @@ class ContrastiveDivergence(Learner):
         self.options = options
         self.device = next(net.parameters()).device
         # A batch's loss is a mean over its rows, so λ is divided by the rows that are trained on.
-        self.reg = reg / max(1, int((rows.counts > 0).sum()))
+        n_trained = int((rows.counts > 0).sum())
+        self.reg = reg / max(1, n_trained)
         self.optimizer: Any = optimizers.make(
             options.optimizer,
             net.parameters(),
@@ -102,15 +107,17 @@ class ContrastiveDivergence(Learner):
         steps = self.options.steps_in(number)
         self.optimizer.rate = self.options.rate_in(number)
         error = sum(self._step(batch, steps) for batch in self._batches())
+        # Weights that overflow give probabilities that are not numbers.
         if not math.isfinite(error):
             raise DivergedError(
                 f"The error of the reconstruction became {error} in epoch {number}; the step is "
                 f"too large: lower learning_rate (it is {self.optimizer.rate:g}) or raise reg."
             )
 
+        mean_square = error / max(1, self.rows.n_cells)
         return {
             "epoch": float(number),
-            "train_rmse": math.sqrt(error / max(1, self.rows.n_cells)),
+            "train_rmse": math.sqrt(mean_square),
             "steps": float(steps),
             "learning_rate": self.optimizer.rate,
         }
@@ -122,7 +129,8 @@ class ContrastiveDivergence(Learner):
     def _step(self, batch: Rows, steps: int) -> float:
         self.optimizer.zero_grad()
         loss, error = self.net.contrastive_loss(batch, steps=steps, sample=self.options.sample)
-        (loss / len(batch)).backward()
+        mean_loss = loss / len(batch)
+        mean_loss.backward()
 
         # λ is added to the gradient by hand, because autograd would copy every matrix.
         for weight in self.net.weights():

@@ -97,10 +97,12 @@ class RBM(RowModel):
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
         n_columns = n_users if self.side == "item" else n_items
+        category_values = self._category_values()
+
         return Network(
             n_columns,
             self.hidden,
-            self._category_values(),
+            category_values,
             ordered=self.ordered,
             conditional=self.conditional,
             std=self.init,
@@ -108,22 +110,32 @@ class RBM(RowModel):
 
     def _category_values(self) -> Float32[np.ndarray, " categories"]:
         """The distinct ratings, or evenly spaced ones if there are more than `categories`."""
-        values = np.unique(np.concatenate([np.unique(part) for part in self.given_.values()]))
+        # Part by part: all ratings are never sorted at once.
+        distinct = [np.unique(part) for part in self.given_.values()]
+        values = np.unique(np.concatenate(distinct))
         if len(values) <= self.categories:
             return values
-        return np.linspace(values[0], values[-1], self.categories, dtype=np.float32)
+
+        lowest = values[0]
+        highest = values[-1]
+
+        return np.linspace(lowest, highest, self.categories, dtype=np.float32)
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
         """The peak of one fit, as if ratings had `categories` distinct values."""
-        n_rows, n_columns = shape.n_items, shape.n_users
+        n_rows = shape.n_items
+        n_columns = shape.n_users
         if self.side == "user":
-            n_rows, n_columns = n_columns, n_rows
+            n_rows = shape.n_users
+            n_columns = shape.n_items
 
         matrices = self.categories + self.ordered + self.conditional
         parameters = 4 * n_columns * self.hidden * matrices
         ratings_per_row = shape.n_train // max(1, n_rows)
-        batch = self.batch_size * (40 * self.categories * ratings_per_row + 40 * self.hidden)
+        # About ten numbers of 4 bytes for each visible and each hidden unit of a row.
+        units_per_row = self.categories * ratings_per_row + self.hidden
+        batch = self.batch_size * 40 * units_per_row
 
         # Parameters, gradients, Adam's two moments, W computed from the slope, and its gradient.
         return of_pairs(shape, parameters=6 * parameters + batch, bytes_per_rating=60)
@@ -135,8 +147,10 @@ class RBM(RowModel):
         assert isinstance(rows, Rows)  # fit refuses ratings on disk: the model does not stream
         self.net_.init_biases(self.block(rows))
 
+        learner = ContrastiveDivergence(self.net_, rows, self.options(), reg=self.reg)
+
         return fit_loop.run_epochs(
-            ContrastiveDivergence(self.net_, rows, self.options(), reg=self.reg),
+            learner,
             run,
             epochs=self.epochs,
             patience=self.patience,
@@ -152,7 +166,10 @@ class RBM(RowModel):
         # All categories of a user are one column, since they are predicted together.
         fitted = torch.as_tensor(self.fitted_columns())
         weight, bias = self.net_.by_column()
-        return torch.cat([weight[fitted], bias[fitted, :, None]], dim=2).flatten(1)
+        # columns × categories × (hidden + 1), before the last two axes become one.
+        weight_and_bias = torch.cat([weight[fitted], bias[fitted, :, None]], dim=2)
+
+        return weight_and_bias.flatten(1)
 
     @property
     @override
@@ -170,10 +187,13 @@ class RBM(RowModel):
         expected, slopes = self._average_user()
         block = self.block(rows)
         assert block.value is not None
+        # Slopes are per standard deviation, so λ is the variance of the noise alone.
         reg = torch.full((len(rows),), self.residual_variance(), device=self.device)
-        factors = ridge(block, slopes, reg=reg, value=block.value - expected[block.column])
+        residual = block.value - expected[block.column]
+        factors = ridge(block, slopes, reg=reg, value=residual)
+        scores = expected + factors @ slopes.t()
 
-        return (expected + factors @ slopes.t()).cpu().numpy()
+        return scores.cpu().numpy()
 
     @torch.no_grad()
     def _average_user(self) -> tuple[Float[Tensor, " items"], Float[Tensor, "items directions"]]:
@@ -186,14 +206,19 @@ class RBM(RowModel):
         value = self.net_.category_value
         n_categories = len(value)
         codes, _ = self.codes(self.given_)
+        # The 1 is multiplied by the bias, which stands last in a column of each category.
         codes = pad(codes, (0, 1), value=1.0)
-        mean = prior.mean.float().view(n_categories, -1)
-        probability = (codes @ mean.t()).softmax(dim=1)
+        width = codes.shape[1]
+
+        mean = prior.mean.float().view(n_categories, width)
+        unit_input = codes @ mean.t()
+        probability = unit_input.softmax(dim=1)
         expected = probability @ value
+
         # ∂ expected / ∂ input of category k = p_k (value_k − expected)
         slope = probability * (value - expected[:, None])
         # The columns of the root ascend in variance, so the main directions are the last ones.
-        main = prior.root[:, -self.hidden :].float().view(n_categories, codes.shape[1], -1)
+        main = prior.root[:, -self.hidden :].float().view(n_categories, width, -1)
         slopes = sum(slope[:, k, None] * (codes @ main[k]) for k in range(n_categories))
 
         return expected, slopes
@@ -205,11 +230,15 @@ class RBM(RowModel):
         codes, _ = self.codes(self.given_)
         value = self.net_.category_value
         weight, bias = self.net_.by_column()
+        # A row without ratings has the code of the hidden biases alone.
         rated = torch.as_tensor(self.given_.count(self.side) > 0)
-        probability = (weight @ codes[rated].mean(dim=0) + bias).softmax(dim=1)
+        mean_code = codes[rated].mean(dim=0)
+        unit_input = weight @ mean_code + bias
+        probability = unit_input.softmax(dim=1)
         expected = probability @ value
+        slope = probability * (value - expected[:, None])
 
-        return torch.einsum("ck,ckh->ch", probability * (value - expected[:, None]), weight)
+        return torch.einsum("ck,ckh->ch", slope, weight)
 
 
 # Settings that learn planted ratings in a moment, for the tests of all models.

@@ -48,12 +48,22 @@ class Network(nn.Module):
         super().__init__()
         n_units = n_columns * len(category_value)
         self.category_value = nn.Buffer(torch.as_tensor(category_value))
-        drawn = torch.randn(n_columns if ordered else n_units, hidden) * std
-        self.slope = nn.Parameter(drawn) if ordered else None  # S
-        self.weight = nn.Parameter(torch.zeros(n_units, hidden) if ordered else drawn)
+
+        # Beside S, W starts at 0: it learns how categories deviate from their order.
+        n_drawn = n_columns if ordered else n_units
+        drawn = torch.randn(n_drawn, hidden) * std
+        self.slope: nn.Parameter | None = None  # S
+        if ordered:
+            self.slope = nn.Parameter(drawn)
+            self.weight = nn.Parameter(torch.zeros(n_units, hidden))
+        else:
+            self.weight = nn.Parameter(drawn)
+
         self.bias = nn.Parameter(torch.zeros(n_units))  # b
         self.hidden_bias = nn.Parameter(torch.zeros(hidden))  # b_h
-        self.D = nn.Parameter(torch.zeros(n_columns, hidden)) if conditional else None
+        self.D: nn.Parameter | None = None
+        if conditional:
+            self.D = nn.Parameter(torch.zeros(n_columns, hidden))
 
     @property
     def n_categories(self) -> int:
@@ -65,16 +75,25 @@ class Network(nn.Module):
         """The weights between each category of each column and the hidden units."""
         if self.slope is None:
             return self.weight
+
         centered = self.category_value - self.category_value.mean()
-        z = centered / self.category_value.std(correction=0).clamp(min=1e-9)
-        return self.weight + (self.slope[:, None] * z[:, None]).flatten(0, 1)
+        # A single category has the standard deviation 0.
+        std = self.category_value.std(correction=0).clamp(min=1e-9)
+        z = centered / std
+        # columns × categories × hidden; its first two axes become the rows of W.
+        z_slope = self.slope[:, None] * z[:, None]
+
+        return self.weight + z_slope.flatten(0, 1)
 
     def by_column(
         self,
     ) -> tuple[Float[Tensor, "columns categories hidden"], Float[Tensor, "columns categories"]]:
         """W and b with an axis for columns and one for categories."""
         n_hidden = self.weight.shape[1]
-        return self.W.view(-1, self.n_categories, n_hidden), self.bias.view(-1, self.n_categories)
+        weight = self.W.view(-1, self.n_categories, n_hidden)
+        bias = self.bias.view(-1, self.n_categories)
+
+        return weight, bias
 
     def weights(self) -> list[nn.Parameter]:
         """What lambda is on: all parameters but the biases."""
@@ -87,10 +106,12 @@ class Network(nn.Module):
 
         One further rating, distributed as all ratings are, keeps the logarithm finite.
         """
-        column = self.one_hot(block).column
-        count = torch.bincount(column, minlength=len(self.bias)).view(-1, self.n_categories)
+        unit = self.one_hot(block).column
+        by_unit = torch.bincount(unit, minlength=len(self.bias))
+        count = by_unit.view(-1, self.n_categories)
         overall = count.sum(dim=0) / count.sum()
-        share = (count + overall) / (count.sum(dim=1, keepdim=True) + 1)
+        n_ratings = count.sum(dim=1, keepdim=True)
+        share = (count + overall) / (n_ratings + 1)
         self.bias.copy_(share.log().view(-1))
 
     # Visible units.
@@ -128,12 +149,20 @@ class Network(nn.Module):
         """b_h + Σ D_i over the rated columns: the part of equation 2 without the categories."""
         if self.D is None:
             return self.hidden_bias.expand(block.n_rows, -1)
+
+        # Ones instead of the ratings: it counts what is rated, whatever the rating.
         ones = torch.ones(block.n_cells, device=block.device)
-        return times_dense(block, self.D, ones) + self.hidden_bias
+        from_rated = times_dense(block, self.D, ones)
+
+        return from_rated + self.hidden_bias
 
     def encode(self, block: Block) -> Float[Tensor, "rows hidden"]:
         """p(h = 1 | v), equation 2."""
-        return torch.sigmoid(times_dense(self.one_hot(block), self.W) + self.hidden_offset(block))
+        visible = self.one_hot(block)
+        from_categories = times_dense(visible, self.W)
+        offset = self.hidden_offset(block)
+
+        return torch.sigmoid(from_categories + offset)
 
     def probabilities(
         self, cells: Block, hidden: Float[Tensor, "rows hidden"], W: Tensor
@@ -145,7 +174,10 @@ class Network(nn.Module):
             hidden: the hidden units of each row.
             W: the weights; computed once by a caller that needs them several times.
         """
-        return observed(cells, hidden, W, self.bias).view(-1, self.n_categories).softmax(dim=1)
+        unit_input = observed(cells, hidden, W, self.bias)
+        by_cell = unit_input.view(-1, self.n_categories)
+
+        return by_cell.softmax(dim=1)
 
     def decode(
         self,
@@ -164,11 +196,13 @@ class Network(nn.Module):
         if at is not None:
             # One category after the other, because a cell may stand in `at` several times, and the
             # columns of a block must ascend.
-            inputs = [
-                observed(at, code, weight[:, k].contiguous(), bias[:, k])
-                for k in range(self.n_categories)
-            ]
-            return torch.stack(inputs, dim=1).softmax(dim=1) @ self.category_value
+            inputs = []
+            for k in range(self.n_categories):
+                weight_k = weight[:, k].contiguous()
+                inputs.append(observed(at, code, weight_k, bias[:, k]))
+
+            probability = torch.stack(inputs, dim=1).softmax(dim=1)
+            return probability @ self.category_value
 
         if columns is not None:
             weight = weight[columns]
@@ -179,9 +213,12 @@ class Network(nn.Module):
         rows_at_once = max(1, PROBABILITIES_AT_ONCE // max(1, bias.numel()))
         expected = []
 
-        for some_code in code.split(rows_at_once):
-            unit_input = (some_code @ W).view(len(some_code), *bias.shape).add_(bias)
-            expected.append(unit_input.softmax(dim=2) @ self.category_value)
+        for part in code.split(rows_at_once):
+            # rows × columns × categories
+            unit_input = (part @ W).view(len(part), *bias.shape)
+            unit_input.add_(bias)
+            probability = unit_input.softmax(dim=2)
+            expected.append(probability @ self.category_value)
 
         return torch.cat(expected)
 
@@ -210,7 +247,7 @@ class Network(nn.Module):
         data = self.one_hot(block)
         cells = self.all_categories(block)
         offset = self.hidden_offset(block)
-        W = self.W
+        W = self.W  # once: with slopes it is computed anew each time
         data_input = times_dense(data, W) + offset
 
         # The reconstruction is a constant: no gradient flows through the Gibbs steps.
@@ -222,16 +259,23 @@ class Network(nn.Module):
                 hidden_input = times_dense(cells, W, v.view(-1)) + offset
                 v = self._reconstruct(cells, hidden_input, W, sample=sample)
 
-            error = float((first @ self.category_value - block.value).square().sum())
+            residual = first @ self.category_value - block.value
+            error = float(residual.square().sum())
 
-        model_input = times_dense(cells, W, v.view(-1)) + offset
-        visible = self.bias[data.column].sum() - v.view(-1) @ self.bias[cells.column]
+        v_flat = v.view(-1)
+        model_input = times_dense(cells, W, v_flat) + offset
+        visible = self.bias[data.column].sum() - v_flat @ self.bias[cells.column]
+        # softplus(x) = log(1 + exp(x)), which does not overflow.
+        loss = softplus(model_input).sum() - softplus(data_input).sum() - visible
 
-        return softplus(model_input).sum() - softplus(data_input).sum() - visible, error
+        return loss, error
 
     def _reconstruct(
         self, cells: Block, hidden_input: Tensor, W: Tensor, *, sample: bool
     ) -> Float[Tensor, "cells categories"]:
         """One Gibbs step: the hidden units from their input, then the visible probabilities."""
         hidden = torch.sigmoid(hidden_input)
-        return self.probabilities(cells, torch.bernoulli(hidden) if sample else hidden, W)
+        if sample:
+            hidden = torch.bernoulli(hidden)
+
+        return self.probabilities(cells, hidden, W)
