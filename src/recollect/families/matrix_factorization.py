@@ -87,8 +87,9 @@ class FactorModel(PairModel):
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        rows = shape.n_users + shape.n_items
-        return of_factors(shape, numbers=(self.factors + 1) * rows)
+        n_rows = shape.n_users + shape.n_items
+        n_columns = self.factors + 1  # the offset is one more
+        return of_factors(shape, numbers=n_columns * n_rows)
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
@@ -130,20 +131,19 @@ class FactorModel(PairModel):
     def reg(self, side: Side, count: Int[np.ndarray, " rows"]) -> Float32[Tensor, " rows"]:
         """λ of users or items with these numbers of ratings."""
         reg = self.reg_user if side == "user" else self.reg_item
-        return torch.from_numpy(reg_by_count(reg, count, self.reg_power))
+        reg_of_rows = reg_by_count(reg, count, self.reg_power)
+        return torch.from_numpy(reg_of_rows)
 
     def item_reg(self, train: Ratings) -> Float32[Tensor, " items"]:
         """λ of each item."""
-        return self.reg("item", train.count("item"))
+        n_ratings = train.count("item")
+        return self.reg("item", n_ratings)
 
     def validation(self, train: Ratings, valid: Ratings | None) -> ValidationMetric | None:
         """The metric that decides when to stop: RMSE of ratings, NDCG of events."""
         if self.absent_weight and valid is not None and len(valid):
-            return ValidationMetric(
-                f"valid_ndcg@{VALID_N}",
-                partial(mean_ndcg, self, valid, train, n=VALID_N),
-                better="higher",
-            )
+            ndcg = partial(mean_ndcg, self, valid, train, n=VALID_N)
+            return ValidationMetric(f"valid_ndcg@{VALID_N}", ndcg, better="higher")
 
         return valid_rmse(self, train, valid)
 
@@ -157,10 +157,13 @@ class FactorModel(PairModel):
     @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         net: Factors = self.net_
+        # The factors of unknown items were never learned.
         rows = rows.only_columns(self.known_items())
         reg = self.reg("user", rows.counts)
         user = fold_in_factors(net, rows, reg=reg, absent_weight=self.absent_weight)
-        return net.predict_all(user).cpu().numpy()
+        predicted = net.predict_all(user)
+
+        return predicted.cpu().numpy()
 
     @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
@@ -226,10 +229,13 @@ def valid_rmse(model: Model, train: Ratings, valid: Ratings | None) -> Validatio
         return None
 
     def rmse() -> float:
-        predicted = model.predict(valid.user, valid.item, times=valid.time).astype(np.float64)
-        return float(np.sqrt(np.mean((predicted - valid.value) ** 2)))
+        predicted = model.predict(valid.user, valid.item, times=valid.time)
+        error = predicted.astype(np.float64) - valid.value
+        mean_square = np.mean(error**2)
+        return float(np.sqrt(mean_square))
 
-    baseline = float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
+    error_of_mean = valid.value - train.mean
+    baseline = float(np.sqrt(np.mean(error_of_mean**2)))
 
     return ValidationMetric("valid_rmse", rmse, baseline=baseline)
 
@@ -240,8 +246,9 @@ def predict_table(
 ) -> Float32[np.ndarray, "users n_items"]:
     """The rating of every item by each of these users, from their factors."""
     rows = torch.as_tensor(user, device=net.user.device)
-    scores: np.ndarray = net.predict_all(net.user[rows]).cpu().numpy()
-    return scores
+    factors = net.user[rows]
+    scores: Tensor = net.predict_all(factors)
+    return scores.cpu().numpy()
 
 
 def centered_factors(model: Model, side: Side, k: int) -> Float32[np.ndarray, "rows k"]:
@@ -252,5 +259,7 @@ def centered_factors(model: Model, side: Side, k: int) -> Float32[np.ndarray, "r
         side: whose factors.
         k: number of factors without offsets.
     """
-    factors: Tensor = model.net_.user if side == "user" else model.net_.item
-    return centered(model, side, factors[:, :k].cpu().numpy())
+    net = model.net_
+    factors: Tensor = net.user if side == "user" else net.item
+    without_offset = factors[:, :k].cpu().numpy()
+    return centered(model, side, without_offset)

@@ -124,13 +124,19 @@ class RowModel(Model):
         """What is subtracted from each row and added to the network's output: 0 unless `center`."""
         if not self.center:
             return np.zeros(len(rows), np.float32)
-        means = rows.totals / np.maximum(rows.counts, 1)
-        return np.where(rows.counts > 0, means, self.given_.mean).astype(np.float32)
+
+        n_ratings = np.maximum(rows.counts, 1)
+        means = rows.totals / n_ratings
+        # A row without ratings has no mean of its own.
+        row_means = np.where(rows.counts > 0, means, self.given_.mean)
+
+        return row_means.astype(np.float32)
 
     def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
         """The rows as the network sees them, and the mean to add to the output of each row."""
         row_means = self.row_means(rows)
-        return rows.minus(row_means), row_means
+        centered_rows = rows.minus(row_means)
+        return centered_rows, row_means
 
     def block(self, rows: Rows) -> Block:
         """Rows on the network's device."""
@@ -139,7 +145,8 @@ class RowModel(Model):
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        return next(self.net_.parameters()).device
+        first = next(self.net_.parameters())
+        return first.device
 
     def usable_rows(self, given: AnyRatings) -> AnyRows:
         """The given rows without the columns that had no ratings in the fit.
@@ -149,17 +156,21 @@ class RowModel(Model):
         rows = given.rows(self.side)
         if given is self.given_ or not isinstance(rows, Rows):
             return rows
+
         return rows.only_columns(self.fitted_columns())
 
     def fitted_columns(self) -> Bool[np.ndarray, " columns"]:
         """The columns that had ratings in the fit."""
-        return self.given_.count(self.other_side) > 0
+        n_ratings = self.given_.count(self.other_side)
+        return n_ratings > 0
 
     def rows_and_columns(
         self, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"]
     ) -> tuple[np.ndarray, np.ndarray]:
         """The row and the column of each pair of a user and an item."""
-        return (item, user) if self.side == "item" else (user, item)
+        if self.side == "item":
+            return item, user
+        return user, item
 
     # Validation and what is left unexplained.
 
@@ -172,10 +183,11 @@ class RowModel(Model):
         if valid is None or not len(valid):
             return None
 
-        baseline = float(np.sqrt(np.mean((valid.value - train.mean) ** 2)))
-        return ValidationMetric(
-            "valid_rmse", _ValidationRMSE(self, train, valid), baseline=baseline
-        )
+        error = valid.value - train.mean
+        baseline = float(np.sqrt(np.mean(error**2)))
+        rmse = _ValidationRMSE(self, train, valid)
+
+        return ValidationMetric("valid_rmse", rmse, baseline=baseline)
 
     def residual_variance(self) -> float:
         """σ²: the squared error on validation, without validation that on the training ratings.
@@ -186,12 +198,21 @@ class RowModel(Model):
         rmse = self.history_.best_valid_rmse
         if not math.isfinite(rmse):
             rmse = self.train_rmse()
-        return max(rmse**2, MIN_VARIANCE_SHARE * self.given_.variance, 1e-9)
+
+        least = MIN_VARIANCE_SHARE * self.given_.variance
+
+        # If all ratings are equal both are 0, and fold-in without a λ may have no one solution.
+        return max(rmse**2, least, 1e-9)
 
     def train_rmse(self) -> float:
         """Hook: the RMSE on the training ratings; by default that of the last epoch, or 0."""
         measured = self.history_.column("train_rmse")
-        return measured[-1][1] if measured else 0.0
+        if not measured:
+            return 0.0
+
+        _, last = measured[-1]
+
+        return last
 
     # Predictions.
 
@@ -210,7 +231,9 @@ class RowModel(Model):
         times: Int64[np.ndarray, " pairs"] | None,
     ) -> Float32[np.ndarray, " pairs"]:
         row, column = self.rows_and_columns(user, item)
-        return self.predict_batches(self.batches(self.usable_rows(given), row, column), len(user))
+        rows = self.usable_rows(given)
+        batches = self.batches(rows, row, column)
+        return self.predict_batches(batches, len(user))
 
     @override
     @torch.no_grad()
@@ -218,13 +241,18 @@ class RowModel(Model):
         self, user: Int[np.ndarray, " users"], given: AnyRatings
     ) -> Float32[np.ndarray, "users n_items"]:
         if self.side == "user":
-            return self.complete(self.usable_rows(given).take(user))
+            rows = self.usable_rows(given)
+            return self.complete(rows.take(user))
 
         codes, row_means = self.codes(given)
         columns = torch.as_tensor(user, device=self.device)
-        scores: np.ndarray = self.net_.decode(codes, columns=columns).cpu().numpy().T
+        decoded = self.net_.decode(codes, columns=columns)
+        scores: np.ndarray = decoded.cpu().numpy().T  # items × users, turned
 
-        return scores + row_means if self.center else scores
+        if self.center:
+            scores = scores + row_means
+
+        return scores
 
     def batches(
         self, rows: AnyRows, row: Int[np.ndarray, " pairs"], column: Int[np.ndarray, " pairs"]
@@ -239,15 +267,21 @@ class RowModel(Model):
         cells, position = Rows.group(row, column, n_rows=len(rows), n_columns=rows.n_columns)
 
         for numbers in self._rows_together(rows, with_cells=cells.counts > 0):
-            part = slice(cells.start[numbers[0]], cells.start[numbers[-1] + 1])
-            start = np.append(cells.start[numbers], part.stop) - part.start
-            block_rows, row_means = self.inputs(rows.take(numbers))
-            yield PredictionBatch(
-                self.block(block_rows),
-                Block(start, cells.column[part], n_columns=rows.n_columns, device=self.device),
-                np.repeat(row_means, np.diff(start)) if self.center else None,
-                position[part],
+            # Rows between those of a batch have no cells, so the batch's cells are one slice.
+            first_cell = cells.start[numbers[0]]
+            end_cell = cells.start[numbers[-1] + 1]
+            part = slice(first_cell, end_cell)
+            start = np.append(cells.start[numbers], end_cell) - first_cell
+            to_predict = Block(
+                start, cells.column[part], n_columns=rows.n_columns, device=self.device
             )
+
+            block_rows, row_means = self.inputs(rows.take(numbers))
+            row_mean = None
+            if self.center:
+                row_mean = np.repeat(row_means, np.diff(start))
+
+            yield PredictionBatch(self.block(block_rows), to_predict, row_mean, position[part])
 
     def _rows_together(
         self, rows: AnyRows, *, with_cells: Bool[np.ndarray, " rows"]
@@ -270,7 +304,8 @@ class RowModel(Model):
         out = np.empty(n, np.float32)
 
         for batch in batches:
-            predicted = self.net_.decode(self.net_.encode(batch.block), batch.cells).cpu().numpy()
+            codes = self.net_.encode(batch.block)
+            predicted = self.net_.decode(codes, batch.cells).cpu().numpy()
             if batch.row_mean is not None:
                 predicted = predicted + batch.row_mean
 
@@ -282,7 +317,8 @@ class RowModel(Model):
     def complete(self, rows: Rows) -> Float32[np.ndarray, "rows columns"]:
         """The whole rows, predicted from their ratings."""
         inputs, row_means = self.inputs(rows)
-        completed = self.net_.decode(self.net_.encode(self.block(inputs)))
+        codes = self.net_.encode(self.block(inputs))
+        completed = self.net_.decode(codes)
         return completed.cpu().numpy() + row_means[:, None]
 
     # Codes and output columns; those of the fitted ratings are computed once and kept.
@@ -299,7 +335,10 @@ class RowModel(Model):
         codes = []
         row_means = []
 
-        for numbers in self._rows_together(rows, with_cells=np.ones(len(rows), bool)):
+        # A row without ratings has a code, too: that of an empty row.
+        every_row = np.ones(len(rows), bool)
+
+        for numbers in self._rows_together(rows, with_cells=every_row):
             inputs, means = self.inputs(rows.take(numbers))
             codes.append(self.net_.encode(self.block(inputs)))
             row_means.append(means)
@@ -311,16 +350,18 @@ class RowModel(Model):
         return self._column_prior.get(self._estimate_column_prior)
 
     def _estimate_column_prior(self) -> OutputColumns:
-        return OutputColumns.of(
-            self.output_columns(), variance=self.residual_variance(), reg=self.output_reg
-        )
+        columns = self.output_columns()
+        variance = self.residual_variance()
+        return OutputColumns.of(columns, variance=variance, reg=self.output_reg)
 
     @torch.no_grad()
     def output_columns(self) -> Tensor:
         """Hook: the fitted output columns, each a row of weights and bias; columns × (k + 1)."""
         layer = self.net_.output
         fitted = torch.as_tensor(self.fitted_columns(), device=layer.weight.device)
-        return torch.cat([layer.weight[fitted], layer.bias[fitted, None]], dim=1)
+        weight = layer.weight[fitted]
+        bias = layer.bias[fitted, None]
+        return torch.cat([weight, bias], dim=1)
 
     @property
     def output_reg(self) -> float:
@@ -336,8 +377,12 @@ class RowModel(Model):
 
     @override
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
-        rows = rows.only_columns(self.given_.count("item") > 0)
-        return self.complete(rows) if self.side == "user" else self.fold_in_columns(rows)
+        is_known = self.given_.count("item") > 0
+        rows = rows.only_columns(is_known)
+        if self.side == "user":
+            return self.complete(rows)
+
+        return self.fold_in_columns(rows)
 
     @torch.no_grad()
     def fold_in_columns(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
@@ -352,8 +397,10 @@ class RowModel(Model):
         for person in range(len(rows)):
             cells = slice(rows.start[person], rows.start[person + 1])
             item = rows.column[cells]
-            code = codes[torch.as_tensor(item, device=self.device).long()]
-            value = torch.as_tensor(rows.value[cells] - row_means[item], device=self.device)
+            index = torch.as_tensor(item, device=self.device).long()
+            code = codes[index]
+            residual = rows.value[cells] - row_means[item]
+            value = torch.as_tensor(residual, device=self.device)
             predicted = prior.solve(code, value, codes, f=self.net_.f, linear=self.linear)
             out[person] = predicted.cpu().numpy() + row_means
 
@@ -363,7 +410,11 @@ class RowModel(Model):
     @torch.no_grad()
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """The codes of rows, the `column_vectors` of columns; minus their mean."""
-        vectors = self.codes(self.given_)[0] if side == self.side else self.column_vectors()
+        if side == self.side:
+            vectors, _ = self.codes(self.given_)
+        else:
+            vectors = self.column_vectors()
+
         return centered(self, side, vectors.cpu().numpy())
 
     def column_vectors(self) -> Tensor:
@@ -379,7 +430,8 @@ class _ValidationRMSE:
         self.model = model
         self.train = train
         self.valid = valid
-        self.known = ~model.is_cold(valid.user, valid.item, given=train)
+        is_cold = model.is_cold(valid.user, valid.item, given=train)
+        self.known = ~is_cold
         # A single batch is kept from call to call. Several are made again each time, because
         # together they may take much memory.
         first_two = list(itertools.islice(self._make_batches(), 2))
@@ -388,14 +440,21 @@ class _ValidationRMSE:
     def __call__(self) -> float:
         predicted = np.full(len(self.valid), self.model.cold_value, np.float32)
         batches = self._make_batches() if self.kept is None else self.kept
-        predicted[self.known] = self.model.predict_batches(batches, int(self.known.sum()))
-        error = (self.model.within_scale(predicted) - self.valid.value).astype(np.float64)
-        return float(np.sqrt(np.mean(error**2)))
+        n_known = int(self.known.sum())
+        predicted[self.known] = self.model.predict_batches(batches, n_known)
+
+        clipped = self.model.within_scale(predicted)
+        error = (clipped - self.valid.value).astype(np.float64)
+        mean_square = np.mean(error**2)
+
+        return float(np.sqrt(mean_square))
 
     def _make_batches(self) -> Iterator[PredictionBatch]:
-        row, column = self.model.rows_and_columns(self.valid.user, self.valid.item)
+        user = self.valid.user[self.known]
+        item = self.valid.item[self.known]
+        row, column = self.model.rows_and_columns(user, item)
         rows = self.model.usable_rows(self.train)
-        return self.model.batches(rows, row[self.known], column[self.known])
+        return self.model.batches(rows, row, column)
 
 
 def layer_sizes(hidden: int | tuple[int, ...]) -> tuple[int, ...]:

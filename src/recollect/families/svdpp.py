@@ -63,9 +63,12 @@ class SVDppFactors(Factors):
 
     def y_sums(self, block: Block) -> Float32[Tensor, "rows k"]:
         """|N|^-1/2 Σ y_j for each row of a block of ratings."""
-        count = block.rows.start.diff().clamp(min=1)
+        # Ones in place of the ratings: that an item was rated counts, not how.
         ones = torch.ones(block.n_cells, device=block.device)
-        return times_dense(block, self.y, ones) / count.sqrt()[:, None]
+        sums = times_dense(block, self.y, ones)
+        count = block.rows.start.diff().clamp(min=1)
+        root = count.sqrt()[:, None]
+        return sums / root
 
 
 class SVDppSGD(CompiledSGD):
@@ -85,20 +88,28 @@ class SVDppSGD(CompiledSGD):
     @override
     def descend(self, shrink: float, seed: int) -> tuple[float, float]:
         squares = self.arrays.descend(shrink=shrink, seed=seed)
-        return squares, float(len(self.arrays))
+        n_ratings = float(len(self.arrays))
+        return squares, n_ratings
 
     @override
     def pairs(self) -> Iterator[tuple[np.ndarray, Tensor]]:
         for name, tensor in self.net.arrays().items():
             array = getattr(self.arrays, name)
-            # The loops' factors have columns of zeros behind them.
-            yield (array[:, : tensor.shape[1]] if tensor.ndim == 2 else array), tensor
+            if tensor.ndim == 2:
+                # The loops' factors have columns of zeros behind them.
+                k = tensor.shape[1]
+                array = array[:, :k]
+
+            yield array, tensor
 
     @override
     def store_in_network(self) -> None:
         super().store_in_network()
+        # The sum p_u + |N|^-1/2 Σ y_j is no parameter, so `pairs` does not have it.
         factors = self.net.user[:, :-1]
-        factors.copy_(torch.from_numpy(self.arrays.user_factors()[:, : factors.shape[1]]))
+        k = factors.shape[1]
+        sums = self.arrays.user_factors()[:, :k]
+        factors.copy_(torch.from_numpy(sums))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -129,8 +140,11 @@ class SVDppModel(PairModel):
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
         net = self.empty(n_users, n_items)
+        q = net.item[:, : self.factors]
+        # p and q are each other's gradient, so they may not both start at 0; y and offsets may.
         nn.init.normal_(net.p, std=self.init)
-        nn.init.normal_(net.item[:, : self.factors], std=self.init)
+        nn.init.normal_(q, std=self.init)
+
         return net
 
     def empty(self, n_users: int, n_items: int) -> SVDppFactors:
@@ -139,8 +153,10 @@ class SVDppModel(PairModel):
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        rows = shape.n_users + shape.n_items
-        return of_factors(shape, numbers=(2 * self.factors + 1) * rows)
+        n_rows = shape.n_users + shape.n_items
+        # A user has p_u beside its sum, an item has q_i and y_i; both have an offset.
+        n_columns = 2 * self.factors + 1
+        return of_factors(shape, numbers=n_columns * n_rows)
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
@@ -159,10 +175,11 @@ class SVDppModel(PairModel):
     def learner(self, train: Ratings) -> fit_loop.Learner:
         """The Learner of the network: SGD."""
         rows = train.by_user
+        residuals_of_mean = rows.value - np.float32(train.mean)
         arrays = SVDppArrays(
             rows.start,
             rows.column,
-            rows.value - np.float32(train.mean),
+            residuals_of_mean,
             n_items=train.n_items,
             factors=self.factors,
             steps=self.step_sizes(train),
@@ -176,6 +193,7 @@ class SVDppModel(PairModel):
 
     def step_sizes(self, train: Ratings) -> StepSizes:
         """The learning rate, and λ as far as each rating brings it."""
+        # λ n^power of a row is reached by n steps of λ n^(power − 1).
         per_rating = self.reg_power - 1
         return StepSizes(
             rate=self.learning_rate,
@@ -194,16 +212,19 @@ class SVDppModel(PairModel):
     @override
     @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
-        """Raw predictions for new users: Σ y_j is known, and p_u and b_u are a ridge regression on
-        what it leaves over.
+        """Raw predictions for new users, with p_u and b_u by ridge regression.
+
+        Σ y_j is known from the items; what it leaves of the ratings is regressed on.
         """
         net: Any = self.net_
         rows = rows.only_columns(self.known_items())
         block = Block.of(rows, net.item.device)
         q = net.item[:, : self.factors].contiguous()
         y_sums = net.y_sums(block)
-        values = residuals(net, block, "item") - observed(block, y_sums, q)
+        of_y = observed(block, y_sums, q)
+        values = residuals(net, block, "item") - of_y
         reg = torch.from_numpy(reg_by_count(self.reg_user, rows.counts, self.reg_power))
+
         # A ridge regression has one λ per row, and that of b_u is another than that of p_u: b_u is
         # the coefficient of a feature that is longer or shorter than 1 in that proportion.
         feature = float(np.sqrt(self.reg_user / self.reg_offset))
@@ -211,8 +232,9 @@ class SVDppModel(PairModel):
         solution = ridge(block, features, reg=reg.to(q.device), value=values)
         p = solution[:, :-1]
         b_user = feature * solution[:, -1:]
+        user = torch.cat([p + y_sums, b_user], dim=1)
 
-        return net.predict_all(torch.cat([p + y_sums, b_user], dim=1)).cpu().numpy()
+        return net.predict_all(user).cpu().numpy()
 
     @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:

@@ -91,7 +91,7 @@ class Bias(PairModel):
 
         for _ in range(self.epochs):
             before = b_item
-            # Items first, as in the book: they have more ratings each.
+            # Items first, as in the book.
             without_user = residual - b_user[train.user]
             b_item = shrunken_mean(
                 train.item, without_user, n_groups=train.n_items, reg=self.reg_item
