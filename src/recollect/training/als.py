@@ -158,6 +158,7 @@ class ALS:
         if weight is None:
             weight = torch.ones_like(self.reg_item)
 
+        # An item without ratings has no factors of its own to learn from: they are its prior mean.
         self.weight = weight.to(self.device) * self.rated
         self.theta = torch.zeros_like(net.item)
         if prior is not None:
@@ -171,12 +172,20 @@ class ALS:
 
     @torch.no_grad()
     def epoch(self, number: int) -> dict[str, float]:
-        """Solve for users, then for items; returns the training error and the objective per rating."""
+        """Solve for users, then for items; returns the training error and the objective, each per
+        rating.
+        """
         net = self.net
         user = solve_factors(
-            net, self.by_user, "item", reg=self.reg_user, absent_weight=self.absent_weight
+            net,
+            self.by_user,
+            "item",
+            reg=self.reg_user,
+            absent_weight=self.absent_weight,
         )
+        # In place: the items below are solved from the users' new factors.
         net.user.copy_(user)
+
         item = solve_factors(
             net,
             self.by_item,
@@ -186,6 +195,7 @@ class ALS:
             absent_weight=self.absent_weight,
         )
         net.item.copy_(item)
+
         figures = {"epoch": float(number)} | self._figures()
         if self.prior is not None:
             figures |= self.prior.learn(net.item, self.weight)
@@ -197,24 +207,27 @@ class ALS:
 
     def _figures(self) -> dict[str, float]:
         net = self.net
+        # With offsets a user's features end in 1, where an item's row has its offset: the product
+        # then lacks the user's offset alone.
         user = net.features("user")
         item = net.item
         predicted = observed(self.by_user, user, item)
         offset = net.offset("user")
         if offset is not None:
-            predicted = predicted + offset.repeat_interleave(self.by_user.rows.start.diff())
+            count = self.by_user.rows.start.diff()
+            predicted = predicted + offset.repeat_interleave(count)
 
         n = max(1, len(predicted))
         loss = _squared_norm(self.by_user.value - net.mu - predicted)
         if self.absent_weight:
             # Σ (U · V)² over every pair is the sum of the elementwise product of UᵀU and VᵀV.
-            every_pair = float(((user.t() @ user) * (item.t() @ item)).sum())
+            products = (user.t() @ user) * (item.t() @ item)
+            every_pair = float(products.sum())
             loss += self.absent_weight * (every_pair - _squared_norm(predicted))
 
-        penalty = float(
-            self.reg_user @ net.user.square().sum(dim=1)
-            + self.reg_item @ (item - self.theta).square().sum(dim=1)
-        )
+        user_norm = net.user.square().sum(dim=1)
+        item_norm = (item - self.theta).square().sum(dim=1)
+        penalty = float(self.reg_user @ user_norm + self.reg_item @ item_norm)
         figures = {"objective": (loss + penalty) / n}
         if self.absent_weight:
             return {"train_loss": loss / n, **figures}
@@ -223,7 +236,11 @@ class ALS:
 
     def state(self) -> dict[str, Any]:
         """θ, and the state of the prior."""
-        return {"theta": self.theta, "prior": self.prior.state() if self.prior else {}}
+        prior_state = {}
+        if self.prior is not None:
+            prior_state = self.prior.state()
+
+        return {"theta": self.theta, "prior": prior_state}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Resume from that state."""
@@ -233,4 +250,6 @@ class ALS:
 
 
 def _squared_norm(x: Tensor) -> float:
-    return float(x.double() @ x.double())
+    # In 64 bits: a sum over millions of cells would lose digits in 32.
+    wide = x.double()
+    return float(wide @ wide)

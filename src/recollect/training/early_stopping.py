@@ -53,6 +53,7 @@ class EarlyStopping:
         self.waited = 0  # validations since the last gain
         self.weights: dict[str, Tensor] = {}
         self._net = net
+        # With −1 for "higher is better" every comparison below reads "lower is better".
         self._sign = 1.0
         self._baseline = math.inf
         if metric is not None and metric.better == "higher":
@@ -64,7 +65,9 @@ class EarlyStopping:
     @property
     def figure(self) -> float | None:
         """The best figure; None before the first."""
-        return self._sign * self.error if self.weights else None
+        if not self.weights:
+            return None
+        return self._sign * self.error
 
     def update(self, figure: float, epoch: int) -> bool:
         """Note a validation figure, and keep the weights if it is the best; True if it is time to
@@ -78,7 +81,11 @@ class EarlyStopping:
         has_gained = error < self.error - self.least_gain
         # Neither this figure nor an earlier one has beaten the baseline.
         is_above_baseline = min(error, self.error) > self._baseline
-        self.waited = 0 if has_gained or is_above_baseline else self.waited + 1
+        if has_gained or is_above_baseline:
+            self.waited = 0
+        else:
+            self.waited += 1
+
         # Weights are kept for any improvement, however small; only the wait needs a real gain.
         if error < self.error:
             self.error = error

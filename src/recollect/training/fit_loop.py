@@ -4,8 +4,9 @@ A `Learner` learns for an epoch. `run_epochs` validates, keeps the best weights,
 watchers, writes snapshots, resumes from them, stops on Ctrl-C, and falls back to the last good
 weights if training diverges. After each epoch it calls
 
-- every watcher of `run.watchers` with the epoch's figures: to draw a curve, say; - every watcher of
-`run.net_watchers` with the figures and the network: to log weights and gradients.
+- every watcher of `run.watchers` with the epoch's figures: to draw a curve, say;
+- every watcher of `run.net_watchers` with the figures and the network: to log weights and
+  gradients.
 """
 
 from __future__ import annotations
@@ -81,18 +82,21 @@ def run_epochs(
 
     The best weights by validation are left in the network; the last ones without validation.
 
-    Args: learner: what learns. run: seed, folder for snapshots, watchers. epochs: how many epochs
-        at most. patience: validations without a gain before stopping; None: never stop early.
-        validate_every: epochs between validations; the last epoch is always validated. measure: the
-        validation metric; None: no validation. It is called in evaluation mode, without
-            gradients.
+    Args:
+        learner: what learns.
+        run: seed, folder for snapshots, watchers.
+        epochs: how many epochs at most.
+        patience: validations without a gain before stopping; None: never stop early.
+        validate_every: epochs between validations; the last epoch is always validated.
+        measure: the validation metric, measured in evaluation mode without gradients; None: no
+            validation.
         figure: the key of the training figure in the history.
         fit_key: settings and data of this fit; a snapshot with another key or seed is refused.
         hint: added to the message if training diverges, with what the model knows of the cause.
 
-    Raises: TrainingError: if training diverges before any weights were kept, or the snapshot
-        belongs to another
-            fit.
+    Raises:
+        TrainingError: if training diverges before any weights were kept, or the snapshot belongs to
+            another fit.
         KeyboardInterrupt: after the epoch in which Ctrl-C or SIGTERM came; the snapshot is written.
     """
     history = History(train_name=figure)
@@ -100,7 +104,9 @@ def run_epochs(
         history.valid_name = measure.name
 
     best = EarlyStopping(learner.net, patience=patience, metric=measure)
-    fit = _Fit(learner, run, history, best, measure, {**fit_key, "seed": run.seed})
+    # Another seed is another fit: its snapshot must not be resumed.
+    full_key = {**fit_key, "seed": run.seed}
+    fit = _Fit(learner, run, history, best, measure, full_key)
     if run.folder and run.resume and not fit.resume():
         log.info("no snapshot in %s: starting from the beginning", run.folder)
 
@@ -119,8 +125,11 @@ def run_epochs(
                 fit.write_snapshot()
 
             if stop.asked:
-                kept = f"; the snapshot is in {run.folder}" if run.folder else ""
-                raise KeyboardInterrupt(f"stopped after epoch {len(history)}{kept}")
+                message = f"stopped after epoch {len(history)}"
+                if run.folder:
+                    message += f"; the snapshot is in {run.folder}"
+
+                raise KeyboardInterrupt(message)
 
     # Without validation there are no best weights, and the last ones stay.
     best.restore()
@@ -157,16 +166,25 @@ class _Fit:
         start = time.monotonic()
         epoch = len(self.history) + 1
         figures = self.learner.epoch(epoch)
-        is_due = epoch % validate_every == 0 or epoch == epochs or self.learner.converged
+
+        is_last = epoch == epochs or self.learner.converged
+        is_due = is_last or epoch % validate_every == 0
         if self.metric is not None and is_due:
-            figures[self.metric.name] = self._validate(self.metric)
-            self.done = self.best.update(figures[self.metric.name], epoch)
+            valid = self._validate(self.metric)
+            figures[self.metric.name] = valid
+            self.done = self.best.update(valid, epoch)
 
         self.done = self.done or self.learner.converged
         self.history.seconds += time.monotonic() - start
         figures["seconds"] = self.history.seconds
-        # A fit that is resumed from its last snapshot must know that it was done.
-        self.history.epochs.append({**figures, "last": 1.0} if self.done else figures)
+
+        entry = figures
+        if self.done:
+            # A fit that is resumed from its last snapshot must know that it was done; watchers get
+            # the figures without this mark.
+            entry = {**figures, "last": 1.0}
+
+        self.history.epochs.append(entry)
 
         return figures
 
@@ -185,13 +203,18 @@ class _Fit:
     @property
     def snapshot_is_due(self) -> bool:
         """Whether the last snapshot is so old that losing the work since would hurt."""
-        return time.monotonic() - self._written >= self.run.snapshot_seconds
+        age = time.monotonic() - self._written
+        return age >= self.run.snapshot_seconds
 
     def write_snapshot(self) -> None:
         """Write everything that a resumed fit needs to end with the same weights, to the bit."""
         device = self.learner.device
         best = self.best
-        on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        # Each device has a generator of its own beside the CPU's.
+        on_device = None
+        if device.type == "cuda":
+            on_device = torch.cuda.get_rng_state(device)
+
         state = {
             "net": self.learner.net.state_dict(),
             "random": torch.get_rng_state(),
@@ -221,14 +244,20 @@ class _Fit:
         if state["random_on_device"] is not None:
             torch.cuda.set_rng_state(state["random_on_device"], self.learner.device)
 
-        self.history.epochs = state["epochs"]
+        epochs = state["epochs"]
+        self.history.epochs = epochs
         self.history.seconds = state["seconds"]
-        self.done = bool(self.history.epochs and self.history.epochs[-1].get("last"))
+        self.done = bool(epochs and epochs[-1].get("last"))
+
         best = state["best"]
         self.best.weights = best["weights"]
         self.best.epoch = best["epoch"]
         self.best.waited = best["waited"]
-        self.best.error = math.inf if best["error"] is None else best["error"]
+        if best["error"] is None:
+            self.best.error = math.inf
+        else:
+            self.best.error = best["error"]
+
         self.learner.load_state(state["learner"])
         log.info("resumed after epoch %d", len(self.history))
 

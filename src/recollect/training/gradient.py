@@ -111,7 +111,8 @@ class GradientOptions:
 
     def rate(self, epoch: int) -> float:
         """The learning rate in this epoch, counted from 1."""
-        n_passed = sum(epoch >= milestone for milestone in self.milestones)
+        passed = [milestone for milestone in self.milestones if epoch >= milestone]
+        n_passed = len(passed)
         return self.learning_rate * self.decay**n_passed
 
 
@@ -135,21 +136,25 @@ def fit(
     loss is no number or explodes, the fit ends with the best weights by validation, else those of
     the snapshot; `history.stopped` and a warning say so.
 
-    Args: net: trained in place, on the device of its parameters. rows: the training data, in memory
-        or on disk. loss: of the network and a block of rows. run: seed, precision, snapshots,
-        watchers. options: optimizer, epochs, batches, patience. penalty: weights and their λ; None:
-        no penalty. measure: the validation metric that the fit stops by; None: no validation.
+    Args:
+        net: trained in place, on the device of its parameters.
+        rows: the training data, in memory or on disk.
+        loss: of the network and a block of rows.
+        run: seed, precision, snapshots, watchers.
+        options: optimizer, epochs, batches, patience.
+        penalty: weights and their λ; None: no penalty.
+        measure: the validation metric that the fit stops by; None: no validation.
         figure: the key of the training figure: "train_rmse", the root of the mean loss, else the
-        mean loss
-            itself.
+            mean loss itself.
         fit_key: settings and data of this fit; a snapshot with another key is refused.
         column_cells: how many cells each column has in all rows; needed if options.lazy, where a
             row of weights bears λ in proportion to the cells of its column in the batch.
         hint: added to the message if training diverges.
 
-    Raises: SettingError: for options that cannot go together or do not fit the data. TrainingError:
-        if the loss explodes before any weights were kept, or the snapshot belongs to another
-            fit.
+    Raises:
+        SettingError: for options that cannot go together or do not fit the data.
+        TrainingError: if the loss explodes before any weights were kept, or the snapshot belongs to
+            another fit.
         KeyboardInterrupt: after the epoch in which Ctrl-C or SIGTERM came; the snapshot is written.
     """
     options.check()
@@ -249,7 +254,9 @@ class GradientSteps(Learner):
     @property
     @override
     def converged(self) -> bool:
-        return isinstance(self.optimizer, LBFGS) and self.optimizer.converged
+        if isinstance(self.optimizer, LBFGS):
+            return self.optimizer.converged
+        return False
 
     @override
     def state(self) -> dict[str, Any]:
@@ -281,7 +288,8 @@ class GradientSteps(Learner):
         figures = {"epoch": float(number)}
         if n:
             mean = loss / n
-            figures[self.figure] = math.sqrt(mean) if self.figure == "train_rmse" else mean
+            is_root = self.figure == "train_rmse"
+            figures[self.figure] = math.sqrt(mean) if is_root else mean
             figures["objective"] = objective / n
 
         if isinstance(self.optimizer, LBFGS):
@@ -319,6 +327,7 @@ class GradientSteps(Learner):
             return
 
         parts = self._parts(block)
+        # The penalty goes with the first step: it counts once, however many a block has.
         penalize = True
 
         while (part := self._next_part(parts)) is not None:
@@ -342,6 +351,7 @@ class GradientSteps(Learner):
 
     def _parts(self, block: Block) -> Iterator[Step]:
         result = self.loss(self.net, block)
+        # A generator is not run through at once: the weights move between its parts.
         if isinstance(result, tuple):
             yield result
         else:
@@ -357,10 +367,15 @@ class GradientSteps(Learner):
     def _set_gradients(
         self, block: Block, loss: Tensor, n: int, weight: float = 1.0, *, penalize: bool = True
     ) -> StepFigures:
-        (loss * (weight / max(n, 1))).backward()
+        count = max(n, 1)
+        objective = loss * (weight / count)
+        objective.backward()
         value = float(loss.detach())
-        penalty = self._add_penalty(block, n) if penalize else 0.0
-        return StepFigures(value, n, value / max(n, 1) + penalty)
+        penalty = 0.0
+        if penalize:
+            penalty = self._add_penalty(block, n)
+
+        return StepFigures(value, n, value / count + penalty)
 
     def _add_penalty(self, block: Block, n: int) -> float:
         """Add the penalty's gradient to that of the loss; its part of the objective.
@@ -375,7 +390,8 @@ class GradientSteps(Learner):
 
         for weight, reg in self.penalty(self.net):
             if weight.grad is not None and weight.grad.is_sparse:
-                total += add_ridge(weight, reg / max(n, 1), self._column_shares(block))
+                shares = self._column_shares(block)
+                total += add_ridge(weight, reg / max(n, 1), shares)
             else:
                 total += add_ridge(weight, reg / self.n_cells)
 
@@ -385,19 +401,25 @@ class GradientSteps(Learner):
         """Which share of its cells each column with cells in the block has there."""
         assert self.column_cells is not None
         pattern, column = block.touched
-        return pattern.start.diff() / self.column_cells.to(column.device)[column]
+        cells_in_block = pattern.start.diff()
+        all_cells = self.column_cells.to(column.device)
+
+        return cells_in_block / all_cells[column]
 
     def _check(self, step: StepFigures, index: int, epoch: int, rate: float) -> None:
         """Refuse a loss that is no number, or that is far beyond where it began."""
         if self.first is None:
             self.first = step.mean
 
-        has_exploded = index == 0 and not step.mean <= EXPLODED * max(self.first, 1.0)
+        # "not … <=" instead of ">", so that a loss that is no number counts, too.
+        limit = EXPLODED * max(self.first, 1.0)
+        has_exploded = index == 0 and not step.mean <= limit
         if math.isfinite(step.objective) and not has_exploded:
             return
 
         size = str(step.mean)
         if math.isfinite(step.mean):
+            # A first loss of 0 must not divide by 0.
             times = step.mean / max(self.first, 1e-30)
             size = f"{step.mean:.3g}, {times:.3g} times that of the first step,"
 

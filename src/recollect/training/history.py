@@ -33,5 +33,12 @@ class History:
 
     def column(self, key: str) -> list[tuple[int, float]]:
         """(epoch, figure) of every epoch in which the figure was measured."""
-        measured = [figures for figures in self.epochs if key in figures]
-        return [(int(figures["epoch"]), figures[key]) for figures in measured]
+        points = []
+
+        for figures in self.epochs:
+            # Validation figures are not measured in every epoch.
+            if key in figures:
+                epoch = int(figures["epoch"])
+                points.append((epoch, figures[key]))
+
+        return points

@@ -47,8 +47,11 @@ def weighted_error(
     """
     at_events = out[row, column]
     # The first sum is over every cell as if none had an event; the second corrects those that have.
-    events = (1 + alpha * count) * (1 - at_events).square() - absent * at_events.square()
-    return absent * out.square().sum() + events.sum(), len(row)
+    weight = 1 + alpha * count
+    events = weight * (1 - at_events).square() - absent * at_events.square()
+    every_cell = absent * out.square().sum()
+
+    return every_cell + events.sum(), len(row)
 
 
 def logistic_loss(
@@ -68,8 +71,12 @@ def logistic_loss(
         absent: the weight of a cell without an event.
     """
     at_events = out[row, column]
-    events = softplus(-at_events) - absent * softplus(at_events)  # softplus(x) = −log σ(−x)
-    return absent * softplus(out).sum() + events.sum(), len(row)
+    # softplus(x) is −log σ(−x), without overflow. The second term takes an event's cell off the
+    # sum over every cell.
+    events = softplus(-at_events) - absent * softplus(at_events)
+    every_cell = absent * softplus(out).sum()
+
+    return every_cell + events.sum(), len(row)
 
 
 def multinomial_loss(
@@ -89,8 +96,12 @@ def multinomial_loss(
     Source: Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders for Collaborative
     Filtering." WWW 2018, equation 2.
     """
+    # Only the events' cells are needed, so the log-softmax of the whole matrix is never stored.
     log_normalizer = torch.logsumexp(out, dim=1)
-    return (count * (log_normalizer[row] - out[row, column])).sum(), len(row)
+    minus_log_softmax = log_normalizer[row] - out[row, column]
+    weighted = count * minus_log_softmax
+
+    return weighted.sum(), len(row)
 
 
 @torch.no_grad()
@@ -99,8 +110,11 @@ def add_ridge(weight: Tensor, reg: float, share: Tensor | None = None) -> float:
 
     Autograd would make copies as large as the weight.
 
-    Args: weight: a parameter that has a gradient. reg: λ. share: for a row-sparse gradient, by what
-        to multiply λ of each of its rows; other rows do not count.
+    Args:
+        weight: a parameter that has a gradient.
+        reg: λ.
+        share: for a row-sparse gradient, by what to multiply λ of each of its rows; other rows do
+            not count. None: the gradient is dense.
     """
     assert weight.grad is not None, "a parameter that the objective does not depend on"
     if share is None:
@@ -109,8 +123,11 @@ def add_ridge(weight: Tensor, reg: float, share: Tensor | None = None) -> float:
         flat = weight.reshape(-1)
         return reg / 2 * float(flat @ flat)
 
+    # Unlike `indices()` and `values()`, these give the gradient's own memory to write into.
     row_numbers = weight.grad._indices()[0]
+    values = weight.grad._values()
     rows = weight[row_numbers]
-    weight.grad._values().addcmul_(rows, share[:, None], value=reg)
+    values.addcmul_(rows, share[:, None], value=reg)
+    squared_norm = rows.square().sum(dim=1)
 
-    return reg / 2 * float(share @ rows.square().sum(dim=1))
+    return reg / 2 * float(share @ squared_norm)

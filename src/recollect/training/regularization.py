@@ -19,5 +19,8 @@ def reg_by_count(
         count: number of ratings of each row, or the sum of their weights.
         power: how fast λ grows with the count.
     """
-    scaled: np.ndarray = reg * np.maximum(count, 1.0) ** power
+    # A row without ratings counts as one with a single rating.
+    at_least_one = np.maximum(count, 1.0)
+    scaled: np.ndarray = reg * at_least_one**power
+
     return scaled.astype(np.float32)

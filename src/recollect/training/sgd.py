@@ -76,7 +76,9 @@ class CompiledSGD(ABC):
         """
         shrink = self.decay ** (number - 1)
         learning_rate = self.learning_rate * shrink
-        squares, n = self.descend(shrink, int(torch.randint(2**62, ())))
+        # From torch's generator, whose state a snapshot keeps: a resumed fit draws the same seeds.
+        seed = int(torch.randint(2**62, ()))
+        squares, n = self.descend(shrink, seed)
         if not math.isfinite(squares):
             raise DivergedError(
                 f"The error became {squares} in epoch {number}; the step is too large: lower "
@@ -86,9 +88,13 @@ class CompiledSGD(ABC):
         # Validation, snapshots and the best weights read the network, not the loops' arrays.
         self.store_in_network()
 
+        rmse = 0.0
+        if n:
+            rmse = math.sqrt(squares / n)
+
         return {
             "epoch": float(number),
-            "train_rmse": math.sqrt(squares / n) if n else 0.0,
+            "train_rmse": rmse,
             "learning_rate": learning_rate,
         }
 
@@ -104,8 +110,7 @@ class CompiledSGD(ABC):
 def factor_pairs(
     array: np.ndarray, offset: np.ndarray, tensor: Tensor, k: int
 ) -> list[tuple[np.ndarray, Tensor]]:
-    """The pairs (see `CompiledSGD.pairs`) of one side's factors and, if the network has them, of
-    its offsets.
+    """The `CompiledSGD.pairs` of one side's factors and, if the network has them, of its offsets.
 
     Args:
         array: the loops' factors, k columns and padding.
@@ -113,10 +118,17 @@ def factor_pairs(
         tensor: the network's k factors, with offsets in a column behind them.
         k: number of factors.
     """
-    factors = (array[..., :k], tensor[..., :k])
-    if tensor.shape[-1] == k:
-        return [factors]
-    return [factors, (offset, tensor[..., k])]
+    # Slices are views, so that copying into them reaches the array and the tensor.
+    loop_factors = array[..., :k]
+    net_factors = tensor[..., :k]
+    pairs = [(loop_factors, net_factors)]
+
+    has_offsets = tensor.shape[-1] > k
+    if has_offsets:
+        net_offset = tensor[..., k]
+        pairs.append((offset, net_offset))
+
+    return pairs
 
 
 class FactorSGD(CompiledSGD):
@@ -181,5 +193,8 @@ class FactorSGD(CompiledSGD):
 
 
 def _reg_per_rating(reg: Tensor, count: np.ndarray) -> Float32[np.ndarray, " rows"]:
-    per_rating: np.ndarray = reg.cpu().numpy() / np.maximum(count, 1)
+    # A row without ratings takes no step; 1 only avoids a division by 0.
+    at_least_one = np.maximum(count, 1)
+    per_rating: np.ndarray = reg.cpu().numpy() / at_least_one
+
     return per_rating.astype(np.float32)

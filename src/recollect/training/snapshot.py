@@ -22,7 +22,7 @@ from torch import Tensor
 from recollect.errors import TrainingError
 from recollect.system.atomic_files import replacing
 
-VERSION = 4
+VERSION = 4  # of the format; raised whenever an older program could not resume from it
 
 
 def write(folder: Path, state: dict[str, Any], *, fit_key: dict[str, Any]) -> None:
@@ -77,7 +77,9 @@ def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:
             "remove the folder and fit anew."
         )
 
-    _check_key(folder, written_key, json.loads(json.dumps(fit_key)))
+    # Through JSON, as the written key went: tuples are lists in both.
+    expected_key = json.loads(json.dumps(fit_key))
+    _check_key(folder, written_key, expected_key)
 
     return _unpack(tree, tensors)
 
@@ -87,12 +89,13 @@ def _check_key(folder: Path, written: dict[str, Any], expected: dict[str, Any]) 
     if written == expected:
         return
 
-    names = sorted(written.keys() | expected.keys())
-    differences = [
-        f"{name} was {written.get(name)!r} and is {expected.get(name)!r}"
-        for name in names
-        if written.get(name) != expected.get(name)
-    ]
+    differences = []
+
+    for name in sorted(written.keys() | expected.keys()):
+        before = written.get(name)
+        now = expected.get(name)
+        if before != now:
+            differences.append(f"{name} was {before!r} and is {now!r}")
 
     raise TrainingError(
         f"The snapshot in {folder} belongs to another fit: {', '.join(differences)}. Use the "
@@ -103,6 +106,7 @@ def _check_key(folder: Path, written: dict[str, Any], expected: dict[str, Any]) 
 def _pack(value: Any, tensors: dict[str, Tensor]) -> Any:
     """The tree as JSON; its tensors are moved into `tensors`."""
     if isinstance(value, Tensor):
+        # Numbered in the order in which they are met: the tree is the only place for names.
         key = str(len(tensors))
         tensors[key] = value.detach().cpu().contiguous()
         return {"tensor": key}
@@ -150,6 +154,7 @@ def stoppable() -> Iterator[StopRequest]:
         return
 
     def ask(number: int, frame: Any) -> None:
+        # The second signal: the epoch takes too long to wait for.
         if request.asked:
             raise KeyboardInterrupt
 

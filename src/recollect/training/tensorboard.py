@@ -40,9 +40,9 @@ class TensorBoardLog:
         folder: where to write; made if need be.
         histograms: whether to write those of weights and gradients.
 
-    Raises: SettingError: if TensorBoard is not installed, or the folder is a file; when called, for
-        an epoch
-            that does not come after the last one.
+    Raises:
+        SettingError: if TensorBoard is not installed, or the folder is a file; when called, for an
+            epoch that does not come after the last one.
     """
 
     def __init__(self, folder: str | Path, *, histograms: bool = False) -> None:
@@ -130,12 +130,11 @@ def histogram(x: Tensor) -> dict[str, Any]:
 
     # A bucket must have a width, even if all numbers are the same.
     margin = 0.0 if low < high else 1e-3 * max(1.0, abs(low))
-    counts = np.zeros(BINS)
-
-    for chunk in _finite_chunks(x):
-        counts += torch.histc(chunk, BINS, low - margin, high + margin).cpu().numpy()
-
-    limits = np.linspace(low - margin, high + margin, BINS + 1)[1:] if n else np.zeros(0)
+    first = low - margin
+    last = high + margin
+    counts = _bucket_counts(x, first, last)
+    # Without finite numbers `low` and `high` are infinite, and there are no buckets to bound.
+    limits = np.linspace(first, last, BINS + 1)[1:] if n else np.zeros(0)
 
     return {
         "num": n,
@@ -146,6 +145,15 @@ def histogram(x: Tensor) -> dict[str, Any]:
         "bucket_counts": counts.tolist(),
         "bucket_limits": limits.tolist(),
     }
+
+
+def _bucket_counts(x: Tensor, first: float, last: float) -> np.ndarray:
+    """How many finite numbers are in each of BINS equally wide buckets."""
+    counts = np.zeros(BINS)
+    for chunk in _finite_chunks(x):
+        in_chunk = torch.histc(chunk, BINS, first, last)
+        counts += in_chunk.cpu().numpy()
+    return counts
 
 
 def holds_events(folder: Path) -> bool:
@@ -164,16 +172,26 @@ def _check_installed() -> None:
 
 def _tag(name: str) -> str:
     part, _, figure = name.partition("_")
-    return f"{figure}/{part}" if part in ("train", "valid") else f"fit/{name}"
+    # TensorBoard groups by what stands before the slash: both parts of a figure in one group.
+    if part in ("train", "valid"):
+        return f"{figure}/{part}"
+
+    return f"fit/{name}"
 
 
 def _tensors(net: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, weight in net.named_parameters():
         yield f"weights/{name}", weight.detach()
-        if weight.grad is not None and weight.grad.is_sparse:
-            yield f"gradients/{name}, touched rows", weight.grad.coalesce().values()
-        elif weight.grad is not None:
-            yield f"gradients/{name}", weight.grad
+
+        gradient = weight.grad
+        if gradient is None:
+            continue
+
+        if gradient.is_sparse:
+            touched = gradient.coalesce()
+            yield f"gradients/{name}, touched rows", touched.values()
+        else:
+            yield f"gradients/{name}", gradient
 
 
 def _finite_chunks(x: Tensor) -> Iterator[Tensor]:

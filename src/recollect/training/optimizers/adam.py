@@ -58,13 +58,22 @@ class Adam(RateOptimizer):
     def update(self, index: int, parameter: Tensor, gradient: Tensor) -> None:
         self._steps[index] += 1
         step = self._steps[index]
+        beta1, beta2 = self._betas
         # Running means begin at 0; by now they have this share of their full weight.
-        mean_weight, square_weight = (1 - beta**step for beta in self._betas)
+        mean_weight = 1 - beta1**step
+        square_weight = 1 - beta2**step
+        # θ −= η m̂ / (√v̂ + ε) with √v̂ = √v / root: times root above and below, the step divides
+        # by √v itself.
+        root = square_weight**0.5
+        epsilon = self._epsilon * root
         rows = None
-        epsilon = self._epsilon * square_weight**0.5
         if gradient.is_sparse:
             gradient, rows = _values_and_rows(gradient)
-            epsilon = self._epsilon  # SparseAdam adds it to the uncorrected root
+            # SparseAdam adds ε to the uncorrected root.
+            epsilon = self._epsilon
+
+        # The odd factor spreads consecutive steps over all 32 bits.
+        salt = (step * 0x9E3779B9 + index) & 0xFFFFFFFF
 
         optimizer_steps.adam(
             parameter,
@@ -72,10 +81,10 @@ class Adam(RateOptimizer):
             self._state["mean"][index],
             self._state["square"][index],
             rows=rows,
-            rate=self.rate * square_weight**0.5 / mean_weight,
+            rate=self.rate * root / mean_weight,
             epsilon=epsilon,
             betas=self._betas,
-            salt=(step * 0x9E3779B9 + index) & 0xFFFFFFFF,
+            salt=salt,
         )
 
     @override

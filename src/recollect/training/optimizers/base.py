@@ -60,7 +60,13 @@ class Optimizer(ABC):
 
     def _zeros(self, dtype: torch.dtype | None = None) -> Vector:
         """A vector of zeros as long as the parameters, in their types or in `dtype`."""
-        return [torch.zeros_like(p, dtype=dtype, requires_grad=False) for p in self._parameters]
+        vector = []
+
+        for parameter in self._parameters:
+            zeros = torch.zeros_like(parameter, dtype=dtype, requires_grad=False)
+            vector.append(zeros)
+
+        return vector
 
 
 class RateOptimizer(Optimizer):

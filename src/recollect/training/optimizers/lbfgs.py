@@ -138,7 +138,10 @@ class LBFGS:
     @property
     def _newest(self) -> int:
         """The number of the pair that the current step writes."""
-        return min(set(range(self._pairs.n)) - set(self._others))
+        every_pair = set(range(self._pairs.n))
+        unused = every_pair - set(self._others)
+        # Any would do; the smallest makes it the same one at every call.
+        return min(unused)
 
     def _begin(self, closure: Closure) -> None:
         """The gradient at the parameters; after a resume everything else is known."""
@@ -154,7 +157,9 @@ class LBFGS:
         """1, the step of Newton's method; along a bare gradient at most a unit of length."""
         if self._in_use:
             return 1.0
-        gradient_length = float(self._products[-1, -1]) ** 0.5
+        # The last product is gradient · gradient.
+        squared_length = float(self._products[-1, -1])
+        gradient_length = squared_length**0.5
         return 1 / max(1.0, gradient_length)
 
     def _evaluate_at(self, step: float, closure: Closure) -> tuple[float, float]:
@@ -196,7 +201,9 @@ class LBFGS:
             previous=self._gradient,
         )
         # The matrix is symmetric: rows and columns of s, y and the gradient change.
-        rows = [2 * self._newest, 2 * self._newest + 1, -1]
+        s = 2 * self._newest
+        y = s + 1
+        rows = [s, y, -1]
         self._products[rows] = products
         self._products[:, rows] = products.T
 
@@ -219,9 +226,12 @@ class LBFGS:
         It is the steepest descent, without a history, if the history's direction does not descend.
         """
         coefficients = two_loop_recursion(self._products, self._in_use)
+        # Inner products of combinations of rows, without any of the vectors themselves.
         slope = self._products[-1] @ coefficients
         squared_length = coefficients @ self._products @ coefficients
-        if not slope < -DESCENDING * (self._products[-1, -1] * squared_length) ** 0.5:
+        lengths = (self._products[-1, -1] * squared_length) ** 0.5
+        # "not … <", so that a slope that is no number counts as one that does not descend.
+        if not slope < -DESCENDING * lengths:
             self._in_use = []
             coefficients = two_loop_recursion(self._products, [])
             slope = -self._products[-1, -1]
@@ -237,27 +247,31 @@ def _required(gradient: Tensor | None) -> Tensor:
 def two_loop_recursion(products: np.ndarray, pairs: list[int]) -> np.ndarray:
     """−H g in coefficients of the rows of `products` (algorithm 7.4).
 
-    Args: products: inner products of s and y of pair 0, of pair 1, …, and of the gradient, which is
-        last. pairs: numbers of the pairs to use, oldest first.
+    Args:
+        products: inner products of s and y of pair 0, of pair 1, …, and of the gradient, which is
+            last.
+        pairs: numbers of the pairs to use, oldest first.
     """
     coefficients = np.zeros(len(products))
     coefficients[-1] = -1
     alphas = []
 
     for pair in reversed(pairs):
-        s, y = 2 * pair, 2 * pair + 1
+        s = 2 * pair
+        y = s + 1
         alpha = products[s] @ coefficients / products[s, y]
         coefficients[y] -= alpha
         alphas.append(alpha)
 
     if pairs:
-        # The scale of the newest pair for the matrix that the recursion starts from (equation
-        # 7.20).
-        s, y = 2 * pairs[-1], 2 * pairs[-1] + 1
+        # The scale of the matrix that the recursion starts from: equation 7.20.
+        s = 2 * pairs[-1]
+        y = s + 1
         coefficients *= products[s, y] / products[y, y]
 
     for pair, alpha in zip(pairs, reversed(alphas), strict=True):
-        s, y = 2 * pair, 2 * pair + 1
+        s = 2 * pair
+        y = s + 1
         beta = products[y] @ coefficients / products[s, y]
         coefficients[s] += alpha - beta
 

@@ -57,7 +57,11 @@ def strong_wolfe(
             return point.step, point.objective
         else:
             # Without a bracket every longer step lies beyond.
-            far_step = step + 1 if high is None else high.step
+            far_step = step + 1
+            if high is not None:
+                far_step = high.step
+
+            # The minimum lies on the other side: the best point so far becomes the far end.
             if point.slope * (far_step - low.step) >= 0:
                 high = low
 
@@ -71,6 +75,7 @@ def strong_wolfe(
         if _is_flat(low, high, start):
             break
 
+    # The point returned must be the one evaluated last, for its gradient is the next one.
     if low.step > 0.0:
         objective, _ = evaluate(low.step)
         return low.step, objective
@@ -88,8 +93,12 @@ def _is_too_high(point: Point, start: Point, low: Point) -> bool:
 
 def _is_flat(low: Point, high: Point, start: Point) -> bool:
     """Whether the objective cannot change within the bracket by more than rounding."""
-    largest_change = abs(high.step - low.step) * abs(start.slope)
-    return largest_change < 1e-9 * max(abs(start.objective), 1e-30)
+    width = abs(high.step - low.step)
+    largest_change = width * abs(start.slope)
+    # An objective of 0 would make every bracket wide enough.
+    size = max(abs(start.objective), 1e-30)
+
+    return largest_change < 1e-9 * size
 
 
 def _between(low: Point, high: Point) -> float:
@@ -105,6 +114,7 @@ def _between(low: Point, high: Point) -> float:
     # Equation 3.59.
     d1 = g_a + g_b - 3 * (f_a - f_b) / (a - b)
     square = d1 * d1 - g_a * g_b
+    # The cubic rises or falls throughout.
     if square < 0:
         return middle
 

@@ -36,4 +36,10 @@ class SGD(RateOptimizer):
     @override
     def update(self, index: int, parameter: Tensor, gradient: Tensor) -> None:
         velocity = self._state["speed"][index]
-        optimizer_steps.sgd(parameter, gradient, velocity, rate=self.rate, momentum=self._momentum)
+        optimizer_steps.sgd(
+            parameter,
+            gradient,
+            velocity,
+            rate=self.rate,
+            momentum=self._momentum,
+        )
