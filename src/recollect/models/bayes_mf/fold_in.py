@@ -48,7 +48,8 @@ class FoldIn:
 
     def _prior_mean(self) -> Float32[np.ndarray, "users k"]:
         """μ_U, and with bags |N(u)|^-½ Σ Y_j."""
-        net, rows = self.net, self.rows
+        net = self.net
+        rows = self.rows
         mean = net.mean[self.s].cpu().numpy()
         n_users = len(rows)
         prior_mean = np.broadcast_to(mean, (n_users, self.k)).copy()
@@ -98,6 +99,7 @@ class FoldIn:
 
         for _ in range(PROBIT_SWEEPS):
             low, high = bounds(cut, category, x)
+            # Means instead of draws: the posterior mean of the vectors is sought, not a sample.
             residual = truncated_normal.mean(low, high)
             z = x + residual.astype(np.float32)
             users = self.from_values(z)

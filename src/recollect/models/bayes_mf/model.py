@@ -217,7 +217,11 @@ class BayesMF(PairModel):
     def _category_of(self, value: Float32[np.ndarray, " ratings"]) -> Int64[np.ndarray, " ratings"]:
         """The nearest category of each rating."""
         categories = self.net_.categories.cpu().numpy()
-        between = (categories[1:] + categories[:-1]) / 2
+        above = categories[1:]
+        below = categories[:-1]
+        # Between two categories the border is halfway.
+        between = (above + below) / 2
+
         return np.searchsorted(between, value)
 
     def _day_rows(

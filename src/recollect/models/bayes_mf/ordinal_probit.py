@@ -143,8 +143,12 @@ class OrdinalProbit:
             return np.bincount(self._category, weights=x, minlength=n_categories)
 
         # A cut point is the upper one of the category below it and the lower one of the next.
-        gradient = sums(up)[:-1] - sums(down)[1:]
-        squares = sums(up * up)[:-1] + sums(down * down)[1:]
+        from_below = sums(up)[:-1]
+        from_above = sums(down)[1:]
+        gradient = from_below - from_above
+        squares_from_below = sums(up * up)[:-1]
+        squares_from_above = sums(down * down)[1:]
+        squares = squares_from_below + squares_from_above
         information = np.diag(squares)
 
         # Categories with a cut point on either side join the two.
@@ -247,6 +251,7 @@ def _log_proposal_density(
     deviation = proposed - current - fit.newton_step
     distance = deviation @ fit.information @ deviation
     log_distance = np.log1p(distance / T_DEGREES)
+    # The scale differs between the two proposals, so its determinant does not cancel.
     _, log_determinant = np.linalg.slogdet(fit.information)
     n_cuts = len(deviation)
     exponent = 0.5 * (T_DEGREES + n_cuts)

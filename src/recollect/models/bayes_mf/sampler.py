@@ -210,6 +210,7 @@ class GibbsSampler:
         if user.bags is not None:
             net.bag_vectors[s] = torch.from_numpy(user.bags.Y)
 
+        # Only new users are folded in, so only the users' prior is kept.
         net.mean[s] = torch.from_numpy(user.mean)
         net.precision[s] = torch.from_numpy(user.precision)
         net.alpha[s] = self.noise.alpha

@@ -72,9 +72,12 @@ class Samples(nn.Module):
             item: row numbers of items.
             day: rows of `day`; default: each user's last.
         """
-        total = torch.zeros(len(user), device=user.device)
+        n_pairs = len(user)
+        total = torch.zeros(n_pairs, device=user.device)
+
         for s, x in enumerate(self.latent(user, item, day)):
-            total += self.expected(x, self.cut[s])
+            expected = self.expected(x, self.cut[s])
+            total += expected
 
         return total / self.n_drawn
 
@@ -97,9 +100,12 @@ class Samples(nn.Module):
             u = self.user[s].float()[user]
             v = self.item[s].float()[item]
             d = self.day[s].float()[day]
+
             offsets = u[:, -1] + v[:, -1] + d[:, -1]
             products = u * v + (u + v) * d
-            yield offsets + products[:, :-1].sum(dim=1)
+            # The last column is that of the offsets, which are added, not multiplied.
+            factors = products[:, :-1].sum(dim=1)
+            yield offsets + factors
 
     def latent_table(
         self, s: int, user: Float[Tensor, "users k"], day: Int[Tensor, " users"]
@@ -113,7 +119,9 @@ class Samples(nn.Module):
         """
         v = self.item[s].float()
         d = self.day[s].float()[day]
-        user_and_day = (user * d)[:, :-1].sum(dim=1)
+
+        product = user * d
+        user_and_day = product[:, :-1].sum(dim=1)
         without_item = user[:, -1] + d[:, -1] + user_and_day
 
         # U · V + D · V = (U + D) · V: one product of matrices for both.

@@ -47,7 +47,8 @@ class LocalFactors(nn.Module):
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
         """The rating of each pair."""
-        return in_blocks(self._predict_block, user, item, device=self.user.device)
+        device = self.user.device
+        return in_blocks(self._predict_block, user, item, device=device)
 
     def _predict_block(self, user: Tensor, item: Tensor) -> Tensor:
         weighted, total_weight = self.weighted_sums(user, item)
@@ -57,7 +58,10 @@ class LocalFactors(nn.Module):
 
     def weights(self, side: Side) -> Float[Tensor, "models rows"]:
         """How much each user or item weighs in each local model."""
-        return self.weight_user if side == "user" else self.weight_item
+        if side == "user":
+            return self.weight_user
+
+        return self.weight_item
 
     def weighted_sums(
         self, user: Tensor, item: Tensor
@@ -69,7 +73,10 @@ class LocalFactors(nn.Module):
         total_weight = torch.zeros(n_pairs, device=device)
 
         for t in range(len(self.user)):
-            weight = self.weight_user[t, user] * self.weight_item[t, item]
+            weight_of_user = self.weight_user[t, user]
+            weight_of_item = self.weight_item[t, item]
+            weight = weight_of_user * weight_of_item
+
             # Most models weigh 0 for a pair if the kernels are narrow: those products are saved.
             reached = weight.nonzero()[:, 0]
             left = self.user[t, user[reached]]
@@ -105,11 +112,11 @@ class LocalFactors(nn.Module):
             local_factors: of the users in each local model.
             weight: of the users in each local model.
         """
+        n_models, n_items, _ = self.item.shape
         n_users = len(global_factors)
-        n_items = self.item.shape[1]
         weighted = torch.zeros(n_users, n_items, device=self.item.device)
 
-        for t in range(len(self.user)):
+        for t in range(n_models):
             left, right = self._as_one_product(local_factors[t], self.item[t])
             # Factors are weighted instead of their product, which is users × items numbers.
             weighted_left = weight[t][:, None] * left
@@ -159,5 +166,7 @@ class LocalFactors(nn.Module):
 
 def to_numpy(x: Tensor) -> np.ndarray:
     """The numbers of a tensor on any device, contiguous."""
-    array: np.ndarray = x.detach().cpu().contiguous().numpy()
+    on_cpu = x.detach().cpu()
+    array: np.ndarray = on_cpu.contiguous().numpy()
+
     return array

@@ -58,7 +58,9 @@ class LocalSGD(CompiledSGD):
     @override
     def descend(self, shrink: float, seed: int) -> tuple[float, float]:
         rate = self.learning_rate * shrink
-        return self.descent.epoch(rate=rate, seed=seed, offsets=self.net.offsets)
+        offsets = self.net.offsets
+
+        return self.descent.epoch(rate=rate, seed=seed, offsets=offsets)
 
     @override
     def pairs(self) -> list[tuple[np.ndarray, Tensor]]:

@@ -91,12 +91,14 @@ class LLORMA(PairModel):
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
         rows = shape.n_users + shape.n_items
+
         # Local factors stand in the network and in the loops; with validation the best ones, too.
         copies = 3 if shape.n_valid else 2
         local_numbers = self.anchors * rows * (self.factors + 4)
         global_numbers = rows * (self.pre_factors + 1)
+        numbers = local_numbers * copies // 4 + global_numbers
 
-        return of_factors(shape, numbers=local_numbers * copies // 4 + global_numbers)
+        return of_factors(shape, numbers=numbers)
 
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
@@ -184,8 +186,11 @@ class LLORMA(PairModel):
         self, rows: Float32[np.ndarray, "rows k"], side: Side
     ) -> Float32[np.ndarray, "models rows"]:
         """How much users or items with these global factors weigh in each local model."""
-        anchor = to_numpy(self.net_.anchor[:, SIDES.index(side)])
-        anchor_vectors = self._global_vectors(side)[anchor]
+        # A column of users and one of items.
+        column = SIDES.index(side)
+        anchor = to_numpy(self.net_.anchor[:, column])
+        vectors = self._global_vectors(side)
+        anchor_vectors = vectors[anchor]
         width = self.width_user if side == "user" else self.width_item
 
         return kernel_weights(anchor_vectors, rows, kernel=self.kernel, width=width)
@@ -194,7 +199,9 @@ class LLORMA(PairModel):
         """The global factors of users or items, without offsets."""
         net: Factors = self.net_.global_factors
         factors = net.user if side == "user" else net.item
-        return to_numpy(factors[:, : self.pre_factors])
+        without_offsets = factors[:, : self.pre_factors]
+
+        return to_numpy(without_offsets)
 
     def _local_weights(self, train: Ratings) -> LocalWeights:
         net: LocalFactors = self.net_
@@ -224,11 +231,16 @@ class LLORMA(PairModel):
         if self.joint:
             n = np.broadcast_to(rows.counts, weight_row.shape)
         else:
-            scale = to_numpy(self.net_.scale)[:, None]
-            n = scale * weight_sums(rows, weight_row, weight_column)
+            # Scaled, so that a rating of a model counts 1 on average.
+            scale = to_numpy(self.net_.scale)
+            sums = weight_sums(rows, weight_row, weight_column)
+            n = scale[:, None] * sums
 
         reg = self.reg_user if side == "user" else self.reg_item
-        return reg_by_count(reg, n, self.reg_power - 1)
+        # n ratings of λ n^(reg_power − 1) each make λ n^reg_power.
+        power = self.reg_power - 1
+
+        return reg_by_count(reg, n, power)
 
     @override
     @torch.no_grad()
@@ -276,7 +288,8 @@ class LLORMA(PairModel):
     @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """The global factors without offsets, less their mean."""
-        return centered(self, side, self._global_vectors(side))
+        vectors = self._global_vectors(side)
+        return centered(self, side, vectors)
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.

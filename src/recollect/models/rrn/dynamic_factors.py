@@ -77,11 +77,12 @@ class DynamicFactors:
         # A row that has read nothing starts from the zeros after the last slot.
         zeros = len(h) - 1
         offset = self.steps.start[rows.start]
-        position = torch.as_tensor(np.where(before < 0, zeros, before - offset))
+        position = np.where(before < 0, zeros, before - offset)
+        index = torch.as_tensor(position)
 
         inputs = self.steps.inputs(before, step, self.device)
         gates = self.lstm.gates(inputs)
-        h_next, _ = self.lstm.step(gates, h[position], c[position])
+        h_next, _ = self.lstm.step(gates, h[index], c[index])
         factors: Tensor = self.lstm.out(h_next)
 
         return factors

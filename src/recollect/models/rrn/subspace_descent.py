@@ -214,16 +214,21 @@ class SubspaceDescent:
         rows = self.train.rows(side)
         reg = self.reg[side].cpu().numpy()
         features = self.net.stationary.features(OTHER[side]).cpu().numpy()
-        identity = np.eye(features.shape[1], dtype=np.float32)
+        k = features.shape[1]
+        identity = np.eye(k, dtype=np.float32)
         by_cell = np.empty(rows.n_cells, np.float32)
 
         for row in np.flatnonzero(rows.counts):
-            cells = slice(rows.start[row], rows.start[row + 1])
-            f = features[rows.column[cells]]
+            begin = rows.start[row]
+            end = rows.start[row + 1]
+            cells = slice(begin, end)
+            columns = rows.column[cells]
+            f = features[columns]
             precision = f.T @ f + reg[row] * identity
             inverse = np.linalg.inv(precision)
             # Only the diagonal of f inverse fᵀ, which has cells × cells numbers.
-            by_cell[cells] = ((f @ inverse) * f).sum(axis=1)
+            products = (f @ inverse) * f
+            by_cell[cells] = products.sum(axis=1)
 
         by_rating: Float32[np.ndarray, " ratings"] = np.empty_like(by_cell)
         by_rating[self.train.entry(side)] = by_cell

@@ -129,7 +129,8 @@ class TimeSteps:
         """
         is_first = before < 0
         time = step / self.n_steps
-        time_before = np.where(is_first, 0, self.step[before] / self.n_steps)
+        step_before = self.step[before]  # of the last slot of all where before is −1
+        time_before = np.where(is_first, 0, step_before / self.n_steps)
         columns = np.stack([is_first, time, time_before], axis=1)
         clock = torch.as_tensor(columns.astype(np.float32), device=device)
         cells = self.cells.take(before)
