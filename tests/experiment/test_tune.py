@@ -211,7 +211,7 @@ def test_a_candidate_that_is_worse_than_most_is_stopped_early(tmp_path, monkeypa
         ("log = true", "logs = true", "There is no key of a range 'logs'. Did you mean 'log'?"),
         ("choices = [1.0, 2.5, 10.0]", "choices = []", "choices is a list of values"),
         ("choices = [1.0, 2.5, 10.0]", "choice = 2", "A setting has low and high, or choices"),
-        ("2.5, 10.0]", "-10.0]", "reg_user and reg_item are 0 or more"),
+        ("2.5, 10.0]", "-10.0]", "reg_item must be at least 0, found -10.0"),
         ('"bias"', '"bais"', "There is no model 'bais'"),
         ("trials = 4", 'metric = "mae"', "judged by the validation RMSE"),
         ("low = 0.1", 'low = "a"', "low and high are numbers"),

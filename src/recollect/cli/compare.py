@@ -154,7 +154,11 @@ def _write(result: dict[str, Any], out: Path) -> None:
 
 
 def _facts_of(ratings: rc.Ratings) -> dict[str, Any]:
-    return {"data": ratings.name, "fingerprint": ratings.fingerprint, "scale": ratings.scale}
+    return {
+        "data": ratings.name,
+        "fingerprint": ratings.fingerprint,
+        "scale": ratings.scale,
+    }
 
 
 def _shown(result: dict[str, Any]) -> list[RenderableType]:

@@ -49,7 +49,8 @@ class Phrase:
     @property
     def is_given(self) -> bool:
         """Whether any of the options is given."""
-        return any(value is not None for value in vars(self).values())
+        values = vars(self).values()
+        return any(value is not None for value in values)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ class Item:
     @property
     def is_given(self) -> bool:
         """Whether any of the options is given."""
-        return any(value is not None for value in vars(self).values())
+        values = vars(self).values()
+        return any(value is not None for value in values)
 
 
 def explain(

@@ -192,7 +192,13 @@ def _without_ratings(model: rc.Model, users: Sequence[str]) -> list[str]:
     """Those of the users who have no training ratings."""
     rows = model.given_.users.rows(list(users))
     has_ratings = model.given_.count("user") > 0
-    return [user for user, row in zip(users, rows, strict=True) if row < 0 or not has_ratings[row]]
+    without = []
+
+    for user, row in zip(users, rows, strict=True):
+        if row < 0 or not has_ratings[row]:
+            without.append(user)
+
+    return without
 
 
 def _lists(frame: Any) -> list[RenderableType]:

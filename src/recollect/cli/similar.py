@@ -62,4 +62,7 @@ def similar(
 def _label(model: rc.Model, item_id: str) -> str:
     """The title of an item and its id, or the id alone."""
     title = model.given_.titles([item_id])[0]
-    return item_id if title is None else f"{title} ({item_id})"
+    if title is None:
+        return item_id
+
+    return f"{title} ({item_id})"

@@ -81,7 +81,12 @@ def split(
     is_netflix = netflix_folder(source) is not None
     how, settings_from = split_method(how, time, windows, is_netflix=is_netflix)
     function = _split_function(how)
-    option = "--windows" if windows else "--time" if time else None
+    option = None
+    if windows:
+        option = "--windows"
+    elif time:
+        option = "--time"
+
     _check_settings(function, how, stated, option=option)
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise SettingError(f"{out} exists and is not empty; name a new folder.")
@@ -182,6 +187,9 @@ def _days(settings: Mapping[str, Any]) -> dict[str, str]:
 
 def _sizes(split: rc.Split, name: str) -> RenderableType:
     rows = [tuple(row.values()) for row in split.table().to_dicts()]
+    empty = [None] * (len(COLUMNS) - 2)
+
     for reason, count in split.dropped.items():
-        rows.append((f"left out: {reason}", count, *[None] * (len(COLUMNS) - 2)))
+        rows.append((f"left out: {reason}", count, *empty))
+
     return table(COLUMNS, rows, title=name or None)

@@ -42,9 +42,8 @@ class CarriedCheck:
 
     def stands(self, figures: Mapping[str, float]) -> bool:
         """Whether the verdict is about these figures."""
-        if figures.keys() != self.figures.keys():
-            return False
-        return all(round(value, DIGITS) == self.figures[name] for name, value in figures.items())
+        printed = {name: round(value, DIGITS) for name, value in figures.items()}
+        return printed == dict(self.figures)
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,12 @@ class Carried:
 
     def row(self, jobs: Sequence[Job], metric: str) -> CarriedRow | None:
         """The row of these jobs, one per split; None if it was not carried over."""
-        row = self.rows.get(tuple(job.key for job in jobs))
-        return row if row is not None and row.metric == metric else None
+        keys = tuple(job.key for job in jobs)
+        row = self.rows.get(keys)
+        if row is None or row.metric != metric:
+            return None
+
+        return row
 
     def table(self, experiment: str, table: str, part: str) -> CarriedTable:
         """What was printed of a table on a part; nothing if it was not carried over.
@@ -78,7 +81,8 @@ class Carried:
             table: the name of the table.
             part: the name of the part.
         """
-        return self.tables.get(f"{experiment}/{table}/{part}", CarriedTable())
+        name = f"{experiment}/{table}/{part}"
+        return self.tables.get(name, CarriedTable())
 
 
 def read_carried(folder: Path) -> Carried:
@@ -93,7 +97,8 @@ def read_carried(folder: Path) -> Carried:
     rows = {}
 
     for raw in content["rows"]:
-        rows[tuple(job.key for job in jobs_of_row(raw))] = _read_row(raw)
+        keys = tuple(job.key for job in jobs_of_row(raw))
+        rows[keys] = _read_row(raw)
 
     release = content["release"]
     tables = {name: _read_table(raw, release) for name, raw in content["tables"].items()}
@@ -112,17 +117,25 @@ def jobs_of_row(raw: Mapping[str, Any]) -> list[Job]:
 
 def _read_row(raw: Mapping[str, Any]) -> CarriedRow:
     # JSON has no NaN: an interval without limits has null for them.
-    mean, low, high = (float("nan") if limit is None else limit for limit in raw["interval"])
+    limits = [float("nan") if limit is None else limit for limit in raw["interval"]]
+    mean, low, high = limits
+    points = raw.get("curve", [])
+
     return CarriedRow(
         interval=Interval(mean, low, high),
         metric=raw["metric"],
         n_splits=len(raw["splits"]),
         fit_seconds=float(raw["fit_seconds"]),
         peak_memory_mb=float(raw["peak_memory_mb"]),
-        curve=[(epoch, error) for epoch, error in raw.get("curve", [])],
+        curve=[(epoch, error) for epoch, error in points],
     )
 
 
 def _read_table(raw: Mapping[str, Any], release: str) -> CarriedTable:
     checks = {says: CarriedCheck(**check) for says, check in raw["checks"].items()}
-    return CarriedTable(release, raw["n_test"], raw["n_cold"], checks)
+    return CarriedTable(
+        release=release,
+        n_test=raw["n_test"],
+        n_cold=raw["n_cold"],
+        checks=checks,
+    )

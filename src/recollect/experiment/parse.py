@@ -90,14 +90,17 @@ def _expand_short_file(raw: Raw, name: str) -> Raw:
     """A file with one data set and one table, written out with its part and its table."""
     refuse_unknown_keys(raw, FILE_KEYS | SHORT_FILE_KEYS, "key")
     part = {key: raw[key] for key in PART_KEYS if key in raw}
-    part_name = str(raw.get("data", "")).rpartition("/")[2] or "all"
     table = {key: raw[key] for key in ("run", "check", "figure") if key in raw}
     shared = {key: value for key, value in raw.items() if key not in SHORT_FILE_KEYS}
+    # The part of movielens/100k is called 100k.
+    data = str(raw.get("data", ""))
+    part_name = data.rpartition("/")[2] or "all"
 
-    return {**shared, "part": {part_name: part}, "table": [{"name": name, **table}]}
-
-
-# --- parts ----------------------------------------------------------------------------------------
+    return {
+        **shared,
+        "part": {part_name: part},
+        "table": [{"name": name, **table}],
+    }
 
 
 def _read_part(name: str, raw: Raw) -> Part:
@@ -110,9 +113,14 @@ def _read_part(name: str, raw: Raw) -> Part:
         if metric not in rating_figures():
             raise unknown("metric of an experiment", metric, rating_figures())
 
-        about = raw.get("about", "")
-
-        return Part(name, raw["data"], raw["split"], metric, about, read_texts(raw))
+        return Part(
+            name=name,
+            data=raw["data"],
+            split=raw["split"],
+            metric=metric,
+            about=raw.get("about", ""),
+            texts=read_texts(raw),
+        )
 
 
 def check_data(name: str) -> None:
@@ -120,9 +128,11 @@ def check_data(name: str) -> None:
 
     Raises: SettingError with the names that are known.
     """
-    is_known = name in sources.known() or Path(name).is_file() or netflix.is_folder(name)
-    if not is_known:
-        raise unknown("data set or file", name, sources.known())
+    known = sources.known()
+    is_source = name in known
+    is_on_disk = Path(name).is_file() or netflix.is_folder(name)
+    if not is_source and not is_on_disk:
+        raise unknown("data set or file", name, known)
 
 
 def check_split(split: Any, data: str) -> None:
@@ -160,9 +170,6 @@ def _check_published_split(split: Raw, data: str) -> None:
 
     if set(split.get("folds", [])) - {1, 2, 3, 4, 5}:
         raise SettingError(f"folds are numbers from 1 to 5, found {split['folds']}.")
-
-
-# --- tables and their runs ------------------------------------------------------------------------
 
 
 def _read_table(raw: Raw, parts: Mapping[str, Part], likes: Raw) -> Table:
@@ -204,8 +211,14 @@ def _read_figure(raw: Raw, runs: tuple[RunSpec, ...]) -> str | None:
 def _read_runs_of_part(
     raw_runs: list[Raw], part: str, parts: Mapping[str, Part], likes: Raw
 ) -> tuple[RunSpec, ...]:
-    runs = [run for raw in raw_runs for run in _read_runs(raw, part, parts, likes)]
-    _refuse_duplicates([run.name for run in runs], "run")
+    runs = []
+
+    for raw in raw_runs:
+        runs += _read_runs(raw, part, parts, likes)
+
+    names = [run.name for run in runs]
+    _refuse_duplicates(names, "run")
+
     return tuple(runs)
 
 
@@ -253,14 +266,27 @@ def _expand_sweep(merged: Raw, name: str, claim: Claim | None) -> list[RunSpec]:
         swept = dict(zip(sweep, values, strict=True))
         settings = resolve_settings(model, {**stated, **swept})
         note = merged.get("note", "")
-        runs.append(RunSpec(_name_of_point(name, swept), model, settings, claim, name, swept, note))
+        run = RunSpec(
+            name=_name_of_point(name, swept),
+            model=model,
+            settings=settings,
+            claim=claim,
+            series=name,
+            swept=swept,
+            note=note,
+        )
+        runs.append(run)
 
     return runs
 
 
 def _name_of_point(name: str, swept: Raw) -> str:
-    values = [f"{key} = {format_setting(value)}" for key, value in swept.items()]
-    return ", ".join([name, *values])
+    parts = [name]
+
+    for key, value in swept.items():
+        parts.append(f"{key} = {format_setting(value)}")
+
+    return ", ".join(parts)
 
 
 def _merge_layers(raw: Raw, part: str, parts: Mapping[str, Part], likes: Raw) -> Raw:
@@ -286,9 +312,6 @@ def resolve_settings(model: str, stated: Raw) -> Raw:
     Raises: SettingError for a model or setting that does not exist, or a value it cannot take.
     """
     return registry.settings(registry.make(model, **stated))
-
-
-# --- claims and checks ----------------------------------------------------------------------------
 
 
 def _read_claim(raw: Any, part: str, parts: Mapping[str, Part]) -> Claim | None:
@@ -324,9 +347,15 @@ def _read_check(raw: Raw, runs: tuple[RunSpec, ...], parts: Mapping[str, Part]) 
         groups = _read_groups(kind, raw[kind])
         _refuse_unknown_runs(kind, groups, runs)
         _refuse_unknown_parts(raw.get("parts", []), parts)
-        within = float(raw.get("within", 0.0))
 
-        return Check(raw["says"], raw["where"], kind, groups, within, tuple(raw.get("parts", ())))
+        return Check(
+            says=raw["says"],
+            where=raw["where"],
+            kind=kind,
+            groups=groups,
+            within=float(raw.get("within", 0.0)),
+            parts=tuple(raw.get("parts", ())),
+        )
 
 
 def _read_groups(kind: str, stated: Any) -> tuple[tuple[str, ...], ...]:

@@ -99,16 +99,24 @@ def jobs_of(run: RunSpec, table: Table, part: Part, facts: dict[str, Any]) -> tu
     fingerprint = facts.get("fingerprint")
     if run.model is None or fingerprint is None:
         return ()
-    return tuple(job_of(run, split, fingerprint) for split in table.splits(part))
+
+    jobs = [job_of(run, split, fingerprint) for split in table.splits(part)]
+
+    return tuple(jobs)
 
 
 def plan(selected: Sequence[tuple[Table, Part]], data: DataFacts) -> list[PlannedRun]:
     """Every run of the selected tables, with its jobs as far as the data exist."""
-    return [
-        PlannedRun(part, table, run, jobs_of(run, table, part, data.get(part.source, {})))
-        for table, part in selected
-        for run in table.runs[part.name]
-    ]
+    planned = []
+
+    for table, part in selected:
+        facts = data.get(part.source, {})
+
+        for run in table.runs[part.name]:
+            jobs = jobs_of(run, table, part, facts)
+            planned.append(PlannedRun(part, table, run, jobs))
+
+    return planned
 
 
 def tasks(
@@ -152,9 +160,12 @@ def tasks(
 def _jobs_with_user_sums(experiment: Experiment, data: DataFacts) -> set[str]:
     """Keys of the jobs that some table of the experiment compares over users."""
     keys = set()
-    for run in plan(_all_tables(experiment), data):
+    planned = plan(_all_tables(experiment), data)
+
+    for run in planned:
         if run.table.needs_user_sums(run.part):
             keys |= {job.key for job in run.jobs}
+
     return keys
 
 
@@ -168,8 +179,12 @@ def _all_tables(experiment: Experiment) -> list[tuple[Table, Part]]:
 
 def _label(planned: PlannedRun, split: SplitSpec) -> str:
     is_fold = split.settings["how"] == PUBLISHED
-    repetition = f"fold {split.seed}" if is_fold else f"seed {split.seed}"
-    return f"{planned.part.name}, {planned.table.name}, {planned.run.name}, {repetition}"
+    kind = "fold" if is_fold else "seed"
+    part = planned.part.name
+    table = planned.table.name
+    run = planned.run.name
+
+    return f"{part}, {table}, {run}, {kind} {split.seed}"
 
 
 def _predict_memory(job: Job, facts: dict[str, Any]) -> int:
@@ -182,7 +197,9 @@ def _predict_memory(job: Job, facts: dict[str, Any]) -> int:
         n_valid=n_ratings // 20,
         timed=facts["timed"],
     )
-    return registry.make(job.model, **job.settings).memory(shape).peak
+    model = registry.make(job.model, **job.settings)
+
+    return model.memory(shape).peak
 
 
 def processes_that_fit(needs: Sequence[int], *, cores: int, available: int | None) -> int:

@@ -60,7 +60,13 @@ def job_of(run: RunSpec, split: SplitSpec, fingerprint: str) -> Job:
         fingerprint: of the data.
     """
     assert run.model is not None
-    return Job(fingerprint, split.settings, run.model, run.settings, split.seed)
+    return Job(
+        fingerprint=fingerprint,
+        split=split.settings,
+        model=run.model,
+        settings=run.settings,
+        seed=split.seed,
+    )
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,12 @@ class UserSums:
             absolute: the absolute error of each test rating.
         """
         users, position, count = np.unique(user, return_inverse=True, return_counts=True)
-        return cls(users, np.bincount(position, squared), np.bincount(position, absolute), count)
+        return cls(
+            user=users,
+            squared=np.bincount(position, squared),
+            absolute=np.bincount(position, absolute),
+            count=count,
+        )
 
     def packed(self) -> bytes:
         """The sums as a compressed file, in single precision."""
@@ -129,7 +140,8 @@ class Results:
 
         Raises: CheckpointError for a damaged file, or one of another format.
         """
-        return read_json(self.folder / f"{job.key}.json")
+        path = self._path(job)
+        return read_json(path)
 
     def write(self, job: Job, figures: Record, user_sums: UserSums | None = None) -> Record:
         """Write the record of a job in place of an earlier one, and return it.
@@ -147,14 +159,17 @@ class Results:
             with replacing(sums_path) as fresh:
                 fresh.write_bytes(packed)
 
-        write_json(self.folder / f"{job.key}.json", record)
+        write_json(self._path(job), record)
 
         return record
 
     def user_sums(self, job: Job) -> UserSums | None:
         """The errors of a job by user; None if they were not kept."""
         path = self._user_sums_path(job)
-        return UserSums.unpacked(path) if path.is_file() else None
+        if not path.is_file():
+            return None
+
+        return UserSums.unpacked(path)
 
     def data(self) -> dict[str, dict[str, Any]]:
         """What is known of data sets by name: fingerprint, users, items, ratings; or `missing`."""
@@ -168,7 +183,13 @@ class Results:
         known = self.data()
         if "fingerprint" in known.get(name, {}) and "fingerprint" not in facts:
             return
-        write_json(self.folder / "data.json", dict(sorted({**known, name: facts}.items())))
+
+        known[name] = facts
+        by_name = dict(sorted(known.items()))
+        write_json(self.folder / "data.json", by_name)
+
+    def _path(self, job: Job) -> Path:
+        return self.folder / f"{job.key}.json"
 
     def _user_sums_path(self, job: Job) -> Path:
         return self.folder / f"{job.key}.npz"
@@ -215,7 +236,8 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
             lines.append(f"{_compact(key)}:{_compact(value)}")
 
     with replacing(path) as fresh:
-        fresh.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        body = ",\n".join(lines)
+        fresh.write_text("{\n" + body + "\n}\n")
 
 
 def _compact(value: Any) -> str:
@@ -250,7 +272,10 @@ def _commit() -> str | None:
     name = _git("rev-parse", "--short", "HEAD")
     if not is_tracked or not name:
         return None
-    return f"{name}-dirty" if _git("status", "--porcelain", ".") else name
+
+    changes = _git("status", "--porcelain", ".")
+
+    return f"{name}-dirty" if changes else name
 
 
 def _git(*args: str) -> str | None:

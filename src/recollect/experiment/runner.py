@@ -79,7 +79,12 @@ def _default_processes(tasks: Sequence[Task]) -> int:
 
 def _finished_since(task: Task, begun: datetime) -> bool:
     record = task.results.read(task.job)
-    return record is not None and datetime.fromisoformat(record["made"]["date"]) >= begun
+    if record is None:
+        return False
+
+    date = record["made"]["date"]
+
+    return datetime.fromisoformat(date) >= begun
 
 
 def run_task(task: Task) -> Record:
@@ -101,7 +106,8 @@ def run_task(task: Task) -> Record:
 
 
 def _write_failure(task: Task, reason: str) -> Record:
-    return task.results.write(task.job, {"failed": reason, **_provenance(task)})
+    record = {"failed": reason, **_provenance(task)}
+    return task.results.write(task.job, record)
 
 
 def _provenance(task: Task) -> dict[str, Any]:
@@ -129,9 +135,15 @@ def _measure(task: Task) -> tuple[dict[str, Any], Scores]:
     """Fit, then score the test ratings once."""
     split = split_part(task.part, task.split)
     model = registry.make(task.job.model, **task.job.settings)
-    model.fit(split.train, split.valid, Run(seed=task.job.seed, threads=task.threads))
-    scores = new_users(model, split) if split.given is not None else held_out(model, split.test)
+    run = Run(seed=task.job.seed, threads=task.threads)
+    model.fit(split.train, split.valid, run)
+    scores = held_out(model, split.test) if split.given is None else new_users(model, split)
     history = model.history_
+    curve = {}
+
+    for key in ("train_rmse", "valid_rmse"):
+        curve[key] = _round_curve(history.column(key))
+
     figures = {
         "test": {name: float(scores[name]) for name in rating_figures()},
         "valid_rmse": validation_rmse(model, split.valid),
@@ -141,7 +153,7 @@ def _measure(task: Task) -> tuple[dict[str, Any], Scores]:
         "n_cold": scores.about["n_cold"],
         "epochs": len(history),
         "best_epoch": history.best_epoch,
-        "curve": {key: _round_curve(history.column(key)) for key in ("train_rmse", "valid_rmse")},
+        "curve": curve,
         "fit_seconds": round(model.seconds_, 3),
     }
 
@@ -153,15 +165,26 @@ def validation_rmse(model: Model, valid: Ratings | None) -> float | None:
 
     None without validation ratings, and if the model was fitted to them too.
     """
-    if math.isfinite(model.history_.best_valid_rmse):
-        return model.history_.best_valid_rmse
+    best = model.history_.best_valid_rmse
+    if math.isfinite(best):
+        return best
+
     if valid is None or model.refit:
         return None
-    return float(held_out(model, valid)["rmse"])
+
+    scores = held_out(model, valid)
+
+    return float(scores["rmse"])
 
 
 def _round_curve(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    return [(epoch, float(f"{value:.{CURVE_DIGITS}g}")) for epoch, value in points]
+    rounded = []
+
+    for epoch, value in points:
+        text = f"{value:.{CURVE_DIGITS}g}"
+        rounded.append((epoch, float(text)))
+
+    return rounded
 
 
 def _sum_by_user(scores: Scores) -> UserSums:

@@ -48,7 +48,10 @@ class Part:
     @property
     def source(self) -> str:
         """The name of the data and, if there are some, of the texts of their items."""
-        return self.data if self.texts is None else f"{self.data} with {self.texts}"
+        if self.texts is None:
+            return self.data
+
+        return f"{self.data} with {self.texts}"
 
     @property
     def splits(self) -> list[SplitSpec]:
@@ -62,7 +65,9 @@ class Part:
         first = self.split.get("seed", 0)
         n_splits = self.split.get("repeat", 1)
 
-        return [SplitSpec(settings, seed) for seed in range(first, first + n_splits)]
+        seeds = range(first, first + n_splits)
+
+        return [SplitSpec(settings, seed) for seed in seeds]
 
     @property
     def overlaps(self) -> bool:
@@ -96,9 +101,16 @@ class RunSpec:
         """The settings that differ from the model's defaults; empty without a model."""
         if self.model is None:
             return {}
+
         fields = dataclasses.fields(registry.find(self.model))
         defaults = {setting.name: setting.default for setting in fields}
-        return {key: value for key, value in self.settings.items() if value != defaults[key]}
+        changed = {}
+
+        for name, value in self.settings.items():
+            if value != defaults[name]:
+                changed[name] = value
+
+        return changed
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,8 @@ class Check:
 
     def concerns(self, part: Part) -> bool:
         """Whether the check is made on this part."""
-        return not self.parts or part.name in self.parts
+        concerns_all = not self.parts
+        return concerns_all or part.name in self.parts
 
 
 @dataclass(frozen=True)
@@ -135,10 +148,14 @@ class Table:
 
     def needs_user_sums(self, part: Part) -> bool:
         """Whether a check compares runs by a bootstrap over users: too few splits for a t-test."""
-        has_t_test = part.overlaps and len(self.splits(part)) >= MIN_SPLITS
+        n_splits = len(self.splits(part))
+        has_t_test = part.overlaps and n_splits >= MIN_SPLITS
         if has_t_test or part.metric not in ("rmse", "mae"):
             return False
-        return any(check.kind == "below" and check.concerns(part) for check in self.checks)
+
+        comparisons = [check for check in self.checks if check.kind == "below"]
+
+        return any(check.concerns(part) for check in comparisons)
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,13 @@ class Texts:
 
     def __str__(self) -> str:
         options = {"vectors": self.vectors, "join": self.join or None, **self.changed}
-        stated = [f"{key} = {value}" for key, value in options.items() if value is not None]
-        return ", ".join([self.text, *stated])
+        parts = [self.text]
+
+        for key, value in options.items():
+            if value is not None:
+                parts.append(f"{key} = {value}")
+
+        return ", ".join(parts)
 
     def missing(self, data: str) -> str | None:
         """Which file of these texts is missing and where it belongs; None if all exist.
@@ -73,6 +78,7 @@ class Texts:
     def _files(self) -> list[str]:
         if self.vectors is None or self.vectors.startswith(SENTENCES):
             return [self.text]
+
         return [self.text, self.vectors]
 
 
@@ -108,5 +114,11 @@ def find_file(name: str, data: str) -> Path | None:
     None if it is nowhere.
     """
     homes = download.homes()
-    folders = [Path(), *(home / data_folder(data) for home in homes), *homes]
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+    of_data = [home / data_folder(data) for home in homes]
+
+    for folder in (Path(), *of_data, *homes):
+        path = folder / name
+        if path.is_file():
+            return path
+
+    return None

@@ -61,7 +61,10 @@ class Study:
     def best(self) -> Trial | None:
         """The finished candidate with the lowest validation RMSE."""
         done = [trial for trial in self.trials if trial.state == "done"]
-        return min(done, key=lambda trial: trial.rmse or 0.0, default=None)
+        if not done:
+            return None
+
+        return min(done, key=lambda trial: trial.rmse or 0.0)
 
 
 class _Fold(NamedTuple):
@@ -99,18 +102,23 @@ def tune(
     """
     optuna = _import_optuna()
     n_trials = trials or space.trials
-    until = time.monotonic() + 60 * (minutes or space.minutes or float("inf"))
+    limit = minutes or space.minutes or float("inf")
+    until = time.monotonic() + 60 * limit
 
     with _silence(optuna):
         study = _open_study(optuna, space, storage)
         count = len(_ended(study))
-        folds = list(_load_folds(space)) if count < n_trials else []
+        folds = []
+        # A finished study is read again without its data.
+        if count < n_trials:
+            folds = list(_load_folds(space))
 
         while count < n_trials and time.monotonic() < until:
             candidate = _next_candidate(optuna, study, space, count)
             _try_candidate(optuna, study, candidate, space, folds, threads)
             count = len(_ended(study))
-            watch(count, _describe(_to_trial(study.trials[-1])))
+            latest = _to_trial(study.trials[-1])
+            watch(count, _describe(latest))
 
         ended = [_to_trial(trial) for trial in _ended(study)]
 
@@ -118,7 +126,10 @@ def tune(
 
 
 def _describe(trial: Trial) -> str:
-    return trial.state if trial.rmse is None else f"{trial.state}, RMSE {trial.rmse:.4f}"
+    if trial.rmse is None:
+        return trial.state
+
+    return f"{trial.state}, RMSE {trial.rmse:.4f}"
 
 
 def _import_optuna() -> Any:
@@ -170,7 +181,8 @@ def _open_study(optuna: Any, space: Space, storage: Path) -> Any:
 
 def _ended(study: Any) -> list[Any]:
     """The candidates that came to an end; interrupted ones did not."""
-    return [trial for trial in study.trials if "state" in trial.user_attrs]
+    trials = study.trials
+    return [trial for trial in trials if "state" in trial.user_attrs]
 
 
 def _next_candidate(optuna: Any, study: Any, space: Space, count: int) -> Any:
@@ -191,7 +203,9 @@ def _try_candidate(
 
     try:
         drawn = {name: _draw(candidate, name, bounds) for name, bounds in space.search.items()}
-        model = replace(registry.make(space.model, **{**space.settings, **drawn}), refit=False)
+        settings = {**space.settings, **drawn}
+        # After a refit there would be no validation ratings left to judge by.
+        model = replace(registry.make(space.model, **settings), refit=False)
         errors = []
 
         for number, fold in enumerate(folds):
@@ -262,18 +276,24 @@ def _draw(candidate: Any, name: str, bounds: Bounds) -> Any:
         texts = [json.dumps(choice) for choice in bounds["choices"]]
         return json.loads(candidate.suggest_categorical(name, texts))
 
-    low, high, step = bounds["low"], bounds["high"], bounds.get("step")
+    low = bounds["low"]
+    high = bounds["high"]
+    step = bounds.get("step")
     log = bounds.get("log", False)
-    if isinstance(low, int) and isinstance(high, int) and isinstance(step or 1, int):
+    if all(isinstance(number, int) for number in (low, high, step or 1)):
         return candidate.suggest_int(name, low, high, log=log, step=step or 1)
 
-    return _round(candidate, name, candidate.suggest_float(name, low, high, log=log, step=step))
+    value = candidate.suggest_float(name, low, high, log=log, step=step)
+
+    return _round(candidate, name, value)
 
 
 def _round(candidate: Any, name: str, value: float) -> float:
     """The value to three digits, as people write settings, within the bounds."""
     bounds = candidate.distributions[name]
-    return min(max(float(f"{value:.3g}"), bounds.low), bounds.high)
+    rounded = float(f"{value:.3g}")
+    not_too_low = max(rounded, bounds.low)
+    return min(not_too_low, bounds.high)
 
 
 def _to_trial(candidate: Any) -> Trial:
@@ -303,14 +323,22 @@ def _last_rmse(candidate: Any) -> float | None:
     """The figure of a finished candidate; of another the last validation RMSE, if there is one."""
     if candidate.state.name == "COMPLETE":
         return float(candidate.values[0])
+
     by_epoch: dict[int, float] = candidate.intermediate_values
-    return by_epoch[max(by_epoch)] if by_epoch else None
+    if not by_epoch:
+        return None
+
+    last = max(by_epoch)
+
+    return by_epoch[last]
 
 
 def _importance(optuna: Any, study: Any) -> dict[str, float]:
     """How much each setting contributes to the differences; empty with too few candidates."""
     done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
-    if len(done) < STARTUP or len({trial.value for trial in done}) < 2:
+    values = {trial.value for trial in done}
+    # Without a difference there is nothing to divide among the settings.
+    if len(done) < STARTUP or len(values) < 2:
         return {}
 
     evaluator = optuna.importance.PedAnovaImportanceEvaluator()

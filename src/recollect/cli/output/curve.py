@@ -139,7 +139,8 @@ class _Panel:
 
     def _axis(self, columns: int, margin: int) -> list[Text]:
         """The line below the canvas, and the first and the last epoch."""
-        corner, dash = ("+", "-") if self.plain else ("└", "─")
+        corner = "+" if self.plain else "└"
+        dash = "-" if self.plain else "─"
         right = str(self.last) if self.last > 1 else ""
         between = "epoch".center(columns - len("1") - len(right))
         line = f"{'':>{margin}} {corner}{dash * columns}"
@@ -162,7 +163,12 @@ def _ticks(low: float, high: float, height: int) -> dict[int, str]:
     # The middle of the row, in dots from the top.
     middle_dot = DOT_ROWS * middle_row + (DOT_ROWS - 1) / 2
     middle = high - (high - low) * middle_dot / (DOT_ROWS * height - 1)
-    return {0: f"{high:.4g}", middle_row: f"{middle:.4g}", height - 1: f"{low:.4g}"}
+
+    return {
+        0: f"{high:.4g}",
+        middle_row: f"{middle:.4g}",
+        height - 1: f"{low:.4g}",
+    }
 
 
 def _limits(series: Series, last: int) -> tuple[float, float]:
@@ -170,9 +176,13 @@ def _limits(series: Series, last: int) -> tuple[float, float]:
     points = [point for part in series.values() for point in part if math.isfinite(point[1])]
     later = [value for epoch, value in points if epoch > last // 10]
     values = later or [value for _, value in points]
-    low, high = min(values), max(values)
+    low = min(values)
+    high = max(values)
     is_flat = high - low <= 1e-3 * abs(high)
-    pad = 0.01 * max(abs(high), 0.1) if is_flat else 0.0
+    if not is_flat:
+        return low, high
+
+    pad = 0.01 * max(abs(high), 0.1)
 
     return low - pad, high + pad
 
@@ -191,10 +201,18 @@ class _Canvas:
 
     def place(self, epoch: int, value: float) -> tuple[int, int]:
         """The column and the row of a point's dot, in dots; far outside, those of the edge."""
-        column = round((epoch - 1) / max(1, self.last - 1) * (DOT_COLUMNS * self.columns - 1))
+        width = DOT_COLUMNS * self.columns
         height = DOT_ROWS * self.rows
-        row = (self.high - value) / (self.high - self.low) * (height - 1)
-        return column, round(min(max(row, -1.0 * height), 2.0 * height))
+        share_of_epochs = (epoch - 1) / max(1, self.last - 1)
+        column = round(share_of_epochs * (width - 1))
+
+        share_of_range = (self.high - value) / (self.high - self.low)
+        row = share_of_range * (height - 1)
+        # A line from a point far outside must not take long to draw.
+        row = max(row, -1.0 * height)
+        row = min(row, 2.0 * height)
+
+        return column, round(row)
 
     def cell(self, epoch: int, value: float) -> Cell | None:
         """The character of a point; None outside the canvas."""
@@ -219,19 +237,34 @@ class _Canvas:
             previous = place
 
     def _join(self, part: str, start: tuple[int, int], end: tuple[int, int]) -> None:
-        steps = max(abs(end[0] - start[0]), abs(end[1] - start[1]), 1)
+        """Draw the dots of a line between two places."""
+        first_column, first_row = start
+        width = end[0] - first_column
+        height = end[1] - first_row
+        steps = max(abs(width), abs(height), 1)
 
         for step in range(steps + 1):
-            column = round(start[0] + (end[0] - start[0]) * step / steps)
-            row = round(start[1] + (end[1] - start[1]) * step / steps)
-            if 0 <= row < DOT_ROWS * self.rows and self._is_drawn(part, column, row):
-                cell = (row // DOT_ROWS, column // DOT_COLUMNS)
-                dots = self._dots.get(cell, (0, ""))[0]
-                self._dots[cell] = (dots | DOTS[row % DOT_ROWS][column % DOT_COLUMNS], part)
+            column = round(first_column + width * step / steps)
+            row = round(first_row + height * step / steps)
+            if self._is_drawn(part, column, row):
+                self._add_dot(part, column, row)
+
+    def _add_dot(self, part: str, column: int, row: int) -> None:
+        """Add a dot to the character where it lies; none outside the canvas."""
+        if not 0 <= row < DOT_ROWS * self.rows:
+            return
+
+        cell = (row // DOT_ROWS, column // DOT_COLUMNS)
+        dots, _ = self._dots.get(cell, (0, ""))
+        dot = DOTS[row % DOT_ROWS][column % DOT_COLUMNS]
+        self._dots[cell] = (dots | dot, part)
 
     def _is_drawn(self, part: str, column: int, row: int) -> bool:
         """Validation is a solid line, training a dotted one; a single point is always drawn."""
-        return part == "valid" or (column + row) % 2 == 0 or self.last == 1
+        if part == "valid" or self.last == 1:
+            return True
+
+        return (column + row) % 2 == 0
 
     def character(self, row: int, column: int, *, marked: bool, plain: bool) -> Text:
         """The character of a cell.

@@ -80,7 +80,12 @@ class EpochProgress:
                 self.latest[name] = value
 
     def _text(self) -> str:
-        parts = [f"{name.replace('_rmse', '')} {x:.4f}" for name, x in self.latest.items()]
+        parts = []
+
+        for name, figure in self.latest.items():
+            short = name.replace("_rmse", "")
+            parts.append(f"{short} {figure:.4f}")
+
         return "  ".join(parts)
 
     def _curve(self) -> RenderableType:

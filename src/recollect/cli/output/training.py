@@ -171,8 +171,13 @@ def _test_rows(test: dict[str, Any]) -> dict[str, str]:
 def _label(name: str) -> str:
     """train_rmse as "train RMSE", test_capped_recall@10 as "test capped recall@10"."""
     part, _, metric = name.partition("_")
-    is_short = metric.partition("@")[0] in UPPER_CASE
-    return f"{part} {metric.upper() if is_short else metric.replace('_', ' ')}"
+    base_name = metric.partition("@")[0]
+    if base_name in UPPER_CASE:
+        return f"{part} {metric.upper()}"
+
+    words = metric.replace("_", " ")
+
+    return f"{part} {words}"
 
 
 def already_finished(out: Path) -> Answer:
