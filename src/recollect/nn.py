@@ -81,11 +81,15 @@ class Dropout(nn.Dropout):
 
         seed = int(torch.randint(2**63 - 1, ()))
         generator = np.random.Generator(np.random.SFC64(seed))
+        # 16 random bits per number are quick to draw, and meet p to 1 part in 65,536.
         drawn = generator.integers(0, 1 << 16, x.numel(), np.uint16)
-        kept = torch.from_numpy(drawn >= round(self.p * (1 << 16))).view(x.shape)
+        threshold = round(self.p * (1 << 16))
+        is_kept = torch.from_numpy(drawn >= threshold).view(x.shape)
 
         # Dividing by 1 − p keeps the expected value of the output.
-        return x * kept.to(x.dtype).mul_(1 / (1 - self.p))
+        factor = is_kept.to(x.dtype).mul_(1 / (1 - self.p))
+
+        return x * factor
 
 
 class SparseInput(nn.Module):
@@ -114,7 +118,10 @@ class SparseInput(nn.Module):
             cells = block.value if value is None else value
             assert cells is not None
             value = nn.functional.dropout(cells, drop)
-        return times_dense(block, self.weight, value) + self.bias
+
+        product = times_dense(block, self.weight, value)
+
+        return product + self.bias
 
     def dense(self, rows: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows hidden"]:
         """The same for rows of which every cell is known."""
@@ -136,6 +143,8 @@ class ObservedOutput(nn.Module):
         """One number per cell of `at`; without `at`, rows × columns (for small blocks only)."""
         if at is None:
             return nn.functional.linear(code, self.weight, self.bias)
+
+        # Under autocast the code has 16 bits, and the loops over cells take 32.
         return observed(at, code.float(), self.weight, self.bias)
 
     def at_columns(
@@ -145,7 +154,10 @@ class ObservedOutput(nn.Module):
 
         The numbers of a column lie next to each other in memory, as ranking for a user wants them.
         """
-        return (self.weight[columns] @ code.t() + self.bias[columns, None]).t()
+        weight = self.weight[columns]
+        bias = self.bias[columns, None]
+        predicted = weight @ code.t() + bias  # columns × rows
+        return predicted.t()
 
     def sum_of_squares(self, code: Float[Tensor, "rows hidden"]) -> Tensor:
         """Σ (W h + b)² over every cell, without a number per cell.
@@ -154,18 +166,25 @@ class ObservedOutput(nn.Module):
         """
         weight = self.weight
         bias = self.bias
-        squares = ((weight.t() @ weight) * (code.t() @ code)).sum()
-        return squares + 2 * code.sum(dim=0) @ (weight.t() @ bias) + len(code) * bias @ bias
+        weight_gram = weight.t() @ weight
+        code_gram = code.t() @ code
+        squares = (weight_gram * code_gram).sum()
+        mixed = 2 * code.sum(dim=0) @ (weight.t() @ bias)
+        of_bias = len(code) * bias @ bias
+
+        return squares + mixed + of_bias
 
 
 class TiedOutput(ObservedOutput):
     """A last layer that shares the weights of the first one and has biases of its own."""
 
     def __init__(self, first: SparseInput) -> None:
+        # Not that of ObservedOutput, which would draw weights.
         nn.Module.__init__(self)
         # A tuple hides the layer from torch, which would otherwise save its weights twice.
         self._first = (first,)
-        self.bias = nn.Parameter(torch.zeros(len(first.weight)))
+        n_columns = len(first.weight)
+        self.bias = nn.Parameter(torch.zeros(n_columns))
 
     @property
     def weight(self) -> Tensor:  # type: ignore[override]
@@ -183,7 +202,8 @@ class TransposedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Wᵀ x + bias for each row x."""
-        return nn.functional.linear(x, self._layer[0].weight.t(), self.bias)
+        (layer,) = self._layer
+        return nn.functional.linear(x, layer.weight.t(), self.bias)
 
 
 class ScaledActivation(nn.Module):
@@ -197,8 +217,9 @@ class ScaledActivation(nn.Module):
         self.activate = activation(name)
         self.bounded = name in BOUNDED
         low, high = BOUNDED.get(name, (0.0, 1.0))
-        self.factor = (scale[1] - scale[0]) / (high - low)
-        self.shift = scale[0] - self.factor * low
+        lowest, highest = scale
+        self.factor = (highest - lowest) / (high - low)
+        self.shift = lowest - self.factor * low
 
     def forward(self, x: Tensor) -> Tensor:
         """The activated x, on the rating scale."""
@@ -214,7 +235,8 @@ class StraightThroughThreshold(torch.autograd.Function):
     @staticmethod
     def forward(ctx: object, x: Tensor) -> Tensor:
         """The thresholded x."""
-        return (x > 0.5).to(x.dtype)
+        is_on = x > 0.5
+        return is_on.to(x.dtype)
 
     @staticmethod
     def backward(ctx: object, *grads: Tensor) -> Tensor:
@@ -248,8 +270,9 @@ class Factors(nn.Module):
         super().__init__()
         self.offsets = offsets
         self.mu = nn.Buffer(torch.zeros(()))
-        self.user = nn.Buffer(torch.zeros(n_users, k + offsets))
-        self.item = nn.Buffer(torch.zeros(n_items, k + offsets))
+        n_columns = k + offsets
+        self.user = nn.Buffer(torch.zeros(n_users, n_columns))
+        self.item = nn.Buffer(torch.zeros(n_items, n_columns))
         self.text = text
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
@@ -257,7 +280,12 @@ class Factors(nn.Module):
         product = self.user[user] * self.item[item]
         if not self.offsets:
             return self.mu + product.sum(dim=1)
-        return self.mu + product[:, :-1].sum(dim=1) + self.user[user, -1] + self.item[item, -1]
+
+        inner_product = product[:, :-1].sum(dim=1)
+        b_user = self.user[user, -1]
+        b_item = self.item[item, -1]
+
+        return self.mu + inner_product + b_user + b_item
 
     def features(self, side: Side) -> Tensor:
         """The design matrix of the other side's regression: this side's factors.
@@ -265,13 +293,17 @@ class Factors(nn.Module):
         With offsets, a column of ones replaces this side's offset, so that the coefficient of
         that column is the other side's offset.
         """
-        return self.features_of(self.user if side == "user" else self.item)
+        factors = self.user if side == "user" else self.item
+        return self.features_of(factors)
 
     def features_of(self, factors: Tensor) -> Tensor:
         """The same for given rows of factors."""
         if not self.offsets:
             return factors
-        return nn.functional.pad(factors[:, :-1], (0, 1), value=1.0)
+
+        without_offset = factors[:, :-1]
+
+        return nn.functional.pad(without_offset, (0, 1), value=1.0)
 
     def offset(self, side: Side) -> Tensor | None:
         """The offsets of this side; None without offsets."""
@@ -282,5 +314,12 @@ class Factors(nn.Module):
 
     def predict_all(self, user: Float[Tensor, "users k"]) -> Float[Tensor, "users items"]:
         """The predicted ratings of every item for users with these factors."""
-        predicted = self.features_of(user) @ self.item.t() + self.mu
-        return predicted + user[:, -1:] if self.offsets else predicted
+        # The features' column of ones is multiplied with the items' offsets.
+        features = self.features_of(user)
+        predicted = features @ self.item.t() + self.mu
+        if not self.offsets:
+            return predicted
+
+        b_user = user[:, -1:]
+
+        return predicted + b_user

@@ -49,7 +49,8 @@ class TextModel(FactorModel):
     @override
     def capabilities(self) -> Capabilities:
         of_factors = super().capabilities
-        return replace(of_factors, needs=of_factors.needs | {"text"})
+        needs = of_factors.needs | {"text"}
+        return replace(of_factors, needs=needs)
 
     @abstractmethod
     def encoder(self, corpus: Corpus, k: int) -> Encoder:
@@ -68,7 +69,8 @@ class TextModel(FactorModel):
         corpus = self.given_.text
         assert corpus is not None
         # With offsets, the last factor is the item's offset, and the encoder gives its prior mean.
-        encoder = self.encoder(corpus, self.factors + self.offsets)
+        k = self.factors + self.offsets
+        encoder = self.encoder(corpus, k)
 
         # All factors start at 0: items then start at their prior means, and users are solved for.
         return Factors(n_users, n_items, self.factors, offsets=self.offsets, text=encoder)
@@ -101,12 +103,15 @@ class TextModel(FactorModel):
 
     @override
     def known_items(self) -> Bool[np.ndarray, " n_items"]:
-        assert self.given_.text is not None
-        return super().known_items() | self.given_.text.has
+        corpus = self.given_.text
+        assert corpus is not None
+        is_rated = super().known_items()
+        return is_rated | corpus.has
 
     def text_factors(self, corpus: Corpus) -> Float32[np.ndarray, "documents k"]:
         """The prior means θ of items with these documents; nothing else of them is needed."""
-        return latent_vectors(self.net_.text, corpus).cpu().numpy()
+        theta = latent_vectors(self.net_.text, corpus)
+        return theta.cpu().numpy()
 
     def with_items(self, documents: Any, **how: Any) -> TextModel:
         """A copy of the model with further items, whose factors are the encodings of their texts.
@@ -124,7 +129,8 @@ class TextModel(FactorModel):
         given = self.given()
         assert isinstance(given, Ratings)
         assert given.text is not None
-        new = _new_documents(given.items, documents_of(documents, **how).table)
+        table = documents_of(documents, **how).table
+        new = _new_documents(given.items, table)
         corpus = given.text.read(new["text"])
         if not corpus.has.any():
             raise DataError(
@@ -135,10 +141,13 @@ class TextModel(FactorModel):
         # The network is copied as well: a shared one would get the new items in both models.
         extended = copy.copy(self)
         extended.net_ = copy.deepcopy(self.net_)
-        extended.net_.item = nn.Buffer(torch.cat([self.net_.item, theta]))
+        factors = torch.cat([self.net_.item, theta])
+        extended.net_.item = nn.Buffer(factors)
+
+        item_ids = pl.concat([given.items.ids, new["item_id"]])
         extended.given_ = replace(
             given,
-            items=Vocab(pl.concat([given.items.ids, new["item_id"]])),
+            items=Vocab(item_ids),
             text=given.text.joined(corpus),
             checked=True,
         )
@@ -153,7 +162,8 @@ def _new_documents(items: Vocab, table: pl.DataFrame) -> pl.DataFrame:
     Raises:
         DataError: if there are none.
     """
-    is_new = pl.Series(items.rows(table["item_id"]) == UNKNOWN, dtype=pl.Boolean)
+    row = items.rows(table["item_id"])
+    is_new = pl.Series(row == UNKNOWN, dtype=pl.Boolean)
     new = table.filter(is_new)
     if not len(new):
         raise DataError(

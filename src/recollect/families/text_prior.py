@@ -100,7 +100,8 @@ class TextPrior(Prior):
         self, item: Float[Tensor, "items k"], weight: Float[Tensor, " items"]
     ) -> dict[str, float]:
         self.encoder.train()
-        is_rated = weight.cpu().numpy()[self.with_text] > 0
+        weights = weight.cpu().numpy()[self.with_text]
+        is_rated = weights > 0
         # An unrated item has no factors to learn from, but an encoder may also learn its words.
         rows = self.with_text[is_rated | self.include_unrated]
         mean_loss = 0.0
@@ -117,9 +118,11 @@ class TextPrior(Prior):
 
         for batch in self._batches(rows):
             index = torch.as_tensor(batch, device=self.device)
+            documents = self.corpus.take(batch)
             self.optimizer.zero_grad()
-            loss, n = self.encoder.loss(self.corpus.take(batch), item[index], weight[index])
-            (loss / max(1, n)).backward()
+            loss, n = self.encoder.loss(documents, item[index], weight[index])
+            mean_loss = loss / max(1, n)
+            mean_loss.backward()
             total += float(loss.detach())
             count += n
             # Checked before the step, so that the weights are still good.
@@ -135,8 +138,10 @@ class TextPrior(Prior):
 
     def _batches(self, rows: np.ndarray) -> Iterator[np.ndarray]:
         """The rows in random order, a batch at a time."""
+        # By torch's generator, whose state a snapshot keeps: a resumed fit draws the same order.
         permutation = torch.randperm(len(rows)).numpy()
         order = rows[permutation]
+
         for first in range(0, len(order), self.batch_size):
             yield order[first : first + self.batch_size]
 
@@ -163,7 +168,9 @@ def latent_vectors(encoder: Encoder, corpus: Corpus) -> Float[Tensor, "documents
 
     theta = torch.cat(parts)
     # The mean is the prior of an item of which nothing is known.
-    out = theta.mean(dim=0).repeat(len(corpus), 1)
-    out[torch.as_tensor(with_text, device=out.device)] = theta
+    mean = theta.mean(dim=0)
+    out = mean.repeat(len(corpus), 1)
+    index = torch.as_tensor(with_text, device=out.device)
+    out[index] = theta
 
     return out

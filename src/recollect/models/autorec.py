@@ -63,7 +63,8 @@ class Network(nn.Module):
 
     def encode(self, block: Block) -> Float[Tensor, "rows hidden"]:
         """g(V r + mu), then the same for each further hidden layer."""
-        h = self._hidden(self.input(block, drop=self.drop_input))
+        x = self.input(block, drop=self.drop_input)
+        h = self._hidden(x)
         for layer in self.between:
             h = self._hidden(layer(h))
         return h
@@ -193,9 +194,11 @@ class AutoRec(RowModel):
             return error, count
 
         # Every cell counts: an unknown one has the error (0 − prediction)².
+        # `check` allows linear outputs only, whose sum of squares needs no number per cell.
         error = error - predicted @ predicted + net.output.sum_of_squares(h)
+        n_cells = rows.n_rows * rows.n_columns
 
-        return error, rows.n_rows * rows.n_columns
+        return error, n_cells
 
     def penalty(self, net: Network) -> list[tuple[Tensor, float]]:
         """λ/2 · (‖W‖² + ‖V‖²): each weight matrix with its λ; biases have none."""
@@ -204,8 +207,10 @@ class AutoRec(RowModel):
         # The optimizer divides λ by the observed cells, but the loss by the cells that it counts.
         n_cells = self.given_.n_users * self.given_.n_items
         factor = 1.0 if self.mask else len(self.given_) / n_cells
+        of_input = (first, factor * reg_input)
+        of_others = [(weight, factor * self.reg) for weight in others]
 
-        return [(first, factor * reg_input), *((weight, factor * self.reg) for weight in others)]
+        return [of_input, *of_others]
 
 
 # Settings that learn planted ratings in a moment, for the tests of all models.

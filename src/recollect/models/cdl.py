@@ -48,7 +48,7 @@ class SDAE(Encoder):
     def __init__(self, corpus: Corpus, settings: CDL, k: int) -> None:
         super().__init__()
         self.n_zeros = k - settings.factors
-        self.n_documents = int(corpus.has.sum())
+        self.n_documents = int(np.count_nonzero(corpus.has))
         self.noise = settings.noise
         self.reconstruction = settings.reconstruction
         self.reg = settings.reg_weights
@@ -58,6 +58,7 @@ class SDAE(Encoder):
         encoding = [dense_layer(wide, narrow) for wide, narrow in pairwise(code_widths)]
         decoding = [dense_layer(narrow, wide) for wide, narrow in pairwise(widths)]
         self.encoding = nn.ModuleList(encoding)
+        # Decoding layers are made in the encoder's order, and stand from the code to the words.
         self.decoding = nn.ModuleList(decoding)[::-1]
         self.activate = activation(settings.activation)
         self.drop = Dropout(settings.dropout)
@@ -75,22 +76,28 @@ class SDAE(Encoder):
         x = self.activate(self.first(bags, value=value))
 
         for layer in self.encoding:
-            x = self.activate(layer(self.drop(x)))
+            dropped = self.drop(x)
+            x = self.activate(layer(dropped))
 
         return x
 
     def decode(self, code: Float[Tensor, "documents factors"]) -> Float[Tensor, "documents words"]:
         """X_L, the reconstruction of the bags of words."""
         x = code
+
+        # Always the sigmoid, whatever the encoder has: a bag of words has numbers from 0 to 1.
         for layer in self.decoding:
-            x = torch.sigmoid(layer(self.drop(x)))
+            dropped = self.drop(x)
+            x = torch.sigmoid(layer(dropped))
+
         return x
 
     @override
     def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
         bags = bags_of_words(documents, self.first.weight.device)
+        code = self.code(bags)
         # The prior mean of the offset, the last factor if there is one, is 0.
-        return nn.functional.pad(self.code(bags), (0, self.n_zeros))
+        return nn.functional.pad(code, (0, self.n_zeros))
 
     @override
     def loss(
@@ -107,10 +114,14 @@ class SDAE(Encoder):
         """
         bags = bags_of_words(documents, self.first.weight.device)
         code = self.code(bags)
-        factors = target[:, : code.shape[1]]
+        width = code.shape[1]
+        factors = target[:, :width]
         factor_error = (factors - code).square().sum(dim=1) @ weight
+
         # Every word counts, also those that a document does not have.
-        word_error = (dense(bags) - self.decode(code)).square().sum()
+        reconstructed = self.decode(code)
+        word_error = (dense(bags) - reconstructed).square().sum()
+
         share_of_batch = len(documents) / self.n_documents
         norms = [parameter.square().sum() for parameter in self.parameters()]
         norm = sum(norms) * share_of_batch
@@ -124,11 +135,12 @@ def bags_of_words(documents: Corpus, device: torch.device) -> Block:
     counts = documents.counts()
     largest = counts.max(axis=1).toarray()
     n_distinct = np.diff(counts.indptr)
+    largest_of_cells = np.repeat(largest, n_distinct)
 
     return Block(
         counts.indptr,
         counts.indices,
-        counts.data / np.repeat(largest, n_distinct),
+        counts.data / largest_of_cells,
         n_columns=documents.n_words,
         device=device,
     )
@@ -201,6 +213,7 @@ class CDL(TextModel):
     @override
     def prior(self, train: Ratings) -> TextPrior:
         if self.pretrain_epochs:
+            # With a weight of 0 on every item's factors, only the words are learned.
             item = self.net_.item
             without_weight = torch.zeros_like(item[:, 0])
             pretraining = self._text_prior(train, self.pretrain_epochs)

@@ -60,10 +60,12 @@ class CNN(Encoder):
             table[-1] = 0
 
         self.words = nn.Parameter(table)
+        # One matrix for the filters of all windows: their products with words are one product.
         weights = [_initial_weights(h, settings.filters, settings.embedding) for h in self.windows]
         self.filters = nn.Parameter(torch.cat(weights))
-        self.bias = nn.Parameter(torch.zeros(len(self.windows), settings.filters))
-        self.hidden = nn.Linear(len(self.windows) * settings.filters, settings.hidden)
+        n_windows = len(self.windows)
+        self.bias = nn.Parameter(torch.zeros(n_windows, settings.filters))
+        self.hidden = nn.Linear(n_windows * settings.filters, settings.hidden)
         self.drop = nn.Dropout(settings.dropout)
         self.last = nn.Linear(settings.hidden, k)
 
@@ -76,7 +78,8 @@ class CNN(Encoder):
         start = documents.start
         word = documents.word
         if self.length is not None:
-            start, word = _padded(start, word, self.length, max(self.windows), self.n_words)
+            longest = max(self.windows)
+            start, word = _padded(start, word, self.length, longest, padding=self.n_words)
 
         # relu is monotone, so it may follow the maximum.
         pooled = max_pooled_convolution(start, word, self.words, self.filters, self.windows)
@@ -85,9 +88,10 @@ class CNN(Encoder):
 
     @override
     def forward(self, documents: Corpus) -> Float[Tensor, "documents k"]:
-        c = self.features(documents).flatten(1)
+        c = self.features(documents).flatten(1)  # documents × (windows · filters)
         hidden = torch.tanh(self.hidden(c))
-        return torch.tanh(self.last(self.drop(hidden)))
+        dropped = self.drop(hidden)
+        return torch.tanh(self.last(dropped))
 
 
 def _initial_weights(window: int, filters: int, embedding: int) -> Float[Tensor, "rows embedding"]:
@@ -110,7 +114,8 @@ def _padded(
     padded_word = np.full(padded_start[-1], padding, word.dtype)
     # A word moves by all the padding up to its document's own.
     shift = np.repeat(np.cumsum(n_padding), n)
-    padded_word[np.arange(len(word)) + shift] = word
+    position = np.arange(len(word)) + shift
+    padded_word[position] = word
 
     return padded_start, padded_word
 
@@ -144,7 +149,7 @@ class ConvMF(TextModel):
 
     @override
     def network_numbers(self, n_words: int) -> int:
-        rows = self.filters * sum(self.windows)
+        rows = self.filters * sum(self.windows)  # a filter has a vector per word that it sees
         weights = n_words * self.embedding + rows * self.embedding
         # Of a batch, the inner product of each distinct word with each row of the filters. A sixth,
         # because `estimate_memory` counts six times what is returned and products exist once.

@@ -53,14 +53,13 @@ class Network(nn.Module):
         self.local = local
         self.dot_scale = dot_scale
         kernels = torch.empty(n_rows, SIZE**2)
-        self.kernels = nn.Parameter(
-            nn.init.trunc_normal_(
-                kernels,
-                std=0.1,
-                a=-0.2,
-                b=0.2,
-            )
+        nn.init.trunc_normal_(
+            kernels,
+            std=0.1,
+            a=-0.2,
+            b=0.2,
         )
+        self.kernels = nn.Parameter(kernels)
         self.f = local.f
 
     @property
@@ -84,19 +83,26 @@ class Network(nn.Module):
         completed matrix itself is not needed.
         """
         code = self.local.encode(block, weights)
-        mean_rating = code @ weights[-1].mean(dim=0) + self.output.bias.mean()
-        return self.dot_scale * (mean_rating @ self.kernels).view(SIZE, SIZE)
+        mean_weight = weights[-1].mean(dim=0)
+        mean_rating = code @ mean_weight + self.output.bias.mean()
+        weighted_sum = mean_rating @ self.kernels  # of the items' kernels, each in one row
+        return self.dot_scale * weighted_sum.view(SIZE, SIZE)
 
     def convolution(self, block: Block, weights: Sequence[Tensor]) -> Float[Tensor, "rows columns"]:
         """relu(R ∗ G), equation 5: the ratings, unknown ones as 0, convolved with the kernel."""
         assert block.value is not None
         numbers = torch.arange(block.n_rows, device=block.device)
-        row = torch.repeat_interleave(numbers, block.rows.start.diff())
+        n_cells = block.rows.start.diff()
+        row = torch.repeat_interleave(numbers, n_cells)
         ratings = torch.zeros(block.n_rows, block.n_columns, device=block.device)
         ratings[row, block.column.long()] = block.value
         kernel = self.global_kernel(block, weights)
 
-        return conv2d(ratings[None, None], kernel[None, None], padding=SIZE // 2)[0, 0].relu_()
+        # conv2d wants an axis of images and one of channels; the padding keeps rows and columns.
+        image = ratings[None, None]
+        convolved = conv2d(image, kernel[None, None], padding=SIZE // 2)
+
+        return convolved[0, 0].relu_()
 
     def encode(
         self, block: Block, weights: Sequence[Tensor] | None = None
@@ -107,7 +113,9 @@ class Network(nn.Module):
             block: the whole rating matrix.
             weights: the effective weights of all layers; default: computed here.
         """
-        weights = self.effective_weights()[0] if weights is None else weights
+        if weights is None:
+            weights, _ = self.effective_weights()
+
         convolved = self.convolution(block, weights)
         first = linear(convolved, weights[0].t(), self.local.input.bias)
         return self.local.encode_from_first(first, weights)
@@ -172,6 +180,8 @@ class GLocalK(KernelAutoencoderModel):
         """
         net = self.net_
         first_run = dataclasses.replace(run, folder=None, resume=False)
+
+        # `minimize` and validation work on `net_`, so for the first stage it is the local network.
         self.net_ = net.local
         self.pretrained_ = self.minimize(self.pretrain_epochs, train, valid, first_run)
         self.net_ = net
