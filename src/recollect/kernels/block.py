@@ -43,6 +43,7 @@ def backend_for(device: torch.device, density: float) -> str:
 def multiplies_16_bits(device: torch.device) -> bool:
     """Whether the device has units that multiply bfloat16 matrices faster than 32-bit ones."""
     if device.type == "cuda":
+        # Capability 8.0 (Ampere) was the first with bfloat16 units.
         return torch.cuda.get_device_capability(device) >= (8, 0)
 
     if device.type != "cpu":
@@ -104,12 +105,15 @@ class Block:
             )
 
         self.device = torch.device(device)
+        # 32 bits for both: the loops read a column number for every cell, and torch's CSR products
+        # want one type.
         self.rows = Pattern(
-            torch.as_tensor(start.astype(np.int32)).to(self.device),
-            torch.as_tensor(np.ascontiguousarray(column, dtype=np.int32)).to(self.device),
-            n_columns,
+            self._to_device(start.astype(np.int32)), self._to_device(column), n_columns
         )
-        self.value = None if value is None else torch.as_tensor(value).to(self.device)
+        self.value = None
+        if value is not None:
+            self.value = torch.as_tensor(value).to(self.device)
+
         density = len(column) / max(1, self.n_rows * n_columns)
         name = backend or _chosen.get() or backend_for(self.device, density)
         self.backend: Any = import_module(f"recollect.kernels.backends.{name}")
@@ -122,7 +126,13 @@ class Block:
     @classmethod
     def of(cls, rows: Rows, device: str | torch.device = "cpu") -> Block:
         """Sparse rows with their values, on a device."""
-        return cls(rows.start, rows.column, rows.value, n_columns=rows.n_columns, device=device)
+        return cls(
+            rows.start,
+            rows.column,
+            rows.value,
+            n_columns=rows.n_columns,
+            device=device,
+        )
 
     @property
     def column(self) -> Tensor:
@@ -168,6 +178,7 @@ class Block:
         if self._touched is None:
             every = self.columns[0]
             column = every.start.diff().nonzero()[:, 0]
+            # A column without cells begins where the next one does, so its start may be left out.
             start = torch.cat([every.start[column], every.start[-1:]])
             self._touched = Pattern(start, every.column, self.n_rows), column
 
@@ -175,11 +186,16 @@ class Block:
 
     def by_column(self, value: Tensor) -> Tensor:
         """A number per cell, in the order of `columns`; kept for the block's own values."""
+        order = self.columns[1]
+        # Gradients and the like are new in each step: keeping them would only hold memory.
         if value is not self.value:
-            return value.index_select(0, self.columns[1])
+            return value.index_select(0, order)
+
         if self._value_by_column is None:
-            self._value_by_column = value.index_select(0, self.columns[1])
+            self._value_by_column = value.index_select(0, order)
+
         return self._value_by_column
 
     def _to_device(self, numbers: np.ndarray) -> Tensor:
-        return torch.as_tensor(numbers.astype(np.int32, copy=False)).to(self.device)
+        short = np.ascontiguousarray(numbers, dtype=np.int32)
+        return torch.as_tensor(short).to(self.device)

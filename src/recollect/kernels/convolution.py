@@ -43,6 +43,7 @@ def max_pooled_convolution(
     Raises:
         ValueError: if the shapes do not fit.
     """
+    # Windows of h words have h rows per filter: a row too many would go unused in silence.
     filters, excess = divmod(len(weight), sum(windows))
     if excess or weight.shape[1] != table.shape[1]:
         expected = f"(filters · {sum(windows)}, {table.shape[1]})"
@@ -83,6 +84,7 @@ class _MaxPooledConvolution(torch.autograd.Function):
         with one_at_a_time():
             convolution.forward(start, index, product, *layout, out, place)
 
+        # `backward` needs the place of each maximum, not the values at the others.
         ctx.documents = (start, index)
         ctx.layout = layout
         ctx.place = place
@@ -120,6 +122,7 @@ class _MaxPooledConvolution(torch.autograd.Function):
                 vector_gradient,
             )
 
+        # Dense: words that are not in the batch have a gradient of 0.
         table_gradient = torch.zeros(ctx.n_words, n_columns)
         table_gradient[ctx.rows] = torch.from_numpy(vector_gradient)
 
@@ -130,6 +133,7 @@ def _layout(windows: tuple[int, ...], filters: int) -> tuple[np.ndarray, np.ndar
     """The windows, the first row of the filters of each, and the number of filters per window."""
     widths = np.array(windows, np.int64)
     words_before = np.cumsum(widths) - widths
+    # A window of h words has a row for each filter and each of its words.
     return widths, filters * words_before, filters
 
 
@@ -166,6 +170,7 @@ def convolution_by_torch(
         last_place = (length - h).clamp(min=0)
         place = torch.arange(values.shape[2], device=table.device)
         is_beyond = place > last_place[:, None]
+        # values: documents × filters × places.
         values = values.masked_fill(is_beyond[:, None, :], -torch.inf)
         pooled.append(values.amax(dim=2))
 
@@ -177,6 +182,7 @@ def _padded_vectors(
 ) -> Float[Tensor, "documents places d"]:
     """The vectors of each document's words, followed by zeros."""
     longest = int(length.max()) if len(length) else 0
+    # A document shorter than the widest window still has one place of every window.
     n_places = max(longest, at_least)
     place = torch.arange(n_places, device=table.device)
     is_word = place < length[:, None]
@@ -184,4 +190,5 @@ def _padded_vectors(
     rows = torch.as_tensor(word, device=table.device).long()
     word_vectors = table[rows]
 
+    # The words of all documents stand one after another, in the order of the mask's cells.
     return vectors.masked_scatter(is_word[:, :, None], word_vectors)

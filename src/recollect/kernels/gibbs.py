@@ -28,13 +28,14 @@ from recollect.kernels.compiled.threads import (
 from recollect.kernels.reference import gibbs as reference
 
 Table = Float32[np.ndarray, "_ width"]
-TABLE_LANES = 32  # a table's width is a multiple of this many numbers
-BAG_LANES = 16
+TABLE_LANES = 32  # a table's width is a multiple of this: two vectors of `compiled.simd` at a time
+BAG_LANES = 16  # the same for the vectors in bags, one vector at a time
 
 
 def table(n: int, k: int) -> Float32[np.ndarray, "n width"]:
     """A table of zeros for n rows of k numbers, its width rounded up to what the loops take."""
-    return np.zeros((n, _rounded_up(k, TABLE_LANES)), np.float32)
+    width = _rounded_up(k, TABLE_LANES)
+    return np.zeros((n, width), np.float32)
 
 
 @dataclass(
@@ -85,8 +86,11 @@ def draw(
     square[:k, :k] = base
 
     with one_at_a_time() as n_threads:
-        shares = equal_shares(work_of_solving(given.start, k), SHARES_PER_THREAD * n_threads)
-        scratch = np.zeros((len(shares) - 1, width * (width + ridge.PACK + 2)), np.float32)
+        work = work_of_solving(given.start, k)
+        shares = equal_shares(work, SHARES_PER_THREAD * n_threads)
+        # For each share a matrix, a pack of cells and two vectors.
+        scratch_size = width * (width + ridge.PACK + 2)
+        scratch = np.zeros((len(shares) - 1, scratch_size), np.float32)
         gibbs.draw(
             given.start,
             given.left,
@@ -116,6 +120,7 @@ def draw(
             noise=noise[row],
         )
 
+    # The loops compute on whole vectors; what they leave in columns that only pad does not count.
     drawn[:, k:] = 0
 
     return drawn
@@ -132,9 +137,13 @@ def ratings(
         k: numbers of a row that count: factors, and the offset last.
     """
     out = np.empty(len(rows[0]), np.float32)
+    # Every pair is the same work.
+    work = np.arange(len(out) + 1)
+
     with one_at_a_time() as n_threads:
-        shares = equal_shares(np.arange(len(out) + 1), SHARES_PER_THREAD * n_threads)
+        shares = equal_shares(work, SHARES_PER_THREAD * n_threads)
         gibbs.ratings(*rows, *tables, k, shares, out)
+
     return out
 
 
@@ -169,7 +178,9 @@ def draw_bag(
     width = _rounded_up(k, BAG_LANES)
     wide_Y = _padded(Y, width)
     wide_residual = _padded(residual, width)
-    row = np.repeat(np.arange(len(start) - 1), np.diff(start))
+    n_rows = len(start) - 1
+    row = np.repeat(np.arange(n_rows), np.diff(start))
+    # Added up in 64 bits: a frequent vector has many holders.
     squares = weight[holder].astype(np.float64) ** 2
     square = np.bincount(row, weights=squares, minlength=len(Y)).astype(np.float32)
     # Columns that only pad have a prior of precision 1, so that nothing is divided by 0.

@@ -73,6 +73,7 @@ class LocalDescent:
         self.joint = joint
         n_models, n_users = weights.user.shape
         n_items = weights.item.shape[1]
+        # Alone, each model is one thread's, so that threads need no cells of their own.
         cell = user
         if joint:
             cell = cell_of(user, item, n_users=n_users, n_items=n_items)
@@ -173,14 +174,18 @@ def solve_rows(
     """
     k = features.shape[1]
     n_rows = len(cells.start) - 1
+    # Rounded up: `compiled.ridge` works on tiles of 32 columns.
     width = -(-k // 32) * 32
     padding = ((0, 0), (0, width - k))
     wide_features = np.ascontiguousarray(np.pad(features, padding))
     solved = np.ascontiguousarray(np.pad(factors, padding))
 
     with one_at_a_time() as n_threads:
-        shares = equal_shares(work_of_solving(cells.start, k), SHARES_PER_THREAD * n_threads)
-        scratch = np.zeros((len(shares) - 1, width * (width + ridge.PACK + 2)), np.float32)
+        work = work_of_solving(cells.start, k)
+        shares = equal_shares(work, SHARES_PER_THREAD * n_threads)
+        # For each share a matrix, a pack of cells and two vectors.
+        scratch_size = width * (width + ridge.PACK + 2)
+        scratch = np.zeros((len(shares) - 1, scratch_size), np.float32)
         llorma.solve_rows(
             cells.start,
             cells.column,

@@ -24,7 +24,9 @@ LANES = 16  # numbers that a compiled loop computes at once
 
 def compiled(x: Tensor) -> bool:
     """Whether the compiled loops do the work for a tensor like this one."""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and x.is_contiguous()
+    is_on_cpu = x.device.type == "cpu"
+    has_32_bits = x.dtype == torch.float32
+    return is_on_cpu and has_32_bits and x.is_contiguous()
 
 
 class Pairs:
@@ -64,9 +66,10 @@ class Pairs:
             gradient: the gradient after the step, in parts.
             previous: the gradient before it, in parts.
 
-        Returns: The inner products of this s, this y and the gradient with every row (0 for pairs
-            that do not count) and, last, with the gradient, 3 × (2 n + 1); and the slope direction
-            · gradient.
+        Returns:
+            The inner products of this s, this y and the gradient with every row (0 for pairs that
+            do not count) and, last, with the gradient, 3 × (2 n + 1); and the slope direction ·
+            gradient.
         """
         pairs = np.array([*others, pair])
         rows = _rows_of(pairs)
@@ -76,13 +79,16 @@ class Pairs:
 
         for history, *part in zip(self.parts, direction, gradient, previous, strict=True):
             write = _write_compiled if all(map(compiled, part)) else _write_torch
+            flat = [x.reshape(-1) for x in part]
             # Sums over the parts of a vector add up to those over the whole.
-            sums = write(history, pairs, step, *(x.reshape(-1) for x in part))
+            sums = write(history, pairs, step, *flat)
             slope += sums[0]
             square += sums[1]
             products[:, rows] += sums[2:].reshape(-1, 3).T
 
-        products[:2, -1] = products[2, 2 * pair : 2 * pair + 2]
+        # s · gradient and y · gradient are there already, in the gradient's row.
+        s = 2 * pair
+        products[:2, -1] = products[2, s : s + 2]
         products[2, -1] = square
 
         return products, float(slope)
@@ -105,23 +111,32 @@ class Pairs:
             out: the direction, in parts; overwritten.
             step: how far the parameters move along it.
         """
+        # A type even where there are no pairs: NumPy would take an empty list for floats.
         rows = _rows_of(np.array(pairs, np.int64))
-        for history, g, d, p in zip(self.parts, gradient, out, self._parameters, strict=True):
-            combine = _combine_compiled if all(map(compiled, (g, d, p))) else _combine_torch
-            combine(history, rows, coefficients, g, d, p, step)
+        parts = zip(self.parts, gradient, out, self._parameters, strict=True)
+
+        for history, *vectors in parts:
+            combine = _combine_compiled if all(map(compiled, vectors)) else _combine_torch
+            combine(history, rows, coefficients, *vectors, step)
 
 
 def _history(parameter: Tensor, n_rows: int) -> Tensor:
     """Zeros: so many rows as long as the parameter, rounded up to what the loops compute at
     once."""
     width = -(-parameter.numel() // LANES) * LANES
-    dtype = torch.bfloat16 if parameter.dtype == torch.float32 else parameter.dtype
+    dtype = parameter.dtype
+    # Half the memory, and half the time of a pass.
+    if dtype == torch.float32:
+        dtype = torch.bfloat16
+
     return torch.zeros(n_rows, width, device=parameter.device, dtype=dtype)
 
 
 def _rows_of(pairs: np.ndarray) -> np.ndarray:
     """The rows of s and y of each pair."""
-    return (2 * pairs[:, None] + np.arange(2)).ravel()
+    s = 2 * pairs
+    rows = np.stack([s, s + 1], axis=1)
+    return rows.ravel()
 
 
 def _write_torch(
@@ -144,9 +159,13 @@ def _write_torch(
         g = gradient[part]
         history[s, part] = d * step
         history[y, part] = g - previous[part]
-        stored = history[:, part].index_select(0, rows).to(g.dtype)
         sums[:2] += torch.stack([d @ g, g @ g])
-        sums[2:] += (stored @ torch.stack([stored[-2], stored[-1], g]).T).ravel()
+
+        # Read back, so that the products are those of the rounded vectors.
+        stored = history[:, part].index_select(0, rows).to(g.dtype)
+        newest = torch.stack([stored[-2], stored[-1], g])
+        products = stored @ newest.T
+        sums[2:] += products.ravel()
 
     return sums.cpu().numpy()
 
@@ -160,7 +179,8 @@ def _write_compiled(
     previous: Tensor,
 ) -> np.ndarray:
     """As `_write_torch`."""
-    sums = np.zeros((-(-len(gradient) // ROW), 2 + 6 * len(pairs)))
+    n_blocks = -(-len(gradient) // ROW)
+    sums = np.zeros((n_blocks, 2 + 6 * len(pairs)))
     _run(
         "products",
         _bits(history),
@@ -186,9 +206,13 @@ def _combine_torch(
     step: float,
 ) -> None:
     out.copy_(gradient).mul_(float(coefficients[-1]))
+    flat_out = out.view(-1)
+
     for row in rows:
+        # Rows of the history end in zeros that belong to no parameter.
         vector = history[row, : out.numel()].to(out.dtype)
-        out.reshape(-1).add_(vector, alpha=float(coefficients[row]))
+        flat_out.add_(vector, alpha=float(coefficients[row]))
+
     parameter.add_(out, alpha=step)
 
 
@@ -246,6 +270,7 @@ def adam(
     """
     gradient = gradient.contiguous()
     if compiled(parameter) and compiled(gradient):
+        # Subtracted in 64 bits and rounded afterwards: 1 − 0.999 in 32 bits loses three digits.
         numbers = (1 - betas[0], betas[1], 1 - betas[1], rate, epsilon)
         _adam_compiled(parameter, gradient, mean, square, rows, numbers, salt)
     else:
@@ -289,13 +314,19 @@ def _adam_torch(
     betas: tuple[float, float],
     salt: int,
 ) -> None:
-    selected = slice(None) if rows is None else rows
+    selected: Any = slice(None)
+    if rows is not None:
+        selected = rows
+
+    # In the parameter's type, whatever the moments are kept in.
     m = mean[selected].to(parameter.dtype)
     v = square[selected].to(parameter.dtype)
     m = m + (1 - betas[0]) * (gradient - m)
     v = betas[1] * v + (1 - betas[1]) * gradient * gradient
-    parameter[selected] -= rate * m / (v.sqrt() + epsilon)
+    root = v.sqrt() + epsilon
+    parameter[selected] -= rate * m / root
     if mean.dtype == torch.bfloat16:
+        # Both halves of 32 bits are used: m and v must not be rounded the same way.
         bits = _random_bits(parameter, salt)[selected]
         m = _round(m, bits & 0xFFFF)
         v = _round(v, bits >> 16)
@@ -332,10 +363,13 @@ def rprop(
         return
 
     agreement = (gradient * previous).sign()
+    has_turned = agreement < 0
     factor = torch.ones_like(agreement)
-    factor.masked_fill_(agreement < 0, etas[0]).masked_fill_(agreement > 0, etas[1])
+    factor.masked_fill_(has_turned, etas[0])
+    factor.masked_fill_(agreement > 0, etas[1])
     size.mul_(factor).clamp_(*limits)
-    previous.copy_(gradient).masked_fill_(agreement < 0, 0)
+    # 0 where the sign changed: no move now, and no comparison in the next step.
+    previous.copy_(gradient).masked_fill_(has_turned, 0)
     parameter.addcmul_(previous.sign(), size, value=-1)
 
 
@@ -363,7 +397,9 @@ def sgd(
 
 def _random_bits(like: Tensor, salt: int) -> Tensor:
     """32 bits for each number; those of `compiled.optimizer_steps`."""
-    x = torch.arange(like.numel(), device=like.device).bitwise_and(0xFFFFFFFF) ^ salt
+    place = torch.arange(like.numel(), device=like.device)
+    # torch has no unsigned 32-bit arithmetic: 64 bits, cut off after each multiplication.
+    x = place.bitwise_and(0xFFFFFFFF) ^ salt
     x = ((x ^ (x >> 16)) * 0x7FEB352D) & 0xFFFFFFFF
     x = ((x ^ (x >> 15)) * 0x846CA68B) & 0xFFFFFFFF
     return (x ^ (x >> 16)).reshape(like.shape)
@@ -371,8 +407,10 @@ def _random_bits(like: Tensor, salt: int) -> Tensor:
 
 def _round(x: Tensor, bits: Tensor) -> Tensor:
     """To bfloat16: up if the digits that are cut off and these 16 random bits together carry."""
+    # bfloat16 is the upper half of a 32-bit number.
     whole = x.float().view(torch.int32) + bits.to(torch.int32)
-    return (whole >> 16).to(torch.int16).view(torch.bfloat16)
+    upper = (whole >> 16).to(torch.int16)
+    return upper.view(torch.bfloat16)
 
 
 def _run(name: str, *args: Any) -> None:
@@ -393,4 +431,5 @@ def _flat(x: Tensor) -> np.ndarray:
 
 def _bits(x: Tensor) -> np.ndarray:
     """The bits of bfloat16 numbers, a type that NumPy does not have."""
-    return x.view(torch.int16).reshape(-1).numpy().view(np.uint16)
+    shorts = x.view(torch.int16).reshape(-1)
+    return shorts.numpy().view(np.uint16)

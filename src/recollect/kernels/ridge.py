@@ -26,9 +26,8 @@ from recollect.kernels.compiled.threads import (
     work_of_solving,
 )
 
-COUNT_RATIO = (
-    1.25  # rows are solved together if their numbers of cells differ by at most this factor
-)
+# Rows are solved together if their numbers of cells differ by at most this factor.
+COUNT_RATIO = 1.25
 GATHERED = 4_000_000  # numbers that are gathered at once for rows solved together
 
 
@@ -108,8 +107,9 @@ def ridge(
 
 def _check_shape(name: str, tensor: Tensor, expected: tuple[int, ...]) -> None:
     """The loops check nothing: a tensor that is too small would be read past its end."""
-    if tuple(tensor.shape) != expected:
-        raise ValueError(f"{name} must be {expected}, found {tuple(tensor.shape)}.")
+    shape = tuple(tensor.shape)
+    if shape != expected:
+        raise ValueError(f"{name} must be {expected}, found {shape}.")
 
 
 def solve_in_cache(equations: Equations) -> Float[Tensor, "rows k"]:
@@ -123,8 +123,11 @@ def solve_in_cache(equations: Equations) -> Float[Tensor, "rows k"]:
     singular = np.zeros(block.n_rows, np.bool_)
 
     with one_at_a_time() as n_threads:
-        shares = equal_shares(work_of_solving(start, k), SHARES_PER_THREAD * n_threads)
-        scratch = np.zeros((len(shares) - 1, width * (width + loops.PACK + 2)), np.float32)
+        work = work_of_solving(start, k)
+        shares = equal_shares(work, SHARES_PER_THREAD * n_threads)
+        # For each share a matrix, a pack of cells and two vectors.
+        scratch_size = width * (width + loops.PACK + 2)
+        scratch = np.zeros((len(shares) - 1, scratch_size), np.float32)
         loops.ridge(
             start,
             block.column.numpy(),
@@ -159,9 +162,15 @@ def _solve_in_64_bits(equations: Equations, row: int) -> Float[Tensor, " k"]:
     cells = slice(int(start[row]), int(start[row + 1]))
     column = equations.block.column.long()[cells]
     f = equations.features[column].double()
+    base = equations.base.double()
+    reg = equations.reg[row].double()
+    pull = equations.pull[row].double()
+    value = equations.value[cells].double()
+
     eye = torch.eye(f.shape[1], dtype=f.dtype, device=f.device)
-    left = f.t() @ f + equations.base.double() + equations.reg[row].double() * eye
-    right = equations.pull[row].double() + equations.value[cells].double() @ f
+    left = f.t() @ f + base + reg * eye
+    right = pull + value @ f
+    # Least squares, which has an answer even where the equations are singular in 64 bits.
     solution: Tensor = torch.linalg.lstsq(left, right[:, None]).solution[:, 0]
 
     return solution
@@ -188,9 +197,12 @@ def _solve_group(
     block = equations.block
     features = equations.features
     k = features.shape[1]
-    position = torch.arange(int(count.max()), device=features.device)
+    longest = int(count.max())
+    position = torch.arange(longest, device=features.device)
+    # rows × longest: which positions are cells of the row, and not padding.
     exists = position < count[:, None]
-    cell = (block.rows.start[rows, None] + position)[exists].long()
+    first = block.rows.start[rows, None]
+    cell = (first + position)[exists].long()
     f = features.new_zeros(*exists.shape, k)
     f[exists] = features[block.column[cell].long()]
     value = features.new_zeros(exists.shape)
@@ -199,10 +211,15 @@ def _solve_group(
     # Padding has features of 0 and adds nothing to the equations.
     eye = torch.eye(k, dtype=features.dtype, device=features.device)
     base = equations.base.expand(len(rows), k, k)
-    left = torch.baddbmm(base, f.transpose(1, 2), f) + equations.reg[rows, None, None] * eye
-    right = equations.pull[rows] + (value[:, None, :] @ f)[:, 0]
+    reg = equations.reg[rows, None, None]
+    left = torch.baddbmm(base, f.transpose(1, 2), f) + reg * eye
+    products = value[:, None, :] @ f
+    right = equations.pull[rows] + products[:, 0]
 
-    return torch.cholesky_solve(right[:, :, None], torch.linalg.cholesky(left))[:, :, 0]
+    lower = torch.linalg.cholesky(left)
+    solution = torch.cholesky_solve(right[:, :, None], lower)
+
+    return solution[:, :, 0]
 
 
 def _groups_of_like_count(count: np.ndarray, k: int) -> list[np.ndarray]:
@@ -214,8 +231,12 @@ def _groups_of_like_count(count: np.ndarray, k: int) -> list[np.ndarray]:
 
     while first < len(order):
         least = max(1, int(sorted_count[first]))
-        alike = int(np.searchsorted(sorted_count, COUNT_RATIO * least, side="right"))
-        at_most = max(1, GATHERED // (int(COUNT_RATIO * least) * k + k * k))
+        most = COUNT_RATIO * least
+        alike = int(np.searchsorted(sorted_count, most, side="right"))
+        # A row gathers the features of its cells, and has a k × k matrix.
+        numbers_per_row = int(most) * k + k * k
+        at_most = max(1, GATHERED // numbers_per_row)
+        # At least one row, however many cells it has, or the loop would not end.
         last = min(max(alike, first + 1), first + at_most)
         groups.append(order[first:last])
         first = last

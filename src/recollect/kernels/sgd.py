@@ -22,7 +22,9 @@ BALANCED = 2048  # rows with most ratings, which are dealt out one by one
 
 def padded_width(factors: int) -> int:
     """The number of columns that the loops need for so many factors: a multiple of 16."""
-    return -(-factors // 16) * 16
+    # −(−a // b) is a / b rounded up.
+    n_vectors = -(-factors // 16)
+    return n_vectors * 16
 
 
 class FactorArrays:
@@ -54,11 +56,14 @@ class FactorArrays:
         """
         cell = cell_of(user, item, n_users=n_users, n_items=n_items)
         # Within a cell by user, then item: the order in which the ratings come must not matter.
-        order = np.argsort((cell * n_users + user) * n_items + item)
+        # One number, in 64 bits as `cell` is, sorts by all three.
+        key = (cell * n_users + user) * n_items + item
+        order = np.argsort(key)
         self.cells = np.searchsorted(cell[order], np.arange(GROUPS * GROUPS + 1))
         self.user = user[order]
         self.item = item[order]
         self.value = value[order].astype(np.float32)
+
         width = padded_width(factors)
         self.p = np.zeros((n_users, width), np.float32)
         self.q = np.zeros((n_items, width), np.float32)
@@ -83,6 +88,9 @@ class FactorArrays:
             seed: of the order in which the ratings of each cell are visited.
             offsets: whether offsets are learned; if not, they stay as they are.
         """
+        # A rate of 0 leaves the offsets as they are, so that one loop serves both.
+        offset_rate = np.float32(rate if offsets else 0.0)
+
         with one_at_a_time():
             squares = sgd.descend(
                 self.cells,
@@ -96,7 +104,7 @@ class FactorArrays:
                 reg_user,
                 reg_item,
                 np.float32(rate),
-                np.float32(rate if offsets else 0.0),
+                offset_rate,
                 np.uint64(seed),
                 GROUPS,
             )
@@ -131,6 +139,7 @@ def balanced_groups(row: Int32[np.ndarray, " ratings"], n_rows: int) -> Int64[np
     rows with few ratings are dealt out in turn, as they hardly change the balance.
     """
     count = np.bincount(row, minlength=n_rows)
+    # Stable, so that rows of equal count have one order on every machine.
     by_count = np.argsort(-count, kind="stable")
     group = np.zeros(n_rows, np.int64)
     load = np.zeros(GROUPS)

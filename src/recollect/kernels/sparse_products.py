@@ -32,7 +32,9 @@ def times_dense(
     Raises:
         ValueError: if there are no values.
     """
-    value = block.value if value is None else value
+    if value is None:
+        value = block.value
+
     if value is None:
         raise ValueError("This block has a pattern but no values; pass value=.")
     return _TimesDense.apply(block, value, dense)
@@ -66,7 +68,10 @@ class _TimesDense(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, _column_gradient(ctx.block, ctx.value, grads[0].contiguous())
+        # The loops read rows as they lie in memory.
+        grad = grads[0].contiguous()
+        dense_grad = _column_gradient(ctx.block, ctx.value, grad)
+        return None, None, dense_grad
 
 
 class _Observed(torch.autograd.Function):
@@ -76,6 +81,7 @@ class _Observed(torch.autograd.Function):
         ctx.has_bias = bias is not None
         ctx.save_for_backward(left, right)
 
+        # Out of autocast, as in `_TimesDense`: 16 bits would round every prediction.
         with torch.autocast(left.device.type, enabled=False):
             out = block.backend.observed(block.rows, left, right)
 
@@ -91,13 +97,15 @@ class _Observed(torch.autograd.Function):
         left, right = ctx.saved_tensors
         bias_grad = None
         if ctx.has_bias:
+            # The bias of a column is in all of its cells: its gradient is their sum.
             ones = left.new_ones(block.n_rows, 1)
             sums = block.backend.times_dense(block.columns[0], block.by_column(grad), ones)
             bias_grad = sums[:, 0]
 
         left_grad = block.backend.times_dense(block.rows, grad, right)
+        right_grad = _column_gradient(block, grad, left)
 
-        return None, left_grad, _column_gradient(block, grad, left), bias_grad
+        return None, left_grad, right_grad, bias_grad
 
 
 def _column_gradient(block: Block, value: Tensor, dense: Tensor) -> Tensor:
@@ -111,6 +119,7 @@ def _column_gradient(block: Block, value: Tensor, dense: Tensor) -> Tensor:
     rows = block.backend.times_dense(pattern, value, dense)
     shape = (block.n_columns, dense.shape[1])
 
+    # `touched` has every column once and in order, which is what "coalesced" claims.
     return torch.sparse_coo_tensor(
         column[None], rows, shape, is_coalesced=True, check_invariants=False
     )

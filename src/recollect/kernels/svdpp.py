@@ -93,6 +93,7 @@ class SVDppArrays:
         self.value = value
         self.steps = steps
         self.time = time
+
         n_users = len(start) - 1
         width = padded_width(factors)
         self.p = np.zeros((n_users, width), np.float32)
@@ -105,14 +106,18 @@ class SVDppArrays:
 
     def _add_time(self, time: TimeSlots, n_users: int, n_items: int, width: int) -> None:
         n_slots = len(time.deviation)
+
         self.alpha_user = np.zeros(n_users, np.float32)
         self.b_user_day = np.zeros(n_slots, np.float32)
         self.b_item_bin = np.zeros((n_items, time.n_bins), np.float32)
+        # 1, not 0: c_u multiplies the item's offset.
         self.c_user = np.ones(n_users, np.float32)
         self.c_user_day = np.zeros(n_slots, np.float32)
         self.b_item_frequency = np.zeros((n_items, time.n_frequencies), np.float32)
         self.alpha_p = np.zeros((n_users, width), np.float32)
-        self.p_day = np.zeros((n_slots if time.day_factors else 0, width), np.float32)
+        # By far the largest: rows for every user and day are not made unless they are learned.
+        n_rows = n_slots if time.day_factors else 0
+        self.p_day = np.zeros((n_rows, width), np.float32)
 
     def __len__(self) -> int:
         return len(self.value)
@@ -129,20 +134,24 @@ class SVDppArrays:
             return float(svdpp.descend(*static))
 
         time = self.time
+        # Learning rates shrink, λ does not.
+        steps = time.steps * np.array([shrink, 1], np.float32)
+        parameters = [getattr(self, name) for name in TIME_PARAMETERS]
         squares = timesvdpp.descend(
             *static,
             time.slot,
             time.deviation,
             time.bin,
             time.frequency,
-            time.steps * np.array([shrink, 1], np.float32),
+            steps,
             time.day_factors,
-            *(getattr(self, name) for name in TIME_PARAMETERS),
+            *parameters,
         )
 
         return float(squares)
 
     def _static_arguments(self, shrink: float, seed: int) -> tuple[Any, ...]:
+        # NumPy's 32 bits, not Python's 64: another type would be compiled anew.
         return (
             self.start,
             self.item,

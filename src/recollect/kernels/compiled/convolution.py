@@ -26,6 +26,7 @@ def forward(start, word, product, windows, base, filters, out, place):
     for d in prange(len(start) - 1):
         first = start[d]
         n = start[d + 1] - start[d]
+        # Within the loop: threads must not share it.
         value = np.empty(filters, np.float32)
 
         for h in range(len(windows)):
@@ -33,6 +34,7 @@ def forward(start, word, product, windows, base, filters, out, place):
             for t in range(max(1, n - windows[h] + 1)):
                 value[:] = 0
 
+                # A phrase may end with the document, before the window does.
                 for offset in range(min(windows[h], n - t)):
                     w = word[first + t + offset]
                     row = base[h] + offset * filters
@@ -58,6 +60,7 @@ def backward_to_filters(start, word, table, windows, base, filters, place, gradi
     """out[row] = Σ_d gradient[d, h, f] · the vector of the word that the row met at its maximum."""
     # A thread owns whole rows, so that no two write to the same number.
     for row in prange(len(out)):
+        # The window whose rows this one is among.
         h = 0
 
         while h + 1 < len(base) and row >= base[h + 1]:
@@ -69,6 +72,7 @@ def backward_to_filters(start, word, table, windows, base, filters, place, gradi
 
         for d in range(len(start) - 1):
             token = start[d] + place[d, h, f] + offset
+            # Beyond the document the row met nothing.
             if token < start[d + 1]:
                 g = gradient[d, h, f]
                 w = word[token]

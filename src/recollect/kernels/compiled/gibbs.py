@@ -36,8 +36,12 @@ def _add_noise(a, width, k, z, at, x):
     """x += Rᵀ z: solved, it is R⁻¹ z, whose covariance is the inverse of Rᵀ R."""
     for j in range(k):
         times = splat(peek(z, at + j))
+        row = j * width
+
+        # Row j of R begins at column j, rounded down to a whole vector.
         for lane in range(j // 16 * 16, width, 16):
-            store(x, lane, fma(times, load(a, j * width + lane), load(x, lane)))
+            added = fma(times, load(a, row + lane), load(x, lane))
+            store(x, lane, added)
 
 
 @njit
@@ -51,6 +55,7 @@ def _pack_cell(pack, slot, x, y, p, at, q, to, width, last):
         f = fma(one, load(p, at + lane), load(q, to + lane))
         store(pack, begin + lane, f)
 
+    # The sum of the two offsets stood there, which y has taken off already.
     pack[begin + last] = 1
 
     for lane in range(0, width, 16):
@@ -69,7 +74,8 @@ def _add_ratings(start, end, left, right, value, p, q, width, k, a, pack, x):
         for c in range(n):
             at = np.int64(peek(left, first + c)) * width
             to = np.int64(peek(right, first + c)) * width
-            y = splat(peek(value, first + c) - _pair_rating(p, at, q, to, width, last))
+            without_row = _pair_rating(p, at, q, to, width, last)
+            y = splat(peek(value, first + c) - without_row)
             _pack_cell(pack, c, x, y, p, at, q, to, width, last)
 
         _add_products(a, width, k, pack, n)
@@ -176,6 +182,8 @@ def ratings(a, b, c, A, B, C, k, shares, out):
     r = C.reshape(-1)
 
     for t in prange(len(shares) - 1):
+        one = splat(np.float32(1))
+
         for j in range(shares[t], shares[t + 1]):
             at = np.int64(a[j]) * width
             to = np.int64(b[j]) * width
@@ -187,7 +195,8 @@ def ratings(a, b, c, A, B, C, k, shares, out):
                 y = load(q, to + lane)
                 z = load(r, by + lane)
                 # x y + z (x + y), the sum of all three products
-                dot = fma(x, y, fma(z, fma(splat(np.float32(1)), x, y), dot))
+                both = fma(one, x, y)
+                dot = fma(x, y, fma(z, both, dot))
 
             x = peek(p, at + last)
             y = peek(q, to + last)
@@ -248,7 +257,10 @@ def bag(start, holder, weight, Y, residual, square, precision, pull, noise):
 
         for i in range(width):
             total_precision = precision[i] + square[j]
-            step[i] = b[i] / total_precision + noise[j, i] / np.sqrt(total_precision) - Y[j, i]
+            mean = b[i] / total_precision
+            deviation = noise[j, i] / np.sqrt(total_precision)
+            step[i] = mean + deviation - Y[j, i]
             Y[j, i] += step[i]
 
+        # The next row is drawn given this one: the residuals must follow at once.
         _shift_residuals(flat_residual, holder, weight, start[j], start[j + 1], step, width)

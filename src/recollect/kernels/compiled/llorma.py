@@ -34,10 +34,13 @@ def _step(u, x, v, y, width, move, keep_p, keep_q):
     keep_q = splat(keep_q)
 
     for lane in range(0, width, 16):
+        # Both are loaded before either is stored: each step uses the other's old factors.
         p = load(u, x + lane)
         q = load(v, y + lane)
-        store(u, x + lane, fma(move, q, fma(keep_p, p, zero())))
-        store(v, y + lane, fma(move, p, fma(keep_q, q, zero())))
+        kept_p = fma(keep_p, p, zero())
+        kept_q = fma(keep_q, q, zero())
+        store(u, x + lane, fma(move, q, kept_p))
+        store(v, y + lane, fma(move, p, kept_q))
 
 
 @njit
@@ -63,7 +66,9 @@ def _step_of_model(
     change_item = error - reg_item[t, item_row] * b_item[t, item_row]
     b_user[t, user_row] += offset_rate * w * change_user
     b_item[t, item_row] += offset_rate * w * change_item
+
     w *= rate
+    # In tables of models × rows × width, taken as one array.
     x = (t * b_user.shape[1] + user_row) * width
     y = (t * b_item.shape[1] + item_row) * width
     keep_p = np.float32(1 - w * reg_user[t, user_row])
@@ -130,6 +135,7 @@ def descend_alone(
             user_row = np.int64(user[j])
             item_row = np.int64(item[j])
             w = weight_user[t, user_row] * weight_item[t, item_row] * scale[t]
+            # A model of compact support does not reach most ratings.
             if not w > 0:
                 continue
 
@@ -253,6 +259,7 @@ def descend_jointly(
                     a, b, weight_user, weight_item, u, v, width, b_user, b_item, weight
                 )
 
+                # No model reaches the rating, and a mean over none is 0 / 0.
                 if not weights > 0:
                     continue
 
@@ -291,7 +298,8 @@ def _pack_cell(pack, slot, x, s, y, features, at, width):
     for lane in range(0, width, 16):
         f = fma(splat(s), load(features, at + lane), zero())
         store(pack, slot * width + lane, f)
-        store(x, lane, fma(splat(y), f, load(x, lane)))
+        added = fma(splat(y), f, load(x, lane))
+        store(x, lane, added)
 
 
 @njit
@@ -305,8 +313,9 @@ def _update_predicted(
         s = weight * peek(weight_column, other) * peek(share, c)
         if s > 0:
             at = other * width
-            new = _product(features, at, x, 0, width)
-            predicted[c] += s * (new - _product(features, at, old, before, width))
+            new_product = _product(features, at, x, 0, width)
+            old_product = _product(features, at, old, before, width)
+            predicted[c] += s * (new_product - old_product)
 
 
 @njit
@@ -346,6 +355,7 @@ def _add_cells(
 
         at = other * width
         if joint:
+            # What the model itself contributes is given back: it is to be explained anew.
             s = w * peek(share, c)
             own = s * _product(source, at, old, before, width)
             y = peek(value, c) - peek(predicted, c) + own
@@ -358,6 +368,7 @@ def _add_cells(
 
         _pack_cell(pack, n, x, s, y, source, at, width)
         n += 1
+        # Cells without weight are left out, so a pack fills at its own pace.
         if n == PACK:
             _add_products(a, width, k, pack, n)
             n = 0
@@ -454,6 +465,7 @@ def solve_rows(
                 x,
             )
 
+            # A row out of the model's reach keeps its factors.
             if not weights > 0:
                 continue
 
@@ -468,6 +480,7 @@ def solve_rows(
 
             _clear_below(a, width, k)
             _solve(a, width, k, x)
+            # Before `factors` has the new row: the change is that from the old one.
             if joint:
                 _update_predicted(
                     predicted,

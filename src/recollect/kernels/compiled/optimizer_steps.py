@@ -30,6 +30,7 @@ def _tail(array, at, n):
 @no_type_check
 def _store_pair(history, s, y, step, direction, gradient, previous, at, n, sums):
     """Store one block of the newest pair; sums += (direction · gradient, gradient · gradient)."""
+    # d · g before anything is rounded: the line search needs the slope in full precision.
     factor = splat(step)
     minus_one = splat(np.float32(-1))
     slope = zero()
@@ -89,6 +90,7 @@ def _products(history, width, pairs, place, step, direction, gradient, previous,
     y = s + width
     _store_pair(history, s, y, step, direction, gradient, previous, at, n, sums)
 
+    # After the first two sums, six for each pair.
     for k in range(len(pairs)):
         a = 2 * pairs[k] * width + place
         _six_products(history, a, s, a + width, y, gradient, at, n, sums[2 + 6 * k :])
@@ -138,9 +140,13 @@ def products(history, width, pairs, step, direction, gradient, previous, sums):
 def _combination(history, width, rows, coefficients, place, scaled_gradient):
     """Sixteen numbers of scaled_gradient + Σ coefficients[k] · history[rows[k]]."""
     out = scaled_gradient
+
+    # The sixteen numbers stay in a register while the rows go by.
     for k in range(len(rows)):
+        coefficient = splat(peek(coefficients, k))
         vector = load(history, peek(rows, k) * width + place)
-        out = fma(splat(peek(coefficients, k)), vector, out)
+        out = fma(coefficient, vector, out)
+
     return out
 
 
@@ -179,9 +185,13 @@ def combine(history, width, rows, coefficients, of_gradient, gradient, direction
             store(parameter, i, fma(splat(step), d, load(parameter, i)))
 
         if whole < end:
-            g = fma(splat(of_gradient), load(_tail(gradient, whole, end - whole), 0), zero())
+            # The last numbers of the parameter do not fill a vector, and nothing may be written
+            # behind them.
+            tail = _tail(gradient, whole, end - whole)
+            g = fma(splat(of_gradient), load(tail, 0), zero())
+            d = _combination(history, width, rows, coefficients, whole, g)
             last = np.empty(16, np.float32)
-            store(last, 0, _combination(history, width, rows, coefficients, whole, g))
+            store(last, 0, d)
 
             for i in range(whole, end):
                 direction[i] = last[i - whole]
@@ -191,10 +201,12 @@ def combine(history, width, rows, coefficients, of_gradient, gradient, direction
 @njit(error_model="numpy")
 @no_type_check
 def _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon):
+    # Without branches and with one slice of each array: LLVM makes vector instructions of it.
     for i in range(len(p)):
         m[i] += new * (g[i] - m[i])
         v[i] = keep_square * v[i] + new_square * g[i] * g[i]
-        p[i] -= rate * m[i] / (np.sqrt(v[i]) + epsilon)
+        root = np.sqrt(v[i]) + epsilon
+        p[i] -= rate * m[i] / root
 
 
 @njit(
@@ -224,9 +236,11 @@ def adam(
     """
     for k in prange(len(rows)):
         at = rows[k] * width
+        # The last row may be shorter, where the whole parameter is cut into rows.
         end = min(len(parameter), (rows[k] + 1) * width)
+        from_gradient = k * width
         p = parameter[at:end]
-        g = gradient[k * width : k * width + end - at]
+        g = gradient[from_gradient : from_gradient + end - at]
         m = mean[at:end]
         v = square[at:end]
         _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon)
@@ -236,6 +250,7 @@ def adam(
 @no_type_check
 def _widen(short):
     wide = np.empty(len(short), np.uint32)
+    # bfloat16 is the upper half of a 32-bit number.
     for i in range(len(short)):
         wide[i] = np.uint32(short[i]) << np.uint32(16)
     return wide
@@ -245,10 +260,15 @@ def _widen(short):
 @no_type_check
 def _random_bits(i, salt):
     """32 random bits: a hash of the place and the salt ("lowbias32")."""
+    # Back to 32 bits after each product: Numba widens them to 64.
     x = np.uint32(i) ^ salt
-    x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
-    x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))
-    return np.uint32(x ^ (x >> np.uint32(16)))
+    x ^= x >> np.uint32(16)
+    x = np.uint32(x * np.uint32(0x7FEB352D))
+    x ^= x >> np.uint32(15)
+    x = np.uint32(x * np.uint32(0x846CA68B))
+    x ^= x >> np.uint32(16)
+
+    return np.uint32(x)
 
 
 @njit(
@@ -297,6 +317,7 @@ def adam16(
         g = gradient[k * width : k * width + end - at]
         m = _widen(mean[at:end])
         v = _widen(square[at:end])
+        # The same memory twice: as numbers for the step, as bits for rounding.
         wide_mean = m.view(np.float32)
         wide_square = v.view(np.float32)
         _adam(p, g, wide_mean, wide_square, new, keep_square, new_square, rate, epsilon)
@@ -304,9 +325,12 @@ def adam16(
         short_square = square[at:end]
 
         for i in range(end - at):
+            # One hash for both moments: the lower half rounds m, the upper half v.
             bits = _random_bits(at + i, salt)
-            short_mean[i] = np.uint32(m[i] + (bits & np.uint32(0xFFFF))) >> np.uint32(16)
-            short_square[i] = np.uint32(v[i] + (bits >> np.uint32(16))) >> np.uint32(16)
+            lower = bits & np.uint32(0xFFFF)
+            upper = bits >> np.uint32(16)
+            short_mean[i] = np.uint32(m[i] + lower) >> np.uint32(16)
+            short_square[i] = np.uint32(v[i] + upper) >> np.uint32(16)
 
 
 @njit(
@@ -342,6 +366,7 @@ def rprop(parameter, gradient, previous, size, shrink, grow, smallest, largest):
         for i in range(end - at):
             # Expressions, not branches: LLVM turns them into vector instructions.
             agreement = g[i] * before[i]
+            # 0 where the sign changed: no move now, and no comparison in the next step.
             effective = none if agreement < none else g[i]
             shrunk = shrink if agreement < none else one
             factor = grow if agreement > none else shrunk
@@ -375,5 +400,6 @@ def sgd(parameter, gradient, velocity, rate, momentum):
         u = velocity[at:end]
 
         for i in range(end - at):
+            # Not (1 − momentum) g: a sum of gradients, as in torch.optim.SGD.
             u[i] = momentum * u[i] + g[i]
             p[i] -= rate * u[i]

@@ -74,20 +74,26 @@ def _factor(a, width, k, least):
     """
     for j in range(k):
         pivot = a[j * width + j]
+        # "not … >", so that a pivot that is no number is refused, too.
         if not pivot > least[j]:
             return False
 
         scale = splat(np.float32(1) / np.sqrt(pivot))
 
+        row = j * width
+
+        # Only the upper triangle counts: row j begins at column j, rounded down to a whole vector.
         for at in range(j // 16 * 16, width, 16):
-            store(a, j * width + at, fma(scale, load(a, j * width + at), zero()))
+            scaled = fma(scale, load(a, row + at), zero())
+            store(a, row + at, scaled)
 
         for i in range(j + 1, k):
-            times = splat(-peek(a, j * width + i))
+            times = splat(-peek(a, row + i))
+            below = i * width
 
             for at in range(i // 16 * 16, width, 16):
-                reduced = fma(times, load(a, j * width + at), load(a, i * width + at))
-                store(a, i * width + at, reduced)
+                reduced = fma(times, load(a, row + at), load(a, below + at))
+                store(a, below + at, reduced)
 
     return True
 
@@ -101,24 +107,29 @@ def _solve(a, width, k, x):
     meet zeros.
     """
     for j in range(k):
-        x[j] = x[j] / a[j * width + j]
+        row = j * width
+        x[j] = x[j] / a[row + j]
         times = splat(-x[j])
+        # The vectors below also change x[j] itself.
         solved = x[j]
 
         for at in range(j // 16 * 16, width, 16):
-            store(x, at, fma(times, load(a, j * width + at), load(x, at)))
+            reduced = fma(times, load(a, row + at), load(x, at))
+            store(x, at, reduced)
 
         x[j] = solved
 
     for j in range(k - 1, -1, -1):
+        row = j * width
         right = x[j]
+        # 0, so that the product has only what is solved already.
         x[j] = 0
         dot = zero()
 
         for at in range(j // 16 * 16, width, 16):
-            dot = fma(load(a, j * width + at), load(x, at), dot)
+            dot = fma(load(a, row + at), load(x, at), dot)
 
-        x[j] = (right - total(dot)) / a[j * width + j]
+        x[j] = (right - total(dot)) / a[row + j]
 
 
 @njit
@@ -137,6 +148,7 @@ def _add_cells(start, end, column, value, source, width, k, a, pack, x):
     for first in range(start, end, PACK):
         n = min(PACK, end - first)
 
+        # Copied together: the products below read each cell's features many times.
         for c in range(n):
             at = np.int64(peek(column, first + c)) * width
             v = splat(peek(value, first + c))
@@ -144,7 +156,8 @@ def _add_cells(start, end, column, value, source, width, k, a, pack, x):
             for lane in range(0, width, 16):
                 f = load(source, at + lane)
                 store(pack, c * width + lane, f)
-                store(x, lane, fma(v, f, load(x, lane)))
+                added = fma(v, f, load(x, lane))
+                store(x, lane, added)
 
         _add_products(a, width, k, pack, n)
 

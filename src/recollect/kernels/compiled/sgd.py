@@ -19,7 +19,9 @@ def random_state(seed, number):
     """The initial state of one of many sequences of random numbers, which `number` tells apart. It
     is never 0.
     """
-    return (np.uint64(seed) + np.uint64(number)) * GOLDEN | np.uint64(1)
+    spread = (np.uint64(seed) + np.uint64(number)) * GOLDEN
+    # xorshift never leaves the state 0; the last bit set, no state begins there.
+    return spread | np.uint64(1)
 
 
 @njit
@@ -41,7 +43,9 @@ def shuffle(order, state):
 
     for j in range(len(order) - 1, 0, -1):
         state = _next(state)
-        other = np.int64((state * MULTIPLIER) >> np.uint64(33)) % (j + 1)
+        # The upper bits, which are the good ones; 31 of them, so that the number is not negative.
+        bits = (state * MULTIPLIER) >> np.uint64(33)
+        other = np.int64(bits) % (j + 1)
         order[j], order[other] = order[other], order[j]
 
 
@@ -69,6 +73,7 @@ def _visit_cell(
             dot = fma(load(all_p, at_p + lane), load(all_q, at_q + lane), dot)
 
         error = value[j] - b_user[u] - b_item[i] - total(dot)
+        # In 64 bits: a hundred million squares are added up.
         squares += np.float64(error) * error
         b_user[u] += offset_rate * (error - reg_user[u] * b_user[u])
         b_item[i] += offset_rate * (error - reg_item[i] * b_item[i])
@@ -77,6 +82,7 @@ def _visit_cell(
         keep_p = splat(np.float32(1 - rate * reg_user[u]))
         keep_q = splat(np.float32(1 - rate * reg_item[i]))
 
+        # Both are loaded before either is stored: each step uses the other's old factors.
         for lane in range(0, width, 16):
             p = load(all_p, at_p + lane)
             q = load(all_q, at_q + lane)
@@ -133,6 +139,7 @@ def descend(
     # threads.
     squares = np.zeros(groups * groups)
 
+    # Diagonals one after another: two of them share users and items.
     for diagonal in range(groups):
         for g in prange(groups):
             cell = g * groups + (g + diagonal) % groups

@@ -41,10 +41,12 @@ def find_cuts(start, column, n_columns, size, cut):
 
             before = column[c]
 
+            # A row may have no cell in a tile: its part there is empty.
             while before >= (q + 1) * size:
                 q += 1
                 cut[q, j] = c
 
+        # The tiles behind the row's last cell are empty, too.
         for last in range(q + 1, len(cut)):
             cut[last, j] = start[j + 1]
 
@@ -56,8 +58,12 @@ def find_cuts(start, column, n_columns, size, cut):
 def _pack(tile, dense, k, first, last, at, width):
     """Copy a panel of the operand's rows `first` to `last` so that it lies together."""
     for i in range(first, last):
+        from_row = i * k + at
+        to_row = (i - first) * width
+
         for column in range(0, width, 16):
-            store(tile, (i - first) * width + column, load(dense, i * k + at + column))
+            numbers = load(dense, from_row + column)
+            store(tile, to_row + column, numbers)
 
 
 @njit
@@ -65,7 +71,9 @@ def _pack(tile, dense, k, first, last, at, width):
 def _gather64(out, to, source, stride, shift, column, value, first, last, add):
     """out[to : to + 64] (+)= Σ over the cells of value · source[stride · column + shift : … +
     64]."""
+    # Four vectors for 64 columns, so that four sums run side by side and none waits for another.
     s0 = s1 = s2 = s3 = zero()
+    # The first tile finds in `out` what the memory held before.
     if add:
         s0 = load(out, to)
         s1 = load(out, to + 16)
@@ -90,10 +98,15 @@ def _gather64(out, to, source, stride, shift, column, value, first, last, add):
 @no_type_check
 def _gather16(out, to, source, stride, shift, column, value, first, last, add):
     """As `_gather64`, for 16 columns."""
-    s = load(out, to) if add else zero()
+    s = zero()
+    if add:
+        s = load(out, to)
+
     for c in range(first, last):
+        v = splat(peek(value, c))
         at = np.int64(peek(column, c)) * stride + shift
-        s = fma(splat(peek(value, c)), load(source, at), s)
+        s = fma(v, load(source, at), s)
+
     store(out, to, s)
 
 
@@ -160,8 +173,15 @@ def times_dense(cut, column, value, dense, out, shares, size, packed, tiles):
 @no_type_check
 def _dot64(h0, h1, h2, h3, source, at):
     """Sixteen parts of the inner product of 64 numbers."""
-    x = fma(h1, load(source, at + 16), fma(h0, load(source, at), zero()))
-    return fma(h3, load(source, at + 48), fma(h2, load(source, at + 32), x))
+    x0 = load(source, at)
+    x1 = load(source, at + 16)
+    x2 = load(source, at + 32)
+    x3 = load(source, at + 48)
+    parts = fma(h0, x0, zero())
+    parts = fma(h1, x1, parts)
+    parts = fma(h2, x2, parts)
+
+    return fma(h3, x3, parts)
 
 
 @njit
@@ -178,14 +198,21 @@ def _dots64(out, left, at, source, stride, shift, column, first, last):
     fours = first + (last - first) // 4 * 4
 
     for c in range(first, fours, 4):
-        w = _dot64(h0, h1, h2, h3, source, np.int64(peek(column, c)) * stride + shift)
-        x = _dot64(h0, h1, h2, h3, source, np.int64(peek(column, c + 1)) * stride + shift)
-        y = _dot64(h0, h1, h2, h3, source, np.int64(peek(column, c + 2)) * stride + shift)
-        z = _dot64(h0, h1, h2, h3, source, np.int64(peek(column, c + 3)) * stride + shift)
+        # 64 bits: a column number times a width may exceed 32.
+        at0 = np.int64(peek(column, c)) * stride + shift
+        at1 = np.int64(peek(column, c + 1)) * stride + shift
+        at2 = np.int64(peek(column, c + 2)) * stride + shift
+        at3 = np.int64(peek(column, c + 3)) * stride + shift
+        w = _dot64(h0, h1, h2, h3, source, at0)
+        x = _dot64(h0, h1, h2, h3, source, at1)
+        y = _dot64(h0, h1, h2, h3, source, at2)
+        z = _dot64(h0, h1, h2, h3, source, at3)
         four_totals(out, c, w, x, y, z)
 
     for c in range(fours, last):
-        out[c] += total(_dot64(h0, h1, h2, h3, source, np.int64(peek(column, c)) * stride + shift))
+        at_cell = np.int64(peek(column, c)) * stride + shift
+        parts = _dot64(h0, h1, h2, h3, source, at_cell)
+        out[c] += total(parts)
 
 
 @njit
@@ -195,7 +222,8 @@ def _dots16(out, left, at, source, stride, shift, column, first, last):
     h = load(left, at)
     for c in range(first, last):
         place = np.int64(peek(column, c)) * stride + shift
-        out[c] += total(fma(h, load(source, place), zero()))
+        parts = fma(h, load(source, place), zero())
+        out[c] += total(parts)
 
 
 @njit

@@ -31,7 +31,9 @@ def sum_y(item, first, end, Y, z):
     width = len(z)
     all_y = Y.reshape(-1)
     one = splat(np.float32(1))
-    scale = splat(np.float32(1 / np.sqrt(max(1, end - first))))
+    # A user without ratings has z = 0, and must not divide by 0.
+    n = max(1, end - first)
+    scale = splat(np.float32(1 / np.sqrt(n)))
 
     for lane in range(0, width, 16):
         lane_sum = zero()
@@ -60,6 +62,7 @@ def change_y(item, first, end, Y, keep, change):
     keep = splat(np.float32(keep))
     scale = splat(np.float32(1 / np.sqrt(end - first)))
 
+    # The change is the same for every y_j: it stays in a register while the items go by.
     for lane in range(0, width, 16):
         added = fma(scale, load(change, lane), zero())
 
@@ -85,7 +88,9 @@ def sum_y_of_all(start, item, Y, out):
         out: the result, users × a multiple of 16.
     """
     for u in prange(len(start) - 1):
-        sum_y(item, start[u], start[u + 1], Y, out[u])
+        first = start[u]
+        end = start[u + 1]
+        sum_y(item, first, end, Y, out[u])
 
 
 @njit
@@ -111,14 +116,22 @@ def _update_factors(p, z, change, all_q, at, step, keep_p, keep_q, keep_y):
     one = splat(np.float32(1))
 
     for lane in range(0, len(z), 16):
+        # All old values are loaded before a new one is stored.
         q = load(all_q, at + lane)
         old_p = load(p, lane)
         old_z = load(z, lane)
+        old_change = load(change, lane)
         user_factors = fma(one, old_p, old_z)
-        store(all_q, at + lane, fma(step, user_factors, fma(keep_q, q, zero())))
-        store(p, lane, fma(step, q, fma(keep_p, old_p, zero())))
-        store(z, lane, fma(step, q, fma(keep_y, old_z, zero())))
-        store(change, lane, fma(step, q, fma(keep_y, load(change, lane), zero())))
+
+        kept_q = fma(keep_q, q, zero())
+        kept_p = fma(keep_p, old_p, zero())
+        # z is |N|^-1/2 Σ y_j, and |N| steps of |N|^-1/2 each, scaled by |N|^-1/2, are one.
+        kept_z = fma(keep_y, old_z, zero())
+        kept_change = fma(keep_y, old_change, zero())
+        store(all_q, at + lane, fma(step, user_factors, kept_q))
+        store(p, lane, fma(step, q, kept_p))
+        store(z, lane, fma(step, q, kept_z))
+        store(change, lane, fma(step, q, kept_change))
 
 
 @njit(
@@ -185,6 +198,8 @@ def descend(
             keep_q = splat(np.float32(1 - rate * reg_item[i]))
             _update_factors(p, z, change, all_q, i * width, step, keep_p, keep_q, keep_y)
 
-        change_y(item, first, first + n, Y, (1 - rate * reg_y) ** n, change)
+        # n steps have shrunk each y_j n times.
+        keep = (1 - rate * reg_y) ** n
+        change_y(item, first, first + n, Y, keep, change)
 
     return squares

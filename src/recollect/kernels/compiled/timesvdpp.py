@@ -21,9 +21,13 @@ ALPHA_USER, B_USER_DAY, B_ITEM_BIN, C_USER, C_USER_DAY, B_ITEM_FREQUENCY, ALPHA_
 def _user_factors(p, z, alpha, all_p_day, dev, lane, at_day, by_day):
     """Sixteen factors of a user at a moment: p_u + z + dev alpha_u, and p_u,t of the day."""
     one = splat(np.float32(1))
-    factors = fma(dev, load(alpha, lane), fma(one, load(p, lane), load(z, lane)))
+    static = fma(one, load(p, lane), load(z, lane))
+    factors = fma(dev, load(alpha, lane), static)
+    # Without factors of days the table has no rows, and reading it would go past its end.
     if by_day:
-        factors = fma(one, load(all_p_day, at_day + lane), factors)
+        of_day = load(all_p_day, at_day + lane)
+        factors = fma(one, of_day, factors)
+
     return factors
 
 
@@ -157,6 +161,7 @@ def descend(
             e = value[first + j] - user_offset - b * c - b_item_frequency[i, f] - product
             squares += np.float64(e) * e
 
+            # b and c are copies: all gradients below are those at the old parameters.
             b_user[u] += rate * (e - reg_offset * b_user[u])
             alpha_user[u] += step[ALPHA_USER] * (e * dev - reg[ALPHA_USER] * alpha_user[u])
             b_user_day[s] += step[B_USER_DAY] * (e - reg[B_USER_DAY] * b_user_day[s])
@@ -175,17 +180,25 @@ def descend(
             keep_q = splat(np.float32(one - rate * reg_item[i]))
 
             for lane in range(0, width, 16):
+                # The old q and the old factors: q is stored before the others are computed.
                 q = load(all_q, at_q + lane)
                 factors = _user_factors(p, z, alpha, all_p_day, devs, lane, at_day, by_day)
-                store(all_q, at_q + lane, fma(move, factors, fma(keep_q, q, zero())))
-                store(p, lane, fma(move, q, fma(keep_p, load(p, lane), zero())))
-                store(z, lane, fma(move, q, fma(keep_y, load(z, lane), zero())))
-                store(change, lane, fma(move, q, fma(keep_y, load(change, lane), zero())))
-                store(alpha, lane, fma(move_alpha, q, fma(keep_alpha, load(alpha, lane), zero())))
+                kept_q = fma(keep_q, q, zero())
+                kept_p = fma(keep_p, load(p, lane), zero())
+                kept_z = fma(keep_y, load(z, lane), zero())
+                kept_change = fma(keep_y, load(change, lane), zero())
+                kept_alpha = fma(keep_alpha, load(alpha, lane), zero())
+                store(all_q, at_q + lane, fma(move, factors, kept_q))
+                store(p, lane, fma(move, q, kept_p))
+                store(z, lane, fma(move, q, kept_z))
+                store(change, lane, fma(move, q, kept_change))
+                store(alpha, lane, fma(move_alpha, q, kept_alpha))
                 if by_day:
                     kept = fma(keep_p_day, load(all_p_day, at_day + lane), zero())
                     store(all_p_day, at_day + lane, fma(move_p_day, q, kept))
 
-        change_y(item, first, first + n, Y, (1 - rate * reg_y) ** n, change)
+        # n steps have shrunk each y_j n times.
+        keep = (1 - rate * reg_y) ** n
+        change_y(item, first, first + n, Y, keep, change)
 
     return squares

@@ -23,8 +23,12 @@ def features(
     right = right.astype(np.float64)
     # r = x_k + left_k + right_k + x · (left + right) + left · right, so x meets left + right, and
     # its offset meets 1.
-    f = np.concatenate([left[:, :-1] + right[:, :-1], np.ones((len(left), 1))], axis=1)
-    y = value - left[:, -1] - right[:, -1] - (left[:, :-1] * right[:, :-1]).sum(axis=1)
+    factors = left[:, :-1] + right[:, :-1]
+    ones = np.ones((len(left), 1))
+    f = np.concatenate([factors, ones], axis=1)
+
+    products = left[:, :-1] * right[:, :-1]
+    y = value - left[:, -1] - right[:, -1] - products.sum(axis=1)
 
     return f, y
 
@@ -49,8 +53,10 @@ def draw_row(
         noise: standard normal numbers times σ; zeros give the posterior mean.
     """
     f, y = features(left, right, value)
-    lower = np.linalg.cholesky(base + f.T @ f)
-    half = np.linalg.solve(lower, pull + y @ f)
+    A = base + f.T @ f
+    b = pull + y @ f
+    lower = np.linalg.cholesky(A)
+    half = np.linalg.solve(lower, b)
     # lower⁻ᵀ noise has covariance σ² (lower lowerᵀ)⁻¹ = σ² A⁻¹.
     return np.linalg.solve(lower.T, half + noise)
 
@@ -69,6 +75,7 @@ def ratings(
         c: the same of the third.
     """
     offsets = a[:, -1] + b[:, -1] + c[:, -1]
+    # In the last column the products of offsets, which do not count.
     products = a * b + a * c + b * c
     return offsets + products[:, :-1].sum(axis=1)
 
@@ -95,5 +102,9 @@ def draw_bag_row(
     """
     square = weight @ weight
     total = precision + square
+    # The vector to be drawn is part of the bags that were taken off the targets.
     without_y = residual + np.outer(weight, y)
-    return (pull + weight @ without_y) / total + noise / np.sqrt(total)
+    mean = (pull + weight @ without_y) / total
+    deviation = noise / np.sqrt(total)
+
+    return mean + deviation

@@ -23,8 +23,12 @@ def solve_row(
     """
     f = features.astype(np.float64)
     identity = np.eye(f.shape[1])
-    A = f.T @ (weight[:, None] * f) + reg * weight.sum() * identity
-    return np.linalg.solve(A, f.T @ (weight * target))
+    weighted = weight[:, None] * f
+    # `reg` is λ for one rating of weight 1, so it grows with the row's weights.
+    A = f.T @ weighted + reg * weight.sum() * identity
+    b = f.T @ (weight * target)
+
+    return np.linalg.solve(A, b)
 
 
 def solve_row_jointly(
@@ -47,7 +51,11 @@ def solve_row_jointly(
     f = share[:, None] * features.astype(np.float64)
     identity = np.eye(f.shape[1])
     A = f.T @ f + reg * share.sum() * identity
-    return np.linalg.solve(A, f.T @ (residual + f @ old))
+    # What this model contributes so far is given back to the residual.
+    target = residual + f @ old
+    b = f.T @ target
+
+    return np.linalg.solve(A, b)
 
 
 def step(
@@ -67,7 +75,10 @@ def step(
         length: of the step; `lengths_alone` or `lengths_jointly`.
         reg: λ of p for each rating of weight 1.
     """
-    return p + length[:, None] * (error[:, None] * q - reg[:, None] * p)
+    gradient = error[:, None] * q
+    penalty = reg[:, None] * p
+    descent = gradient - penalty
+    return p + length[:, None] * descent
 
 
 def lengths_alone(
@@ -89,4 +100,6 @@ def lengths_jointly(
     """How long each model's step is if the models learn jointly: rate · a / Σ a², a their shares
     in the mean."""
     share = weight / weight.sum()
-    return rate * share / (share @ share)
+    # A step in every model moves the mean by Σ a² of what it would move one model.
+    effect = share @ share
+    return rate * share / effect

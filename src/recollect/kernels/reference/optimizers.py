@@ -34,9 +34,12 @@ def adam(
     beta1, beta2 = betas
     mean = beta1 * mean + (1 - beta1) * gradient
     square = beta2 * square + (1 - beta2) * gradient**2
+
+    # The moments begin at 0 and would be too small in the first steps.
     corrected_mean = mean / (1 - beta1**step)
     corrected_square = square / (1 - beta2**step)
-    parameter = parameter - learning_rate * corrected_mean / (np.sqrt(corrected_square) + epsilon)
+    root = np.sqrt(corrected_square) + epsilon
+    parameter = parameter - learning_rate * corrected_mean / root
 
     return parameter, mean, square
 
@@ -63,7 +66,9 @@ def rmsprop(
     Source: Tieleman and Hinton, lecture 6.5 of "Neural Networks for Machine Learning", 2012.
     """
     square = decay * square + (1 - decay) * gradient**2
-    parameter = parameter - learning_rate * gradient / (np.sqrt(square) + epsilon)
+    root = np.sqrt(square) + epsilon
+    parameter = parameter - learning_rate * gradient / root
+
     return parameter, square
 
 
@@ -114,10 +119,17 @@ def rprop(
     RPROP Algorithm", ICNN 1993, without its backtracking.
     """
     agreement = gradient * previous
-    factor = np.where(agreement > 0, etas[1], np.where(agreement < 0, etas[0], 1.0))
+    has_turned = agreement < 0
+    # Neither where one of the two gradients is 0: the size stays.
+    factor = np.ones_like(size)
+    factor[has_turned] = etas[0]
+    factor[agreement > 0] = etas[1]
     size = np.clip(size * factor, *limits)
-    gradient = np.where(agreement < 0, 0.0, gradient)
-    return parameter - size * np.sign(gradient), gradient, size
+    # A minimum was passed over: wait for the next gradient.
+    gradient = np.where(has_turned, 0.0, gradient)
+    parameter = parameter - size * np.sign(gradient)
+
+    return parameter, gradient, size
 
 
 def lbfgs_direction(
@@ -142,6 +154,7 @@ def lbfgs_direction(
         alphas.append(alpha)
 
     if steps:
+        # The recursion starts from a multiple of the identity: equation 7.20.
         s = steps[-1]
         y = changes[-1]
         q = q * (s @ y) / (y @ y)

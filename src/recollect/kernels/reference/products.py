@@ -22,8 +22,11 @@ def times_dense(
         dense: columns × k.
     """
     out = np.zeros((len(start) - 1, dense.shape[1]), dense.dtype)
+
     for j, (first, last) in enumerate(pairwise(start.tolist())):
-        out[j] = value[first:last] @ dense[column[first:last]]
+        rows = dense[column[first:last]]
+        out[j] = value[first:last] @ rows
+
     return out
 
 
@@ -38,5 +41,9 @@ def observed(
         left: rows × k.
         right: columns × k.
     """
-    row = np.repeat(np.arange(len(start) - 1), np.diff(start))
-    return (left[row] * right[column]).sum(axis=1)
+    n_rows = len(start) - 1
+    cells_of_row = np.diff(start)
+    row = np.repeat(np.arange(n_rows), cells_of_row)
+    products = left[row] * right[column]
+
+    return products.sum(axis=1)

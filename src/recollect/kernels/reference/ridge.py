@@ -16,6 +16,7 @@ def solve_row(
         prior: k numbers that x is drawn towards.
         base: k × k, what every row's equations have in common.
     """
+    # The gradient is 0 where left x = right.
     eye = np.eye(features.shape[1])
     left = base + reg * eye + features.T @ features
     right = reg * prior + features.T @ values

@@ -22,12 +22,18 @@ def step(
         reg_user: λ of p_u and b_u.
         reg_item: λ of q_i and b_i.
     """
-    error = rating - net.b_user[u] - net.b_item[i] - net.q[i] @ net.p[u]
-    p = net.p[u].copy()
-    net.b_user[u] += rate * (error - reg_user * net.b_user[u])
-    net.b_item[i] += rate * (error - reg_item * net.b_item[i])
-    net.p[u] += rate * (error * net.q[i] - reg_user * p)
-    net.q[i] += rate * (error * p - reg_item * net.q[i])
+    product = net.q[i] @ net.p[u]
+    error = rating - net.b_user[u] - net.b_item[i] - product
+    descent_b_user = error - reg_user * net.b_user[u]
+    descent_b_item = error - reg_item * net.b_item[i]
+    # Both gradients are those at the old factors.
+    descent_p = error * net.q[i] - reg_user * net.p[u]
+    descent_q = error * net.p[u] - reg_item * net.q[i]
+
+    net.b_user[u] += rate * descent_b_user
+    net.b_item[i] += rate * descent_b_item
+    net.p[u] += rate * descent_p
+    net.q[i] += rate * descent_q
 
     return float(error)
 
@@ -46,6 +52,8 @@ def descend(net: Any, order: np.ndarray, **step_size: float) -> float:
     for j in order.tolist():
         user = int(net.user[j])
         item = int(net.item[j])
-        squares += step(net, user, item, float(net.value[j]), **step_size) ** 2
+        rating = float(net.value[j])
+        error = step(net, user, item, rating, **step_size)
+        squares += error**2
 
     return squares

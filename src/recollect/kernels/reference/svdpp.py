@@ -18,7 +18,12 @@ def user_factors(net: Any, u: int, N: np.ndarray) -> np.ndarray:
         u: row number of the user.
         N: items that the user rated.
     """
-    return net.p[u] + len(N) ** -0.5 * net.y[N].sum(axis=0)
+    # The root keeps users with many ratings from having longer vectors.
+    scale = len(N) ** -0.5
+    implicit = scale * net.y[N].sum(axis=0)
+    factors: np.ndarray = net.p[u] + implicit
+
+    return factors
 
 
 def predict(net: Any, u: int, i: int, N: np.ndarray) -> float:
@@ -30,7 +35,9 @@ def predict(net: Any, u: int, i: int, N: np.ndarray) -> float:
         i: row number of the item.
         N: items that the user rated.
     """
-    return float(net.b_user[u] + net.b_item[i] + net.q[i] @ user_factors(net, u, N))
+    offsets = net.b_user[u] + net.b_item[i]
+    product = net.q[i] @ user_factors(net, u, N)
+    return float(offsets + product)
 
 
 def step(net: Any, u: int, i: int, rating: float, N: np.ndarray, steps: Any) -> float:
@@ -45,14 +52,23 @@ def step(net: Any, u: int, i: int, rating: float, N: np.ndarray, steps: Any) -> 
         steps: a `kernels.svdpp.StepSizes`.
     """
     rate = steps.rate
+    scale = len(N) ** -0.5
     error = rating - predict(net, u, i, N)
+    # All gradients are those at the old parameters.
     factors = user_factors(net, u, N)
     q = net.q[i].copy()
-    net.b_user[u] += rate * (error - steps.reg_offset * net.b_user[u])
-    net.b_item[i] += rate * (error - steps.reg_offset * net.b_item[i])
-    # All gradients are those at the old parameters.
-    net.q[i] += rate * (error * factors - steps.reg_item[i] * q)
-    net.p[u] += rate * (error * q - steps.reg_user[u] * net.p[u])
-    net.y[N] += rate * (error * len(N) ** -0.5 * q - steps.reg_y * net.y[N])
+
+    descent_b_user = error - steps.reg_offset * net.b_user[u]
+    descent_b_item = error - steps.reg_offset * net.b_item[i]
+    net.b_user[u] += rate * descent_b_user
+    net.b_item[i] += rate * descent_b_item
+
+    descent_q = error * factors - steps.reg_item[i] * q
+    descent_p = error * q - steps.reg_user[u] * net.p[u]
+    # Every y_j of N(u) has the same gradient, but each its own penalty.
+    descent_y = error * scale * q - steps.reg_y * net.y[N]
+    net.q[i] += rate * descent_q
+    net.p[u] += rate * descent_p
+    net.y[N] += rate * descent_y
 
     return error

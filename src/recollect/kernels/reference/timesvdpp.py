@@ -24,17 +24,21 @@ class Moment:
 
 def user_offset(net: Any, u: int, t: Moment) -> float:
     """b_u(t) = b_u + alpha_u dev_u(t) + b_u,t, of net, user u, moment t: equation 9."""
-    return float(net.b_user[u] + net.alpha_user[u] * t.deviation + net.b_user_day[t.slot])
+    drift = net.alpha_user[u] * t.deviation
+    of_day = net.b_user_day[t.slot]
+    return float(net.b_user[u] + drift + of_day)
 
 
 def user_scale(net: Any, u: int, t: Moment) -> float:
     """c_u(t) = c_u + c_u,t, of net, user u, moment t."""
-    return float(net.c_user[u] + net.c_user_day[t.slot])
+    of_day = net.c_user_day[t.slot]
+    return float(net.c_user[u] + of_day)
 
 
 def item_offset(net: Any, i: int, t: Moment) -> float:
     """b_i(t) = b_i + b_i,Bin(t), of net, item i, moment t."""
-    return float(net.b_item[i] + net.b_item_bin[i, t.bin])
+    of_bin = net.b_item_bin[i, t.bin]
+    return float(net.b_item[i] + of_bin)
 
 
 def user_factors(net: Any, u: int, N: np.ndarray, t: Moment) -> np.ndarray:
@@ -46,8 +50,14 @@ def user_factors(net: Any, u: int, N: np.ndarray, t: Moment) -> np.ndarray:
         N: items that the user rated.
         t: when.
     """
-    factors = svdpp.user_factors(net, u, N) + t.deviation * net.alpha_p[u]
-    return factors + net.p_day[t.slot] if len(net.p_day) else factors
+    static = svdpp.user_factors(net, u, N)
+    drift = t.deviation * net.alpha_p[u]
+    factors: np.ndarray = static + drift
+    # p_u,t has a vector for each user and day: the largest parameter, and optional.
+    if len(net.p_day):
+        factors = factors + net.p_day[t.slot]
+
+    return factors
 
 
 def predict(net: Any, u: int, i: int, N: np.ndarray, t: Moment) -> float:
@@ -60,9 +70,13 @@ def predict(net: Any, u: int, i: int, N: np.ndarray, t: Moment) -> float:
         N: items that the user rated.
         t: when.
     """
-    offsets = user_offset(net, u, t) + item_offset(net, i, t) * user_scale(net, u, t)
+    # c_u(t) scales what the item adds: on some days a user rates on a wider scale.
+    scaled_item_offset = item_offset(net, i, t) * user_scale(net, u, t)
+    offsets = user_offset(net, u, t) + scaled_item_offset
+    of_frequency = net.b_item_frequency[i, t.frequency]
     product = net.q[i] @ user_factors(net, u, N, t)
-    return float(offsets + net.b_item_frequency[i, t.frequency] + product)
+
+    return float(offsets + of_frequency + product)
 
 
 def step(
@@ -88,6 +102,7 @@ def step(
         time_steps: learning rate and λ of each of TIME_PARAMETERS.
     """
     error = rating - predict(net, u, i, N, t)
+    # All gradients are those at the old parameters.
     factors = user_factors(net, u, N, t)
     b = item_offset(net, i, t)
     c = user_scale(net, u, t)
@@ -96,16 +111,27 @@ def step(
     def descend(name: str, where: Any, gradient: Any, towards: float = 0.0) -> None:
         rate, reg = time_steps[name]
         array = getattr(net, name)
-        array[where] += rate * (gradient - reg * (array[where] - towards))
+        penalty = reg * (array[where] - towards)
+        array[where] += rate * (gradient - penalty)
 
-    net.b_user[u] += steps.rate * (error - steps.reg_offset * net.b_user[u])
-    net.b_item[i] += steps.rate * (error * c - steps.reg_offset * net.b_item[i])
-    net.q[i] += steps.rate * (error * factors - steps.reg_item[i] * q)
-    net.p[u] += steps.rate * (error * q - steps.reg_user[u] * net.p[u])
-    net.y[N] += steps.rate * (error * len(N) ** -0.5 * q - steps.reg_y * net.y[N])
+    descent_b_user = error - steps.reg_offset * net.b_user[u]
+    # The item's offset is multiplied by c, so its gradient is, too.
+    descent_b_item = error * c - steps.reg_offset * net.b_item[i]
+    net.b_user[u] += steps.rate * descent_b_user
+    net.b_item[i] += steps.rate * descent_b_item
+
+    scale = len(N) ** -0.5
+    descent_q = error * factors - steps.reg_item[i] * q
+    descent_p = error * q - steps.reg_user[u] * net.p[u]
+    descent_y = error * scale * q - steps.reg_y * net.y[N]
+    net.q[i] += steps.rate * descent_q
+    net.p[u] += steps.rate * descent_p
+    net.y[N] += steps.rate * descent_y
+
     descend("alpha_user", u, error * t.deviation)
     descend("b_user_day", t.slot, error)
     descend("b_item_bin", (i, t.bin), error * c)
+    # Towards 1, not 0: c_u multiplies.
     descend("c_user", u, error * b, towards=1.0)
     descend("c_user_day", t.slot, error * b)
     descend("b_item_frequency", (i, t.frequency), error)
