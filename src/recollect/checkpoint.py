@@ -289,13 +289,18 @@ def _read(about: dict[str, Any], folder: Path) -> Model:
 
 def _todays_name(name: str, former: Mapping[str, str]) -> str:
     """The name of a weight, part by part: earlier releases called some parts otherwise."""
-    return ".".join(former.get(part, part) for part in name.split("."))
+    parts = name.split(".")
+    renamed = [former.get(part, part) for part in parts]
+    return ".".join(renamed)
 
 
 def _history(about: dict[str, Any]) -> History:
     former_name = "best_valid_rmse"  # of best_valid
-    names = {former_name: "best_valid"}
-    return History(**{names.get(key, key): value for key, value in about.items()})
+    fields = dict(about)
+    if former_name in fields:
+        fields["best_valid"] = fields.pop(former_name)
+
+    return History(**fields)
 
 
 def _read_given(about: dict[str, Any], folder: Path) -> AnyRatings:

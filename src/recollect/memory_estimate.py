@@ -106,10 +106,16 @@ Limits = tuple[MemoryLimit | None, MemoryLimit | None]  # of the host and of the
 def of_data(shape: Shape) -> dict[str, int]:
     """What every fit holds: the libraries and the ratings."""
     per_rating = 20 if shape.timed else 12
-    ids = 150 * (shape.n_users + shape.n_items)  # their text, and the index into it
-    window = min(STREAMED, shape.n_train * TAKING_ROWS) if shape.on_disk else 0
     ratings = per_rating * (shape.held + shape.n_valid)
-    return {"libraries": LIBRARIES, "data": ratings + ids + window}
+    ids = 150 * (shape.n_users + shape.n_items)  # their text, and the index into it
+    window = 0
+    if shape.on_disk:
+        window = min(STREAMED, shape.n_train * TAKING_ROWS)
+
+    return {
+        "libraries": LIBRARIES,
+        "data": ratings + ids + window,
+    }
 
 
 def of_pairs(shape: Shape, *, parameters: int, bytes_per_rating: int) -> Memory:
@@ -121,8 +127,12 @@ def of_pairs(shape: Shape, *, parameters: int, bytes_per_rating: int) -> Memory:
         bytes_per_rating: temporary bytes per training rating.
     """
     leak_check = LEAK_CHECK if shape.n_valid else 0
-    temporaries = max(bytes_per_rating, leak_check) * shape.held
-    return Memory({**of_data(shape), "parameters": parameters, "temporaries": temporaries})
+    host = of_data(shape)
+    host["parameters"] = parameters
+    # The check is over before the first temporaries are made.
+    host["temporaries"] = max(bytes_per_rating, leak_check) * shape.held
+
+    return Memory(host)
 
 
 def of_factors(shape: Shape, *, numbers: int, texts: int = 0) -> Memory:
@@ -135,11 +145,12 @@ def of_factors(shape: Shape, *, numbers: int, texts: int = 0) -> Memory:
     """
     leak_check = LEAK_CHECK if shape.n_valid else 0
     host = of_data(shape)
-    host["libraries"] = LIBRARIES + COMPILED + (TEXT_LIBRARIES if texts else 0)
+    host["libraries"] = LIBRARIES + COMPILED
     # Four copies of 4 bytes each: the parameters, the best ones, and two while solving.
     host["parameters"] = 4 * 4 * numbers
     host["temporaries"] = max(ALS_TEMPORARIES, leak_check) * shape.held
     if texts:
+        host["libraries"] += TEXT_LIBRARIES
         host["texts"] = texts
 
     return Memory(host)
@@ -170,7 +181,8 @@ def of_rows(
         dense: how many rows × columns blocks a step holds.
         ranked: cells that validation ranks at once.
     """
-    n_rows, n_columns = shape.n_users, shape.n_items
+    n_rows = shape.n_users
+    n_columns = shape.n_items
     if side == "item":
         n_rows, n_columns = n_columns, n_rows
 
@@ -191,11 +203,18 @@ def of_rows(
             validation += TAKING_ROWS * min(int(rows_at_once * cells_per_row), block_ratings)
 
     _, in_step = OPTIMIZERS.get(plan.optimizer, OTHER_OPTIMIZER)
+    # A step, the optimizer's own step and validation follow each other: the largest counts.
     network["temporaries"] = max(step + parameters // 2, int(in_step * parameters), validation)
 
     host = of_data(shape)
-    host["libraries"] = LIBRARIES + COMPILED + (0 if plan.optimizer == "lbfgs" else TORCH_OPTIM)
-    views = VIEW * shape.held * (2 if side == "item" else 1)
+    host["libraries"] = LIBRARIES + COMPILED
+    # The package has an L-BFGS of its own.
+    if plan.optimizer != "lbfgs":
+        host["libraries"] += TORCH_OPTIM
+
+    # Ratings are sorted by user in any case, for the fingerprint.
+    n_views = 2 if side == "item" else 1
+    views = VIEW * shape.held * n_views
     if torch.device(run.device).type == "cuda":
         return _on_device(shape, run, host, views, network)
 
@@ -219,7 +238,12 @@ def _step(
     per_cell = CELL_TEMPORARIES
     if plan.batch_size is not None:
         per_cell += SECOND_ORIENTATION + TAKING_ROWS
-    return rows_at_once * (12 * sum(hidden) + 4 * dense * n_columns + int(per_cell * cells_per_row))
+
+    activations = 12 * sum(hidden)
+    dense_rows = 4 * dense * n_columns
+    cells = int(per_cell * cells_per_row)
+
+    return rows_at_once * (activations + dense_rows + cells)
 
 
 def _network(shape: Shape, plan: GradientOptions, parameters: int) -> dict[str, int]:
@@ -294,6 +318,7 @@ def refuse_too_large(model: Any, shape: Shape, run: Run) -> None:
         return
 
     parts, limit = exceeded
+    needed = sum(parts.values())
     largest = sorted(parts.items(), key=lambda part: -part[1])[:3]
     named = ", ".join(f"{name} {size(n)}" for name, n in largest)
     ways = []
@@ -304,7 +329,7 @@ def refuse_too_large(model: Any, shape: Shape, run: Run) -> None:
     advice = f"What fits: {'; or '.join(ways)}." if ways else "No setting makes it fit."
     raise SizeError(
         f"{type(model).__name__} on {shape.n_users:,} × {shape.n_items:,} with "
-        f"{_size_settings(model)} would need {size(sum(parts.values()))} ({named}, …); "
+        f"{_size_settings(model)} would need {size(needed)} ({named}, …); "
         f"{limit.limit} has {size(limit.bytes)}. {advice} Run(memory_check=False) tries it "
         "nevertheless."
     )
@@ -320,8 +345,10 @@ def limits_of(run: Run) -> Limits:
 def lacking(need: Memory, limits: Limits) -> tuple[dict[str, int], MemoryLimit] | None:
     """The parts and the limit that they exceed; None if everything fits, or no limit is known."""
     for parts, limit in zip((need.host, need.device), limits, strict=True):
-        if limit is not None and sum(parts.values()) > limit.bytes:
+        total = sum(parts.values())
+        if limit is not None and total > limit.bytes:
             return parts, limit
+
     return None
 
 
@@ -338,14 +365,16 @@ def fitting(model: Any, shape: Shape, run: Run, limits: Limits) -> list[dict[str
     """
 
     def memory_with(changes: dict[str, Any]) -> Memory:
-        return dataclasses.replace(model, **changes).memory(shape, run)
+        changed_model = dataclasses.replace(model, **changes)
+        return changed_model.memory(shape, run)
 
     current = memory_with({})
     ways: list[dict[str, Any]] = []
 
     for changes in ({}, *model.capabilities.smaller):
         changed = memory_with(changes)
-        is_smaller = changed.peak + changed.device_peak < current.peak + current.device_peak
+        total = changed.peak + changed.device_peak
+        is_smaller = total < current.peak + current.device_peak
         if changes and not is_smaller:
             continue
 
@@ -357,7 +386,8 @@ def fitting(model: Any, shape: Shape, run: Run, limits: Limits) -> list[dict[str
             continue
 
         def fits(hidden: Any, changes: dict[str, Any] = changes) -> bool:
-            return lacking(memory_with({**changes, "hidden": hidden}), limits) is None
+            memory = memory_with({**changes, "hidden": hidden})
+            return lacking(memory, limits) is None
 
         hidden = _largest_hidden(model.hidden, fits)
         if hidden is not None:
@@ -378,7 +408,8 @@ def _largest_hidden(
         return tuple(units * percent // 100 for units in hidden)
 
     # Bisection: `low` percent fit, `high` percent do not.
-    low, high = 0, 100
+    low = 0
+    high = 100
 
     while high - low > 1:
         middle = (low + high) // 2
@@ -388,7 +419,11 @@ def _largest_hidden(
         else:
             high = middle
 
-    return scaled(low) if np.min(scaled(low)) >= 1 else None
+    largest = scaled(low)
+    if np.min(largest) < 1:
+        return None
+
+    return largest
 
 
 def _size_settings(model: Any) -> str:
@@ -406,4 +441,8 @@ def _size_settings(model: Any) -> str:
 
 def size(n: int) -> str:
     """Bytes for people: "718 MB", "3.0 GB"."""
-    return f"{n / MB:,.0f} MB" if n < 1000 * MB else f"{n / MB / 1024:,.1f} GB"
+    megabytes = n / MB
+    if megabytes < 1000:
+        return f"{megabytes:,.0f} MB"
+
+    return f"{megabytes / 1024:,.1f} GB"

@@ -225,7 +225,8 @@ class Model(ABC):
 
     def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> Bool[np.ndarray, " users"]:
         """Which users were not in the training ratings and have to be folded in."""
-        return self.given_.count("user")[user] == 0
+        n_ratings = self.given_.count("user")
+        return n_ratings[user] == 0
 
     def known_items(self) -> Bool[np.ndarray, " n_items"]:
         """The items that can be predicted: those with training ratings, or what a model knows."""
@@ -298,6 +299,7 @@ class Model(ABC):
         given = self.given(given)
         user = np.asarray(user, np.int64)
         item = np.asarray(item, np.int64)
+
         warm = ~self.is_cold(user, item, given=given)
         out = np.full(len(user), self.cold_value, np.float32)
         if warm.any():
@@ -373,14 +375,20 @@ class Model(ABC):
         """
         given = self.given(given)
         has_ratings = given.count("user") > 0
-        return ~(_flags_of(has_ratings, user) & _flags_of(self.known_items(), item))
+        knows_user = _flags_of(has_ratings, user)
+        knows_item = _flags_of(self.known_items(), item)
+        return ~(knows_user & knows_item)
 
     @property
     def cold_value(self) -> float:
         """The default prediction, for a pair with an unknown user or item; 0 among scores."""
         if self.output == "scores":
             return 0.0
-        return self.given_.mean if self.cold == "mean" else sum(self.given_.scale) / 2
+
+        if self.cold == "mean":
+            return self.given_.mean
+
+        return sum(self.given_.scale) / 2
 
     def given(self, given: AnyRatings | None = None) -> AnyRatings:
         """What predictions are made from: these ratings, or those the model was fitted on.
@@ -425,9 +433,11 @@ def _predict_new_users(
     step = max(1, BLOCK_CELLS // max(1, given.n_items))
 
     for first in range(0, len(people), step):
+        rows = given.by_user.take(people[first : first + step])
+        table = model.fold_in(rows)
         in_block = (person >= first) & (person < first + step)
-        table = model.fold_in(given.by_user.take(people[first : first + step]))
-        out[in_block] = table[person[in_block] - first, item[in_block]]
+        row_in_table = person[in_block] - first
+        out[in_block] = table[row_in_table, item[in_block]]
 
     return out
 
@@ -435,4 +445,6 @@ def _predict_new_users(
 def _flags_of(flags: Bool[np.ndarray, " rows"], row: np.ndarray) -> Bool[np.ndarray, " pairs"]:
     """The flag of each row number; False for -1."""
     row = np.asarray(row)
-    return np.where(row >= 0, flags[row], False)
+    # Row -1 reads the last flag, which is not its own.
+    is_known = row >= 0
+    return np.where(is_known, flags[row], False)

@@ -50,7 +50,10 @@ class Description:
 
 def model_names() -> list[str]:
     """The name of every model of the package: its file or folder in `recollect/models`."""
-    return sorted(module.name for module in pkgutil.iter_modules([str(_path_of(HOME).parent)]))
+    folder = _path_of(HOME).parent
+    modules = pkgutil.iter_modules([str(folder)])
+    names = [module.name for module in modules]
+    return sorted(names)
 
 
 def describe(name: str) -> Description:
@@ -64,20 +67,32 @@ def describe(name: str) -> Description:
     """
     module, class_name = _locate(name)
     document = ast.get_docstring(module.tree) or ""
-    settings = _settings(_lineage(module, class_name))
-    return Description(name, _summary(document), _source(document), settings)
+    lineage = _lineage(module, class_name)
+
+    return Description(
+        name=name,
+        summary=_summary(document),
+        source=_source(document),
+        settings=_settings(lineage),
+    )
 
 
 def _summary(document: str) -> str:
     """The first line of a docstring; of "Name: what it is", what it is."""
     first_line = document.partition("\n")[0]
-    return first_line.partition(": ")[2] or first_line
+    what_it_is = first_line.partition(": ")[2]
+    return what_it_is or first_line
 
 
 def _source(document: str) -> str:
     """The paragraph behind `Source:`, up to the next heading or blank line."""
     paragraph = re.search(r"^Source:\s*(.*?)(?:^\w+:|\n\n|\Z)", document, re.MULTILINE | re.DOTALL)
-    return " ".join(paragraph[1].split()) if paragraph else ""
+    if paragraph is None:
+        return ""
+
+    words = paragraph[1].split()
+
+    return " ".join(words)
 
 
 class _Module:
@@ -92,7 +107,9 @@ class _Module:
     @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:
         """The classes that the module defines, by name."""
-        return {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
+        statements = self.tree.body
+        classes = [node for node in statements if isinstance(node, ast.ClassDef)]
+        return {node.name: node for node in classes}
 
     @cached_property
     def constants(self) -> dict[str, ast.expr]:
@@ -197,9 +214,12 @@ def _locate(name: str) -> tuple[_Module, str]:
 
 def _class_named_like(name: str, module: _Module) -> str:
     """The class whose name in lower case is the model's name without underscores."""
+    lowered = name.replace("_", "")
+
     for known in (*module.classes, *module.imports):
-        if known.lower() == name.replace("_", ""):
+        if known.lower() == lowered:
             return known
+
     raise SettingError(f"{module.path} defines no class that is called as the file, {name}.")
 
 
@@ -241,8 +261,9 @@ def _settings(lineage: list[tuple[_Module, ast.ClassDef]]) -> tuple[Setting, ...
             merged[setting.name] = _inheriting(setting, merged.get(setting.name))
 
     own = [setting.name for setting in _own_settings(*lineage[0])]
+    in_order = dict.fromkeys([*own, *merged])
 
-    return tuple(merged[name] for name in dict.fromkeys([*own, *merged]))
+    return tuple(merged[name] for name in in_order)
 
 
 def _inheriting(setting: Setting, base: Setting | None) -> Setting:
@@ -316,6 +337,9 @@ def _value_of(expression: ast.expr, module: _Module) -> Any:
 def _constant(name: str, module: _Module) -> Any:
     """The value of a name that a module assigns or imports."""
     if name not in module.constants:
-        module_name, name = module.imports[name]
-        return _constant(name, _module(module_name))
-    return _value_of(module.constants[name], module)
+        home, name_there = module.imports[name]
+        return _constant(name_there, _module(home))
+
+    expression = module.constants[name]
+
+    return _value_of(expression, module)

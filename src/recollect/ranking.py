@@ -26,6 +26,7 @@ def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.nda
     if not n_largest:
         return ranked
 
+    # Only the scores from a row's n-th largest on are sorted.
     largest = torch.from_numpy(scores).topk(n_largest, sorted=False).values
     threshold = largest.min(dim=1).values.numpy()
     # NEVER lies below the smallest finite number.
@@ -33,8 +34,11 @@ def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.nda
     # Where scores tie at the threshold, a row has more than n of these.
     row, column = np.nonzero(scores >= threshold[:, None])
     order = np.lexsort((column, -scores[row, column], row))
+
+    # The rank of an entry: its place in this order, less the place where its row begins.
     per_row = np.bincount(row, minlength=len(scores))
-    rank = np.arange(len(row)) - np.repeat(np.cumsum(per_row) - per_row, per_row)
+    begin = np.cumsum(per_row) - per_row
+    rank = np.arange(len(row)) - np.repeat(begin, per_row)
     within = rank < n
     ranked[row[within], rank[within]] = column[order][within]
 
@@ -60,7 +64,8 @@ def scores_of(
     """
     best = everyones_best(model.given_)
     unknown = ~model.known_items()
-    is_known = (user >= 0) & (given.count("user") > 0)[user]
+    has_ratings = given.count("user") > 0
+    is_known = (user >= 0) & has_ratings[user]
     step = max(1, BLOCK_CELLS // max(1, given.n_items))
 
     for first in range(0, len(user), step):
@@ -83,10 +88,14 @@ def scores_of(
 
 def hits(good: Rows, shown: Int64[np.ndarray, "users n"]) -> Bool[np.ndarray, "users n"]:
     """Whether each item shown (-1: none) is among the user's good ones."""
-    width = good.n_columns + 1  # column 0 stands for -1
+    # A pair of a user and an item as one number; column 0 stands for -1.
+    width = good.n_columns + 1
     person = np.arange(len(good))[:, None]
     shown_pair = person * width + shown + 1
-    good_pair = good.row * np.int64(width) + good.column + 1
+    # Row numbers of 32 bits would overflow.
+    good_row = good.row.astype(np.int64)
+    good_pair = good_row * width + good.column + 1
+
     return np.isin(shown_pair, good_pair)
 
 
@@ -102,14 +111,20 @@ def mean_ndcg(model: Model, events: Ratings, given: AnyRatings, *, n: int) -> fl
         n: length of the lists.
     """
     people = np.flatnonzero(events.count("user") > 0)
-    discount = 1 / np.log2(np.arange(2, n + 2))
     good = events.by_user
+    rank = np.arange(1, n + 1)
+    discount = 1 / np.log2(rank + 1)
     gain = np.empty(len(people))
 
     for part, scores in scores_of(model, people, given):
-        gain[part] = hits(good.take(people[part]), first_n(n, scores)) @ discount
+        shown = first_n(n, scores)
+        is_hit = hits(good.take(people[part]), shown)
+        gain[part] = is_hit @ discount
 
-    ideal = np.cumsum(discount)[np.minimum(events.count("user")[people], n) - 1]
+    # The gain of a list whose places are all hits, by its length from 1 on.
+    gain_of_hits = np.cumsum(discount)
+    n_possible = np.minimum(events.count("user")[people], n)
+    ideal = gain_of_hits[n_possible - 1]
 
     return float(np.mean(gain / ideal))
 

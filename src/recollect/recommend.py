@@ -214,10 +214,12 @@ def fold_in(
         DataError: for a rating outside the scale or a count that is not above 0.
     """
     given = model.given()
-    row = row_of_new_user(model, ratings_of_new_user(model, ratings, events))
+    newer = ratings_of_new_user(model, ratings, events)
+    row = row_of_new_user(model, newer)
     scores = _scores_of_new_user(model, row)[0]
     scores[~model.known_items()] = model.cold_value
-    frame = pl.DataFrame({"item_id": given.items.ids, "prediction": model.within_scale(scores)})
+    predictions = model.within_scale(scores)
+    frame = pl.DataFrame({"item_id": given.items.ids, "prediction": predictions})
 
     return _with_titles(given, frame, "item_id")
 
@@ -262,13 +264,15 @@ def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame
     vocab = given.items if side == "item" else given.users
     known = model.known_items() if side == "item" else given.count("user") > 0
     rows = vocab.rows(ids)
-    unknown = ids.filter(pl.Series((rows == UNKNOWN) | ~known[rows], dtype=pl.Boolean))
+    is_unknown = (rows == UNKNOWN) | ~known[rows]
+    unknown = ids.filter(pl.Series(is_unknown, dtype=pl.Boolean))
     if len(unknown):
         preposition = "by user" if side == "user" else "of item"
+        n_known = int(known.sum())
         examples = vocab.at(np.flatnonzero(known)[:3])
         raise DataError(
             f"The model knows no rating {preposition} {a_few(unknown)}; it knows "
-            f"{int(known.sum()):,} {side}s such as {a_few(examples)}."
+            f"{n_known:,} {side}s such as {a_few(examples)}."
         )
 
     vectors = model.vectors(side)
@@ -282,7 +286,8 @@ def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame
         cosine = np.clip(unit[block] @ unit.T, -1, 1).astype(np.float32, copy=False)
         cosine[:, ~known] = NEVER
         cosine[np.arange(len(block)), block] = NEVER  # nobody is their own neighbor
-        frames.append(_first_n_frame(ids[first : first + step], cosine, n, vocab))
+        frame = _first_n_frame(ids[first : first + step], cosine, n, vocab)
+        frames.append(frame)
 
     names = {"of": f"{side}_id", "id": "neighbor_id", "score": "similarity"}
 
@@ -292,7 +297,9 @@ def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame
 def _scores_of_new_user(model: Model, row: Rows) -> Float32[np.ndarray, "1 n_items"]:
     """Raw predictions of every item for a new user; without ratings, what is best for everyone."""
     if row.n_cells == 0:
-        return everyones_best(model.given_)[None, :]
+        best = everyones_best(model.given_)
+        return best[None, :]
+
     return model.fold_in(row)
 
 
@@ -300,10 +307,15 @@ def _ranked_blocks(
     model: Model, ids: pl.Series, *, n: int, excluded: Bool[np.ndarray, " n_items"], seen: bool
 ) -> Iterator[tuple[int, pl.DataFrame]]:
     """The lists of a block of users at a time, and how many users are done."""
-    rows = model.given_.users.rows(ids)
-    for part, scores in scores_of(model, rows, model.given_, seen=seen):
+    given = model.given_
+    rows = given.users.rows(ids)
+
+    for part, scores in scores_of(model, rows, given, seen=seen):
         scores[:, excluded] = NEVER
-        yield min(part.stop, len(ids)), _ranked_frame(model, ids[part], scores, n)
+        frame = _ranked_frame(model, ids[part], scores, n)
+        n_done = min(part.stop, len(ids))
+
+        yield n_done, frame
 
 
 def _ranked_frame(
@@ -311,14 +323,18 @@ def _ranked_frame(
 ) -> pl.DataFrame:
     frame = _first_n_frame(user_ids, scores, n, model.given_.items)
     frame = frame.rename({"of": "user_id", "id": "item_id", "score": "prediction"})
-    clipped = pl.Series("prediction", model.within_scale(frame["prediction"].to_numpy()))
-    return _with_titles(model.given_, frame.with_columns(clipped), "item_id")
+    raw = frame["prediction"].to_numpy()
+    clipped = pl.Series("prediction", model.within_scale(raw))
+    frame = frame.with_columns(clipped)
+
+    return _with_titles(model.given_, frame, "item_id")
 
 
 def _empty_list(model: Model) -> pl.DataFrame:
     """A list of no users: the columns and their types."""
     nobody = pl.Series([], dtype=pl.String)
-    return _ranked_frame(model, nobody, np.zeros((0, model.given_.n_items), np.float32), 1)
+    scores = np.zeros((0, model.given_.n_items), np.float32)
+    return _ranked_frame(model, nobody, scores, 1)
 
 
 def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> pl.DataFrame:
@@ -353,5 +369,9 @@ def _with_titles(given: AnyRatings, frame: pl.DataFrame, key: str) -> pl.DataFra
     """The frame with a column title after the column of item ids, if titles are known."""
     if given.catalogue is None:
         return frame
-    title = pl.Series("title", titles(given.catalogue, frame[key]), dtype=pl.String)
-    return frame.insert_column(frame.columns.index(key) + 1, title)
+
+    values = titles(given.catalogue, frame[key])
+    title = pl.Series("title", values, dtype=pl.String)
+    place = frame.columns.index(key) + 1
+
+    return frame.insert_column(place, title)

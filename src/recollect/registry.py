@@ -48,16 +48,22 @@ def find(name: str) -> type[Model]:
         raise unknown("model", name, model_names())
 
     module = importlib.import_module(f"{HOME}.{name}")
-    (kind,) = {member for member in vars(module).values() if _is_model_of(member, module.__name__)}
+    members = vars(module).values()
+    # A set: the class may stand there under several names.
+    (kind,) = {member for member in members if _is_model_of(member, module.__name__)}
 
     return kind
 
 
 def _is_model_of(member: Any, home: str) -> bool:
     """Whether this is a concrete model that was defined in the module or folder `home`."""
-    if not inspect.isclass(member) or not issubclass(member, Model) or inspect.isabstract(member):
+    is_model = inspect.isclass(member) and issubclass(member, Model)
+    if not is_model or inspect.isabstract(member):
         return False
-    return member.__module__ == home or member.__module__.startswith(f"{home}.")
+
+    module = member.__module__
+
+    return module == home or module.startswith(f"{home}.")
 
 
 def _find_elsewhere(name: str) -> type[Model]:
@@ -78,17 +84,29 @@ def _find_elsewhere(name: str) -> type[Model]:
 def name_of(model: Model | type[Model]) -> str:
     """The name by which `find` finds the model's class."""
     kind = model if inspect.isclass(model) else type(model)
-    if kind.__module__.startswith(f"{HOME}."):
-        return kind.__module__.removeprefix(f"{HOME}.").partition(".")[0]
-    return f"{kind.__module__}:{kind.__name__}"
+    module = kind.__module__
+    prefix = f"{HOME}."
+    if not module.startswith(prefix):
+        return f"{module}:{kind.__name__}"
+
+    # A folder's model is called as the folder, whichever of its files defines the class.
+    inner = module.removeprefix(prefix)
+
+    return inner.partition(".")[0]
 
 
 def settings(model: Model | type[Model]) -> dict[str, Any]:
     """The settings of a model and their values; of a class, the defaults."""
     fields = dataclasses.fields(model)
-    if isinstance(model, Model):
-        return {field.name: getattr(model, field.name) for field in fields}
-    return {field.name: field.default for field in fields}
+    values = {}
+
+    for field in fields:
+        if isinstance(model, Model):
+            values[field.name] = getattr(model, field.name)
+        else:
+            values[field.name] = field.default
+
+    return values
 
 
 def make(name: str, **given: Any) -> Model:

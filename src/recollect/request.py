@@ -22,15 +22,21 @@ def list_of_ids(name: str, ids: Any) -> Any:
     Raises:
         SettingError: naming the argument.
     """
-    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+    is_text = isinstance(ids, str | bytes)
+    if is_text or not isinstance(ids, Iterable):
         raise SettingError(f"{name} is a list of ids, found {ids!r}; write [{ids!r}].")
+
     return ids
 
 
 def a_few(ids: pl.Series) -> str:
     """The first ids of a series, for a message."""
-    quoted = ", ".join(map(repr, ids.head(5)))
-    return f"{quoted} …" if len(ids) > 5 else quoted
+    quoted = [repr(id_) for id_ in ids.head(5)]
+    listed = ", ".join(quoted)
+    if len(ids) > 5:
+        return f"{listed} …"
+
+    return listed
 
 
 def pairs_frame(pairs: Any) -> pl.DataFrame:
@@ -57,7 +63,12 @@ def pairs_frame(pairs: Any) -> pl.DataFrame:
             f"{', '.join(map(str, frame.columns))}; rename them."
         )
 
-    ids = pl.DataFrame({name: as_text(_column(frame[name])) for name in ("user_id", "item_id")})
+    columns = {}
+
+    for name in ("user_id", "item_id"):
+        columns[name] = as_text(_column(frame[name]))
+
+    ids = pl.DataFrame(columns)
     if "timestamp" not in frame.columns:
         return ids
 
@@ -83,7 +94,11 @@ def _column(column: Any) -> Any:
     """
     if isinstance(column, pl.Series):
         return column
-    return column.to_numpy() if column.dtype == object else pl.from_pandas(column)
+
+    if column.dtype == object:
+        return column.to_numpy()
+
+    return pl.from_pandas(column)
 
 
 def times_of(column: pl.Series) -> Int64[np.ndarray, " pairs"]:
@@ -165,7 +180,10 @@ def ratings_of_new_user(
             f"Item {a_few(twice)} is rated twice, as text and as a number; rate it once."
         )
 
-    return dict(zip(ids.to_list(), map(float, given.values()), strict=True))
+    item_ids = ids.to_list()
+    values = [float(value) for value in given.values()]
+
+    return dict(zip(item_ids, values, strict=True))
 
 
 def _check_values(model: Model, ratings: Mapping[Any, Any]) -> None:
@@ -204,7 +222,9 @@ def with_earlier_ratings(model: Model, ids: pl.Series, newer: dict[str, float]) 
 
     given = model.given_
     row = given.by_user.take(given.users.rows(ids))
-    all_ratings = dict(zip(given.items.at(row.column).to_list(), row.value.tolist(), strict=True))
+    item_ids = given.items.at(row.column).to_list()
+    values = row.value.tolist()
+    all_ratings = dict(zip(item_ids, values, strict=True))
 
     for item_id, value in newer.items():
         earlier = all_ratings.get(item_id, 0.0)

@@ -95,7 +95,14 @@ def setting(
         formerly: the name that earlier releases gave this setting; still accepted by
             `registry.make`.
     """
-    allowed = Range(at_least, above, at_most, below, tuple(one_of), formerly)
+    allowed = Range(
+        at_least=at_least,
+        above=above,
+        at_most=at_most,
+        below=below,
+        one_of=tuple(one_of),
+        formerly=formerly,
+    )
     return dataclasses.field(default=default, metadata={KEY: allowed})
 
 
@@ -138,10 +145,18 @@ def check_ranges(model: Any) -> None:
         SettingError: naming the setting, its range and the value.
     """
     for field in dataclasses.fields(model):
-        range_of(type(model), field.name).check(field.name, getattr(model, field.name))
+        allowed = range_of(type(model), field.name)
+        value = getattr(model, field.name)
+        allowed.check(field.name, value)
 
 
 def former_names(kind: Any) -> dict[str, str]:
     """The names that earlier releases gave to settings of a dataclass, and today's."""
-    names = [field.name for field in dataclasses.fields(kind)]
-    return {former: name for name in names if (former := range_of(kind, name).formerly)}
+    names = {}
+
+    for field in dataclasses.fields(kind):
+        former = range_of(kind, field.name).formerly
+        if former is not None:
+            names[former] = field.name
+
+    return names
