@@ -266,7 +266,8 @@ class BayesMF(PairModel):
         rows = torch.as_tensor(user, device=net.user.device)
 
         def vectors(s: int) -> Float[Tensor, "users k"]:
-            return net.user[s].float()[rows]
+            drawn = net.user[s]
+            return drawn.float()[rows]
 
         return self._mean_table(vectors, net.last_day[rows])
 
@@ -280,8 +281,9 @@ class BayesMF(PairModel):
         unknown_day = torch.full((len(rows),), n_days, device=device)
 
         def vectors(s: int) -> Float[Tensor, "people k"]:
-            folded_in = self._folded_in(rows, s)
-            return torch.from_numpy(folded_in).to(device)
+            array = self._folded_in(rows, s)
+            folded_in = torch.from_numpy(array)
+            return folded_in.to(device)
 
         return self._mean_table(vectors, unknown_day)
 
@@ -393,10 +395,13 @@ class BayesMF(PairModel):
             both = self.net_.moments(*rows)
             return torch.stack(both, dim=1)
 
+        # Cold pairs have no vectors, so their rows would be those of others.
         warm = ~self.is_cold(user, item)
         device = self.net_.user.device
-        both = in_blocks(moments, user[warm], item[warm], day[warm], device=device)
-        mean[warm], std[warm] = both.cpu().numpy().T
+        blocks = in_blocks(moments, user[warm], item[warm], day[warm], device=device)
+        both = blocks.cpu().numpy()
+        mean[warm] = both[:, 0]
+        std[warm] = both[:, 1]
 
         return mean, std
 
@@ -409,10 +414,12 @@ class BayesMF(PairModel):
         net: Samples = self.net_
         n = int(net.n_drawn)
         samples = net.user if side == "user" else net.item
-        factors: np.ndarray = samples[:n, :, :-1].float().cpu().numpy()
+        without_offset = samples[:n, :, :-1]
+        factors: np.ndarray = without_offset.float().cpu().numpy()
         known = self.known_items() if side == "item" else self.given_.count("user") > 0
         mean = factors[:, known].mean(axis=1, keepdims=True)
-        scaled = (factors - mean) / np.float32(n**0.5)
+        root = np.float32(n**0.5)
+        scaled = (factors - mean) / root
 
         # draws × rows × factors becomes rows × (draws · factors).
         rows_first = np.ascontiguousarray(scaled.transpose(1, 0, 2))

@@ -65,7 +65,8 @@ class Gaussian:
         """
         if not self._is_fixed:
             # Added in 64 bits: a sum of millions of squares would lose digits in 32.
-            squares = np.square(self.value - x, dtype=np.float64)
+            residual = self.value - x
+            squares = np.square(residual, dtype=np.float64)
             sum_of_squares = float(squares.sum())
             self.alpha = noise_precision(sum_of_squares, len(x), random)
 

@@ -87,14 +87,17 @@ class OrdinalProbit:
         """
         current = unconstrained(self._cut)
         fit = self.fit(current, x)
-        proposed = current + fit.newton_step + _student_t(fit, random)
+        deviate = _student_t(fit, random)
+        proposed = current + fit.newton_step + deviate
         proposed_fit = self.fit(proposed, x)
 
         # Proposals are not symmetric: a Newton step from the proposed point leads elsewhere.
         log_back = _log_proposal_density(current, proposed, proposed_fit)
         log_forth = _log_proposal_density(proposed, current, fit)
-        log_ratio = proposed_fit.log_likelihood - fit.log_likelihood + log_back - log_forth
+        gain = proposed_fit.log_likelihood - fit.log_likelihood
+        log_ratio = gain + log_back - log_forth
 
+        # During burn-in the cut points may start far away, where every way back looks unlikely.
         if burning_in or np.log(random.random()) < log_ratio:
             self._cut = cut_points(proposed)
 
@@ -190,8 +193,10 @@ def bounds(
         x: what the factors predict.
     """
     edges = np.concatenate([[-np.inf], cut, [np.inf]])
-    low = edges[category] - x
-    high = edges[category + 1] - x
+    lower = edges[category]
+    upper = edges[category + 1]
+    low = lower - x
+    high = upper - x
 
     return low, high
 
@@ -218,14 +223,17 @@ def _probability(
     """P(low < N(0, 1) < high); intervals above 0 are mirrored, where no digits are lost."""
     mirrored = ndtr(-low) - ndtr(-high)
     direct = ndtr(high) - ndtr(low)
+    is_above = low > 0
 
-    return np.where(low > 0, mirrored, direct)
+    return np.where(is_above, mirrored, direct)
 
 
 def _density(x: Float64[np.ndarray, " ratings"]) -> Float64[np.ndarray, " ratings"]:
     """φ(x), 0 where x is infinite."""
     normalizer = np.sqrt(2 * np.pi)
-    return np.exp(-0.5 * x * x) / normalizer
+    exponent = -0.5 * x * x
+
+    return np.exp(exponent) / normalizer
 
 
 def _student_t(fit: CutPointFit, random: np.random.Generator) -> Float64[np.ndarray, " cuts"]:

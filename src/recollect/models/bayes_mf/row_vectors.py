@@ -34,10 +34,12 @@ class Bags:
         self.start = holders.start
         self.holder = holders.column
         self.is_held = holders.counts > 0
+
         n_held = np.bincount(holders.column, minlength=holders.n_columns)
         # A holder of nothing has a bag of 0, whatever its weight; 0 would have no power −½.
         weight = np.maximum(n_held, 1) ** -0.5
         self.weight = weight.astype(np.float32)
+
         self.Y = np.zeros((len(holders), k))
         self.sum = np.zeros((holders.n_columns, k))  # the bag of each holder
 

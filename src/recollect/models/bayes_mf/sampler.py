@@ -165,9 +165,11 @@ class GibbsSampler:
 
     def _expected(self, x: Float32[np.ndarray, " pairs"]) -> Float32[np.ndarray, " pairs"]:
         """The expected ratings of this draw."""
-        cut = torch.from_numpy(self.noise.cut()).float().to(self.device)
+        cut_points = torch.from_numpy(self.noise.cut())
+        cut = cut_points.float().to(self.device)
         latent = torch.from_numpy(x).to(self.device)
-        expected: np.ndarray = self.net.expected(latent, cut).cpu().numpy()
+        ratings = self.net.expected(latent, cut)
+        expected: np.ndarray = ratings.cpu().numpy()
 
         return expected
 
@@ -249,7 +251,9 @@ def generator_from_torch() -> np.random.Generator:
 
 
 def _rmse(predicted: Float[np.ndarray, " n"], value: Float[np.ndarray, " n"]) -> float:
-    squares = np.square(predicted - value, dtype=np.float64)
-    mean_square = float(squares.sum()) / max(1, len(value))
+    error = predicted - value
+    squares = np.square(error, dtype=np.float64)
+    n = max(1, len(value))
+    mean_square = float(squares.sum()) / n
 
     return math.sqrt(mean_square)

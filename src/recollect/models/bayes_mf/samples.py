@@ -191,9 +191,12 @@ class Samples(nn.Module):
         self, x: Float[Tensor, " pairs"], cut: Float[Tensor, " cuts"]
     ) -> Float[Tensor, "pairs categories"]:
         """The probability of each category, given x and the draw's cut points."""
-        below = torch.special.ndtr(cut - x[:, None])
-        # Beyond the outermost cut points the distribution function is 0 and 1.
-        zero = torch.zeros_like(below[:, :1])
-        one = torch.ones_like(below[:, :1])
+        # pairs × cut points
+        distance = cut - x[:, None]
+        below = torch.special.ndtr(distance)
+        # Below the lowest category the distribution function is 0, above the highest it is 1.
+        first = below[:, :1]
+        zero = torch.zeros_like(first)
+        one = torch.ones_like(first)
 
         return torch.diff(below, dim=1, prepend=zero, append=one)

@@ -69,5 +69,7 @@ def _mirrored(
 
 
 def _log_density(x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    log_scale = 0.5 * np.log(2 * np.pi)
-    return -0.5 * x * x - log_scale
+    log_normalizer = 0.5 * np.log(2 * np.pi)
+    exponent = -0.5 * x * x
+
+    return exponent - log_normalizer

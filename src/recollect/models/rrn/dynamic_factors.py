@@ -123,7 +123,8 @@ class DynamicFactors:
             row = np.arange(first + rows.start, first + rows.stop)
             packed = Packed.of(steps, row)
             slot = packed.slot
-            inputs = steps.inputs(steps.before[slot], steps.step[slot], self.device)
+            before = steps.before[slot]
+            inputs = steps.inputs(before, steps.step[slot], self.device)
             gates = self.lstm.gates(inputs)
             h, c = self.lstm.read(gates, packed.sizes)
             slots = torch.as_tensor(slot, device=self.device)

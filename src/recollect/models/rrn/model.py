@@ -277,13 +277,15 @@ class RRN(PairModel):
         last_step = steps.n_steps - 1
         device = lstm.ratings.device
         no_slot = np.array([-1])
-        inputs = steps.inputs(no_slot, np.array([last_step]), device)
+        step = np.array([last_step])
+        inputs = steps.inputs(no_slot, step, device)
         gates = lstm.gates(inputs)
         zeros = torch.zeros(1, lstm.hidden, device=device)
         h, _ = lstm.step(gates, zeros, zeros)
         user_factors = lstm.out(h)[0]
+        item_factors = self._item_factors_at(last_step)
 
-        return self._item_factors_at(last_step) @ user_factors
+        return item_factors @ user_factors
 
     @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:

@@ -82,13 +82,15 @@ class RecurrentFactors(nn.Module):
         """
         super().__init__()
         # W_a in two parts: the sparse ratings, and the clock.
-        self.ratings = nn.Parameter(torch.randn(n_columns, embedding) * 0.05)
+        ratings = torch.randn(n_columns, embedding) * 0.05
+        self.ratings = nn.Parameter(ratings)
         self.clock = nn.Linear(3, embedding)
         self.input = nn.Linear(embedding, 4 * hidden)  # gates: input, forget, cell, output
         self.recur = nn.Linear(hidden, 4 * hidden, bias=False)
         self.out = nn.Linear(hidden, factors)
         # A forget gate that is open at the start lets gradients through many steps.
-        nn.init.ones_(self.input.bias[hidden : 2 * hidden])
+        forget = slice(hidden, 2 * hidden)
+        nn.init.ones_(self.input.bias[forget])
         # Small factors at the start leave the predictions to the stationary ones.
         nn.init.normal_(self.out.weight, std=0.03)
         nn.init.normal_(self.out.bias, std=0.03)

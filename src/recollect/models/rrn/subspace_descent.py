@@ -195,14 +195,15 @@ class SubspaceDescent:
             dynamic: what the dynamic part predicts of each rating; None: nothing.
         """
         net = self.net.stationary
+        other = OTHER[side]
         block = Block.of(self.train.rows(side), self.device)
-        value = residuals(net, block, OTHER[side])
+        value = residuals(net, block, other)
         if dynamic is not None:
             # The cells of the block are the ratings, sorted by the side's rows.
             rating = torch.as_tensor(self.train.entry(side), device=self.device)
             value -= dynamic[rating]
 
-        features = net.features(OTHER[side])
+        features = net.features(other)
         solved = ridge(block, features, reg=self.reg[side], value=value)
         factors = net.user if side == "user" else net.item
         factors.copy_(solved)
@@ -213,7 +214,8 @@ class SubspaceDescent:
         regression."""
         rows = self.train.rows(side)
         reg = self.reg[side].cpu().numpy()
-        features = self.net.stationary.features(OTHER[side]).cpu().numpy()
+        features = self.net.stationary.features(OTHER[side])
+        features = features.cpu().numpy()
         k = features.shape[1]
         identity = np.eye(k, dtype=np.float32)
         by_cell = np.empty(rows.n_cells, np.float32)
