@@ -107,7 +107,12 @@ def swap_words(
 
 def _with_word(words: list[str], replaced: str, candidate: str) -> list[str]:
     """The words, with a candidate in every place of the replaced one."""
-    return [candidate if word == replaced else word for word in words]
+    variant = []
+
+    for word in words:
+        variant.append(candidate if word == replaced else word)
+
+    return variant
 
 
 @torch.no_grad()

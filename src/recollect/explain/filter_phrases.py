@@ -115,7 +115,9 @@ def _filter(net: Any, number: int) -> _Filter:
     first = sum(net.windows[:kind]) * per_window
     last = first + window * per_window
     rows = net.filters[first:last].unflatten(0, (window, -1))
-    response = net.words @ rows[:, f].t()
+    weights = rows[:, f]
+    response = net.words @ weights.t()
+
     # Padding has a vector, too, but is no word.
     of_words = response[: net.n_words].cpu().numpy()
     of_none = np.zeros((1, window), np.float32)
@@ -130,12 +132,14 @@ def _best_phrases(net: Any, corpus: Corpus, number: int, k: int) -> pl.DataFrame
     The texts are searched part by part: a phrase among the k best of all is so in its own part.
     """
     f = _filter(net, number)
-    best = _search(corpus.take([]), f, k, first_document=0)
+    no_documents = corpus.take([])
+    best = _search(no_documents, f, k, first_document=0)
 
     for part in pieces(corpus.length, rows=len(corpus), cells=WORDS_AT_ONCE):
         documents = corpus.take(np.arange(part.start, part.stop))
         candidates = _search(documents, f, k, first_document=part.start)
-        best = _merged(pl.concat([best, candidates]), f, k)
+        both = pl.concat([best, candidates])
+        best = _merged(both, f, k)
 
     return best.select(
         filter=pl.lit(number, pl.Int64),
@@ -164,13 +168,16 @@ def _search(documents: Corpus, f: _Filter, k: int, *, first_document: int) -> pl
     """The k best phrases of some documents: words, answer, documents, document (the first)."""
     document, words = _phrases(documents, f.window)
     offset = np.arange(f.window)
-    value = f.response[words, offset].sum(axis=1) + f.bias
+    responses = f.response[words, offset]
+    value = responses.sum(axis=1) + f.bias
+
     table = pl.DataFrame(words, schema=f.columns)
     table = table.with_columns(
         answer=np.maximum(value, 0),
         document=document + first_document,
     )
     positive = table.filter(pl.col("answer") > 0)
+
     # A phrase that a document has twice counts once.
     in_document = positive.unique([*f.columns, "document"])
     counted = in_document.with_columns(documents=pl.lit(1, pl.Int64))

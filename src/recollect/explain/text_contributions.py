@@ -68,7 +68,9 @@ class Contributions:
 
         places: list[int] = []
 
-        for place in np.argsort(-np.abs(self.changes), kind="stable").tolist():
+        by_size = np.argsort(-np.abs(self.changes), kind="stable")
+
+        for place in by_size.tolist():
             if len(places) == n:
                 break
 
@@ -109,7 +111,9 @@ class Contributions:
             total[phrase] += change
             count[phrase] += 1
 
-        return pl.DataFrame({"word": self.words, "change": total / count})
+        mean = total / count
+
+        return pl.DataFrame({"word": self.words, "change": mean})
 
 
 def contributions(
@@ -207,8 +211,9 @@ def _user_part(net: Any, user: int) -> tuple[float, Float64[np.ndarray, " k"]]:
         base += float(row[0, -1])
 
     features = net.features_of(row)[0]
+    U = features.cpu().numpy()
 
-    return base, features.cpu().numpy().astype(np.float64)
+    return base, U.astype(np.float64)
 
 
 def _user_row(given: AnyRatings, user_id: object) -> int:
@@ -297,12 +302,13 @@ def _without_phrases(document: Corpus, width: int) -> Iterator[Corpus]:
 def _encoded(model: TextModel, documents: Corpus) -> Float64[np.ndarray, "documents k"]:
     """θ of each document; of documents without words, the mean θ of the model's own texts."""
     if documents.has.all():
-        return model.text_factors(documents).astype(np.float64)
+        theta = model.text_factors(documents)
+        return theta.astype(np.float64)
 
     learned = model.given_.text
     assert learned is not None
     assert not documents.has.any()  # the same number of words is left of each
-    theta = model.text_factors(learned)
-    mean = theta[learned.has].mean(axis=0, dtype=np.float64)
+    of_learned = model.text_factors(learned)
+    mean = of_learned[learned.has].mean(axis=0, dtype=np.float64)
 
     return np.tile(mean, (len(documents), 1))

@@ -48,4 +48,5 @@ def convmf_of(model: Model) -> tuple[Any, Corpus]:
 
 def has_filters(model: Model) -> bool:
     """Whether the model is a ConvMF."""
-    return isinstance(model, find("convmf"))
+    convmf = find("convmf")
+    return isinstance(model, convmf)
