@@ -44,7 +44,6 @@ class DeepRec(DeepRecSettings):
     @property
     def recipe(self) -> Recipe:
         """What is done with this kind of data."""
-        # Made anew each time, because `loss` may be set after the model is made.
         if self.loss == "ratings":
             return RatingsRecipe(self)
 
