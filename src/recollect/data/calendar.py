@@ -76,11 +76,13 @@ class Days:
         """The slot of each user and day; the last slot for a day without ratings by the user."""
         clipped = np.clip(day, self.first, self.last)
         key = np.asarray(user, np.int64) * self.n_days + clipped - self.first
-        slot = np.minimum(np.searchsorted(self._key, key), len(self) - 1)
+        place = np.searchsorted(self._key, key)
+        slot = np.minimum(place, len(self) - 1)
         # A day outside was clipped to one that may have ratings: compare the days, too.
-        exists = (self._key[slot] == key) & (self.day[slot] == day)
+        same_key = self._key[slot] == key
+        same_day = self.day[slot] == day
 
-        return np.where(exists, slot, len(self))
+        return np.where(same_key & same_day, slot, len(self))
 
     def latest(self, user: Int[np.ndarray, " users"]) -> Int64[np.ndarray, " users"]:
         """The last day of each user's ratings; for a user without ratings, the last day of all."""

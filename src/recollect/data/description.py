@@ -77,14 +77,19 @@ def first_and_last_day(ratings: AnyRatings) -> list[str] | None:
     """The days (UTC) of the first and the last rating; None without times."""
     if ratings.time is None:
         return None
-    ends = (ratings.time.min(), ratings.time.max())
-    return [datetime.fromtimestamp(int(time), UTC).strftime("%Y-%m-%d") for time in ends]
+
+    days = []
+    for time in (ratings.time.min(), ratings.time.max()):
+        moment = datetime.fromtimestamp(int(time), UTC)
+        days.append(moment.strftime("%Y-%m-%d"))
+    return days
 
 
 def count_quantiles(ratings: AnyRatings, side: Side) -> list[int]:
     """The QUANTILES of the number of ratings of users or items that have any."""
     count = ratings.count(side)
-    quantiles = np.quantile(count[count > 0], QUANTILES, method="nearest")
+    positive = count[count > 0]
+    quantiles = np.quantile(positive, QUANTILES, method="nearest")
     return [int(quantile) for quantile in quantiles]
 
 

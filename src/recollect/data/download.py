@@ -26,9 +26,14 @@ def homes(folder: Path | None = None) -> list[Path]:
     """
     if folder is not None:
         return [folder]
+
+    beside = Path("..", "shared", "data")
+    cache = Path(pooch.os_cache("recollect"))
     named = os.environ.get("RECOLLECT_DATA")
-    own = [Path(named)] if named else []
-    return [*own, Path("..", "shared", "data"), Path(pooch.os_cache("recollect"))]
+    if named:
+        return [Path(named), beside, cache]
+
+    return [beside, cache]
 
 
 def archive(
@@ -70,8 +75,14 @@ def found(paths: Iterable[str], folder: Path | None = None) -> Path | None:
 
     None if none has.
     """
-    candidates = [place / path for place in homes(folder) for path in paths]
-    return next((path for path in candidates if path.is_file()), None)
+    paths = list(paths)
+
+    for place in homes(folder):
+        for path in paths:
+            if (place / path).is_file():
+                return place / path
+
+    return None
 
 
 def file(path: str, address: str, checksum: str | None, *, folder: Path | None = None) -> Path:
@@ -94,16 +105,21 @@ def file(path: str, address: str, checksum: str | None, *, folder: Path | None =
 
 def _home_to_fill(places: list[Path]) -> Path:
     """The one folder that was named, else RECOLLECT_DATA if writable, else the user's cache."""
+    first = places[0]
+    is_only_one = len(places) == 1
     has_named_home = len(places) == 3
-    if len(places) == 1 or (has_named_home and _is_writable(places[0])):
-        return places[0]
+    if is_only_one or (has_named_home and _is_writable(first)):
+        return first
+
     return places[-1]
 
 
 def _is_writable(folder: Path) -> bool:
     """Whether a folder can be written to, or made."""
-    folder = folder.absolute()
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    existing = folder.absolute()
+    # The root exists, so this ends.
+    while not existing.exists():
+        existing = existing.parent
     return existing.is_dir() and os.access(existing, os.W_OK)
 
 

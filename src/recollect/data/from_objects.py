@@ -49,8 +49,17 @@ def from_frame(
             cannot be used; it names the row, counted from 0.
         SettingError: for an impossible scale.
     """
-    requested = {"user": user, "item": item, "rating": rating, "time": time}
-    builder = RatingsBuilder(scale, time_is_required=time is not None, implicit=implicit)
+    requested = {
+        "user": user,
+        "item": item,
+        "rating": rating,
+        "time": time,
+    }
+    builder = RatingsBuilder(
+        scale,
+        time_is_required=time is not None,
+        implicit=implicit,
+    )
     columns = _columns_by_role(table, requested, implicit=implicit)
     builder.add(columns, lambda row: f"Row {row} of the table")
     return builder.ratings(name, "the table")
@@ -67,9 +76,10 @@ def _columns_by_role(table: Any, requested: dict[str, Column], *, implicit: bool
         names = [str(column) for column in table.columns]
         places = find_columns(names, requested, named=True, implicit=implicit)
         # Each column by itself, as Arrow refuses a table with a column of mixed types (1 and "a").
-        return pl.DataFrame(
-            {role: _from_pandas(table.iloc[:, place], role) for role, place in places.items()}
-        )
+        columns = {}
+        for role, place in places.items():
+            columns[role] = _from_pandas(table.iloc[:, place], role)
+        return pl.DataFrame(columns)
 
     if isinstance(table, pl.LazyFrame):
         table = table.collect()
@@ -77,8 +87,7 @@ def _columns_by_role(table: Any, requested: dict[str, Column], *, implicit: bool
     if not isinstance(table, _ArrowStream):
         raise DataError(
             f"A {type(table).__name__} is no table that speaks Arrow; pass a pandas or Polars "
-            f"frame, a "
-            "DuckDB relation or an Arrow table, or use from_tuples or from_scipy."
+            "frame, a DuckDB relation or an Arrow table, or use from_tuples or from_scipy."
         )
 
     frame = pl.DataFrame(table)
@@ -140,8 +149,7 @@ def _check_lengths(rows: Sequence[Sequence[object]], roles: Sequence[str]) -> No
         if len(row) not in lengths or len(row) != len(rows[0]):
             raise DataError(
                 f"Tuple {number} is {tuple(row)!r}; expected ({', '.join(roles[:-1])}) or "
-                f"({', '.join(roles)}), "
-                "all of one length."
+                f"({', '.join(roles)}), all of one length."
             )
 
 
@@ -174,8 +182,7 @@ def from_scipy(
     if not sparse.issparse(matrix):
         raise DataError(
             f"A {type(matrix).__name__} is not a SciPy sparse matrix; a dense array cannot tell a "
-            f"rating "
-            "of 0 from an absent one."
+            "rating of 0 from an absent one."
         )
 
     checked_scale = stated_scale(scale, implicit=implicit)
@@ -193,4 +200,7 @@ def from_scipy(
     user, item = (index.astype(np.int32) for index in cells.coords)
     table = RatingTable(user, item, value, None, users, items)
 
-    return table.events(name, ()) if implicit else table.ratings(name, (), checked_scale)
+    if implicit:
+        return table.events(name, ())
+
+    return table.ratings(name, (), checked_scale)

@@ -22,7 +22,7 @@ from recollect.data.catalogue import titles
 from recollect.data.fingerprint import fingerprint
 from recollect.data.sparse_rows import AnyRows, Rows
 from recollect.data.text.corpus import Corpus
-from recollect.data.vocab import UNKNOWN, Vocab
+from recollect.data.vocab import Vocab, check_rows
 from recollect.errors import DataError
 
 Side = Literal["user", "item"]
@@ -197,8 +197,8 @@ class Ratings(AnyRatings):
 
         self._check_lengths()
         if len(self):
-            _check_rows("user", self.user, self.users)
-            _check_rows("item", self.item, self.items)
+            check_rows("user", self.user, self.users)
+            check_rows("item", self.item, self.items)
             self._check_values()
             self._check_pairs()
 
@@ -249,9 +249,11 @@ class Ratings(AnyRatings):
 
     def _pair_in_words(self, mask: Bool[np.ndarray, " ratings"]) -> str:
         """The user and the item of the first rating that the mask selects, for messages."""
-        first = [int(mask.argmax())]
-        [user_id] = self.users.at(self.user[first])
-        [item_id] = self.items.at(self.item[first])
+        first = int(mask.argmax())
+        user = int(self.user[first])
+        item = int(self.item[first])
+        [user_id] = self.users.at([user])
+        [item_id] = self.items.at([item])
         return f"by user {user_id!r} of item {item_id!r}"
 
     def __len__(self) -> int:
@@ -435,11 +437,3 @@ class Ratings(AnyRatings):
             table["timestamp"] = self.time
 
         return pl.DataFrame(table)
-
-
-def _check_rows(what: str, row: Int32[np.ndarray, " ratings"], vocab: Vocab) -> None:
-    if row.min() <= UNKNOWN or row.max() >= len(vocab):
-        raise DataError(
-            f"{what} row numbers run from {row.min()} to {row.max()}, but there are {len(vocab)} "
-            f"{what} ids (rows 0 to {len(vocab) - 1})."
-        )

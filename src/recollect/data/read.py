@@ -57,8 +57,17 @@ def read(
             cannot be used; it names the line.
         SettingError: for an impossible scale.
     """
-    requested = {"user": user, "item": item, "rating": rating, "time": time}
-    builder = RatingsBuilder(scale, time_is_required=time is not None, implicit=implicit)
+    requested = {
+        "user": user,
+        "item": item,
+        "rating": rating,
+        "time": time,
+    }
+    builder = RatingsBuilder(
+        scale,
+        time_is_required=time is not None,
+        implicit=implicit,
+    )
 
     for frame, locate in frames(
         path,
@@ -74,4 +83,5 @@ def read(
 
 def name_of(path: str | Path) -> str:
     """The name of a file without its endings, which the ratings in it get."""
-    return Path(path).name.split(".")[0]
+    name, _, _ = Path(path).name.partition(".")
+    return name

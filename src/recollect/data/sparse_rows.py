@@ -92,8 +92,11 @@ class Rows(AnyRows):
     def take(self, rows: Int[np.ndarray, " some"]) -> Rows:
         rows = np.asarray(rows, dtype=np.int64)
         is_known = rows >= 0
-        counts = np.where(is_known, self.counts[rows] if len(self) else 0, 0)
-        start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        # Without rows there is no count to look up, not even for the index -1.
+        listed = self.counts[rows] if len(self) else 0
+        counts = np.where(is_known, listed, 0)
+        ends = np.cumsum(counts)
+        start = np.concatenate([[0], ends]).astype(np.int64)
         # A cell lies as far from the first cell of its row as it does in these rows.
         first = np.where(is_known, self.start[rows], 0)
         shift = np.repeat(first - start[:-1], counts)
@@ -109,9 +112,12 @@ class Rows(AnyRows):
 
     @override
     def batches(self, size: int, order: Int64[np.ndarray, " rows"]) -> Iterator[Rows]:
-        order = order[self.counts[order] > 0]
+        has_cells = self.counts[order] > 0
+        order = order[has_cells]
+
         for first in range(0, len(order), size):
-            yield self.take(order[first : first + size])
+            rows = order[first : first + size]
+            yield self.take(rows)
 
     def only_columns(self, keep: Bool[np.ndarray, " columns"]) -> Rows:
         """The same rows, of the same width, with cells only in the columns of a mask."""

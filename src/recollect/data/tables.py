@@ -70,7 +70,11 @@ def read_item_ratings(path: str | Path) -> dict[str, float]:
 
 def canonical_name(role: str) -> str:
     """The name of a role's column in tables that Recollect writes."""
-    return {"rating": "rating", "time": "timestamp"}.get(role, f"{role}_id")
+    names = {
+        "rating": "rating",
+        "time": "timestamp",
+    }
+    return names.get(role, f"{role}_id")
 
 
 def _read_table(path: Path) -> pl.DataFrame:
@@ -153,6 +157,9 @@ def write_ratings(ratings: Ratings, path: Path) -> list[str]:
 
 def _in_blocks(ratings: Ratings) -> Iterator[pl.DataFrame]:
     """The canonical table in pieces; of no ratings, one piece with its columns."""
-    for first in range(0, max(1, len(ratings)), BLOCK):
+    at_least_one = max(1, len(ratings))
+
+    for first in range(0, at_least_one, BLOCK):
         last = min(first + BLOCK, len(ratings))
-        yield ratings.where(np.arange(first, last)).frame()
+        part = ratings.where(np.arange(first, last))
+        yield part.frame()

@@ -124,8 +124,11 @@ def _sorted(ids: pl.Series) -> pl.Series:
 
     Text is sorted as numbers only if every id is written as a number is ("7", not "07").
     """
+    # Up to 18 digits, which fit 64 bits.
     if ids.dtype == pl.String and ids.str.contains(r"^(0|-?[1-9]\d{0,17})$").all():
-        return ids.gather(ids.cast(pl.Int64).arg_sort())
+        by_size = ids.cast(pl.Int64).arg_sort()
+        return ids.gather(by_size)
+
     return ids.sort()
 
 
@@ -146,9 +149,13 @@ def as_text(ids: Iterable[object] | pl.Series) -> pl.Series:
 
 def _float_column_as_text(column: pl.Series) -> pl.Series:
     column = column.fill_nan(None)
+    # A number that does not fit, such as 1e300, becomes null and stays a float.
     whole = column.cast(pl.Int64, strict=False)
     is_whole = whole.cast(column.dtype) == column
-    text = pl.when(is_whole).then(whole.cast(pl.String)).otherwise(column.cast(pl.String))
+    text_of_whole = whole.cast(pl.String)
+    text_of_float = column.cast(pl.String)
+    text = pl.when(is_whole).then(text_of_whole).otherwise(text_of_float)
+
     return pl.select(text).to_series()
 
 
@@ -165,3 +172,23 @@ def _text_of(value: object) -> str | None:
             return str(int(value))
 
     return str(value)
+
+
+def check_rows(what: str, row: Int32[np.ndarray, " rows"], vocab: Vocab) -> None:
+    """Refuse row numbers that are not in the vocabulary.
+
+    Args:
+        what: the ids, "user" or "item", for the message.
+        row: the row numbers, at least one.
+        vocab: the vocabulary.
+
+    Raises:
+        DataError: if one has no id.
+    """
+    lowest = row.min()
+    highest = row.max()
+    if lowest <= UNKNOWN or highest >= len(vocab):
+        raise DataError(
+            f"{what} row numbers run from {lowest} to {highest}, but there are {len(vocab)} "
+            f"{what} ids (rows 0 to {len(vocab) - 1})."
+        )

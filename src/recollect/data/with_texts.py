@@ -60,12 +60,10 @@ def with_texts(
     if isinstance(vectors, str | Path):
         vectors = read_vectors(vectors, corpus.words)
 
-    notes = (
-        *read.notes,
-        *_counted_losses(ratings, read.table, texts, corpus),
-        *corpus.notes,
-        *([] if vectors is None else [vectors.note]),
-    )
+    losses = _counted_losses(ratings, read.table, texts, corpus)
+    notes = (*read.notes, *losses, *corpus.notes)
+    if vectors is not None:
+        notes = (*notes, vectors.note)
 
     for note in notes:
         log.info("%s: %s", ratings.name, note)
@@ -81,10 +79,14 @@ def with_texts(
 def _with_new_items(items: Vocab, item_ids: pl.Series) -> Vocab:
     """The items, followed by those that only have a document."""
     is_new = items.rows(item_ids) == UNKNOWN
-    new, _ = Vocab.encode(item_ids.filter(is_new))
+    new_ids = item_ids.filter(is_new)
+    new, _ = Vocab.encode(new_ids)
     if not len(new):
         return items
-    return Vocab(pl.concat([items.ids, new.ids]))
+
+    all_ids = pl.concat([items.ids, new.ids])
+
+    return Vocab(all_ids)
 
 
 def _aligned(items: Vocab, table: pl.DataFrame) -> pl.Series:
@@ -101,7 +103,11 @@ def _aligned(items: Vocab, table: pl.DataFrame) -> pl.Series:
 
 def _notes_on_ratings(ratings: Ratings) -> tuple[str, ...]:
     """The notes of the ratings, less those on texts that are being replaced."""
-    replaced = () if ratings.text is None else ratings.text.notes
+    if ratings.text is None:
+        return ratings.notes
+
+    replaced = ratings.text.notes
+
     return tuple(note for note in ratings.notes if note not in replaced)
 
 

@@ -255,8 +255,11 @@ def _cells_of_file(
 def _count_rows(spool: Path, users: Ids) -> Int64[np.ndarray, " n_users"]:
     """The cells of each user in a file of cells."""
     count = np.zeros(len(users.vocab), np.int64)
+
     for cells in _read_cells(spool):
-        count += np.bincount(users.row[cells["row"]], minlength=len(count))
+        row = users.row[cells["row"]]
+        count += np.bincount(row, minlength=len(count))
+
     return count
 
 
@@ -267,7 +270,10 @@ def _renumbered(
     for cells in _read_cells(spool):
         row = rows[cells["row"]]
         column = columns[cells["column"]]
-        time = None if time_unit is None else cells["time"] // time_unit
+        time = None
+        if time_unit is not None:
+            time = cells["time"] // time_unit
+
         yield make_cells(row, column, cells["value"], time)
 
 

@@ -1,11 +1,11 @@
 """The folder of stored ratings: its files, and the errors for those that cannot be read.
 
-    about.json                     name, scale, variance, fingerprint, notes, format, size of each
-    file by_user.parquet                row, column, value: a row per user, sorted by row and column
-    by_item.parquet                the same with a row per item users.parquet, items.parquet   the
-    vocabularies: id, count and total of the ratings, in row order catalogue.parquet
-    titles and genres, if known valid.parquet, test.parquet    held-out ratings (user_id, item_id,
-    rating), in neither of the above
+    about.json                     name, scale, variance, fingerprint, notes, format, file sizes
+    by_user.parquet                row, column, value: a row per user, sorted by row and column
+    by_item.parquet                the same with a row per item
+    users.parquet, items.parquet   the vocabularies: id, count and total of the ratings, in order
+    catalogue.parquet              titles and genres, if known
+    valid.parquet, test.parquet    held-out ratings (user_id, item_id, rating), in neither of these
 
 Each row group of by_user and by_item holds whole rows, about a million cells; it is the unit of
 reading.
@@ -37,7 +37,8 @@ def read_table(path: Path, columns: dict[str, Any]) -> pl.DataFrame:
     """
     try:
         table = pl.read_parquet(path)
-        return table.select(pl.col(name).cast(dtype) for name, dtype in columns.items())
+        casts = [pl.col(name).cast(dtype) for name, dtype in columns.items()]
+        return table.select(casts)
     except (OSError, pl.exceptions.PolarsError) as problem:
         raise damaged(path, problem) from problem
 

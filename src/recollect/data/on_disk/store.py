@@ -32,7 +32,7 @@ from recollect.data.on_disk.files import ABOUT, CATALOGUE, FORMAT, SIDES, VOCABS
 from recollect.data.on_disk.sort import sorted_groups
 from recollect.data.on_disk.stored_ratings import StoredRatings, open_stored
 from recollect.data.on_disk.stored_rows import StoredRows
-from recollect.data.on_disk.writers import CELLS, HeldOutWriter, SideWriter
+from recollect.data.on_disk.writers import HeldOutWriter, SideWriter
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, SettingError
@@ -183,14 +183,16 @@ def _write_by_user(
 
     with by_user, held_out:
         for group in groups:
-            by_user.write(held_out.hold_out(group))
-            work.report(40 + 30 * by_user.n_cells // n_cells, "by user")
+            remaining = held_out.hold_out(group)
+            by_user.write(remaining)
+            # Reading counts as the first 40 percent.
+            percent = 40 + 30 * by_user.n_cells // n_cells
+            work.report(percent, "by user")
 
     if not by_user.n_cells:
         raise DataError(
             f"valid={draw.valid} and test={draw.test} leave none of {n_cells} ratings to learn "
-            f"from; set less "
-            "aside."
+            "from; set less aside."
         )
 
     return by_user, held_out.n
@@ -211,7 +213,8 @@ def _write_by_item(by_user: SideWriter, work: _Work) -> SideWriter:
     with SideWriter(work.folder / SIDES["item"], n_rows=n_items, n_columns=n_users) as by_item:
         for group in groups:
             by_item.write(group)
-            work.report(70 + 30 * by_item.n_cells // by_user.n_cells, "by item")
+            percent = 70 + 30 * by_item.n_cells // by_user.n_cells
+            work.report(percent, "by item")
 
     return by_item
 
@@ -221,13 +224,19 @@ def _transposed(path: Path) -> Iterator[np.ndarray]:
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             table = file.read_row_group(number)
-            row, column, value = (table.column(name).to_numpy() for name in CELLS.names)
+            row = table.column("row").to_numpy()
+            column = table.column("column").to_numpy()
+            value = table.column("value").to_numpy()
             yield make_cells(column, row, value)
 
 
 def _write_vocab(path: Path, vocab: Vocab, side: SideWriter) -> None:
-    table = pl.DataFrame({"id": vocab.ids, "count": side.count, "total": side.total})
-    table.write_parquet(path)
+    columns = {
+        "id": vocab.ids,
+        "count": side.count,
+        "total": side.total,
+    }
+    pl.DataFrame(columns).write_parquet(path)
 
 
 def _write_about(
@@ -236,6 +245,7 @@ def _write_about(
     """Write about.json, which holds the size of each other file."""
     n_ratings = by_user.n_cells
     mean = by_user.total.sum() / n_ratings
+    mean_of_squares = by_user.sum_of_squares / n_ratings
     files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
     about = {
         "format": FORMAT,
@@ -244,7 +254,7 @@ def _write_about(
         "n_users": len(cells.users),
         "n_items": len(cells.items),
         "scale": list(cells.scale),
-        "variance": by_user.sum_of_squares / n_ratings - mean**2,
+        "variance": mean_of_squares - mean**2,
         "aside": {"shares": (draw.test, draw.valid), "seed": draw.seed, "n": n_held_out},
         "notes": [*cells.notes, *_note_on_duplicates(cells, by_user, n_held_out)],
         "fingerprint": _fingerprint(folder / SIDES["user"], cells, by_user),
@@ -252,7 +262,8 @@ def _write_about(
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": version("recollect"),
     }
-    (folder / ABOUT).write_text(json.dumps({**about, "checksum": checksum(about)}, indent=1))
+    record = {**about, "checksum": checksum(about)}
+    (folder / ABOUT).write_text(json.dumps(record, indent=1))
 
 
 def _note_on_duplicates(
@@ -265,7 +276,7 @@ def _note_on_duplicates(
 
     return [
         f"Duplicate pairs: {n_dropped:,} of {n_cells:,} ratings dropped, the last of each pair "
-        f"kept."
+        "kept."
     ]
 
 

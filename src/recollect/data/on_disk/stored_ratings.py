@@ -233,10 +233,17 @@ def _open(folder: Path) -> StoredRatings:
         "user": _open_rows(folder / SIDES["user"], users, n_columns=len(items)),
         "item": _open_rows(folder / SIDES["item"], items, n_columns=len(users)),
     }
-    catalogue = pl.read_parquet(folder / CATALOGUE) if CATALOGUE in about["files"] else None
+    catalogue = None
+    if CATALOGUE in about["files"]:
+        catalogue = pl.read_parquet(folder / CATALOGUE)
 
     return StoredRatings(
-        folder, Vocab(users["id"]), Vocab(items["id"]), sides, about, catalogue=catalogue
+        folder,
+        Vocab(users["id"]),
+        Vocab(items["id"]),
+        sides,
+        about,
+        catalogue=catalogue,
     )
 
 

@@ -112,13 +112,18 @@ class StoredRows(AnyRows):
         """The rows with cells of a few row groups at a time, in the order that is requested."""
         place = np.empty(len(self), np.int64)
         place[order] = np.arange(len(self))
-        groups = np.argsort(place[self._first_row[:-1]])
+        # A group comes where its first row comes, which is as random as the order.
+        place_of_group = place[self._first_row[:-1]]
+        groups = np.argsort(place_of_group)
 
         for begin in range(0, len(groups), WINDOW):
             window = groups[begin : begin + WINDOW].tolist()
-            rows = np.concatenate([self._rows_of(group) for group in window])
-            rows = rows[self.counts[rows] > 0]
-            yield rows[np.argsort(place[rows])]
+            parts = [self._rows_of(group) for group in window]
+            rows = np.concatenate(parts)
+            has_cells = self.counts[rows] > 0
+            rows = rows[has_cells]
+            order_of_rows = np.argsort(place[rows])
+            yield rows[order_of_rows]
 
     def values(self) -> Iterator[Float32[np.ndarray, " some"]]:
         """All values as they are on disk, a row group at a time."""

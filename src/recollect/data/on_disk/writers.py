@@ -60,13 +60,19 @@ class SideWriter:
 
     def _sum_up(self, cells: np.ndarray) -> None:
         row = cells["row"]
+        column = cells["column"]
         value = cells["value"]
-        rows = slice(int(row[0]), int(row[-1]) + 1)
-        row_in_group = row - rows.start
+        # The rows are sorted and whole, so that they stand in no other group.
+        first = int(row[0])
+        last = int(row[-1])
+        rows = slice(first, last + 1)
+        row_in_group = row - first
         self.count[rows] += np.bincount(row_in_group)
         self.total[rows] += np.bincount(row_in_group, weights=value)
-        self.column_count += np.bincount(cells["column"], minlength=len(self.column_count))
-        self.sum_of_squares += float(np.square(value, dtype=np.float64).sum())
+
+        self.column_count += np.bincount(column, minlength=len(self.column_count))
+        squares = np.square(value, dtype=np.float64)
+        self.sum_of_squares += float(squares.sum())
 
 
 class HeldOutWriter:

@@ -296,5 +296,7 @@ def _normalized(name: str) -> str:
 
 
 def _listed(columns: Sequence[str]) -> str:
-    listed = ", ".join(map(repr, columns[:20]))
-    return f"{listed}, …" if len(columns) > 20 else listed
+    listed = [repr(column) for column in columns[:20]]
+    if len(columns) > 20:
+        listed.append("…")
+    return ", ".join(listed)

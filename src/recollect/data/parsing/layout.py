@@ -219,7 +219,8 @@ def _check_text(text: str, path: Path) -> None:
 def _names_of_objects(text: str) -> tuple[str, ...]:
     """The keys of the first JSON objects, in the order in which they are first seen."""
     names: dict[str, None] = {}
-    for line in text.split("\n")[:SAMPLE_OBJECTS]:
+    lines = text.split("\n")
+    for line in lines[:SAMPLE_OBJECTS]:
         names |= dict.fromkeys(_object(line))
     return tuple(names)
 
@@ -271,15 +272,22 @@ def _fit(text: str, separator: str) -> tuple[int, int]:
     widths = [len(record) for _, record in fields(text, separator)]
     if not widths or widths[0] < 2:
         return 0, 0
-    return widths.count(widths[0]), min(widths[0], 3)
+
+    first = widths[0]
+    n_alike = widths.count(first)
+    # Up to 3, as a separator that also stands in texts makes many fields.
+    return n_alike, min(first, 3)
 
 
 def _looks_like_header(first: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
     """Whether the first record has no number, and a usual name or numbers in the next record."""
     if any(map(_is_number, first)):
         return False
-    has_usual_name = any(map(is_usual, first))
-    return has_usual_name or (len(records) > 1 and any(map(_is_number, records[1])))
+
+    if any(map(is_usual, first)):
+        return True
+
+    return len(records) > 1 and any(map(_is_number, records[1]))
 
 
 def _is_number(field: str) -> bool:

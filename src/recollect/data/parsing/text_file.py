@@ -103,8 +103,7 @@ class Lines:
         except (ValueError, AttributeError) as problem:
             return DataError(
                 f"A line after line {line} of {path} is not a JSON object ({problem}); expected "
-                f"one object "
-                "a line. Correct or remove it."
+                "one object a line. Correct or remove it."
             )
 
         return DataError(f"{path} cannot be read after line {self.first_line}: {error}")

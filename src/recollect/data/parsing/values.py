@@ -32,8 +32,8 @@ def ratings_in(column: pl.Series, locate: Locate) -> Float32[np.ndarray, " rows"
         problem = "missing" if entry is None or entry == "" else repr(entry)
         raise DataError(
             f"{locate(row)}: the rating is {problem}; expected a finite number. Correct it or "
-            f"remove the row: "
-            f"a pair that is absent counts as unknown. ({int(is_bad.sum())} such ratings nearby.)"
+            "remove the row: a pair that is absent counts as unknown. "
+            f"({int(is_bad.sum())} such ratings nearby.)"
         )
 
     return value
@@ -46,12 +46,12 @@ def counts_in(column: pl.Series, locate: Locate) -> Float32[np.ndarray, " rows"]
         DataError: like `ratings_in`, and at the first count that is not above 0.
     """
     count = ratings_in(column, locate)
-    if (count <= 0).any():
-        row = int((count <= 0).argmax())
+    is_bad = count <= 0
+    if is_bad.any():
+        row = int(is_bad.argmax())
         raise DataError(
             f"{locate(row)}: the count is {count[row]:g}; expected a number above 0. Remove the "
-            f"row: a pair without "
-            "an event is absent."
+            "row: a pair without an event is absent."
         )
 
     return count
@@ -92,7 +92,8 @@ def infer_scale(value: Float32[np.ndarray, " ratings"]) -> Scale:
     """
     low, high = float(value.min()), float(value.max())
     is_whole = bool((value == np.rint(value)).all())
-    is_half = bool((value * 2 == np.rint(value * 2)).all())
+    doubled = value * 2
+    is_half = bool((doubled == np.rint(doubled)).all())
     usual = {
         (1.0, 5.0): is_whole,
         (0.5, 5.0): is_whole or is_half,

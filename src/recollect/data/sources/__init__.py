@@ -18,7 +18,8 @@ from typing import Any
 
 def families() -> list[str]:
     """The names of the files in this folder: "movielens", "planted"."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = pkgutil.iter_modules(__path__)
+    return sorted(module.name for module in modules)
 
 
 def module_of(family: str) -> Any:

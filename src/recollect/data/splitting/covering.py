@@ -36,8 +36,7 @@ def covering_split(
     if test + valid >= 1:
         raise SettingError(
             f"test={test} and valid={valid} add up to {test + valid:g} and leave nothing to train "
-            f"on; "
-            "make them less than 1 together."
+            "on; make them less than 1 together."
         )
 
     order, n_cover = cover_first(ratings, shuffled(ratings, seed))
@@ -74,12 +73,16 @@ def cover_first(
     item = ratings.item[order]
     covers = np.zeros(len(order), bool)
     covers[_first_of_each(user, ratings.n_users)] = True
+
     item_is_covered = np.zeros(ratings.n_items, bool)
     item_is_covered[item[covers]] = True
     first_of_item = _first_of_each(item, ratings.n_items)
-    covers[first_of_item[~item_is_covered[item[first_of_item]]]] = True
+    is_covered = item_is_covered[item[first_of_item]]
+    covers[first_of_item[~is_covered]] = True
 
-    return np.concatenate([order[covers], order[~covers]]), int(covers.sum())
+    covering_first = np.concatenate([order[covers], order[~covers]])
+
+    return covering_first, int(covers.sum())
 
 
 def _first_of_each(
@@ -88,8 +91,11 @@ def _first_of_each(
     """The place at which each group that occurs is first seen."""
     first = np.full(n_groups, -1)
     # From the end to the beginning: of equal indices NumPy keeps the last value written.
-    first[group[::-1]] = np.arange(len(group))[::-1]
-    return first[first >= 0]
+    place = np.arange(len(group))
+    first[group[::-1]] = place[::-1]
+    occurs = first >= 0
+
+    return first[occurs]
 
 
 def check_cover(*, n_cover: int, n_train: int, n_ratings: int) -> None:
@@ -104,9 +110,9 @@ def check_cover(*, n_cover: int, n_train: int, n_ratings: int) -> None:
         DataError: with the least share of train.
     """
     if n_cover > n_train:
+        least = n_cover / max(n_ratings, 1)
         raise DataError(
             f"Covering every user and item takes {n_cover:,} ratings, but train would have "
-            f"{n_train:,} of "
-            f"{n_ratings:,}; leave at least {n_cover / max(n_ratings, 1):.1%} for train, or use "
-            f"random_split."
+            f"{n_train:,} of {n_ratings:,}; leave at least {least:.1%} for train, or use "
+            "random_split."
         )

@@ -24,8 +24,7 @@ def times_of(ratings: Ratings, caller: str) -> Int64[np.ndarray, " ratings"]:
     if ratings.time is None:
         raise DataError(
             f"{caller} needs to know when each rating was given, but {ratings.name!r} has no "
-            f"times; read a "
-            "file with a timestamp column, or use random_split."
+            "times; read a file with a timestamp column, or use random_split."
         )
 
     return ratings.time
@@ -45,8 +44,7 @@ def as_seconds(date: Date, *, end_of_day: bool = False) -> int:
     except ValueError:
         raise SettingError(
             f"{date!r} is not a date; write it like 2005-12-01 (or 2005-12-01T12:00), or in "
-            f"seconds "
-            "since 1970."
+            "seconds since 1970."
         ) from None
 
     if moment.tzinfo is None:

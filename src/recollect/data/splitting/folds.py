@@ -41,7 +41,8 @@ def k_folds(ratings: Ratings, *, k: int = 5, valid: Share = 0.0, seed: int = 0) 
         remaining = np.concatenate(folds[j + 1 :] + folds[:j])
         part = np.zeros(len(ratings), np.int8)
         part[folds[j]] = TEST
-        part[remaining[: round(valid * len(remaining))]] = VALID
+        n_valid = round(valid * len(remaining))
+        part[remaining[:n_valid]] = VALID
         how = f"fold {j + 1} of {k}"
         settings = {"k": k, "valid": valid}
 

@@ -30,9 +30,8 @@ def leave_last_split(ratings: Ratings, *, n: int = 1, valid: int = 0, min_train:
     """
     if n < 1 or valid < 0 or min_train < 0:
         raise SettingError(
-            f"leave_last_split needs n of 1 or more, valid and min_train of 0 or more; found "
-            f"n={n}, "
-            f"valid={valid}, min_train={min_train}."
+            "leave_last_split needs n of 1 or more, valid and min_train of 0 or more; found "
+            f"n={n}, valid={valid}, min_train={min_train}."
         )
 
     order = np.lexsort((ratings.item, times_of(ratings, "leave_last_split"), ratings.user))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64, Int, Int64
+from jaxtyping import Float64, Int, Int8, Int64
 
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.dates import times_of
@@ -62,12 +62,11 @@ def new_user_split(
         rng=rng,
     )
     by_user = ratings.entry("user")
-    entry = by_user[user_part[ratings.user[by_user]] != TRAIN]
+    part_of_user = user_part[ratings.user[by_user]]
+    entry = by_user[part_of_user != TRAIN]
     entry = _first_given_first(ratings, entry, by, rng)
-    user = ratings.user[entry]
-    is_given = place_in_group(user) < _n_given(given, ratings.count("user")[user])
     part = np.zeros(len(ratings), np.int8)
-    part[entry] = np.where(is_given, GIVEN, user_part[user])
+    part[entry] = _parts(ratings, entry, user_part, given)
     settings = {
         "users": users,
         "given": given,
@@ -85,6 +84,21 @@ def new_user_split(
     )
 
 
+def _parts(
+    ratings: Ratings,
+    entry: Int64[np.ndarray, " entries"],
+    user_part: Int8[np.ndarray, " n_users"],
+    given: Share,
+) -> Int8[np.ndarray, " entries"]:
+    """GIVEN for the first ratings of each user, the user's part for the others."""
+    user = ratings.user[entry]
+    n_ratings = ratings.count("user")[user]
+    is_given = place_in_group(user) < _n_given(given, n_ratings)
+    part = np.where(is_given, GIVEN, user_part[user])
+
+    return part.astype(np.int8)
+
+
 def _first_given_first(
     ratings: Ratings, entry: Int64[np.ndarray, " entries"], by: str, rng: np.random.Generator
 ) -> Int64[np.ndarray, " entries"]:
@@ -95,7 +109,10 @@ def _first_given_first(
         rank = rng.permutation(len(entry))
 
     # The sort is stable and `entry` is ordered by item, so equal times are ordered by item too.
-    return entry[np.lexsort((rank, ratings.user[entry]))]
+    user = ratings.user[entry]
+    order = np.lexsort((rank, user))
+
+    return entry[order]
 
 
 def _fewest_ratings(given: Share, min_ratings: int) -> int:

@@ -51,7 +51,8 @@ class Split:
     dropped: dict[str, int] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Any]:
-        return iter((self.train, self.valid, self.test))
+        parts = (self.train, self.valid, self.test)
+        return iter(parts)
 
     def __repr__(self) -> str:
         sizes = [f"{name} {len(part):,}" for name, part in self.parts.items()]
@@ -136,8 +137,13 @@ def _part_line(row: dict[str, Any]) -> str:
     """A row of `Split.table` as a line of text."""
     line = f"  {row['part']:<6}{row['ratings']:>12,} ratings"
     line += f"{row['users']:>10,} users{row['items']:>10,} items"
-    cold = {what: row[f"cold_{what}"] for what in ("users", "items", "ratings")}
-    words = [f"{count:,} {what}" for what, count in cold.items() if count]
+    words = []
+
+    for what in ("users", "items", "ratings"):
+        count = row[f"cold_{what}"]
+        if count:
+            words.append(f"{count:,} {what}")
+
     if words:
         line += f"   not in train: {', '.join(words)}"
 

@@ -52,12 +52,13 @@ def time_split(
             raise SettingError(
                 f"valid_from={valid_from!r} is not before the start of test, "
                 f"{datetime.fromtimestamp(test_start, UTC):%Y-%m-%d %H:%M:%S}; give an earlier "
-                f"date."
+                "date."
             )
 
         part[(time >= valid_start) & before_test] = VALID
     elif valid:
-        part[(time >= _latest(time[before_test], valid)) & before_test] = VALID
+        valid_start = _latest(time[before_test], valid)
+        part[(time >= valid_start) & before_test] = VALID
 
     return split_by_part(
         ratings,
@@ -78,7 +79,10 @@ def _latest(time: Int64[np.ndarray, " ratings"], share: Share) -> int:
     if len(time) <= n:
         raise DataError(
             f"{len(time)} ratings are too few to set the latest {share:.0%} apart; ask for another "
-            f"share."
+            "share."
         )
 
-    return int(np.partition(time, len(time) - n)[len(time) - n])
+    place = len(time) - n
+    partitioned = np.partition(time, place)
+
+    return int(partitioned[place])

@@ -56,8 +56,10 @@ def window_split(
     _check_window(ratings, part == TRAIN, "train", train)
     _check_window(ratings, (part == TEST) | (part == UNSEEN), "test", test)
     held_out = np.flatnonzero(part == TEST)
-    held_out = held_out[shuffled(ratings.where(held_out), seed)]
-    part[held_out[: round(valid_share * len(held_out))]] = VALID
+    order = shuffled(ratings.where(held_out), seed)
+    held_out = held_out[order]
+    n_valid = round(valid_share * len(held_out))
+    part[held_out[:n_valid]] = VALID
     settings = {
         "train": tuple(train),
         "test": tuple(test),
@@ -82,7 +84,7 @@ def _check_window(
     if not is_inside.any():
         raise DataError(
             f"No rating lies in the window {name}, {days[0]} to {days[1]}; {period(ratings)}. "
-            f"Choose other days."
+            "Choose other days."
         )
 
 
@@ -110,11 +112,14 @@ def in_windows(
             f"The windows train={train} and test={test} overlap; end one before the other starts."
         )
 
+    in_train = (time >= train_start) & (time < train_stop)
+    in_test = (time >= test_start) & (time < test_stop)
     part = np.full(len(ratings), OUTSIDE, np.int8)
-    part[(time >= train_start) & (time < train_stop)] = TRAIN
-    part[(time >= test_start) & (time < test_stop)] = TEST
+    part[in_train] = TRAIN
+    part[in_test] = TEST
     if drop_unseen:
-        part[(part == TEST) & ~_is_seen(ratings, part == TRAIN)] = UNSEEN
+        is_seen = _is_seen(ratings, in_train)
+        part[in_test & ~is_seen] = UNSEEN
 
     return part
 
@@ -123,10 +128,15 @@ def _is_seen(
     ratings: Ratings, in_train: Bool[np.ndarray, " ratings"]
 ) -> Bool[np.ndarray, " ratings"]:
     """Whether train has a rating of each rating's user, and one of its item."""
+    # Flags instead of np.isin, which would sort a hundred million numbers.
+    users = ratings.user[in_train]
     user_in_train = np.zeros(ratings.n_users, bool)
-    user_in_train[ratings.user[in_train]] = True
+    user_in_train[users] = True
+
+    items = ratings.item[in_train]
     item_in_train = np.zeros(ratings.n_items, bool)
-    item_in_train[ratings.item[in_train]] = True
+    item_in_train[items] = True
+
     return user_in_train[ratings.user] & item_in_train[ratings.item]
 
 
@@ -157,16 +167,21 @@ def last_months(ratings: Ratings, months: int) -> tuple[tuple[str, str], tuple[s
     if not 1 <= months <= 1200:
         raise SettingError(f"{months} months to learn from; expected 1 to 1,200, such as 3.")
 
-    latest = datetime.fromtimestamp(int(times_of(ratings, "last_months").max()), UTC)
+    time = times_of(ratings, "last_months")
+    latest = datetime.fromtimestamp(int(time.max()), UTC)
     last = latest.year * 12 + latest.month - 1  # months since the year 0
     train_start = _first_day(last - months)
     test_start = _first_day(last)
     test_stop = _first_day(last + 1)
     day = timedelta(days=1)
 
-    return (f"{train_start}", f"{test_start - day}"), (f"{test_start}", f"{test_stop - day}")
+    train = (f"{train_start}", f"{test_start - day}")
+    test = (f"{test_start}", f"{test_stop - day}")
+
+    return train, test
 
 
 def _first_day(month: int) -> date:
     """The first day of a month, counted from January of the year 0."""
-    return date(month // 12, month % 12 + 1, 1)
+    year, months_before = divmod(month, 12)
+    return date(year, months_before + 1, 1)

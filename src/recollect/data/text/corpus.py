@@ -66,8 +66,10 @@ class Corpus:
         return len(self.start) - 1
 
     def __repr__(self) -> str:
-        n_tokens = len(self.word)
-        return f"Corpus({len(self):,} documents, {self.n_words:,} words, {n_tokens:,} tokens)"
+        documents = f"{len(self):,} documents"
+        words = f"{self.n_words:,} words"
+        tokens = f"{len(self.word):,} tokens"
+        return f"Corpus({documents}, {words}, {tokens})"
 
     @property
     def n_words(self) -> int:
@@ -184,9 +186,11 @@ class Corpus:
                 "with corpus.read(texts)."
             )
 
+        shifted = self.start[-1] + other.start[1:]
+
         return replace(
             self,
-            start=np.concatenate([self.start, self.start[-1] + other.start[1:]]),
+            start=np.concatenate([self.start, shifted]),
             word=np.concatenate([self.word, other.word]),
             notes=self.notes + other.notes,
             out_of_vocabulary=math.nan,
@@ -198,12 +202,15 @@ class Corpus:
         # Release 0.1.0 called the tokenizer Reading; its fingerprints stay valid.
         tokenizer = repr(self.tokenizer).replace("Tokenizer", "Reading", 1)
         vectors = repr(self.vectors.fingerprint if self.vectors else None)
-        digest = hashlib.sha256(f"({tokenizer}, {vectors})".encode())
+        settings = f"({tokenizer}, {vectors})"
+        digest = hashlib.sha256(settings.encode())
 
         for column in (self.start, self.word, self.in_documents):
-            digest.update(np.ascontiguousarray(column).tobytes())
+            contiguous = np.ascontiguousarray(column)
+            digest.update(contiguous.tobytes())
 
-        digest.update("\x1f".join(self.words.ids).encode())
+        words = "\x1f".join(self.words.ids)
+        digest.update(words.encode())
 
         return digest.hexdigest()[:16]
 
@@ -279,7 +286,8 @@ def _corpus(
     """The corpus of the words that are in the vocabulary; a note says which share is not."""
     word = vocabulary.rows(words["word"])
     is_known = word != UNKNOWN
-    n = np.bincount(words["document"].to_numpy()[is_known], minlength=n_documents)
+    document = words["document"].to_numpy()[is_known]
+    n = np.bincount(document, minlength=n_documents)
     start = np.concatenate([[0], np.cumsum(n)]).astype(np.int64)
     share = math.nan
     notes: tuple[str, ...] = ()
@@ -302,7 +310,8 @@ def _corpus(
 def _ranges(n: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, " all"]:
     """0, …, n − 1 for each row, one row after another."""
     first = np.cumsum(n) - n
-    return np.arange(n.sum()) - np.repeat(first, n)
+    place = np.arange(n.sum())
+    return place - np.repeat(first, n)
 
 
 def _series(texts: Sequence[str | None] | pl.Series) -> pl.Series:

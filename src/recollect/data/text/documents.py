@@ -255,7 +255,8 @@ def _json_table(
     text_key = columns[text_index]
     item_ids = as_text([fields.get(item_key) for fields in objects])
     texts = [_one_text(fields.get(text_key)) for fields in objects]
-    table = pl.DataFrame({"item_id": item_ids, "text": pl.Series(texts, dtype=pl.String)})
+    text_column = pl.Series(texts, dtype=pl.String)
+    table = pl.DataFrame({"item_id": item_ids, "text": text_column})
 
     return table, lambda row: f"Line {numbers[row]} of {path}"
 
@@ -381,19 +382,7 @@ def _distinct(
     Raises:
         DataError: for a document without an item.
     """
-    item_id = pl.col("item_id")
-    table = table.with_columns(item_id.str.strip_chars())
-    is_missing = (table["item_id"].is_null() | (table["item_id"] == "")).fill_null(True)
-    if is_missing.any():
-        first_missing = int(is_missing.arg_max() or 0)
-        raise DataError(
-            f"{row_name(first_missing)}: the item id is missing; every document needs one. Correct "
-            "or remove it."
-        )
-
-    if table["item_id"].str.contains(WHOLE_NUMBER).all():
-        table = table.with_columns(item_id.str.replace(r"\.0+$", ""))
-
+    table = _with_normal_ids(table, row_name)
     if not table["item_id"].is_duplicated().any():
         return Documents(table, notes)
 
@@ -411,3 +400,26 @@ def _distinct(
     )
 
     return Documents(last, (*notes, note))
+
+
+def _with_normal_ids(table: pl.DataFrame, row_name: RowName) -> pl.DataFrame:
+    """The table with ids without blanks around them and, if all are whole numbers, without ".0".
+
+    Raises:
+        DataError: for a document without an item.
+    """
+    item_id = pl.col("item_id")
+    table = table.with_columns(item_id.str.strip_chars())
+    is_empty = table["item_id"] == ""
+    is_missing = is_empty.fill_null(True)
+    if is_missing.any():
+        first_missing = int(is_missing.arg_max() or 0)
+        raise DataError(
+            f"{row_name(first_missing)}: the item id is missing; every document needs one. Correct "
+            "or remove it."
+        )
+
+    if table["item_id"].str.contains(WHOLE_NUMBER).all():
+        table = table.with_columns(item_id.str.replace(r"\.0+$", ""))
+
+    return table

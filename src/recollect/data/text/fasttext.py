@@ -176,11 +176,13 @@ def _mean_rows(
     n_rows, d = shape
     collected = CollectedVectors(words, d)
     n = np.array([len(rows) for rows in rows_of_word])
-    matrix_row = np.array([row for rows in rows_of_word for row in rows], np.int64)
+    all_rows = [row for rows in rows_of_word for row in rows]
+    matrix_row = np.array(all_rows, np.int64)
+    word = np.repeat(np.arange(len(n)), n)
     # In the order of the matrix, so that each block serves a run of them.
     order = np.argsort(matrix_row, kind="stable")
     matrix_row = matrix_row[order]
-    word = np.repeat(np.arange(len(n)), n)[order]
+    word = word[order]
     total = np.zeros(collected.table.shape)
     rows_at_once = max(1, BLOCK // (4 * d))
 
@@ -196,7 +198,8 @@ def _mean_rows(
         collected.total += own_rows.sum(axis=0, dtype=np.float64)
 
     collected.count = n_words
-    collected.table[:] = total / np.maximum(1, n)[:, None]
+    at_least_one = np.maximum(1, n)
+    collected.table[:] = total / at_least_one[:, None]
     collected.found[:] = n > 0
 
     return collected

@@ -34,7 +34,8 @@ class CollectedVectors:
 
     def __init__(self, words: Vocab, d: int) -> None:
         self.words = words
-        self.table: Float32[np.ndarray, "n_words d"] = np.zeros((len(words), d), np.float32)
+        shape = (len(words), d)
+        self.table: Float32[np.ndarray, "n_words d"] = np.zeros(shape, np.float32)
         self.found: Bool[np.ndarray, " n_words"] = np.zeros(len(words), bool)
         self.total: Float64[np.ndarray, " d"] = np.zeros(d)
         self.count = 0
@@ -45,12 +46,14 @@ class CollectedVectors:
         self.count += len(vectors)
         row = self.words.rows(words)
         wanted = np.flatnonzero(row != UNKNOWN)
+        # Of a word that stands twice in this block, the first; then those of no earlier block.
         _, first = np.unique(row[wanted], return_index=True)
         distinct = wanted[first]
         is_new = ~self.found[row[distinct]]
         new = distinct[is_new]
-        self.table[row[new]] = vectors[new]
-        self.found[row[new]] = True
+        new_row = row[new]
+        self.table[new_row] = vectors[new]
+        self.found[new_row] = True
 
     @property
     def mean(self) -> Float64[np.ndarray, " d"]:

@@ -65,14 +65,19 @@ class WordVectors:
     def note(self) -> str:
         """A sentence on how many words were found."""
         share = f"{self.found.mean():.1%} of the {len(self):,} words are found"
-        drawn = "." if self.found.all() else "; the others are drawn around the mean of all."
-        return f"Vectors of {self.name}: {share}{drawn}"
+        note = f"Vectors of {self.name}: {share}"
+        if self.found.all():
+            return f"{note}."
+
+        return f"{note}; the others are drawn around the mean of all."
 
     @cached_property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that identify the vectors."""
-        digest = hashlib.sha256(repr(self.table.shape).encode())
-        digest.update(np.ascontiguousarray(self.table).tobytes())
+        shape = repr(self.table.shape)
+        digest = hashlib.sha256(shape.encode())
+        contiguous = np.ascontiguousarray(self.table)
+        digest.update(contiguous.tobytes())
         digest.update(self.found.tobytes())
         return digest.hexdigest()[:16]
 

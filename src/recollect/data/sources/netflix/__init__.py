@@ -304,6 +304,7 @@ def _in_probe(whole: Ratings, path: Path) -> Bool[np.ndarray, " ratings"]:
 
 def _runs(values: np.ndarray) -> Iterator[tuple[int, int]]:
     """Start and end of each run of equal values."""
+    # No value is -1, so that the first one begins a run.
     starts = np.flatnonzero(np.diff(values, prepend=-1))
     stops = np.append(starts[1:], len(values))
     return zip(starts.tolist(), stops.tolist(), strict=True)

@@ -100,14 +100,7 @@ def write_netflix(
         files = _Files(fresh, form, n_items, stack)
 
         for block in blocks:
-            table = pl.DataFrame(
-                {
-                    "user": user_id[block.user],
-                    "value": block.value.astype(np.int8),
-                    "day": pl.Series(calendar.days(block.user)).cast(pl.Date),
-                    "probe": random.random(len(block.user)) < PROBE_SHARE,
-                }
-            )
+            table = _table(block, user_id, calendar, random)
 
             for film, ratings in _films(block, table):
                 files.write(film, ratings.select("user", "value", "day"))
@@ -122,6 +115,26 @@ def write_netflix(
 
         titles = b"".join(_title(film) for film in range(1, n_items + 1))
         (fresh / "movie_titles.txt").write_bytes(titles)
+
+
+def _table(
+    block: Block,
+    user_id: Int32[np.ndarray, " n_users"],
+    calendar: _Calendar,
+    random: np.random.Generator,
+) -> pl.DataFrame:
+    """User id, value and day of each rating of a block, and whether it is in the probe set."""
+    # Days are drawn before the probe set: the order is part of what a seed means.
+    day = pl.Series(calendar.days(block.user))
+    in_probe = random.random(len(block.user)) < PROBE_SHARE
+    columns = {
+        "user": user_id[block.user],
+        "value": block.value.astype(np.int8),
+        "day": day.cast(pl.Date),
+        "probe": in_probe,
+    }
+
+    return pl.DataFrame(columns)
 
 
 def _check(folder: Path, *, n_users: int, n_items: int, form: str) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 
 from recollect.data.sources.planted import drawing
-from recollect.data.sources.planted.truth import draw_truth
+from recollect.data.sources.planted.truth import Truth, draw_truth
 from recollect.data.sparse_rows import pieces
 from recollect.errors import SettingError
 
@@ -74,18 +74,24 @@ def planted_by_item(
     )
     weight = random.permutation(drawing.long_tail(n_users, float(activity)))
 
-    def block(part: slice) -> Block:
+    return _blocks(counts, weight, truth, random)
+
+
+def _blocks(
+    counts: Int64[np.ndarray, " n_items"],
+    weight: Float64[np.ndarray, " n_users"],
+    truth: Truth,
+    random: np.random.Generator,
+) -> Iterator[Block]:
+    """The ratings of a few items at a time; drawn when a block is wanted, to bound memory."""
+    for part in pieces(counts, rows=len(counts), cells=drawing.BLOCK):
         counts_of_part = counts[part]
         user = drawing.draw_columns(counts_of_part, weight, random)
         user = user.astype(np.int64)
         items = np.arange(part.start, part.stop)
         item = np.repeat(items, counts_of_part)
         value = truth.draw(user, item, random)
-        return Block(part.start, counts_of_part, user, value)
-
-    parts = pieces(counts, rows=n_items, cells=drawing.BLOCK)
-
-    return map(block, parts)
+        yield Block(part.start, counts_of_part, user, value)
 
 
 def _check_size(n_users: int, n_items: int, n_ratings: int) -> None:

@@ -64,13 +64,7 @@ def planted(
     low, high = map(float, scale)
     step = None if step is None else float(step)
     _check_size(n_users, n_items, n_ratings)
-    steps_fit = step is None or _divides(step, high - low)
-    if rank < 1 or noise < 0 or not low < high or not steps_fit:
-        raise SettingError(
-            f"rank={rank}, noise={noise}, scale={scale}, step={step}: expected rank of 1 or more, "
-            "noise of 0 or more, a lowest below a highest rating, and a step that divides their "
-            "difference."
-        )
+    _check_truth(rank, noise, scale, step)
 
     random = np.random.default_rng(seed)
     truth = draw_truth(
@@ -120,6 +114,19 @@ def _check_size(n_users: int, n_items: int, n_ratings: int) -> None:
         raise SettingError(
             f"{n_ratings:,} ratings of {n_items:,} items by {n_users:,} users cannot be made; "
             f"expected 1 to users × items = {n_pairs:,}."
+        )
+
+
+def _check_truth(
+    rank: int, noise: int | float, scale: Sequence[int | float], step: float | None
+) -> None:
+    low, high = map(float, scale)
+    steps_fit = step is None or _divides(step, high - low)
+    if rank < 1 or noise < 0 or not low < high or not steps_fit:
+        raise SettingError(
+            f"rank={rank}, noise={noise}, scale={scale}, step={step}: expected rank of 1 or more, "
+            "noise of 0 or more, a lowest below a highest rating, and a step that divides their "
+            "difference."
         )
 
 

@@ -117,7 +117,8 @@ def _expected_between_ends(
 def _density(x: Float64[np.ndarray, " pairs"]) -> Float64[np.ndarray, " pairs"]:
     """Of the standard normal distribution."""
     height = np.exp(-x * x / 2)
-    return height / np.sqrt(2 * np.pi)
+    area = np.sqrt(2 * np.pi)
+    return height / area
 
 
 def draw_truth(
