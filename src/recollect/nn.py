@@ -101,8 +101,10 @@ class SparseInput(nn.Module):
 
     def __init__(self, n_columns: int, hidden: int, *, std: float = 0.01) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_columns, hidden) * std)
-        self.bias = nn.Parameter(torch.randn(hidden) * std / 10)
+        weight = torch.randn(n_columns, hidden) * std
+        bias = torch.randn(hidden) * std / 10
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
 
     def forward(
         self, block: Block, *, value: Tensor | None = None, drop: float = 0.0
@@ -125,7 +127,8 @@ class SparseInput(nn.Module):
 
     def dense(self, rows: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows hidden"]:
         """The same for rows of which every cell is known."""
-        return nn.functional.linear(rows, self.weight.t(), self.bias)
+        weight = self.weight.t()
+        return nn.functional.linear(rows, weight, self.bias)
 
 
 class ObservedOutput(nn.Module):
@@ -136,8 +139,10 @@ class ObservedOutput(nn.Module):
 
     def __init__(self, hidden: int, n_columns: int, *, std: float = 0.01) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_columns, hidden) * std)
-        self.bias = nn.Parameter(torch.randn(n_columns) * std / 10)
+        weight = torch.randn(n_columns, hidden) * std
+        bias = torch.randn(n_columns) * std / 10
+        self.weight = nn.Parameter(weight)
+        self.bias = nn.Parameter(bias)
 
     def forward(self, code: Float[Tensor, "rows hidden"], at: Block | None = None) -> Tensor:
         """One number per cell of `at`; without `at`, rows × columns (for small blocks only)."""
@@ -203,7 +208,8 @@ class TransposedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Wᵀ x + bias for each row x."""
         (layer,) = self._layer
-        return nn.functional.linear(x, layer.weight.t(), self.bias)
+        weight = layer.weight.t()
+        return nn.functional.linear(x, weight, self.bias)
 
 
 class ScaledActivation(nn.Module):

@@ -245,7 +245,8 @@ def predict_table(
     net: Factors, user: Int[np.ndarray, " users"]
 ) -> Float32[np.ndarray, "users n_items"]:
     """The rating of every item by each of these users, from their factors."""
-    rows = torch.as_tensor(user, device=net.user.device)
+    device = net.user.device
+    rows = torch.as_tensor(user, device=device)
     factors = net.user[rows]
     scores: Tensor = net.predict_all(factors)
     return scores.cpu().numpy()

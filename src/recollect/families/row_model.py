@@ -317,9 +317,12 @@ class RowModel(Model):
     def complete(self, rows: Rows) -> Float32[np.ndarray, "rows columns"]:
         """The whole rows, predicted from their ratings."""
         inputs, row_means = self.inputs(rows)
-        codes = self.net_.encode(self.block(inputs))
+        block = self.block(inputs)
+        codes = self.net_.encode(block)
         completed = self.net_.decode(codes)
-        return completed.cpu().numpy() + row_means[:, None]
+        output = completed.cpu().numpy()
+
+        return output + row_means[:, None]
 
     # Codes and output columns; those of the fitted ratings are computed once and kept.
 

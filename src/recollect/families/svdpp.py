@@ -48,8 +48,10 @@ class SVDppFactors(Factors):
 
     def __init__(self, n_users: int, n_items: int, k: int) -> None:
         super().__init__(n_users, n_items, k, offsets=True)
-        self.p = nn.Buffer(torch.zeros(n_users, k))
-        self.y = nn.Buffer(torch.zeros(n_items, k))
+        p = torch.zeros(n_users, k)
+        y = torch.zeros(n_items, k)
+        self.p = nn.Buffer(p)
+        self.y = nn.Buffer(y)
 
     def arrays(self) -> dict[str, Tensor]:
         """The parameters by their names in `SVDppArrays`: views of the network's tensors."""
@@ -223,7 +225,8 @@ class SVDppModel(PairModel):
         y_sums = net.y_sums(block)
         of_y = observed(block, y_sums, q)
         values = residuals(net, block, "item") - of_y
-        reg = torch.from_numpy(reg_by_count(self.reg_user, rows.counts, self.reg_power))
+        reg_of_rows = reg_by_count(self.reg_user, rows.counts, self.reg_power)
+        reg = torch.from_numpy(reg_of_rows)
 
         # A ridge regression has one λ per row, and that of b_u is another than that of p_u: b_u is
         # the coefficient of a feature that is longer or shorter than 1 in that proportion.

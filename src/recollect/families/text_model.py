@@ -181,5 +181,6 @@ def count_weights(train: Ratings) -> Float32[Tensor, " items"]:
     Statistics of Items." Information Sciences 2017.
     """
     root = np.sqrt(train.count("item"))
-    mean = root[root > 0].mean()
-    return torch.as_tensor(root / mean, dtype=torch.float32)
+    rated = root[root > 0]
+    weight = root / rated.mean()
+    return torch.as_tensor(weight, dtype=torch.float32)

@@ -46,7 +46,8 @@ class Encoder(nn.Module):
         """
         error = self(documents) - target
         squared_error = error.square().mean(dim=1)
-        return squared_error @ weight, len(target)
+        weighted_sum = squared_error @ weight
+        return weighted_sum, len(target)
 
 
 class TextPrior(Prior):

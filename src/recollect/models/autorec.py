@@ -88,7 +88,8 @@ class Network(nn.Module):
 
     def weights(self) -> list[nn.Parameter]:
         """V, the matrices of further hidden layers, and W: what lambda is on."""
-        return [parameter for parameter in self.parameters() if parameter.ndim == 2]
+        parameters = self.parameters()
+        return [parameter for parameter in parameters if parameter.ndim == 2]
 
 
 @dataclass(kw_only=True, eq=False)
@@ -166,7 +167,8 @@ class AutoRec(RowModel):
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        return self.memory_of_rows(shape, run, hidden=self.layers, options=self.options())
+        options = self.options()
+        return self.memory_of_rows(shape, run, hidden=self.layers, options=options)
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
@@ -188,7 +190,7 @@ class AutoRec(RowModel):
         """‖r − h(r)‖²_Ω: the squared error over observed cells, and the number of them."""
         assert rows.value is not None
         h = net.encode(rows)
-        predicted = net.decode(h, at=rows)
+        predicted = net.decode(h, at=rows)  # one number per observed cell
         error, count = squared_error(predicted, rows.value)
         if self.mask:
             return error, count

@@ -37,9 +37,13 @@ class Offsets(nn.Module):
 
     def __init__(self, n_users: int, n_items: int) -> None:
         super().__init__()
-        self.mu = nn.Buffer(torch.zeros((), dtype=torch.float64))
-        self.b_user = nn.Buffer(torch.zeros(n_users, dtype=torch.float64))
-        self.b_item = nn.Buffer(torch.zeros(n_items, dtype=torch.float64))
+        mu = torch.zeros((), dtype=torch.float64)
+        b_user = torch.zeros(n_users, dtype=torch.float64)
+        b_item = torch.zeros(n_items, dtype=torch.float64)
+
+        self.mu = nn.Buffer(mu)
+        self.b_user = nn.Buffer(b_user)
+        self.b_item = nn.Buffer(b_item)
 
     def forward(self, user: Tensor, item: Tensor) -> Tensor:
         """The rating of each pair."""
@@ -141,9 +145,13 @@ class Bias(PairModel):
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """Raw predictions for new users, whose offset is the shrunken mean of their residuals."""
         mu, _, b_item = self.net_.arrays()
-        residual = rows.value - mu - b_item[rows.column]
+        of_items = b_item[rows.column]
+        residual = rows.value - mu - of_items
         b_user = shrunken_mean(rows.row, residual, n_groups=len(rows), reg=self.reg_user)
-        predicted = mu + b_user[:, None] + b_item[None, :]
+
+        of_users = b_user[:, None]
+        predicted = mu + of_users + b_item[None, :]
+
         return predicted.astype(np.float32)
 
     @override

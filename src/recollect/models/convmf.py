@@ -96,7 +96,9 @@ class CNN(Encoder):
 
 def _initial_weights(window: int, filters: int, embedding: int) -> Float[Tensor, "rows embedding"]:
     """The vectors of filters over `window` words, Glorot uniform."""
-    bound = (6 / (window * (embedding + filters))) ** 0.5
+    # A filter is one unit with window · embedding inputs; a word feeds window · filters units.
+    fans = window * (embedding + filters)
+    bound = (6 / fans) ** 0.5
     weights = torch.empty(window * filters, embedding)
     return weights.uniform_(-bound, bound)
 

@@ -190,7 +190,8 @@ class GLocalK(KernelAutoencoderModel):
 
     @override
     def best_epochs(self) -> dict[str, Any]:
-        return {**super().best_epochs(), "pretrain_epochs": self.pretrained_.best_epoch}
+        of_second_stage = super().best_epochs()
+        return {**of_second_stage, "pretrain_epochs": self.pretrained_.best_epoch}
 
 
 # Settings that learn planted ratings in a moment, for the tests of all models.

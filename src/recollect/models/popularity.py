@@ -69,7 +69,8 @@ class Popularity(PairModel):
         return self._scores_of_anyone(len(rows))
 
     def _scores_of_anyone(self, n_users: int) -> Float32[np.ndarray, "users n_items"]:
-        share: np.ndarray = self.net_.share.cpu().numpy()
+        net: Shares = self.net_
+        share = net.share.cpu().numpy()
         return np.tile(share, (n_users, 1))
 
     @override

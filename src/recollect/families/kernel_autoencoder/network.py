@@ -115,11 +115,15 @@ class KernelLayer(nn.Module):
         self, n_rows: int, n_columns: int, *, n_biases: int, kernel_dim: int, std: float
     ) -> None:
         super().__init__()
-        W = torch.empty(n_rows, n_columns)
-        self.W = nn.Parameter(nn.init.xavier_uniform_(W))
-        self.u = nn.Parameter(_unit_vectors(n_rows, kernel_dim, std))
-        self.v = nn.Parameter(_unit_vectors(n_columns, kernel_dim, std))
-        self.bias = nn.Parameter(torch.zeros(n_biases))
+        W = nn.init.xavier_uniform_(torch.empty(n_rows, n_columns))
+        u = _unit_vectors(n_rows, kernel_dim, std)
+        v = _unit_vectors(n_columns, kernel_dim, std)
+        bias = torch.zeros(n_biases)
+
+        self.W = nn.Parameter(W)
+        self.u = nn.Parameter(u)
+        self.v = nn.Parameter(v)
+        self.bias = nn.Parameter(bias)
 
     @property
     def weight(self) -> Tensor:
