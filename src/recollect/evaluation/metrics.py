@@ -23,6 +23,14 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from recollect.errors import DataError, unknown
+from recollect.evaluation.metric_parts import (
+    divide,
+    errors_of,
+    first_places,
+    mean_of,
+    times_recommended,
+    where_any_relevant,
+)
 
 Kind = Literal["ratings", "lists", "catalogue"]
 
@@ -92,7 +100,7 @@ def squared_errors(
     Raises:
         DataError: if the two differ in length or a prediction is not finite.
     """
-    errors = _errors(value, predicted)
+    errors = errors_of(value, predicted)
     return np.square(errors)
 
 
@@ -105,7 +113,7 @@ def absolute_errors(
     Raises:
         DataError: if the two differ in length or a prediction is not finite.
     """
-    errors = _errors(value, predicted)
+    errors = errors_of(value, predicted)
     return np.abs(errors)
 
 
@@ -116,7 +124,7 @@ def rmse(value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predicti
         DataError: if the two differ in length or a prediction is not finite.
     """
     squared = squared_errors(value, predicted)
-    root = np.sqrt(_mean(squared))
+    root = np.sqrt(mean_of(squared))
     return float(root)
 
 
@@ -127,7 +135,7 @@ def mae(value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictio
         DataError: if the two differ in length or a prediction is not finite.
     """
     absolute = absolute_errors(value, predicted)
-    return _mean(absolute)
+    return mean_of(absolute)
 
 
 def rmse_per_user(
@@ -190,7 +198,7 @@ def mean_per_user(
     total = np.bincount(user, weights=per_rating, minlength=n_users)
     count = np.bincount(user, minlength=n_users)
 
-    return _divide(total, count)
+    return divide(total, count)
 
 
 @metric("ndcg", of="lists")
@@ -211,7 +219,7 @@ def ndcg_at(
 
     Source: Järvelin and Kekäläinen, TOIS 2002.
     """
-    hits = _first(k, ranked, n_relevant)
+    hits = first_places(k, ranked, n_relevant)
     rank = np.arange(1, k + 1)
     discount = 1 / np.log2(rank + 1)
     gain = hits @ discount
@@ -221,7 +229,7 @@ def ndcg_at(
     n_possible = np.minimum(k, n_relevant)
     ideal = gain_of_hits[n_possible]
 
-    return _divide(gain, ideal)
+    return divide(gain, ideal)
 
 
 @metric("recall", of="lists")
@@ -238,9 +246,9 @@ def recall_at(
     Raises:
         DataError: if k is smaller than 1 or the lists are shorter than k.
     """
-    hits = _first(k, ranked, n_relevant)
+    hits = first_places(k, ranked, n_relevant)
     n_hits = hits.sum(axis=1)
-    return _divide(n_hits, n_relevant)
+    return divide(n_hits, n_relevant)
 
 
 @metric("capped_recall", of="lists")
@@ -262,10 +270,10 @@ def capped_recall_at(
     Source: Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders for Collaborative
     Filtering." WWW 2018.
     """
-    hits = _first(k, ranked, n_relevant)
+    hits = first_places(k, ranked, n_relevant)
     n_hits = hits.sum(axis=1)
     n_possible = np.minimum(k, n_relevant)
-    return _divide(n_hits, n_possible)
+    return divide(n_hits, n_possible)
 
 
 @metric("precision", of="lists")
@@ -284,9 +292,9 @@ def precision_at(
     Raises:
         DataError: if k is smaller than 1 or the lists are shorter than k.
     """
-    hits = _first(k, ranked, n_relevant)
+    hits = first_places(k, ranked, n_relevant)
     precision = hits.sum(axis=1) / k
-    return _where_any_relevant(precision, n_relevant)
+    return where_any_relevant(precision, n_relevant)
 
 
 @metric("map", of="lists")
@@ -309,13 +317,13 @@ def average_precision_at(
     Source: Manning, Raghavan, Schütze. "Introduction to Information Retrieval", section 8.4, cut
     at k.
     """
-    hits = _first(k, ranked, n_relevant)
+    hits = first_places(k, ranked, n_relevant)
     rank = np.arange(1, k + 1)
     precision = np.cumsum(hits, axis=1) / rank
     at_hits = precision * hits
     n_possible = np.minimum(k, n_relevant)
 
-    return _divide(at_hits.sum(axis=1), n_possible)
+    return divide(at_hits.sum(axis=1), n_possible)
 
 
 @metric("mrr", of="lists")
@@ -334,13 +342,13 @@ def reciprocal_rank_at(
 
     Source: Kantor and Voorhees, "The TREC-5 Confusion Track", Information Retrieval 2000.
     """
-    hits = _first(k, ranked, n_relevant)
+    hits = first_places(k, ranked, n_relevant)
     has_hit = hits.any(axis=1)
     # argmax gives 0 for a list without a hit, too; such a list is set to 0 below.
     rank = 1 + hits.argmax(axis=1)
     reciprocal = np.where(has_hit, 1 / rank, 0.0)
 
-    return _where_any_relevant(reciprocal, n_relevant)
+    return where_any_relevant(reciprocal, n_relevant)
 
 
 @metric("hit", of="lists")
@@ -357,10 +365,10 @@ def hit_at(
     Raises:
         DataError: if k is smaller than 1 or the lists are shorter than k.
     """
-    hits = _first(k, ranked, n_relevant)
+    hits = first_places(k, ranked, n_relevant)
     n_hits = hits.sum(axis=1)
     has_hit = n_hits > 0
-    return _where_any_relevant(has_hit, n_relevant)
+    return where_any_relevant(has_hit, n_relevant)
 
 
 @metric("coverage", of="catalogue")
@@ -375,7 +383,7 @@ def coverage(recommended: Int[ndarray, "users k"], n_items: int) -> float:
     if n_items == 0:
         return float("nan")
 
-    times = _times_recommended(recommended, n_items)
+    times = times_recommended(recommended, n_items)
     n_recommended = np.count_nonzero(times)
 
     return float(n_recommended / n_items)
@@ -393,7 +401,7 @@ def gini(recommended: Int[ndarray, "users k"], n_items: int) -> float:
     Source: Fleder and Hosanagar, "Blockbuster Culture's Next Rise or Fall", Management Science
     2009.
     """
-    counts = _times_recommended(recommended, n_items)
+    counts = times_recommended(recommended, n_items)
     times = np.sort(counts).astype(np.float64)
     total = times.sum()
     if not total:
@@ -405,83 +413,3 @@ def gini(recommended: Int[ndarray, "users k"], n_items: int) -> float:
     weighted = (weight * times).sum()
 
     return float(weighted / (n_items * total))
-
-
-def _errors(
-    value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictions"]
-) -> Float[ndarray, " ratings"]:
-    if len(value) != len(predicted):
-        raise DataError(
-            f"{len(value)} ratings and {len(predicted)} predictions; predict every rating once."
-        )
-
-    errors = value.astype(np.float64) - predicted
-    is_finite = np.isfinite(errors)
-    if not is_finite.all():
-        n_bad = int((~is_finite).sum())
-        raise DataError(
-            f"{n_bad} of {len(errors)} ratings or predictions are NaN or infinite; a metric would "
-            "hide or spread that, so repair the model or the data."
-        )
-
-    return errors
-
-
-def _mean(values: Float[ndarray, " ratings"]) -> float:
-    """The mean; NaN of nothing."""
-    if not len(values):
-        return float("nan")
-    return float(values.mean())
-
-
-def _first(
-    k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
-) -> Bool[ndarray, "users k"]:
-    """The first k places of every list, checked."""
-    if not 1 <= k <= ranked.shape[1]:
-        raise DataError(
-            f"A metric at {k} needs lists of {max(k, 1)} items or more, and k from 1; these have "
-            f"{ranked.shape[1]}. Rank more items, or lower k."
-        )
-
-    if len(ranked) != len(n_relevant):
-        raise DataError(
-            f"{len(ranked)} lists, but n_relevant has {len(n_relevant)} entries; give one per user."
-        )
-
-    return ranked[:, :k]
-
-
-def _divide(numerator: ndarray, denominator: ndarray) -> Float[ndarray, " users"]:
-    """The quotient; NaN where the denominator is 0."""
-    quotient = np.full(len(numerator), np.nan)
-    np.divide(
-        numerator,
-        denominator,
-        out=quotient,
-        where=denominator > 0,
-    )
-
-    return quotient
-
-
-def _where_any_relevant(
-    values: ndarray, n_relevant: Int[ndarray, " users"]
-) -> Float[ndarray, " users"]:
-    """The values; NaN for a user with nothing relevant."""
-    has_relevant = n_relevant > 0
-    return np.where(has_relevant, values, np.nan)
-
-
-def _times_recommended(
-    recommended: Int[ndarray, "users k"], n_items: int
-) -> Int[ndarray, " items"]:
-    """How often each item is recommended."""
-    items = recommended[recommended >= 0]
-    if len(items) and items.max() >= n_items:
-        raise DataError(
-            f"Item row {items.max()} was recommended, but there are {n_items} items; give the "
-            "n_items of the model's training ratings."
-        )
-
-    return np.bincount(items, minlength=n_items)
