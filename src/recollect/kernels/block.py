@@ -107,9 +107,9 @@ class Block:
         self.device = torch.device(device)
         # 32 bits for both: the loops read a column number for every cell, and torch's CSR products
         # want one type.
-        self.rows = Pattern(
-            self._to_device(start.astype(np.int32)), self._to_device(column), n_columns
-        )
+        starts = self._to_device(start.astype(np.int32))
+        columns = self._to_device(column)
+        self.rows = Pattern(starts, columns, n_columns)
         self.value = None
         if value is not None:
             self.value = torch.as_tensor(value).to(self.device)

@@ -122,7 +122,6 @@ class _MaxPooledConvolution(torch.autograd.Function):
                 vector_gradient,
             )
 
-        # Dense: words that are not in the batch have a gradient of 0.
         table_gradient = torch.zeros(ctx.n_words, n_columns)
         table_gradient[ctx.rows] = torch.from_numpy(vector_gradient)
 

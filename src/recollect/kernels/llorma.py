@@ -183,9 +183,7 @@ def solve_rows(
     with one_at_a_time() as n_threads:
         work = work_of_solving(cells.start, k)
         shares = equal_shares(work, SHARES_PER_THREAD * n_threads)
-        # For each share a matrix, a pack of cells and two vectors.
-        scratch_size = width * (width + ridge.PACK + 2)
-        scratch = np.zeros((len(shares) - 1, scratch_size), np.float32)
+        scratch = ridge.make_scratch(len(shares) - 1, width)
         llorma.solve_rows(
             cells.start,
             cells.column,

@@ -115,9 +115,10 @@ class Pairs:
         rows = _rows_of(np.array(pairs, np.int64))
         parts = zip(self.parts, gradient, out, self._parameters, strict=True)
 
-        for history, *vectors in parts:
-            combine = _combine_compiled if all(map(compiled, vectors)) else _combine_torch
-            combine(history, rows, coefficients, *vectors, step)
+        for history, g, d, p in parts:
+            is_compiled = compiled(g) and compiled(d) and compiled(p)
+            combine = _combine_compiled if is_compiled else _combine_torch
+            combine(history, rows, coefficients, g, d, p, step)
 
 
 def _history(parameter: Tensor, n_rows: int) -> Tensor:

@@ -125,9 +125,7 @@ def solve_in_cache(equations: Equations) -> Float[Tensor, "rows k"]:
     with one_at_a_time() as n_threads:
         work = work_of_solving(start, k)
         shares = equal_shares(work, SHARES_PER_THREAD * n_threads)
-        # For each share a matrix, a pack of cells and two vectors.
-        scratch_size = width * (width + loops.PACK + 2)
-        scratch = np.zeros((len(shares) - 1, scratch_size), np.float32)
+        scratch = loops.make_scratch(len(shares) - 1, width)
         loops.ridge(
             start,
             block.column.numpy(),

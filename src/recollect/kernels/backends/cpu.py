@@ -63,6 +63,7 @@ def _tiling(pattern: Pattern) -> Tiling:
         enough_cells = len(pattern) // (CELLS_PER_TILE * n_rows)
         n_tiles = max(1, min(-(-n_columns // TILE), enough_cells))
 
+    # All tiles equally long, rather than a short one at the end.
     tile = -(-n_columns // n_tiles)
     cut = np.empty((n_tiles + 1, pattern.n_rows), np.int32)
     ascending = sparse_products.find_cuts(
@@ -96,9 +97,17 @@ def times_dense(pattern: Pattern, value: Tensor, dense: Tensor, *, short: bool =
         return csr.times_dense(pattern, value, dense)
 
     dense = _at_least_16_columns(dense)
-    out = torch.empty(pattern.n_rows, dense.shape[1])
     value = value.detach().contiguous()
-    _run(sparse_products.times_dense, pattern, value, dense, out, short=short)
+    # The loop writes every row, also those without cells.
+    out = torch.empty(pattern.n_rows, dense.shape[1])
+    _run(
+        sparse_products.times_dense,
+        pattern,
+        value,
+        dense,
+        out,
+        short=short,
+    )
 
     return out[:, :k].contiguous()
 
@@ -123,6 +132,7 @@ def observed(pattern: Pattern, left: Tensor, right: Tensor, *, short: bool = Fal
 
     left = _at_least_16_columns(left)
     right = _at_least_16_columns(right)
+    # Zeros: panels and tiles add to what is there.
     out = torch.zeros(len(pattern))
     _run(sparse_products.observed, pattern, left, right, out, short=short)
 
@@ -146,7 +156,9 @@ def _run(loop: Callable[..., None], pattern: Pattern, *operands: Tensor, short: 
 
     with threads.one_at_a_time() as n_threads:
         shares = threads.equal_shares(pattern.start.numpy(), n_threads)
-        tiles = _tiles(n_threads, tiling.tile if tiling.packed else 0, short=short)
+        # Where the operand is read in place, no thread needs a tile.
+        tile_rows = tiling.tile if tiling.packed else 0
+        tiles = _tiles(n_threads, tile_rows, short=short)
         loop(
             tiling.cut,
             pattern.column.numpy(),

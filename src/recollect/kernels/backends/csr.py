@@ -54,5 +54,10 @@ def observed(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
     """
     if not len(pattern):
         return left.new_zeros(0)
-    zeros = _csr(pattern, left.new_zeros(len(pattern)))
-    return torch.sparse.sampled_addmm(zeros, left, right.t(), beta=0.0).values()
+
+    # The pattern says where products are wanted; beta = 0 keeps its numbers out of the sums.
+    zeros = left.new_zeros(len(pattern))
+    wanted = _csr(pattern, zeros)
+    products = torch.sparse.sampled_addmm(wanted, left, right.t(), beta=0.0)
+
+    return products.values()

@@ -77,7 +77,11 @@ def observed(pattern: Pattern, left: Tensor, right: Tensor) -> Tensor:
         right: columns × k.
     """
     out = left.new_empty(len(pattern))
+
     for block in _row_blocks(pattern):
+        # Every cell's product, also of the empty ones: a dense product is that much faster.
         products = left[block.rows] @ right.t()
-        torch.index_select(products.view(-1), 0, block.place, out=out[block.cells])
+        flat = products.view(-1)
+        torch.index_select(flat, 0, block.place, out=out[block.cells])
+
     return out

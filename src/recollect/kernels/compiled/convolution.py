@@ -21,7 +21,15 @@ from numba import njit, prange
 def forward(start, word, product, windows, base, filters, out, place):
     """out[d, h, f] = max_t Σ_offset product[word t + offset, row]; place[d, h, f]: that t.
 
-    `product[w, row]` is the inner product of word w's vector and a row of the filters.
+    Args:
+        start: the first word of each document, and the number of words.
+        word: the row of each word in `product`.
+        product: words × rows, the inner product of a word's vector and a row of the filters.
+        windows: the number of words of each window.
+        base: the first row of each window's filters.
+        filters: number of filters of each window.
+        out: documents × windows × filters, overwritten.
+        place: of the same shape, overwritten.
     """
     for d in prange(len(start) - 1):
         first = start[d]
@@ -57,7 +65,19 @@ def forward(start, word, product, windows, base, filters, out, place):
 )
 @no_type_check
 def backward_to_filters(start, word, table, windows, base, filters, place, gradient, out):
-    """out[row] = Σ_d gradient[d, h, f] · the vector of the word that the row met at its maximum."""
+    """out[row] = Σ_d gradient[d, h, f] · the vector of the word that the row met at its maximum.
+
+    Args:
+        start: as for `forward`, as all up to `filters` but the table.
+        word: the row of each word in `table`.
+        table: words × d, the words' vectors.
+        windows: the number of words of each window.
+        base: the first row of each window's filters.
+        filters: number of filters of each window.
+        place: as `forward` found it.
+        gradient: of the objective by what `forward` put out.
+        out: rows × d, overwritten.
+    """
     # A thread owns whole rows, so that no two write to the same number.
     for row in prange(len(out)):
         # The window whose rows this one is among.
@@ -93,18 +113,32 @@ def backward_to_words(start, word, weight, windows, base, filters, place, gradie
 
     Part p of the columns, `parts[p]` to `parts[p + 1]`, belongs to one thread: no two threads write
     to the same number, and every sum has one order.
+
+    Args:
+        start: as for `forward`, as all up to `filters` but the weight.
+        word: the row of each word in `out`.
+        weight: rows × d, the filters.
+        windows: the number of words of each window.
+        base: the first row of each window's filters.
+        filters: number of filters of each window.
+        place: as `forward` found it.
+        gradient: of the objective by what `forward` put out.
+        parts: the first column of each part, and the number of columns.
+        out: words × d, zeros.
     """
     for p in prange(len(parts) - 1):
         for d in range(len(start) - 1):
             for h in range(len(windows)):
                 for offset in range(windows[h]):
+                    first_row = base[h] + offset * filters
+
                     for f in range(filters):
                         token = start[d] + place[d, h, f] + offset
+                        g = gradient[d, h, f]
                         # ReLU leaves many gradients 0, and a row of columns is long.
-                        if token < start[d + 1] and gradient[d, h, f] != 0:
-                            g = gradient[d, h, f]
+                        if token < start[d + 1] and g != 0:
                             w = word[token]
-                            row = base[h] + offset * filters + f
+                            row = first_row + f
 
                             for c in range(parts[p], parts[p + 1]):
                                 out[w, c] += g * weight[row, c]

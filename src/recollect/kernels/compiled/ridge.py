@@ -16,6 +16,14 @@ from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total
 PACK = 64
 
 
+def make_scratch(n_shares: int, width: int) -> np.ndarray:
+    """Memory for each share of a thread: a matrix, a pack of cells and two vectors."""
+    matrix = width * width
+    pack = width * PACK
+    two_vectors = 2 * width
+    return np.zeros((n_shares, matrix + pack + two_vectors), np.float32)
+
+
 @njit
 @no_type_check
 def _add_products(a, width, k, pack, n):
@@ -137,8 +145,10 @@ def _solve(a, width, k, x):
 def _clear_below(a, width, k):
     """Zeros left of the diagonal, as far as `_solve` reads there."""
     for j in range(k):
+        row = j * width
+        # From the beginning of the vector that the diagonal is in.
         for i in range(j // 16 * 16, j):
-            a[j * width + i] = 0
+            a[row + i] = 0
 
 
 @njit

@@ -49,8 +49,9 @@ class _Model(PrimitiveModel):
 
 
 def _pointer(context: Any, builder: Any, kind: Any, array: Any, at: Any, *, to: Any) -> Any:
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [at]), to.as_pointer())
+    struct = context.make_array(kind)(context, builder, array)
+    element = builder.gep(struct.data, [at])
+    return builder.bitcast(element, to.as_pointer())
 
 
 def _all(kind: Any, number: int) -> Any:
@@ -68,9 +69,13 @@ def splat(typing: Any, x: Any) -> Any:
     """Sixteen times x."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # LLVM has no "repeat": x is put into place 0, and a shuffle takes that place only.
         empty = ir.Constant(_FLOAT, ir.Undefined)
-        one = builder.insert_element(empty, args[0], ir.Constant(ir.IntType(32), 0))
-        return builder.shuffle_vector(one, empty, _all(_INT, 0))
+        first_place = ir.Constant(ir.IntType(32), 0)
+        first_only = builder.insert_element(empty, args[0], first_place)
+        from_first = _all(_INT, 0)
+
+        return builder.shuffle_vector(first_only, empty, from_first)
 
     return LANES(types.float32), generate
 
@@ -87,14 +92,17 @@ def load(typing: Any, array: Any, at: Any) -> Any:
     short = array.dtype == types.uint16
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        # Aligned to an element only: a row may begin anywhere.
         if not short:
-            return builder.load(_pointer(context, builder, array, *args, to=_FLOAT), align=4)
+            pointer = _pointer(context, builder, array, *args, to=_FLOAT)
+            return builder.load(pointer, align=4)
 
         pointer = _pointer(context, builder, array, *args, to=_SHORT)
         # bfloat16 is the upper half of a 32-bit number.
-        half = builder.zext(builder.load(pointer, align=2), _INT)
+        lower = builder.zext(builder.load(pointer, align=2), _INT)
+        upper = builder.shl(lower, _all(_INT, 16))
 
-        return builder.bitcast(builder.shl(half, _all(_INT, 16)), _FLOAT)
+        return builder.bitcast(upper, _FLOAT)
 
     return LANES(array, types.intp), generate
 
@@ -117,9 +125,13 @@ def store(typing: Any, array: Any, at: Any, x: Any) -> Any:
         if short:
             # Rounded to the nearest, ties to even.
             bits = builder.bitcast(value, _INT)
-            odd = builder.and_(builder.lshr(bits, _all(_INT, 16)), _all(_INT, 1))
-            bits = builder.add(bits, builder.add(odd, _all(_INT, 0x7FFF)))
-            value = builder.trunc(builder.lshr(bits, _all(_INT, 16)), _SHORT)
+            upper = builder.lshr(bits, _all(_INT, 16))
+            odd = builder.and_(upper, _all(_INT, 1))
+            # Just under half of the last digit kept, and the rest of a half where that is odd.
+            half = builder.add(odd, _all(_INT, 0x7FFF))
+            rounded = builder.add(bits, half)
+            upper = builder.lshr(rounded, _all(_INT, 16))
+            value = builder.trunc(upper, _SHORT)
 
         builder.store(value, pointer, align=2 if short else 4)
 
@@ -156,6 +168,7 @@ def total(typing: Any, x: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         (sums,) = args
 
+        # Neighbors, then their neighbors: a tree, whose order the compiler must not change.
         while sums.type.count > 2:
             sums = _neighbors(builder, sums, sums, half=True)
 
@@ -200,11 +213,18 @@ def four_totals(typing: Any, array: Any, at: Any, a: Any, b: Any, c: Any, d: Any
 
 def _neighbors(builder: Any, x: Any, y: Any, *, half: bool = False) -> Any:
     """Sums of neighbors, those of x then those of y; with `half` those of x only."""
-    n = x.type.count // 2 if half else x.type.count
+    n = x.type.count
+    if half:
+        n //= 2
+
+    # A shuffle numbers the elements of x and y through: those of y follow those of x.
     places = ir.VectorType(ir.IntType(32), n)
-    even = ir.Constant(places, [2 * j for j in range(n)])
-    odd = ir.Constant(places, [2 * j + 1 for j in range(n)])
-    return builder.fadd(builder.shuffle_vector(x, y, even), builder.shuffle_vector(x, y, odd))
+    even = ir.Constant(places, list(range(0, 2 * n, 2)))
+    odd = ir.Constant(places, list(range(1, 2 * n, 2)))
+    left = builder.shuffle_vector(x, y, even)
+    right = builder.shuffle_vector(x, y, odd)
+
+    return builder.fadd(left, right)
 
 
 @intrinsic
@@ -218,7 +238,8 @@ def peek(typing: Any, array: Any, at: Any) -> Any:
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(array)(context, builder, args[0]).data
-        return builder.load(builder.gep(data, [args[1]]))
+        struct = context.make_array(array)(context, builder, args[0])
+        element = builder.gep(struct.data, [args[1]])
+        return builder.load(element)
 
     return array.dtype(array, types.intp), generate

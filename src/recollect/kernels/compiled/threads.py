@@ -39,7 +39,8 @@ def equal_shares(work: np.ndarray, n_shares: int) -> np.ndarray:
         work: rows + 1 ascending numbers: the work of all rows before each, and of all.
         n_shares: how many shares to make; some are empty where few rows have most of the work.
     """
-    first = np.searchsorted(work, np.linspace(0, work[-1], n_shares + 1))
+    ends = np.linspace(0, work[-1], n_shares + 1)
+    first = np.searchsorted(work, ends)
     # Rows without work at either end would otherwise be in no share.
     first[0] = 0
     first[-1] = len(work) - 1
@@ -55,7 +56,10 @@ def work_of_solving(start: np.ndarray, k: int) -> np.ndarray:
         start: rows + 1, the first cell of each row.
         k: how many equations a row has.
     """
-    return start + np.arange(len(start)) * np.int64(k // 3 + 1)
+    # At least 1: rows without cells are work, too, and equal shares need ascending numbers.
+    factoring = np.int64(k // 3 + 1)
+    rows_before = np.arange(len(start))
+    return start + rows_before * factoring
 
 
 class CompilationNotice(events.Listener):
@@ -88,6 +92,7 @@ def _start_threads() -> None:
     ten times as long. Where Numba and torch share one OpenMP library, Numba also changes torch's
     number of threads, so it is set again.
     """
+    # Read when the OpenMP library starts, which is with its first threads: later it has no effect.
     n_threads = torch.get_num_threads()
     policy = os.environ.get("OMP_WAIT_POLICY")
     os.environ["OMP_WAIT_POLICY"] = policy or "passive"

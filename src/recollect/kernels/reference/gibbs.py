@@ -77,7 +77,9 @@ def ratings(
     offsets = a[:, -1] + b[:, -1] + c[:, -1]
     # In the last column the products of offsets, which do not count.
     products = a * b + a * c + b * c
-    return offsets + products[:, :-1].sum(axis=1)
+    of_factors = products[:, :-1]
+
+    return offsets + of_factors.sum(axis=1)
 
 
 def draw_bag_row(

@@ -90,7 +90,8 @@ def sgd(
         momentum: μ, how much of u a step keeps.
     """
     velocity = momentum * velocity + gradient
-    return parameter - learning_rate * velocity, velocity
+    parameter = parameter - learning_rate * velocity
+    return parameter, velocity
 
 
 def rprop(

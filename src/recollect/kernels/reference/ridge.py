@@ -18,8 +18,10 @@ def solve_row(
     """
     # The gradient is 0 where left x = right.
     eye = np.eye(features.shape[1])
-    left = base + reg * eye + features.T @ features
+    squares = features.T @ features
+    left = base + reg * eye + squares
     right = reg * prior + features.T @ values
+
     return np.linalg.solve(left, right)
 
 
