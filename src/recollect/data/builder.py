@@ -131,7 +131,8 @@ class RatingTable:
     def pair(self) -> Int64[np.ndarray, " rows"]:
         """One number per row that stands for its user and item."""
         user = self.user.astype(np.int64)
-        return user * len(self.items) + self.item
+        first_of_user = user * len(self.items)
+        return first_of_user + self.item
 
     def take(self, rows: np.ndarray) -> RatingTable:
         """Some rows, by a mask or by their numbers."""

@@ -68,7 +68,8 @@ class Days:
     @cached_property
     def _key(self) -> Int64[np.ndarray, " some_slots"]:
         since_first = self.day - self.first
-        return self.user * self.n_days + since_first
+        first_of_user = self.user * self.n_days
+        return first_of_user + since_first
 
     def slot(
         self, user: Int[np.ndarray, " pairs"], day: Int[np.ndarray, " pairs"]

@@ -323,8 +323,13 @@ class Ratings(AnyRatings):
     @override
     def total(self, side: Side) -> Float64[np.ndarray, " rows"]:
         if side == "user":
-            return np.bincount(self.user, weights=self.value, minlength=self.n_users)
-        return np.bincount(self.item, weights=self.value, minlength=self.n_items)
+            row = self.user
+            n_rows = self.n_users
+        else:
+            row = self.item
+            n_rows = self.n_items
+
+        return np.bincount(row, weights=self.value, minlength=n_rows)
 
     @override
     def values(self) -> Iterator[Float32[np.ndarray, " some"]]:
@@ -340,7 +345,8 @@ class Ratings(AnyRatings):
         """One number per rating that stands for its user and item."""
         # In 64 bits, as users × items of large data is above 2³¹.
         user = self.user.astype(np.int64)
-        return user * self.n_items + self.item
+        first_of_user = user * self.n_items
+        return first_of_user + self.item
 
     def where(self, mask: np.ndarray, *, name: str | None = None) -> Ratings:
         """The ratings that a mask or a list of indices selects, with the same vocabularies.

@@ -86,7 +86,8 @@ class Rows(AnyRows):
     @property
     @override
     def totals(self) -> Float64[np.ndarray, " rows"]:
-        return np.bincount(self.row, weights=self.value, minlength=len(self))
+        n_rows = len(self)
+        return np.bincount(self.row, weights=self.value, minlength=n_rows)
 
     @override
     def take(self, rows: Int[np.ndarray, " some"]) -> Rows:

@@ -291,7 +291,8 @@ def is_usual(name: str) -> bool:
 
 def _normalized(name: str) -> str:
     """Lower case letters and digits only; a RecBole type (":token", ":float") is left out."""
-    before_type, _, _ = name.lower().partition(":")
+    lower = name.lower()
+    before_type, _, _ = lower.partition(":")
     return re.sub(r"[^a-z0-9]", "", before_type)
 
 

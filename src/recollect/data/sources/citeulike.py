@@ -173,7 +173,8 @@ def is_here(variant: str, folder: Path | None = None) -> bool:
 def how_to_get(variant: str) -> str:
     """What to do where a set is not here."""
     command = f"recollect data fetch citeulike/{variant}"
-    return f"`{command}` gets it, or put it at $RECOLLECT_DATA/{VARIANTS[variant].folder}"
+    release = VARIANTS[variant]
+    return f"`{command}` gets it, or put it at $RECOLLECT_DATA/{release.folder}"
 
 
 def _file(variant: str, name: str, folder: Path | None) -> Path:

@@ -142,14 +142,17 @@ def load(variant: str, folder: Path | None = None) -> Ratings:
 def is_here(variant: str, folder: Path | None = None) -> bool:
     """Whether a release, or its archive, is in `folder` or one of the data homes."""
     release = VARIANTS[variant]
-    files = [f"{release.folder}/{release.ratings}", f"{release.folder}.zip"]
-    return download.found(files, folder) is not None
+    unpacked = f"{release.folder}/{release.ratings}"
+    packed = f"{release.folder}.zip"
+    path = download.found([unpacked, packed], folder)
+    return path is not None
 
 
 def how_to_get(variant: str) -> str:
     """What to do where a release is not here."""
     command = f"recollect data fetch movielens/{variant}"
-    return f"`{command}` gets it, or put it at $RECOLLECT_DATA/{VARIANTS[variant].folder}"
+    release = VARIANTS[variant]
+    return f"`{command}` gets it, or put it at $RECOLLECT_DATA/{release.folder}"
 
 
 def fold(k: int | str, folder: str | Path | None = None) -> tuple[Ratings, Ratings]:

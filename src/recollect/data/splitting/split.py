@@ -55,7 +55,10 @@ class Split:
         return iter(parts)
 
     def __repr__(self) -> str:
-        sizes = [f"{name} {len(part):,}" for name, part in self.parts.items()]
+        sizes = []
+        for name, part in self.parts.items():
+            sizes.append(f"{name} {len(part):,}")
+
         joined = ", ".join(sizes)
         return f"Split({self._title()}: {joined})"
 

@@ -52,9 +52,10 @@ class WordVectors:
         return len(self.table)
 
     def __repr__(self) -> str:
-        found = int(self.found.sum())
+        n_found = int(self.found.sum())
         size = f"{len(self):,} words × {self.d}"
-        return f"WordVectors({self.name}: {size}, {found:,} found)"
+        found = f"{n_found:,} found"
+        return f"WordVectors({self.name}: {size}, {found})"
 
     @property
     def d(self) -> int:

@@ -114,7 +114,8 @@ def load(variant: str = "full", folder: Path | None = None) -> Ratings:
     Raises:
         DataError: if the folder is not there or a file in it is damaged.
     """
-    return read(home(folder), name=f"netflix/{variant}")
+    place = home(folder)
+    return read(place, name=f"netflix/{variant}")
 
 
 def read(folder: str | Path, *, name: str | None = None) -> Ratings:
@@ -211,7 +212,8 @@ def _refuse_packed(places: list[Path]) -> None:
 
 def is_here(variant: str, folder: Path | None = None) -> bool:
     """Whether the files are in `folder` or one of the data homes."""
-    return any(is_folder(place) for place in _places(folder))
+    places = _places(folder)
+    return any(is_folder(place) for place in places)
 
 
 def how_to_get(variant: str) -> str:

@@ -231,4 +231,5 @@ class _Calendar:
 def _reflected(share: Float64[np.ndarray, " ratings"]) -> Float64[np.ndarray, " ratings"]:
     """Reflected at 0 and 1 into 0 to 1: a uniform distribution stays one."""
     share = np.abs(share)
-    return np.where(share > 1, 2 - share, share)
+    is_above = share > 1
+    return np.where(is_above, 2 - share, share)

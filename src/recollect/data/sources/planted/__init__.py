@@ -42,8 +42,10 @@ class Variant:
     settings: dict[str, Any] = field(default_factory=lambda: {"step": 1.0, "noise": 0.8})
 
     def __str__(self) -> str:
-        size = f"{self.n_ratings:,} ratings of {self.n_items:,} items by {self.n_users:,} users"
-        return f"made here: {size}; 1 to 5"
+        ratings = f"{self.n_ratings:,} ratings"
+        items = f"{self.n_items:,} items"
+        users = f"{self.n_users:,} users"
+        return f"made here: {ratings} of {items} by {users}; 1 to 5"
 
 
 VARIANTS = {
