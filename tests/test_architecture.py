@@ -49,7 +49,7 @@ WITHIN = {
     "system": {"errors", "run"},
     "report": {"experiment"},
 }
-# The same within folders that have sub-folders, lowest first: a file or folder may import those before it.
+# The same within folders that have sub-folders, lowest first: each may import those before it.
 ORDER = {
     "kernels": ("pattern", "reference", "compiled", "backends", "block", "sparse_products"),
     "data": (

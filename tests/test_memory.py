@@ -1,5 +1,4 @@
 import dataclasses
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +9,6 @@ from recollect.errors import SizeError
 from recollect.memory_estimate import MB, Memory, Shape, fitting, lacking
 from recollect.models.autorec import AutoRec
 from recollect.run import Run, peak_memory_mb
-
 from recollect.system import processes
 from recollect.system.available_memory import MemoryLimit
 

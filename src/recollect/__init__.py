@@ -10,6 +10,7 @@ print(rc.held_out(model, test).table("rmse", "mae"))
 from __future__ import annotations
 
 import importlib
+import operator
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -138,7 +139,10 @@ _HOMES = {
 }
 
 _MODULES = {"explain"}  # modules that are public by themselves
+# Names of earlier releases, and what each is called today.
 _FORMER_NAMES = {
+    "names": "model_names",
+    "Reading": "Tokenizer",
     "filters": "explain.filters",
     "exchanged": "explain.swap_words",
     "spoken_for": "explain.contributions",
@@ -147,13 +151,14 @@ _FORMER_NAMES = {
 
 def _former(name: str) -> Any:
     """What a name of an earlier release stands for, with a warning that states today's name."""
-    module, _, today = _FORMER_NAMES[name].rpartition(".")
+    today = _FORMER_NAMES[name]
     warnings.warn(
-        f"recollect.{name} is called recollect.{module}.{today} now; use that name.",
+        f"recollect.{name} is called recollect.{today} now; use that name.",
         DeprecationWarning,
         stacklevel=3,
     )
-    return getattr(importlib.import_module(f"recollect.{module}"), today)
+    package = importlib.import_module(__name__)
+    return operator.attrgetter(today)(package)
 
 
 def __getattr__(name: str) -> Any:

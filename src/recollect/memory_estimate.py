@@ -21,7 +21,7 @@ from recollect.data.ratings import Ratings, Side
 from recollect.errors import SizeError
 from recollect.run import Run
 from recollect.system.available_memory import MemoryLimit, available, available_on_device
-from recollect.training.gradient import GradientOptions
+from recollect.training.gradient_options import GradientOptions
 
 MB = 1 << 20
 

@@ -258,7 +258,7 @@ class Model(ABC):
         known_times = None if times is None else times[known]
         out = np.empty(len(user), np.float32)
         out[known] = self.predict_known(user[known], item[known], given, known_times)
-        out[new] = _predict_new_users(self, user[new], item[new], given)
+        out[new] = predict_new_users(self, user[new], item[new], given)
 
         return out
 
@@ -414,7 +414,7 @@ class Model(ABC):
         return given
 
 
-def _predict_new_users(
+def predict_new_users(
     model: Model,
     user: Int[np.ndarray, " pairs"],
     item: Int[np.ndarray, " pairs"],

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.data.ratings import Side
-from recollect.errors import unknown
+from recollect.errors import SettingError, unknown
 from recollect.kernels import Block, observed, times_dense
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -329,3 +329,15 @@ class Factors(nn.Module):
         b_user = user[:, -1:]
 
         return predicted + b_user
+
+
+def layer_sizes(hidden: int | tuple[int, ...]) -> tuple[int, ...]:
+    """The sizes of hidden layers, first to last, from a setting that may be one number.
+
+    Raises:
+        SettingError: if there is none.
+    """
+    sizes = (hidden,) if isinstance(hidden, int) else tuple(hidden)
+    if not sizes:
+        raise SettingError("hidden is one or more sizes of layers, found none.")
+    return sizes

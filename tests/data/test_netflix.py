@@ -1,4 +1,4 @@
-"""The Netflix Prize's files: what is read from them, what is refused, and the windows; all on made folders."""
+"""The Netflix Prize's files: what is read and refused, and the windows; all on made folders."""
 
 from dataclasses import replace
 from datetime import date
@@ -16,10 +16,14 @@ from recollect.data.splitting import window_split
 from recollect.errors import DataError, SettingError
 
 FILES = {
-    "training_set/mv_0000001.txt": "1:\n1488844,3,2005-09-06\n7,5,2005-05-13\n2649429,1,1999-11-11\n",
+    "training_set/mv_0000001.txt": (
+        "1:\n1488844,3,2005-09-06\n7,5,2005-05-13\n2649429,1,1999-11-11\n"
+    ),
     "training_set/mv_0000002.txt": "2:\n",
     "training_set/mv_0000010.txt": "10:\n7,2,2004-02-29\n30,4,2005-12-31\n",
-    "movie_titles.txt": "1,2003,Dinosaur Planet\n2,2004,Isle of Man TT 2004 Review\n10,NULL,Amélie, The Café\n",
+    "movie_titles.txt": (
+        "1,2003,Dinosaur Planet\n2,2004,Isle of Man TT 2004 Review\n10,NULL,Amélie, The Café\n"
+    ),
     "probe.txt": "10:\n30\n1:\n2649429\n7\n",
 }
 ROWS = {
@@ -50,7 +54,8 @@ def folder(tmp_path):
 
 @pytest.fixture
 def combined(tmp_path):
-    """The same as two files of many films, the first with the line ends of Windows, the second without a last one."""
+    """The same as two files of many films: the first has the line ends of Windows, the second no
+    last line end."""
     first = (FILES["training_set/mv_0000001.txt"] + FILES["training_set/mv_0000002.txt"]).replace(
         "\n", "\r\n"
     )
@@ -186,7 +191,10 @@ def test_a_damaged_line_is_refused_with_its_file_and_line(folder, line):
     write(folder, {"training_set/mv_0000011.txt": f"11:\n8,3,2005-01-01\n{line}\n9,3,2005-01-01\n"})
     with pytest.raises(
         DataError,
-        match=r"^Line 3 of .*mv_0000011\.txt is '.*'; expected a film such as 1: or user,rating,date",
+        match=(
+            r"^Line 3 of .*mv_0000011\.txt is '.*'; "
+            r"expected a film such as 1: or user,rating,date"
+        ),
     ):
         netflix.read(folder)
 
@@ -197,7 +205,8 @@ def test_a_damaged_line_is_refused_with_its_file_and_line(folder, line):
         ("", r"mv_0000011\.txt is empty; expected a film such as 1: in its first line"),
         (
             "8,3,2005-01-01\n",
-            r"Line 1 of .*mv_0000011\.txt is '8,3,2005-01-01'; expected a film such as 1: in the first line",
+            r"Line 1 of .*mv_0000011\.txt is '8,3,2005-01-01'; "
+            r"expected a film such as 1: in the first line",
         ),
         ("17771:\n", r"Line 1 of .*mv_0000011\.txt is '17771:'; expected a film from 1: to 17770:"),
         ("11:\n8,3,2005-01-01\nx:\n", r"Line 3 of .*mv_0000011\.txt is 'x:'; expected a film"),
@@ -375,7 +384,8 @@ def test_a_made_folder_is_of_the_size_asked(planted):
 
 
 def test_a_made_folder_has_the_published_shares_in_every_window(planted):
-    """Within a tenth of all ratings: users' own stretches make the shares of 600 users vary by some hundredths."""
+    """Within a tenth of all ratings: users' own periods make the shares of 600 users vary by some
+    hundredths."""
     for row in netflix.published(netflix.read(planted)):
         assert row["ratings"] > 0
         assert row["ratings"] / 30_000 == pytest.approx(

@@ -154,7 +154,7 @@ def test_the_order_of_a_row_s_ratings_does_not_matter(problem):
 
 @pytest.fixture
 def bags():
-    """Three vectors in five bags, and the arguments of `draw_bag` that do not change from draw to draw."""
+    """Three vectors in five bags, and what `draw_bag` takes that is the same in every draw."""
     holds = np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1], [1, 0, 0], [0, 0, 1]], bool)
     weight = (holds.sum(axis=1) ** -0.5).astype(np.float32)
     vector, holder = np.nonzero(holds.T)

@@ -1,4 +1,4 @@
-"""How compiled loops share the cores: equal shares of work, torch's threads, a notice while compiling."""
+"""How compiled loops share the cores: equal work, torch's threads, a notice while compiling."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Save a small fitted model of every kind, with what it predicts, for the test that old folders still load.
+"""Save a small fitted model of every kind, and what it predicts: the test loads old folders.
 
     python tests/saved/make.py tests/saved/0.1.0
 
@@ -18,7 +18,14 @@ import recollect as rc
 from recollect.data.sources.planted import planted, planted_texts
 from recollect.run import Run
 
-SHORT = {"epochs": 3, "pretrain_epochs": 2, "text_epochs": 1, "burn_in": 1, "n_samples": 3, "factors": 2}
+SHORT = {
+    "epochs": 3,
+    "pretrain_epochs": 2,
+    "text_epochs": 1,
+    "burn_in": 1,
+    "n_samples": 3,
+    "factors": 2,
+}
 EXTRA = [
     ("autorec", {"side": "user", "center": True}),
     ("deeprec", {"loss": "multinomial", "center": False, "activation": "tanh"}),

@@ -9,7 +9,7 @@ from recollect.errors import SettingError, TrainingError
 from recollect.run import Run
 from recollect.training import gradient
 from recollect.training.early_stopping import ValidationMetric
-from recollect.training.gradient import GradientOptions
+from recollect.training.gradient_options import GradientOptions
 
 MEAN_SQUARE = 118 / 6  # of the ratings below, which is the loss of a network of zeros
 

@@ -27,8 +27,8 @@ from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import AnyRows, Rows, pieces
-from recollect.errors import SettingError
 from recollect.families.fold_in import OutputColumns
+from recollect.families.prediction_batch import PredictionBatch
 from recollect.families.vectors import centered
 from recollect.kernels import Block
 from recollect.memory_estimate import Memory, Shape, of_rows
@@ -37,22 +37,12 @@ from recollect.run import Run
 from recollect.settings import setting
 from recollect.system.once import Once
 from recollect.training.early_stopping import ValidationMetric
-from recollect.training.gradient import GradientOptions
+from recollect.training.gradient_options import GradientOptions
 
 SIDES = ("user", "item")
 BLOCK_ROWS = 8_192  # sparse rows encoded at once when predicting, at most
 BLOCK_RATINGS = 4_000_000  # their cells, at most
 MIN_VARIANCE_SHARE = 0.01  # of the ratings' variance: the least that residuals are taken to have
-
-
-@dataclass(frozen=True)
-class PredictionBatch:
-    """A few rows to encode, and the cells of them to predict."""
-
-    block: Block  # the rows as the network sees them
-    cells: Block  # the cells to predict; its values are not used
-    row_mean: Float32[np.ndarray, " cells"] | None  # added to the network's output; None: nothing
-    position: Int64[np.ndarray, " cells"]  # of each cell in the answer
 
 
 @dataclass(kw_only=True, eq=False)
@@ -458,15 +448,3 @@ class _ValidationRMSE:
         row, column = self.model.rows_and_columns(user, item)
         rows = self.model.usable_rows(self.train)
         return self.model.batches(rows, row, column)
-
-
-def layer_sizes(hidden: int | tuple[int, ...]) -> tuple[int, ...]:
-    """The sizes of hidden layers, first to last, from a setting that may be one number.
-
-    Raises:
-        SettingError: if there is none.
-    """
-    sizes = (hidden,) if isinstance(hidden, int) else tuple(hidden)
-    if not sizes:
-        raise SettingError("hidden is one or more sizes of layers, found none.")
-    return sizes

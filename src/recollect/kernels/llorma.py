@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
-from recollect.kernels.compiled import llorma, ridge
+from recollect.kernels.compiled import llorma, llorma_ridge, ridge
 from recollect.kernels.compiled.threads import (
     SHARES_PER_THREAD,
     equal_shares,
@@ -184,7 +184,7 @@ def solve_rows(
         work = work_of_solving(cells.start, k)
         shares = equal_shares(work, SHARES_PER_THREAD * n_threads)
         scratch = ridge.make_scratch(len(shares) - 1, width)
-        llorma.solve_rows(
+        llorma_ridge.solve_rows(
             cells.start,
             cells.column,
             cells.value,

@@ -25,7 +25,7 @@ from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
-from recollect.families.row_model import RowModel, layer_sizes
+from recollect.families.row_model import RowModel
 from recollect.kernels import Block
 from recollect.memory_estimate import Memory, Shape
 from recollect.model import Capabilities
@@ -38,10 +38,12 @@ from recollect.nn import (
     StraightThroughThreshold,
     activation,
     dense_layer,
+    layer_sizes,
 )
 from recollect.run import Run
 from recollect.settings import setting, share
 from recollect.training import gradient
+from recollect.training.gradient_options import GradientOptions
 from recollect.training.history import History
 from recollect.training.losses import squared_error
 
@@ -156,9 +158,9 @@ class AutoRec(RowModel):
 
         self.options().check()
 
-    def options(self) -> gradient.GradientOptions:
+    def options(self) -> GradientOptions:
         """The settings of the optimizer."""
-        return gradient.GradientOptions.of(self)
+        return GradientOptions.of(self)
 
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:

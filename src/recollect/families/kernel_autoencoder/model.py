@@ -15,13 +15,15 @@ from torch import Tensor
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.families.row_model import RowModel, layer_sizes
+from recollect.families.row_model import RowModel
 from recollect.kernels import Block
 from recollect.memory_estimate import Memory, Shape
 from recollect.model import Capabilities
+from recollect.nn import layer_sizes
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training import gradient
+from recollect.training.gradient_options import GradientOptions
 from recollect.training.history import History
 from recollect.training.losses import squared_error
 
@@ -70,9 +72,9 @@ class KernelAutoencoderModel(RowModel):
         self.options(self.epochs).check()
         layer_sizes(self.hidden)  # refuses an empty tuple
 
-    def options(self, epochs: int) -> gradient.GradientOptions:
+    def options(self, epochs: int) -> GradientOptions:
         """How L-BFGS runs, for at most `epochs` iterations."""
-        return gradient.GradientOptions.of(self, epochs=epochs)
+        return GradientOptions.of(self, epochs=epochs)
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:

@@ -8,10 +8,10 @@ from typing_extensions import override
 
 from recollect.data.ratings import Side
 from recollect.errors import SettingError
-from recollect.families.row_model import RowModel, layer_sizes
-from recollect.nn import ACTIVATIONS
+from recollect.families.row_model import RowModel
+from recollect.nn import ACTIVATIONS, layer_sizes
 from recollect.settings import setting, share
-from recollect.training import gradient
+from recollect.training.gradient_options import GradientOptions
 
 EVENT_LOSSES = ("weighted", "logistic", "multinomial")
 LOSSES = ("ratings", *EVENT_LOSSES)
@@ -91,9 +91,9 @@ class DeepRecSettings(RowModel):
     def linear(self) -> bool:
         return not self.last_activation or self.activation == "identity"
 
-    def options(self) -> gradient.GradientOptions:
+    def options(self) -> GradientOptions:
         """The settings of the optimizer."""
-        return gradient.GradientOptions.of(self, milestones=tuple(self.milestones), mixed=True)
+        return GradientOptions.of(self, milestones=tuple(self.milestones), mixed=True)
 
     @override
     def check(self) -> None:
