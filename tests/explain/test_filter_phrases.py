@@ -85,17 +85,3 @@ def test_models_without_filters_are_refused(models):
     for name in set(models) - {"convmf"}:
         with pytest.raises(SettingError, match="without filters"):
             explain.filters(models[name])
-
-
-@pytest.mark.parametrize(
-    ("former", "today"),
-    [
-        ("filters", "filters"),
-        ("exchanged", "swap_words"),
-        ("spoken_for", "contributions"),
-    ],
-)
-def test_former_names_work_and_name_todays(former, today):
-    with pytest.warns(DeprecationWarning, match=f"recollect.explain.{today}"):
-        function = getattr(rc, former)
-    assert function is getattr(explain, today)
