@@ -29,6 +29,8 @@ def test_summary_and_source_stand_in_the_docstring(name):
     described = model_descriptions.describe(name)
     assert described.summary
     assert described.summary in document.partition("\n")[0]
+    assert described.summary.endswith(".")
+    assert described.source.endswith(".")
     assert described.source.split()[0] in document.partition("Source:")[2].split()[0]
 
 

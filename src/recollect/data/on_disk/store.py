@@ -1,11 +1,10 @@
 """Store ratings in a folder of Parquet, in memory that does not grow with them.
 
-    cells      read a block at a time; ids are numbered as they are first seen; the cells go to a
-    file sort       that file, a block at a time, into one file per row group; each is sorted by
-    user, item and time, and
-               of each pair the last is kept
+    cells      read a block at a time; number ids as they are first seen; write cells to a file
+    sort       divide that file among the row groups, a file each; sort each by user, item and
+               time, and keep the last rating of each pair
     writers    draw test and validation ratings; write the others as a row group
-    again      sort and write the row groups by item
+    sort       again, by item; writers write these row groups too
 
 Meanwhile the disk holds up to 48 bytes a rating beside the result. The folder is complete or does
 not exist.

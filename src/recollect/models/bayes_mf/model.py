@@ -1,5 +1,4 @@
-"""BayesMF: Bayesian matrix factorization. Factors are drawn from their posterior, and predictions
-are means over the draws.
+"""BayesMF: matrix factorization whose predictions are means over draws from the posterior.
 
     r_ui ~ N(mu + b_u + b_i + U_u · V_i, 1 / α)
     U_u ~ N(μ_U, Λ_U⁻¹),   V_i ~ N(μ_V, Λ_V⁻¹),   (μ, Λ) ~ Normal-Wishart

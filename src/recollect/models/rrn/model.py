@@ -1,9 +1,10 @@
 """RRN: factors of users and items that two LSTMs carry through time, beside stationary factors.
 
-    r̂_ui(t) = mu + b_u + b_i + u_u · m_i + ũ_u,t · m̃_i,t ũ_u,t = W h_u,t + c,  h_u,t =
-    LSTM(h_u,t−1, y_u,t),  y_u,t = W_a [x_u,t−1, first step, τ_t, τ_t−1]
+    r̂_ui(t) = mu + b_u + b_i + u_u · m_i + ũ_u,t · m̃_i,t
+    ũ_u,t   = W h_u,t + c,   h_u,t = LSTM(h_u,t−1, y_u,t)
+    y_u,t   = W_a [x_u,t−1, first step, τ_t, τ_t−1]
 
-and m̃ of items in the same way; `RecurrentFactors` is the second line.
+and m̃ of items in the same way; `RecurrentFactors` computes ũ and m̃.
 
 Source: Wu, Ahmed, Beutel, Smola, Jing. "Recurrent Recommender Networks." WSDM 2017.
 Differs: on the way to a step an LSTM reads the ratings of the row's step before, and the clock of
