@@ -172,10 +172,11 @@ def _check_complete(
         )
 
     if missing:
-        hint = ", ".join(f'{role}="…"' for role in missing)
+        arguments = ", ".join(f'{role}="…"' for role in missing)
+        options = " ".join(f"--{role}-column …" for role in missing)
         raise DataError(
             f"No column for {' and '.join(missing)} was found among {_listed(columns)}. Name it: "
-            f"{hint}."
+            f"{arguments}, on the command line {options}."
         )
 
 
