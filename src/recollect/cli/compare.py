@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import RenderableType
@@ -20,6 +20,9 @@ from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import interval, memory, seconds, table
 from recollect.errors import SettingError, unknown
 from recollect.system.strict_json import to_json
+
+if TYPE_CHECKING:
+    from recollect.evaluation.comparison import Comparison
 
 
 def compare(
@@ -86,18 +89,9 @@ def compare(
             progress=step,
         )
 
-    result = {
-        **_facts_of(ratings),
-        "split": {"how": "random", "test": test, "valid": valid},
-        "seeds": list(seeds),
-        "device": device,
-        "models": compared.models,
-        "differences": compared.differences,
-        "versions": _versions(),
-    }
-
-    if out is not None:
-        _write(result, out)
+    protocol = _protocol(ratings, seeds, device, test=test, valid=valid)
+    result = {**protocol, **_outcome(compared)}
+    _write(result, out)
 
     return Answer(result, _shown(result))
 
@@ -127,6 +121,16 @@ def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]
 
         candidates[name] = Candidate(model)
 
+    _set(candidates, settings)
+
+    for candidate in candidates.values():
+        registry.make(candidate.model, **candidate.settings)
+
+    return candidates
+
+
+def _set(candidates: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """Give each setting, which is by NAME.KEY, to the model of its name."""
     for key, value in settings.items():
         name, _, setting = key.partition(".")
         if not setting:
@@ -140,24 +144,38 @@ def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]
 
         candidates[name].settings[setting] = value
 
-    for candidate in candidates.values():
-        registry.make(candidate.model, **candidate.settings)
 
-    return candidates
+def _write(result: dict[str, Any], out: Path | None) -> None:
+    """Write all figures as JSON, if a file is given."""
+    if out is None:
+        return
 
-
-def _write(result: dict[str, Any], out: Path) -> None:
     from recollect.system.atomic_files import replacing
 
     with replacing(out) as fresh:
         fresh.write_text(to_json(result))
 
 
-def _facts_of(ratings: rc.Ratings) -> dict[str, Any]:
+def _protocol(
+    ratings: rc.Ratings, seeds: Sequence[int], device: str, *, test: float, valid: float
+) -> dict[str, Any]:
+    """What the models were compared on: the data, its splits, and the device."""
     return {
         "data": ratings.name,
         "fingerprint": ratings.fingerprint,
         "scale": ratings.scale,
+        "split": {"how": "random", "test": test, "valid": valid},
+        "seeds": list(seeds),
+        "device": device,
+    }
+
+
+def _outcome(compared: Comparison) -> dict[str, Any]:
+    """What came of it: the figures of the models, their differences, and the versions used."""
+    return {
+        "models": compared.models,
+        "differences": compared.differences,
+        "versions": _versions(),
     }
 
 

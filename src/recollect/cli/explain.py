@@ -271,21 +271,7 @@ def _of_text(model: Any, item: Item, *, n: int, figure: Path | None) -> Answer:
     phrases = parts.table(n)
     words = parts.by_word()
     title = f"{_title(model, item)}, for user {parts.user_id}"
-    summands = {
-        "predicted": parts.prediction,
-        "mean and user": parts.base,
-        "text": parts.text,
-        "ratings": parts.ratings,
-    }
-
-    shown: list[RenderableType] = [
-        title,
-        facts(summands),
-        "",
-        "Phrases of the text that count for it and, below 0, against it:",
-        table(phrases.columns, phrases.rows()),
-    ]
-
+    shown = [title, *_summands_and_phrases(parts, phrases)]
     if figure is not None:
         from recollect.report.phrases import colored_text
 
@@ -297,6 +283,23 @@ def _of_text(model: Any, item: Item, *, n: int, figure: Path | None) -> Answer:
     tables = {"phrases": phrases.to_dicts(), "words": words.to_dicts()}
 
     return Answer({**data, **tables, "figure": figure}, shown)
+
+
+def _summands_and_phrases(parts: Any, phrases: Any) -> list[RenderableType]:
+    """The summands of a prediction, and a table of what phrases contribute to it."""
+    summands = {
+        "predicted": parts.prediction,
+        "mean and user": parts.base,
+        "text": parts.text,
+        "ratings": parts.ratings,
+    }
+
+    return [
+        facts(summands),
+        "",
+        "Phrases of the text that count for it and, below 0, against it:",
+        table(phrases.columns, phrases.rows()),
+    ]
 
 
 def _equation(parts: Any) -> str:

@@ -64,30 +64,21 @@ def recommend(
     out: OutFile = None,
 ) -> Answer:
     """Recommend items to known users, or to a new user from ratings or events."""
-    from recollect.data.tables import check_ending, read_ids, read_item_ratings
+    from recollect.data.tables import read_ids, read_item_ratings
 
     is_from_file = bool(event) or events is not None or ratings is not None
-    _check_users(
+    _check(
         users,
         all_users=all_users,
         is_from_file=is_from_file,
         out=out,
     )
 
-    if out is not None:
-        check_ending(out)
-
     model = load_model(run, new_items)
     allowed = None if items is None else read_ids(items, "item")["item_id"]
+    wanted: dict[str, Any] = {"n": n, "items": allowed, "seen": seen}
     if all_users and out is not None and out.suffix == ".parquet":
-        return _for_all_users(
-            screen,
-            model,
-            out,
-            n=n,
-            items=allowed,
-            seen=seen,
-        )
+        return _for_all_users(screen, model, out, **wanted)
 
     chosen = _chosen_items(event, events)
     frame = rc.top_n(
@@ -95,16 +86,9 @@ def recommend(
         user_ids=model.given_.users.ids if all_users else users or None,
         events=chosen or None,
         ratings=None if ratings is None else read_item_ratings(ratings),
-        n=n,
-        items=allowed,
-        seen=seen,
+        **wanted,
     )
-    without_ratings = [] if is_from_file else _without_ratings(model, users or ())
-    if without_ratings:
-        screen.say(
-            f"No training ratings of {', '.join(map(repr, without_ratings))}; the items that are "
-            "best on average are recommended."
-        )
+    without_ratings = [] if is_from_file else _without_ratings(screen, model, users or ())
 
     return _answer(frame, without_ratings, out)
 
@@ -142,10 +126,10 @@ def _chosen_items(event: list[str] | None, events: Path | None) -> list[str]:
     return chosen
 
 
-def _check_users(
+def _check(
     users: list[str] | None, *, all_users: bool, is_from_file: bool, out: Path | None
 ) -> None:
-    """Refuse a command line that does not say for which users.
+    """Refuse a command line that does not say for which users, or a file of an unknown kind.
 
     Args:
         users: the values of --user.
@@ -156,6 +140,8 @@ def _check_users(
     Raises:
         SettingError: saying what to state.
     """
+    from recollect.data.tables import check_ending
+
     if all_users == (bool(users) or is_from_file):
         raise SettingError(
             "State one of: --user ID, --all-users, or for a new user --ratings FILE, --event ID or "
@@ -164,6 +150,9 @@ def _check_users(
 
     if all_users and out is None:
         raise SettingError("--all-users writes a file; name it with --out recommendations.parquet.")
+
+    if out is not None:
+        check_ending(out)
 
 
 def _for_all_users(
@@ -188,8 +177,8 @@ def _for_all_users(
     )
 
 
-def _without_ratings(model: rc.Model, users: Sequence[str]) -> list[str]:
-    """Those of the users who have no training ratings."""
+def _without_ratings(screen: Screen, model: rc.Model, users: Sequence[str]) -> list[str]:
+    """Those of the users who have no training ratings; the screen says what they get."""
     rows = model.given_.users.rows(list(users))
     has_ratings = model.given_.count("user") > 0
     without = []
@@ -197,6 +186,12 @@ def _without_ratings(model: rc.Model, users: Sequence[str]) -> list[str]:
     for user, row in zip(users, rows, strict=True):
         if row < 0 or not has_ratings[row]:
             without.append(user)
+
+    if without:
+        screen.say(
+            f"No training ratings of {', '.join(map(repr, without))}; the items that are "
+            "best on average are recommended."
+        )
 
     return without
 

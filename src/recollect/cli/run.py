@@ -18,6 +18,7 @@ from recollect.cli.output.tables import memory, seconds, table
 if TYPE_CHECKING:
     from recollect.experiment.planner import PlannedRun, Task
     from recollect.experiment.results import Results
+    from recollect.experiment.spec import Part
 
 Only = Annotated[
     list[str] | None,
@@ -60,14 +61,9 @@ def run(
     experiment = read(file)
     selected = select(experiment, only or ())
     records = Results(results or experiment.records)
-    data = planner.look_for_data(
-        [part for _, part in selected], records, other_parts=experiment.parts.values()
-    )
-
-    for source in dict.fromkeys(part.source for _, part in selected):
-        if "missing" in data[source]:
-            screen.say(f"skipped: {data[source]['missing']}")
-
+    parts = [part for _, part in selected]
+    data = planner.look_for_data(parts, records, other_parts=experiment.parts.values())
+    _say_skipped(screen, parts, data)
     planned = planner.plan(selected, data)
     todo = planner.tasks(experiment, planned, records, data, fresh=fresh)
     jobs = {job.key for planned_run in planned for job in planned_run.jobs}
@@ -85,6 +81,13 @@ def run(
         [_table(experiment.name, rows), *_failures(rows)],
         failed=has_failed and not list_,
     )
+
+
+def _say_skipped(screen: Screen, parts: Sequence[Part], data: Mapping[str, Any]) -> None:
+    """A line for each data set that is missing, and whose parts are therefore skipped."""
+    for source in dict.fromkeys(part.source for part in parts):
+        if "missing" in data[source]:
+            screen.say(f"skipped: {data[source]['missing']}")
 
 
 def _carry_out(screen: Screen, todo: Sequence[Task], processes: int | None) -> None:
@@ -135,15 +138,6 @@ def _row(
     n_cached = sum(key not in new for key, _ in done)
     figures = [record["test"][part.metric] for _, record in done]
 
-    if planned.run.model is None:
-        state = planned.run.note
-    elif "missing" in data[part.source]:
-        state = "skipped: no data"
-    elif failed:
-        state = "failed"
-    else:
-        state = _state_of_done(len(done), n_cached)
-
     return {
         "part": part.name,
         "table": planned.table.name,
@@ -151,12 +145,28 @@ def _row(
         "splits": len(planned.table.splits(part)),
         "done": len(done),
         "cached": n_cached,
-        "state": state,
+        "state": _state(planned, data, failed, n_done=len(done), n_cached=n_cached),
         "metric": part.metric,
         "value": statistics.fmean(figures) if figures else None,
         "failed": sorted(failed),
         "keys": [job.key for job in planned.jobs],
     }
+
+
+def _state(
+    planned: PlannedRun, data: Mapping[str, Any], failed: set[str], *, n_done: int, n_cached: int
+) -> str:
+    """The state of a run: why there is nothing of it, or what there is."""
+    if planned.run.model is None:
+        return planned.run.note
+
+    if "missing" in data[planned.part.source]:
+        return "skipped: no data"
+
+    if failed:
+        return "failed"
+
+    return _state_of_done(n_done, n_cached)
 
 
 def _state_of_done(n_done: int, n_cached: int) -> str:

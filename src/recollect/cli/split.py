@@ -81,13 +81,7 @@ def split(
     is_netflix = netflix_folder(source) is not None
     how, settings_from = split_method(how, time, windows, is_netflix=is_netflix)
     function = _split_function(how)
-    option = None
-    if windows:
-        option = "--windows"
-    elif time:
-        option = "--time"
-
-    _check_settings(function, how, stated, option=option)
+    _check_settings(function, how, stated, option=_option_for_days(time, windows))
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise SettingError(f"{out} exists and is not empty; name a new folder.")
 
@@ -102,15 +96,9 @@ def split(
         for name, part in splits.items()
     }
 
-    about = {
-        "split": next(iter(splits.values())).how,
-        "seed": seeded.get("seed", "none: nothing is drawn"),
-        **_days(stated),
-        "written to": out,
-    }
-    sizes = [_sizes(split, name) for name, split in splits.items()]
+    shown = _shown(splits, stated | seeded, out)
 
-    return Answer({"out": out, **records.get("", {"splits": records})}, [facts(about), "", *sizes])
+    return Answer({"out": out, **records.get("", {"splits": records})}, shown)
 
 
 def _split_function(how: str) -> Callable[..., Any]:
@@ -132,6 +120,14 @@ def _split_function(how: str) -> Callable[..., Any]:
         raise unknown("split", how, functions)
 
     return functions[how]
+
+
+def _option_for_days(time: str | None, windows: str | None) -> str | None:
+    """The option that states the days of the parts; None if neither does."""
+    if windows:
+        return "--windows"
+
+    return "--time" if time else None
 
 
 def _check_settings(
@@ -173,6 +169,27 @@ def _by_folder(made: Any) -> dict[str, rc.Split]:
     if isinstance(made, rc.Split):
         return {"": made}
     return {f"fold-{number}": split for number, split in enumerate(made, start=1)}
+
+
+def _shown(
+    splits: Mapping[str, rc.Split], settings: Mapping[str, Any], out: Path
+) -> list[RenderableType]:
+    """How the splits were made, and the sizes of their parts.
+
+    Args:
+        splits: by their folders in `out`.
+        settings: all that the splits were made with; the seed only if one was used.
+        out: where they are.
+    """
+    about = {
+        "split": next(iter(splits.values())).how,
+        "seed": settings.get("seed", "none: nothing is drawn"),
+        **_days(settings),
+        "written to": out,
+    }
+    sizes = [_sizes(split, name) for name, split in splits.items()]
+
+    return [facts(about), "", *sizes]
 
 
 def _days(settings: Mapping[str, Any]) -> dict[str, str]:

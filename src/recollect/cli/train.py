@@ -84,8 +84,6 @@ def train(
     Ctrl-C stops after the epoch; the same command with --resume goes on.
     """
     from recollect import registry
-    from recollect.checkpoint import save
-    from recollect.evaluation.summary import write_scores
 
     recipe = registry.make(model, **settings_of(settings))
     texts.tokenizer()  # refuses wrong options before the work
@@ -111,6 +109,18 @@ def train(
         test=test,
         seed=seed,
     )
+
+    return _fit_and_save(recipe, parts, run, screen, plotting)
+
+
+def _fit_and_save(
+    recipe: rc.Model, parts: Parts, run: Any, screen: Screen, plotting: Plotting
+) -> Answer:
+    """Fit the model, write it to the run's folder, and test it if there are ratings to test on."""
+    from recollect.checkpoint import save
+    from recollect.evaluation.summary import write_scores
+
+    out = run.folder
     expected = _memory(recipe, parts)
     screen.say(*training.header(recipe, parts, out, expected))
     _fit(recipe, parts, run, screen, drawn=plotting.curve is not False)
@@ -119,7 +129,7 @@ def train(
         **training.result(recipe, parts, out),
         "test": None if parts.test is None else write_scores(recipe, parts.test, out),
         **expected,
-        "device": device,
+        "device": run.device,
         **plotting.files(),
     }
     title = f"{type(recipe).__name__} on {parts.name}"

@@ -94,6 +94,18 @@ def _style(axes: Any, *, title: str, grid: str) -> None:
     )
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+    _draw_legend(axes)
+    axes.tick_params(colors=INK, labelsize=9)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+
+    for spine in axes.spines.values():
+        spine.set_color(INK)
+        spine.set_alpha(0.5)
+
+
+def _draw_legend(axes: Any) -> None:
+    """Name what is drawn, if it is more than one thing."""
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
         axes.legend(
@@ -103,14 +115,6 @@ def _style(axes: Any, *, title: str, grid: str) -> None:
             fontsize=9,
             labelcolor=INK,
         )
-
-    axes.tick_params(colors=INK, labelsize=9)
-    axes.xaxis.label.set_color(INK)
-    axes.yaxis.label.set_color(INK)
-
-    for spine in axes.spines.values():
-        spine.set_color(INK)
-        spine.set_alpha(0.5)
 
 
 def _draw_runs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
@@ -180,6 +184,12 @@ def _draw_sweep(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> Non
             label=name,
         )
 
+    _mark_values(axes, values, is_numeric=is_numeric)
+    axes.set(xlabel=setting, ylabel=table.part.metric.upper())
+
+
+def _mark_values(axes: Any, values: Sequence[Any], *, is_numeric: bool) -> None:
+    """Ticks at the values of a setting that are not numbers, or that need a logarithmic scale."""
     ticks = [format_setting(value) for value in values]
     if not is_numeric:
         axes.set_xticks(range(len(values)), ticks)
@@ -187,8 +197,6 @@ def _draw_sweep(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> Non
         axes.set_xscale("log")
         axes.set_xticks(values, ticks)
         axes.minorticks_off()
-
-    axes.set(xlabel=setting, ylabel=table.part.metric.upper())
 
 
 def _rows_of_sweep(rows: Sequence[ResultRow], setting: str) -> list[ResultRow]:

@@ -36,25 +36,9 @@ def bars(table: pl.DataFrame, path: str | Path, *, title: str = "") -> Path:
         SettingError: for an ending other than .png, .svg or .pdf, or if Matplotlib is missing.
     """
     check(path)
-    from matplotlib.figure import Figure
-
     filters = [rows for _, rows in table.group_by("filter", maintain_order=True)]
     heights = [0.27 * len(rows) + 0.3 for rows in filters]
-    figure: Any = Figure(
-        figsize=(WIDTH, sum(heights) + 0.9),
-        dpi=150,
-        layout="constrained",
-    )
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.06)  # inches around everything
-    n_panels = max(1, len(filters))
-    grid = figure.subplots(
-        n_panels,
-        1,
-        sharex=True,
-        squeeze=False,
-        height_ratios=heights or None,
-    )
-    panels = grid[:, 0]
+    figure, panels = _stack_panels(heights)
 
     for axes, rows in zip(panels, filters, strict=False):
         _panel(axes, rows)
@@ -70,6 +54,28 @@ def bars(table: pl.DataFrame, path: str | Path, *, title: str = "") -> Path:
     )
 
     return _saved(figure, path)
+
+
+def _stack_panels(heights: list[float]) -> tuple[Any, Any]:
+    """A figure, and its panels of these heights in inches, one below the other."""
+    from matplotlib.figure import Figure
+
+    figure: Any = Figure(
+        figsize=(WIDTH, sum(heights) + 0.9),
+        dpi=150,
+        layout="constrained",
+    )
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.06)  # inches around everything
+    n_panels = max(1, len(heights))
+    grid = figure.subplots(
+        n_panels,
+        1,
+        sharex=True,
+        squeeze=False,
+        height_ratios=heights or None,
+    )
+
+    return figure, grid[:, 0]
 
 
 def _panel(axes: Any, rows: pl.DataFrame) -> None:
@@ -123,6 +129,20 @@ def colored_text(
     figure.set_figheight(height)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
     axes.set_axis_off()
+    _draw_header(axes, title, subtitle)
+
+    for word, change, (x, line) in zip(words["word"], words["change"], positions, strict=True):
+        y = HEADER + LINE_HEIGHT * (line + 0.5)
+        letters = "white" if abs(change) > DARK * largest else "black"
+        _draw_word(axes, word, (x, y), color=letters, background=colors.to_rgba(change))
+
+    _legend(figure, colors, height)
+
+    return _saved(figure, path)
+
+
+def _draw_header(axes: Any, title: str, subtitle: str) -> None:
+    """The title and, below it, the subtitle."""
     axes.text(
         MARGIN,
         0.25,
@@ -141,15 +161,6 @@ def colored_text(
         color=GRAY,
         parse_math=False,
     )
-
-    for word, change, (x, line) in zip(words["word"], words["change"], positions, strict=True):
-        y = HEADER + LINE_HEIGHT * (line + 0.5)
-        letters = "white" if abs(change) > DARK * largest else "black"
-        _draw_word(axes, word, (x, y), color=letters, background=colors.to_rgba(change))
-
-    _legend(figure, colors, height)
-
-    return _saved(figure, path)
 
 
 def _draw_word(

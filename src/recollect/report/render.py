@@ -189,6 +189,25 @@ def markdown(report: Report, files: Mapping[FigureKey, str]) -> str:
         report: of the experiment.
         files: the file of each figure, by experiment, table and part.
     """
+    lines = _opening(report)
+
+    for spec in report.experiment.tables.values():
+        lines += ["", f"## {spec.title}", "", spec.shows, ""]
+
+        for table in report.tables:
+            if table.table is spec:
+                file = files.get(_figure_key(report, table))
+                lines += _markdown_table(table, file)
+
+    text = "\n".join(lines)
+    # Parts without content leave blank lines behind.
+    text = re.sub(r"\n{3,}", "\n\n", text)
+
+    return text.rstrip() + "\n"
+
+
+def _opening(report: Report) -> list[str]:
+    """The lines above the tables: the paper, the protocol, how claims came out, and the parts."""
     experiment = report.experiment
     paper = experiment.paper
     lines = [
@@ -207,19 +226,7 @@ def markdown(report: Report, files: Mapping[FigureKey, str]) -> str:
     lines += [f"- {part.name}: {part.about}" for part in report.parts]
     lines += [f"- {sentence}" for sentence in report.open]
 
-    for spec in experiment.tables.values():
-        lines += ["", f"## {spec.title}", "", spec.shows, ""]
-
-        for table in report.tables:
-            if table.table is spec:
-                file = files.get(_figure_key(report, table))
-                lines += _markdown_table(table, file)
-
-    text = "\n".join(lines)
-    # Parts without content leave blank lines behind.
-    text = re.sub(r"\n{3,}", "\n\n", text)
-
-    return text.rstrip() + "\n"
+    return lines
 
 
 def _markdown_table(table: ResultTable, file: str | None) -> list[str]:

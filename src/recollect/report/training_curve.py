@@ -46,20 +46,12 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
     Raises: SettingError as `check`.
     """
     check(path)
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     path = Path(path)
     names = (history.train_name, history.valid_name)
     kinds = list(dict.fromkeys(_kind(name) for name in names if history.column(name)))
-    n_panels = max(1, len(kinds))
-    height = 4 if n_panels == 1 else 6
-    figure = Figure(
-        figsize=(7, height),
-        dpi=150,
-        layout="constrained",
-    )
-    panels = figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0]
+    figure, panels = _stack_panels(max(1, len(kinds)))
 
     for axes, kind in zip(panels, kinds, strict=False):
         _draw_panel(axes, history, kind)
@@ -81,6 +73,21 @@ def curve(history: History, path: str | Path, *, title: str = "") -> Path:
 def _kind(name: str) -> str:
     """What is measured: "rmse" of "valid_rmse"."""
     return name.partition("_")[2]
+
+
+def _stack_panels(n_panels: int) -> tuple[Any, Any]:
+    """A figure, and so many panels in it, one below the other."""
+    from matplotlib.figure import Figure
+
+    height = 4 if n_panels == 1 else 6
+    figure = Figure(
+        figsize=(7, height),
+        dpi=150,
+        layout="constrained",
+    )
+    panels = figure.subplots(n_panels, 1, sharex=True, squeeze=False)[:, 0]
+
+    return figure, panels
 
 
 def _draw_panel(axes: Any, history: History, kind: str) -> None:

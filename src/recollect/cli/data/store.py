@@ -55,16 +55,26 @@ def store(
         "fingerprint": stored.fingerprint,
         "notes": stored.notes,
     }
+
+    return Answer(data, _shown(stored, sizes, out))
+
+
+def _shown(stored: rc.StoredRatings, sizes: dict[str, int], out: Path) -> list[str]:
+    """What was stored, and the command to learn from it.
+
+    Args:
+        stored: the ratings to learn from.
+        sizes: how many ratings were set aside, by the name of the part.
+        out: the folder.
+    """
     set_aside = "".join(f", {name} {size:,}" for name, size in sizes.items())
-    shown = [
+    return [
         f"{len(stored):,} ratings of {stored.n_items:,} items by {stored.n_users:,} users stored "
         f"in {out}{set_aside}.",
         *stored.notes,
         "",
         f"Next: recollect train {out} --out RUN --set optimizer=adam --set batch_size=512",
     ]
-
-    return Answer(data, shown)
 
 
 def _what_to_store(source: str, columns: Columns) -> tuple[Any, dict[str, Any]]:
