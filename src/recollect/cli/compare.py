@@ -121,7 +121,7 @@ def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]
 
         candidates[name] = Candidate(model)
 
-    _set(candidates, settings)
+    _add_settings(candidates, settings)
 
     for candidate in candidates.values():
         registry.make(candidate.model, **candidate.settings)
@@ -129,7 +129,7 @@ def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]
     return candidates
 
 
-def _set(candidates: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def _add_settings(candidates: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     """Give each setting, which is by NAME.KEY, to the model of its name."""
     for key, value in settings.items():
         name, _, setting = key.partition(".")

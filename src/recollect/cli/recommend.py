@@ -67,7 +67,7 @@ def recommend(
     from recollect.data.tables import read_ids, read_item_ratings
 
     is_from_file = bool(event) or events is not None or ratings is not None
-    _check(
+    _check_request(
         users,
         all_users=all_users,
         is_from_file=is_from_file,
@@ -126,7 +126,7 @@ def _chosen_items(event: list[str] | None, events: Path | None) -> list[str]:
     return chosen
 
 
-def _check(
+def _check_request(
     users: list[str] | None, *, all_users: bool, is_from_file: bool, out: Path | None
 ) -> None:
     """Refuse a command line that does not say for which users, or a file of an unknown kind.
