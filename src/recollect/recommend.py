@@ -260,6 +260,7 @@ def similar(
 
 
 def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame:
+    """The n entries of a side whose vectors are most similar to those of each id."""
     given = model.given_
     vocab = given.items if side == "item" else given.users
     known = model.known_items() if side == "item" else given.count("user") > 0
@@ -275,9 +276,7 @@ def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame
             f"{n_known:,} {side}s such as {a_few(examples)}."
         )
 
-    vectors = model.vectors(side)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit = vectors / np.maximum(length, np.float32(1e-12))
+    unit = _unit_vectors(model, side)
     frames = []
     step = max(1, BLOCK_CELLS // len(vocab))
 
@@ -292,6 +291,14 @@ def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame
     names = {"of": f"{side}_id", "id": "neighbor_id", "score": "similarity"}
 
     return pl.concat(frames).rename(names)
+
+
+def _unit_vectors(model: Model, side: Side) -> Float32[np.ndarray, "entries k"]:
+    """The model's vectors scaled to length 1; one of zeros stays as it is."""
+    vectors = model.vectors(side)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    return vectors / np.maximum(length, np.float32(1e-12))
 
 
 def _scores_of_new_user(model: Model, row: Rows) -> Float32[np.ndarray, "1 n_items"]:

@@ -153,19 +153,30 @@ def _ranked(
         n_without_relevant=int((n_good == 0).sum()),
         n_cold=int((given.count("user")[people] == 0).sum()),
     )
-    n_items = test.n_items
+    whole = _figures_of_all_lists(n, shown, test.n_items, candidates)
+
+    return Scores(values, "user", about, whole=whole)
+
+
+def _figures_of_all_lists(
+    n: int,
+    shown: Int64[np.ndarray, "users n"],
+    n_items: int,
+    candidates: Bool[np.ndarray, " n_items"] | None,
+) -> dict[str, float]:
+    """The metrics of the catalogue, for lists of all items or of the candidates alone."""
     if candidates is not None:
         # Number the candidates from 0, so that figures of all lists are shares of them.
         n_items = int(candidates.sum())
         number = np.cumsum(candidates) - 1
         shown = np.where(shown >= 0, number[shown], -1)
 
-    whole = {}
+    figures = {}
 
     for metric in metrics_of("catalogue"):
-        whole[f"{metric.name}@{n}"] = metric.function(shown, n_items)
+        figures[f"{metric.name}@{n}"] = metric.function(shown, n_items)
 
-    return Scores(values, "user", about, whole=whole)
+    return figures
 
 
 def _relevant_from(test: Ratings) -> float:

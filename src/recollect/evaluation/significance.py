@@ -111,16 +111,7 @@ def compare(
         DataError: if the scores differ in length or there are fewer than two.
         SettingError: for an unknown baseline.
     """
-    kinds = ("ratings", "splits")
-    if over not in kinds:
-        raise unknown("kind of repetition", str(over), kinds)
-
-    if len(scores) < 2:
-        raise DataError(f"A comparison needs two models or more, found {list(scores)}.")
-
-    if baseline is not None and baseline not in scores:
-        raise unknown("model among the scores", baseline, scores)
-
+    _check_comparison(scores, over, baseline)
     rows = []
 
     for model, other in _pairs_of(scores, baseline):
@@ -146,6 +137,19 @@ def compare(
     significant = pl.when(adjusted.is_not_nan()).then(adjusted < 1 - level)
 
     return table.with_columns(adjusted, significant.alias("significant"))
+
+
+def _check_comparison(scores: Mapping[str, Figures], over: Over, baseline: str | None) -> None:
+    """Refuse an unknown kind of repetition or baseline, and fewer than two models."""
+    kinds = ("ratings", "splits")
+    if over not in kinds:
+        raise unknown("kind of repetition", str(over), kinds)
+
+    if len(scores) < 2:
+        raise DataError(f"A comparison needs two models or more, found {list(scores)}.")
+
+    if baseline is not None and baseline not in scores:
+        raise unknown("model among the scores", baseline, scores)
 
 
 def _pairs_of(names: Iterable[str], baseline: str | None) -> list[tuple[str, str]]:

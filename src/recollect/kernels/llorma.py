@@ -102,36 +102,57 @@ class LocalDescent:
         """
         offset_rate = rate if offsets else 0.0
         rates = (np.float32(rate), np.float32(offset_rate))
-        factors = (self.user, self.item, self.b_user, self.b_item)
-        weights = self.weights
-        regs = (weights.reg_user, weights.reg_item)
+        descend = self._descend_jointly if self.joint else self._descend_alone
 
         with one_at_a_time():
-            if self.joint:
-                errors, total_weight = llorma.descend_jointly(
-                    self._cells,
-                    *self._ratings,
-                    weights.user,
-                    weights.item,
-                    *factors,
-                    *regs,
-                    *rates,
-                    np.uint64(seed),
-                    GROUPS,
-                )
-            else:
-                order = np.random.default_rng(seed).permutation(len(self._ratings[0]))
-                errors, total_weight = llorma.descend_alone(
-                    *(column[order] for column in self._ratings),
-                    weights.user,
-                    weights.item,
-                    weights.scale,
-                    *factors,
-                    *regs,
-                    *rates,
-                )
+            errors, total_weight = descend(rates, seed)
 
         return float(errors), float(total_weight)
+
+    def _descend_jointly(
+        self, rates: tuple[np.float32, np.float32], seed: int
+    ) -> tuple[float, float]:
+        """Take the steps of an epoch on the error of the models' weighted mean."""
+        weights = self.weights
+        errors, total_weight = llorma.descend_jointly(
+            self._cells,
+            *self._ratings,
+            weights.user,
+            weights.item,
+            self.user,
+            self.item,
+            self.b_user,
+            self.b_item,
+            weights.reg_user,
+            weights.reg_item,
+            *rates,
+            np.uint64(seed),
+            GROUPS,
+        )
+
+        return errors, total_weight
+
+    def _descend_alone(
+        self, rates: tuple[np.float32, np.float32], seed: int
+    ) -> tuple[float, float]:
+        """Take the steps of an epoch on each model's own error."""
+        weights = self.weights
+        order = np.random.default_rng(seed).permutation(len(self._ratings[0]))
+        errors, total_weight = llorma.descend_alone(
+            *(column[order] for column in self._ratings),
+            weights.user,
+            weights.item,
+            weights.scale,
+            self.user,
+            self.item,
+            self.b_user,
+            self.b_item,
+            weights.reg_user,
+            weights.reg_item,
+            *rates,
+        )
+
+        return errors, total_weight
 
 
 @dataclass(
@@ -174,16 +195,13 @@ def solve_rows(
     """
     k = features.shape[1]
     n_rows = len(cells.start) - 1
-    # Rounded up: `compiled.ridge` works on tiles of 32 columns.
-    width = -(-k // 32) * 32
-    padding = ((0, 0), (0, width - k))
-    wide_features = np.ascontiguousarray(np.pad(features, padding))
-    solved = np.ascontiguousarray(np.pad(factors, padding))
+    wide_features = _in_tiles(features)
+    solved = _in_tiles(factors)
 
     with one_at_a_time() as n_threads:
         work = work_of_solving(cells.start, k)
         shares = equal_shares(work, SHARES_PER_THREAD * n_threads)
-        scratch = ridge.make_scratch(len(shares) - 1, width)
+        scratch = ridge.make_scratch(len(shares) - 1, solved.shape[1])
         llorma_ridge.solve_rows(
             cells.start,
             cells.column,
@@ -204,3 +222,12 @@ def solve_rows(
         )
 
     return np.ascontiguousarray(solved[:, :k])
+
+
+def _in_tiles(matrix: Float32[np.ndarray, "rows k"]) -> Float32[np.ndarray, "rows width"]:
+    """The matrix with columns of zeros added, for `compiled.ridge` works on tiles of 32."""
+    k = matrix.shape[1]
+    width = -(-k // 32) * 32  # rounded up
+    padding = ((0, 0), (0, width - k))
+
+    return np.ascontiguousarray(np.pad(matrix, padding))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -79,12 +79,7 @@ def ridge(
     _check_shape("value", value, (block.n_cells,))
     _check_shape("features", features, (block.n_columns, k))
     _check_shape("reg", reg, (block.n_rows,))
-    if prior is None:
-        pull = features.new_zeros(block.n_rows, k)
-    else:
-        _check_shape("prior", prior, (block.n_rows, k))
-        pull = reg[:, None] * prior
-
+    pull = _pull_to(prior, features, reg)
     if base is None:
         base = features.new_zeros(k, k)
 
@@ -105,6 +100,21 @@ def ridge(
     return solve_together(equations)
 
 
+def _pull_to(
+    prior: Float[Tensor, "rows k"] | None,
+    features: Float[Tensor, "columns k"],
+    reg: Float[Tensor, " rows"],
+) -> Float[Tensor, "rows k"]:
+    """What the prior adds to the right side of each row's equations."""
+    shape = (len(reg), features.shape[1])
+    if prior is None:
+        return features.new_zeros(shape)
+
+    _check_shape("prior", prior, shape)
+
+    return reg[:, None] * prior
+
+
 def _check_shape(name: str, tensor: Tensor, expected: tuple[int, ...]) -> None:
     """The loops check nothing: a tensor that is too small would be read past its end."""
     shape = tuple(tensor.shape)
@@ -114,6 +124,18 @@ def _check_shape(name: str, tensor: Tensor, expected: tuple[int, ...]) -> None:
 
 def solve_in_cache(equations: Equations) -> Float[Tensor, "rows k"]:
     """Solve row by row in compiled loops, on a CPU in 32 bits."""
+    solution, singular = _solve_in_32_bits(equations)
+
+    for row in np.flatnonzero(singular).tolist():
+        solution[row] = _solve_in_64_bits(equations, row).to(solution.dtype)
+
+    return solution
+
+
+def _solve_in_32_bits(
+    equations: Equations,
+) -> tuple[Float[Tensor, "rows k"], Bool[np.ndarray, " rows"]]:
+    """The solution of every row, and whether its equations are too close to singular for one."""
     block = equations.block
     k = equations.features.shape[1]
     # The loops work on tiles of 32 columns; zeros behind the k features change no solution.
@@ -141,12 +163,7 @@ def solve_in_cache(equations: Equations) -> Float[Tensor, "rows k"]:
             singular,
         )
 
-    solution = torch.from_numpy(out[:, :k].copy())
-
-    for row in np.flatnonzero(singular).tolist():
-        solution[row] = _solve_in_64_bits(equations, row).to(solution.dtype)
-
-    return solution
+    return torch.from_numpy(out[:, :k].copy()), singular
 
 
 def _padded(tensor: Tensor, zeros: tuple[int, ...]) -> np.ndarray:

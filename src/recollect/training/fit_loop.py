@@ -99,10 +99,7 @@ def run_epochs(
             another fit.
         KeyboardInterrupt: after the epoch in which Ctrl-C or SIGTERM came; the snapshot is written.
     """
-    history = History(train_name=figure)
-    if measure is not None:
-        history.valid_name = measure.name
-
+    history = _empty_history(figure, measure)
     best = EarlyStopping(learner.net, patience=patience, metric=measure)
     # Another seed is another fit: its snapshot must not be resumed.
     full_key = {**fit_key, "seed": run.seed}
@@ -125,19 +122,29 @@ def run_epochs(
                 fit.write_snapshot()
 
             if stop.asked:
-                message = f"stopped after epoch {len(history)}"
-                if run.folder:
-                    message += f"; the snapshot is in {run.folder}"
+                raise KeyboardInterrupt(_where_it_stopped(history, run))
 
-                raise KeyboardInterrupt(message)
-
-    # Without validation there are no best weights, and the last ones stay.
-    best.restore()
-    history.best_epoch = best.epoch or len(history)
-    history.best_valid = best.figure
-    learner.net.eval()
+    fit.finish()
 
     return history
+
+
+def _empty_history(figure: str, measure: ValidationMetric | None) -> History:
+    """A history without epochs that knows the names of its figures."""
+    history = History(train_name=figure)
+    if measure is not None:
+        history.valid_name = measure.name
+
+    return history
+
+
+def _where_it_stopped(history: History, run: Run) -> str:
+    """The message of a fit that was asked to stop."""
+    message = f"stopped after epoch {len(history)}"
+    if run.folder:
+        message += f"; the snapshot is in {run.folder}"
+
+    return message
 
 
 class _Fit:
@@ -286,6 +293,14 @@ class _Fit:
         log.warning(message)
 
         return message
+
+    def finish(self) -> None:
+        """Leave the best weights in the network, and note in the history which they are."""
+        # Without validation there are no best weights, and the last ones stay.
+        self.best.restore()
+        self.history.best_epoch = self.best.epoch or len(self.history)
+        self.history.best_valid = self.best.figure
+        self.learner.net.eval()
 
     @property
     def _snapshot_folder(self) -> Path:

@@ -232,12 +232,7 @@ def _cells_of_file(
     if not reader.n_ratings:
         raise _no_ratings(path)
 
-    notes = tuple(parser.notes)
-    scale = parser.scale
-    if scale is None:
-        scale = infer_scale(reader.values)
-        notes += (f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.",)
-
+    scale, notes = _scale_and_notes(parser, reader)
     users = reader.users.sorted()
     items = reader.items.sorted()
 
@@ -250,6 +245,19 @@ def _cells_of_file(
         scale=scale,
         notes=notes,
     )
+
+
+def _scale_and_notes(
+    parser: BlockParser, reader: _FileReader
+) -> tuple[tuple[float, float], tuple[str, ...]]:
+    """The scale, inferred from the ratings if it was not given, and notes on what was done."""
+    notes = tuple(parser.notes)
+    scale = parser.scale
+    if scale is None:
+        scale = infer_scale(reader.values)
+        notes += (f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.",)
+
+    return scale, notes
 
 
 def _count_rows(spool: Path, users: Ids) -> Int64[np.ndarray, " n_users"]:

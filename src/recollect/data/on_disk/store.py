@@ -74,11 +74,7 @@ def store(
         SettingError: for an impossible share, a folder that is not empty, or events.
     """
     folder = Path(folder)
-    if reading.get("implicit") or (isinstance(source, Ratings) and source.implicit):
-        raise SettingError(
-            "Events cannot be stored yet, ratings can; hold the events in memory (recollect.read)."
-        )
-
+    _check_no_events(source, reading)
     _check_settings(
         folder,
         valid=valid,
@@ -110,6 +106,14 @@ def store(
 
 def _no_report(percent: int, step: str) -> None:
     pass
+
+
+def _check_no_events(source: Ratings | str | Path, reading: dict[str, Any]) -> None:
+    """Refuse events, in memory or in a file."""
+    if reading.get("implicit") or (isinstance(source, Ratings) and source.implicit):
+        raise SettingError(
+            "Events cannot be stored yet, ratings can; hold the events in memory (recollect.read)."
+        )
 
 
 def _check_settings(folder: Path, *, valid: float, test: float, group_size: int) -> None:
@@ -188,13 +192,18 @@ def _write_by_user(
             percent = 40 + 30 * by_user.n_cells // n_cells
             work.report(percent, "by user")
 
+    _check_some_left(by_user, draw, n_cells)
+
+    return by_user, held_out.n
+
+
+def _check_some_left(by_user: SideWriter, draw: _Draw, n_cells: int) -> None:
+    """Refuse a draw that leaves none of so many ratings to learn from."""
     if not by_user.n_cells:
         raise DataError(
             f"valid={draw.valid} and test={draw.test} leave none of {n_cells} ratings to learn "
             "from; set less aside."
         )
-
-    return by_user, held_out.n
 
 
 def _write_by_item(by_user: SideWriter, work: _Work) -> SideWriter:

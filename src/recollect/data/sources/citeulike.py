@@ -132,11 +132,7 @@ def bags(variant: str, folder: Path | None = None) -> Corpus:
     words = _lines(vocabulary)
     _check(vocabulary, "words", len(words), release.words)
     path = _file(variant, BAGS, folder)
-    bags_ = []
-
-    for number, line in enumerate(_lines(path), start=1):
-        bags_.append(_bag(line, path, number, len(words)))
-
+    bags_ = _bags_of(path, len(words))
     _check(path, "articles", len(bags_), release.articles)
     distinct = np.concatenate(bags_)
     length = np.array([bag[:, 1].sum() for bag in bags_])
@@ -193,6 +189,16 @@ def _lines(path: Path) -> list[str]:
     text = path.read_bytes().decode()
     text = text.replace("\r\n", "\n").removesuffix("\n")
     return text.split("\n")
+
+
+def _bags_of(path: Path, n_words: int) -> list[Int64[np.ndarray, "words two"]]:
+    """The bag of each article in a file, for a vocabulary of so many words."""
+    bags_ = []
+
+    for number, line in enumerate(_lines(path), start=1):
+        bags_.append(_bag(line, path, number, n_words))
+
+    return bags_
 
 
 def _bag(line: str, path: Path, number: int, n_words: int) -> Int64[np.ndarray, "words two"]:

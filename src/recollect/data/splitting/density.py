@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Int64
 
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.covering import check_cover, cover_first
@@ -40,9 +41,7 @@ def density_sweep(
     if covering:
         order, n_cover = cover_first(ratings, order)
 
-    # Halves alternate from the end, so a rating is in the same half whatever the size of train.
-    from_end = len(order) - np.arange(len(order))
-    half = np.where(from_end % 2 == 0, VALID, TEST)
+    half = _alternating_halves(len(order))
     splits = {}
 
     for share in shares:
@@ -66,3 +65,12 @@ def density_sweep(
         )
 
     return splits
+
+
+def _alternating_halves(n: int) -> Int64[np.ndarray, " n"]:
+    """VALID or TEST for each of n ratings, in turns.
+
+    They alternate from the end, so a rating is in the same half whatever the size of train.
+    """
+    from_end = n - np.arange(n)
+    return np.where(from_end % 2 == 0, VALID, TEST)

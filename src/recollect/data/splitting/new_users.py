@@ -46,12 +46,7 @@ def new_user_split(
         SettingError: for an impossible share or count.
         DataError: if too few users have enough ratings, or by="time" without times.
     """
-    if by not in ORDERS:
-        raise unknown("order of a user's ratings", by, ORDERS)
-
-    if isinstance(given, float) or given < 1:
-        check_shares(given=given)
-
+    _check_settings(given, by)
     rng = np.random.default_rng(seed)
     user_part = choose_held_out(
         ratings,
@@ -61,10 +56,7 @@ def new_user_split(
         min_ratings=_fewest_ratings(given, min_ratings),
         rng=rng,
     )
-    by_user = ratings.entry("user")
-    part_of_user = user_part[ratings.user[by_user]]
-    entry = by_user[part_of_user != TRAIN]
-    entry = _first_given_first(ratings, entry, by, rng)
+    entry = _first_given_first(ratings, _held_out(ratings, user_part), by, rng)
     part = np.zeros(len(ratings), np.int8)
     part[entry] = _parts(ratings, entry, user_part, given)
     settings = {
@@ -82,6 +74,25 @@ def new_user_split(
         seed=seed,
         settings=settings,
     )
+
+
+def _check_settings(given: Share, by: str) -> None:
+    """Refuse an unknown order, and an impossible share or count of given ratings."""
+    if by not in ORDERS:
+        raise unknown("order of a user's ratings", by, ORDERS)
+
+    if isinstance(given, float) or given < 1:
+        check_shares(given=given)
+
+
+def _held_out(
+    ratings: Ratings, user_part: Int8[np.ndarray, " n_users"]
+) -> Int64[np.ndarray, " entries"]:
+    """Indices of the ratings of users who are not in train, sorted by user."""
+    by_user = ratings.entry("user")
+    part_of_user = user_part[ratings.user[by_user]]
+
+    return by_user[part_of_user != TRAIN]
 
 
 def _parts(

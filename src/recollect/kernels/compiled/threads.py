@@ -27,7 +27,8 @@ def one_at_a_time() -> Iterator[int]:
     """Hold the lock of the parallel loops and give them torch's number of threads, which is
     yielded."""
     with _lock:
-        n_threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+        most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        n_threads = min(torch.get_num_threads(), most)
         numba.set_num_threads(n_threads)
         yield n_threads
 

@@ -86,15 +86,7 @@ class LBFGS:
         self._pairs.combine(
             self._in_use, coefficients, self._gradient, out=self._direction, step=self._step
         )
-        assert self._objective is not None
-        step, objective = strong_wolfe(
-            lambda step: self._evaluate_at(step, closure),
-            objective=self._objective,
-            slope=slope,
-            first_step=self._step,
-            max_evaluations=self._max_evaluations,
-        )
-
+        step, objective = self._search(slope, closure)
         if step > 0.0:
             self._keep_newest_pair()
         else:
@@ -161,6 +153,17 @@ class LBFGS:
         squared_length = float(self._products[-1, -1])
         gradient_length = squared_length**0.5
         return 1 / max(1.0, gradient_length)
+
+    def _search(self, slope: float, closure: Closure) -> tuple[float, float]:
+        """The step that the line search takes along the direction, and the objective there."""
+        assert self._objective is not None
+        return strong_wolfe(
+            lambda step: self._evaluate_at(step, closure),
+            objective=self._objective,
+            slope=slope,
+            first_step=self._step,
+            max_evaluations=self._max_evaluations,
+        )
 
     def _evaluate_at(self, step: float, closure: Closure) -> tuple[float, float]:
         """Move the parameters to this step along the direction; the objective there, and its

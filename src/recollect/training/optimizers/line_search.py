@@ -56,15 +56,7 @@ def strong_wolfe(
         elif abs(point.slope) <= -CURVATURE * start.slope:
             return point.step, point.objective
         else:
-            # Without a bracket every longer step lies beyond.
-            far_step = step + 1
-            if high is not None:
-                far_step = high.step
-
-            # The minimum lies on the other side: the best point so far becomes the far end.
-            if point.slope * (far_step - low.step) >= 0:
-                high = low
-
+            high = _other_end(point, low, high)
             low = point
 
         if high is None:
@@ -89,6 +81,20 @@ def _is_too_high(point: Point, start: Point, low: Point) -> bool:
         return True
     sufficient = start.objective + SUFFICIENT_DECREASE * point.step * start.slope
     return point.objective > sufficient or point.objective >= low.objective
+
+
+def _other_end(point: Point, low: Point, high: Point | None) -> Point | None:
+    """The other end of the bracket when `point` takes the place of `low` as the best one."""
+    # Without a bracket every longer step lies beyond.
+    far_step = point.step + 1
+    if high is not None:
+        far_step = high.step
+
+    # The minimum lies on the other side: the best point so far becomes the far end.
+    if point.slope * (far_step - low.step) >= 0:
+        return low
+
+    return high
 
 
 def _is_flat(low: Point, high: Point, start: Point) -> bool:

@@ -101,14 +101,7 @@ def write_netflix(
 
         for block in blocks:
             table = _table(block, user_id, calendar, random)
-
-            for film, ratings in _films(block, table):
-                files.write(film, ratings.select("user", "value", "day"))
-                in_probe = ratings.filter("probe").select("user")
-                if len(in_probe):
-                    probe.write(b"%d:\n" % film)
-                    in_probe.write_csv(probe, include_header=False)
-
+            _write_block(block, table, files, probe)
             n_written += len(table)
             if report is not None:
                 report(n_written)
@@ -149,6 +142,16 @@ def _check(folder: Path, *, n_users: int, n_items: int, form: str) -> None:
 
     if folder.exists() and (folder.is_file() or any(folder.iterdir())):
         raise SettingError(f"{folder} exists and is not empty; name a new folder.")
+
+
+def _write_block(block: Block, table: pl.DataFrame, files: _Files, probe: IO[bytes]) -> None:
+    """Write a block's ratings, and into `probe` the users of those that are in the probe set."""
+    for film, ratings in _films(block, table):
+        files.write(film, ratings.select("user", "value", "day"))
+        in_probe = ratings.filter("probe").select("user")
+        if len(in_probe):
+            probe.write(b"%d:\n" % film)
+            in_probe.write_csv(probe, include_header=False)
 
 
 def _films(block: Block, table: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:

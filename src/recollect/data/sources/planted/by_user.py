@@ -86,26 +86,48 @@ def planted(
     weight = random.permutation(drawing.long_tail(n_items, float(popularity)))
     item, value, expected = _draw_ratings(counts, weight, truth, random)
 
-    users = np.arange(n_users, dtype=np.int32)
+    user, time = _users_and_times(counts, random, times=times)
+    ratings = _as_ratings(user, item, value, time, (n_users, n_items), (low, high))
+
+    return Planted(ratings, expected, _rmse(value, expected), truth)
+
+
+def _users_and_times(
+    counts: Int64[np.ndarray, " n_users"], random: np.random.Generator, *, times: bool
+) -> tuple[Int32[np.ndarray, " ratings"], Int64[np.ndarray, " ratings"] | None]:
+    """The user of each rating, users in order, and its time if it is to have one."""
+    users = np.arange(len(counts), dtype=np.int32)
     user = np.repeat(users, counts)
     time = None
     if times:
-        time = drawing.draw_times(user, n_users, random)
+        time = drawing.draw_times(user, len(users), random)
 
-    ratings = Ratings(
+    return user, time
+
+
+def _as_ratings(
+    user: Int32[np.ndarray, " ratings"],
+    item: Int32[np.ndarray, " ratings"],
+    value: Float32[np.ndarray, " ratings"],
+    time: Int64[np.ndarray, " ratings"] | None,
+    shape: tuple[int, int],
+    scale: tuple[float, float],
+) -> Ratings:
+    """The ratings with a vocabulary for each side and a catalogue; `shape` is users, items."""
+    n_users, n_items = shape
+
+    return Ratings(
         user,
         item,
         value,
         _numbered(n_users),
         _numbered(n_items),
-        scale=(low, high),
+        scale=scale,
         name="planted",
         time=time,
         catalogue=_catalogue(n_items),
         checked=True,
     )
-
-    return Planted(ratings, expected, _rmse(value, expected), truth)
 
 
 def _check_size(n_users: int, n_items: int, n_ratings: int) -> None:
