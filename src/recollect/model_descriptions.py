@@ -86,7 +86,8 @@ def _summary(document: str) -> str:
 
 def _source(document: str) -> str:
     """The paragraph behind `Source:`, up to the next heading or blank line."""
-    paragraph = re.search(r"^Source:\s*(.*?)(?:^[A-Z]\w*: |\n\n|\Z)", document, re.MULTILINE | re.DOTALL)
+    end = r"(?:^[A-Z]\w*: |\n\n|\Z)"
+    paragraph = re.search(r"^Source:\s*(.*?)" + end, document, re.MULTILINE | re.DOTALL)
     if paragraph is None:
         return ""
 
