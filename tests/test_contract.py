@@ -262,11 +262,13 @@ def test_new_users_are_ranked_for_better_than_by_chance(model, events):
     assert (scores[people] > median)[relevant[people]].mean() > 0.6
 
 
-def test_folding_in_a_fitted_user_resembles_their_predictions(fitted, parts):
+def test_folding_in_a_fitted_user_resembles_their_predictions(model, parts):
+    # Without validation: factors of users who stop learning early are not yet those of a fold-in.
+    model.fit(parts.train)
     user = np.argsort(-parts.train.count("user"))[:5]
     items = parts.train.count("item") > 5
-    folded = fitted.fold_in(parts.train.by_user.take(user))[:, items]
-    known = fitted.scores(user, fitted.given_)[:, items]
+    folded = model.fold_in(parts.train.by_user.take(user))[:, items]
+    known = model.scores(user, model.given_)[:, items]
     assert np.abs(folded - known).mean() < 0.25
 
 
