@@ -188,7 +188,7 @@ def _numbered(path: Path) -> Iterator[tuple[int, Review]]:
     check_file(path, "reviews")
     number = 0
 
-    for block in blocks(path, quoted=False):
+    for block in blocks(path):
         text = block.decode().removesuffix("\n")
 
         # Not splitlines: a review may hold other characters that divide lines in Unicode.

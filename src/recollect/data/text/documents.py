@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from recollect.data.parsing.columns import find_text_columns
 from recollect.data.parsing.layout import Layout
-from recollect.data.parsing.lines import check_file, opened
+from recollect.data.parsing.lines import TextLines, check_file, opened
 from recollect.data.parsing.text_file import Lines, TextFile
 from recollect.data.vocab import as_text
 from recollect.errors import DataError
@@ -319,15 +319,11 @@ def _csv_table(
         ) from problem
 
     layout = Layout(tuple(columns), separator, header=True)
+    layout = layout.with_roles({"item": item_index, "text": text_index}, keeps_lines=True)
     block = "\n".join(lines[header + 1 :]).encode()
-    body = Lines(TextFile(path, layout), block, header + 2)
+    body = Lines(TextFile(TextLines(path), layout), block, header + 2)
 
-    try:
-        table = layout.frame(body.block, {"item_id": item_index, "text": text_index})
-    except pl.exceptions.PolarsError as problem:
-        raise body.fault(problem) from problem
-
-    return table, body
+    return body.frame({"item_id": item_index, "text": text_index}), body
 
 
 def _header_columns(line: str) -> tuple[list[str], str]:

@@ -92,7 +92,7 @@ def pieces(files: Sequence[Path]) -> Iterator[Piece]:
 
         line = 1
 
-        for block in lines.blocks(path, quoted=False):
+        for block in lines.blocks(path):
             text = block.replace(b"\r\n", b"\n")
             if not text.endswith(b"\n"):
                 text += b"\n"
