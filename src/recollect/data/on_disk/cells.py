@@ -314,7 +314,7 @@ def _cells_of_netflix(
         users=Vocab(pl.Series(user_ids)),
         items=Vocab(pl.Series(film_ids)),
         count=count_of_user[user_ids],
-        blocks=_renumbered(spool, row_of_user, row_of_film, time_unit=1),
+        blocks=_renumbered(spool, row_of_user, row_of_film, np.asarray),  # days order, too
         name=name or folder.resolve().name,
         scale=(1.0, 5.0),
         catalogue=None if files.titles is None else prize_files.titles(files.titles),

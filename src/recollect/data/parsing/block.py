@@ -21,7 +21,6 @@ from recollect.data.parsing.values import (
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
 
-
 # What ids may be that are taken as they are: a pattern, and what is said of them.
 SUSPICIOUS_IDS = (
     (
@@ -195,7 +194,7 @@ def _encode(column: pl.Series, role: str, locate: Locate) -> Ids:
     Raises:
         DataError: if one is missing or blank, or if they are of a kind that is no id.
     """
-    vocab, row = Vocab.encode(_id_column(column, role, locate))
+    vocab, row = Vocab.encode(id_column(column, role, locate))
     blank = np.flatnonzero(vocab.ids.str.contains(r"^\s*$").to_numpy())
     is_missing = np.isin(row, [UNKNOWN, *blank])
     if is_missing.any():
@@ -208,7 +207,7 @@ def _encode(column: pl.Series, role: str, locate: Locate) -> Ids:
     return Ids(vocab, row)
 
 
-def _id_column(column: pl.Series, role: str, locate: Locate) -> pl.Series:
+def id_column(column: pl.Series, role: str, locate: Locate) -> pl.Series:
     """A column of ids as numbers or text.
 
     Raises:

@@ -105,6 +105,7 @@ def find_columns(
     named: bool,
     implicit: bool = False,
     required: Sequence[str] | None = None,
+    order: Sequence[str] | None = None,
 ) -> dict[str, int]:
     """The place of the column of each role: as requested, else by its usual name or its order.
 
@@ -118,6 +119,8 @@ def find_columns(
         implicit: the rows are events; a rating, the count, may be missing.
         required: the roles that must have a column; None: user, item and, without `implicit`,
             rating.
+        order: the roles of the columns of a table without a header; None: ROLES, of events
+            EVENT_ROLES.
 
     Raises:
         DataError: if a requested column does not exist or has two roles, if there is none for a
@@ -130,12 +133,15 @@ def find_columns(
     if required is None:
         required = ("user", "item") if implicit else ("user", "item", "rating")
 
+    if order is None:
+        order = EVENT_ROLES if implicit else ROLES
+
     if not named:
-        _check_width(columns, places, required, implicit=implicit)
+        _check_width(columns, places, required, order, implicit=implicit)
 
     for role in ROLES:
         if role not in places:
-            place = _usual_place(role, columns, named=named, implicit=implicit)
+            place = _usual_place(role, columns, order=None if named else order, implicit=implicit)
             if place is not None and place not in places.values():
                 places[role] = place
 
@@ -179,20 +185,21 @@ def _check_width(
     columns: Sequence[str],
     places: Mapping[str, int],
     required: Sequence[str],
+    order: Sequence[str],
     *,
     implicit: bool,
 ) -> None:
     """Refuse a table without a header that has more columns than there are roles."""
-    order = EVENT_ROLES if implicit else ROLES
-    if len(columns) <= len(order) or all(role in places for role in required):
+    # Of events, a fourth column is a count or a time (`_check_events`).
+    n_most = len(ROLES) if implicit else len(order)
+    if len(columns) <= n_most or all(role in places for role in required):
         return
 
     raise DataError(
-        f"The table has {len(columns)} columns and no header, and {', '.join(order)} are "
-        f"{len(order)}. Say which column is which, by number from 0: user=0, item=1, rating=2, on "
-        "the command line --user-column 0 --item-column 1 --rating-column 2. If each line holds "
-        "the ratings of a user, a column for each item, read it as such: wide=True, on the command "
-        "line --wide."
+        f"The table has {len(columns)} columns and no header; expected {', '.join(order)}. Say "
+        "which column is which, by number from 0: user=0, item=1, rating=2, on the command line "
+        "--user-column 0 --item-column 1 --rating-column 2. If each line holds the ratings of a "
+        "user, a column for each item, read it as such: wide=True, on the command line --wide."
     )
 
 
@@ -207,11 +214,11 @@ def find_text_columns(columns: Sequence[str], *, item: Column, text: Column) -> 
     Raises:
         DataError: if there is none.
     """
-    stated = {role: column for role, column in (("item", item), ("text", text))}
+    stated = {"item": item, "text": text}
     places = requested_places(columns, stated, named=True)
 
     for role in stated:
-        place = _usual_place(role, columns, named=True)
+        place = _usual_place(role, columns)
         if role not in places and place is not None and place not in places.values():
             places[role] = place
 
@@ -300,13 +307,23 @@ def _requested_place(role: str, columns: Sequence[str], column: str | int, *, na
 
 
 def _usual_place(
-    role: str, columns: Sequence[str], *, named: bool, implicit: bool = False
+    role: str,
+    columns: Sequence[str],
+    *,
+    order: Sequence[str] | None = None,
+    implicit: bool = False,
 ) -> int | None:
-    """The place of the column of a role by its usual name or its order; None if there is none."""
-    if named:
+    """The place of the column of a role by its usual name or its order; None if there is none.
+
+    Args:
+        role: of the column.
+        columns: their names.
+        order: the roles of columns without names; None: the columns have names.
+        implicit: the rows are events.
+    """
+    if order is None:
         return place_by_usual_name(_usual_names(role, implicit=implicit), columns)
 
-    order = EVENT_ROLES if implicit else ROLES
     if role not in order[: len(columns)]:
         return None
 
@@ -316,8 +333,8 @@ def _usual_place(
 def _checked_place(role: str, columns: Sequence[str], place: int) -> int:
     if not 0 <= place < len(columns):
         raise DataError(
-            f"{role}={place}, on the command line --{role}-column {place}: the table has {len(columns)} columns, numbered 0 to "
-            f"{len(columns) - 1}."
+            f"{role}={place}, on the command line --{role}-column {place}: the table has "
+            f"{len(columns)} columns, numbered 0 to {len(columns) - 1}."
         )
 
     return place

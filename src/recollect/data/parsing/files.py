@@ -69,6 +69,7 @@ def open_table(
     *,
     implicit: bool = False,
     required: Sequence[str] | None = None,
+    order: Sequence[str] | None = None,
 ) -> Table:
     """A file of ratings, with the columns user, item, rating and time as far as it has them.
 
@@ -78,6 +79,7 @@ def open_table(
         form: how the file is read.
         implicit: the rows are events.
         required: the roles that must have a column; None: as in `find_columns`.
+        order: the roles of columns without names; None: as in `find_columns`.
 
     Raises:
         DataError: if the file is missing, empty, damaged or of another kind, or a column cannot be
@@ -108,6 +110,7 @@ def open_table(
         header=form.header,
         column_names=names,
         quotes=form.quotes,
+        n_least=1 if required is not None and len(required) == 1 else 2,
     )
     if form.wide:
         return WideTable(TextFile(lines, layout), requested, form.not_rated)
@@ -118,6 +121,7 @@ def open_table(
         named=layout.named,
         implicit=implicit,
         required=required,
+        order=order,
     )
 
     return TextTable(TextFile(lines, layout.with_roles(places)), places)

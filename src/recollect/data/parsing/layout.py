@@ -201,6 +201,7 @@ def find_layout(
     header: bool | None,
     column_names: Sequence[str],
     quotes: bool = True,
+    n_least: int = 2,
 ) -> Layout:
     """The layout of a file, as stated or else as its first lines show it.
 
@@ -210,6 +211,7 @@ def find_layout(
         header: whether the first line names the columns; None: found.
         column_names: that the caller requests; a line that has one of them is a header.
         quotes: whether a quote may be a mark around a field.
+        n_least: columns at least.
 
     Raises:
         DataError: if the file is empty, not text, a JSON array, or no separator fits.
@@ -237,6 +239,7 @@ def find_layout(
         header=header,
         column_names=column_names,
         quotes=quotes,
+        n_least=n_least,
     )
 
 
@@ -268,6 +271,7 @@ def _layout_of_fields(
     header: bool | None,
     column_names: Sequence[str],
     quotes: bool,
+    n_least: int,
 ) -> Layout:
     preamble = preamble_of(text.split("\n")[:SAMPLE_LINES])
     table = text.split("\n")[preamble.n_lines :]
@@ -278,12 +282,15 @@ def _layout_of_fields(
 
     numbered = list(fields(sample, separator, quotes=quotes)) or [(0, [sample])]
     records = [[field.strip() for field in record] for _, record in numbered]
-    if len(records[0]) < 2:
+    if len(records[0]) < n_least:
         raise DataError(
             f"No separator was found in {lines.path}, whose first line is {records[0][0][:80]!r}; "
             'expected fields separated by commas, tabs, "::", semicolons, bars or blanks. Or state '
             'it: separator="…", on the command line --separator.'
         )
+
+    if len(records[0]) == 1:
+        separator = ","  # any, as there is one column
 
     layout = Layout(
         tuple(map(str, range(len(records[0])))),

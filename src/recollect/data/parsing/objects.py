@@ -134,7 +134,7 @@ def _text(entry: object, name: str, number: int) -> str | None:
         raise LineError(number, f"its {name!r} is {str(entry)[:60]!r}; expected one value")
 
     text = json.dumps(entry) if isinstance(entry, bool | float) else _integer_text(entry, number)
-    if "\x00" in text or not text.isascii() and _has_surrogate(text):
+    if "\x00" in text or _has_surrogate(text):
         raise LineError(number, f"its {name!r} is {text!r}, which is no text in Unicode")
 
     return text
@@ -148,4 +148,4 @@ def _integer_text(entry: object, number: int) -> str:
 
 
 def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
+    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)

@@ -84,8 +84,8 @@ class Lines:
             return self.file.layout.frame(self.block, places)
         except LineError as error:
             raise DataError(
-                f"Line {self.first_line + error.line} of {self.file.text.path} is not a JSON object "
-                f"as expected: {error}. Expected one object a line; correct or remove it."
+                f"Line {self.first_line + error.line} of {self.file.text.path} is not a JSON "
+                f"object as expected: {error}. Expected one object a line; correct or remove it."
             ) from error
         except pl.exceptions.PolarsError as error:
             raise self._fault() from error
@@ -118,7 +118,7 @@ class Lines:
                 )
 
         return DataError(
-            f"The lines of {path} from {self.first_line} on cannot be divided into fields; expected "
-            f"{len(columns)} fields a line. If its quotes are part of the text, read it without: "
-            "quotes=False, on the command line --no-quotes."
+            f"The lines of {path} from {self.first_line} on cannot be divided into fields; "
+            f"expected {len(columns)} fields a line. If its quotes are part of the text, read it "
+            "without: quotes=False, on the command line --no-quotes."
         )

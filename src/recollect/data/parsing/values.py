@@ -46,6 +46,14 @@ def ratings_in(column: pl.Series, locate: Locate) -> Float32[np.ndarray, " rows"
     return value
 
 
+def exact_ratings_in(column: pl.Series, locate: Locate) -> pl.Series:
+    """As `ratings_in`, as 64-bit floats."""
+    ratings_in(column, locate)
+    if isinstance(column.dtype, pl.Categorical | pl.Enum):
+        column = column.cast(pl.String)
+    return _decimal_points(column).cast(pl.Float64)
+
+
 def _numbers(column: pl.Series, locate: Locate) -> pl.Series:
     """A column as 32-bit floats; null where an entry is no number.
 
