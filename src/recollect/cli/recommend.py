@@ -89,6 +89,9 @@ def recommend(
         return _for_all_users(screen, model, out, **wanted)
 
     chosen = _chosen_items(event, events, reading)
+    if chosen and ratings is not None:
+        raise SettingError("State --ratings, or --event and --events; one of the two.")
+
     frame = rc.top_n(
         model,
         user_ids=model.given_.users.ids if all_users else users or None,

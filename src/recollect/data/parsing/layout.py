@@ -74,34 +74,37 @@ class Layout:
 
         return replace(self, shape=shape)
 
-    def whole_records(self, block: bytes, *, is_last: bool) -> tuple[bytes, bytes]:
-        """The part of a block that ends with a whole record, and the remainder.
+    def whole_records(self, block: bytes, *, is_last: bool) -> tuple[bytes | None, bytes]:
+        """A block as it is parsed, and the lines at its end that may go on in the next block.
+
+        The block comes without quotes that are no marks; None: as it is, as it has no quotes.
 
         Args:
             block: whole lines.
             is_last: whether no lines follow.
         """
-        if self.shape is None or is_last or QUOTE not in block:
-            return block, b""
+        if self.shape is None or QUOTE not in block:
+            return None, b""
 
-        _, remainder = tidy(block, self.shape, is_last=False)
+        return tidy(block, self.shape, is_last=is_last)
 
-        return (block[: -len(remainder)], remainder) if remainder else (block, b"")
-
-    def frame(self, block: bytes, places: dict[str, int]) -> pl.DataFrame:
+    def frame(
+        self, block: bytes, places: dict[str, int], tidied: bytes | None = None
+    ) -> pl.DataFrame:
         """Some columns of a block of whole records, as text, without blank lines.
 
         Args:
             block: whole lines.
             places: of the columns, by the names that they get in the frame.
+            tidied: as `whole_records` gives it.
 
         Raises:
             PolarsError: if a line does not fit the layout.
             LineError: if a line is no object.
         """
-        if self.shape is not None and QUOTE in block:
-            tidied, _ = tidy(block, self.shape, is_last=True)
-            return self._frame_of_fields(tidied, self.shape.separator, places, quotes=True)
+        if tidied is not None:
+            assert self.separator is not None  # objects have no quotes to be tidied
+            return self._frame_of_fields(tidied, self.separator, places, quotes=True)
 
         if not block or block.isspace():
             return pl.DataFrame(schema=dict.fromkeys(places, pl.String))
@@ -144,7 +147,7 @@ class Layout:
             return objects.records(block, self.columns)
 
         if self.shape is not None:
-            return QuotedLines(block, self.shape, is_last=True).records()
+            return QuotedLines.of(block, self.shape).records()
 
         return _plain_fields(block.decode(), self.separator)
 

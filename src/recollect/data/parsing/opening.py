@@ -91,19 +91,28 @@ def check_file(path: Path, content: str) -> None:
     Raises:
         DataError: if there is none, or a folder, or it cannot be looked for.
     """
-    try:
-        is_folder = path.is_dir()
-        is_file = path.is_file()
-    except (OSError, ValueError) as problem:
-        raise DataError(f"{_short(path)} cannot be opened: {_reason(problem)}.") from problem
-
-    if is_folder:
+    check_path(path)
+    if path.is_dir():
         raise DataError(f"{path} is a folder; expected a file of {content}.")
 
-    if not is_file:
+    if not path.is_file():
         raise DataError(
             f"There is no file {path} (looked in {path.absolute().parent}); check the path."
         )
+
+
+def check_path(path: Path) -> None:
+    """Refuse a path that the system cannot look at, such as one that is too long.
+
+    Raises:
+        DataError: saying why.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as problem:
+        raise DataError(f"{_short(path)} cannot be opened: {_reason(problem)}.") from problem
 
 
 @contextmanager

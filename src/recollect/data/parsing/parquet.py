@@ -62,7 +62,7 @@ class ParquetTable:
         except RecollectError:
             raise
         except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-            raise _damaged(self.path) from error
+            raise damaged(self.path) from error
 
     def _frames(self) -> Iterator[tuple[pl.DataFrame, Locate]]:
         with opened(self.path) as stream:
@@ -87,7 +87,7 @@ class ParquetTable:
                 n_before = 0
 
                 for batch in file.iter_batches(BLOCK, columns=columns):
-                    block = _frame_of(batch, self.path)
+                    block = frame_of(batch, self.path)
                     roles = {role: pl.col(names[place]) for role, place in places.items()}
                     yield block.select(**roles), partial(_locate_row, self.path, n_before)
                     n_before += len(block)
@@ -114,8 +114,8 @@ class ParquetTable:
             n_before += len(rows)
 
 
-def _frame_of(batch: pa.RecordBatch, path: Path) -> pl.DataFrame:
-    """A batch as a frame.
+def frame_of(batch: pa.RecordBatch | pa.Table, path: Path) -> pl.DataFrame:
+    """A batch or a table as a frame; `path` is that of the file, for messages.
 
     Raises:
         DataError: if its texts are not UTF-8; Polars would take them as they are.
@@ -123,15 +123,14 @@ def _frame_of(batch: pa.RecordBatch, path: Path) -> pl.DataFrame:
     for column in batch.columns:
         column.validate(full=True)
 
-    table = pa.table(batch)
-
     try:
-        return pl.DataFrame(table)
+        return pl.DataFrame(batch)
     except pl.exceptions.PanicException as error:
-        raise _damaged(path) from error
+        raise damaged(path) from error
 
 
-def _damaged(path: Path) -> DataError:
+def damaged(path: Path) -> DataError:
+    """The error for a Parquet file that cannot be read."""
     return DataError(f"{path} is not a readable Parquet file; make or download it again.")
 
 

@@ -15,6 +15,8 @@ from functools import cache
 
 import polars as pl
 
+from recollect.data.parsing.lines import without_blank_lines
+
 QUOTE = b'"'
 LONGEST_RECORD = 1000  # lines that a record may have
 PUNCTUATION = r"\.+*?()|[]{}^$#&-~"  # that means something in a pattern
@@ -113,16 +115,21 @@ class QuotedLines:
     """The lines of a block with quotes, as records.
 
     Args:
-        block: whole lines.
+        lines: without their ends.
         shape: of a record.
         is_last: whether no lines follow; otherwise a record may go on in the next block.
     """
 
-    def __init__(self, block: bytes, shape: Shape, *, is_last: bool) -> None:
-        text = block.decode()
-        self.lines = text.removesuffix("\n").split("\n")
+    def __init__(self, lines: Sequence[str], shape: Shape, *, is_last: bool) -> None:
+        self.lines = lines
         self.shape = shape
         self.is_last = is_last
+
+    @classmethod
+    def of(cls, block: bytes, shape: Shape) -> QuotedLines:
+        """The lines of a block after which no lines follow."""
+        lines = block.decode().removesuffix("\n").split("\n")
+        return cls(lines, shape, is_last=True)
 
     def stop_of(self, start: int) -> tuple[int | None, list[str]]:
         """The line after the record that begins at a line, and its fields; None: it may go on."""
@@ -172,9 +179,14 @@ def tidy(block: bytes, shape: Shape, *, is_last: bool) -> tuple[bytes, bytes]:
         shape: of a record.
         is_last: whether no lines follow.
     """
-    quoted = QuotedLines(block, shape, is_last=is_last)
-    lines = quoted.lines
-    is_tidy = pl.Series(lines, dtype=pl.String).str.contains(_tidy_pattern(shape.separator))
+    text = block.decode().removesuffix("\n")
+    series = pl.Series([text]).str.split("\n").explode()
+    is_tidy = series.str.contains(_tidy_pattern(shape.separator))
+    if is_tidy.all():
+        return without_blank_lines(block), b""
+
+    lines = series.to_list()
+    quoted = QuotedLines(lines, shape, is_last=is_last)
     tidied: list[str] = []
     start = 0
 

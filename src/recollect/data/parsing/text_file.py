@@ -43,9 +43,11 @@ class TextFile:
                 n_before -= 1
                 first_line += 1
 
-            whole, pending = self.layout.whole_records(pending + block, is_last=is_last)
+            block = pending + block
+            tidied, pending = self.layout.whole_records(block, is_last=is_last)
+            whole = block[: len(block) - len(pending)]
             if whole:
-                yield Lines(self, whole, first_line)
+                yield Lines(self, whole, first_line, tidied)
 
             first_line += whole.count(b"\n")
 
@@ -68,11 +70,13 @@ class Lines:
         file: that the lines stand in.
         block: whole lines.
         first_line: number of the first line in the file, from 1.
+        tidied: the lines as `Layout.whole_records` gives them.
     """
 
     file: TextFile
     block: bytes
     first_line: int
+    tidied: bytes | None
 
     def frame(self, places: dict[str, int]) -> pl.DataFrame:
         """Some columns of the lines as text; `places` by the names that they get in the frame.
@@ -81,7 +85,7 @@ class Lines:
             DataError: if a line does not fit the layout; it names the line.
         """
         try:
-            return self.file.layout.frame(self.block, places)
+            return self.file.layout.frame(self.block, places, self.tidied)
         except LineError as error:
             raise DataError(
                 f"Line {self.first_line + error.line} of {self.file.text.path} is not a JSON "
