@@ -18,6 +18,7 @@ log = logging.getLogger("recollect")
 BLOCK = 2 << 20  # bytes read at once
 LONGEST_LINE = 64 << 20  # bytes
 HEAD = 1 << 20  # bytes from which the layout is found
+BLANK_START = re.compile(rb"\n[ \t\r]")
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -70,7 +71,9 @@ class TextLines:
                     decode = self._found().decoder()
 
                 if decode is not None and not self._found().is_plain:
+                    n_lines_here = content.count(b"\n")
                     content = self._decoded(decode, content, not following, n_lines)
+                    n_lines += n_lines_here
 
                 if is_first:
                     content = content.removeprefix(BYTE_ORDER_MARK)
@@ -78,7 +81,6 @@ class TextLines:
                 if content:
                     yield content
 
-                n_lines += content.count(b"\n")
                 is_first = False
                 content = following
 
@@ -123,33 +125,43 @@ class TextLines:
             DataError: if the file is damaged, a line is too long to be one, or holds a zero byte.
         """
         pending = b""
-        n_lines = 0
 
         for piece in self.pieces(BLOCK):
             pending += piece.replace(b"\r", b"\n") if self.ends_with_returns else piece
             end = pending.rfind(b"\n") + 1
             if end:
-                self._check(pending[:end], n_lines)
+                self._check(pending[:end])
                 yield pending[:end]
-                n_lines += pending.count(b"\n", 0, end)
                 pending = pending[end:]
             elif len(pending) > LONGEST_LINE:
                 raise DataError(
-                    f"Line {n_lines + 1:,} of {self.path} has more than {LONGEST_LINE >> 20} MB; "
+                    f"A line of {self.path} has more than {LONGEST_LINE >> 20} MB; "
                     "expected a rating a line. It is damaged, or no text file of ratings."
                 )
 
         if pending:
-            self._check(pending, n_lines)
+            self._check(pending)
             yield pending
 
-    def _check(self, block: bytes, n_lines: int) -> None:
+    def _check(self, block: bytes) -> None:
         if b"\x00" in block:
-            line = n_lines + 1 + block.count(b"\n", 0, block.index(b"\x00"))
             raise DataError(
-                f"Line {line:,} of {self.path} holds a zero byte, so that it is not text in UTF-8 "
-                "or Latin-1; make or download the file again, or save it as CSV in UTF-8."
+                f"Line {self._line_of_zero():,} of {self.path} holds a zero byte, so that it is "
+                "not text in UTF-8 or Latin-1; make or download the file again, or save it as CSV "
+                "in UTF-8."
             )
+
+    def _line_of_zero(self) -> int:
+        """The number of the first line with a zero byte; the file is read again to count."""
+        line = 1
+
+        for piece in self.pieces(BLOCK):
+            before, zero, _ = piece.partition(b"\x00")
+            line += before.count(b"\r" if self.ends_with_returns else b"\n")
+            if zero:
+                break
+
+        return line
 
 
 def blocks(file: Path | TextLines) -> Iterator[bytes]:
@@ -160,6 +172,10 @@ def blocks(file: Path | TextLines) -> Iterator[bytes]:
 
 def without_blank_lines(block: bytes) -> bytes:
     """A block of lines without those that are blank."""
-    if b"\n\n" in block or b"\n\r\n" in block or block[:1] in b"\r\n \t" or b"\n " in block:
-        return re.sub(rb"(?m)^[ \t\r]*\n", b"", block)
-    return block
+    # A search for one byte is much faster than for two, and most blocks have neither.
+    has_blanks = b" " in block or b"\t" in block or b"\r" in block
+    is_clean = block[:1] not in b"\r\n \t" and b"\n\n" not in block
+    if is_clean and not (has_blanks and BLANK_START.search(block)):
+        return block
+
+    return re.sub(rb"(?m)^[ \t\r]*\n", b"", block)
