@@ -339,7 +339,7 @@ def outcome(kind: Kind, content: bytes, folder: Path) -> tuple[str, str]:
 def _n_lost(kind: Kind, path: Path, ratings: object) -> int:
     """How many lines that are ratings beyond doubt are neither there nor counted as duplicates.
 
-    Beyond doubt is a line without quotes that has as many fields as most, and a number for a rating.
+    Beyond doubt is a line without quotes that has four fields, and a number for a rating.
     """
     text = b"".join(TextLines(path).blocks()).decode()
     n_ratings = 0

@@ -1,8 +1,8 @@
 """Damaged files of every kind are read or refused in our own words, and no line is lost."""
 
 import pytest
-
 from benchmarks.fuzz_readers import Kind, inputs, kinds, outcome
+
 from recollect.data.read import read
 from recollect.errors import RecollectError
 

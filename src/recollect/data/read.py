@@ -32,7 +32,7 @@ def read(
     quotes: bool = True,
     encoding: str | None = None,
     wide: bool = False,
-    not_rated: float | None = None,
+    not_rated: int | float | None = None,
     like: AnyRatings | None = None,
 ) -> Ratings:
     """The ratings in a file: CSV, TSV, "::" or blanks between fields, JSON lines, Parquet, Excel.

@@ -383,10 +383,10 @@ def _usual_names(role: str, *, implicit: bool) -> Sequence[str]:
     return USUAL[role]
 
 
-def is_usual(name: str) -> bool:
+def is_usual(name: str, roles: Sequence[str] = ROLES) -> bool:
     """Whether this is a usual name of one of the roles."""
     normalized = _normalized(name)
-    return any(normalized in names for names in USUAL.values())
+    return any(normalized in USUAL[role] for role in roles)
 
 
 def _normalized(name: str) -> str:

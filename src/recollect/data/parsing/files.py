@@ -38,7 +38,7 @@ class Format:
     quotes: bool = True
     encoding: str | None = None
     wide: bool = False
-    not_rated: float | None = None
+    not_rated: int | float | None = None
 
     def __post_init__(self) -> None:
         if self.not_rated is not None and not self.wide:

@@ -70,7 +70,7 @@ def preamble_of(lines: Sequence[str]) -> Preamble:
 def looks_like_header(records: Sequence[Sequence[str]]) -> bool:
     """Whether the first record names the columns of the others.
 
-    It does so with a usual name above numbers; with a usual name, or texts above numbers, if it has
+    It does so with a usual name above numbers, or of users at its start; with a usual name, or texts above numbers, if it has
     no number itself; and as pandas numbers columns without names.
     """
     first = records[0]
@@ -79,7 +79,7 @@ def looks_like_header(records: Sequence[Sequence[str]]) -> bool:
         name for place, name in enumerate(first) if _is_column_of_numbers(others, place)
     ]
     names = [name for name in above_numbers if not is_number(name)]
-    if any(map(is_usual, names)):
+    if any(map(is_usual, names)) or is_usual(first[0], ("user",)):
         return True
 
     # Numbers beside a name above numbers: a table with a column for each item.

@@ -233,7 +233,14 @@ def find_layout(
         )
 
     if separator is None and start.startswith("{"):
-        return Layout(objects.names_of(text), separator=None, header=False)
+        names = objects.names_of(text)
+        if not names:
+            raise DataError(
+                f"None of the first lines of {lines.path} is a JSON object with entries; the first "
+                f"is {start[:60]!r}. Expected one object a line, or fields between separators."
+            )
+
+        return Layout(names, separator=None, header=False)
 
     return _layout_of_fields(
         text,

@@ -8,9 +8,9 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -171,7 +171,7 @@ def refuse_foreign(path: Path, start: bytes) -> None:
         )
 
 
-def _packing(path: Path) -> tuple[str | None, Callable[[Path], IO[bytes]]]:
+def _packing(path: Path) -> tuple[str | None, Callable[[Path], AbstractContextManager[Any]]]:
     """The name of a file's packing (None: not packed), and what opens it."""
     try:
         with open(path, "rb") as stream:
@@ -197,23 +197,25 @@ def _packing(path: Path) -> tuple[str | None, Callable[[Path], IO[bytes]]]:
     return None, lambda path: open(path, "rb")
 
 
-def _open_archive(path: Path) -> IO[bytes]:
+@contextmanager
+def _open_archive(path: Path) -> Iterator[IO[bytes]]:
     """The one file in a zip archive, or the first sheet of an Excel workbook as CSV."""
-    archive = zipfile.ZipFile(path)
-    names = [info.filename for info in archive.infolist() if not info.is_dir()]
-    if WORKBOOK in names:
-        archive.close()
-        return io.BytesIO(excel.as_csv(path))
+    with zipfile.ZipFile(path) as archive:
+        names = [info.filename for info in archive.infolist() if not info.is_dir()]
+        if WORKBOOK in names:
+            yield io.BytesIO(excel.as_csv(path))
+            return
 
-    content = [name for name in names if not any(part in name for part in BESIDE)]
-    if len(content) != 1:
-        listed = ", ".join(content[:8]) + (", …" if len(content) > 8 else "")
-        raise DataError(
-            f"{path} is a zip archive of {len(content)} files ({listed}); unpack it and name the "
-            "file of ratings."
-        )
+        content = [name for name in names if not any(part in name for part in BESIDE)]
+        if len(content) != 1:
+            listed = ", ".join(content[:8]) + (", …" if len(content) > 8 else "")
+            raise DataError(
+                f"{path} is a zip archive of {len(content)} files ({listed}); unpack it and name "
+                "the file of ratings."
+            )
 
-    return archive.open(content[0])
+        with archive.open(content[0]) as stream:
+            yield stream
 
 
 def _short(path: Path) -> str:

@@ -123,8 +123,12 @@ def frame_of(batch: pa.RecordBatch | pa.Table, path: Path) -> pl.DataFrame:
     for column in batch.columns:
         column.validate(full=True)
 
+    # Without the metadata of columns, in which damage makes Polars panic.
+    names = [str(name) for name in batch.schema.names]
+    plain = type(batch).from_arrays(batch.columns, names=names)
+
     try:
-        return pl.DataFrame(batch)
+        return pl.DataFrame(plain)
     except pl.exceptions.PanicException as error:
         raise damaged(path) from error
 

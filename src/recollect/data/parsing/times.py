@@ -222,7 +222,8 @@ class Times:
         if len(self._seen) < 2:
             return
 
-        by_count = sorted(self._seen.items(), key=lambda entry: entry[1].count)
+        # Of two that are equally rare, the one that came later.
+        by_count = sorted(reversed(self._seen.items()), key=lambda entry: entry[1].count)
         number, rare = by_count[0]
         usual, others = by_count[-1]
         raise DataError(

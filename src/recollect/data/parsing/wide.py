@@ -47,7 +47,7 @@ class WideTable:
     """
 
     def __init__(
-        self, file: TextFile, requested: Mapping[str, Column], not_rated: float | None
+        self, file: TextFile, requested: Mapping[str, Column], not_rated: int | float | None
     ) -> None:
         self.file = file
         self.requested = requested
@@ -98,7 +98,7 @@ class WideTable:
             yield frame, locate
 
 
-def mark_in_words(not_rated: float | None) -> str:
+def mark_in_words(not_rated: int | float | None) -> str:
     """Which cells hold no rating."""
     if not_rated is None:
         return "blank cells are"
@@ -119,7 +119,7 @@ def melt(
     rows: Sequence[Sequence[str]],
     columns: Sequence[str],
     requested: Mapping[str, Column],
-    not_rated: float | None,
+    not_rated: int | float | None,
     *,
     locate: Locate,
     first_user: int,
@@ -178,7 +178,7 @@ def _user_place(columns: Sequence[str]) -> int | None:
     return place
 
 
-def _is_blank(field: str, not_rated: float | None) -> bool:
+def _is_blank(field: str, not_rated: int | float | None) -> bool:
     if not field or field.lower() == "nan":
         return True
 
