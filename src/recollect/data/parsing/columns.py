@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from recollect.errors import DataError
+from recollect.system.door import words
 
 Column = str | int | None  # its name, its place from 0, or None: found by its usual name
 
@@ -195,11 +196,13 @@ def _check_width(
     if len(columns) <= n_most or all(role in places for role in required):
         return
 
+    by_number = words(
+        "user=0, item=1, rating=2", "--user-column 0 --item-column 1 --rating-column 2"
+    )
     raise DataError(
         f"The table has {len(columns)} columns and no header; expected {', '.join(order)}. Say "
-        "which column is which, by number from 0: user=0, item=1, rating=2, on the command line "
-        "--user-column 0 --item-column 1 --rating-column 2. If each line holds the ratings of a "
-        "user, a column for each item, read it as such: wide=True, on the command line --wide."
+        f"which column is which, by number from 0: {by_number}. If each line holds the ratings of "
+        f"a user, a column for each item, read it as such: {words('wide=True', '--wide')}."
     )
 
 
@@ -235,16 +238,17 @@ def _check_complete(
     if missing and _is_wide(places, columns):
         raise DataError(
             f"The table has a column for each item ({_listed(columns[:8])} …), and none for item "
-            "and rating: it is users × items. Read it as such: wide=True, on the command line "
-            "--wide; blank fields are unknown, and if a number means not rated, say which: "
-            "not_rated=0, on the command line --not-rated 0."
+            f"and rating: it is users × items. Read it as such: {words('wide=True', '--wide')}; "
+            "blank fields are unknown, and if a number means not rated, say which: "
+            f"{words('not_rated=0', '--not-rated 0')}."
         )
 
     if missing == ["rating"]:
+        by_name = words('rating="…"', "--rating-column …")
         raise DataError(
             f"There is no rating column among {_listed(columns)}. If one of them holds ratings, "
-            'name it: rating="…", on the command line --rating-column …. If each line is an event '
-            "(a view, a click, a purchase), say so: implicit=True, on the command line --implicit."
+            f"name it: {by_name}. If each line is an event (a "
+            f"view, a click, a purchase), say so: {words('implicit=True', '--implicit')}."
         )
 
     if missing:
@@ -252,7 +256,7 @@ def _check_complete(
         options = " ".join(f"--{role}-column …" for role in missing)
         raise DataError(
             f"No column for {' and '.join(missing)} was found among {_listed(columns)}. Name it: "
-            f"{arguments}, on the command line {options}."
+            f"{words(arguments, options)}."
         )
 
 
@@ -276,8 +280,9 @@ def _check_events(columns: Sequence[str], requested: Mapping[str, Column], *, na
         if len(columns) > len(EVENT_ROLES) and requested["time"] is None and not is_stated:
             raise DataError(
                 "Events without a header stand in the order user, item, time, and this table has "
-                f"{len(columns)} columns. Say which is the time (time=3), and which the count if "
-                "there is one (rating=2), on the command line --time-column and --rating-column."
+                f"{len(columns)} columns. Say which is the time "
+                f"({words('time=3', '--time-column 3')}), and which the count if there is one "
+                f"({words('rating=2', '--rating-column 2')})."
             )
 
         return
@@ -285,11 +290,12 @@ def _check_events(columns: Sequence[str], requested: Mapping[str, Column], *, na
     rating = place_by_usual_name(USUAL["rating"], columns)
     count = place_by_usual_name(COUNT, columns)
     if rating is not None and count is None:
+        name = columns[rating]
         raise DataError(
-            f"Events have no ratings, and there is a column {columns[rating]!r}. If it holds "
-            f"counts, name it: rating={columns[rating]!r}. If it holds ratings, read them as such "
-            "and take those that are high as events: ratings.events(from_=4), on the command line "
-            "--events-from 4."
+            f"Events have no ratings, and there is a column {name!r}. If it holds counts, name it: "
+            f"{words(f'rating={name!r}', f'--rating-column {name!r}')}. If it holds ratings, read "
+            "them as such and take those that are high as events: "
+            f"{words('ratings.events(from_=4)', '--events-from 4')}."
         )
 
 
@@ -333,7 +339,7 @@ def _usual_place(
 def _checked_place(role: str, columns: Sequence[str], place: int) -> int:
     if not 0 <= place < len(columns):
         raise DataError(
-            f"{role}={place}, on the command line --{role}-column {place}: the table has "
+            f"{words(f'{role}={place}', f'--{role}-column {place}')}: the table has "
             f"{len(columns)} columns, numbered 0 to {len(columns) - 1}."
         )
 

@@ -18,6 +18,7 @@ from recollect.data.parsing.text_file import TextFile
 from recollect.data.parsing.values import Locate
 from recollect.data.parsing.wide import WideTable, check_wide
 from recollect.errors import SettingError
+from recollect.system.door import words
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Format:
     def __post_init__(self) -> None:
         if self.not_rated is not None and not self.wide:
             raise SettingError(
-                f"not_rated={self.not_rated:g} is a mark in a table of users × items; state "
-                "wide=True, on the command line --wide, too, or leave it out."
+                f"{words('not_rated', '--not-rated')} {self.not_rated:g} is a mark in a table of "
+                f"users × items; state {words('wide=True', '--wide')}, too, or leave it out."
             )
 
 

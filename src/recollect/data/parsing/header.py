@@ -70,8 +70,8 @@ def preamble_of(lines: Sequence[str]) -> Preamble:
 def looks_like_header(records: Sequence[Sequence[str]]) -> bool:
     """Whether the first record names the columns of the others.
 
-    It does so with a usual name above numbers, or of users at its start; with a usual name, or texts above numbers, if it has
-    no number itself; and as pandas numbers columns without names.
+    It does so with a usual name above numbers, or of users at its start; with a usual name, or
+    texts above numbers, if it has no number itself; and as pandas numbers columns without names.
     """
     first = records[0]
     others = records[1:]

@@ -19,6 +19,7 @@ from recollect.data.parsing.header import (
 from recollect.data.parsing.lines import TextLines, without_blank_lines
 from recollect.data.parsing.quotes import QUOTE, QuotedLines, Shape, split, tidy
 from recollect.errors import DataError, SettingError
+from recollect.system.door import words
 
 SEPARATORS = ("::", "\t", ",", ";", "|", " ")  # in order of preference; " " is any run of blanks
 ONE_BYTE = "\x1f"  # replaces a longer separator, as Polars takes one byte only
@@ -296,7 +297,7 @@ def _layout_of_fields(
         raise DataError(
             f"No separator was found in {lines.path}, whose first line is {records[0][0][:80]!r}; "
             'expected fields separated by commas, tabs, "::", semicolons, bars or blanks. Or state '
-            'it: separator="…", on the command line --separator.'
+            f"it: {words('separator=…', '--separator …')}."
         )
 
     if len(records[0]) == 1:

@@ -11,6 +11,7 @@ from recollect.data.parsing.layout import Layout
 from recollect.data.parsing.lines import TextLines, blocks
 from recollect.data.parsing.objects import LineError
 from recollect.errors import DataError
+from recollect.system.door import words
 
 
 @dataclass(frozen=True)
@@ -124,5 +125,5 @@ class Lines:
         return DataError(
             f"The lines of {path} from {self.first_line} on cannot be divided into fields; "
             f"expected {len(columns)} fields a line. If its quotes are part of the text, read it "
-            "without: quotes=False, on the command line --no-quotes."
+            f"without: {words('quotes=False', '--no-quotes')}."
         )

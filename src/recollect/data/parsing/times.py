@@ -223,7 +223,8 @@ class Times:
             return
 
         # Of two that are equally rare, the one that came later.
-        by_count = sorted(reversed(self._seen.items()), key=lambda entry: entry[1].count)
+        newest_first = list(self._seen.items())[::-1]
+        by_count = sorted(newest_first, key=lambda entry: entry[1].count)
         number, rare = by_count[0]
         usual, others = by_count[-1]
         raise DataError(

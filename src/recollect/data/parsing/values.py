@@ -9,6 +9,7 @@ import polars as pl
 from jaxtyping import Float32
 
 from recollect.errors import DataError, SettingError
+from recollect.system.door import words
 
 Locate = Callable[[int], str]  # where a row stands, for messages: 7 → "Line 8 of ratings.csv"
 Scale = tuple[float, float]  # the lowest and the highest possible rating
@@ -175,7 +176,7 @@ def infer_scale(value: Float32[np.ndarray, " ratings"]) -> Scale:
     if low == high:
         raise DataError(
             f"All {len(value):,} ratings are {low:g}, so their scale cannot be seen; state it: "
-            "scale=(lowest, highest)."
+            f"{words('scale=(lowest, highest)', '--scale LOWEST,HIGHEST')}."
         )
 
     return low, high

@@ -11,6 +11,7 @@ from recollect.data.parsing.columns import USUAL, Column, place_by_usual_name, r
 from recollect.data.parsing.text_file import TextFile
 from recollect.data.parsing.values import Locate
 from recollect.errors import DataError, SettingError
+from recollect.system.door import words
 
 
 def check_wide(requested: Mapping[str, Column], *, implicit: bool) -> None:
@@ -22,7 +23,7 @@ def check_wide(requested: Mapping[str, Column], *, implicit: bool) -> None:
     if implicit:
         raise SettingError(
             "A wide table holds ratings; read it as such, and take high ratings as events: "
-            "ratings.events(from_=4), on the command line --events-from 4."
+            f"{words('ratings.events(from_=4)', '--events-from 4')}."
         )
 
     for role in ("item", "time"):
@@ -154,8 +155,8 @@ def melt(
         if user_id in seen:
             raise DataError(
                 f"{locate(number)}: the user {user_id!r} has an earlier line; in a wide table each "
-                "has one. If the column holds no ids, say where the ratings begin: rating=1, on "
-                "the command line --rating-column 1."
+                "has one. If the column holds no ids, say where the ratings begin: "
+                f"{words('rating=1', '--rating-column 1')}."
             )
 
         seen.add(user_id)

@@ -57,9 +57,9 @@ class CollectedVectors:
         """Add the next words of a file; the first vector of a repeated word is kept."""
         total = vectors.sum(axis=0, dtype=np.float64)
         if not np.isfinite(total).all():
-            first = int(np.isfinite(vectors).all(axis=1).argmin())
+            bad = int(np.isfinite(vectors).all(axis=1).argmin())
             raise DataError(
-                f"The vector of {words[first]!r} in {self.path} has a number that is not finite, "
+                f"The vector of {words[bad]!r} in {self.path} has a number that is not finite, "
                 "or too large for 32 bits; the file is damaged, get it again."
             )
 
