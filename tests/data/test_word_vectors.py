@@ -124,7 +124,7 @@ def test_a_broken_file_is_an_error_that_names_the_line(content, message, tmp_pat
 
 
 def test_a_missing_file_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="There is no file"):
+    with pytest.raises(DataError, match="no file of vectors"):
         read_vectors(tmp_path / "none", WORDS)
 
 

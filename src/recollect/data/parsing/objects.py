@@ -64,7 +64,22 @@ def parse(line: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"it is a {type(value).__name__}")
 
+    if "\\ud" in line.lower() and not _is_unicode(value):
+        raise ValueError(
+            "it has half of a letter (\\ud800 to \\udfff), which is no text in Unicode"
+        )
+
     return {str(key): entry for key, entry in value.items()}
+
+
+def _is_unicode(value: object) -> bool:
+    """Whether all texts in a value can be written."""
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+
+    return True
 
 
 def records(block: bytes, columns: Sequence[str]) -> Iterator[tuple[int, list[Any]]]:
