@@ -107,17 +107,15 @@ def times_of(column: pl.Series) -> Int64[np.ndarray, " pairs"]:
     Raises:
         DataError: naming the first timestamp that cannot be read.
     """
-    seconds = times.seconds(column)
-    if np.isnan(seconds).any():
-        row = int(np.isnan(seconds).argmax())
-        raise DataError(
-            f"Pair {row + 1}: the timestamp is {column[row]!r}; expected seconds since 1970 or an "
-            "ISO date. Leave the column out if times are not known."
-        )
+    read = times.Times()
 
-    whole = np.floor(seconds).astype(np.int64)
+    try:
+        time = read.add(column, lambda row: f"Pair {row + 1}")
+        read.check()
+    except DataError as problem:
+        raise DataError(f"{problem}. Leave the column out if times are not known.") from problem
 
-    return whole // times.unit_of(whole)[0]
+    return read.in_units(time)
 
 
 def excluded_items(model: Model, items: Iterable[object] | None) -> Bool[np.ndarray, " n_items"]:

@@ -80,7 +80,12 @@ def first_and_last_day(ratings: AnyRatings) -> list[str] | None:
 
     days = []
     for time in (ratings.time.min(), ratings.time.max()):
-        moment = datetime.fromtimestamp(int(time), UTC)
+        try:
+            moment = datetime.fromtimestamp(int(time), UTC)
+        except (OverflowError, OSError, ValueError):  # beyond the years that Python can write
+            days.append(f"{int(time):,} s after 1970")
+            continue
+
         days.append(moment.strftime("%Y-%m-%d"))
     return days
 

@@ -10,8 +10,11 @@ import polars as pl
 from scipy import sparse
 
 from recollect.data.builder import RatingsBuilder, RatingTable
-from recollect.data.parsing.columns import EVENT_ROLES, ROLES, Column, find_columns
-from recollect.data.parsing.values import counts_in, ratings_in, stated_scale
+from recollect.data.parsing.columns import Column, find_columns
+from recollect.data.parsing.files import Format
+from recollect.data.parsing.names import EVENT_ROLES, ROLES
+from recollect.data.parsing.values import Locate, counts_in, ratings_in, stated_scale
+from recollect.data.parsing.wide import check_wide, melt
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import Vocab, as_text
 from recollect.errors import DataError
@@ -28,6 +31,8 @@ def from_frame(
     time: Column = None,
     scale: Sequence[int | float] | None = None,
     implicit: bool = False,
+    wide: bool = False,
+    not_rated: int | float | None = None,
     name: str = "frame",
 ) -> Ratings:
     """The ratings in a table: pandas, Polars, DuckDB, PyArrow, or another that speaks Arrow.
@@ -42,6 +47,8 @@ def from_frame(
         time: the column of times, like `user`; if it is named, an unreadable time is an error.
         scale: the lowest and the highest possible rating; None: inferred.
         implicit: the rows are events.
+        wide: whether a row holds all ratings of a user, with a column for each item, as in `read`.
+        not_rated: the number that means not rated in a wide table, as a missing value does.
         name: of the ratings.
 
     Raises:
@@ -60,9 +67,42 @@ def from_frame(
         time_is_required=time is not None,
         implicit=implicit,
     )
+    form = Format(wide=wide, not_rated=not_rated)
+    if form.wide:
+        check_wide(requested, implicit=implicit)
+        builder.add(*_melted(table, requested, form))
+        return builder.ratings(name, "the table")
+
     columns = _columns_by_role(table, requested, implicit=implicit)
-    builder.add(columns, lambda row: f"Row {row} of the table")
+    builder.add(columns, _locate)
     return builder.ratings(name, "the table")
+
+
+def _locate(row: int) -> str:
+    return f"Row {row} of the table"
+
+
+def _melted(table: Any, requested: dict[str, Column], form: Format) -> tuple[pl.DataFrame, Locate]:
+    """The ratings in a table of users × items, and what says where a row stands."""
+    if type(table).__module__.partition(".")[0] == "pandas":
+        names = [str(column) for column in table.columns]
+        entries = table.itertuples(index=False, name=None)
+    else:
+        frame = pl.DataFrame(table.collect() if isinstance(table, pl.LazyFrame) else table)
+        names = frame.columns
+        entries = frame.iter_rows()
+
+    rows = [["" if entry is None else str(entry) for entry in row] for row in entries]
+
+    return melt(
+        rows,
+        names,
+        requested,
+        form.not_rated,
+        locate=_locate,
+        first_user=0,
+        named=True,
+    )
 
 
 @runtime_checkable

@@ -38,13 +38,13 @@ def read(
     """The ratings in a file: CSV, TSV, "::" or blanks between fields, JSON lines, Parquet, Excel.
 
     The file may be RecBole's .inter, and packed with gzip, zstd, bz2, xz, or alone in a zip
-    archive. Columns are found by their usual names (`columns.USUAL`), or without a header in the
+    archive. Columns are found by their usual names (`names.USUAL`), or without a header in the
     order user, item, rating, time. Times may be seconds, milliseconds, dates, years or the days of
     a spreadsheet, from 1970 to 2099 (UTC unless they have an offset); they become whole seconds. In
     a "::" file an id may hold ":", not "::". What was guessed, replaced or left out is in `notes`.
 
     With `implicit` each line is an event, such as a view or a purchase. It counts 1, or what the
-    column of counts says (`rating`, or a usual name: `columns.COUNT`). Events of one pair are added
+    column of counts says (`rating`, or a usual name: `names.COUNT`). Events of one pair are added
     up and the newest time is kept. Without a header they stand in the order user, item, time.
 
     Args:

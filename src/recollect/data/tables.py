@@ -10,8 +10,9 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from recollect.data.parsing.block import id_column
-from recollect.data.parsing.columns import ROLES, Column
+from recollect.data.parsing.columns import Column
 from recollect.data.parsing.files import Format, open_table
+from recollect.data.parsing.names import ROLES
 from recollect.data.parsing.values import Locate, exact_ratings_in
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.vocab import as_text

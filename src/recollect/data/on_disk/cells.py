@@ -12,8 +12,8 @@ import polars as pl
 from jaxtyping import Float32, Int32, Int64
 
 from recollect.data.parsing.block import Block, BlockParser, Ids, join_ids, notes_on_ids
-from recollect.data.parsing.columns import ROLES
 from recollect.data.parsing.files import Format, open_table
+from recollect.data.parsing.names import ROLES
 from recollect.data.parsing.values import infer_scale
 from recollect.data.ratings import Ratings
 from recollect.data.read import name_of

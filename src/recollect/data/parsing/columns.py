@@ -3,100 +3,22 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 
+from recollect.data.parsing.names import (
+    COUNT,
+    EVENT_ROLES,
+    MANY_COLUMNS,
+    ROLES,
+    USUAL,
+    normalized,
+    place_by_usual_name,
+    usual_names,
+)
 from recollect.errors import DataError
 from recollect.system.door import words
 
 Column = str | int | None  # its name, its place from 0, or None: found by its usual name
-
-# Usual names, as `_normalized` writes them, the surest first.
-USUAL = {
-    "user": (
-        "userid",
-        "user",
-        "uid",
-        "reviewerid",
-        "customerid",
-        "memberid",
-        "accountid",
-        "username",
-        "useridx",
-    ),
-    "item": (
-        "itemid",
-        "item",
-        "iid",
-        "movieid",
-        "movie",
-        "asin",
-        "parentasin",
-        "productid",
-        "bookid",
-        "isbn",
-        "songid",
-        "trackid",
-        "artistid",
-        "animeid",
-        "gameid",
-        "recipeid",
-        "businessid",
-        "jokeid",
-        "itemidx",
-    ),
-    "rating": (
-        "rating",
-        "ratings",
-        "overall",
-        "stars",
-        "score",
-        "rate",
-        "userrating",
-        "bookrating",
-        "value",
-        "label",
-    ),
-    "time": (
-        "timestamp",
-        "time",
-        "ts",
-        "unixreviewtime",
-        "unixtime",
-        "ratingtimestamp",
-        "datetime",
-        "date",
-    ),
-}
-# The same of the count of events, which stands in place of a rating.
-COUNT = (
-    "count",
-    "counts",
-    "nevents",
-    "plays",
-    "playcount",
-    "listens",
-    "weight",
-)
-# The same of an item's text, in a table of documents.
-TEXT = (
-    "text",
-    "document",
-    "reviewtext",
-    "review",
-    "plot",
-    "overview",
-    "description",
-    "abstract",
-    "content",
-    "body",
-    "synopsis",
-    "summary",
-)
-# The order of the columns of a table without a header.
-ROLES = ("user", "item", "rating", "time")
-EVENT_ROLES = ("user", "item", "time")
-MANY_COLUMNS = 40  # more than a table of single ratings has
 
 
 def find_columns(
@@ -328,7 +250,7 @@ def _usual_place(
         implicit: the rows are events.
     """
     if order is None:
-        return place_by_usual_name(_usual_names(role, implicit=implicit), columns)
+        return place_by_usual_name(usual_names(role, implicit=implicit), columns)
 
     if role not in order[: len(columns)]:
         return None
@@ -355,9 +277,9 @@ def _place_by_name(role: str, columns: Sequence[str], name: str, *, named: bool)
     if name in columns:
         return list(columns).index(name)
 
-    normalized = [_normalized(column) for column in columns]
-    if _normalized(name) in normalized:
-        return normalized.index(_normalized(name))
+    as_usual = [normalized(column) for column in columns]
+    if normalized(name) in as_usual:
+        return as_usual.index(normalized(name))
 
     message = f"There is no column {name!r} for {role}."
     lower = [column.lower() for column in columns]
@@ -370,36 +292,6 @@ def _place_by_name(role: str, columns: Sequence[str], name: str, *, named: bool)
         message += " The table has no header; columns are named by place: 0, 1, …"
 
     raise DataError(message)
-
-
-def place_by_usual_name(names: Sequence[str], columns: Sequence[str]) -> int | None:
-    """The place of the first of the usual names that a column has."""
-    normalized = [_normalized(column) for column in columns]
-    for name in names:
-        if name in normalized:
-            return normalized.index(name)
-    return None
-
-
-def _usual_names(role: str, *, implicit: bool) -> Sequence[str]:
-    if role == "text":
-        return TEXT
-    if role == "rating" and implicit:
-        return COUNT
-    return USUAL[role]
-
-
-def is_usual(name: str, roles: Sequence[str] = ROLES) -> bool:
-    """Whether this is a usual name of one of the roles."""
-    normalized = _normalized(name)
-    return any(normalized in USUAL[role] for role in roles)
-
-
-def _normalized(name: str) -> str:
-    """Lower case letters and digits only; a RecBole type (":token", ":float") is left out."""
-    lower = name.lower()
-    before_type, _, _ = lower.partition(":")
-    return re.sub(r"[^a-z0-9]", "", before_type)
 
 
 def _listed(columns: Sequence[str]) -> str:

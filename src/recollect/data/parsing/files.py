@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import polars as pl
 
 from recollect.data.parsing.columns import Column, find_columns
-from recollect.data.parsing.layout import find_layout
+from recollect.data.parsing.find_layout import find_layout
 from recollect.data.parsing.lines import TextLines
 from recollect.data.parsing.opening import PARQUET, check_file, first_bytes, refuse_foreign
 from recollect.data.parsing.parquet import ParquetTable

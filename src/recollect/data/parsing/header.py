@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from recollect.data.parsing.columns import ROLES, is_usual
+from recollect.data.parsing.names import ROLES, is_usual
 from recollect.data.parsing.quotes import is_number
 
 COMMENTS = ("#", "%")

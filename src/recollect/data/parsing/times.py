@@ -21,7 +21,6 @@ UNITS = (
     (1e14, 1_000_000, "microseconds"),
     (1e17, 1_000_000_000, "nanoseconds"),
 )
-SAMPLE = 10_000  # times from which the unit is found
 YEARS = (1950, 2100)
 DATES = (1970_01_01, 2099_12_31)  # written YYYYMMDD
 SERIALS = (32_874, 54_789)  # spreadsheets' days since 1899-12-30: those of 1990 to 2049
@@ -38,14 +37,10 @@ DAY_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B 
 EXPECTED = "expected seconds since 1970 or an ISO date, from 1970 to 2099"
 
 
-def seconds(column: pl.Series) -> Float64[np.ndarray, " rows"]:
-    """Dates in seconds since 1970, numbers in their own unit; NaN where unreadable."""
-    time, _ = _parsed(column)
-    return time
-
-
 def _parsed(column: pl.Series) -> tuple[Float64[np.ndarray, " rows"], bool]:
-    """As `seconds`, and whether there are dates, which have no other unit."""
+    """Dates in seconds since 1970, numbers in their own unit, NaN where unreadable; and whether
+    there are dates.
+    """
     dtype = column.dtype
     if dtype in (pl.Date, pl.Datetime):
         return column.dt.epoch("s").cast(pl.Float64).to_numpy(), True
@@ -97,18 +92,6 @@ def _from_iso(text: pl.Series) -> pl.Series:
         found = pl.select(pl.coalesce(found, epoch)).to_series()
 
     return found
-
-
-def unit_of(time: Int64[np.ndarray, " rows"]) -> tuple[int, str]:
-    """How many of the times' unit make a second, and its name; by the size of a typical time."""
-    if not len(time):
-        return 1, "seconds"
-
-    sample = time[:: max(1, len(time) // SAMPLE)]
-    typical = float(np.median(np.abs(sample)))
-    _, per_second, name = UNITS[_unit_numbers(np.array([typical]))[0]]
-
-    return per_second, name
 
 
 def _unit_numbers(time: Float64[np.ndarray, " rows"]) -> Int64[np.ndarray, " rows"]:
@@ -232,6 +215,11 @@ class Times:
             f"{others.count:,} others are in {UNITS[usual][2]}; expected one unit"
         )
 
+    def in_units(self, time: Float64[np.ndarray, " rows"]) -> Int64[np.ndarray, " rows"]:
+        """As `to_seconds`, but never as years or days."""
+        per_second = UNITS[max(self._seen, default=0)][1]
+        return np.floor(time / per_second if per_second > 1 else time).astype(np.int64)
+
     def to_seconds(self, time: Float64[np.ndarray, " rows"]) -> Int64[np.ndarray, " rows"]:
         """Times of a block as whole seconds since 1970, in the unit of all."""
         if self._may_be["years"] and self._seen:
@@ -244,9 +232,7 @@ class Times:
         if self._may_be["serials"] and self._seen:
             return np.rint((time - SERIAL_OF_1970) * DAY).astype(np.int64)
 
-        per_second = UNITS[max(self._seen, default=0)][1]
-
-        return np.floor(time / per_second if per_second > 1 else time).astype(np.int64)
+        return self.in_units(time)
 
     @property
     def notes(self) -> list[str]:

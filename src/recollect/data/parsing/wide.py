@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from recollect.data.parsing.columns import USUAL, Column, place_by_usual_name, requested_places
+from recollect.data.parsing.columns import Column, requested_places
+from recollect.data.parsing.names import USUAL, place_by_usual_name
 from recollect.data.parsing.text_file import TextFile
 from recollect.data.parsing.values import Locate
 from recollect.errors import DataError, SettingError

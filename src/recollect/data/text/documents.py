@@ -119,8 +119,8 @@ def read_documents(
 
     Args:
         path: of the file.
-        item: the column of item ids; None: found by its usual name (`columns.USUAL`).
-        text: the column of texts; None: found by its usual name (`columns.TEXT`).
+        item: the column of item ids; None: found by its usual name (`names.USUAL`).
+        text: the column of texts; None: found by its usual name (`names.TEXT`).
         join: whether several texts of an item (reviews) become one, a line each, in their order;
             otherwise the last one is kept.
 
