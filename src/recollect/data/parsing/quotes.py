@@ -9,9 +9,10 @@ the lines that would be joined is a record by itself. "" and \\" inside a quoted
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import polars as pl
 
@@ -19,6 +20,8 @@ from recollect.data.parsing.lines import without_blank_lines
 
 QUOTE = b'"'
 LONGEST_RECORD = 1000  # lines that a record may have
+MOST_TRIALS = 4  # times that the letters of a block are joined, so that no file takes for ever
+LEAST_TRIALS = 4 << 20  # letters that are joined at least
 PUNCTUATION = r"\.+*?()|[]{}^$#&-~"  # that means something in a pattern
 
 
@@ -124,6 +127,8 @@ class QuotedLines:
         self.lines = lines
         self.shape = shape
         self.is_last = is_last
+        self._alone = 0  # the first line from there on that is a record by itself
+        self._budget = LEAST_TRIALS + MOST_TRIALS * sum(map(len, lines))
 
     @classmethod
     def of(cls, block: bytes, shape: Shape) -> QuotedLines:
@@ -132,29 +137,50 @@ class QuotedLines:
         return cls(lines, shape, is_last=True)
 
     def stop_of(self, start: int) -> tuple[int | None, list[str]]:
-        """The line after the record that begins at a line, and its fields; None: it may go on."""
+        """The line after the record that begins at a line, and its fields; None: it may go on.
+
+        To be asked in the order of the lines.
+        """
         separator = self.shape.separator
         fields, is_open = split(self.lines[start], separator)
         if not is_open:
             return start + 1, fields
 
-        bound = start + LONGEST_RECORD
+        bound = min(start + LONGEST_RECORD, self._next_alone(start + 1))
+        first = bisect_right(self._closing, start)
 
-        for stop in range(start + 1, min(bound, len(self.lines))):
-            line = self.lines[stop]
-            if self.shape.stands_alone(line):
-                return start + 1, fields
+        for stop in self._closing[first : bisect_left(self._closing, bound)]:
+            joined = "\n".join(self.lines[start : stop + 1])
+            self._budget -= len(joined)
+            whole, remains_open = split(joined, separator)
+            if not remains_open and self.shape.is_record(whole):
+                return stop + 1, whole
 
-            if '"' in line:
-                joined = "\n".join(self.lines[start : stop + 1])
-                whole, remains_open = split(joined, separator)
-                if not remains_open and self.shape.is_record(whole):
-                    return stop + 1, whole
+            if self._budget < 0:
+                break
 
-        if bound <= len(self.lines) or self.is_last:
+        if bound < len(self.lines) or self.is_last:
             return start + 1, fields
 
         return None, fields
+
+    def _next_alone(self, start: int) -> int:
+        """The first line from `start` on that is a record by itself; the end if there is none."""
+        self._alone = max(self._alone, start)
+        while self._alone < len(self.lines):
+            if self.shape.stands_alone(self.lines[self._alone]):
+                break
+
+            self._alone += 1
+
+        return self._alone
+
+    @cached_property
+    def _closing(self) -> list[int]:
+        """The lines in which a quote stands where it may end a field."""
+        escaped = _escaped(self.shape.separator)
+        ends_field = rf'"[ ]*(?:{escaped}|\r?$)'
+        return pl.Series(self.lines).str.contains(ends_field).arg_true().to_list()
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """The records that are not blank: the number of the first line of each, and its fields."""
@@ -215,9 +241,14 @@ def _joined(lines: list[str]) -> bytes:
 
 def _tidy_pattern(separator: str) -> str:
     """A line whose fields are each in quotes or without any, in the syntax of Polars."""
-    escaped = rf"\{separator}" if separator in PUNCTUATION else separator
+    escaped = _escaped(separator)
     field = rf'(?:"(?:[^"]|"")*"|[^"{escaped}]*)'
     return rf"^{field}(?:{escaped}{field})*\r?$"
+
+
+def _escaped(separator: str) -> str:
+    """A separator in the patterns of Polars."""
+    return rf"\{separator}" if separator in PUNCTUATION else separator
 
 
 def _written(fields: Sequence[str], separator: str) -> str:
