@@ -204,16 +204,17 @@ def _mean_rows(
         last = min(n_rows, first + rows_at_once)
         content = file.take(4 * d * (last - first))
         block = np.frombuffer(content, "<f4").reshape(-1, d)
+        if not np.isfinite(block).all():
+            raise DataError(
+                f"{file.path} has a number that is not finite; it is damaged, get it again."
+            )
+
         low, high = np.searchsorted(matrix_row, [first, last])
         row_in_block = matrix_row[low:high] - first
         np.add.at(total, word[low:high], block[row_in_block])
         # The rows of words come first; those of n-grams do not count for the mean of all.
         own_rows = block[: max(0, n_words - first)]
         collected.total += own_rows.sum(axis=0, dtype=np.float64)
-        if not np.isfinite(block).all():
-            raise DataError(
-                f"{file.path} has a number that is not finite; it is damaged, get it again."
-            )
 
     collected.count = n_words
     at_least_one = np.maximum(1, n)

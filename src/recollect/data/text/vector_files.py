@@ -55,7 +55,10 @@ class CollectedVectors:
 
     def add(self, words: pl.Series, vectors: Float32[np.ndarray, "words d"]) -> None:
         """Add the next words of a file; the first vector of a repeated word is kept."""
-        total = vectors.sum(axis=0, dtype=np.float64)
+        # A sum of what is not finite is not finite, and is looked for below.
+        with np.errstate(invalid="ignore", over="ignore"):
+            total = vectors.sum(axis=0, dtype=np.float64)
+
         if not np.isfinite(total).all():
             bad = int(np.isfinite(vectors).all(axis=1).argmin())
             raise DataError(
