@@ -150,7 +150,13 @@ READ = {
         "user,item,rating\n1.0,7.0,5\n2.0,8.0,3\n",
         {},
         {("1", "7", 5.0), ("2", "8", 3.0)},
-        "",
+        "2 user ids were written like 1.0",
+    ),
+    "blanks around ids": (
+        "user,item,rating\na,x,5\n a,y,4\nb,y,3\n",
+        {},
+        {*PLAIN, ("a", "y", 4.0)},
+        "1 user ids are others with blanks",
     ),
     "leading zeros": (
         "user,item,rating\n007,x,5\n7,y,3\n",

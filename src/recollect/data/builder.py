@@ -97,8 +97,8 @@ class RatingsBuilder:
         all_notes = (
             *notes,
             *self._parser.notes,
-            *notes_on_ids(user.vocab, "user"),
-            *notes_on_ids(item.vocab, "item"),
+            *notes_on_ids(user, "user"),
+            *notes_on_ids(item, "item"),
         )
         table = RatingTable(user.row, item.row, value, time, user.vocab, item.vocab)
         if self._parser.implicit:

@@ -231,8 +231,8 @@ def _cells_of_file(
         notes=(
             *table.notes,
             *parser.notes,
-            *notes_on_ids(users.vocab, "user"),
-            *notes_on_ids(items.vocab, "item"),
+            *notes_on_ids(users, "user"),
+            *notes_on_ids(items, "item"),
             *note,
         ),
     )

@@ -37,10 +37,19 @@ SUSPICIOUS_IDS = (
 
 @dataclass(frozen=True, eq=False)
 class Ids:
-    """A column of ids: the distinct ones, and the row number of each entry."""
+    """A column of ids: the distinct ones, and the row number of each entry.
+
+    Args:
+        vocab: the distinct ids.
+        row: the row number of each entry.
+        n_merged: ids that became one with another as the blanks around them were removed.
+        n_shortened: ids whose ".0" was removed.
+    """
 
     vocab: Vocab
     row: Int32[np.ndarray, " rows"]
+    n_merged: int = 0
+    n_shortened: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +249,13 @@ def join_ids(parts: Sequence[Ids]) -> Ids:
     Blanks around ids are removed; so is ".0" if every id is a whole number.
     """
     ids = [part.vocab.ids.str.strip_chars() for part in parts]
+    n_merged = _count_merged([part.vocab.ids for part in parts], ids)
+    n_shortened = 0
     if all(block.str.contains(r"^-?[0-9]+(\.0+)?$").all() for block in ids):
+        with_point = pl.concat(
+            [block.filter(block.str.contains(".", literal=True)) for block in ids]
+        )
+        n_shortened = with_point.n_unique()
         ids = [block.str.replace(r"\.0+$", "") for block in ids]
 
     vocab, row = Vocab.encode(pl.concat(ids))
@@ -253,20 +268,36 @@ def join_ids(parts: Sequence[Ids]) -> Ids:
         rows.append(row_of_block[part.row])
         start = stop
 
-    return Ids(vocab, np.concatenate(rows))
+    return Ids(vocab, np.concatenate(rows), n_merged, n_shortened)
 
 
-def notes_on_ids(vocab: Vocab, role: str) -> list[str]:
-    """Notes on ids that may be something else: words for nothing, rounded numbers, lost letters.
+def _count_merged(ids: Sequence[pl.Series], stripped: Sequence[pl.Series]) -> int:
+    """How many ids became one with another as the blanks around them were removed."""
+    has_blanks = any((after != before).any() for before, after in zip(ids, stripped, strict=True))
+    # Counting all distinct ids takes time, and most tables have no such blanks.
+    return pl.concat(ids).n_unique() - pl.concat(stripped).n_unique() if has_blanks else 0
+
+
+def notes_on_ids(ids: Ids, role: str) -> list[str]:
+    """Notes on ids that were changed, or may be words for nothing, rounded, or lack letters.
 
     Args:
-        vocab: the ids.
+        ids: of all blocks, joined.
         role: "user" or "item".
     """
     notes = []
+    if ids.n_merged:
+        notes.append(
+            f"{ids.n_merged:,} {role} ids are others with blanks around them, and count as these."
+        )
+
+    if ids.n_shortened:
+        notes.append(f"{ids.n_shortened:,} {role} ids were written like 1.0 and read as 1.")
+
+    all_ids = ids.vocab.ids
 
     for pattern, what in SUSPICIOUS_IDS:
-        suspicious = vocab.ids.filter(vocab.ids.str.contains(pattern))
+        suspicious = all_ids.filter(all_ids.str.contains(pattern))
         if len(suspicious):
             notes.append(f"{len(suspicious):,} {role} ids, such as {suspicious[0]!r}, {what}.")
 

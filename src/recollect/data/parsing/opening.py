@@ -19,6 +19,7 @@ from recollect.errors import DataError, RecollectError
 
 LONGEST_MAGIC = 512  # bytes by which a kind of file is recognized
 ARCHIVE = b"PK\x03\x04"
+ENCRYPTED = 1  # a flag of a file in a zip archive
 PARQUET = b"PAR1"
 WORKBOOK = "xl/workbook.xml"  # a member that makes a zip archive an Excel workbook
 # Members that an archive holds beside its content.
@@ -140,8 +141,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             raise DataError(f"{path} cannot be read: {_reason(problem)}.") from problem
 
         raise DataError(
-            f"{path} is cut short or damaged ({packing}: {_reason(problem)}); make or download it "
-            "again."
+            f"{path} is cut short or damaged ({packing}); make or download it again."
         ) from problem
 
 
@@ -214,6 +214,9 @@ def _open_archive(path: Path) -> Iterator[IO[bytes]]:
                 "the file of ratings."
             )
 
+        if archive.getinfo(content[0]).flag_bits & ENCRYPTED:
+            raise DataError(f"{path} is locked with a password; unpack it and name the file.")
+
         with archive.open(content[0]) as stream:
             yield stream
 
@@ -229,6 +232,4 @@ def _reason(problem: BaseException) -> str:
     if isinstance(problem, OSError) and problem.strerror and problem.errno:
         return problem.strerror.lower()
 
-    text = str(problem).split("\n")[0][:120]
-
-    return text or type(problem).__name__
+    return "its path is none that the system knows"
