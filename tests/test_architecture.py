@@ -24,6 +24,7 @@ LAYER = {
     "training": 3,
     "fit_checks": 4,
     "memory_estimate": 4,
+    "memory_limits": 4,
     "model": 4,
     "registry": 4,
     "ranking": 4,
@@ -40,7 +41,8 @@ LAYER = {
     "__init__": 9,
 }
 WITHIN = {
-    "model": {"fit_checks", "memory_estimate"},
+    "model": {"fit_checks", "memory_estimate", "memory_limits"},
+    "memory_limits": {"memory_estimate"},
     "ranking": {"model"},
     "registry": {"model"},
     "training": {"nn"},

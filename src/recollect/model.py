@@ -32,7 +32,8 @@ from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError, NotFittedError, SettingError
 from recollect.fit_checks import check_data
-from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit, refuse_too_large
+from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit
+from recollect.memory_limits import refuse_too_large
 from recollect.run import Run
 from recollect.settings import check_ranges, setting
 from recollect.training.history import History
@@ -48,11 +49,10 @@ class Model(ABC):
     former_network_names: ClassVar[Mapping[str, str]] = {}
 
     clip: bool = True  # predictions are kept within the rating scale
-    # the prediction for unknown users and items: "mean" of training, or "middle" of the scale
+    # The prediction for unknown users and items: "mean" of training, or "middle" of the scale
     cold: str = setting("mean", one_of=("mean", "middle"))
-    refit: bool = (
-        False  # after early stopping, fit again on train + validation for that many epochs
-    )
+    # After early stopping, fit again on train + validation for as many epochs as were best
+    refit: bool = False
 
     @property
     def capabilities(self) -> Capabilities:

@@ -8,6 +8,8 @@ from tests.dense import rating_matrix, sigmoid
 from recollect.errors import SettingError
 from recollect.kernels import BACKENDS, Block
 from recollect.models.autorec import AutoRec
+from recollect.models.autorec.network import Network
+from recollect.nn import ScaledActivation
 from recollect.run import Run
 from recollect.training.losses import add_ridge
 
@@ -111,11 +113,8 @@ def test_the_input_weights_may_have_a_lambda_of_their_own(few):
 
 def test_equation_1_by_hand():
     """One row with ratings 2 and 4 of columns 0 and 2; one hidden unit."""
-    net = AutoRec(hidden=1, side="item")
-    net.given_ = None
-    from recollect.models.autorec import Network
-
-    network = Network(3, net, (1.0, 5.0))
+    identity = ScaledActivation("identity", (1.0, 5.0))
+    network = Network(3, (1,), g="sigmoid", f=identity, std=0.01)
     with torch.no_grad():
         network.input.weight.copy_(torch.tensor([[0.5], [9.0], [-0.25]]))
         network.input.bias.fill_(0.0)
