@@ -40,7 +40,7 @@ from recollect.data.text.corpus import Corpus
 from recollect.data.text.tokenizer import tokenizer_of
 from recollect.data.text.word_vectors import WordVectors
 from recollect.data.vocab import Vocab
-from recollect.errors import CheckpointError, RecollectError
+from recollect.errors import CheckpointError, RecollectError, UntrustedError
 from recollect.model import Model
 from recollect.system.atomic_files import checksum, replacing
 from recollect.training.history import History
@@ -84,16 +84,20 @@ def save(model: Model, folder: str | Path) -> Path:
     return folder
 
 
-def load(folder: str | Path) -> Model:
+def load(folder: str | Path, trusted: registry.Trusted = ()) -> Model:
     """The model saved in a folder, on the CPU, ready to predict.
 
-    Nothing in the folder is code. But the folder of a model from outside the package names its
-    class ("package.module:Class"), and that module, which must be installed here, is imported: load
-    such folders only from people you trust to choose it. A class that is no Model is never called.
+    No folder runs code of its own choice. That of a model from outside the package names its class
+    ("package.module:Class"), which is refused unless the caller trusts it.
+
+    Args:
+        folder: of the saved model.
+        trusted: classes from outside that may be loaded: the class itself, or its name, which is
+            looked for in installed distributions only.
 
     Raises:
-        CheckpointError: if there is none, it was written by a newer version, or a file is damaged
-            or missing.
+        CheckpointError: if there is none, it was written by a newer version, a file is damaged or
+            missing, or its class is not trusted.
     """
     folder = Path(folder)
     about = describe(folder)
@@ -102,9 +106,11 @@ def load(folder: str | Path) -> Model:
         for name, expected in about["checksums"].items():
             _check_file(folder, name, expected)
 
-        return _read(about, folder)
+        return _read(about, folder, trusted)
     except CheckpointError:
         raise
+    except UntrustedError as problem:
+        raise CheckpointError(f"{folder} is not loaded. {problem}") from problem
     except RecollectError as problem:
         message = f"{folder} does not fit what is installed here: {problem}"
         raise CheckpointError(message) from problem
@@ -265,8 +271,9 @@ def _check_file(folder: Path, name: str, expected: str) -> None:
         )
 
 
-def _read(about: dict[str, Any], folder: Path) -> Model:
-    model = registry.make(about["model"], **about["settings"])
+def _read(about: dict[str, Any], folder: Path, trusted: registry.Trusted) -> Model:
+    kind = registry.find_trusted(about["model"], trusted, not_in=folder)
+    model = registry.make_of(kind, about["settings"])
     model.given_ = _read_given(about, folder)
 
     with torch.random.fork_rng(devices=[]):
