@@ -18,7 +18,8 @@ scores.json (what `recollect train` measured), and `snapshot` and `refit` (an in
     open_folder  the files of a folder, opened at once: a model that is replaced is read whole
     about        model.json, checked
     given        the ratings a model predicts from
-    weights      what was learned, checked before it is read
+    building     a network to be filled from a file
+    weights      what was learned, checked before it is used
     loading      `load`
 """
 

@@ -45,7 +45,10 @@ def load(folder: str | Path, trusted: registry.Trusted = ()) -> Model:
         with OpenFolder(folder) as opened:
             try:
                 model = _load(opened, trusted)
-                if model.given_.in_memory or not opened.is_replaced:
+                # What was read through the open files is whole whatever stands there now; stored
+                # ratings are read from the folder itself.
+                may_be_mixed = opened.is_read_by_paths or not model.given_.in_memory
+                if not (may_be_mixed and opened.is_replaced):
                     return model
             except CheckpointError:
                 # Half of the files may have been removed before they were opened.

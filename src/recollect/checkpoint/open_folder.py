@@ -17,6 +17,8 @@ from recollect.errors import CheckpointError
 # Where the system shows open files as paths: on Linux, and elsewhere.
 DESCRIPTORS = (Path("/proc/self/fd"), Path("/dev/fd"))
 
+OPENS_IN_FOLDERS = os.open in os.supports_dir_fd  # a file of a folder that is open itself
+
 
 class OpenFolder:
     """A saved model's files; leaving the block closes them.
@@ -43,7 +45,7 @@ class OpenFolder:
 
     def _open_all(self) -> None:
         """Open every file that is there, of one and the same folder."""
-        if os.open not in os.supports_dir_fd:
+        if not OPENS_IN_FOLDERS:
             for name in (MODEL, *FILES):
                 self._open(self.folder / name, name)
 
@@ -93,6 +95,11 @@ class OpenFolder:
         with open(self._descriptors[name], "rb", closefd=False) as stream:
             stream.seek(0)
             return hashlib.file_digest(stream, "sha256").hexdigest()
+
+    @property
+    def is_read_by_paths(self) -> bool:
+        """Whether `path` is that of the file in the folder, which may be another by now."""
+        return not any(home.is_dir() for home in DESCRIPTORS)
 
     @property
     def is_replaced(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
+from recollect.checkpoint.building import build
 from recollect.checkpoint.layout import FORMAT_OF_TODAYS_NAMES
 from recollect.errors import CheckpointError
 from recollect.model import Model
-from recollect.training.randomness import own_generator
 
 NAMED = 3  # differences that a message names
 
@@ -36,8 +37,8 @@ Form = tuple[torch.dtype | None, tuple[int, ...]]  # type and shape of a tensor
 def read_network(model: Model, path: Path, *, format_: int, name: str) -> nn.Module:
     """The network of a model with the weights in a file.
 
-    The network is built without memory first: a file that does not fit the settings, which may be
-    as large as a settings' number says, is refused before anything of that size is made.
+    A file that does not fit the settings is refused before anything of the settings' size is made:
+    a number of theirs may be as large as somebody wrote it.
 
     Args:
         model: unfitted, with `given_`.
@@ -48,9 +49,7 @@ def read_network(model: Model, path: Path, *, format_: int, name: str) -> nn.Mod
     Raises:
         CheckpointError: if names, shapes or types differ, or a weight is not finite.
     """
-    net, is_real = _build(model)
     former = model.former_network_names if format_ < FORMAT_OF_TODAYS_NAMES else {}
-    expected = {key: _form(tensor) for key, tensor in net.state_dict().items()}
 
     with safe_open(path, framework="pt") as file:
         names = {_todays_name(key, former): key for key in file.keys()}  # noqa: SIM118
@@ -60,28 +59,15 @@ def read_network(model: Model, path: Path, *, format_: int, name: str) -> nn.Mod
             piece = file.get_slice(name_in_file)
             forms[key] = (TYPES.get(piece.get_dtype()), tuple(piece.get_shape()))
 
+        net = build(model, n_numbers=sum(math.prod(shape) for _, shape in forms.values()))
+        expected = {key: _form(tensor) for key, tensor in net.state_dict().items()}
         _refuse_differences(expected, forms, name)
         weights = {key: file.get_tensor(name_in_file) for key, name_in_file in names.items()}
 
     _refuse_not_finite(weights, name)
-    # A network without memory takes the tensors themselves; a real one copies them.
-    net.load_state_dict(weights, assign=not is_real)
+    net.load_state_dict(weights)
 
     return net.eval()
-
-
-def _build(model: Model) -> tuple[nn.Module, bool]:
-    """The network, and whether it has memory: that of a class from outside may need it."""
-    n_users = model.given_.n_users
-    n_items = model.given_.n_items
-
-    try:
-        # Drawing numbers there leaves torch's generator, which a fit may be using, as it is.
-        with torch.device("meta"):
-            return model.build(n_users, n_items), False
-    except (NotImplementedError, RuntimeError):
-        with own_generator():
-            return model.build(n_users, n_items), True
 
 
 def _form(tensor: Tensor) -> Form:

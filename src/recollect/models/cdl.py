@@ -161,11 +161,9 @@ def dense(block: Block) -> Float[Tensor, "rows columns"]:
 def output_bias(corpus: Corpus) -> nn.Parameter:
     """Biases whose sigmoid is each word's mean over the documents: learning them takes long."""
     with_text = np.flatnonzero(corpus.has)
-    # Also while a network is built without memory: these are numbers of the texts.
-    with torch.device("cpu"):
-        bags = bags_of_words(corpus.take(with_text), torch.device("cpu"))
-        total = torch.bincount(bags.column, weights=bags.value, minlength=bags.n_columns)
-        mean = total.float() / bags.n_rows
+    bags = bags_of_words(corpus.take(with_text), torch.device("cpu"))
+    total = torch.bincount(bags.column, weights=bags.value, minlength=bags.n_columns)
+    mean = total.float() / bags.n_rows
 
     # A mean of 0 or 1 would have an infinite bias.
     return nn.Parameter(torch.logit(mean, eps=1e-4))
