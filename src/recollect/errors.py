@@ -5,7 +5,8 @@
     │   └── LeakError                    test ratings would be seen at prediction
     ├── SettingError     (ValueError)    a setting, model or data set that does not exist, or a
     │   │                                value out of range
-    │   └── SizeError                    a fit needs more memory than there is
+    │   ├── SizeError                    a fit needs more memory than there is
+    │   └── UntrustedError               a file names code that the caller does not trust
     ├── NotFittedError   (RuntimeError)  a prediction was asked for before fit
     ├── TrainingError    (RuntimeError)  the fit cannot go on: NaN, or another fit's snapshot
     ├── CheckpointError  (OSError)       a saved model that is damaged, newer, or not there
@@ -36,6 +37,10 @@ class SettingError(RecollectError, ValueError):
 
 class SizeError(SettingError):
     """A fit needs more memory than there is."""
+
+
+class UntrustedError(SettingError):
+    """A file names a class from outside the package, which the caller does not trust."""
 
 
 class NotFittedError(RecollectError, RuntimeError):

@@ -13,7 +13,6 @@ items are row numbers; row number -1 is a user or item never seen.
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -37,6 +36,8 @@ from recollect.memory_limits import refuse_too_large
 from recollect.run import Run
 from recollect.settings import check_ranges, setting
 from recollect.training.history import History
+from recollect.training.randomness import own_generator
+from recollect.training.snapshot_folder import discard
 
 BLOCK_CELLS = 8_000_000  # numbers in a dense block of scores that is held at once: 32 MB
 
@@ -108,8 +109,7 @@ class Model(ABC):
             torch.set_num_threads(run.threads)
 
         if run.folder and not run.resume:
-            for stage in ("snapshot", "refit"):
-                shutil.rmtree(Path(run.folder) / stage, ignore_errors=True)
+            discard(Path(run.folder))
 
         started = time.monotonic()
 
@@ -131,8 +131,7 @@ class Model(ABC):
             train = train.union(valid)
             valid = None
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(run.seed)
+        with own_generator(run.seed):
             self.given_ = train
             self.net_: Any = self.build(train.n_users, train.n_items).to(run.device)
             self.history_ = self.learn(train, valid, run)

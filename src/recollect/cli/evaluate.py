@@ -10,6 +10,7 @@ from rich.console import RenderableType
 import recollect as rc
 from recollect.cli.options.asking import NewItems, RunFolder, load_model
 from recollect.cli.options.source import Columns
+from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import interval, table
 from recollect.errors import SettingError
@@ -45,6 +46,7 @@ def evaluate(
         ),
     ] = None,
     new_items: NewItems = None,
+    trust: Trust = None,
 ) -> Answer:
     """Score a model on ratings that it has not seen.
 
@@ -52,7 +54,7 @@ def evaluate(
     """
     from recollect.evaluation import by_id
 
-    model = load_model(run, new_items)
+    model = load_model(run, new_items, trust)
     more = None if given is None else by_id.with_given(model, _read(given, model, columns))
     ratings = _read(test, model, columns)
     about = {"run": run, "test": test, **_counts(model, ratings)}

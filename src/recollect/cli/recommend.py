@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 import recollect as rc
 from recollect.cli.options.asking import HowMany, NewItems, OutFile, RunFolder, load_model
+from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import table
 from recollect.errors import SettingError
@@ -61,6 +62,7 @@ def recommend(
         bool, typer.Option("--seen", help="Recommend items that the user has rated, too.")
     ] = False,
     new_items: NewItems = None,
+    trust: Trust = None,
     out: OutFile = None,
 ) -> Answer:
     """Recommend items to known users, or to a new user from ratings or events."""
@@ -74,7 +76,7 @@ def recommend(
         out=out,
     )
 
-    model = load_model(run, new_items)
+    model = load_model(run, new_items, trust)
     allowed = None if items is None else read_ids(items, "item")["item_id"]
     wanted: dict[str, Any] = {"n": n, "items": allowed, "seen": seen}
     if all_users and out is not None and out.suffix == ".parquet":
