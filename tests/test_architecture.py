@@ -27,6 +27,7 @@ LAYER = {
     "model": 4,
     "registry": 4,
     "ranking": 4,
+    "unseen": 4,
     "families": 5,
     "models": 6,
     "checkpoint": 7,
@@ -40,8 +41,9 @@ LAYER = {
     "__init__": 9,
 }
 WITHIN = {
-    "model": {"fit_checks", "memory_estimate"},
-    "ranking": {"model"},
+    "fit_checks": {"unseen"},
+    "model": {"fit_checks", "memory_estimate", "unseen"},
+    "ranking": {"model", "unseen"},
     "registry": {"model"},
     "training": {"nn"},
     "run": {"errors"},

