@@ -44,6 +44,8 @@ from recollect.unseen import (
     default_predictions,
     flags_of,
     predict_new_users,
+    usable_rows_of,
+    users_known_to,
 )
 
 
@@ -281,7 +283,7 @@ class Model(ABC):
 
         out = np.empty((len(user), self.given_.n_items), np.float32)
         out[~new] = self.score_known(user[~new], given)
-        out[new] = self.fold_in(given.by_user.take(user[new]))
+        out[new] = self.fold_in(usable_rows_of(self, given, user[new]))
 
         return out
 
@@ -385,9 +387,8 @@ class Model(ABC):
             item: row numbers of items; -1 is an unknown one.
             given: the ratings a prediction may be made from; default: those of the fit.
         """
-        given = self.given(given)
-        has_ratings = given.count("user") > 0
-        knows_user = flags_of(has_ratings, user)
+        known_users = users_known_to(self, self.given(given))
+        knows_user = flags_of(known_users, user)
         knows_item = flags_of(self.known_items(), item)
         return ~(knows_user & knows_item)
 

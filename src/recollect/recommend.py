@@ -22,6 +22,7 @@ from recollect.model import Model
 from recollect.ranking import NEVER, everyones_best, first_n, scores_of
 from recollect.request import (
     a_few,
+    check_count,
     excluded_items,
     list_of_ids,
     pairs_frame,
@@ -327,8 +328,7 @@ def _ranked_blocks(
     given = model.given_
     rows = given.users.rows(ids)
 
-    has_ratings = given.count("user") > 0
-    is_unknown = ~flags_of(has_ratings, rows)
+    is_unknown = ~flags_of(given.count("user") > 0, rows)
 
     for part, scores in scores_of(model, rows, given, seen=seen):
         scores[:, excluded] = NEVER
@@ -393,8 +393,7 @@ def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> p
 
     Returns: columns of, rank, id, score; and row and column, the place of the score.
     """
-    if n < 1:
-        raise SettingError(f"n is how many are wanted, 1 or more; found {n}.")
+    check_count("n", n, "how many are wanted")
 
     ranked = first_n(min(n, len(vocab)), scores)
     row, rank = np.nonzero(ranked >= 0)

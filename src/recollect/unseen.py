@@ -20,10 +20,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
 
-from recollect.data.ratings import AnyRatings
+from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError
-from recollect.training.offsets import RidgeOffsets
 
 COLD = ("bias", "mean", "middle")
 BLOCK_CELLS = 8_000_000  # numbers in a dense block of scores that is held at once: 32 MB
@@ -83,47 +82,64 @@ def default_predictions(
     if model.cold != "bias" or not len(user):
         return default
 
-    fitted = model.given_
     if model.output == "ratings":
-        offsets = model.cold_offsets()
-        predicted = default_ratings(offsets, user, item, fitted=fitted, given=given)
-        return predicted.astype(np.float32)
+        return default_ratings(model, user, item, given).astype(np.float32)
 
-    is_stranger = ~flags_of(given.count("user") > 0, user)
-    share = share_of_users(fitted)[item]
+    is_stranger = ~flags_of(users_known_to(model, given), user)
+    share = share_of_users(model.given_)[item]
 
     return np.where(is_stranger & (item >= 0), share, default)
 
 
 def default_ratings(
-    offsets: RidgeOffsets,
-    user: Int[np.ndarray, " pairs"],
-    item: Int[np.ndarray, " pairs"],
-    *,
-    fitted: AnyRatings,
-    given: AnyRatings,
+    model: Any, user: Int[np.ndarray, " pairs"], item: Int[np.ndarray, " pairs"], given: AnyRatings
 ) -> Float64[np.ndarray, " pairs"]:
     """The mean, plus the offset of the user and that of the item as far as they are known.
 
     Args:
-        offsets: estimated from the training ratings.
+        model: a fitted Model.
         user: row numbers of users; -1 is an unknown one.
         item: row numbers of items; -1 is an unknown one.
-        fitted: the training ratings.
         given: the ratings a prediction may be made from. A user without any is unknown; one with
-            ratings here and none in `fitted` gets an offset from these.
+            ratings here and none in training gets an offset from these.
     """
+    offsets = model.cold_offsets()
     of_items = np.where(item >= 0, offsets.b_item[item], 0.0)
-    is_given = flags_of(given.count("user") > 0, user)
+    is_given = flags_of(users_known_to(model, given), user)
     of_users = np.where(is_given, offsets.b_user[user], 0.0)
 
-    is_new = is_given & ~flags_of(fitted.count("user") > 0, user)
+    is_new = is_given & ~flags_of(model.given_.count("user") > 0, user)
     if is_new.any():
         people, person = np.unique(user[is_new], return_inverse=True)
-        b_new = offsets.of_new_users(given.by_user.take(people))
-        of_users[is_new] = b_new[person]
+        rows = usable_rows_of(model, given, people)
+        of_users[is_new] = offsets.of_new_users(rows)[person]
 
     return offsets.mu + of_users + of_items
+
+
+def users_known_to(model: Any, given: AnyRatings) -> Bool[np.ndarray, " n_users"]:
+    """The users who have ratings that a prediction can be made from: of items the model knows.
+
+    Args:
+        model: a fitted Model.
+        given: the ratings a prediction may be made from.
+    """
+    if given is model.given_ or not isinstance(given, Ratings):
+        return given.count("user") > 0
+
+    usable = model.known_items()[given.item]
+    return np.bincount(given.user[usable], minlength=given.n_users) > 0
+
+
+def usable_rows_of(model: Any, given: AnyRatings, people: Int[np.ndarray, " people"]) -> Rows:
+    """The given ratings of some users, without items that the model does not know.
+
+    Args:
+        model: a fitted Model.
+        given: the ratings a prediction may be made from.
+        people: row numbers of users.
+    """
+    return given.by_user.take(people).only_columns(model.known_items())
 
 
 def default_of_new_users(model: Any, rows: Rows) -> Float32[np.ndarray, " people"]:
@@ -193,5 +209,39 @@ def predict_new_users(
         given: where the users' ratings are.
     """
     people, person = np.unique(user, return_inverse=True)
-    rows = given.by_user.take(people)
+    rows = usable_rows_of(model, given, people)
     return fold_in_pairs(model, rows, person, item)
+
+
+def predict_people(
+    model: Any,
+    rows: Rows,
+    person: Int[np.ndarray, " pairs"],
+    item: Int[np.ndarray, " pairs"],
+) -> tuple[Float32[np.ndarray, " pairs"], Bool[np.ndarray, " pairs"]]:
+    """Predictions for people whom the model's vocabulary lacks, and which pairs are cold.
+
+    Args:
+        model: a fitted Model.
+        rows: their ratings of the model's items.
+        person: the row of each pair's user.
+        item: row numbers of items; -1 is an unknown one.
+    """
+    rows = rows.only_columns(model.known_items())
+    has_ratings = rows.counts[person] > 0
+    cold = ~(has_ratings & flags_of(model.known_items(), item))
+    out = np.empty(len(person), np.float32)
+
+    # Someone without usable ratings is a stranger, and an item may be known all the same.
+    nobody = np.full(len(item), -1)
+    is_stranger = cold & ~has_ratings
+    out[is_stranger] = model.predict_cold(nobody[is_stranger], item[is_stranger])
+    only_item_is_unknown = cold & has_ratings
+    if only_item_is_unknown.any():
+        of_people = default_of_new_users(model, rows)
+        out[only_item_is_unknown] = of_people[person[only_item_is_unknown]]
+
+    if not cold.all():
+        out[~cold] = fold_in_pairs(model, rows, person[~cold], item[~cold])
+
+    return model.within_scale(out), cold

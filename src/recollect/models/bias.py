@@ -29,7 +29,7 @@ from recollect.run import Run
 from recollect.settings import setting
 from recollect.training.history import History
 from recollect.training.offsets import EPOCHS, REG_ITEM, REG_USER, RidgeOffsets
-from recollect.unseen import default_ratings, flags_of
+from recollect.unseen import default_ratings, flags_of, users_known_to
 
 
 class Offsets(nn.Module):
@@ -109,11 +109,8 @@ class Bias(PairModel):
         """As `Model`; whatever `cold` is, a known user with an unknown item keeps their offset."""
         given = self.given(given)
         predicted = super().predict_cold(user, item, given=given)
-        known = flags_of(given.count("user") > 0, user)
-        offsets = self.cold_offsets()
-        predicted[known] = default_ratings(
-            offsets, user[known], item[known], fitted=self.given_, given=given
-        )
+        known = flags_of(users_known_to(self, given), user)
+        predicted[known] = default_ratings(self, user[known], item[known], given)
 
         return predicted
 

@@ -91,7 +91,8 @@ class RidgeOffsets:
         of_items = self.b_item[rows.column]
         residual = rows.value.astype(np.float64) - self.mu - of_items
         total = np.bincount(rows.row, weights=residual, minlength=len(rows))
-        return shrunken_mean(total, rows.counts, reg=self.reg_user)
+        # Of no ratings at all, bincount gives integers.
+        return shrunken_mean(total.astype(np.float64), rows.counts, reg=self.reg_user)
 
 
 def _solve(
