@@ -28,6 +28,7 @@ LAYER = {
     "model": 4,
     "registry": 4,
     "ranking": 4,
+    "unseen": 4,
     "families": 5,
     "models": 6,
     "checkpoint": 7,
@@ -41,9 +42,10 @@ LAYER = {
     "__init__": 9,
 }
 WITHIN = {
-    "model": {"fit_checks", "memory_estimate", "memory_limits"},
+    "fit_checks": {"unseen"},
+    "model": {"fit_checks", "memory_estimate", "memory_limits", "unseen"},
     "memory_limits": {"memory_estimate"},
-    "ranking": {"model"},
+    "ranking": {"model", "unseen"},
     "registry": {"model"},
     "training": {"nn"},
     "run": {"errors"},

@@ -6,6 +6,7 @@ from typing import Any
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.errors import DataError, LeakError, SettingError
+from recollect.unseen import check_cold
 
 SIDES: tuple[tuple[Side, str], ...] = (("user", "users"), ("item", "items"))
 
@@ -21,7 +22,7 @@ def check_data(model: Any, train: AnyRatings, valid: Ratings | None) -> None:
     Raises:
         DataError: if the ratings lack what the model needs, or are too few.
         LeakError: if train and valid share pairs.
-        SettingError: if a setting does not suit ratings on disk.
+        SettingError: if a setting does not suit ratings on disk, or `cold` not their scale.
     """
     name = type(model).__name__
     _check_needs(model, train, name)
@@ -36,6 +37,7 @@ def check_data(model: Any, train: AnyRatings, valid: Ratings | None) -> None:
         if n < 2:
             raise DataError(f"{name} needs at least 2 {plural} with ratings, found {n}.")
 
+    check_cold(model.cold, train)
     if valid is not None:
         _check_validation(train, valid)
 

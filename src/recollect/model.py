@@ -35,11 +35,20 @@ from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit
 from recollect.memory_limits import refuse_too_large
 from recollect.run import Run
 from recollect.settings import check_ranges, setting
+from recollect.system.once import Once
 from recollect.training.history import History
+from recollect.training.offsets import RidgeOffsets
 from recollect.training.randomness import own_generator
 from recollect.training.snapshot_folder import discard
-
-BLOCK_CELLS = 8_000_000  # numbers in a dense block of scores that is held at once: 32 MB
+from recollect.unseen import (
+    COLD,
+    constant_default,
+    default_predictions,
+    flags_of,
+    predict_new_users,
+    usable_rows_of,
+    users_known_to,
+)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -50,8 +59,9 @@ class Model(ABC):
     former_network_names: ClassVar[Mapping[str, str]] = {}
 
     clip: bool = True  # predictions are kept within the rating scale
-    # The prediction for unknown users and items: "mean" of training, or "middle" of the scale
-    cold: str = setting("mean", one_of=("mean", "middle"))
+    # The prediction for an unknown user or item: "bias", what is known of the other one; "mean" of
+    # training; "middle" of the scale; or a number
+    cold: str | float = setting("bias", one_of=COLD, or_number=True)
     # After early stopping, fit again on train + validation for as many epochs as were best
     refit: bool = False
 
@@ -272,7 +282,7 @@ class Model(ABC):
 
         out = np.empty((len(user), self.given_.n_items), np.float32)
         out[~new] = self.score_known(user[~new], given)
-        out[new] = self.fold_in(given.by_user.take(user[new]))
+        out[new] = self.fold_in(usable_rows_of(self, given, user[new]))
 
         return out
 
@@ -286,7 +296,7 @@ class Model(ABC):
     ) -> Float32[np.ndarray, " pairs"]:
         """Ratings (or scores, see `output`) for pairs of row numbers, within the rating scale.
 
-        A pair with an unknown user or item (`is_cold`) gets the default prediction, `cold_value`.
+        A pair with an unknown user or item (`is_cold`) gets the default prediction, `predict_cold`.
 
         Args:
             user: row numbers of users; -1 is an unknown one.
@@ -299,8 +309,12 @@ class Model(ABC):
         user = np.asarray(user, np.int64)
         item = np.asarray(item, np.int64)
 
-        warm = ~self.is_cold(user, item, given=given)
-        out = np.full(len(user), self.cold_value, np.float32)
+        cold = self.is_cold(user, item, given=given)
+        out = np.empty(len(user), np.float32)
+        if cold.any():
+            out[cold] = self.predict_cold(user[cold], item[cold], given=given)
+
+        warm = ~cold
         if warm.any():
             warm_times = None if times is None else np.asarray(times, np.int64)[warm]
             out[warm] = self.pairs(user[warm], item[warm], given, warm_times)
@@ -372,22 +386,44 @@ class Model(ABC):
             item: row numbers of items; -1 is an unknown one.
             given: the ratings a prediction may be made from; default: those of the fit.
         """
-        given = self.given(given)
-        has_ratings = given.count("user") > 0
-        knows_user = _flags_of(has_ratings, user)
-        knows_item = _flags_of(self.known_items(), item)
+        known_users = users_known_to(self, self.given(given))
+        knows_user = flags_of(known_users, user)
+        knows_item = flags_of(self.known_items(), item)
         return ~(knows_user & knows_item)
 
     @property
     def cold_value(self) -> float:
-        """The default prediction, for a pair with an unknown user or item; 0 among scores."""
-        if self.output == "scores":
-            return 0.0
+        """The default prediction where neither user nor item is known; 0 among scores."""
+        return 0.0 if self.output == "scores" else constant_default(self.cold, self.given_)
 
-        if self.cold == "mean":
-            return self.given_.mean
+    def predict_cold(
+        self,
+        user: Int[np.ndarray, " pairs"],
+        item: Int[np.ndarray, " pairs"],
+        *,
+        given: AnyRatings | None = None,
+    ) -> Float32[np.ndarray, " pairs"]:
+        """The default predictions of cold pairs, not clipped (`unseen` says what they are).
 
-        return sum(self.given_.scale) / 2
+        Args:
+            user: row numbers of users; -1 is an unknown one.
+            item: row numbers of items; -1 is an unknown one.
+            given: the ratings a prediction may be made from; default: those of the fit.
+        """
+        return default_predictions(self, user, item, self.given(given))
+
+    def cold_offsets(self) -> RidgeOffsets:
+        """The offsets of the users and items in the training ratings; estimated when first asked.
+
+        They are no part of the network: a saved model has the ratings to estimate them from.
+        """
+        given = self.given_
+        fitted_on, offsets = self.__dict__.get("_cold_offsets", (None, None))
+        if fitted_on is not given:
+            offsets = Once()
+            self._cold_offsets = (given, offsets)
+
+        return offsets.get(lambda: RidgeOffsets.fit(given))
 
     def given(self, given: AnyRatings | None = None) -> AnyRatings:
         """What predictions are made from: these ratings, or those the model was fitted on.
@@ -411,39 +447,3 @@ class Model(ABC):
             )
 
         return given
-
-
-def predict_new_users(
-    model: Model,
-    user: Int[np.ndarray, " pairs"],
-    item: Int[np.ndarray, " pairs"],
-    given: AnyRatings,
-) -> Float32[np.ndarray, " pairs"]:
-    """Predictions for users who were not in the training ratings.
-
-    Args:
-        model: a fitted model.
-        user: row numbers of users; one may stand several times and is folded in once.
-        item: row numbers of items.
-        given: where the users' ratings are.
-    """
-    out = np.empty(len(user), np.float32)
-    people, person = np.unique(user, return_inverse=True)
-    step = max(1, BLOCK_CELLS // max(1, given.n_items))
-
-    for first in range(0, len(people), step):
-        rows = given.by_user.take(people[first : first + step])
-        table = model.fold_in(rows)
-        in_block = (person >= first) & (person < first + step)
-        row_in_table = person[in_block] - first
-        out[in_block] = table[row_in_table, item[in_block]]
-
-    return out
-
-
-def _flags_of(flags: Bool[np.ndarray, " rows"], row: np.ndarray) -> Bool[np.ndarray, " pairs"]:
-    """The flag of each row number; False for -1."""
-    row = np.asarray(row)
-    # Row -1 reads the last flag, which is not its own.
-    is_known = row >= 0
-    return np.where(is_known, flags[row], False)

@@ -18,10 +18,11 @@ from recollect.data.ratings import AnyRatings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import UNKNOWN, Vocab, as_text
 from recollect.errors import DataError, SettingError
-from recollect.model import BLOCK_CELLS, Model
+from recollect.model import Model
 from recollect.ranking import NEVER, everyones_best, first_n, scores_of
 from recollect.request import (
     a_few,
+    check_count,
     excluded_items,
     list_of_ids,
     pairs_frame,
@@ -31,6 +32,7 @@ from recollect.request import (
     with_earlier_ratings,
 )
 from recollect.system.atomic_files import replacing
+from recollect.unseen import BLOCK_CELLS, default_of_new_users, flags_of
 
 NEW = "new"  # the user_id of a new user, who is given by ratings alone
 
@@ -88,8 +90,9 @@ def top_n(
     """The n best items for known users, or for a new one. Nothing is trained.
 
     Items that nobody rated are never recommended. A user_id the model does not know gets the items
-    that are best for everyone (see `ranking.everyones_best`). The order is that of the raw
-    predictions: several may be clipped to the top of the scale.
+    that are best for everyone, in the order of `ranking.everyones_best` and with the predictions
+    that `predict` has for them. All other lists are in the order of the raw predictions: several
+    may be clipped to the top of the scale.
 
     Args:
         model: a fitted model.
@@ -137,7 +140,9 @@ def top_n(
     if not seen:
         scores[row.row, row.column] = NEVER
 
-    return _ranked_frame(model, pl.Series([NEW]) if ids is None else ids, scores, n)
+    is_unknown = row.counts == 0
+
+    return _ranked_frame(model, pl.Series([NEW]) if ids is None else ids, scores, n, is_unknown)
 
 
 def top_n_to_parquet(
@@ -216,9 +221,15 @@ def fold_in(
     given = model.given()
     newer = ratings_of_new_user(model, ratings, events)
     row = row_of_new_user(model, newer)
-    scores = _scores_of_new_user(model, row)[0]
-    scores[~model.known_items()] = model.cold_value
-    predictions = model.within_scale(scores)
+    if row.n_cells:
+        raw = model.fold_in(row)[0]
+        # What is left of an item without ratings is the user's offset, as in `predict`.
+        cold = ~model.known_items()
+        raw[cold] = default_of_new_users(model, row)[0]
+    else:
+        raw = _defaults(model)
+
+    predictions = model.within_scale(raw)
     frame = pl.DataFrame({"item_id": given.items.ids, "prediction": predictions})
 
     return _with_titles(given, frame, "item_id")
@@ -290,7 +301,7 @@ def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame
 
     names = {"of": f"{side}_id", "id": "neighbor_id", "score": "similarity"}
 
-    return pl.concat(frames).rename(names)
+    return pl.concat(frames).drop("row", "column").rename(names)
 
 
 def _unit_vectors(model: Model, side: Side) -> Float32[np.ndarray, "entries k"]:
@@ -317,31 +328,58 @@ def _ranked_blocks(
     given = model.given_
     rows = given.users.rows(ids)
 
+    is_unknown = ~flags_of(given.count("user") > 0, rows)
+
     for part, scores in scores_of(model, rows, given, seen=seen):
         scores[:, excluded] = NEVER
-        frame = _ranked_frame(model, ids[part], scores, n)
+        frame = _ranked_frame(model, ids[part], scores, n, is_unknown[part])
         n_done = min(part.stop, len(ids))
 
         yield n_done, frame
 
 
 def _ranked_frame(
-    model: Model, user_ids: pl.Series, scores: Float32[np.ndarray, "people n_items"], n: int
+    model: Model,
+    user_ids: pl.Series,
+    scores: Float32[np.ndarray, "people n_items"],
+    n: int,
+    is_unknown: Bool[np.ndarray, " people"],
 ) -> pl.DataFrame:
+    """The lists of some users, with predictions within the scale.
+
+    Args:
+        model: a fitted model.
+        user_ids: of the rows of scores.
+        scores: what the items are ranked by.
+        n: how many.
+        is_unknown: the users of whom nothing is known. Their items are ranked by what is best for
+            everyone, and the predictions are those of `predict`.
+    """
     frame = _first_n_frame(user_ids, scores, n, model.given_.items)
     frame = frame.rename({"of": "user_id", "id": "item_id", "score": "prediction"})
     raw = frame["prediction"].to_numpy()
+    if is_unknown.any():
+        of_unknown = is_unknown[frame["row"].to_numpy()]
+        raw = np.where(of_unknown, _defaults(model)[frame["column"].to_numpy()], raw)
+
     clipped = pl.Series("prediction", model.within_scale(raw))
-    frame = frame.with_columns(clipped)
+    frame = frame.with_columns(clipped).drop("row", "column")
 
     return _with_titles(model.given_, frame, "item_id")
+
+
+def _defaults(model: Model) -> Float32[np.ndarray, " n_items"]:
+    """What is predicted of each item for a user of whom nothing is known."""
+    items = np.arange(model.given_.n_items)
+    nobody = np.full(len(items), UNKNOWN)
+    return model.predict_cold(nobody, items)
 
 
 def _empty_list(model: Model) -> pl.DataFrame:
     """A list of no users: the columns and their types."""
     nobody = pl.Series([], dtype=pl.String)
     scores = np.zeros((0, model.given_.n_items), np.float32)
-    return _ranked_frame(model, nobody, scores, 1)
+    return _ranked_frame(model, nobody, scores, 1, np.zeros(0, bool))
 
 
 def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> pl.DataFrame:
@@ -353,10 +391,9 @@ def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> p
         n: how many.
         vocab: the ids of the columns.
 
-    Returns: columns of, rank, id, score.
+    Returns: columns of, rank, id, score; and row and column, the place of the score.
     """
-    if n < 1:
-        raise SettingError(f"n is how many are wanted, 1 or more; found {n}.")
+    check_count("n", n, "how many are wanted")
 
     ranked = first_n(min(n, len(vocab)), scores)
     row, rank = np.nonzero(ranked >= 0)
@@ -368,6 +405,8 @@ def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> p
             "rank": (rank + 1).astype(np.int32),
             "id": vocab.at(column),
             "score": scores[row, column],
+            "row": row,
+            "column": column,
         }
     )
 

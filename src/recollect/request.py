@@ -29,6 +29,22 @@ def list_of_ids(name: str, ids: Any) -> Any:
     return ids
 
 
+def check_count(name: str, value: Any, what: str) -> None:
+    """Refuse what is no whole number of 1 or more.
+
+    Args:
+        name: of the argument.
+        value: of the argument.
+        what: it is, for the message.
+
+    Raises:
+        SettingError: naming the argument.
+    """
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or value < 1:
+        raise SettingError(f"{name} is {what}, a whole number of 1 or more; found {value!r}.")
+
+
 def a_few(ids: pl.Series) -> str:
     """The first ids of a series, for a message."""
     quoted = [repr(id_) for id_ in ids.head(5)]

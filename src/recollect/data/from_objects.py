@@ -65,6 +65,17 @@ def from_frame(
     return builder.ratings(name, "the table")
 
 
+def is_table(value: Any) -> bool:
+    """Whether `from_frame` takes it: a data frame of pandas, or a table that speaks Arrow."""
+    if type(value).__module__.partition(".")[0] == "pandas":
+        return type(value).__name__ == "DataFrame"
+
+    if isinstance(value, pl.Series):
+        return False
+
+    return isinstance(value, pl.LazyFrame | _ArrowStream)
+
+
 @runtime_checkable
 class _ArrowStream(Protocol):
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...

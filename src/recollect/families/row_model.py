@@ -388,20 +388,20 @@ class _ValidationRMSE:
         self.model = model
         self.train = train
         self.valid = valid
-        is_cold = model.is_cold(valid.user, valid.item, given=train)
-        self.known = ~is_cold
+        cold = model.is_cold(valid.user, valid.item, given=train)
+        self.known = ~cold
+        self.predicted = np.empty(len(valid), np.float32)  # a cold pair keeps its default
+        self.predicted[cold] = model.predict_cold(valid.user[cold], valid.item[cold], given=train)
         # A single batch is kept from call to call. Several are made again each time, because
         # together they may take much memory.
         first_two = list(itertools.islice(self._make_batches(), 2))
         self.kept = first_two if len(first_two) == 1 else None
 
     def __call__(self) -> float:
-        predicted = np.full(len(self.valid), self.model.cold_value, np.float32)
         batches = self._make_batches() if self.kept is None else self.kept
         n_known = int(self.known.sum())
-        predicted[self.known] = self.model.predict_batches(batches, n_known)
-
-        clipped = self.model.within_scale(predicted)
+        self.predicted[self.known] = self.model.predict_batches(batches, n_known)
+        clipped = self.model.within_scale(self.predicted)
         error = (clipped - self.valid.value).astype(np.float64)
         mean_square = np.mean(error**2)
 

@@ -64,16 +64,28 @@ def _default_prediction(recipe: rc.Model, ratings: Any) -> str:
     needs_text = "text" in recipe.capabilities.needs
     n_unrated = count_unrated(ratings, or_with_text=needs_text)
     if recipe.output == "scores":
-        prediction = "the score 0"
-    elif recipe.cold == "mean":
-        prediction = "the training mean"
+        prediction = "the item's share of the users"
     else:
-        prediction = f"{sum(ratings.scale) / 2:g}, the middle of the scale"
+        prediction = _words_for(recipe.cold, ratings.scale)
 
     what = "events" if ratings.implicit else "ratings"
     without = f"without training {what}{' and text' if needs_text else ''}"
 
     return f"default for users and items {without} ({n_unrated:,}): {prediction}"
+
+
+def _words_for(cold: str | float, scale: tuple[float, float]) -> str:
+    """The default prediction of ratings in words."""
+    if cold == "bias":
+        return "the mean and the offset of the one that is known"
+
+    if cold == "mean":
+        return "the training mean"
+
+    if cold == "middle":
+        return f"{sum(scale) / 2:g}, the middle of the scale"
+
+    return f"{cold:g}"
 
 
 def _when_it_stops(settings: dict[str, Any], out: Path, *, has_valid: bool) -> str:

@@ -8,10 +8,10 @@ Differs: trained by L-BFGS by default (the paper used resilient propagation, the
 either), stopped by the validation error; predictions are clipped to the scale (as in the authors'
 code); Rprop's steps grow by 1.2 throughout (the authors' code: by 5 at first); a deep network is
 trained at once, without the paper's layer-wise pretraining; a bounded output is stretched onto the
-scale; the default prediction for unknown users and items is the middle of the scale, which is the
-paper's 3 on 1 to 5; new users of an item-side network are folded in by ridge regression, which the
-paper leaves open. The authors' shipped settings threshold the hidden code, which the paper does not
-mention: `binary_code`, off by default.
+scale; an unknown user or item gets what the other one's offset says, as in every model, where the
+paper predicts 3 (`cold="middle"`); new users of an item-side network are folded in by ridge
+regression, which the paper leaves open. The authors' shipped settings threshold the hidden code,
+which the paper does not mention: `binary_code`, off by default.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ class AutoRec(GradientRowModel):
     history: int = setting(4, at_least=1)  # pairs that L-BFGS remembers
     patience: int | None = setting(4, at_least=1)  # validations without a gain before stopping
     validate_every: int = setting(5, at_least=1, formerly="look_every")  # epochs between them
-    cold: str = "middle"  # of the scale: 3 on 1 to 5
 
     @property
     @override

@@ -381,13 +381,16 @@ class BayesMF(PairModel):
         item: Int[np.ndarray, " pairs"],
         times: Int[np.ndarray, " pairs"] | None,
     ) -> tuple[Float32[np.ndarray, " pairs"], Float32[np.ndarray, " pairs"]]:
-        """Mean and standard deviation of each pair's rating; of a cold pair, those of train."""
+        """Mean and standard deviation of each pair's rating.
+
+        A cold pair has its default prediction, and the standard deviation of all ratings.
+        """
         self.given()  # refuses a model that is not fitted
         user = np.asarray(user, np.int64)
         item = np.asarray(item, np.int64)
         day = self._day_rows_of_pairs(user, times)
         n_pairs = len(user)
-        mean = np.full(n_pairs, self.cold_value, np.float32)
+        mean = np.empty(n_pairs, np.float32)
         std = np.full(n_pairs, self.given_.variance**0.5, np.float32)
 
         def moments(*rows: Tensor) -> Tensor:
@@ -395,7 +398,9 @@ class BayesMF(PairModel):
             return torch.stack(both, dim=1)
 
         # Cold pairs have no vectors, so their rows would be those of others.
-        warm = ~self.is_cold(user, item)
+        cold = self.is_cold(user, item)
+        mean[cold] = self.predict_cold(user[cold], item[cold])
+        warm = ~cold
         device = self.net_.user.device
         blocks = in_blocks(moments, user[warm], item[warm], day[warm], device=device)
         both = blocks.cpu().numpy()
