@@ -35,6 +35,7 @@ from safetensors import torch as torch_file
 
 from recollect import registry
 from recollect.data.on_disk import files, stored_ratings
+from recollect.data.rating_unit import RatingUnit
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.text.corpus import Corpus
 from recollect.data.text.tokenizer import tokenizer_of
@@ -46,8 +47,8 @@ from recollect.system.atomic_files import checksum, replacing
 from recollect.training.history import History
 
 # Raised when an older program could not read what a newer one writes: 2 has texts, 3 other names
-# of weights.
-FORMAT = 3
+# of weights, 4 the unit of the ratings that the model learned from.
+FORMAT = 4
 FORMAT_OF_TODAYS_NAMES = 3
 
 STORED = "given"
@@ -194,6 +195,7 @@ def _write(model: Model, folder: Path) -> None:
         "n_items": given.n_items,
         "n_ratings": len(given),
         "scale": list(given.scale),
+        "unit": [model.unit_.low, model.unit_.size],
         "implicit": given.implicit,
         "data": given.name,
         "fingerprint": given.fingerprint,
@@ -268,9 +270,11 @@ def _check_file(folder: Path, name: str, expected: str) -> None:
 def _read(about: dict[str, Any], folder: Path) -> Model:
     model = registry.make(about["model"], **about["settings"])
     model.given_ = _read_given(about, folder)
+    # Models of formats up to 3 learned from ratings as they are.
+    model.unit_ = RatingUnit(*about.get("unit", ()))
 
     with torch.random.fork_rng(devices=[]):
-        model.net_ = model.build(model.given_.n_users, model.given_.n_items)
+        model.net_ = model.inner.build(model.given_.n_users, model.given_.n_items)
 
     weights = torch_file.load_file(folder / "net.safetensors")
     if about["format"] < FORMAT_OF_TODAYS_NAMES:

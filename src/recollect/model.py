@@ -34,6 +34,7 @@ from recollect.errors import DataError, NotFittedError, SettingError
 from recollect.fit_checks import check_data
 from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit
 from recollect.memory_limits import refuse_too_large
+from recollect.own_unit import OwnUnit
 from recollect.run import Run
 from recollect.settings import check_ranges, setting
 from recollect.training.history import History
@@ -42,7 +43,7 @@ BLOCK_CELLS = 8_000_000  # numbers in a dense block of scores that is held at on
 
 
 @dataclass(kw_only=True, eq=False)
-class Model(ABC):
+class Model(OwnUnit, ABC):
     """A recipe: fields are settings; `net_` is what it learned from the ratings `given_`."""
 
     # Parts of `net_` that folders of format 1 and 2 call otherwise: the former name and today's.
@@ -133,9 +134,7 @@ class Model(ABC):
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
-            self.given_ = train
-            self.net_: Any = self.build(train.n_users, train.n_items).to(run.device)
-            self.history_ = self.learn(train, valid, run)
+            self.learn_in_own_unit(train, valid, run)
 
         if self.refit and valid is not None:
             self._fit_again(train.union(valid), run)
