@@ -26,6 +26,7 @@ LAYER = {
     "memory_estimate": 4,
     "memory_limits": 4,
     "model": 4,
+    "own_unit": 4,
     "registry": 4,
     "ranking": 4,
     "families": 5,
@@ -41,7 +42,7 @@ LAYER = {
     "__init__": 9,
 }
 WITHIN = {
-    "model": {"fit_checks", "memory_estimate", "memory_limits"},
+    "model": {"fit_checks", "memory_estimate", "memory_limits", "own_unit"},
     "memory_limits": {"memory_estimate"},
     "ranking": {"model"},
     "registry": {"model"},

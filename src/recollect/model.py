@@ -69,7 +69,7 @@ class Model(OwnUnit, ABC):
         check_ranges(self)
         self.check()
 
-    def check(self) -> None:  # noqa: B027 - most models have no such settings
+    def check(self) -> None:
         """Refuse settings that do not go together; the range of each was checked before."""
 
     @abstractmethod
@@ -231,7 +231,7 @@ class Model(OwnUnit, ABC):
         """The items that can be predicted: those with training ratings, or what a model knows."""
         return self.given_.count("item") > 0
 
-    def _forget(self) -> None:  # noqa: B027 - most models keep nothing
+    def _forget(self) -> None:
         """Drop what was computed from an earlier `net_` or `given_`."""
 
     def pairs(

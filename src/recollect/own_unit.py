@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from recollect.data.in_unit import in_unit, rows_in_unit
-from recollect.data.rating_unit import RatingUnit
+from recollect.data.rating_unit import IDENTITY, RatingUnit
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.run import Run
-from recollect.training.history import history_in_points, history_in_unit, run_in_points
+from recollect.training.history import History, history_in_points, history_in_unit, run_in_points
 
 
 def _spread(unit: RatingUnit, std: np.ndarray) -> np.ndarray:
@@ -55,7 +55,11 @@ class OwnUnit:
     the same network and `given_` in that unit. On a scale of 1 to 5 it is the model itself.
     """
 
-    unit_ = RatingUnit()
+    # What `fit` learns, but for the settings, which are the fields of a model.
+    net_: Any
+    given_: AnyRatings
+    history_: History
+    unit_: RatingUnit = IDENTITY
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -91,7 +95,7 @@ class OwnUnit:
         model: Any = self
         # Scores have no unit, and counts of events no scale.
         has_scale = model.output == "ratings" and not train.implicit
-        self.unit_ = RatingUnit.of(train.scale) if has_scale else RatingUnit()
+        self.unit_ = RatingUnit.of(train.scale) if has_scale else IDENTITY
         model.given_ = train
         vars(self).pop("net_", None)  # of an earlier fit
 
@@ -112,7 +116,7 @@ class OwnUnit:
 def _inner_of(model: Any) -> Any:
     """A copy of a model that shares its network and has everything else in its own unit."""
     inner = copy.copy(model)
-    inner.unit_ = RatingUnit()
+    inner.unit_ = IDENTITY
     inner.given_ = in_unit(model.given_, model.unit_)
     if hasattr(model, "history_"):
         inner.history_ = history_in_unit(model.history_, model.unit_)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Int64
@@ -16,6 +16,8 @@ from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
 
 SCALE = (1.0, 5.0)  # of every model's unit
+
+SomeRatings = TypeVar("SomeRatings", bound=AnyRatings)
 
 
 class RatingsInUnit(Ratings):
@@ -40,7 +42,7 @@ class RatingsInUnit(Ratings):
         return replace(rows, value=self.value[entry]), entry
 
 
-def in_unit(ratings: AnyRatings, unit: RatingUnit) -> AnyRatings:
+def in_unit(ratings: SomeRatings, unit: RatingUnit) -> SomeRatings:
     """The same ratings in a unit; made once, and kept as long as the ratings.
 
     Args:
@@ -52,12 +54,12 @@ def in_unit(ratings: AnyRatings, unit: RatingUnit) -> AnyRatings:
 
     kept = vars(ratings).get("_in_unit")
     if kept is None or kept[0] != unit:
-        kept = (unit, _converted(ratings, unit))
+        kept = unit, _converted(ratings, unit)
         vars(ratings)["_in_unit"] = kept
 
-    converted: AnyRatings = kept[1]
+    _, converted = kept
 
-    return converted
+    return cast(SomeRatings, converted)
 
 
 def rows_in_unit(rows: Rows, unit: RatingUnit) -> Rows:
@@ -73,7 +75,9 @@ def _converted(ratings: AnyRatings, unit: RatingUnit) -> AnyRatings:
         return _converted_on_disk(ratings, unit)
 
     assert isinstance(ratings, Ratings)
-    columns: dict[str, Any] = {field.name: getattr(ratings, field.name) for field in fields(ratings)}
+    columns: dict[str, Any] = {
+        field.name: getattr(ratings, field.name) for field in fields(ratings)
+    }
     columns |= {"value": unit.standard(ratings.value), "scale": SCALE, "checked": True}
     converted = RatingsInUnit(**columns)
     vars(converted)["source"] = ratings

@@ -49,23 +49,26 @@ class RatingUnit:
         """Whether ratings are in this unit as they are."""
         return self.low == 1.0 and self.size == 1.0
 
-    def standard(self, value: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
+    def standard(self, value: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
         """Ratings in this unit."""
         if self.is_identity:
             return value
         return _converted(value, lambda ratings: (ratings - self.low) / self.size + 1)
 
-    def points(self, standard: Float32[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
+    def points(self, standard: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
         """Numbers in this unit as ratings, no farther from 0 than 32 bits reach."""
         if self.is_identity:
             return standard
         return _converted(standard, lambda s: (s - 1) * self.size + self.low)
 
 
+IDENTITY = RatingUnit()  # ratings as they are
+
+
 def _converted(
-    value: Float32[np.ndarray, "..."],
+    value: Float32[np.ndarray, "*shape"],
     convert: Callable[[Float64[np.ndarray, " some"]], Float64[np.ndarray, " some"]],
-) -> Float32[np.ndarray, "..."]:
+) -> Float32[np.ndarray, "*shape"]:
     """Numbers converted in 64 bits, a part of them at a time; as wide as they were."""
     flat = value.reshape(-1)
     out = np.empty_like(flat)

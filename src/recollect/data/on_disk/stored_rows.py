@@ -21,7 +21,7 @@ from jaxtyping import Float32, Float64, Int, Int64
 from typing_extensions import override
 
 from recollect.data.on_disk.files import damaged
-from recollect.data.rating_unit import RatingUnit
+from recollect.data.rating_unit import IDENTITY, RatingUnit
 from recollect.data.sparse_rows import AnyRows, Rows
 
 WINDOW = 4  # row groups whose rows are mixed while training
@@ -48,7 +48,7 @@ class StoredRows(AnyRows):
     total: Float64[np.ndarray, " rows"]
     n_columns: int
     row_means: Float32[np.ndarray, " rows"] | None = None
-    unit: RatingUnit = RatingUnit()
+    unit: RatingUnit = IDENTITY
     in_memory: ClassVar[bool] = False
 
     @property
