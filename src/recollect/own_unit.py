@@ -20,6 +20,7 @@ from recollect.data.rating_unit import IDENTITY, RatingUnit
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.run import Run
+from recollect.training.baseline import add_baseline
 from recollect.training.history import History, history_in_points, history_in_unit, run_in_points
 
 
@@ -85,7 +86,9 @@ class OwnUnit:
         return inner
 
     def learn_in_own_unit(self, train: AnyRatings, valid: Ratings | None, run: Run) -> None:
-        """Build the network and learn it; sets `net_`, `given_`, `history_` and `unit_`.
+        """Build the network, learn it, and compare the fit with the simplest model.
+
+        Sets `net_`, `given_`, `history_` and `unit_`.
 
         Args:
             train: the ratings to learn from.
@@ -100,15 +103,14 @@ class OwnUnit:
         vars(self).pop("net_", None)  # of an earlier fit
 
         inner = self.inner
-        if valid is not None:
-            valid = in_unit(valid, self.unit_)
-
+        inner_valid = None if valid is None else in_unit(valid, self.unit_)
         inner.net_ = inner.build(train.n_users, train.n_items).to(run.device)
-        inner.history_ = inner.learn(inner.given_, valid, run_in_points(run, self.unit_))
+        inner.history_ = inner.learn(inner.given_, inner_valid, run_in_points(run, self.unit_))
         inner._forget()
 
         model.net_ = inner.net_
         model.history_ = history_in_points(inner.history_, self.unit_)
+        add_baseline(model.history_, type(self).__name__, train, valid, clip=model.clip)
         # Kept, because a model may have learned more than these.
         self._inner = (train, model.net_, inner)
 

@@ -29,6 +29,9 @@ class History:
     stopped: str = ""  # why the fit ended early, if training diverged
     train_name: str = "train_rmse"  # the key of the training figure; train_loss if it is no RMSE
     valid_name: str = "valid_rmse"  # the key of the validation figure
+    # The same validation figure of the simplest model, and that model: "bias" or "popularity"
+    baseline: float | None = None
+    baseline_name: str = ""
 
     def __len__(self) -> int:
         return len(self.epochs)
