@@ -26,6 +26,7 @@ LAYER = {
     "memory_estimate": 4,
     "memory_limits": 4,
     "model": 4,
+    "own_unit": 4,
     "registry": 4,
     "ranking": 4,
     "unseen": 4,
@@ -43,7 +44,7 @@ LAYER = {
 }
 WITHIN = {
     "fit_checks": {"unseen"},
-    "model": {"fit_checks", "memory_estimate", "memory_limits", "unseen"},
+    "model": {"fit_checks", "memory_estimate", "memory_limits", "own_unit", "unseen"},
     "memory_limits": {"memory_estimate"},
     "ranking": {"model", "unseen"},
     "registry": {"model"},

@@ -281,9 +281,9 @@ def test_there_is_no_model_where_there_is_none(tmp_path):
 
 
 def test_a_newer_format_is_refused(folder):
-    (folder / "model.json").write_text('{"format": 4, "all": "else may differ"}')
+    (folder / "model.json").write_text('{"format": 5, "all": "else may differ"}')
     with pytest.raises(
-        CheckpointError, match=r"newer Recollect \(format 4\).* reads up to format 3: upgrade"
+        CheckpointError, match=r"newer Recollect \(format 5\).* reads up to format 4: upgrade"
     ):
         rc.load_model(folder)
 

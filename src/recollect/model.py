@@ -33,6 +33,7 @@ from recollect.errors import DataError, NotFittedError, SettingError
 from recollect.fit_checks import check_data
 from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit
 from recollect.memory_limits import refuse_too_large
+from recollect.own_unit import OwnUnit
 from recollect.run import Run
 from recollect.settings import check_ranges, setting
 from recollect.system.once import Once
@@ -52,7 +53,7 @@ from recollect.unseen import (
 
 
 @dataclass(kw_only=True, eq=False)
-class Model(ABC):
+class Model(OwnUnit, ABC):
     """A recipe: fields are settings; `net_` is what it learned from the ratings `given_`."""
 
     # Parts of `net_` that folders of format 1 and 2 call otherwise: the former name and today's.
@@ -79,7 +80,7 @@ class Model(ABC):
         check_ranges(self)
         self.check()
 
-    def check(self) -> None:  # noqa: B027 - most models have no such settings
+    def check(self) -> None:
         """Refuse settings that do not go together; the range of each was checked before."""
 
     @abstractmethod
@@ -142,9 +143,7 @@ class Model(ABC):
             valid = None
 
         with own_generator(run.seed):
-            self.given_ = train
-            self.net_: Any = self.build(train.n_users, train.n_items).to(run.device)
-            self.history_ = self.learn(train, valid, run)
+            self.learn_in_own_unit(train, valid, run)
 
         if self.refit and valid is not None:
             self._fit_again(train.union(valid), run)
@@ -241,7 +240,7 @@ class Model(ABC):
         """The items that can be predicted: those with training ratings, or what a model knows."""
         return self.given_.count("item") > 0
 
-    def _forget(self) -> None:  # noqa: B027 - most models keep nothing
+    def _forget(self) -> None:
         """Drop what was computed from an earlier `net_` or `given_`."""
 
     def pairs(

@@ -117,6 +117,15 @@ def _is_scale(value: Any) -> bool:
     return is_pair and value[0] <= value[1]
 
 
+def _is_unit(value: Any) -> bool:
+    """Whether it is that of a model, or missing, as in earlier formats."""
+    if value is None:
+        return True
+
+    is_pair = isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+    return is_pair and value[1] > 0
+
+
 def _is_history(value: Any) -> bool:
     """Whether the figures of each epoch are numbers; one that diverged may have NaN."""
     if not isinstance(value, dict):
@@ -149,6 +158,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "model": _is_text,
     "settings": _is_object_of(lambda value: True),
     "scale": _is_scale,
+    "unit": _is_unit,
     "data": _is_text,
     "seed": _is_whole,
     "seconds": _is_number,

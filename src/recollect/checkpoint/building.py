@@ -55,7 +55,7 @@ def build(model: Model, *, n_numbers: int) -> nn.Module:
         CheckpointError: if the network would be far larger; nothing of that size is made.
     """
     with _Building(PER_NUMBER * n_numbers + FREE):
-        return model.build(model.given_.n_users, model.given_.n_items)
+        return model.inner.build(model.given_.n_users, model.given_.n_items)
 
 
 class _Building(TorchFunctionMode):

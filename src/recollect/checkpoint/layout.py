@@ -10,8 +10,8 @@ from recollect.data.on_disk import files
 from recollect.training import snapshot_folder
 
 # Raised when an older program could not read what a newer one writes: 2 has texts, 3 other names
-# of weights.
-FORMAT = 3
+# of weights, 4 the unit of the ratings that the model learned from.
+FORMAT = 4
 FORMAT_OF_TODAYS_NAMES = 3
 
 MODEL = "model.json"

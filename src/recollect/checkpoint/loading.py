@@ -12,6 +12,7 @@ from recollect.checkpoint.given import read_given
 from recollect.checkpoint.layout import MODEL
 from recollect.checkpoint.open_folder import OpenFolder
 from recollect.checkpoint.weights import read_network
+from recollect.data.rating_unit import RatingUnit
 from recollect.errors import CheckpointError, DataError, RecollectError, UntrustedError
 from recollect.model import Model
 from recollect.system.atomic_files import recover
@@ -105,6 +106,8 @@ def _read(about: dict[str, Any], opened: OpenFolder, trusted: registry.Trusted) 
     kind = registry.find_trusted(about["model"], trusted, not_in=opened.folder)
     model = registry.make_of(kind, about["settings"])
     model.given_ = read_given(about, opened)
+    # Models of formats up to 3 learned from ratings as they are.
+    model.unit_ = RatingUnit(*about.get("unit", ()))
     net = "net.safetensors"
     model.net_ = read_network(
         model, opened.path(net), format_=about["format"], name=str(opened.folder / net)

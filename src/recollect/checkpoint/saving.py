@@ -73,6 +73,7 @@ def _write(model: Model, folder: Path) -> None:
         "n_items": given.n_items,
         "n_ratings": len(given),
         "scale": list(given.scale),
+        "unit": [model.unit_.low, model.unit_.size],
         "implicit": given.implicit,
         "data": given.name,
         "fingerprint": given.fingerprint,

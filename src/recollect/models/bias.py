@@ -117,7 +117,8 @@ class Bias(PairModel):
     @override
     def cold_offsets(self) -> RidgeOffsets:
         mu, b_user, b_item = self.net_.arrays()
-        return RidgeOffsets(float(mu), b_user, b_item, self.reg_user)
+        offsets = RidgeOffsets(float(mu), b_user, b_item, self.reg_user)
+        return offsets.in_points(self.unit_)
 
     @override
     def score_known(

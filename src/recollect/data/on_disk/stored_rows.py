@@ -21,6 +21,7 @@ from jaxtyping import Float32, Float64, Int, Int64
 from typing_extensions import override
 
 from recollect.data.on_disk.files import damaged
+from recollect.data.rating_unit import IDENTITY, RatingUnit
 from recollect.data.sparse_rows import AnyRows, Rows
 
 WINDOW = 4  # row groups whose rows are mixed while training
@@ -36,9 +37,10 @@ class StoredRows(AnyRows):
     Args:
         path: of the Parquet file.
         start: where the cells of each row begin, as in Rows.
-        total: the sum of each row's values, as they are on disk.
+        total: the sum of each row's values, before row means are subtracted.
         n_columns: columns of each row.
         row_means: subtracted from the values of each row as they are read; None: nothing.
+        unit: values are converted to it as they are read.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class StoredRows(AnyRows):
     total: Float64[np.ndarray, " rows"]
     n_columns: int
     row_means: Float32[np.ndarray, " rows"] | None = None
+    unit: RatingUnit = IDENTITY
     in_memory: ClassVar[bool] = False
 
     @property
@@ -59,6 +62,11 @@ class StoredRows(AnyRows):
             return self
 
         return replace(self, row_means=row_means)
+
+    def in_unit(self, unit: RatingUnit) -> StoredRows:
+        """The same rows with values in a unit, of ratings that are as on disk."""
+        total = (self.total - unit.low * self.counts) / unit.size + self.counts
+        return replace(self, total=total, unit=unit)
 
     @override
     def take(self, rows: Int[np.ndarray, " some"]) -> Rows:
@@ -126,8 +134,8 @@ class StoredRows(AnyRows):
             yield rows[order_of_rows]
 
     def values(self) -> Iterator[Float32[np.ndarray, " some"]]:
-        """All values as they are on disk, a row group at a time."""
-        return self.column("value")
+        """All values, before row means are subtracted, a row group at a time."""
+        return map(self.unit.standard, self.column("value"))
 
     def column(self, name: Literal["row", "column", "value"]) -> Iterator[np.ndarray]:
         """One column of the file as it is on disk, a row group at a time."""
@@ -202,7 +210,7 @@ class StoredRows(AnyRows):
         start = self.start[first : stop + 1]
         column, value = self._read_columns(group, ["column", "value"])
 
-        return Rows(start - start[0], column, value, self.n_columns)
+        return Rows(start - start[0], column, self.unit.standard(value), self.n_columns)
 
     @cached_property
     def _cached_group(self) -> Callable[[int], Rows]:
