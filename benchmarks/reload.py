@@ -1,7 +1,7 @@
 """Whether a reader ever sees half of two models: loads beside saves into the same folder.
 
     python benchmarks/reload.py                       # 50,000 loads, some minutes
-    python benchmarks/reload.py --loads 2000
+    python benchmarks/reload.py --loads 2000 --folder /dev/shm
     python benchmarks/reload.py --two-renames         # as where folders cannot be exchanged at once
 
 One process saves two models in turn, with different ratings and weights; others load what stands
@@ -126,11 +126,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--loads", type=int, default=50_000)
     parser.add_argument("--two-renames", action="store_true")
+    parser.add_argument("--folder", help="where; in memory (/dev/shm) saves are quickest")
     options = parser.parse_args()
     n_mixed = 0
 
     for pause in PAUSES:
-        with tempfile.TemporaryDirectory() as home:
+        with tempfile.TemporaryDirectory(dir=options.folder) as home:
             saves, outcomes = count(
                 Path(home) / "m",
                 loads=options.loads // len(PAUSES),
