@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "recollect"
 
 # Layer by file or folder; an import may point down or, where named in WITHIN, within its layer.
 LAYER = {
+    "arguments": 0,
     "capabilities": 0,
     "errors": 0,
     "run": 0,
@@ -34,6 +35,7 @@ LAYER = {
     "evaluation": 7,
     "recommend": 7,
     "request": 6,
+    "shortage": 6,
     "experiment": 8,
     "explain": 8,
     "report": 8,
@@ -44,8 +46,10 @@ WITHIN = {
     "fit_checks": {"unseen"},
     "model": {"fit_checks", "memory_estimate", "unseen"},
     "ranking": {"model", "unseen"},
+    "shortage": {"request"},
     "registry": {"model"},
     "training": {"nn"},
+    "arguments": {"errors"},
     "run": {"errors"},
     "settings": {"errors"},
     "system": {"errors", "run"},

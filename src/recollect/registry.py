@@ -11,6 +11,7 @@ import inspect
 import logging
 from typing import Any
 
+from recollect.arguments import expect
 from recollect.errors import SettingError, unknown
 from recollect.model import Model
 from recollect.model_descriptions import HOME, model_names
@@ -41,6 +42,7 @@ def find(name: str) -> type[Model]:
     Raises:
         SettingError: if there is no such model.
     """
+    expect("name", name, str, "the name of a model, such as 'bias'")
     if ":" in name:
         return _find_elsewhere(name)
 
