@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "recollect"
 
 # Layer by file or folder; an import may point down or, where named in WITHIN, within its layer.
 LAYER = {
+    "arguments": 0,
     "capabilities": 0,
     "errors": 0,
     "run": 0,
@@ -36,6 +37,7 @@ LAYER = {
     "evaluation": 7,
     "recommend": 7,
     "request": 6,
+    "shortage": 6,
     "experiment": 8,
     "explain": 8,
     "report": 8,
@@ -47,8 +49,10 @@ WITHIN = {
     "model": {"fit_checks", "memory_estimate", "memory_limits", "own_unit", "unseen"},
     "memory_limits": {"memory_estimate"},
     "ranking": {"model", "unseen"},
+    "shortage": {"request"},
     "registry": {"model"},
     "training": {"nn"},
+    "arguments": {"errors"},
     "run": {"errors"},
     "settings": {"errors"},
     "system": {"errors", "run"},

@@ -21,6 +21,9 @@ from recollect.ranking import everyones_best, first_n
 from recollect.registry import make
 from recollect.run import Run
 
+# What is unknown or missing is warned of each time; tests/test_notices.py is about that.
+pytestmark = pytest.mark.filterwarnings("ignore::recollect.RecollectWarning")
+
 MODELS = {
     "item": ("autorec", {"side": "item"}),
     "user": ("autorec", {"side": "user"}),
@@ -543,7 +546,7 @@ def test_someone_new_with_no_known_item_gets_what_is_best_on_the_whole(model):
     assert folded["prediction"].equals(rc.predict(model, pairs)["prediction"])
 
 
-@pytest.mark.parametrize("value", [0.5, 6, float("nan"), "5", None])
+@pytest.mark.parametrize("value", [0.5, 6, float("nan"), "five", None, True, [5], ""])
 def test_a_rating_outside_the_scale_is_refused(bias, value):
     with pytest.raises(DataError, match=r"rating of item '3' is .* scale is 1 to 5"):
         rc.top_n(bias, ratings={"3": value})

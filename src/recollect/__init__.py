@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from recollect.data.text.tokenizer import Tokenizer
     from recollect.data.vocab import Vocab
     from recollect.data.with_texts import with_texts
-    from recollect.errors import RecollectError
+    from recollect.errors import RecollectError, RecollectWarning
     from recollect.evaluation.comparison import compare_models
     from recollect.evaluation.protocols import (
         full_ranking,
@@ -64,6 +64,7 @@ __all__ = [
     "Model",
     "Ratings",
     "RecollectError",
+    "RecollectWarning",
     "Rows",
     "Run",
     "Scores",
@@ -128,7 +129,7 @@ _HOMES = {
     "data.with_texts": "with_texts",
     "data.vocab": "Vocab",
     "data.text.tokenizer": "Tokenizer",
-    "errors": "RecollectError",
+    "errors": "RecollectError RecollectWarning",
     "evaluation.scores": "Scores",
     "evaluation.comparison": "compare_models",
     "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users"

@@ -13,10 +13,18 @@
     └── FetchError       (OSError)       a download that failed or has the wrong checksum
 
 Each message says what was found, what was expected, and what to do.
+
+A RecollectWarning (UserWarning) says that a result may not be what the caller thinks: something
+they gave is unknown and was left out, or an answer is shorter than they asked for.
 """
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
+from pathlib import Path
+
+PACKAGE = str(Path(__file__).parent)
 
 
 class RecollectError(Exception):
@@ -57,6 +65,22 @@ class CheckpointError(RecollectError, OSError):
 
 class FetchError(RecollectError, OSError):
     """A download failed or has the wrong checksum."""
+
+
+class RecollectWarning(UserWarning):
+    """A result may not be what the caller thinks."""
+
+
+def warn(message: str) -> None:
+    """Warn of a result, at the line outside the package that asked for it."""
+    frame = sys._getframe(1)
+    level = 2
+
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+        level += 1
+
+    warnings.warn(message, RecollectWarning, stacklevel=level)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> SettingError:

@@ -25,12 +25,12 @@ import torch
 from jaxtyping import Bool, Float32, Int, Int64
 from torch import nn
 
-from recollect import kernels
+from recollect import kernels, unseen
 from recollect.capabilities import Capabilities
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError, NotFittedError, SettingError
-from recollect.fit_checks import check_data
+from recollect.fit_checks import check_arguments, check_data
 from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit
 from recollect.memory_limits import refuse_too_large
 from recollect.own_unit import OwnUnit
@@ -41,15 +41,6 @@ from recollect.training.history import History
 from recollect.training.offsets import RidgeOffsets
 from recollect.training.randomness import own_generator
 from recollect.training.snapshot_folder import discard
-from recollect.unseen import (
-    COLD,
-    constant_default,
-    default_predictions,
-    flags_of,
-    predict_new_users,
-    usable_rows_of,
-    users_known_to,
-)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -62,7 +53,7 @@ class Model(OwnUnit, ABC):
     clip: bool = True  # predictions are kept within the rating scale
     # The prediction for an unknown user or item: "bias", what is known of the other one; "mean" of
     # training; "middle" of the scale; or a number
-    cold: str | float = setting("bias", one_of=COLD, or_number=True)
+    cold: str | float = setting("bias", one_of=unseen.COLD, or_number=True)
     # After early stopping, fit again on train + validation for as many epochs as were best
     refit: bool = False
 
@@ -111,6 +102,7 @@ class Model(OwnUnit, ABC):
             SizeError: if the fit would take more memory than there is.
             TrainingError: if the fit diverges.
         """
+        check_arguments(train, valid, run)
         run = run or Run()
         if run.memory_check:
             refuse_too_large(self, Shape.of(train, valid), run)
@@ -266,7 +258,7 @@ class Model(OwnUnit, ABC):
         known_times = None if times is None else times[known]
         out = np.empty(len(user), np.float32)
         out[known] = self.predict_known(user[known], item[known], given, known_times)
-        out[new] = predict_new_users(self, user[new], item[new], given)
+        out[new] = unseen.predict_new_users(self, user[new], item[new], given)
 
         return out
 
@@ -281,7 +273,7 @@ class Model(OwnUnit, ABC):
 
         out = np.empty((len(user), self.given_.n_items), np.float32)
         out[~new] = self.score_known(user[~new], given)
-        out[new] = self.fold_in(usable_rows_of(self, given, user[new]))
+        out[new] = self.fold_in(unseen.usable_rows_of(self, given, user[new]))
 
         return out
 
@@ -385,15 +377,14 @@ class Model(OwnUnit, ABC):
             item: row numbers of items; -1 is an unknown one.
             given: the ratings a prediction may be made from; default: those of the fit.
         """
-        known_users = users_known_to(self, self.given(given))
-        knows_user = flags_of(known_users, user)
-        knows_item = flags_of(self.known_items(), item)
+        knows_user = unseen.flags_of(unseen.users_known_to(self, self.given(given)), user)
+        knows_item = unseen.flags_of(self.known_items(), item)
         return ~(knows_user & knows_item)
 
     @property
     def cold_value(self) -> float:
         """The default prediction where neither user nor item is known; 0 among scores."""
-        return 0.0 if self.output == "scores" else constant_default(self.cold, self.given_)
+        return 0.0 if self.output == "scores" else unseen.constant_default(self.cold, self.given_)
 
     def predict_cold(
         self,
@@ -409,7 +400,7 @@ class Model(OwnUnit, ABC):
             item: row numbers of items; -1 is an unknown one.
             given: the ratings a prediction may be made from; default: those of the fit.
         """
-        return default_predictions(self, user, item, self.given(given))
+        return unseen.default_predictions(self, user, item, self.given(given))
 
     def cold_offsets(self) -> RidgeOffsets:
         """The offsets of the users and items in the training ratings; estimated when first asked.

@@ -13,24 +13,26 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float32
 
+from recollect.arguments import expect_number, expect_path, expect_whole
 from recollect.data.catalogue import titles
 from recollect.data.ratings import AnyRatings, Side
 from recollect.data.sparse_rows import Rows
-from recollect.data.vocab import UNKNOWN, Vocab, as_text
+from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError, SettingError
 from recollect.model import Model
 from recollect.ranking import NEVER, everyones_best, first_n, scores_of
 from recollect.request import (
     a_few,
-    check_count,
     excluded_items,
-    list_of_ids,
+    given_of,
+    ids_in,
     pairs_frame,
     ratings_of_new_user,
     row_of_new_user,
     times_of,
     with_earlier_ratings,
 )
+from recollect.shortage import Shortage
 from recollect.system.atomic_files import replacing
 from recollect.unseen import BLOCK_CELLS, default_of_new_users, flags_of
 
@@ -55,7 +57,7 @@ def predict(model: Model, pairs: Any, *, interval: float | None = None) -> pl.Da
         DataError: if the columns are missing, something is no pair, or a time cannot be read.
         SettingError: if the model does not estimate how sure it is.
     """
-    given = model.given()
+    given = given_of(model)
     frame = pairs_frame(pairs)
     user = given.users.rows(frame["user_id"])
     item = given.items.rows(frame["item_id"])
@@ -67,6 +69,8 @@ def predict(model: Model, pairs: Any, *, interval: float | None = None) -> pl.Da
 
     if interval is None:
         return predicted
+
+    expect_number("interval", interval, "the probability that the rating lies within, such as 0.9")
 
     low, high = model.predict_interval(user, item, interval, times=times)
 
@@ -94,6 +98,9 @@ def top_n(
     that `predict` has for them. All other lists are in the order of the raw predictions: several
     may be clipped to the top of the scale.
 
+    A RecollectWarning says who is unknown, which items are, and who gets fewer items than asked for
+    because they have rated the others.
+
     Args:
         model: a fitted model.
         user_ids: known users. One user_id with ratings or events is a known user with newer ones:
@@ -112,23 +119,26 @@ def top_n(
         DataError: for a rating outside the scale, a count that is not above 0, or if the model
             knows none of `items`.
     """
-    model.given()
+    given_of(model)
+    expect_whole("n", n, at_least=1, what="how many are wanted")
     excluded = excluded_items(model, items)
-    ids = None if user_ids is None else as_text(list_of_ids("user_ids", user_ids))
+    ids = None if user_ids is None else ids_in("user_ids", user_ids)
     if ratings is None and events is None:
         if ids is None:
             raise SettingError(
                 "top_n takes user_ids, or the ratings or events of someone new; found none of them."
             )
 
-        blocks = _ranked_blocks(
-            model,
-            ids,
-            n=n,
-            excluded=excluded,
-            seen=seen,
-        )
-        return pl.concat([_empty_list(model), *(frame for _, frame in blocks)])
+        shortage = Shortage(model, n, excluded)
+        shortage.warn_of_strangers(ids)
+        frames = [_empty_list(model)]
+        for part, frame in _ranked_blocks(model, ids, n=n, excluded=excluded, seen=seen):
+            shortage.count(ids[part], frame)
+            frames.append(frame)
+
+        shortage.warn()
+
+        return pl.concat(frames)
 
     newer = ratings_of_new_user(model, ratings, events)
     if ids is not None:
@@ -141,8 +151,13 @@ def top_n(
         scores[row.row, row.column] = NEVER
 
     is_unknown = row.counts == 0
+    who = pl.Series([NEW]) if ids is None else ids
+    frame = _ranked_frame(model, who, scores, n, is_unknown)
+    shortage = Shortage(model, n, excluded)
+    shortage.count(who, frame)
+    shortage.warn()
 
-    return _ranked_frame(model, pl.Series([NEW]) if ids is None else ids, scores, n, is_unknown)
+    return frame
 
 
 def top_n_to_parquet(
@@ -175,8 +190,10 @@ def top_n_to_parquet(
     """
     import pyarrow.parquet as pq
 
-    given = model.given()
-    ids = given.users.ids if user_ids is None else as_text(list_of_ids("user_ids", user_ids))
+    given = given_of(model)
+    ids = given.users.ids if user_ids is None else ids_in("user_ids", user_ids)
+    expect_whole("n", n, at_least=1, what="how many are wanted")
+    expect_path("path", path)
     if Path(path).is_dir():
         example = Path(path) / "recommendations.parquet"
         raise SettingError(f"{path} is a folder; name a file, such as {example}.")
@@ -184,19 +201,18 @@ def top_n_to_parquet(
     excluded = excluded_items(model, items)
     schema = _empty_list(model).to_arrow().schema
     n_rows = 0
+    shortage = Shortage(model, n, excluded)
+    shortage.warn_of_strangers(ids)
 
     with replacing(path) as fresh, pq.ParquetWriter(fresh, schema, compression="zstd") as out:
-        for n_done, frame in _ranked_blocks(
-            model,
-            ids,
-            n=n,
-            excluded=excluded,
-            seen=seen,
-        ):
+        for part, frame in _ranked_blocks(model, ids, n=n, excluded=excluded, seen=seen):
             out.write_table(frame.to_arrow().cast(schema))
             n_rows += len(frame)
+            shortage.count(ids[part], frame)
             if progress:
-                progress(n_done, len(ids))
+                progress(min(part.stop, len(ids)), len(ids))
+
+    shortage.warn()
 
     return n_rows
 
@@ -218,7 +234,7 @@ def fold_in(
         SettingError: if neither or both are given.
         DataError: for a rating outside the scale or a count that is not above 0.
     """
-    given = model.given()
+    given = given_of(model)
     newer = ratings_of_new_user(model, ratings, events)
     row = row_of_new_user(model, newer)
     if row.n_cells:
@@ -262,12 +278,12 @@ def similar(
     if (item_ids is None) == (user_ids is None):
         raise SettingError("similar takes either item_ids or user_ids, one of the two.")
 
-    given = model.given()
+    given = given_of(model)
     if item_ids is not None:
-        frame = _neighbors(model, "item", as_text(list_of_ids("item_ids", item_ids)), n)
+        frame = _neighbors(model, "item", ids_in("item_ids", item_ids), n)
         return _with_titles(given, frame, "neighbor_id")
 
-    return _neighbors(model, "user", as_text(list_of_ids("user_ids", user_ids)), n)
+    return _neighbors(model, "user", ids_in("user_ids", user_ids), n)
 
 
 def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame:
@@ -323,8 +339,8 @@ def _scores_of_new_user(model: Model, row: Rows) -> Float32[np.ndarray, "1 n_ite
 
 def _ranked_blocks(
     model: Model, ids: pl.Series, *, n: int, excluded: Bool[np.ndarray, " n_items"], seen: bool
-) -> Iterator[tuple[int, pl.DataFrame]]:
-    """The lists of a block of users at a time, and how many users are done."""
+) -> Iterator[tuple[slice, pl.DataFrame]]:
+    """The lists of a block of users at a time, and which users these are."""
     given = model.given_
     rows = given.users.rows(ids)
 
@@ -332,10 +348,7 @@ def _ranked_blocks(
 
     for part, scores in scores_of(model, rows, given, seen=seen):
         scores[:, excluded] = NEVER
-        frame = _ranked_frame(model, ids[part], scores, n, is_unknown[part])
-        n_done = min(part.stop, len(ids))
-
-        yield n_done, frame
+        yield part, _ranked_frame(model, ids[part], scores, n, is_unknown[part])
 
 
 def _ranked_frame(
@@ -393,7 +406,7 @@ def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> p
 
     Returns: columns of, rank, id, score; and row and column, the place of the score.
     """
-    check_count("n", n, "how many are wanted")
+    expect_whole("n", n, at_least=1, what="how many are wanted")
 
     ranked = first_n(min(n, len(vocab)), scores)
     row, rank = np.nonzero(ranked >= 0)

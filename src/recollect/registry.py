@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from recollect.arguments import expect
 from recollect.errors import SettingError, UntrustedError, unknown
 from recollect.model import Model
 from recollect.model_descriptions import HOME, model_names
@@ -57,6 +58,7 @@ def find(name: str) -> type[Model]:
     Raises:
         SettingError: if there is no such model.
     """
+    expect("name", name, str, "the name of a model, such as 'bias'")
     if ":" in name:
         return _find_elsewhere(name)
 

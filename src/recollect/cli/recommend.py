@@ -90,7 +90,7 @@ def recommend(
         ratings=None if ratings is None else read_item_ratings(ratings),
         **wanted,
     )
-    without_ratings = [] if is_from_file else _without_ratings(screen, model, users or ())
+    without_ratings = [] if is_from_file else _without_ratings(model, users or ())
 
     return _answer(frame, without_ratings, out)
 
@@ -179,23 +179,12 @@ def _for_all_users(
     )
 
 
-def _without_ratings(screen: Screen, model: rc.Model, users: Sequence[str]) -> list[str]:
-    """Those of the users who have no training ratings; the screen says what they get."""
+def _without_ratings(model: rc.Model, users: Sequence[str]) -> list[str]:
+    """Those of the users who have no training ratings."""
     rows = model.given_.users.rows(list(users))
     has_ratings = model.given_.count("user") > 0
-    without = []
 
-    for user, row in zip(users, rows, strict=True):
-        if row < 0 or not has_ratings[row]:
-            without.append(user)
-
-    if without:
-        screen.say(
-            f"No training ratings of {', '.join(map(repr, without))}; the items that are "
-            "best on average are recommended."
-        )
-
-    return without
+    return [user for user, row in zip(users, rows, strict=True) if row < 0 or not has_ratings[row]]
 
 
 def _lists(frame: Any) -> list[RenderableType]:

@@ -23,6 +23,7 @@ from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
 from recollect.model import Model
+from recollect.request import given_of
 from recollect.unseen import flags_of, predict_people, users_known_to
 
 
@@ -41,7 +42,7 @@ def ratings_for(model: Model, data: Any, *, what: str) -> Ratings:
     if isinstance(data, Ratings):
         return data
 
-    like = model.given()
+    like = given_of(model)
     how: dict[str, Any] = {"implicit": True} if like.implicit else {"scale": like.scale}
     if isinstance(data, str | Path):
         return read(data, **how)
@@ -133,7 +134,7 @@ class Visible:
             model: a fitted model.
             given: ratings, a table or a file; None: what the model was fitted on.
         """
-        fitted = model.given()
+        fitted = given_of(model)
         if isinstance(given, Visible):
             return given
 
@@ -191,7 +192,7 @@ def with_given(model: Model, data: Any) -> Visible:
     Raises:
         DataError: if the model's ratings are on disk and there are further ones of its own users.
     """
-    fitted = model.given()
+    fitted = given_of(model)
     ratings = ratings_for(model, data, what="given")
     part, _ = aligned(ratings, fitted)
     known = fitted
@@ -228,7 +229,7 @@ class Matched:
     @classmethod
     def of(cls, model: Model, test: Any) -> Matched:
         """Match test ratings (also of a table or a file) with a fitted model by id."""
-        fitted = model.given()
+        fitted = given_of(model)
         ratings = ratings_for(model, test, what="test")
         return cls(
             ratings,

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from recollect import registry
+from recollect.arguments import expect, expect_number, expect_whole
 from recollect.data.ratings import Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.data.splitting import Split
@@ -29,7 +30,7 @@ from recollect.evaluation.metrics import metrics_of
 from recollect.evaluation.scores import Scores
 from recollect.model import Model
 from recollect.ranking import NEVER, everyones_best, first_n, hits, scores_of
-from recollect.request import check_count
+from recollect.request import given_of
 
 # Scores of a block of users: which users, and a row of every item's score each.
 ScoreBlock = tuple[slice, Float[np.ndarray, "some n_items"]]
@@ -54,6 +55,7 @@ def held_out(model: Model, test: Any, *, given: Any = None, split: Split | None 
         LeakError: if test shares pairs with what the model was fitted on or with `given`.
         DataError: if test is empty or the model predicts no ratings.
     """
+    given_of(model)
     if model.output != "ratings":
         raise DataError(
             f"{type(model).__name__} gives scores without a unit: RMSE and MAE mean nothing for "
@@ -103,6 +105,9 @@ def full_ranking(
         SettingError: if n is below 1.
     """
     matched, visible = _matched(model, test, given, n=n)
+    if relevant is not None:
+        expect_number("relevant", relevant, "the lowest rating of a relevant item")
+
     people = np.flatnonzero(matched.ratings.count("user") > 0)
     new = visible.rows_of(matched.ratings.users.at(people)) if len(visible.people) else None
     blocks = scores_of(model, matched.user_row[people], visible.known, new=new)
@@ -363,6 +368,7 @@ def _random_ndcg(n: int, n_relevant: Int64[np.ndarray, " users"], n_items: int) 
 
 
 def _check_new_items(model: Model, split: Split, *, n: int = 1) -> None:
+    expect("split", split, Split, "a Split, made by recollect.new_item_split")
     _matched(model, split.test, None, n=n)
     fitted = model.given_
     if split.test.users != fitted.users or split.test.items != fitted.items:
@@ -386,9 +392,12 @@ def _check_new_items(model: Model, split: Split, *, n: int = 1) -> None:
 
 
 def _joined_with_given(model: Model, split: Split) -> Ratings:
+    fitted = given_of(model)
+    expect("split", split, Split, "a Split, made by recollect.new_user_split")
     if split.given is None:
         raise DataError(f"{split!r} gives no ratings of new users; make it with new_user_split.")
-    return model.given().union(split.given)
+
+    return fitted.union(split.given)
 
 
 def _matched(model: Model, test: Any, given: Any, *, n: int = 1) -> tuple[Matched, Visible]:
@@ -399,7 +408,7 @@ def _matched(model: Model, test: Any, given: Any, *, n: int = 1) -> tuple[Matche
         DataError: for an empty test, or something that holds no ratings.
         LeakError: for test ratings that the model may see.
     """
-    check_count("n", n, "the length of the lists")
+    expect_whole("n", n, at_least=1, what="the length of the lists")
     visible = Visible.of(model, given)
     matched = Matched.of(model, test)
     if not len(matched.ratings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.shares import Share, check_shares, shuffled
 from recollect.data.splitting.split import TEST, VALID, Split, split_by_part
@@ -26,6 +27,7 @@ def random_split(
         SettingError: for an impossible share.
         DataError: if a part would be empty.
     """
+    expect_ratings("ratings", ratings, Ratings)
     check_shares(test=test, valid=valid)
     order = shuffled(ratings, seed)
     n_test = round(test * len(order))
