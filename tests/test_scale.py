@@ -376,3 +376,25 @@ def test_events_and_scores_have_no_unit(parts):
     for model in (make("popularity"), make("deeprec", loss="multinomial", side="user", epochs=1)):
         model.fit(events, None, RUN)
         assert model.unit_.is_identity
+
+
+def test_a_scale_that_outliers_have_made_is_warned_of(parts, wide, caplog):
+    make("bias").fit(wide[0])
+    assert not caplog.records
+    value = np.where(np.arange(len(parts.train)) == 7, 1e6, parts.train.value)
+    outlying_ratings = dataclasses.replace(
+        parts.train, value=value.astype(np.float32), scale=(1.0, 1e9)
+    )
+    make("bias").fit(outlying_ratings)
+    assert "hardly differ on their scale from 1 to 1e+09" in caplog.text
+
+
+def test_the_history_of_a_first_stage_is_in_rating_points(wide, tmp_path):
+    train, valid, _ = wide
+    model = short("glocalk").fit(train, valid, RUN)
+    of_five = [
+        dataclasses.replace(part, scale=(1.0, 5.0))
+        for part in (in_unit(train, model.unit_), in_unit(valid, model.unit_))
+    ]
+    expected = short("glocalk").fit(*of_five, RUN).pretrained_.best_valid
+    assert model.pretrained_.best_valid == pytest.approx(5 * expected, rel=1e-3)

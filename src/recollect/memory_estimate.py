@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from recollect.data.rating_unit import RatingUnit
 from recollect.data.ratings import Ratings, Side
 from recollect.run import Run
 from recollect.training.gradient_options import GradientOptions
@@ -28,6 +29,7 @@ TEXT_LIBRARIES = 100 * MB  # scikit-learn, and the table of documents
 CUDA = 1_000 * MB  # torch's libraries for a GPU, on the host; not measured
 
 # Bytes per rating.
+CONVERTED = 12  # values in another unit: of the ratings, by user and by item
 VIEW = 16  # sorted by user (for the fingerprint), and by what the rows are
 SECOND_ORIENTATION = 12  # the training block by column, and its values in that order
 CELL_TEMPORARIES = 20  # prediction, difference, gradient, the same by column, one to spare
@@ -58,6 +60,7 @@ class Shape:
     n_valid: int = 0  # ratings
     timed: bool = True  # whether ratings have times
     on_disk: bool = False  # whether the training ratings are read as they are needed
+    converted: bool = False  # whether the model's unit is another than that of the ratings
 
     @classmethod
     def of(cls, train: Any, valid: Ratings | None = None) -> Shape:
@@ -69,6 +72,7 @@ class Shape:
             n_valid=0 if valid is None else len(valid),
             timed=train.time is not None,
             on_disk=not isinstance(train, Ratings),
+            converted=not (train.implicit or RatingUnit.of(train.scale).is_identity),
         )
 
     @property
@@ -98,6 +102,9 @@ class Memory:
 def of_data(shape: Shape) -> dict[str, int]:
     """What every fit holds: the libraries and the ratings."""
     per_rating = 20 if shape.timed else 12
+    if shape.converted:
+        per_rating += CONVERTED
+
     ratings = per_rating * (shape.held + shape.n_valid)
     ids = 150 * (shape.n_users + shape.n_items)  # their text, and the index into it
     window = 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,10 @@ from recollect.data.sparse_rows import Rows
 from recollect.run import Run
 from recollect.training.baseline import add_baseline
 from recollect.training.history import History, history_in_points, history_in_unit, run_in_points
+
+log = logging.getLogger("recollect")
+
+LEAST_STD = 0.02  # of ratings on a scale of 1 to 5; below, a few outliers have made the scale
 
 
 def _spread(unit: RatingUnit, std: np.ndarray) -> np.ndarray:
@@ -103,13 +108,20 @@ class OwnUnit:
         vars(self).pop("net_", None)  # of an earlier fit
 
         inner = self.inner
+        if not self.unit_.is_identity:
+            _warn_of_outliers(train, inner.given_)
+
         inner_valid = None if valid is None else in_unit(valid, self.unit_)
         inner.net_ = inner.build(train.n_users, train.n_items).to(run.device)
         inner.history_ = inner.learn(inner.given_, inner_valid, run_in_points(run, self.unit_))
         inner._forget()
 
         model.net_ = inner.net_
-        model.history_ = history_in_points(inner.history_, self.unit_)
+        # Beside history_, that of a first stage, say.
+        for name, learned in vars(inner).items():
+            if isinstance(learned, History):
+                setattr(model, name, history_in_points(learned, self.unit_))
+
         add_baseline(model.history_, type(self).__name__, train, valid, clip=model.clip)
         # Kept, because a model may have learned more than these.
         self._inner = (train, model.net_, inner)
@@ -123,12 +135,35 @@ def _inner_of(model: Any) -> Any:
     if not isinstance(model.cold, str):
         inner.cold = (model.cold - model.unit_.low) / model.unit_.size + 1
 
-    if hasattr(model, "history_"):
-        inner.history_ = history_in_unit(model.history_, model.unit_)
+    for name, learned in vars(model).items():
+        if isinstance(learned, History):
+            setattr(inner, name, history_in_unit(learned, model.unit_))
 
     inner._forget()
 
     return inner
+
+
+def _warn_of_outliers(ratings: AnyRatings, standard: AnyRatings) -> None:
+    """Warn if nearly all ratings are the same, seen from the width of their scale.
+
+    Args:
+        ratings: as they are.
+        standard: the same in the unit of a model, on a scale of 1 to 5.
+    """
+    std = standard.variance**0.5
+    if not 0 < std < LEAST_STD:
+        return
+
+    low, high = ratings.scale
+    log.warning(
+        "The ratings hardly differ on their scale from %g to %g: their standard deviation is "
+        "%.2g%% of its width, and models see little else than the mean. If a few wrong ratings "
+        "widen the scale, remove them; or state the scale that the ratings have.",
+        low,
+        high,
+        100 * std / (standard.scale[1] - standard.scale[0]),
+    )
 
 
 def _in_points(

@@ -14,7 +14,7 @@ import polars as pl
 from jaxtyping import Bool, Float32
 
 from recollect.arguments import expect_number, expect_path, expect_whole
-from recollect.data.catalogue import titles
+from recollect.data.catalogue import listed_fields
 from recollect.data.ratings import AnyRatings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import UNKNOWN, Vocab
@@ -112,7 +112,7 @@ def top_n(
         items: the candidates; default: all.
         seen: whether items are recommended that the user has rated.
 
-    Returns: columns user_id, rank, item_id, title (if known), prediction.
+    Returns: columns user_id, rank, item_id, title and other fields (if known), prediction.
 
     Raises:
         SettingError: if n is below 1 or it is not clear for whom.
@@ -425,12 +425,11 @@ def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> p
 
 
 def _with_titles(given: AnyRatings, frame: pl.DataFrame, key: str) -> pl.DataFrame:
-    """The frame with a column title after the column of item ids, if titles are known."""
-    if given.catalogue is None:
-        return frame
-
-    values = titles(given.catalogue, frame[key])
-    title = pl.Series("title", values, dtype=pl.String)
+    """The frame with titles and other fields after the column of item ids, as far as known."""
+    fields = listed_fields(given.catalogue, frame[key])
     place = frame.columns.index(key) + 1
 
-    return frame.insert_column(place, title)
+    for number, column in enumerate(fields):
+        frame.insert_column(place + number, column)
+
+    return frame

@@ -72,7 +72,7 @@ class BayesMF(PairModel):
     bags: bool = True  # also learn from who rated what, whatever the rating
     time: bool = False  # also a vector for each day
     probit: bool = False  # ratings are categories between cut points of a latent normal variable
-    # Precision of the noise, in ratings; None: drawn
+    # Precision of the noise, in ratings of 1 to 5; None: drawn
     alpha: float | None = setting(None, above=0)
     init: float = setting(0.1, above=0)  # standard deviation of the factors at the start
     epochs: int = setting(200, at_least=1)  # draws of everything
