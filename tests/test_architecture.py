@@ -76,6 +76,7 @@ HOMES = {
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "optuna": {"experiment"},
+    "openpyxl": {"data"},
     "pooch": {"data"},
     "typer": {"cli"},
     "rich": {"cli"},

@@ -67,7 +67,7 @@ IN_SPLIT = [
     ),
     ([*SPLIT, "--windows", "2001-01-01:2001-03-01"], "--windows takes FIRST:LAST,FIRST:LAST"),
     (
-        ["split", "mine.csv", "--out", "x", "--windows", "3", "--user-column", "item_id"],
+        ["split", "untimed.csv", "--out", "x", "--windows", "3"],
         "has no times",
     ),
     ([*SPLIT, *settings("given=0.5")], "no setting of the random split 'given'"),
@@ -84,7 +84,7 @@ IN_DATA = [
 ]
 OF_A_SAVED_MODEL = [
     (["evaluate", "run", "split/train.parquet"], "must not see the ratings it is scored on"),
-    (["predict", "run", "--pairs", "mine.csv"], "has no column user_id"),
+    (["predict", "run", "--pairs", "mine.csv"], "No column for user was found"),
     (["predict", "run", "--pairs", "none.csv"], "There is no file none.csv"),
     (["recommend", "none", "--user", "1"], "There is no saved model at none"),
     (["recommend", "damaged", "--user", "1"], "is damaged"),
@@ -92,7 +92,7 @@ OF_A_SAVED_MODEL = [
     (["recommend", "run", "--all-users"], "name it with --out"),
     (["recommend", "run", "--user", "1", "-n", "0"], "1 or more"),
     (["recommend", "run", "--ratings", "high.csv"], "this model's scale is 1 to 5"),
-    (["recommend", "run", "--ratings", "text.csv"], "the rating of item '3' is 'good'"),
+    (["recommend", "run", "--ratings", "text.csv"], "Line 3 of text.csv: the rating is 'good'"),
     (["similar", "run", "--item", "nothing"], "of item 'nothing'; it knows"),
     (["similar", "run"], "State one of: --item ID"),
 ]
@@ -111,6 +111,7 @@ ELSEWHERE = [
 def wrong(work: Path) -> Path:
     """The shared folder with files beside them that cannot be used."""
     (work / "empty.csv").touch()
+    (work / "untimed.csv").write_text("user_id,item_id,rating\n1,2,3\n1,3,4\n")
     (work / "text.csv").write_text("user_id,item_id,rating\n1,2,3\n1,3,good\n")
     (work / "high.csv").write_text("item_id,rating\n1,9\n")
     damaged = work / "damaged"

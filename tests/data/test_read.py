@@ -128,7 +128,10 @@ texts = st.text(
 ).filter(lambda text: not text.endswith(".0"))
 tables = st.lists(
     st.tuples(
-        texts, texts, st.sampled_from([0.5, 1.0, 2.5, 4.0, 5.0]), st.integers(0, 2_000_000_000)
+        texts,
+        texts,
+        st.sampled_from([0.5, 1.0, 2.5, 4.0, 5.0]),
+        st.integers(100_000_000, 2_000_000_000),  # smaller numbers may be years or days
     ),
     min_size=1,
     max_size=12,
@@ -263,8 +266,7 @@ def test_name_for_a_table_without_a_header_is_answered_with_places(file):
 
 
 def test_separator_that_gives_enough_fields_wins(file):
-    with pytest.raises(DataError, match=r"Line 1 of .*: the rating is '3,5'"):
-        read(file("1;2;3,5\n1;3;4,5\n"))
+    assert rows(read(file("1;2;3,5\n1;3;4,5\n"))) == {("1", "2", 3.5), ("1", "3", 4.5)}
 
 
 def test_lists_in_a_column_are_refused():
@@ -389,7 +391,7 @@ def test_scale_is_inferred(values, scale):
 def test_stated_scale_is_kept():
     ratings = from_tuples(ROWS, scale=(0, 10))
     assert ratings.scale == (0.0, 10.0)
-    assert ratings.notes == ()
+    assert not any("inferred" in note for note in ratings.notes)
 
 
 def test_rating_outside_the_stated_scale_is_named(file):
@@ -465,7 +467,7 @@ FAULTS = {
     "few fields": ("user,item,rating\na,x,5\na,y\n", r"Line 3 of .*2 of 3 fields"),
     "few fields at once": (
         "user,item,rating\na,x\na,y,5\n",
-        r"Line 2 of .* has 2 fields, expected 3",
+        r"Line 2 of .*2 of 3 fields",
     ),
     "many fields": ("user,item,rating\na,x,5\na,y,4,5\n", r"Line 3 of .* has 4 fields, expected 3"),
     "after blank lines": (
@@ -480,11 +482,11 @@ FAULTS = {
     "blank": ("\n \n", r"is empty; expected a rating a line"),
     "header only": ("user,item,rating\n", r"There are no ratings in"),
     "one column": ("hello\nworld\n", r"No separator was found in .*'hello'"),
-    "zero bytes": (b"\xff\xfea\x00,\x00b\x00", r"not a text file"),
+    "zero bytes": (b"a\x00,\x00b\x00", r"not a text file"),
     "JSON array": ('[{"user": 1}]', r"one JSON array"),
     "JSON broken": (
         '{"user":"a","item":"x","rating":5}\n{"user":"b",\n',
-        r"after line 1 of .* is not a JSON object",
+        r"Line 2 of .* is not a JSON object",
     ),
     "JSON text": (
         '{"user":"a","item":"x","rating":5}\n{"user":"b","item":"x","rating":"good"}\n',

@@ -146,7 +146,7 @@ def test_every_list_shows_them_and_a_saved_model_too(described, tmp_path):
         similar = rc.similar(asked, item_ids=["1"])
         assert similar.columns[:5] == ["item_id", "rank", "neighbor_id", "title", "year"]
 
-    rc.top_n_to_parquet(model, tmp_path / "all.parquet", n=2)
+    rc.top_n_to_parquet(model, tmp_path / "all.parquet", n=2, seen=True)
     assert "year" in pl.read_parquet(tmp_path / "all.parquet").columns
 
 

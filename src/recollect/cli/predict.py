@@ -9,6 +9,7 @@ import typer
 
 import recollect as rc
 from recollect.cli.options.asking import NewItems, OutFile, RunFolder, load_model
+from recollect.cli.options.source import FileOptions
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Raw, Screen
 
@@ -16,11 +17,13 @@ from recollect.cli.output.screen import Answer, Raw, Screen
 def predict(
     screen: Screen,
     run: RunFolder,
+    options: FileOptions,
     pairs: Annotated[
         Path,
         typer.Option(
             metavar="FILE",
-            help="A CSV or Parquet file with user_id, item_id and, optionally, timestamp.",
+            help="A file with user_id, item_id and, optionally, timestamp; of any kind that train "
+            "reads.",
         ),
     ],
     interval: Annotated[
@@ -37,15 +40,23 @@ def predict(
     out: OutFile = None,
 ) -> Answer:
     """Predict the rating of each pair in a file. Without --out, a CSV goes to standard output."""
+    from recollect.data.parsing.files import Format
     from recollect.data.tables import check_ending, read_ids, write_table
 
     if out is not None:
         check_ending(out)
 
     model = load_model(run, new_items, trust)
-    table = rc.predict(
-        model, read_ids(pairs, "user", "item", optional=("time",)), interval=interval
+    wanted = read_ids(
+        pairs,
+        "user",
+        "item",
+        optional=("time",),
+        like=model.given_,
+        columns=options.columns(),
+        form=Format(**options.form()),
     )
+    table = rc.predict(model, wanted, interval=interval)
     n_cold = int(table["cold"].sum())
     summary = f"{len(table):,} pairs, {n_cold:,} with a user or an item without training ratings."
     counts = {"pairs": len(table), "cold": n_cold}

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 import recollect as rc
 from recollect.cli.options.asking import HowMany, NewItems, OutFile, RunFolder, load_model
+from recollect.cli.options.source import FileOptions
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import table
@@ -20,6 +21,7 @@ from recollect.errors import SettingError
 def recommend(
     screen: Screen,
     run: RunFolder,
+    options: FileOptions,
     users: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,6 +68,7 @@ def recommend(
     out: OutFile = None,
 ) -> Answer:
     """Recommend items to known users, or to a new user from ratings or events."""
+    from recollect.data.parsing.files import Format
     from recollect.data.tables import read_ids, read_item_ratings
 
     is_from_file = bool(event) or events is not None or ratings is not None
@@ -77,17 +80,25 @@ def recommend(
     )
 
     model = load_model(run, new_items, trust)
-    allowed = None if items is None else read_ids(items, "item")["item_id"]
+    reading: dict[str, Any] = {
+        "like": model.given_,
+        "columns": options.columns(),
+        "form": Format(**options.form()),
+    }
+    allowed = None if items is None else read_ids(items, "item", **reading)["item_id"]
     wanted: dict[str, Any] = {"n": n, "items": allowed, "seen": seen}
     if all_users and out is not None and out.suffix == ".parquet":
         return _for_all_users(screen, model, out, **wanted)
 
-    chosen = _chosen_items(event, events)
+    chosen = _chosen_items(event, events, reading)
+    if chosen and ratings is not None:
+        raise SettingError("State --ratings, or --event and --events; one of the two.")
+
     frame = rc.top_n(
         model,
         user_ids=model.given_.users.ids if all_users else users or None,
         events=chosen or None,
-        ratings=None if ratings is None else read_item_ratings(ratings),
+        ratings=None if ratings is None else read_item_ratings(ratings, **reading),
         **wanted,
     )
     without_ratings = [] if is_from_file else _without_ratings(model, users or ())
@@ -117,13 +128,21 @@ def _answer(frame: Any, without_ratings: list[str], out: Path | None) -> Answer:
     )
 
 
-def _chosen_items(event: list[str] | None, events: Path | None) -> list[str]:
-    """The items of events on the command line and of those in a file."""
+def _chosen_items(
+    event: list[str] | None, events: Path | None, reading: dict[str, Any]
+) -> list[str]:
+    """The items of events on the command line and of those in a file.
+
+    Args:
+        event: the values of --event.
+        events: the file.
+        reading: how it is read: arguments of `read_ids`.
+    """
     from recollect.data.tables import read_ids
 
     chosen = list(event or ())
     if events is not None:
-        chosen.extend(read_ids(events, "item")["item_id"])
+        chosen.extend(read_ids(events, "item", **reading)["item_id"])
 
     return chosen
 

@@ -18,6 +18,7 @@ import typer
 
 from recollect.cli.output.screen import Answer, Screen
 from recollect.errors import RecollectError
+from recollect.system import door
 
 Verb = Callable[..., Answer]
 
@@ -100,7 +101,7 @@ def run(function: Verb, screen: Screen, arguments: Mapping[str, Any]) -> int:
         screen: where it writes.
         arguments: of the verb, by name.
     """
-    with screen.notes():
+    with screen.notes(), door.command_line():
         try:
             answer = function(screen=screen, **arguments)
             screen.answer(answer)

@@ -14,8 +14,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float32, Int32, Int64
 
-from recollect.data.parsing.block import BlockParser, Ids, join_ids
-from recollect.data.parsing.times import unit_of
+from recollect.data.parsing.block import BlockParser, Ids, join_ids, notes_on_ids
 from recollect.data.parsing.values import Locate, Scale, infer_scale
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import Vocab
@@ -72,10 +71,13 @@ class RatingsBuilder:
         else:
             self._times.append(block.time)
 
-    def ratings(self, name: str, source: str) -> Ratings:
+    def ratings(self, name: str, source: str, notes: Sequence[str] = ()) -> Ratings:
         """The ratings of all blocks, after which the builder is empty.
 
-        `name` is that of the ratings; `source` is what they were read from, for messages.
+        Args:
+            name: of the ratings.
+            source: what they were read from, for messages.
+            notes: on how they were read.
 
         Raises:
             DataError: if there are none.
@@ -84,7 +86,6 @@ class RatingsBuilder:
             what = "events" if self._parser.implicit else "ratings"
             raise DataError(f"There are no {what} in {source}; expected at least one.")
 
-        notes = tuple(self._parser.notes)
         # Blocks are dropped as soon as they are joined, which halves the memory at the peak.
         user = join_ids(self._users)
         self._users = []
@@ -92,19 +93,31 @@ class RatingsBuilder:
         self._items = []
         value = np.concatenate(self._values)
         self._values = []
-        time = np.concatenate(self._times) if self._times else None
-        self._times = []
-        if time is not None:
-            per_second, unit = unit_of(time)
-            if per_second > 1:
-                time //= per_second
-                notes += (f"Times were in {unit} and are now in seconds.",)
-
+        time = self._joined_times()
+        all_notes = (
+            *notes,
+            *self._parser.notes,
+            *notes_on_ids(user.vocab, "user"),
+            *notes_on_ids(item.vocab, "item"),
+        )
         table = RatingTable(user.row, item.row, value, time, user.vocab, item.vocab)
         if self._parser.implicit:
-            return table.events(name, notes)
+            return table.events(name, all_notes)
 
-        return table.ratings(name, notes, self._parser.scale)
+        return table.ratings(name, all_notes, self._parser.scale)
+
+    def _joined_times(self) -> Int64[np.ndarray, " rows"] | None:
+        """The times of all blocks in seconds; None if there are none, or they were left out."""
+        if not self._times or not self._parser.has_times():
+            return None
+
+        for number, part in enumerate(self._times):
+            self._times[number] = self._parser.seconds_of(part)
+
+        time = np.concatenate(self._times)
+        self._times = []
+
+        return time
 
 
 @dataclass(frozen=True, eq=False)

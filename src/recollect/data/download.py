@@ -6,15 +6,18 @@ import logging
 import os
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import pooch
 
-from recollect.errors import FetchError
+from recollect.data.parsing.opening import DAMAGE
+from recollect.errors import FetchError, RecollectError
 from recollect.system.atomic_files import replacing
 
 log = logging.getLogger("recollect")
 
+MOST_UNPACKED = 100  # times the size of an archive; text shrinks to a tenth
 TIMEOUT = 30  # seconds without an answer
 
 
@@ -31,7 +34,7 @@ def homes(folder: Path | None = None) -> list[Path]:
     cache = Path(pooch.os_cache("recollect"))
     named = os.environ.get("RECOLLECT_DATA")
     if named:
-        return [Path(named), beside, cache]
+        return [Path(named).expanduser(), beside, cache]
 
     return [beside, cache]
 
@@ -61,13 +64,34 @@ def archive(
     target = _home_to_fill(places)
 
     for place in places:
-        if (place / f"{name}.zip").is_file():
-            return _unpack(place / f"{name}.zip", target / name, holds)
+        packed = place / f"{name}.zip"
+        if packed.is_file():
+            _check_local(packed, checksum)
+            return _unpack(packed, target / name, holds)
 
     log.info("%s is in none of %s", name, ", ".join(map(str, places)))
     packed = download(address, target / f"{name}.zip", checksum)
 
     return _unpack(packed, target / name, holds)
+
+
+def _check_local(packed: Path, checksum: str | None) -> None:
+    """Refuse an archive that lies here and is not the published one.
+
+    Raises:
+        FetchError: if its checksum differs.
+    """
+    if checksum is None:
+        return
+
+    algorithm, _, published = checksum.partition(":")
+    digest = pooch.file_hash(str(packed), alg=algorithm)
+    if digest != published:
+        raise FetchError(
+            f"{packed} is not the published archive: its {algorithm} is {digest}, published is "
+            f"{published}. Delete it to download it again; to use other files, unpack it to "
+            f"{packed.with_suffix('')}."
+        )
 
 
 def found(paths: Iterable[str], folder: Path | None = None) -> Path | None:
@@ -137,6 +161,8 @@ def download(address: str, path: Path, checksum: str | None) -> Path:
     pooch.get_logger().setLevel(logging.ERROR)
     log.info("downloading %s to %s", address, path)
 
+    is_new_folder = not path.parent.exists()
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -149,6 +175,10 @@ def download(address: str, path: Path, checksum: str | None) -> Path:
                 downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT),
             )
     except (OSError, ValueError) as problem:
+        if is_new_folder:
+            with suppress(OSError):  # something else may have been put there
+                path.parent.rmdir()
+
         raise FetchError(
             f"{address} could not be downloaded to {path}: {problem}. Run it again to retry, or "
             "put the file there by other means. Data that you have are found if the environment "
@@ -156,6 +186,16 @@ def download(address: str, path: Path, checksum: str | None) -> Path:
         ) from problem
 
     return path
+
+
+def _check_size(packed: Path, content: zipfile.ZipFile) -> None:
+    """Refuse an archive that unpacks to far more than any of ratings."""
+    size = sum(info.file_size for info in content.infolist())
+    if size > MOST_UNPACKED * packed.stat().st_size + (1 << 20):
+        raise FetchError(
+            f"{packed} has {packed.stat().st_size:,} bytes and would unpack to {size:,}; it is no "
+            "archive of ratings. Delete it and run it again."
+        )
 
 
 def _unpack(packed: Path, folder: Path, holds: str) -> Path:
@@ -168,6 +208,7 @@ def _unpack(packed: Path, folder: Path, holds: str) -> Path:
     """
     try:
         with replacing(folder) as fresh, zipfile.ZipFile(packed) as content:
+            _check_size(packed, content)
             content.extractall(fresh)
             inner = next(path.parent for path in fresh.rglob(holds))
             if inner != fresh:  # the archive holds a folder: it takes the place of the outer one
@@ -175,7 +216,10 @@ def _unpack(packed: Path, folder: Path, holds: str) -> Path:
                 inner.rename(whole)
                 fresh.rename(fresh.with_name("rest"))
                 whole.rename(fresh)
-    except (zipfile.BadZipFile, StopIteration, OSError) as problem:
+    except (StopIteration, *DAMAGE) as problem:
+        if isinstance(problem, RecollectError):
+            raise
+
         raise FetchError(
             f"{packed} is damaged or holds no {holds} ({problem!r}); delete it and run it again."
         ) from problem

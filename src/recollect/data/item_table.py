@@ -10,12 +10,13 @@ import polars as pl
 
 from recollect.data.parsing.columns import USUAL, Column, place_by_usual_name
 from recollect.data.parsing.layout import find_layout
-from recollect.data.parsing.lines import check_file, opened
+from recollect.data.parsing.lines import TextLines
+from recollect.data.parsing.opening import PARQUET, check_file, first_bytes, refuse_foreign
+from recollect.data.parsing.parquet import whole_table
 from recollect.data.parsing.text_file import TextFile
 from recollect.data.vocab import as_text
 from recollect.errors import DataError
 
-PARQUET = b"PAR1"  # the first bytes of a Parquet file
 USUAL_TITLES = ("title", "name", "itemname", "itemtitle", "movietitle", "booktitle", "productname")
 
 
@@ -109,23 +110,19 @@ def _read(path: Path) -> pl.DataFrame:
         DataError: if it cannot be read.
     """
     check_file(path, "items")
+    start = first_bytes(path)
+    if start.startswith(PARQUET):
+        return whole_table(path)
 
-    with opened(path) as stream:
-        is_parquet = stream.read(len(PARQUET)) == PARQUET
-
-    if is_parquet:
-        try:
-            return pl.read_parquet(path)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(
-                f"{path} is not a readable Parquet file; make or copy it again."
-            ) from error
-
-    layout = find_layout(path, separator=None, header=True, column_names=[])
+    refuse_foreign(path, start)
+    lines = TextLines(path)
+    layout = find_layout(lines, separator=None, header=True, column_names=[])
+    # A title or a description may run over several lines.
+    layout = layout.with_roles({}, keeps_lines=True)
     names = [str(name).strip() for name in layout.columns]
     _check_distinct(names, path)
     places = {name: place for place, name in enumerate(names)}
-    frames = [frame for frame, _ in TextFile(path, layout).frames(places)]
+    frames = [frame for frame, _ in TextFile(lines, layout).frames(places)]
 
     return pl.concat(frames)
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from recollect.data import sources
 from recollect.data.on_disk.stored_ratings import is_stored
+from recollect.data.parsing.opening import check_path
 from recollect.data.ratings import Ratings
 from recollect.data.read import read
 from recollect.data.sources import netflix
@@ -28,8 +29,10 @@ def kind_of(source: str | Path) -> Kind:
 
     Raises:
         SettingError: if it is neither a path nor a data set, with the names that are known.
+        DataError: if the path cannot be looked at.
     """
     path = Path(source)
+    check_path(path)
     if path.is_dir():
         if is_stored(source):
             return "stored"

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recollect.data.builder import RatingsBuilder
+from recollect.data.numbering import numbered_like
 from recollect.data.parsing.columns import Column
-from recollect.data.parsing.files import frames
-from recollect.data.ratings import Ratings
+from recollect.data.parsing.files import Format, open_table
+from recollect.data.ratings import AnyRatings, Ratings
 
 
 def read(
@@ -28,13 +29,19 @@ def read(
     name: str | None = None,
     header: bool | None = None,
     separator: str | None = None,
+    quotes: bool = True,
+    encoding: str | None = None,
+    wide: bool = False,
+    not_rated: int | float | None = None,
+    like: AnyRatings | None = None,
 ) -> Ratings:
-    """The ratings in a file: CSV, TSV, "::" or blanks between fields, JSON lines, Parquet.
+    """The ratings in a file: CSV, TSV, "::" or blanks between fields, JSON lines, Parquet, Excel.
 
-    The file may be RecBole's .inter, and packed with gzip or zstd. Columns are found by their usual
-    names (`columns.USUAL`), or without a header in the order user, item, rating, time. Times may be
-    seconds, milliseconds, or ISO dates (UTC unless they have an offset); they become whole seconds.
-    In a "::" file an id may hold ":", not "::".
+    The file may be RecBole's .inter, and packed with gzip, zstd, bz2, xz, or alone in a zip
+    archive. Columns are found by their usual names (`columns.USUAL`), or without a header in the
+    order user, item, rating, time. Times may be seconds, milliseconds, dates, years or the days of
+    a spreadsheet, from 1970 to 2099 (UTC unless they have an offset); they become whole seconds. In
+    a "::" file an id may hold ":", not "::". What was guessed, replaced or left out is in `notes`.
 
     With `implicit` each line is an event, such as a view or a purchase. It counts 1, or what the
     column of counts says (`rating`, or a usual name: `columns.COUNT`). Events of one pair are added
@@ -44,41 +51,58 @@ def read(
         path: of the file.
         user: the column of user ids: its name, its place from 0, or None: found.
         item: the column of item ids, like `user`.
-        rating: the column of ratings or counts, like `user`.
+        rating: the column of ratings or counts, like `user`; in a wide table the first of them.
         time: the column of times, like `user`; if it is named, an unreadable time is an error.
         scale: the lowest and the highest possible rating; None: inferred (`values.infer_scale`).
         implicit: the lines are events.
         name: of the ratings; None: that of the file.
         header: whether the first line names the columns; None: found.
         separator: between fields; None: found.
+        quotes: whether a quote that another one answers is a mark around a field; False: a letter.
+        encoding: of the text, such as "cp1251"; None: UTF-8, else Windows-1252.
+        wide: whether a line holds all ratings of a user, with a column for each item.
+        not_rated: the number that means not rated in a wide table, as a blank does; None: none.
+        like: ratings that these go with, such as those that a model has learned from. Users and
+            items get their row numbers, those that they do not have the next ones; without `scale`
+            and `implicit` it has theirs. None: numbered by themselves.
 
     Raises:
         DataError: if the file is missing, empty or damaged, a column cannot be found, or an entry
             cannot be used; it names the line.
-        SettingError: for an impossible scale.
+        SettingError: for an impossible scale, separator or encoding.
     """
+    if like is not None:
+        implicit = implicit or like.implicit
+        if scale is None and not implicit:
+            scale = like.scale
+
     requested = {
         "user": user,
         "item": item,
         "rating": rating,
         "time": time,
     }
+    form = Format(
+        header=header,
+        separator=separator,
+        quotes=quotes,
+        encoding=encoding,
+        wide=wide,
+        not_rated=not_rated,
+    )
     builder = RatingsBuilder(
         scale,
         time_is_required=time is not None,
         implicit=implicit,
     )
+    table = open_table(path, requested, form, implicit=implicit)
 
-    for frame, locate in frames(
-        path,
-        requested,
-        header=header,
-        separator=separator,
-        implicit=implicit,
-    ):
+    for frame, locate in table.frames():
         builder.add(frame, locate)
 
-    return builder.ratings(name or name_of(path), str(path))
+    ratings = builder.ratings(name or name_of(path), str(path), table.notes)
+
+    return ratings if like is None else numbered_like(ratings, like)
 
 
 def name_of(path: str | Path) -> str:

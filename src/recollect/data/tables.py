@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from recollect.data.parsing.columns import USUAL, place_by_usual_name
-from recollect.data.ratings import Ratings
+from recollect.data.parsing.block import id_column
+from recollect.data.parsing.columns import ROLES, Column
+from recollect.data.parsing.files import Format, open_table
+from recollect.data.parsing.values import Locate, exact_ratings_in
+from recollect.data.ratings import AnyRatings, Ratings
+from recollect.data.vocab import as_text
 from recollect.errors import DataError, SettingError
 from recollect.system.atomic_files import replacing
 
@@ -18,54 +22,137 @@ BLOCK = 1 << 22  # ratings written at once: a table takes more memory than the r
 ENDINGS = (".parquet", ".csv")
 
 
-def read_ids(path: str | Path, *roles: str, optional: tuple[str, ...] = ()) -> pl.DataFrame:
-    """Columns of ids or ratings from a CSV or Parquet file, with canonical names, as text in a CSV.
+def read_ids(
+    path: str | Path,
+    *roles: str,
+    optional: tuple[str, ...] = (),
+    like: AnyRatings | None = None,
+    columns: Mapping[str, Column] | None = None,
+    form: Format | None = None,
+) -> pl.DataFrame:
+    """Columns of ids or ratings from a file of any kind that `read` reads, with canonical names.
+
+    Ids are text, ratings numbers. Blank lines are left out. A file of one column is read
+    if one role is wanted; a first line with its usual name is then a header.
 
     Args:
-        path: a file whose first line names the columns.
-        roles: the columns to read: "user", "item", "rating", "time"; found by their usual names.
+        path: of the file.
+        roles: the columns to read: "user", "item", "rating", "time".
         optional: columns to read if the file has them.
+        like: ratings that the ids belong to; ids are written as these have them. None: as the file
+            has them.
+        columns: the column of each role by its name or its place; None: found by their usual names,
+            or in the order of `roles`.
+        form: how the file is read; None: found.
 
     Raises:
-        DataError: if there is no such file, it cannot be read, or it lacks a column.
+        DataError: if there is no such file, it cannot be read, it lacks a column, or an id is
+            missing, or a rating no number.
+        SettingError: for an impossible separator or encoding.
     """
-    frame = _read_table(Path(path))
-    columns: dict[str, pl.Series] = {}
+    requested = dict.fromkeys(ROLES) | dict(columns or {})
+    table = open_table(
+        path,
+        requested,
+        form or Format(),
+        required=roles,
+        order=(*roles, *(role for role in optional if role == "time")),
+    )
+    wanted = (*roles, *optional)
+    frames = []
 
-    for role in (*roles, *optional):
-        place = place_by_usual_name(USUAL[role], frame.columns)
-        if place is not None:
-            column = frame.to_series(place)
-            if column.dtype == pl.String:
-                column = column.str.strip_chars()
+    for frame, locate in table.frames():
+        part = {role: _stripped(frame[role]) for role in wanted if role in frame.columns}
+        _check_ids(part, locate)
+        if "rating" in part:
+            part["rating"] = exact_ratings_in(part["rating"], locate)
 
-            columns[canonical_name(role)] = column
-        elif role in roles:
-            raise DataError(
-                f"{path} has no column {canonical_name(role)}; it has "
-                f"{', '.join(map(repr, frame.columns))}. Its first line must name the columns: "
-                f"{','.join(map(canonical_name, roles))}."
-            )
+        frames.append(pl.DataFrame(part))
+
+    if not frames:
+        raise DataError(f"There are no rows in {path}; expected at least one.")
+
+    return _canonical(pl.concat(frames, how="diagonal_relaxed"), like)
+
+
+def _stripped(column: pl.Series) -> pl.Series:
+    return column.str.strip_chars() if column.dtype == pl.String else column
+
+
+def _check_ids(columns: Mapping[str, pl.Series], locate: Locate) -> None:
+    """Refuse a missing id."""
+    for role in ("user", "item"):
+        if role not in columns:
+            continue
+
+        is_missing = as_text(id_column(columns[role], role, locate)).fill_null("") == ""
+        if is_missing.any():
+            row = int(is_missing.arg_max() or 0)
+            raise DataError(f"{locate(row)}: the {role} id is missing. Correct or remove the line.")
+
+
+def _canonical(table: pl.DataFrame, like: AnyRatings | None) -> pl.DataFrame:
+    """The table with canonical names, and ids as `like` has them."""
+    columns = {}
+
+    for role in table.columns:
+        column = table[role]
+        if role in ("user", "item"):
+            column = as_text(column)
+            if like is not None:
+                vocab = like.users if role == "user" else like.items
+                column = vocab.canonical(column)
+
+        columns[canonical_name(role)] = column
 
     return pl.DataFrame(columns)
 
 
-def read_item_ratings(path: str | Path) -> dict[str, float]:
-    """One user's ratings, item_id → rating, from a CSV or Parquet file.
+def read_item_ratings(
+    path: str | Path,
+    *,
+    like: AnyRatings | None = None,
+    columns: Mapping[str, Column] | None = None,
+    form: Format | None = None,
+) -> dict[str, float]:
+    """One user's ratings, item_id → rating, from a file of any kind that `read` reads.
+
+    Args:
+        path: of the file.
+        like: ratings that the ids belong to; ids are written as these have them. None: as the file
+            has them.
+        columns: as for `read_ids`.
+        form: as for `read_ids`.
 
     Raises:
-        DataError: if the file lacks a column, or a rating is not a number.
+        DataError: if the file lacks a column, a rating is not a number, an item stands twice, or
+            the ratings are of several users.
     """
-    frame = read_ids(path, "item", "rating")
-    value = frame["rating"].cast(pl.Float64, strict=False)
-    if value.null_count():
-        row = int(value.is_null().arg_max() or 0)
+    frame = read_ids(
+        path,
+        "item",
+        "rating",
+        optional=("user",),
+        like=like,
+        columns=columns,
+        form=form,
+    )
+    if "user_id" in frame.columns and frame["user_id"].n_unique() > 1:
+        users = frame["user_id"].unique(maintain_order=True).head(3).to_list()
         raise DataError(
-            f"Line {row + 2} of {path}: the rating of item {frame['item_id'][row]!r} is "
-            f"{frame['rating'][row]!r}; expected a number."
+            f"{path} holds ratings of {frame['user_id'].n_unique():,} users ({users}); expected "
+            "those of one person. Make a file for each."
         )
 
-    return dict(zip(frame["item_id"].cast(pl.String), value, strict=True))
+    item_ids = frame["item_id"]
+    twice = item_ids.filter(item_ids.is_duplicated())
+    if len(twice):
+        raise DataError(
+            f"{path} rates item {twice[0]!r} more than once; expected each item once. Remove the "
+            "other lines."
+        )
+
+    return dict(zip(item_ids.to_list(), frame["rating"].to_list(), strict=True))
 
 
 def canonical_name(role: str) -> str:
@@ -75,30 +162,6 @@ def canonical_name(role: str) -> str:
         "time": "timestamp",
     }
     return names.get(role, f"{role}_id")
-
-
-def _read_table(path: Path) -> pl.DataFrame:
-    if path.is_dir():
-        raise DataError(f"{path} is a folder; a file was expected.")
-
-    if not path.is_file():
-        raise DataError(f"There is no file {path}; check the path.")
-
-    with path.open("rb") as stream:
-        is_parquet = stream.read(4) == b"PAR1"
-
-    separator = "\t" if path.suffix in (".tsv", ".tab") else ","
-
-    try:
-        if is_parquet:
-            return pl.read_parquet(path)
-
-        return pl.read_csv(path, infer_schema=False, separator=separator)
-    except pl.exceptions.PolarsError as error:
-        kind = "Parquet" if is_parquet else "CSV"
-        raise DataError(
-            f"{path} cannot be read as {kind}: {str(error).splitlines()[0]}."
-        ) from error
 
 
 def check_ending(path: Path) -> None:

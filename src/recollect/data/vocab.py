@@ -72,15 +72,40 @@ class Vocab:
         return pl.DataFrame({"id": self._ids, "row": row})
 
     def rows(self, ids: Iterable[object] | pl.Series) -> Int32[np.ndarray, " ids"]:
-        """Row numbers of the ids; UNKNOWN (-1) for ids that are not in the vocabulary."""
-        wanted = pl.DataFrame({"id": as_text(ids)})
-        joined = wanted.join(
+        """Row numbers of the ids; UNKNOWN (-1) for ids that are not in the vocabulary.
+
+        An id that is not, is looked for without blanks around it, then without a final ".0", which
+        programs write behind whole numbers.
+        """
+        wanted = as_text(ids)
+        row = self._exact_rows(wanted)
+        is_unknown = row == UNKNOWN
+        if is_unknown.any():
+            stripped = wanted.filter(pl.Series(is_unknown)).str.strip_chars()
+            found = self._exact_rows(stripped)
+            without_point = stripped.str.replace(r"^(-?[0-9]+)\.0+$", "$1")
+            row[is_unknown] = np.where(
+                found == UNKNOWN,
+                self._exact_rows(without_point),
+                found,
+            )
+
+        return row
+
+    def _exact_rows(self, ids: pl.Series) -> Int32[np.ndarray, " ids"]:
+        joined = pl.DataFrame({"id": ids}).join(
             self._table,
             on="id",
             how="left",
             maintain_order="left",
         )
         return joined["row"].fill_null(UNKNOWN).to_numpy().astype(np.int32)
+
+    def canonical(self, ids: Iterable[object] | pl.Series) -> pl.Series:
+        """The ids as the vocabulary writes them; those that it does not have, unchanged."""
+        given = as_text(ids)
+        known = self.at(self.rows(given))
+        return pl.select(pl.coalesce(known, given)).to_series().alias("id")
 
     def at(self, rows: Int[np.ndarray, " rows"] | Sequence[int]) -> pl.Series:
         """The ids of the row numbers; null where the row number is UNKNOWN."""
@@ -125,7 +150,7 @@ def _sorted(ids: pl.Series) -> pl.Series:
     Text is sorted as numbers only if every id is written as a number is ("7", not "07").
     """
     # Up to 18 digits, which fit 64 bits.
-    if ids.dtype == pl.String and ids.str.contains(r"^(0|-?[1-9]\d{0,17})$").all():
+    if ids.dtype == pl.String and ids.str.contains(r"^(0|-?[1-9][0-9]{0,17})$").all():
         by_size = ids.cast(pl.Int64).arg_sort()
         return ids.gather(by_size)
 

@@ -100,7 +100,7 @@ def test_row_groups_hold_whole_rows_of_about_a_size(folder, name):
 @pytest.mark.parametrize("ending", ["csv", "parquet", "csv.gz"])
 def test_a_file_is_stored_as_it_is_read(ratings, tmp_path, monkeypatch, ending):
     monkeypatch.setattr("recollect.data.parsing.lines.BLOCK", 10_000)
-    monkeypatch.setattr("recollect.data.parsing.files.BLOCK", 700)
+    monkeypatch.setattr("recollect.data.parsing.parquet.BLOCK", 700)
     monkeypatch.setattr(cells, "BLOCK", 800)
     frame, path = ratings.frame(), tmp_path / f"r.{ending}"
     (frame.write_parquet if ending == "parquet" else frame.write_csv)(

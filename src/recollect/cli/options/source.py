@@ -21,24 +21,111 @@ Source = Annotated[
     ),
 ]
 PANEL = "The file"
+# The options whose arguments of `recollect.read` have other names.
+OPTION_OF = {
+    "user": "--user-column",
+    "item": "--item-column",
+    "rating": "--rating-column",
+    "time": "--time-column",
+    "header": "--no-header",
+    "quotes": "--no-quotes",
+    "not_rated": "--not-rated",
+}
+
+
+# What people write on a command line for separators that it swallows.
+SEPARATORS = {
+    "tab": "\t",
+    "\\t": "\t",
+    "blank": " ",
+    "space": " ",
+    "comma": ",",
+    "semicolon": ";",
+}
 
 
 @dataclass(frozen=True)
-class Columns:
-    """How to read a file of ratings, where the file does not show it."""
+class FileOptions:
+    """How a file is read, where the file does not show it."""
 
     user_column: Annotated[
-        str | None, typer.Option(help="The column of users.", rich_help_panel=PANEL)
+        str | None,
+        typer.Option(
+            metavar="NAME|NUMBER",
+            help="The column of users; columns are numbered from 0.",
+            rich_help_panel=PANEL,
+        ),
     ] = None
     item_column: Annotated[
-        str | None, typer.Option(help="The column of items.", rich_help_panel=PANEL)
+        str | None,
+        typer.Option(metavar="NAME|NUMBER", help="The column of items.", rich_help_panel=PANEL),
     ] = None
     rating_column: Annotated[
-        str | None, typer.Option(help="The column of ratings.", rich_help_panel=PANEL)
+        str | None,
+        typer.Option(metavar="NAME|NUMBER", help="The column of ratings.", rich_help_panel=PANEL),
     ] = None
     time_column: Annotated[
-        str | None, typer.Option(help="The column of times.", rich_help_panel=PANEL)
+        str | None,
+        typer.Option(metavar="NAME|NUMBER", help="The column of times.", rich_help_panel=PANEL),
     ] = None
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="What stands between fields, such as ';' or tab (default: found).",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    no_header: Annotated[
+        bool,
+        typer.Option(
+            "--no-header",
+            help="The first line is a rating and names no columns.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False
+    no_quotes: Annotated[
+        bool,
+        typer.Option(
+            "--no-quotes",
+            help="Quotes are part of the text and not marks around it.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encoding of the text, such as cp1251 (default: UTF-8, else Windows-1252).",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+
+    def columns(self) -> dict[str, str]:
+        """The column of each role that is stated."""
+        stated = {
+            "user": self.user_column,
+            "item": self.item_column,
+            "rating": self.rating_column,
+            "time": self.time_column,
+        }
+        return {role: column for role, column in stated.items() if column is not None}
+
+    def form(self) -> dict[str, Any]:
+        """The stated arguments of `recollect.data.parsing.files.Format`."""
+        stated = {
+            "separator": SEPARATORS.get(self.separator or "", self.separator),
+            "header": False if self.no_header else None,
+            "quotes": False if self.no_quotes else None,
+            "encoding": self.encoding,
+        }
+        return {name: value for name, value in stated.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Columns(FileOptions):
+    """How a file of ratings is read, where the file does not show it."""
+
     scale: Annotated[
         str | None,
         typer.Option(
@@ -64,6 +151,23 @@ class Columns:
         ),
     ] = None
 
+    wide: Annotated[
+        bool,
+        typer.Option(
+            "--wide",
+            help="Each line holds all ratings of a user, with a column for each item.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False
+    not_rated: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="With --wide, the number that means not rated, as a blank does.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+
     @property
     def are_stated(self) -> bool:
         """Whether the command line has any of these options."""
@@ -82,14 +186,14 @@ class Columns:
             )
 
         stated = {
-            "user": self.user_column,
-            "item": self.item_column,
-            "rating": self.rating_column,
-            "time": self.time_column,
             "scale": None if self.scale is None else scale_of(self.scale),
             "implicit": self.implicit or None,
+            "wide": self.wide or None,
+            "not_rated": self.not_rated,
         }
-        return {name: value for name, value in stated.items() if value is not None}
+        others = {name: value for name, value in stated.items() if value is not None}
+
+        return {**self.columns(), **self.form(), **others}
 
     def apply_events_from(self, ratings: rc.Ratings) -> rc.Ratings:
         """The ratings; with --events-from, the high ones as events."""
@@ -178,10 +282,9 @@ def any_ratings_from(source: str, columns: Columns) -> rc.Ratings | rc.StoredRat
 
 
 def _refuse_columns(what: str, arguments: dict[str, Any]) -> None:
-    without_ending = ("scale", "implicit")
-    names = [name if name in without_ending else f"{name}-column" for name in arguments]
+    options = [OPTION_OF.get(name, f"--{name}") for name in arguments]
     raise SettingError(
-        f"{what}, whose columns and scale are known; leave out the options --{', --'.join(names)}."
+        f"{what}, whose columns and scale are known; leave out the options {', '.join(options)}."
     )
 
 

@@ -11,10 +11,9 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Int32, Int64
 
-from recollect.data.parsing.block import Block, BlockParser, Ids, join_ids
+from recollect.data.parsing.block import Block, BlockParser, Ids, join_ids, notes_on_ids
 from recollect.data.parsing.columns import ROLES
-from recollect.data.parsing.files import frames
-from recollect.data.parsing.times import unit_of
+from recollect.data.parsing.files import Format, open_table
 from recollect.data.parsing.values import infer_scale
 from recollect.data.ratings import Ratings
 from recollect.data.read import name_of
@@ -24,10 +23,9 @@ from recollect.data.sources.netflix.pieces import N_FILMS
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError
 
-CELL = np.dtype([("row", "<i4"), ("column", "<i4"), ("value", "<f4"), ("time", "<i8")], align=True)
+CELL = np.dtype([("row", "<i4"), ("column", "<i4"), ("value", "<f4"), ("time", "<f8")], align=True)
 BLOCK = 1 << 21  # cells in memory at once
 DISTINCT = 64  # values from which the scale is inferred
-SAMPLED_TIMES = 100  # of a block, from which the unit of times is found
 
 Progress = Callable[[int, str], None]  # percent done, and what is being done
 
@@ -161,36 +159,21 @@ class _Numbering:
 
 @dataclass
 class _FileReader:
-    """Turns blocks of a file into cells of first-seen numbers; keeps sample values and times."""
+    """Turns blocks of a file into cells of first-seen numbers; keeps sample values."""
 
     users: _Numbering = field(default_factory=_Numbering)
     items: _Numbering = field(default_factory=_Numbering)
     values: Float32[np.ndarray, " some"] = field(default_factory=lambda: np.empty(0, np.float32))
-    times: Int64[np.ndarray, " some"] = field(default_factory=lambda: np.empty(0, np.int64))
     n_ratings: int = 0
 
     def cells(self, block: Block) -> np.ndarray:
         """The cells of a block, with times in the unit of the file."""
         self.n_ratings += len(block.value)
         self.values = _values_for_scale(np.concatenate([self.values, block.value]))
-        if block.time is None:
-            self.times = np.empty(0, np.int64)
-        else:
-            step = 1 + len(block.time) // SAMPLED_TIMES
-            self.times = np.append(self.times, block.time[::step])
-
         user = self.users.numbers(block.user)
         item = self.items.numbers(block.item)
 
         return make_cells(user, item, block.value, block.time)
-
-    def time_unit(self) -> int | None:
-        """How many of the times' unit make a second; None without times."""
-        # The sample is empty if times were left out, perhaps after some were written.
-        if not len(self.times):
-            return None
-        per_second, _ = unit_of(self.times)
-        return per_second
 
 
 def _values_for_scale(value: Float32[np.ndarray, " some"]) -> Float32[np.ndarray, " few"]:
@@ -222,9 +205,10 @@ def _cells_of_file(
     requested = {role: reading.pop(role, None) for role in ROLES}
     parser = BlockParser(scale, time_is_required=requested["time"] is not None)
     reader = _FileReader()
+    table = open_table(path, requested, Format(**reading))
 
     with spool.open("wb") as out:
-        for frame, locate in frames(path, requested, **reading):
+        for frame, locate in table.frames():
             if len(frame):
                 reader.cells(parser.parse(frame, locate)).tofile(out)
                 report(0, f"read {reader.n_ratings:,} ratings")
@@ -232,32 +216,38 @@ def _cells_of_file(
     if not reader.n_ratings:
         raise _no_ratings(path)
 
-    scale, notes = _scale_and_notes(parser, reader)
     users = reader.users.sorted()
     items = reader.items.sorted()
+    seconds_of = parser.seconds_of if parser.has_times() else None
+    scale, note = _scale_and_note(parser, reader)
 
     return CellSource(
         users=users.vocab,
         items=items.vocab,
         count=_count_rows(spool, users),
-        blocks=_renumbered(spool, users.row, items.row, reader.time_unit()),
+        blocks=_renumbered(spool, users.row, items.row, seconds_of),
         name=name or name_of(path),
         scale=scale,
-        notes=notes,
+        notes=(
+            *table.notes,
+            *parser.notes,
+            *notes_on_ids(users.vocab, "user"),
+            *notes_on_ids(items.vocab, "item"),
+            *note,
+        ),
     )
 
 
-def _scale_and_notes(
+def _scale_and_note(
     parser: BlockParser, reader: _FileReader
 ) -> tuple[tuple[float, float], tuple[str, ...]]:
-    """The scale, inferred from the ratings if it was not given, and notes on what was done."""
-    notes = tuple(parser.notes)
-    scale = parser.scale
-    if scale is None:
-        scale = infer_scale(reader.values)
-        notes += (f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.",)
+    """The scale, inferred from the ratings if it was not given, and then a note."""
+    if parser.scale is not None:
+        return parser.scale, ()
 
-    return scale, notes
+    scale = infer_scale(reader.values)
+
+    return scale, (f"Scale {scale[0]:g} to {scale[1]:g}, inferred from the ratings.",)
 
 
 def _count_rows(spool: Path, users: Ids) -> Int64[np.ndarray, " n_users"]:
@@ -272,16 +262,23 @@ def _count_rows(spool: Path, users: Ids) -> Int64[np.ndarray, " n_users"]:
 
 
 def _renumbered(
-    spool: Path, rows: np.ndarray, columns: np.ndarray, time_unit: int | None
+    spool: Path,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    seconds_of: Callable[[np.ndarray], np.ndarray] | None,
 ) -> Iterator[np.ndarray]:
-    """The cells of a file under other numbers, their times in whole units; None: without times."""
+    """The cells of a file under other numbers, with times in seconds.
+
+    Args:
+        spool: the file.
+        rows: the row of each number.
+        columns: the column of each number.
+        seconds_of: turns times of the file into seconds; None: the cells have no times.
+    """
     for cells in _read_cells(spool):
         row = rows[cells["row"]]
         column = columns[cells["column"]]
-        time = None
-        if time_unit is not None:
-            time = cells["time"] // time_unit
-
+        time = None if seconds_of is None else seconds_of(cells["time"])
         yield make_cells(row, column, cells["value"], time)
 
 
@@ -317,7 +314,7 @@ def _cells_of_netflix(
         users=Vocab(pl.Series(user_ids)),
         items=Vocab(pl.Series(film_ids)),
         count=count_of_user[user_ids],
-        blocks=_renumbered(spool, row_of_user, row_of_film, time_unit=1),
+        blocks=_renumbered(spool, row_of_user, row_of_film, np.asarray),  # days order, too
         name=name or folder.resolve().name,
         scale=(1.0, 5.0),
         catalogue=None if files.titles is None else prize_files.titles(files.titles),

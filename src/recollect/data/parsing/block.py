@@ -7,12 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64
 
-from recollect.data.parsing.times import seconds
-from recollect.data.parsing.values import Locate, Scale, counts_in, ratings_in, stated_scale
+from recollect.data.parsing.times import Times
+from recollect.data.parsing.values import (
+    Locate,
+    Scale,
+    counts_in,
+    has_decimal_commas,
+    ratings_in,
+    stated_scale,
+)
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
+
+# What ids may be that are taken as they are: a pattern, and what is said of them.
+SUSPICIOUS_IDS = (
+    (
+        r"^(?i:nan|null|none|n/a|na|<na>|nil|undefined|\\N)$",
+        "are a word for a missing value; they are taken as ids",
+    ),
+    (
+        r"^[0-9][.,]?[0-9]*[eE]\+?[0-9]+$",
+        "are numbers that a program has rounded; different ids may have become one",
+    ),
+    ("\ufffd", "have a letter that an earlier program could not read"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +51,13 @@ class Block:
         user: the users; their vocabulary is that of the block.
         item: the items; their vocabulary is that of the block.
         value: ratings, or counts of events.
-        time: in the unit of the table; None if there is none.
+        time: as `Times.add` gives it, in the unit of the table; None if there is none.
     """
 
     user: Ids
     item: Ids
     value: Float32[np.ndarray, " rows"]
-    time: Int64[np.ndarray, " rows"] | None
+    time: Float64[np.ndarray, " rows"] | None
 
 
 class BlockParser:
@@ -63,7 +83,9 @@ class BlockParser:
         self.scale = stated_scale(scale, implicit=implicit)
         self.implicit = implicit
         self.time_is_required = time_is_required
-        self.notes: list[str] = []  # one if a time could not be read; then there are no times
+        self._times = Times()
+        self._time_fault: str | None = None  # why the times were left out
+        self._has_decimal_commas = False
 
     def parse(self, frame: pl.DataFrame, locate: Locate) -> Block:
         """The numbers of a block with columns user, item, rating and, if there is one, time.
@@ -82,36 +104,65 @@ class BlockParser:
         if self.scale is not None:
             _check_scale(frame, value, self.scale, locate)
 
-        return Block(user, item, value, self._times(frame, locate))
+        return Block(user, item, value, self._time_of(frame, locate))
+
+    def seconds_of(self, time: Float64[np.ndarray, " some"]) -> Int64[np.ndarray, " some"]:
+        """Times of a block as whole seconds since 1970, after `has_times`."""
+        return self._times.to_seconds(time)
+
+    def has_times(self) -> bool:
+        """Whether the times of all blocks can be used.
+
+        Raises:
+            DataError: if they are of several units, and times are required.
+        """
+        if self._time_fault is None:
+            try:
+                self._times.check()
+            except DataError as problem:
+                self._leave_out_times(problem)
+
+        return self._time_fault is None
+
+    @property
+    def notes(self) -> list[str]:
+        """What was replaced or left out, when all blocks are parsed."""
+        notes = []
+        if self._has_decimal_commas:
+            notes.append("Ratings have a decimal comma: 2,5 was read as 2.5.")
+
+        if self._time_fault is not None:
+            return [*notes, f"Times were left out. {self._time_fault}."]
+
+        return [*notes, *self._times.notes]
 
     def _values(self, frame: pl.DataFrame, locate: Locate) -> Float32[np.ndarray, " rows"]:
-        if not self.implicit:
-            return ratings_in(frame["rating"], locate)
-        if "rating" in frame.columns:
-            return counts_in(frame["rating"], locate)
-        return np.ones(len(frame), np.float32)
+        if "rating" not in frame.columns:
+            return np.ones(len(frame), np.float32)
 
-    def _times(self, frame: pl.DataFrame, locate: Locate) -> Int64[np.ndarray, " rows"] | None:
-        if "time" not in frame.columns or self.notes:
+        column = frame["rating"]
+        value = counts_in(column, locate) if self.implicit else ratings_in(column, locate)
+        self._has_decimal_commas = self._has_decimal_commas or has_decimal_commas(column)
+
+        return value
+
+    def _time_of(self, frame: pl.DataFrame, locate: Locate) -> Float64[np.ndarray, " rows"] | None:
+        if "time" not in frame.columns or self._time_fault is not None:
             return None
 
-        time = seconds(frame["time"])
-        is_bad = np.isnan(time)
-        if not is_bad.any():
-            return np.floor(time).astype(np.int64)
+        try:
+            return self._times.add(frame["time"], locate)
+        except DataError as problem:
+            self._leave_out_times(problem)
+            return None
 
-        row = int(is_bad.argmax())
-        problem = (
-            f"{locate(row)}: the time is {frame['time'][row]!r}; expected seconds since 1970 or an "
-            "ISO date"
-        )
-
+    def _leave_out_times(self, problem: DataError) -> None:
         if self.time_is_required:
-            raise DataError(f"{problem}. Correct it, or leave out the column of times.")
+            raise DataError(
+                f"{problem}. Correct it, or leave out the column of times."
+            ) from problem
 
-        self.notes.append(f"Times were left out. {problem}.")
-
-        return None
+        self._time_fault = str(problem)
 
 
 def _check_flat(frame: pl.DataFrame, locate: Locate) -> None:
@@ -141,9 +192,9 @@ def _encode(column: pl.Series, role: str, locate: Locate) -> Ids:
     """The ids of a block's column.
 
     Raises:
-        DataError: if one is missing or blank.
+        DataError: if one is missing or blank, or if they are of a kind that is no id.
     """
-    vocab, row = Vocab.encode(column)
+    vocab, row = Vocab.encode(id_column(column, role, locate))
     blank = np.flatnonzero(vocab.ids.str.contains(r"^\s*$").to_numpy())
     is_missing = np.isin(row, [UNKNOWN, *blank])
     if is_missing.any():
@@ -156,13 +207,40 @@ def _encode(column: pl.Series, role: str, locate: Locate) -> Ids:
     return Ids(vocab, row)
 
 
+def id_column(column: pl.Series, role: str, locate: Locate) -> pl.Series:
+    """A column of ids as numbers or text.
+
+    Raises:
+        DataError: if its entries are neither.
+    """
+    dtype = column.dtype
+    if dtype.is_numeric() or dtype in (pl.String, pl.Null):
+        return column
+
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        return column.cast(pl.String)
+
+    if dtype == pl.Binary:
+        try:
+            return column.cast(pl.String)
+        except pl.exceptions.PolarsError:
+            dtype = "bytes that are not UTF-8"  # type: ignore[assignment]
+
+    entries = column.drop_nulls().head(1).to_list()
+    shown = repr(entries[0])[:80] if entries else "missing"
+    raise DataError(
+        f"{locate(0)}: the {role} id is {shown}, a {dtype}; expected text or whole numbers. "
+        "Convert the column, or name another one."
+    )
+
+
 def join_ids(parts: Sequence[Ids]) -> Ids:
     """The ids of all blocks under one vocabulary.
 
     Blanks around ids are removed; so is ".0" if every id is a whole number.
     """
     ids = [part.vocab.ids.str.strip_chars() for part in parts]
-    if all(block.str.contains(r"^-?\d+(\.0+)?$").all() for block in ids):
+    if all(block.str.contains(r"^-?[0-9]+(\.0+)?$").all() for block in ids):
         ids = [block.str.replace(r"\.0+$", "") for block in ids]
 
     vocab, row = Vocab.encode(pl.concat(ids))
@@ -176,3 +254,20 @@ def join_ids(parts: Sequence[Ids]) -> Ids:
         start = stop
 
     return Ids(vocab, np.concatenate(rows))
+
+
+def notes_on_ids(vocab: Vocab, role: str) -> list[str]:
+    """Notes on ids that may be something else: words for nothing, rounded numbers, lost letters.
+
+    Args:
+        vocab: the ids.
+        role: "user" or "item".
+    """
+    notes = []
+
+    for pattern, what in SUSPICIOUS_IDS:
+        suspicious = vocab.ids.filter(vocab.ids.str.contains(pattern))
+        if len(suspicious):
+            notes.append(f"{len(suspicious):,} {role} ids, such as {suspicious[0]!r}, {what}.")
+
+    return notes

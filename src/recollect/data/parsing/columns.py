@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from recollect.errors import DataError
+from recollect.system.door import words
 
 Column = str | int | None  # its name, its place from 0, or None: found by its usual name
 
@@ -95,6 +96,7 @@ TEXT = (
 # The order of the columns of a table without a header.
 ROLES = ("user", "item", "rating", "time")
 EVENT_ROLES = ("user", "item", "time")
+MANY_COLUMNS = 40  # more than a table of single ratings has
 
 
 def find_columns(
@@ -103,37 +105,105 @@ def find_columns(
     *,
     named: bool,
     implicit: bool = False,
+    required: Sequence[str] | None = None,
+    order: Sequence[str] | None = None,
 ) -> dict[str, int]:
     """The place of the column of each role: as requested, else by its usual name or its order.
+
+    A column has one role: what the caller requests comes first, and a column that has a role is
+    not taken for another.
 
     Args:
         columns: names of the table's columns.
         requested: the column that the caller names for each of the ROLES, or None.
         named: whether the columns have names; else the order of the columns gives their roles.
         implicit: the rows are events; a rating, the count, may be missing.
+        required: the roles that must have a column; None: user, item and, without `implicit`,
+            rating.
+        order: the roles of the columns of a table without a header; None: ROLES, of events
+            EVENT_ROLES.
 
     Raises:
-        DataError: if a requested column does not exist, if there is none for the user, the item or
-            the rating, or if events have ratings.
+        DataError: if a requested column does not exist or has two roles, if there is none for a
+            required role, if there are more columns than roles, or if events have ratings.
     """
     if implicit:
         _check_events(columns, requested, named=named)
 
-    places = {}
+    places = requested_places(columns, requested, named=named)
+    if required is None:
+        required = ("user", "item") if implicit else ("user", "item", "rating")
+
+    if order is None:
+        order = EVENT_ROLES if implicit else ROLES
+
+    if not named:
+        _check_width(columns, places, required, order, implicit=implicit)
 
     for role in ROLES:
-        place = _place(role, columns, requested[role], named=named, implicit=implicit)
-        if place is not None:
-            places[role] = place
+        if role not in places:
+            place = _usual_place(role, columns, order=None if named else order, implicit=implicit)
+            if place is not None and place not in places.values():
+                places[role] = place
 
-    if implicit and not named and requested["rating"] is not None and requested["time"] is None:
+    if implicit and not named and "rating" in places and requested["time"] is None:
         # The order user, item, time holds only if no column is a count.
         places.pop("time", None)
 
-    required = ("user", "item") if implicit else ("user", "item", "rating")
     _check_complete(places, required, columns)
 
     return places
+
+
+def requested_places(
+    columns: Sequence[str], requested: Mapping[str, Column], *, named: bool
+) -> dict[str, int]:
+    """The places of the columns that the caller names.
+
+    Raises:
+        DataError: if one does not exist, or is named for two roles.
+    """
+    places: dict[str, int] = {}
+
+    for role, column in requested.items():
+        if column is None:
+            continue
+
+        place = _requested_place(role, columns, column, named=named)
+        for other, taken in places.items():
+            if taken == place:
+                raise DataError(
+                    f"The column {columns[place]!r} is named for {other} and for {role}; a column "
+                    f"has one role. Name another one for {other} or for {role}."
+                )
+
+        places[role] = place
+
+    return places
+
+
+def _check_width(
+    columns: Sequence[str],
+    places: Mapping[str, int],
+    required: Sequence[str],
+    order: Sequence[str],
+    *,
+    implicit: bool,
+) -> None:
+    """Refuse a table without a header that has more columns than there are roles."""
+    # Of events, a fourth column is a count or a time (`_check_events`).
+    n_most = len(ROLES) if implicit else len(order)
+    if len(columns) <= n_most or all(role in places for role in required):
+        return
+
+    by_number = words(
+        "user=0, item=1, rating=2", "--user-column 0 --item-column 1 --rating-column 2"
+    )
+    raise DataError(
+        f"The table has {len(columns)} columns and no header; expected {', '.join(order)}. Say "
+        f"which column is which, by number from 0: {by_number}. If each line holds the ratings of "
+        f"a user, a column for each item, read it as such: {words('wide=True', '--wide')}."
+    )
 
 
 def find_text_columns(columns: Sequence[str], *, item: Column, text: Column) -> tuple[int, int]:
@@ -147,11 +217,12 @@ def find_text_columns(columns: Sequence[str], *, item: Column, text: Column) -> 
     Raises:
         DataError: if there is none.
     """
-    places = {}
+    stated = {"item": item, "text": text}
+    places = requested_places(columns, stated, named=True)
 
-    for role, requested in (("item", item), ("text", text)):
-        place = _place(role, columns, requested, named=True)
-        if place is not None:
+    for role in stated:
+        place = _usual_place(role, columns)
+        if role not in places and place is not None and place not in places.values():
             places[role] = place
 
     # The first line of a file without a header is a document, too long for a message.
@@ -164,11 +235,20 @@ def _check_complete(
     places: Mapping[str, int], required: Sequence[str], columns: Sequence[str]
 ) -> None:
     missing = [role for role in required if role not in places]
+    if missing and _is_wide(places, columns):
+        raise DataError(
+            f"The table has a column for each item ({_listed(columns[:8])} …), and none for item "
+            f"and rating: it is users × items. Read it as such: {words('wide=True', '--wide')}; "
+            "blank fields are unknown, and if a number means not rated, say which: "
+            f"{words('not_rated=0', '--not-rated 0')}."
+        )
+
     if missing == ["rating"]:
+        by_name = words('rating="…"', "--rating-column …")
         raise DataError(
             f"There is no rating column among {_listed(columns)}. If one of them holds ratings, "
-            'name it: rating="…". If each line is an event (a view, a click, a purchase), say so: '
-            "implicit=True, on the command line --implicit."
+            f"name it: {by_name}. If each line is an event (a "
+            f"view, a click, a purchase), say so: {words('implicit=True', '--implicit')}."
         )
 
     if missing:
@@ -176,8 +256,18 @@ def _check_complete(
         options = " ".join(f"--{role}-column …" for role in missing)
         raise DataError(
             f"No column for {' and '.join(missing)} was found among {_listed(columns)}. Name it: "
-            f"{arguments}, on the command line {options}."
+            f"{words(arguments, options)}."
         )
+
+
+def _is_wide(places: Mapping[str, int], columns: Sequence[str]) -> bool:
+    """Whether the columns look like those of users × items: numbered, or very many."""
+    if "item" in places or "rating" in places:
+        return False
+
+    n_numbers = sum(column.strip().isdecimal() for column in columns)
+
+    return n_numbers >= max(2, len(columns) - 2) or len(columns) > MANY_COLUMNS
 
 
 def _check_events(columns: Sequence[str], requested: Mapping[str, Column], *, named: bool) -> None:
@@ -186,11 +276,13 @@ def _check_events(columns: Sequence[str], requested: Mapping[str, Column], *, na
         return
 
     if not named:
-        if len(columns) > len(EVENT_ROLES) and requested["time"] is None:
+        is_stated = requested["user"] is not None and requested["item"] is not None
+        if len(columns) > len(EVENT_ROLES) and requested["time"] is None and not is_stated:
             raise DataError(
                 "Events without a header stand in the order user, item, time, and this table has "
-                f"{len(columns)} columns. Say which is the time (time=3), and which the count if "
-                "there is one (rating=2)."
+                f"{len(columns)} columns. Say which is the time "
+                f"({words('time=3', '--time-column 3')}), and which the count if there is one "
+                f"({words('rating=2', '--rating-column 2')})."
             )
 
         return
@@ -198,33 +290,46 @@ def _check_events(columns: Sequence[str], requested: Mapping[str, Column], *, na
     rating = place_by_usual_name(USUAL["rating"], columns)
     count = place_by_usual_name(COUNT, columns)
     if rating is not None and count is None:
+        name = columns[rating]
         raise DataError(
-            f"Events have no ratings, and there is a column {columns[rating]!r}. If it holds "
-            f"counts, name it: rating={columns[rating]!r}. If it holds ratings, read them as such "
-            "and take those that are high as events: ratings.events(from_=4), on the command line "
-            "--events-from 4."
+            f"Events have no ratings, and there is a column {name!r}. If it holds counts, name it: "
+            f"{words(f'rating={name!r}', f'--rating-column {name!r}')}. If it holds ratings, read "
+            "them as such and take those that are high as events: "
+            f"{words('ratings.events(from_=4)', '--events-from 4')}."
         )
 
 
-def _place(
+def _requested_place(role: str, columns: Sequence[str], column: str | int, *, named: bool) -> int:
+    """The place of the column that the caller names by its name or its place."""
+    if isinstance(column, int):
+        return _checked_place(role, columns, column)
+
+    # A number that is no name, as the command line has it, is a place.
+    is_number = column.isascii() and column.isdigit()
+    if is_number and column not in columns:
+        return _checked_place(role, columns, int(column[:9]))
+
+    return _place_by_name(role, columns, column, named=named)
+
+
+def _usual_place(
     role: str,
     columns: Sequence[str],
-    requested: Column,
     *,
-    named: bool,
+    order: Sequence[str] | None = None,
     implicit: bool = False,
 ) -> int | None:
-    """The place of the column of a role; None if there is none and none is requested."""
-    if isinstance(requested, int):
-        return _checked_place(role, columns, requested)
+    """The place of the column of a role by its usual name or its order; None if there is none.
 
-    if requested is not None:
-        return _place_by_name(role, columns, requested, named=named)
-
-    if named:
+    Args:
+        role: of the column.
+        columns: their names.
+        order: the roles of columns without names; None: the columns have names.
+        implicit: the rows are events.
+    """
+    if order is None:
         return place_by_usual_name(_usual_names(role, implicit=implicit), columns)
 
-    order = EVENT_ROLES if implicit else ROLES
     if role not in order[: len(columns)]:
         return None
 
@@ -234,8 +339,8 @@ def _place(
 def _checked_place(role: str, columns: Sequence[str], place: int) -> int:
     if not 0 <= place < len(columns):
         raise DataError(
-            f"{role}={place}: the table has {len(columns)} columns, numbered 0 to "
-            f"{len(columns) - 1}."
+            f"{words(f'{role}={place}', f'--{role}-column {place}')}: the table has "
+            f"{len(columns)} columns, numbered 0 to {len(columns) - 1}."
         )
 
     return place
@@ -284,10 +389,10 @@ def _usual_names(role: str, *, implicit: bool) -> Sequence[str]:
     return USUAL[role]
 
 
-def is_usual(name: str) -> bool:
+def is_usual(name: str, roles: Sequence[str] = ROLES) -> bool:
     """Whether this is a usual name of one of the roles."""
     normalized = _normalized(name)
-    return any(normalized in names for names in USUAL.values())
+    return any(normalized in USUAL[role] for role in roles)
 
 
 def _normalized(name: str) -> str:

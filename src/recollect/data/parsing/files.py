@@ -2,95 +2,144 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from recollect.data.parsing.columns import Column, find_columns
 from recollect.data.parsing.layout import find_layout
-from recollect.data.parsing.lines import check_file, opened
+from recollect.data.parsing.lines import TextLines
+from recollect.data.parsing.opening import PARQUET, check_file, first_bytes, refuse_foreign
+from recollect.data.parsing.parquet import ParquetTable
 from recollect.data.parsing.text_file import TextFile
 from recollect.data.parsing.values import Locate
-from recollect.errors import DataError
+from recollect.data.parsing.wide import WideTable, check_wide
+from recollect.errors import SettingError
+from recollect.system.door import words
 
-BLOCK = 1 << 20  # rows of a Parquet file read at once
-PARQUET = b"PAR1"  # the first bytes of a Parquet file
+
+@dataclass(frozen=True)
+class Format:
+    """How a file is read, where the file does not show it.
+
+    Args:
+        header: whether the first line names the columns; None: found.
+        separator: between fields; None: found.
+        quotes: whether a quote may be a mark around a field.
+        encoding: of the text; None: found.
+        wide: whether a line holds all ratings of a user, with a column for each item.
+        not_rated: the number that means no rating in a wide table, beside a blank; None: none.
+    """
+
+    header: bool | None = None
+    separator: str | None = None
+    quotes: bool = True
+    encoding: str | None = None
+    wide: bool = False
+    not_rated: int | float | None = None
+
+    def __post_init__(self) -> None:
+        if self.not_rated is not None and not self.wide:
+            raise SettingError(
+                f"{words('not_rated', '--not-rated')} {self.not_rated:g} is a mark in a table of "
+                f"users × items; state {words('wide=True', '--wide')}, too, or leave it out."
+            )
 
 
-def frames(
+@runtime_checkable
+class Table(Protocol):
+    """A file of ratings, opened."""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was guessed or left out, when all frames were read."""
+        ...
+
+    def frames(self) -> Iterator[tuple[pl.DataFrame, Locate]]:
+        """The columns by role, a block at a time, and what says where a row stands."""
+        ...
+
+
+def open_table(
     path: str | Path,
     requested: Mapping[str, Column],
+    form: Format,
     *,
-    header: bool | None = None,
-    separator: str | None = None,
     implicit: bool = False,
-) -> Iterator[tuple[pl.DataFrame, Locate]]:
-    """The columns of a file by role, a block at a time, and what says where a row stands.
-
-    The roles are user, item, rating (of events the count, if there is one) and, if there is one,
-    time.
+    required: Sequence[str] | None = None,
+    order: Sequence[str] | None = None,
+) -> Table:
+    """A file of ratings, with the columns user, item, rating and time as far as it has them.
 
     Args:
         path: of the file: text or Parquet, packed or not.
         requested: the column that the caller names for each role, or None.
-        header: whether the first line names the columns; None: found.
-        separator: between fields; None: found.
+        form: how the file is read.
         implicit: the rows are events.
+        required: the roles that must have a column; None: as in `find_columns`.
+        order: the roles of columns without names; None: as in `find_columns`.
 
     Raises:
-        DataError: if the file is missing, empty or damaged, or a column cannot be found.
+        DataError: if the file is missing, empty, damaged or of another kind, or a column cannot be
+            found.
+        SettingError: for an impossible separator or encoding.
     """
     path = Path(path)
     check_file(path, "ratings")
+    start = first_bytes(path)
+    if form.wide:
+        check_wide(requested, implicit=implicit)
 
-    with opened(path) as stream:
-        is_parquet = stream.read(len(PARQUET)) == PARQUET
+    if start.startswith(PARQUET):
+        return ParquetTable(
+            path,
+            requested,
+            form,
+            implicit=implicit,
+            required=required,
+        )
 
-    if is_parquet:
-        yield from _parquet_frames(path, requested, implicit=implicit)
-        return
-
+    refuse_foreign(path, start)
+    lines = TextLines(path, form.encoding)
     names = [column for column in requested.values() if isinstance(column, str)]
     layout = find_layout(
-        path,
-        separator=separator,
-        header=header,
+        lines,
+        separator=form.separator,
+        header=form.header,
         column_names=names,
+        quotes=form.quotes,
+        n_least=1 if required is not None and len(required) == 1 else 2,
     )
-    places = find_columns(layout.columns, requested, named=layout.named, implicit=implicit)
-    yield from TextFile(path, layout).frames(places)
+    if form.wide:
+        return WideTable(TextFile(lines, layout), requested, form.not_rated)
+
+    places = find_columns(
+        layout.columns,
+        requested,
+        named=layout.named,
+        implicit=implicit,
+        required=required,
+        order=order,
+    )
+
+    return TextTable(TextFile(lines, layout.with_roles(places)), places)
 
 
-def _parquet_frames(
-    path: Path, requested: Mapping[str, Column], *, implicit: bool
-) -> Iterator[tuple[pl.DataFrame, Locate]]:
-    try:
-        with opened(path) as stream:
-            # A packed stream cannot seek, which Parquet must.
-            source = stream if stream.seekable() else io.BytesIO(stream.read())
+@dataclass(frozen=True)
+class TextTable:
+    """A text file of ratings; `places` are those of the columns, by role."""
 
-            with pq.ParquetFile(source) as file:
-                names = file.schema_arrow.names
-                places = find_columns(names, requested, named=True, implicit=implicit)
-                by_role = {role: names[place] for role, place in places.items()}
-                columns = sorted(set(by_role.values()))
-                n_before = 0
+    file: TextFile
+    places: dict[str, int]
 
-                for batch in file.iter_batches(BLOCK, columns=columns):
-                    block = pl.DataFrame(batch)
-                    frame = block.select(**{role: pl.col(name) for role, name in by_role.items()})
-                    yield frame, partial(_locate_row, path, n_before)
-                    n_before += len(block)
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
-        raise DataError(
-            f"{path} is not a readable Parquet file ({error}); make or download it again."
-        ) from error
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was guessed or left out, when all frames were read."""
+        return (*self.file.text.notes, *self.file.layout.notes)
 
-
-def _locate_row(path: Path, n_before: int, row: int) -> str:
-    return f"Row {n_before + row} of {path}"
+    def frames(self) -> Iterator[tuple[pl.DataFrame, Locate]]:
+        """The columns by role as text, a block of lines at a time."""
+        yield from self.file.frames(self.places)

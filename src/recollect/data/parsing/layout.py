@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from recollect.data.parsing.columns import is_usual
-from recollect.data.parsing.lines import head
-from recollect.errors import DataError
+from recollect.data.parsing import objects
+from recollect.data.parsing.header import (
+    Preamble,
+    header_note,
+    looks_like_header,
+    preamble_of,
+)
+from recollect.data.parsing.lines import TextLines, without_blank_lines
+from recollect.data.parsing.quotes import QUOTE, QuotedLines, Shape, split, tidy
+from recollect.errors import DataError, SettingError
+from recollect.system.door import words
 
 SEPARATORS = ("::", "\t", ",", ";", "|", " ")  # in order of preference; " " is any run of blanks
 ONE_BYTE = "\x1f"  # replaces a longer separator, as Polars takes one byte only
 SAMPLE_LINES = 50  # from which separator and header are found
-SAMPLE_OBJECTS = 100  # from which the names of columns are found in JSON lines
+NO_BREAK_SPACE = "\xa0".encode()
 
 
 @dataclass(frozen=True)
@@ -29,107 +33,134 @@ class Layout:
 
     Args:
         columns: names, from the header; without a header "0", "1", …
-        separator: between fields; None if each line is a JSON object.
-        header: whether the first line names the columns.
+        separator: between fields; None if each line is an object.
+        header: whether a line names the columns.
+        quotes: whether a quote may be a mark around a field; otherwise it is a letter.
+        n_before: lines before the first rating: the header, and what stands before it.
+        shape: what makes a line a record, if quotes are marks; see `with_roles`.
+        notes: what was left out or guessed.
     """
 
     columns: tuple[str, ...]
     separator: str | None
     header: bool
+    quotes: bool = True
+    n_before: int = 0
+    shape: Shape | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def named(self) -> bool:
         """Whether the columns have names of their own."""
         return self.header or self.separator is None
 
-    @property
-    def quoted(self) -> bool:
-        """Whether a field may be in double quotes, and so hold separators and line ends."""
-        return self.separator is not None and _may_be_quoted(self.separator)
+    def with_roles(self, places: dict[str, int], *, keeps_lines: bool = False) -> Layout:
+        """The layout for reading some columns; `places` by their roles.
 
-    def frame(self, block: bytes, places: dict[str, int]) -> pl.DataFrame:
-        """Some columns of a block of lines, as text, without blank lines.
+        Args:
+            places: of the columns.
+            keeps_lines: whether a field in quotes that runs over lines is the rule, as in texts.
+        """
+        if self.separator is None or not self.quotes or not _may_be_quoted(self.separator):
+            return replace(self, shape=None)
+
+        single = [place for role, place in places.items() if role != "text"]
+        shape = Shape(
+            self.separator,
+            len(self.columns),
+            number=places.get("rating"),
+            single=tuple(single),
+            keeps_lines=keeps_lines,
+        )
+
+        return replace(self, shape=shape)
+
+    def whole_records(self, block: bytes, *, is_last: bool) -> tuple[bytes | None, bytes]:
+        """A block as it is parsed, and the lines at its end that may go on in the next block.
+
+        The block comes without quotes that are no marks; None: as it is, as it has no quotes.
+
+        Args:
+            block: whole lines.
+            is_last: whether no lines follow.
+        """
+        if self.shape is None or QUOTE not in block:
+            return None, b""
+
+        return tidy(block, self.shape, is_last=is_last)
+
+    def frame(
+        self, block: bytes, places: dict[str, int], tidied: bytes | None = None
+    ) -> pl.DataFrame:
+        """Some columns of a block of whole records, as text, without blank lines.
 
         Args:
             block: whole lines.
             places: of the columns, by the names that they get in the frame.
+            tidied: as `whole_records` gives it.
 
         Raises:
             PolarsError: if a line does not fit the layout.
+            LineError: if a line is no object.
         """
-        block = _without_blank_lines(block)
+        if tidied is not None:
+            assert self.separator is not None  # objects have no quotes to be tidied
+            return self._frame_of_fields(tidied, self.separator, places, quotes=True)
+
         if not block or block.isspace():
             return pl.DataFrame(schema=dict.fromkeys(places, pl.String))
 
         if self.separator is None:
-            return self._frame_of_objects(block, places)
+            names = {role: self.columns[place] for role, place in places.items()}
+            return objects.frame(block, self.columns, names)
 
-        return self._frame_of_fields(block, self.separator, places)
+        block = _with_one_byte(without_blank_lines(block), self.separator)
+        separator = self.separator if len(self.separator) == 1 else ONE_BYTE
 
-    def _frame_of_objects(self, block: bytes, places: dict[str, int]) -> pl.DataFrame:
-        names = {role: self.columns[place] for role, place in places.items()}
-        schema = dict.fromkeys(names.values(), pl.String)
-        table = pl.read_ndjson(io.BytesIO(block), schema=schema)
-        columns = {role: pl.col(name) for role, name in names.items()}
-
-        return table.select(**columns)
+        return self._frame_of_fields(block, separator, places, quotes=False)
 
     def _frame_of_fields(
-        self, block: bytes, separator: str, places: dict[str, int]
+        self, block: bytes, separator: str, places: dict[str, int], *, quotes: bool
     ) -> pl.DataFrame:
         numbers = [str(place) for place in range(len(self.columns))]
-        has_quotes = self.quoted and _opens_quotes(block, separator)
+        # A first line with all fields, as Polars takes the width of a table from its first line.
+        full_line = separator * (len(numbers) - 1) + "\n"
         table = pl.read_csv(
-            io.BytesIO(_with_one_byte(block, separator)),
+            io.BytesIO(full_line.encode() + block),
             has_header=False,
             schema=dict.fromkeys(numbers, pl.String),
-            separator=separator if len(separator) == 1 else ONE_BYTE,
-            quote_char='"' if has_quotes else None,
+            separator=separator,
+            quote_char='"' if quotes else None,
             columns=sorted(set(places.values())),
         )
 
         columns = {role: pl.col(str(place)) for role, place in places.items()}
 
-        return table.select(**columns)
+        return table.select(**columns).slice(1)
 
     def records(self, block: bytes) -> Iterator[tuple[int, Sequence[object]]]:
-        """The lines that are not blank: the number of each in the block, from 0, and its fields."""
-        if self.separator is None:
-            return self._objects(block)
-        return fields(block.decode(), self.separator)
+        """The lines that are not blank: the number of each in the block, from 0, and its fields.
 
-    def _objects(self, block: bytes) -> Iterator[tuple[int, Sequence[object]]]:
-        for number, line in enumerate(block.decode().split("\n")):
-            if line.strip():
-                record = json.loads(line)
-                yield number, [record.get(column) for column in self.columns]
+        Raises:
+            LineError: if a line is no object.
+        """
+        if self.separator is None:
+            return objects.records(block, self.columns)
+
+        if self.shape is not None:
+            return QuotedLines.of(block, self.shape).records()
+
+        return _plain_fields(block.decode(), self.separator)
 
 
 def _may_be_quoted(separator: str) -> bool:
     return len(separator) == 1 and separator != " "
 
 
-def _without_blank_lines(block: bytes) -> bytes:
-    if b"\n\n" in block or b"\n\r\n" in block or block[:1] in b"\r\n":
-        return re.sub(rb"(?m)^\s*?\n", b"", block)
-    return block
-
-
-def _opens_quotes(block: bytes, separator: str) -> bool:
-    """Whether a field begins with a quote; a quote elsewhere, as in 5", is part of the field."""
-    # Most blocks hold no quote, and looking for one byte is much faster than the search.
-    if b'"' not in block:
-        return False
-
-    escaped = re.escape(separator.encode())
-    start = rb"(?:^|[\n" + escaped + rb'])"'
-
-    return re.search(start, block) is not None
-
-
 def _with_one_byte(block: bytes, separator: str) -> bytes:
     """The block with a separator of one byte, and without blanks around lines if these separate."""
     if separator == " ":
+        block = block.replace(NO_BREAK_SPACE, b" ")
         one_blank = re.sub(rb"[ \t]+", b" ", block)
         return re.sub(rb"(?m)^[ \t]+|[ \t]+(?=\r?$)", b"", one_blank)
 
@@ -139,24 +170,21 @@ def _with_one_byte(block: bytes, separator: str) -> bytes:
     return block.replace(separator.encode(), ONE_BYTE.encode())
 
 
-def fields(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The records that are not blank: the number of the first line, from 0, and the fields."""
-    if _may_be_quoted(separator):
-        return _quoted_fields(text, separator)
-    return _plain_fields(text, separator)
+def fields(text: str, separator: str, *, quotes: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """The lines that are not blank: the number of each, from 0, and its fields.
 
+    Args:
+        text: whole lines.
+        separator: between fields.
+        quotes: whether a quote may be a mark around a field.
+    """
+    if not quotes or not _may_be_quoted(separator):
+        yield from _plain_fields(text, separator)
+        return
 
-def _quoted_fields(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    first_line = 0
-
-    # csv refuses a field that is too long to be one; nothing can be said of the lines after it.
-    with suppress(csv.Error):
-        for record in reader:
-            if record:
-                yield first_line, record
-
-            first_line = reader.line_num
+    for number, line in enumerate(text.split("\n")):
+        if line.strip():
+            yield number, split(line, separator)[0]
 
 
 def _plain_fields(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -165,111 +193,184 @@ def _plain_fields(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
             continue
 
         if separator == " ":
-            yield number, line.split()
+            yield number, re.split("[ \t\xa0]+", line.strip(" \t\xa0\r"))
         else:
             yield number, line.rstrip("\r").split(separator)
 
 
 def find_layout(
-    path: Path, *, separator: str | None, header: bool | None, column_names: Sequence[str]
-) -> Layout:
-    """The layout of a file, as stated or else as its first lines show it.
-
-    Args:
-        path: of the file, packed or not.
-        separator: between fields; None: found.
-        header: whether the first line names the columns; None: found.
-        column_names: that the caller requests; a line that has one of them is a header.
-
-    Raises:
-        DataError: if the file is empty, not text, a JSON array, or no separator fits.
-    """
-    text = head(path)
-    _check_text(text, path)
-    if separator is None:
-        if text.lstrip().startswith("["):
-            raise DataError(
-                f"{path} is one JSON array; expected one JSON object a line (JSON lines). Read it "
-                "yourself and pass the table to recollect.from_frame."
-            )
-
-        if text.lstrip().startswith("{"):
-            return Layout(_names_of_objects(text), separator=None, header=False)
-
-    return _layout_of_fields(
-        text,
-        path,
-        separator=separator,
-        header=header,
-        column_names=column_names,
-    )
-
-
-def _check_text(text: str, path: Path) -> None:
-    if "\x00" in text:
-        raise DataError(
-            f"{path} is not a text file of ratings in UTF-8 or Latin-1 (it holds zero bytes); save "
-            "it as CSV in UTF-8, or as Parquet."
-        )
-
-    if not text.strip():
-        raise DataError(f"{path} is empty; expected a rating a line, such as 42,1193,5.")
-
-
-def _names_of_objects(text: str) -> tuple[str, ...]:
-    """The keys of the first JSON objects, in the order in which they are first seen."""
-    names: dict[str, None] = {}
-    lines = text.split("\n")
-    for line in lines[:SAMPLE_OBJECTS]:
-        names |= dict.fromkeys(_object(line))
-    return tuple(names)
-
-
-def _object(line: str) -> dict[str, object]:
-    """The JSON object in a line; empty if it is none."""
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _layout_of_fields(
-    text: str,
-    path: Path,
+    lines: TextLines,
     *,
     separator: str | None,
     header: bool | None,
     column_names: Sequence[str],
+    quotes: bool = True,
+    n_least: int = 2,
 ) -> Layout:
-    sample = "\n".join(text.split("\n")[:SAMPLE_LINES])
-    if not separator:
-        separator = max(SEPARATORS, key=lambda candidate: _fit(sample, candidate))
+    """The layout of a file, as stated or else as its first lines show it.
 
-    records = [record for _, record in fields(sample, separator)] or [[sample]]
-    first = [field.strip() for field in records[0]]
-    if len(first) < 2:
+    Args:
+        lines: of the file.
+        separator: between fields; None: found.
+        header: whether the first line names the columns; None: found.
+        column_names: that the caller requests; a line that has one of them is a header.
+        quotes: whether a quote may be a mark around a field.
+        n_least: columns at least.
+
+    Raises:
+        DataError: if the file is empty, not text, a JSON array, or no separator fits.
+        SettingError: for an impossible separator.
+    """
+    text = lines.head()
+    _check_text(text, lines)
+    if separator is not None:
+        _check_separator(separator)
+
+    start = text.lstrip()
+    if separator is None and start.startswith("["):
         raise DataError(
-            f"No separator was found in {path}, whose first line is {first[0][:80]!r}; expected "
-            'fields separated by commas, tabs, "::", semicolons, bars or blanks. Or state it: '
-            'separator="…".'
+            f"{lines.path} is one JSON array; expected one JSON object a line (JSON lines). Read "
+            "it yourself and pass the table to recollect.from_frame."
         )
 
+    if separator is None and start.startswith("{"):
+        names = objects.names_of(text)
+        if not names:
+            raise DataError(
+                f"None of the first lines of {lines.path} is a JSON object with entries; the first "
+                f"is {start[:60]!r}. Expected one object a line, or fields between separators."
+            )
+
+        return Layout(names, separator=None, header=False)
+
+    return _layout_of_fields(
+        text,
+        lines,
+        separator=separator,
+        header=header,
+        column_names=column_names,
+        quotes=quotes,
+        n_least=n_least,
+    )
+
+
+def _check_text(text: str, lines: TextLines) -> None:
+    if "\x00" in text:
+        raise DataError(
+            f"{lines.path} is not a text file of ratings in UTF-8 or Latin-1 (it holds zero "
+            "bytes); save it as CSV in UTF-8, or as Parquet."
+        )
+
+    if not text.strip():
+        raise DataError(f"{lines.path} is empty; expected a rating a line, such as 42,1193,5.")
+
+
+def _check_separator(separator: str) -> None:
+    is_impossible = any(mark in separator for mark in '"\r\n') or not separator
+    if is_impossible or (len(separator) == 1 and not separator.isascii()):
+        raise SettingError(
+            f"{separator!r} cannot separate fields; expected such as ',', ';', '|', '::', a tab, "
+            "or ' ' for blanks."
+        )
+
+
+def _layout_of_fields(
+    text: str,
+    lines: TextLines,
+    *,
+    separator: str | None,
+    header: bool | None,
+    column_names: Sequence[str],
+    quotes: bool,
+    n_least: int,
+) -> Layout:
+    preamble = preamble_of(text.split("\n")[:SAMPLE_LINES])
+    table = text.split("\n")[preamble.n_lines :]
+    sample = "\n".join(table[:SAMPLE_LINES])
+    separator = separator or preamble.separator
+    if separator is None:
+        separator = max(SEPARATORS, key=lambda one: _fit(sample, one, quotes=quotes))
+
+    numbered = list(fields(sample, separator, quotes=quotes)) or [(0, [sample])]
+    records = [[field.strip() for field in record] for _, record in numbered]
+    if len(records[0]) < n_least:
+        raise DataError(
+            f"No separator was found in {lines.path}, whose first line is {records[0][0][:80]!r}; "
+            'expected fields separated by commas, tabs, "::", semicolons, bars or blanks. Or state '
+            f"it: {words('separator=…', '--separator …')}."
+        )
+
+    if len(records[0]) == 1:
+        separator = ","  # any, as there is one column
+
+    layout = Layout(
+        tuple(map(str, range(len(records[0])))),
+        separator,
+        header=False,
+        quotes=quotes,
+        n_before=preamble.n_lines,
+        notes=preamble.notes,
+    )
+
+    return _with_header(layout, preamble, numbered[0][0], records, header, column_names)
+
+
+def _with_header(
+    layout: Layout,
+    preamble: Preamble,
+    first_line: int,
+    records: list[list[str]],
+    header: bool | None,
+    column_names: Sequence[str],
+) -> Layout:
+    """The layout with the names of the columns, if a line has them.
+
+    Args:
+        layout: without a header.
+        preamble: what stands before the table.
+        first_line: number of the table's first line that is not blank, from 0.
+        records: the fields of the table's first lines.
+        header: whether the first line names the columns; None: found.
+        column_names: that the caller requests.
+    """
+    first = records[0]
+    is_guessed = header is None
     if header is None:
-        header = any(name in column_names for name in first) or _looks_like_header(first, records)
+        header = any(name in column_names for name in first) or looks_like_header(records)
 
+    note = header_note(records, header=header) if is_guessed else None
+    notes = layout.notes if note is None else (*layout.notes, note)
     if header:
-        return Layout(tuple(first), separator, header=True)
+        names, note = _with_row_names(first, records[1:])
+        return replace(
+            layout,
+            columns=names,
+            header=True,
+            n_before=preamble.n_lines + first_line + 1,
+            notes=notes if note is None else (*notes, note),
+        )
 
-    return Layout(tuple(map(str, range(len(first)))), separator, header=False)
+    return replace(layout, notes=notes)
 
 
-def _fit(text: str, separator: str) -> tuple[int, int]:
+def _with_row_names(
+    names: list[str], others: list[list[str]]
+) -> tuple[tuple[str, ...], str | None]:
+    """The names of columns; if each line has a field more, as R writes it, the first has none."""
+    n = len(names)
+    if others and all(len(record) == n + 1 for record in others):
+        note = "Each line has a field more than the header; the first was taken as a row name."
+        return ("", *names), note
+
+    return tuple(names), None
+
+
+def _fit(text: str, separator: str, *, quotes: bool) -> tuple[int, int]:
     """How well a separator fits: lines with as many fields as the first, then fields, up to 3.
 
     (0, 0) if the first line has one field only.
     """
-    widths = [len(record) for _, record in fields(text, separator)]
+    widths = [len(record) for _, record in fields(text, separator, quotes=quotes)]
     if not widths or widths[0] < 2:
         return 0, 0
 
@@ -277,22 +378,3 @@ def _fit(text: str, separator: str) -> tuple[int, int]:
     n_alike = widths.count(first)
     # Up to 3, as a separator that also stands in texts makes many fields.
     return n_alike, min(first, 3)
-
-
-def _looks_like_header(first: Sequence[str], records: Sequence[Sequence[str]]) -> bool:
-    """Whether the first record has no number, and a usual name or numbers in the next record."""
-    if any(map(_is_number, first)):
-        return False
-
-    if any(map(is_usual, first)):
-        return True
-
-    return len(records) > 1 and any(map(_is_number, records[1]))
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return True

@@ -9,34 +9,102 @@ import polars as pl
 from jaxtyping import Float32
 
 from recollect.errors import DataError, SettingError
+from recollect.system.door import words
 
 Locate = Callable[[int], str]  # where a row stands, for messages: 7 → "Line 8 of ratings.csv"
 Scale = tuple[float, float]  # the lowest and the highest possible rating
+# Up to two digits follow a decimal comma; three may be thousands.
+DECIMAL_COMMA = r"^\s*([+-]?[0-9]*),([0-9]{1,2})\s*$"
 
 
 def ratings_in(column: pl.Series, locate: Locate) -> Float32[np.ndarray, " rows"]:
     """A column as ratings; `locate` says where a row stands.
 
-    Raises:
-        DataError: at the first entry that is missing, not a number, NaN or infinite.
-    """
-    number = column.cast(pl.Float32, strict=False)
-    if column.dtype == pl.String and number.null_count():
-        number = column.str.strip_chars().cast(pl.Float32, strict=False)
+    A decimal comma ("2,5") is a point; with three digits after it, it could mark thousands, and is
+    refused.
 
+    Raises:
+        DataError: at the first entry that is missing, not a number, NaN or infinite, or too small
+            or large for 32 bits; or if the column holds dates, durations, or true and false.
+    """
+    number = _numbers(column, locate)
     value = number.to_numpy()
     is_bad = ~np.isfinite(value)
+    if column.dtype.is_float() or column.dtype == pl.String:
+        # A number that is not 0 but too small for 32 bits becomes 0.
+        zero = np.flatnonzero(value == 0)
+        written = _decimal_points(column.gather(zero)).cast(pl.Float64, strict=False)
+        is_bad[zero] |= written.to_numpy() != 0
+
     if is_bad.any():
         row = int(is_bad.argmax())
-        entry = column[row]
-        problem = "missing" if entry is None or entry == "" else repr(entry)
         raise DataError(
-            f"{locate(row)}: the rating is {problem}; expected a finite number. Correct it or "
-            "remove the row: a pair that is absent counts as unknown. "
+            f"{locate(row)}: the rating is {_shown(column[row])}; expected a finite number. "
+            "Correct it or remove the row: a pair that is absent counts as unknown. "
             f"({int(is_bad.sum())} such ratings nearby.)"
         )
 
     return value
+
+
+def exact_ratings_in(column: pl.Series, locate: Locate) -> pl.Series:
+    """As `ratings_in`, as 64-bit floats."""
+    ratings_in(column, locate)
+    if isinstance(column.dtype, pl.Categorical | pl.Enum):
+        column = column.cast(pl.String)
+    return _decimal_points(column).cast(pl.Float64)
+
+
+def _numbers(column: pl.Series, locate: Locate) -> pl.Series:
+    """A column as 32-bit floats; null where an entry is no number.
+
+    Raises:
+        DataError: if its entries are of a kind that is no number.
+    """
+    dtype = column.dtype
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        column = column.cast(pl.String)
+    elif not (dtype.is_numeric() or dtype in (pl.String, pl.Null)):
+        entry = column.drop_nulls().head(1).to_list()
+        raise DataError(
+            f"{locate(0)}: the rating is {_shown(entry[0] if entry else None)}, a {dtype}; "
+            "expected numbers. Convert the column, or name another one."
+        )
+
+    number = column.cast(pl.Float32, strict=False)
+    if column.dtype == pl.String and number.null_count():
+        number = _decimal_points(column).cast(pl.Float32, strict=False)
+
+    return number
+
+
+def has_decimal_commas(column: pl.Series) -> bool:
+    """Whether ratings are written with a decimal comma."""
+    if column.dtype != pl.String:
+        return False
+
+    # Looking for a comma is much faster than the pattern, and most columns have none.
+    has_comma = column.str.contains(",", literal=True)
+
+    return bool(has_comma.any()) and bool(column.str.contains(DECIMAL_COMMA).any())
+
+
+def _decimal_points(column: pl.Series) -> pl.Series:
+    """Text without blanks around it, and with a point for a decimal comma."""
+    if column.dtype != pl.String:
+        return column
+
+    text = column.str.strip_chars()
+
+    return text.str.replace(DECIMAL_COMMA, "${1}.${2}")
+
+
+def _shown(entry: object) -> str:
+    """An entry for a message."""
+    if entry is None or entry == "":
+        return "missing"
+    shown = repr(entry)
+    return shown if len(shown) <= 80 else f"{shown[:80]}…"
 
 
 def counts_in(column: pl.Series, locate: Locate) -> Float32[np.ndarray, " rows"]:
@@ -108,7 +176,7 @@ def infer_scale(value: Float32[np.ndarray, " ratings"]) -> Scale:
     if low == high:
         raise DataError(
             f"All {len(value):,} ratings are {low:g}, so their scale cannot be seen; state it: "
-            "scale=(lowest, highest)."
+            f"{words('scale=(lowest, highest)', '--scale LOWEST,HIGHEST')}."
         )
 
     return low, high

@@ -7,8 +7,6 @@ License: for research; cite the paper above. There are no published checksums.
 
 from __future__ import annotations
 
-import ast
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ import polars as pl
 
 from recollect.data import download
 from recollect.data.builder import RatingsBuilder
+from recollect.data.parsing import objects
 from recollect.data.parsing.lines import blocks, check_file
 from recollect.data.ratings import Ratings
 from recollect.data.read import name_of
@@ -188,7 +187,7 @@ def _numbered(path: Path) -> Iterator[tuple[int, Review]]:
     check_file(path, "reviews")
     number = 0
 
-    for block in blocks(path, quoted=False):
+    for block in blocks(path):
         text = block.decode().removesuffix("\n")
 
         # Not splitlines: a review may hold other characters that divide lines in Unicode.
@@ -213,34 +212,22 @@ def _review(line: str, where: str) -> Review:
 
     try:
         return Review(str(user_id), str(item_id), float(rating), int(time), text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
-            f"{where} has the rating {rating!r} and the time {time!r}; expected a number, and "
-            "seconds since 1970. Correct or remove it."
+            f"{where} has the rating {str(rating)[:40]!r} and the time {str(time)[:40]!r}; "
+            "expected a number, and seconds since 1970. Correct or remove it."
         ) from None
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
     try:
-        content = json.loads(line)
-    except ValueError:
-        content = _python_literal(line)
-
-    if not isinstance(content, dict):
+        return objects.parse(line)
+    except ValueError as problem:
         raise DataError(
-            f"{where} is not a review ({line.strip()[:60]!r}); expected one object a line, such as "
-            '{"reviewerID": "A2", "asin": "B1", "overall": 5.0, …}. Correct or remove it.'
-        )
-
-    return content
-
-
-def _python_literal(line: str) -> Any:
-    """The value of a Python literal; None if it is none. No code is run."""
-    try:
-        return ast.literal_eval(line.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
+            f"{where} is not a review ({problem}: {line.strip()[:60]!r}); expected one object a "
+            'line, such as {"reviewerID": "A2", "asin": "B1", "overall": 5.0, …}. Correct or '
+            "remove it."
+        ) from problem
 
 
 def documents(

@@ -185,8 +185,19 @@ def _file(variant: str, name: str, folder: Path | None) -> Path:
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a file; only line ends divide, for words may hold other kinds of blanks."""
-    text = path.read_bytes().decode()
+    """The lines of a file; only line ends divide, for words may hold other kinds of blanks.
+
+    Raises:
+        DataError: if it is not UTF-8.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as problem:
+        raise DataError(
+            f"{path} is not UTF-8 at its byte {problem.start:,}. The file is damaged; make or "
+            "download it again."
+        ) from problem
+
     text = text.replace("\r\n", "\n").removesuffix("\n")
     return text.split("\n")
 
@@ -231,13 +242,18 @@ def _bag(line: str, path: Path, number: int, n_words: int) -> Int64[np.ndarray, 
 def _numbers(line: str, path: Path, number: int) -> list[int]:
     """The numbers of a line: at least one, none negative."""
     fields = line.split()
-    if not fields or not all(field.isdecimal() for field in fields):
+    if not fields or not all(map(_is_small_number, fields)):
         raise DataError(
             f"Line {number} of {path} is {line[:60]!r}; expected whole numbers: how many, then "
             "which. The file is damaged; make or download it again."
         )
 
     return list(map(int, fields))
+
+
+def _is_small_number(field: str) -> bool:
+    """Whether a field is a whole number in ASCII that fits 32 bits; larger ones are damage."""
+    return field.isascii() and field.isdecimal() and len(field) < 10
 
 
 def _check(path: Path, what: str, n: int, published: int) -> None:

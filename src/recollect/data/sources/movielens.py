@@ -7,6 +7,8 @@ each archive's README.
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -253,23 +255,56 @@ def films(path: Path) -> pl.DataFrame:
 
 
 def _film_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
-    """Id, title, and genres joined by "|", of each film."""
+    """Id, title, and genres joined by "|", of each film.
+
+    Raises:
+        DataError: at a line with too few fields.
+    """
     if path.suffix == ".csv":
-        table = pl.read_csv(text.encode(), infer_schema=False)
-        return table.select("movieId", "title", "genres").rows()
+        return _film_rows_of_csv(path, text)
 
     rows = []
 
-    for line in text.splitlines():
-        if path.suffix == ".dat":
-            item_id, title, genres = line.split("::")
-        else:
-            item_id, title, *others = line.split("|")
-            # Dates and an address stand before the flags of the genres.
-            flags = others[-len(GENRES_100K) :]
-            genres = _flagged_genres(flags)
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.rstrip("\r")
+        if not line.strip():
+            continue
 
-        rows.append((item_id, title, genres))
+        fields = line.split("::") if path.suffix == ".dat" else line.split("|")
+        # Dates and an address stand before the flags of the genres.
+        n_expected = 3 if path.suffix == ".dat" else 5 + len(GENRES_100K)
+        if len(fields) < n_expected:
+            raise DataError(
+                f"Line {number} of {path} has {len(fields)} fields, expected {n_expected}: "
+                f"{line[:80]!r}. Delete {path.parent} and load it again."
+            )
+
+        is_joined = path.suffix == ".dat"
+        genres = fields[-1] if is_joined else _flagged_genres(fields[-len(GENRES_100K) :])
+        title = "::".join(fields[1:-1]) if is_joined else fields[1]
+        rows.append((fields[0], title, genres))
+
+    return rows
+
+
+def _film_rows_of_csv(path: Path, text: str) -> list[tuple[str, str, str]]:
+    """As `_film_rows`, of a file with the columns movieId, title and genres."""
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    rows = []
+
+    try:
+        for film in reader:
+            rows.append((film["movieId"], film["title"], film["genres"]))
+    except (csv.Error, KeyError) as problem:
+        raise DataError(
+            f"{path} has no films in the columns movieId, title and genres near its line "
+            f"{reader.line_num}. Delete {path.parent} and load it again."
+        ) from problem
+
+    if any(field is None for row in rows for field in row):
+        raise DataError(
+            f"{path} has a line of less than three fields. Delete {path.parent} and load it again."
+        )
 
     return rows
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +11,14 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from recollect.data.parsing import objects
 from recollect.data.parsing.columns import find_text_columns
 from recollect.data.parsing.layout import Layout
-from recollect.data.parsing.lines import check_file, opened
+from recollect.data.parsing.lines import TextLines, check_file, opened
+from recollect.data.parsing.parquet import damaged, frame_of
+from recollect.data.parsing.quotes import split
 from recollect.data.parsing.text_file import Lines, TextFile
 from recollect.data.vocab import as_text
 from recollect.errors import DataError
@@ -276,19 +278,12 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
         DataError: if the line is no JSON, or no object.
     """
     try:
-        value = json.loads(line)
+        return objects.parse(line)
     except ValueError as problem:
         raise DataError(
-            f"Line {number} of {path} is not JSON ({problem}); expected one object a line. "
-            "Correct or remove it."
+            f"Line {number} of {path} is not JSON as expected ({problem}): {line[:60]!r}; "
+            "expected one JSON object a line. Correct or remove it."
         ) from problem
-
-    if not isinstance(value, dict):
-        raise DataError(
-            f"Line {number} of {path} is {line[:60]!r}; expected one JSON object a line."
-        )
-
-    return value
 
 
 def _one_text(value: Any) -> str | None:
@@ -319,15 +314,12 @@ def _csv_table(
         ) from problem
 
     layout = Layout(tuple(columns), separator, header=True)
+    layout = layout.with_roles({"item": item_index, "text": text_index}, keeps_lines=True)
     block = "\n".join(lines[header + 1 :]).encode()
-    body = Lines(TextFile(path, layout), block, header + 2)
+    tidied, _ = layout.whole_records(block, is_last=True)
+    body = Lines(TextFile(TextLines(path), layout), block, header + 2, tidied)
 
-    try:
-        table = layout.frame(body.block, {"item_id": item_index, "text": text_index})
-    except pl.exceptions.PolarsError as problem:
-        raise body.fault(problem) from problem
-
-    return table, body
+    return body.frame({"item_id": item_index, "text": text_index}), body
 
 
 def _header_columns(line: str) -> tuple[list[str], str]:
@@ -336,7 +328,7 @@ def _header_columns(line: str) -> tuple[list[str], str]:
     best = SEPARATORS[0]
 
     for separator in SEPARATORS:
-        names = next(csv.reader([line], delimiter=separator))
+        names, _ = split(line, separator)
         if len(names) > len(columns):
             columns = names
             best = separator
@@ -351,11 +343,12 @@ def _parquet_table(path: Path, content: bytes, item: Column, text: Column) -> pl
         DataError: if the file is damaged.
     """
     try:
-        table = pl.read_parquet(io.BytesIO(content))
-    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as problem:
-        raise DataError(
-            f"{path} is not a readable Parquet file ({problem}); make or download it again."
-        ) from problem
+        table = frame_of(pq.read_table(io.BytesIO(content)), path)
+    except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as problem:
+        if isinstance(problem, DataError):
+            raise
+
+        raise damaged(path) from problem
 
     return _two_columns(table, item, text)
 

@@ -78,6 +78,11 @@ def read(path: Path, words: Vocab) -> CollectedVectors:
         return _mean_rows(file, words, rows_of_word, shape=expected, n_words=dictionary.n_words)
 
 
+def damaged(path: Path) -> DataError:
+    """The error for a model whose numbers are impossible."""
+    return DataError(f"{path} is a damaged fastText model: its sizes are impossible; get it again.")
+
+
 def _read_header(file: ByteReader) -> _Header:
     """The settings of the model.
 
@@ -94,6 +99,9 @@ def _read_header(file: ByteReader) -> _Header:
     d, _, _, _, _, _, _, _, n_buckets, shortest, longest, _ = file.take_numbers("12i")
     file.take(8)  # the threshold of sampling, used in training only
 
+    if d < 1 or n_buckets < 0 or shortest < 0 or longest < 0:
+        raise damaged(file.path)
+
     return _Header(d, n_buckets, shortest, longest)
 
 
@@ -101,6 +109,9 @@ def _read_dictionary(file: ByteReader, words: Vocab) -> _Dictionary:
     """The rows of the wanted words, and how many words and n-grams the model has."""
     n_entries, n_words, _ = file.take_numbers("3i")
     _, n_kept_ngrams = file.take_numbers("qq")
+    if n_entries < 0 or not 0 <= n_words <= n_entries:
+        raise damaged(file.path)
+
     wanted = {word.encode(): word for word in words.ids}
     row: dict[str, int] = {}
 
@@ -120,6 +131,9 @@ def _matrix_rows(word: str, header: _Header, dictionary: _Dictionary) -> list[in
         rows.append(dictionary.row[word])
 
     if dictionary.n_kept_ngrams == 0:  # the model was pruned of all its n-grams
+        return rows
+
+    if not header.n_buckets:
         return rows
 
     for ngram in ngrams(word, header.shortest, header.longest):
@@ -174,7 +188,7 @@ def _mean_rows(
 ) -> CollectedVectors:
     """The mean of each word's rows of the input matrix, which is read a block at a time."""
     n_rows, d = shape
-    collected = CollectedVectors(words, d)
+    collected = CollectedVectors(words, d, file.path)
     n = np.array([len(rows) for rows in rows_of_word])
     all_rows = [row for rows in rows_of_word for row in rows]
     matrix_row = np.array(all_rows, np.int64)
@@ -196,6 +210,10 @@ def _mean_rows(
         # The rows of words come first; those of n-grams do not count for the mean of all.
         own_rows = block[: max(0, n_words - first)]
         collected.total += own_rows.sum(axis=0, dtype=np.float64)
+        if not np.isfinite(block).all():
+            raise DataError(
+                f"{file.path} has a number that is not finite; it is damaged, get it again."
+            )
 
     collected.count = n_words
     at_least_one = np.maximum(1, n)

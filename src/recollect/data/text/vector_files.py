@@ -22,6 +22,8 @@ BLOCK = 8 << 20  # bytes read at once
 HEAD = 1 << 14  # bytes by which the form of a file is recognized
 WORDS_AT_ONCE = 4096  # words of a binary file looked up at once
 LONGEST_WORD = 1 << 16  # bytes of a word in a binary file
+MOST_NUMBERS = 1 << 15  # of a vector; published ones have at most a few thousand
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class CollectedVectors:
@@ -30,10 +32,21 @@ class CollectedVectors:
     Args:
         words: the wanted words.
         d: dimension of a vector.
+        path: of the file, for messages.
+
+    Raises:
+        DataError: for an impossible dimension, or a vector with a number that is not finite.
     """
 
-    def __init__(self, words: Vocab, d: int) -> None:
+    def __init__(self, words: Vocab, d: int, path: Path) -> None:
         self.words = words
+        if not 1 <= d <= MOST_NUMBERS:
+            raise DataError(
+                f"The vectors of {path} have {d:,} numbers each; expected 1 to {MOST_NUMBERS:,}. "
+                "It is no file of vectors, or damaged; get it again."
+            )
+
+        self.path = path
         shape = (len(words), d)
         self.table: Float32[np.ndarray, "n_words d"] = np.zeros(shape, np.float32)
         self.found: Bool[np.ndarray, " n_words"] = np.zeros(len(words), bool)
@@ -42,7 +55,15 @@ class CollectedVectors:
 
     def add(self, words: pl.Series, vectors: Float32[np.ndarray, "words d"]) -> None:
         """Add the next words of a file; the first vector of a repeated word is kept."""
-        self.total += vectors.sum(axis=0, dtype=np.float64)
+        total = vectors.sum(axis=0, dtype=np.float64)
+        if not np.isfinite(total).all():
+            bad = int(np.isfinite(vectors).all(axis=1).argmin())
+            raise DataError(
+                f"The vector of {words[bad]!r} in {self.path} has a number that is not finite, "
+                "or too large for 32 bits; the file is damaged, get it again."
+            )
+
+        self.total += total
         self.count += len(vectors)
         row = self.words.rows(words)
         wanted = np.flatnonzero(row != UNKNOWN)
@@ -147,7 +168,7 @@ def _sizes(line: bytes) -> tuple[int, int] | None:
         return None
 
     n_words, d = fields
-    if not n_words.isdigit() or not d.isdigit():
+    if not n_words.isdigit() or not d.isdigit() or len(fields[0] + fields[1]) > 24:
         return None
 
     return int(n_words), int(d)
@@ -169,7 +190,7 @@ def _is_text(head: bytes) -> bool:
 def _read_binary(file: ByteReader, words: Vocab) -> CollectedVectors:
     """word2vec: a line with the two sizes; then each word, a blank, and d 32-bit floats."""
     n_words, d = map(int, file.take_until(b"\n").split())
-    collected = CollectedVectors(words, d)
+    collected = CollectedVectors(words, d, file.path)
 
     for first in range(0, n_words, WORDS_AT_ONCE):
         n = min(WORDS_AT_ONCE, n_words - first)
@@ -194,21 +215,22 @@ def _read_text(path: Path, words: Vocab, sizes: tuple[int, int] | None) -> Colle
         DataError: for a line of another form, or if there are not as many words as announced.
     """
     n_header_lines = 0 if sizes is None else 1
-    collected = None if sizes is None else CollectedVectors(words, sizes[1])
+    collected = None if sizes is None else CollectedVectors(words, sizes[1], path)
     line_number = 1 + n_header_lines
 
     for block in _blocks(path, skip=n_header_lines):
         if collected is None:
             first_line = block[: block.find(b"\n")].rstrip()
-            collected = CollectedVectors(words, len(first_line.split(b" ")) - 1)
+            if b" " not in first_line:
+                raise DataError(
+                    f"Line {line_number} of {path} has no blank: "
+                    f"{first_line[:60].decode(errors='replace')!r}; expected a word and its "
+                    "numbers."
+                )
+
+            collected = CollectedVectors(words, len(first_line.split(b" ")) - 1, path)
 
         d = collected.table.shape[1]
-        if not d:
-            raise DataError(
-                f"Line {line_number} of {path} has no blank: "
-                f"{block[:60].decode(errors='replace')!r}; expected a word and its numbers."
-            )
-
         parsed = _parse_block(block, d) or _parse_lines(block, d, line_number, path)
         collected.add(*parsed)
         line_number += block.count(b"\n")
@@ -315,6 +337,6 @@ def _fault(fields: list[bytes], d: int) -> str | None:
 
 def _is_number(field: bytes) -> bool:
     try:
-        return bool(np.isfinite(float(field)))
+        return abs(float(field)) <= LARGEST
     except ValueError:
         return False

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from recollect.data.parsing.lines import opened
+from recollect.data.parsing.opening import check_path, opened
 from recollect.data.text import fasttext, vector_files
 from recollect.data.text.vector_files import CollectedVectors
 from recollect.data.vocab import Vocab
@@ -105,6 +105,7 @@ def read_vectors(source: str | Path, words: Vocab, *, seed: int = 0) -> WordVect
         return _encode_words(str(source), words)
 
     path = Path(source)
+    check_path(path)
     if not path.is_file():
         folder = path.absolute().parent
         raise DataError(f"There is no file of vectors {path} (looked in {folder}); check the path.")

@@ -70,7 +70,7 @@ class Piece:
         """
         digits = self.line(row)[:-1]
         # isdigit alone also holds for digits of other scripts, and for "²".
-        is_number = digits.isascii() and digits.isdigit()
+        is_number = digits.isascii() and digits.isdigit() and len(digits) < 10
         if not (is_number and 1 <= int(digits) <= N_FILMS):
             raise self.fault(row, f"a film from 1: to {N_FILMS}:")
 
@@ -92,7 +92,7 @@ def pieces(files: Sequence[Path]) -> Iterator[Piece]:
 
         line = 1
 
-        for block in lines.blocks(path, quoted=False):
+        for block in lines.blocks(path):
             text = block.replace(b"\r\n", b"\n")
             if not text.endswith(b"\n"):
                 text += b"\n"

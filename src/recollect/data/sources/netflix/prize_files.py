@@ -186,6 +186,9 @@ def _columns(
 ]:
     """Films with ratings, in order, and how many; users, values and days, in parts."""
     parts = list(blocks(files.ratings, report))
+    if not parts:
+        raise DataError(f"There are no ratings in {files.ratings[0].parent}; get the files again.")
+
     film = np.concatenate([part.film for part in parts])
     count = np.concatenate([part.count for part in parts])
     has_ratings = count > 0
