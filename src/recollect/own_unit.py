@@ -12,6 +12,7 @@ import copy
 import functools
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.run import Run
 from recollect.training.baseline import add_baseline
-from recollect.training.history import History, history_in_points, history_in_unit, run_in_points
+from recollect.training.history import History, history_in_points, history_in_unit, scaled_figures
 
 log = logging.getLogger("recollect")
 
@@ -113,7 +114,7 @@ class OwnUnit:
 
         inner_valid = None if valid is None else in_unit(valid, self.unit_)
         inner.net_ = inner.build(train.n_users, train.n_items).to(run.device)
-        inner.history_ = inner.learn(inner.given_, inner_valid, run_in_points(run, self.unit_))
+        inner.history_ = inner.learn(inner.given_, inner_valid, _run_in_points(run, self.unit_))
         inner._forget()
 
         model.net_ = inner.net_
@@ -199,3 +200,21 @@ def _argument_in_unit(argument: Any, unit: RatingUnit) -> Any:
         return rows_in_unit(argument, unit)
 
     return argument
+
+
+def _run_in_points(run: Run, unit: RatingUnit) -> Run:
+    """A run whose watchers get the figures of a model's unit in rating points."""
+    if unit.is_identity:
+        return run
+
+    watchers = tuple(_told_in_points(watcher, unit) for watcher in run.watchers)
+    net_watchers = tuple(_told_in_points(watcher, unit) for watcher in run.net_watchers)
+
+    return replace(run, watchers=watchers, net_watchers=net_watchers)
+
+
+def _told_in_points(watcher: Callable[..., None], unit: RatingUnit) -> Callable[..., None]:
+    def told(figures: dict[str, float], *net: Any) -> None:
+        watcher(scaled_figures(figures, unit.size), *net)
+
+    return told

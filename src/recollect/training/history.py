@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from recollect.data.rating_unit import RatingUnit
-from recollect.run import Run
 
 # Figures in rating points or a power of them, which a fit measures in its model's unit. Losses and
 # objectives are what the fit minimizes, and stay as they are.
@@ -66,29 +63,11 @@ def history_in_unit(history: History, unit: RatingUnit) -> History:
     return _scaled(history, 1 / unit.size)
 
 
-def run_in_points(run: Run, unit: RatingUnit) -> Run:
-    """A run whose watchers get the figures of a model's unit in rating points."""
-    if unit.is_identity:
-        return run
-
-    watchers = tuple(_told_in_points(watcher, unit) for watcher in run.watchers)
-    net_watchers = tuple(_told_in_points(watcher, unit) for watcher in run.net_watchers)
-
-    return replace(run, watchers=watchers, net_watchers=net_watchers)
-
-
-def _told_in_points(watcher: Callable[..., None], unit: RatingUnit) -> Callable[..., None]:
-    def told(figures: dict[str, float], *net: Any) -> None:
-        watcher(_scaled_figures(figures, unit.size), *net)
-
-    return told
-
-
 def _scaled(history: History, size: float) -> History:
     if size == 1.0:
         return history
 
-    epochs = [_scaled_figures(figures, size) for figures in history.epochs]
+    epochs = [scaled_figures(figures, size) for figures in history.epochs]
     best_valid = history.best_valid
     if best_valid is not None:
         best_valid *= size ** POWER.get(history.valid_name, 0)
@@ -96,5 +75,6 @@ def _scaled(history: History, size: float) -> History:
     return replace(history, epochs=epochs, best_valid=best_valid)
 
 
-def _scaled_figures(figures: dict[str, float], size: float) -> dict[str, float]:
+def scaled_figures(figures: dict[str, float], size: float) -> dict[str, float]:
+    """Figures in a unit of so many rating points, as ones in rating points."""
     return {key: figure * size ** POWER.get(key, 0) for key, figure in figures.items()}
