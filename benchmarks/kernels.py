@@ -71,15 +71,28 @@ def made_up(n_users: int, n_items: int, n_ratings: int) -> Rows:
     name = random.permutation(n_users).astype(np.int32)
     columns = []
     for n in counts:
-        users = np.empty(0, np.int32)
-        while len(users) < n:
-            # The square makes some users rate much more than others.
-            drawn = name[(random.random(2 * n) ** 2 * n_users).astype(np.int64)]
-            users = np.unique(np.concatenate([users, drawn]))
-        columns.append(np.sort(random.choice(users, n, replace=False)))
+        users = name[distinct_users(random, n, n_users)]
+        columns.append(np.sort(users))
     start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     value = random.integers(1, 6, start[-1]).astype(np.float32)
     return Rows(start, np.concatenate(columns), value, n_users)
+
+
+def distinct_users(random: np.random.Generator, n: int, n_users: int) -> np.ndarray:
+    """`n` of the users, some of whom rate much more than others: user i as 1/√i."""
+    if n < n_users // 20:
+        drawn = np.empty(0, np.int64)
+        while len(drawn) < n:
+            more = (random.random(2 * n) ** 2 * n_users).astype(np.int64)
+            drawn = np.unique(np.concatenate([drawn, more]))
+
+        return random.choice(drawn, n, replace=False)
+
+    # The n earliest of arrivals at rates 1/√i are n draws without replacement. For the many users
+    # of a popular item this is much faster than drawing until enough of them differ.
+    arrival = random.exponential(size=n_users) * np.sqrt(np.arange(1, n_users + 1))
+
+    return np.argpartition(arrival, n)[:n]
 
 
 def ceilings() -> dict[str, float]:

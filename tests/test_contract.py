@@ -4,6 +4,7 @@
 with `make test-all`; `make test` has each model with its quick settings.
 """
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -177,10 +178,35 @@ def test_an_unfitted_model_says_so(model):
         model.predict(np.array([0]), np.array([0]))
 
 
-def test_an_unknown_id_gets_the_default_prediction(fitted):
-    predicted = fitted.predict(np.array([-1, 0, -1]), np.array([0, -1, -1]))
-    np.testing.assert_allclose(predicted, fitted.cold_value)
-    assert fitted.is_cold(np.array([-1, 0]), np.array([0, 0])).tolist() == [True, False]
+def test_an_unknown_id_gets_what_is_known_of_the_other_one(fitted):
+    """Of ratings, the offsets of a bias model; of events, the share of users who have the item."""
+    user = np.array([-1, 0, -1])
+    item = np.array([0, -1, -1])
+    predicted = fitted.predict(user, item)
+    assert fitted.is_cold(user, item).all()
+    assert not fitted.is_cold(np.array([0]), np.array([0])).any()
+    if fitted.output == "scores":
+        fitted_on = fitted.given_
+        share = (fitted_on.item == 0).sum() / len(np.unique(fitted_on.user))
+        np.testing.assert_allclose(predicted, [share, 0, 0], rtol=1e-6)
+        return
+
+    bias = fitted if name_of(fitted) == "bias" else find("bias")().fit(fitted.given_)
+    mu, b_user, b_item = bias.net_.arrays()
+    expected = [mu + b_item[0], mu + b_user[0], mu]
+    np.testing.assert_allclose(predicted, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("cold", ["mean", "middle", 2.0])
+def test_a_stated_default_is_that_of_all_cold_pairs(fitted, cold):
+    """But a known user keeps their offset in the bias model."""
+    only_ratings(fitted)
+    model = copy.copy(fitted)
+    model.cold = cold
+    expected = {"mean": fitted.given_.mean, "middle": 3.0}.get(cold, cold)
+    user = np.array([-1, -1] if name_of(fitted) == "bias" else [-1, -1, 0])
+    predicted = model.predict(user, np.array([-1, 0, -1])[: len(user)])
+    np.testing.assert_allclose(predicted, expected, rtol=1e-6)
 
 
 def test_scores_and_pairs_agree(fitted, parts):
@@ -345,8 +371,26 @@ def test_settings_are_checked_and_the_nearest_is_named():
         make("autorek")
     with pytest.raises(SettingError, match="hidden takes"):
         make("autorec", hidden="many")
-    with pytest.raises(SettingError, match="cold"):
-        make("bias", cold="guess")
+
+
+@pytest.mark.parametrize("cold", ["guess", True, float("nan"), float("inf"), None, [3]])
+def test_an_impossible_default_prediction_is_refused(cold):
+    with pytest.raises(SettingError, match=r"cold (must be one of bias, mean|takes str)"):
+        make("bias", cold=cold)
+
+
+def test_a_default_prediction_outside_the_scale_is_refused(few):
+    with pytest.raises(SettingError, match=r"cold=7 is .* lies outside the scale .* 0 to 5"):
+        make("bias", cold=7).fit(few)
+
+
+def test_a_pair_is_cold_whether_or_not_its_id_is_in_the_vocabulary(few):
+    """Nobody rated item z, the last one."""
+    model = make("bias").fit(few)
+    known = few.user[:1]
+    asked = model.predict(np.repeat(known, 2), np.array([3, -1]))
+    assert asked[0] == asked[1]
+    assert model.is_cold(np.repeat(known, 2), np.array([3, -1])).all()
 
 
 def test_a_setting_by_its_former_name_still_works(caplog):

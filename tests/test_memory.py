@@ -4,9 +4,10 @@ import pytest
 import torch
 
 import recollect as rc
-from recollect import memory_estimate
+from recollect import memory_limits
 from recollect.errors import SizeError
-from recollect.memory_estimate import MB, Memory, Shape, fitting, lacking
+from recollect.memory_estimate import MB, Memory, Shape
+from recollect.memory_limits import fitting, lacking
 from recollect.models.autorec import AutoRec
 from recollect.run import Run, peak_memory_mb
 from recollect.system import processes
@@ -21,7 +22,7 @@ GB = 1024 * MB
 def tight(monkeypatch: pytest.MonkeyPatch) -> MemoryLimit:
     """A machine of 12 GB."""
     there = MemoryLimit(12 * GB, "this machine")
-    monkeypatch.setattr(memory_estimate, "available", lambda: there)
+    monkeypatch.setattr(memory_limits, "available", lambda: there)
     return there
 
 
@@ -98,14 +99,14 @@ def test_a_fit_that_cannot_fit_is_refused_before_anything_is_built(
 ) -> None:
     built = []
     monkeypatch.setattr(AutoRec, "build", lambda *sizes: built.append(sizes))
-    monkeypatch.setattr(memory_estimate, "available", lambda: MemoryLimit(400 * MB, "this machine"))
+    monkeypatch.setattr(memory_limits, "available", lambda: MemoryLimit(400 * MB, "this machine"))
     with pytest.raises(SizeError, match=r"would need .* MB \(libraries .*this machine has 400 MB"):
         AutoRec().fit(planted_small.ratings)
     assert built == []
 
 
 def test_the_check_can_be_left_out(monkeypatch: pytest.MonkeyPatch, planted_small) -> None:
-    monkeypatch.setattr(memory_estimate, "available", lambda: MemoryLimit(1, "this machine"))
+    monkeypatch.setattr(memory_limits, "available", lambda: MemoryLimit(1, "this machine"))
     model = AutoRec(hidden=4, epochs=1, refit=True).fit(
         planted_small.ratings, run=Run(memory_check=False)
     )
@@ -113,8 +114,8 @@ def test_the_check_can_be_left_out(monkeypatch: pytest.MonkeyPatch, planted_smal
 
 
 def test_a_machine_that_does_not_say_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_estimate, "available", lambda: None)
-    memory_estimate.refuse_too_large(AutoRec(), NETFLIX, Run())
+    monkeypatch.setattr(memory_limits, "available", lambda: None)
+    memory_limits.refuse_too_large(AutoRec(), NETFLIX, Run())
 
 
 def test_what_is_proposed_fits_and_no_more_would(tight: MemoryLimit) -> None:
@@ -131,7 +132,7 @@ def test_what_is_proposed_fits_and_no_more_would(tight: MemoryLimit) -> None:
 
 def test_the_message_has_the_sizes_the_settings_and_the_ways_out(tight: MemoryLimit) -> None:
     with pytest.raises(SizeError) as caught:
-        memory_estimate.refuse_too_large(AutoRec(), NETFLIX, Run())
+        memory_limits.refuse_too_large(AutoRec(), NETFLIX, Run())
     told = str(caught.value)
     assert (
         "AutoRec on 480,189 × 17,770 with hidden=500, history=4, optimizer='lbfgs' would need "

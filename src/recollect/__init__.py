@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from recollect.data.text.corpus import Corpus
     from recollect.data.text.tokenizer import Tokenizer
     from recollect.data.vocab import Vocab
+    from recollect.data.with_items import with_items
     from recollect.data.with_texts import with_texts
-    from recollect.errors import RecollectError
+    from recollect.errors import RecollectError, RecollectWarning
     from recollect.evaluation.comparison import compare_models
     from recollect.evaluation.protocols import (
         full_ranking,
@@ -64,6 +65,7 @@ __all__ = [
     "Model",
     "Ratings",
     "RecollectError",
+    "RecollectWarning",
     "Rows",
     "Run",
     "Scores",
@@ -106,6 +108,7 @@ __all__ = [
     "top_n",
     "top_n_to_parquet",
     "window_split",
+    "with_items",
     "with_texts",
 ]
 
@@ -125,10 +128,11 @@ _HOMES = {
     "data.splitting": "Split covering_split density_sweep k_folds leave_last_split new_item_split"
     " new_user_split random_split time_split window_split",
     "data.splitting.validation": "hold_out_validation",
+    "data.with_items": "with_items",
     "data.with_texts": "with_texts",
     "data.vocab": "Vocab",
     "data.text.tokenizer": "Tokenizer",
-    "errors": "RecollectError",
+    "errors": "RecollectError RecollectWarning",
     "evaluation.scores": "Scores",
     "evaluation.comparison": "compare_models",
     "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users"

@@ -5,17 +5,26 @@
     │   └── LeakError                    test ratings would be seen at prediction
     ├── SettingError     (ValueError)    a setting, model or data set that does not exist, or a
     │   │                                value out of range
-    │   └── SizeError                    a fit needs more memory than there is
+    │   ├── SizeError                    a fit needs more memory than there is
+    │   └── UntrustedError               a file names code that the caller does not trust
     ├── NotFittedError   (RuntimeError)  a prediction was asked for before fit
     ├── TrainingError    (RuntimeError)  the fit cannot go on: NaN, or another fit's snapshot
     ├── CheckpointError  (OSError)       a saved model that is damaged, newer, or not there
     └── FetchError       (OSError)       a download that failed or has the wrong checksum
 
 Each message says what was found, what was expected, and what to do.
+
+A RecollectWarning (UserWarning) says that a result may not be what the caller thinks: something
+they gave is unknown and was left out, or an answer is shorter than they asked for.
 """
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
+from pathlib import Path
+
+PACKAGE = str(Path(__file__).parent)
 
 
 class RecollectError(Exception):
@@ -38,6 +47,10 @@ class SizeError(SettingError):
     """A fit needs more memory than there is."""
 
 
+class UntrustedError(SettingError):
+    """A file names a class from outside the package, which the caller does not trust."""
+
+
 class NotFittedError(RecollectError, RuntimeError):
     """A model was asked to predict before it was fitted."""
 
@@ -52,6 +65,22 @@ class CheckpointError(RecollectError, OSError):
 
 class FetchError(RecollectError, OSError):
     """A download failed or has the wrong checksum."""
+
+
+class RecollectWarning(UserWarning):
+    """A result may not be what the caller thinks."""
+
+
+def warn(message: str) -> None:
+    """Warn of a result, at the line outside the package that asked for it."""
+    frame = sys._getframe(1)
+    level = 2
+
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+        level += 1
+
+    warnings.warn(message, RecollectWarning, stacklevel=level)
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> SettingError:

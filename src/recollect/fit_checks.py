@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from typing import Any
 
+from recollect.arguments import expect, expect_ratings
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.errors import DataError, LeakError, SettingError
+from recollect.run import Run
+from recollect.unseen import check_cold
 
 SIDES: tuple[tuple[Side, str], ...] = (("user", "users"), ("item", "items"))
+
+
+def check_arguments(train: Any, valid: Any, run: Any) -> None:
+    """Refuse arguments of `fit` of another kind.
+
+    Args:
+        train: should be ratings, in memory or on disk.
+        valid: should be ratings in memory, or None.
+        run: should be a Run, or None.
+
+    Raises:
+        SettingError: naming the argument and what to pass.
+    """
+    expect_ratings("train", train, AnyRatings)
+    if valid is not None:
+        expect_ratings("valid", valid, Ratings)
+
+    if run is not None:
+        expect("run", run, Run, "a Run, such as recollect.Run(seed=0)")
 
 
 def check_data(model: Any, train: AnyRatings, valid: Ratings | None) -> None:
@@ -21,7 +43,7 @@ def check_data(model: Any, train: AnyRatings, valid: Ratings | None) -> None:
     Raises:
         DataError: if the ratings lack what the model needs, or are too few.
         LeakError: if train and valid share pairs.
-        SettingError: if a setting does not suit ratings on disk.
+        SettingError: if a setting does not suit ratings on disk, or `cold` not their scale.
     """
     name = type(model).__name__
     _check_needs(model, train, name)
@@ -36,6 +58,7 @@ def check_data(model: Any, train: AnyRatings, valid: Ratings | None) -> None:
         if n < 2:
             raise DataError(f"{name} needs at least 2 {plural} with ratings, found {n}.")
 
+    check_cold(model.cold, train)
     if valid is not None:
         _check_validation(train, valid)
 

@@ -8,19 +8,15 @@ without them, allocators keep a quarter more.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 
+from recollect.data.rating_unit import RatingUnit
 from recollect.data.ratings import Ratings, Side
-from recollect.errors import SizeError
 from recollect.run import Run
-from recollect.system.available_memory import MemoryLimit, available, available_on_device
 from recollect.training.gradient_options import GradientOptions
 
 MB = 1 << 20
@@ -33,6 +29,7 @@ TEXT_LIBRARIES = 100 * MB  # scikit-learn, and the table of documents
 CUDA = 1_000 * MB  # torch's libraries for a GPU, on the host; not measured
 
 # Bytes per rating.
+CONVERTED = 12  # values in another unit: of the ratings, by user and by item
 VIEW = 16  # sorted by user (for the fingerprint), and by what the rows are
 SECOND_ORIENTATION = 12  # the training block by column, and its values in that order
 CELL_TEMPORARIES = 20  # prediction, difference, gradient, the same by column, one to spare
@@ -63,6 +60,7 @@ class Shape:
     n_valid: int = 0  # ratings
     timed: bool = True  # whether ratings have times
     on_disk: bool = False  # whether the training ratings are read as they are needed
+    converted: bool = False  # whether the model's unit is another than that of the ratings
 
     @classmethod
     def of(cls, train: Any, valid: Ratings | None = None) -> Shape:
@@ -74,6 +72,7 @@ class Shape:
             n_valid=0 if valid is None else len(valid),
             timed=train.time is not None,
             on_disk=not isinstance(train, Ratings),
+            converted=not (train.implicit or RatingUnit.of(train.scale).is_identity),
         )
 
     @property
@@ -100,12 +99,12 @@ class Memory:
         return sum(self.device.values())
 
 
-Limits = tuple[MemoryLimit | None, MemoryLimit | None]  # of the host and of the GPU; None: unknown
-
-
 def of_data(shape: Shape) -> dict[str, int]:
     """What every fit holds: the libraries and the ratings."""
     per_rating = 20 if shape.timed else 12
+    if shape.converted:
+        per_rating += CONVERTED
+
     ratings = per_rating * (shape.held + shape.n_valid)
     ids = 150 * (shape.n_users + shape.n_items)  # their text, and the index into it
     window = 0
@@ -162,7 +161,7 @@ def of_rows(
     *,
     side: Side,
     hidden: tuple[int, ...],
-    plan: GradientOptions,
+    options: GradientOptions,
     block_rows: int,
     block_ratings: int,
     dense: int = 0,
@@ -175,7 +174,7 @@ def of_rows(
         run: on which device, and whether snapshots are kept.
         side: what a row is.
         hidden: the sizes of the hidden layers.
-        plan: the optimizer and the size of batches.
+        options: the optimizer and the size of batches.
         block_rows: rows that are predicted at once, at most.
         block_ratings: their ratings, at most.
         dense: how many rows × columns blocks a step holds.
@@ -189,27 +188,25 @@ def of_rows(
     sizes = (n_columns, *hidden, n_columns)
     parameters = 4 * sum(n_in * n_out + n_out for n_in, n_out in pairwise(sizes))
     cells_per_row = shape.n_train / max(1, n_rows)
+    network = _network(shape, options, parameters)
 
-    network = _network(shape, plan, parameters)
-    step = _step(plan, n_rows, n_columns, hidden, cells_per_row, dense)
-    validation = 0
+    # What validation predicts is made once and kept if it is one block, else at each validation.
+    kept, validation = _validation(shape, n_rows, hidden, block_rows, block_ratings)
     if shape.n_valid:
-        rows_at_once = min(n_rows, block_rows)
-        validation = 12 * rows_at_once * sum(hidden) + 50 * shape.n_valid
         validation += RANKED_CELL * min(ranked, n_rows * n_columns)
-        if n_rows <= block_rows and shape.n_train <= block_ratings:
-            network["validation block"] = 8 * shape.n_train + 20 * shape.n_valid
-        else:
-            validation += TAKING_ROWS * min(int(rows_at_once * cells_per_row), block_ratings)
 
-    _, in_step = OPTIMIZERS.get(plan.optimizer, OTHER_OPTIMIZER)
+    if kept:
+        network["validation block"] = kept
+
+    step = _step(options, n_rows, n_columns, hidden, cells_per_row, dense)
+    _, in_step = OPTIMIZERS.get(options.optimizer, OTHER_OPTIMIZER)
     # A step, the optimizer's own step and validation follow each other: the largest counts.
     network["temporaries"] = max(step + parameters // 2, int(in_step * parameters), validation)
 
     host = of_data(shape)
     host["libraries"] = LIBRARIES + COMPILED
     # The package has an L-BFGS of its own.
-    if plan.optimizer != "lbfgs":
+    if options.optimizer != "lbfgs":
         host["libraries"] += TORCH_OPTIM
 
     # Ratings are sorted by user in any case, for the fingerprint.
@@ -225,8 +222,26 @@ def of_rows(
     return Memory({**host, "rows": views, **network})
 
 
+def _validation(
+    shape: Shape, n_rows: int, hidden: tuple[int, ...], block_rows: int, block_ratings: int
+) -> tuple[int, int]:
+    """Bytes that validation keeps from epoch to epoch, and its temporary bytes."""
+    if not shape.n_valid:
+        return 0, 0
+
+    rows_at_once = min(n_rows, block_rows)
+    temporary = 12 * rows_at_once * sum(hidden) + 50 * shape.n_valid
+    if n_rows <= block_rows and shape.n_train <= block_ratings:
+        return 8 * shape.n_train + 20 * shape.n_valid, temporary
+
+    cells_per_row = shape.n_train / max(1, n_rows)
+    cells_at_once = min(int(rows_at_once * cells_per_row), block_ratings)
+
+    return 0, temporary + TAKING_ROWS * cells_at_once
+
+
 def _step(
-    plan: GradientOptions,
+    options: GradientOptions,
     n_rows: int,
     n_columns: int,
     hidden: tuple[int, ...],
@@ -234,9 +249,9 @@ def _step(
     dense: int,
 ) -> int:
     """Temporary bytes of a training step: activations, dense blocks, numbers per cell."""
-    rows_at_once = min(n_rows, plan.batch_size or n_rows)
+    rows_at_once = min(n_rows, options.batch_size or n_rows)
     per_cell = CELL_TEMPORARIES
-    if plan.batch_size is not None:
+    if options.batch_size is not None:
         per_cell += SECOND_ORIENTATION + TAKING_ROWS
 
     activations = 12 * sum(hidden)
@@ -246,18 +261,18 @@ def _step(
     return rows_at_once * (activations + dense_rows + cells)
 
 
-def _network(shape: Shape, plan: GradientOptions, parameters: int) -> dict[str, int]:
+def _network(shape: Shape, options: GradientOptions, parameters: int) -> dict[str, int]:
     """What stays from step to step, for so many bytes of parameters."""
-    copies, _ = OPTIMIZERS.get(plan.optimizer, OTHER_OPTIMIZER)
-    if plan.optimizer == "lbfgs":
-        copies += plan.history
+    copies, _ = OPTIMIZERS.get(options.optimizer, OTHER_OPTIMIZER)
+    if options.optimizer == "lbfgs":
+        copies += options.history
 
     return {
         "parameters": parameters,
         "gradients": parameters,
-        "optimizer": parameters * copies * plan.state_bits // 32,
+        "optimizer": parameters * copies * options.state_bits // 32,
         "best weights": parameters if shape.n_valid else 0,
-        "training block": SECOND_ORIENTATION * shape.n_train if plan.batch_size is None else 0,
+        "training block": SECOND_ORIENTATION * shape.n_train if options.batch_size is None else 0,
     }
 
 
@@ -299,150 +314,3 @@ def of_refit(shape: Shape, first: Memory, second: Memory) -> Memory:
     both = Memory(host, device)
 
     return both if both.peak > first.peak else first
-
-
-def refuse_too_large(model: Any, shape: Shape, run: Run) -> None:
-    """Refuse a fit that would need more memory than there is, before anything is built.
-
-    Args:
-        model: an unfitted Model.
-        shape: how large the data are.
-        run: on which device.
-
-    Raises:
-        SizeError: naming the largest parts, the limit, and the settings that would fit.
-    """
-    limits = limits_of(run)
-    exceeded = lacking(model.memory(shape, run), limits)
-    if exceeded is None:
-        return
-
-    parts, limit = exceeded
-    needed = sum(parts.values())
-    largest = sorted(parts.items(), key=lambda part: -part[1])[:3]
-    named = ", ".join(f"{name} {size(n)}" for name, n in largest)
-    ways = []
-
-    for way in fitting(model, shape, run, limits):
-        ways.append(" and ".join(f"{key}={value!r}" for key, value in way.items()))
-
-    advice = f"What fits: {'; or '.join(ways)}." if ways else "No setting makes it fit."
-    raise SizeError(
-        f"{type(model).__name__} on {shape.n_users:,} × {shape.n_items:,} with "
-        f"{_size_settings(model)} would need {size(needed)} ({named}, …); "
-        f"{limit.limit} has {size(limit.bytes)}. {advice} Run(memory_check=False) tries it "
-        "nevertheless."
-    )
-
-
-def limits_of(run: Run) -> Limits:
-    """What is available on the host, and on the GPU if the run uses one."""
-    if torch.device(run.device).type == "cuda":
-        return available(), available_on_device(run.device)
-    return available(), None
-
-
-def lacking(need: Memory, limits: Limits) -> tuple[dict[str, int], MemoryLimit] | None:
-    """The parts and the limit that they exceed; None if everything fits, or no limit is known."""
-    for parts, limit in zip((need.host, need.device), limits, strict=True):
-        total = sum(parts.values())
-        if limit is not None and total > limit.bytes:
-            return parts, limit
-
-    return None
-
-
-def fitting(model: Any, shape: Shape, run: Run, limits: Limits) -> list[dict[str, Any]]:
-    """Changes of the model's settings with which it fits.
-
-    Fewer hidden units, and the changes that the model names as `capabilities.smaller`.
-
-    Args:
-        model: an unfitted Model.
-        shape: how large the data are.
-        run: on which device.
-        limits: what is available on the host and on the GPU.
-    """
-
-    def memory_with(changes: dict[str, Any]) -> Memory:
-        changed_model = dataclasses.replace(model, **changes)
-        return changed_model.memory(shape, run)
-
-    current = memory_with({})
-    ways: list[dict[str, Any]] = []
-
-    for changes in ({}, *model.capabilities.smaller):
-        changed = memory_with(changes)
-        total = changed.peak + changed.device_peak
-        is_smaller = total < current.peak + current.device_peak
-        if changes and not is_smaller:
-            continue
-
-        if changes and lacking(changed, limits) is None:
-            ways.append(changes)
-            continue
-
-        if not hasattr(model, "hidden"):
-            continue
-
-        def fits(hidden: Any, changes: dict[str, Any] = changes) -> bool:
-            memory = memory_with({**changes, "hidden": hidden})
-            return lacking(memory, limits) is None
-
-        hidden = _largest_hidden(model.hidden, fits)
-        if hidden is not None:
-            ways.append({**changes, "hidden": hidden})
-
-    return ways
-
-
-def _largest_hidden(
-    hidden: int | tuple[int, ...], fits: Callable[[Any], bool]
-) -> int | tuple[int, ...] | None:
-    """The largest percentage of the hidden units that fits; None if not even 1% does."""
-
-    def scaled(percent: int) -> int | tuple[int, ...]:
-        if isinstance(hidden, int):
-            return hidden * percent // 100
-
-        return tuple(units * percent // 100 for units in hidden)
-
-    # Bisection: `low` percent fit, `high` percent do not.
-    low = 0
-    high = 100
-
-    while high - low > 1:
-        middle = (low + high) // 2
-        has_empty_layer = np.min(scaled(middle)) < 1
-        if has_empty_layer or fits(scaled(middle)):
-            low = middle
-        else:
-            high = middle
-
-    largest = scaled(low)
-    if np.min(largest) < 1:
-        return None
-
-    return largest
-
-
-def _size_settings(model: Any) -> str:
-    """The settings that the model's size depends on, for a message."""
-    names = ["hidden"]
-
-    for way in model.capabilities.smaller:
-        names += way
-
-    values = {name: getattr(model, name, None) for name in dict.fromkeys(names)}
-    known = [f"{name}={value!r}" for name, value in values.items() if value is not None]
-
-    return ", ".join(known) or "its settings"
-
-
-def size(n: int) -> str:
-    """Bytes for people: "718 MB", "3.0 GB"."""
-    megabytes = n / MB
-    if megabytes < 1000:
-        return f"{megabytes:,.0f} MB"
-
-    return f"{megabytes / 1024:,.1f} GB"

@@ -13,7 +13,6 @@ items are row numbers; row number -1 is a user or item never seen.
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -26,33 +25,37 @@ import torch
 from jaxtyping import Bool, Float32, Int, Int64
 from torch import nn
 
-from recollect import kernels
+from recollect import kernels, unseen
 from recollect.capabilities import Capabilities
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError, NotFittedError, SettingError
-from recollect.fit_checks import check_data
-from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit, refuse_too_large
+from recollect.fit_checks import check_arguments, check_data
+from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit
+from recollect.memory_limits import refuse_too_large
+from recollect.own_unit import OwnUnit
 from recollect.run import Run
 from recollect.settings import check_ranges, setting
+from recollect.system.once import Once
 from recollect.training.history import History
-
-BLOCK_CELLS = 8_000_000  # numbers in a dense block of scores that is held at once: 32 MB
+from recollect.training.offsets import RidgeOffsets
+from recollect.training.randomness import own_generator
+from recollect.training.snapshot_folder import discard
 
 
 @dataclass(kw_only=True, eq=False)
-class Model(ABC):
+class Model(OwnUnit, ABC):
     """A recipe: fields are settings; `net_` is what it learned from the ratings `given_`."""
 
     # Parts of `net_` that folders of format 1 and 2 call otherwise: the former name and today's.
     former_network_names: ClassVar[Mapping[str, str]] = {}
 
     clip: bool = True  # predictions are kept within the rating scale
-    # the prediction for unknown users and items: "mean" of training, or "middle" of the scale
-    cold: str = setting("mean", one_of=("mean", "middle"))
-    refit: bool = (
-        False  # after early stopping, fit again on train + validation for that many epochs
-    )
+    # The prediction for an unknown user or item: "bias", what is known of the other one; "mean" of
+    # training; "middle" of the scale; or a number
+    cold: str | float = setting("bias", one_of=unseen.COLD, or_number=True)
+    # After early stopping, fit again on train + validation for as many epochs as were best
+    refit: bool = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -68,7 +71,7 @@ class Model(ABC):
         check_ranges(self)
         self.check()
 
-    def check(self) -> None:  # noqa: B027 - most models have no such settings
+    def check(self) -> None:
         """Refuse settings that do not go together; the range of each was checked before."""
 
     @abstractmethod
@@ -99,6 +102,7 @@ class Model(ABC):
             SizeError: if the fit would take more memory than there is.
             TrainingError: if the fit diverges.
         """
+        check_arguments(train, valid, run)
         run = run or Run()
         if run.memory_check:
             refuse_too_large(self, Shape.of(train, valid), run)
@@ -108,8 +112,7 @@ class Model(ABC):
             torch.set_num_threads(run.threads)
 
         if run.folder and not run.resume:
-            for stage in ("snapshot", "refit"):
-                shutil.rmtree(Path(run.folder) / stage, ignore_errors=True)
+            discard(Path(run.folder))
 
         started = time.monotonic()
 
@@ -131,11 +134,8 @@ class Model(ABC):
             train = train.union(valid)
             valid = None
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(run.seed)
-            self.given_ = train
-            self.net_: Any = self.build(train.n_users, train.n_items).to(run.device)
-            self.history_ = self.learn(train, valid, run)
+        with own_generator(run.seed):
+            self.learn_in_own_unit(train, valid, run)
 
         if self.refit and valid is not None:
             self._fit_again(train.union(valid), run)
@@ -232,7 +232,7 @@ class Model(ABC):
         """The items that can be predicted: those with training ratings, or what a model knows."""
         return self.given_.count("item") > 0
 
-    def _forget(self) -> None:  # noqa: B027 - most models keep nothing
+    def _forget(self) -> None:
         """Drop what was computed from an earlier `net_` or `given_`."""
 
     def pairs(
@@ -258,7 +258,7 @@ class Model(ABC):
         known_times = None if times is None else times[known]
         out = np.empty(len(user), np.float32)
         out[known] = self.predict_known(user[known], item[known], given, known_times)
-        out[new] = predict_new_users(self, user[new], item[new], given)
+        out[new] = unseen.predict_new_users(self, user[new], item[new], given)
 
         return out
 
@@ -273,7 +273,7 @@ class Model(ABC):
 
         out = np.empty((len(user), self.given_.n_items), np.float32)
         out[~new] = self.score_known(user[~new], given)
-        out[new] = self.fold_in(given.by_user.take(user[new]))
+        out[new] = self.fold_in(unseen.usable_rows_of(self, given, user[new]))
 
         return out
 
@@ -287,7 +287,7 @@ class Model(ABC):
     ) -> Float32[np.ndarray, " pairs"]:
         """Ratings (or scores, see `output`) for pairs of row numbers, within the rating scale.
 
-        A pair with an unknown user or item (`is_cold`) gets the default prediction, `cold_value`.
+        A pair with an unknown user or item (`is_cold`) gets the default prediction, `predict_cold`.
 
         Args:
             user: row numbers of users; -1 is an unknown one.
@@ -300,8 +300,12 @@ class Model(ABC):
         user = np.asarray(user, np.int64)
         item = np.asarray(item, np.int64)
 
-        warm = ~self.is_cold(user, item, given=given)
-        out = np.full(len(user), self.cold_value, np.float32)
+        cold = self.is_cold(user, item, given=given)
+        out = np.empty(len(user), np.float32)
+        if cold.any():
+            out[cold] = self.predict_cold(user[cold], item[cold], given=given)
+
+        warm = ~cold
         if warm.any():
             warm_times = None if times is None else np.asarray(times, np.int64)[warm]
             out[warm] = self.pairs(user[warm], item[warm], given, warm_times)
@@ -373,22 +377,43 @@ class Model(ABC):
             item: row numbers of items; -1 is an unknown one.
             given: the ratings a prediction may be made from; default: those of the fit.
         """
-        given = self.given(given)
-        has_ratings = given.count("user") > 0
-        knows_user = _flags_of(has_ratings, user)
-        knows_item = _flags_of(self.known_items(), item)
+        knows_user = unseen.flags_of(unseen.users_known_to(self, self.given(given)), user)
+        knows_item = unseen.flags_of(self.known_items(), item)
         return ~(knows_user & knows_item)
 
     @property
     def cold_value(self) -> float:
-        """The default prediction, for a pair with an unknown user or item; 0 among scores."""
-        if self.output == "scores":
-            return 0.0
+        """The default prediction where neither user nor item is known; 0 among scores."""
+        return 0.0 if self.output == "scores" else unseen.constant_default(self.cold, self.given_)
 
-        if self.cold == "mean":
-            return self.given_.mean
+    def predict_cold(
+        self,
+        user: Int[np.ndarray, " pairs"],
+        item: Int[np.ndarray, " pairs"],
+        *,
+        given: AnyRatings | None = None,
+    ) -> Float32[np.ndarray, " pairs"]:
+        """The default predictions of cold pairs, not clipped (`unseen` says what they are).
 
-        return sum(self.given_.scale) / 2
+        Args:
+            user: row numbers of users; -1 is an unknown one.
+            item: row numbers of items; -1 is an unknown one.
+            given: the ratings a prediction may be made from; default: those of the fit.
+        """
+        return unseen.default_predictions(self, user, item, self.given(given))
+
+    def cold_offsets(self) -> RidgeOffsets:
+        """The offsets of the users and items in the training ratings; estimated when first asked.
+
+        They are no part of the network: a saved model has the ratings to estimate them from.
+        """
+        given = self.given_
+        fitted_on, offsets = self.__dict__.get("_cold_offsets", (None, None))
+        if fitted_on is not given:
+            offsets = Once()
+            self._cold_offsets = (given, offsets)
+
+        return offsets.get(lambda: RidgeOffsets.fit(given))
 
     def given(self, given: AnyRatings | None = None) -> AnyRatings:
         """What predictions are made from: these ratings, or those the model was fitted on.
@@ -412,39 +437,3 @@ class Model(ABC):
             )
 
         return given
-
-
-def predict_new_users(
-    model: Model,
-    user: Int[np.ndarray, " pairs"],
-    item: Int[np.ndarray, " pairs"],
-    given: AnyRatings,
-) -> Float32[np.ndarray, " pairs"]:
-    """Predictions for users who were not in the training ratings.
-
-    Args:
-        model: a fitted model.
-        user: row numbers of users; one may stand several times and is folded in once.
-        item: row numbers of items.
-        given: where the users' ratings are.
-    """
-    out = np.empty(len(user), np.float32)
-    people, person = np.unique(user, return_inverse=True)
-    step = max(1, BLOCK_CELLS // max(1, given.n_items))
-
-    for first in range(0, len(people), step):
-        rows = given.by_user.take(people[first : first + step])
-        table = model.fold_in(rows)
-        in_block = (person >= first) & (person < first + step)
-        row_in_table = person[in_block] - first
-        out[in_block] = table[row_in_table, item[in_block]]
-
-    return out
-
-
-def _flags_of(flags: Bool[np.ndarray, " rows"], row: np.ndarray) -> Bool[np.ndarray, " pairs"]:
-    """The flag of each row number; False for -1."""
-    row = np.asarray(row)
-    # Row -1 reads the last flag, which is not its own.
-    is_known = row >= 0
-    return np.where(is_known, flags[row], False)

@@ -13,24 +13,28 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float32
 
-from recollect.data.catalogue import titles
+from recollect.arguments import expect_number, expect_path, expect_whole
+from recollect.data.catalogue import listed_fields
 from recollect.data.ratings import AnyRatings, Side
 from recollect.data.sparse_rows import Rows
-from recollect.data.vocab import UNKNOWN, Vocab, as_text
+from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError, SettingError
-from recollect.model import BLOCK_CELLS, Model
+from recollect.model import Model
 from recollect.ranking import NEVER, everyones_best, first_n, scores_of
 from recollect.request import (
     a_few,
     excluded_items,
-    list_of_ids,
+    given_of,
+    ids_in,
     pairs_frame,
     ratings_of_new_user,
     row_of_new_user,
     times_of,
     with_earlier_ratings,
 )
+from recollect.shortage import Shortage
 from recollect.system.atomic_files import replacing
+from recollect.unseen import BLOCK_CELLS, default_of_new_users, flags_of
 
 NEW = "new"  # the user_id of a new user, who is given by ratings alone
 
@@ -53,7 +57,7 @@ def predict(model: Model, pairs: Any, *, interval: float | None = None) -> pl.Da
         DataError: if the columns are missing, something is no pair, or a time cannot be read.
         SettingError: if the model does not estimate how sure it is.
     """
-    given = model.given()
+    given = given_of(model)
     frame = pairs_frame(pairs)
     user = given.users.rows(frame["user_id"])
     item = given.items.rows(frame["item_id"])
@@ -65,6 +69,8 @@ def predict(model: Model, pairs: Any, *, interval: float | None = None) -> pl.Da
 
     if interval is None:
         return predicted
+
+    expect_number("interval", interval, "the probability that the rating lies within, such as 0.9")
 
     low, high = model.predict_interval(user, item, interval, times=times)
 
@@ -88,8 +94,12 @@ def top_n(
     """The n best items for known users, or for a new one. Nothing is trained.
 
     Items that nobody rated are never recommended. A user_id the model does not know gets the items
-    that are best for everyone (see `ranking.everyones_best`). The order is that of the raw
-    predictions: several may be clipped to the top of the scale.
+    that are best for everyone, in the order of `ranking.everyones_best` and with the predictions
+    that `predict` has for them. All other lists are in the order of the raw predictions: several
+    may be clipped to the top of the scale.
+
+    A RecollectWarning says who is unknown, which items are, and who gets fewer items than asked for
+    because they have rated the others.
 
     Args:
         model: a fitted model.
@@ -102,30 +112,33 @@ def top_n(
         items: the candidates; default: all.
         seen: whether items are recommended that the user has rated.
 
-    Returns: columns user_id, rank, item_id, title (if known), prediction.
+    Returns: columns user_id, rank, item_id, title and other fields (if known), prediction.
 
     Raises:
         SettingError: if n is below 1 or it is not clear for whom.
         DataError: for a rating outside the scale, a count that is not above 0, or if the model
             knows none of `items`.
     """
-    model.given()
+    given_of(model)
+    expect_whole("n", n, at_least=1, what="how many are wanted")
     excluded = excluded_items(model, items)
-    ids = None if user_ids is None else as_text(list_of_ids("user_ids", user_ids))
+    ids = None if user_ids is None else ids_in("user_ids", user_ids)
     if ratings is None and events is None:
         if ids is None:
             raise SettingError(
                 "top_n takes user_ids, or the ratings or events of someone new; found none of them."
             )
 
-        blocks = _ranked_blocks(
-            model,
-            ids,
-            n=n,
-            excluded=excluded,
-            seen=seen,
-        )
-        return pl.concat([_empty_list(model), *(frame for _, frame in blocks)])
+        shortage = Shortage(model, n, excluded)
+        shortage.warn_of_strangers(ids)
+        frames = [_empty_list(model)]
+        for part, frame in _ranked_blocks(model, ids, n=n, excluded=excluded, seen=seen):
+            shortage.count(ids[part], frame)
+            frames.append(frame)
+
+        shortage.warn()
+
+        return pl.concat(frames)
 
     newer = ratings_of_new_user(model, ratings, events)
     if ids is not None:
@@ -137,7 +150,14 @@ def top_n(
     if not seen:
         scores[row.row, row.column] = NEVER
 
-    return _ranked_frame(model, pl.Series([NEW]) if ids is None else ids, scores, n)
+    is_unknown = row.counts == 0
+    who = pl.Series([NEW]) if ids is None else ids
+    frame = _ranked_frame(model, who, scores, n, is_unknown)
+    shortage = Shortage(model, n, excluded)
+    shortage.count(who, frame)
+    shortage.warn()
+
+    return frame
 
 
 def top_n_to_parquet(
@@ -170,8 +190,10 @@ def top_n_to_parquet(
     """
     import pyarrow.parquet as pq
 
-    given = model.given()
-    ids = given.users.ids if user_ids is None else as_text(list_of_ids("user_ids", user_ids))
+    given = given_of(model)
+    ids = given.users.ids if user_ids is None else ids_in("user_ids", user_ids)
+    expect_whole("n", n, at_least=1, what="how many are wanted")
+    expect_path("path", path)
     if Path(path).is_dir():
         example = Path(path) / "recommendations.parquet"
         raise SettingError(f"{path} is a folder; name a file, such as {example}.")
@@ -179,19 +201,18 @@ def top_n_to_parquet(
     excluded = excluded_items(model, items)
     schema = _empty_list(model).to_arrow().schema
     n_rows = 0
+    shortage = Shortage(model, n, excluded)
+    shortage.warn_of_strangers(ids)
 
     with replacing(path) as fresh, pq.ParquetWriter(fresh, schema, compression="zstd") as out:
-        for n_done, frame in _ranked_blocks(
-            model,
-            ids,
-            n=n,
-            excluded=excluded,
-            seen=seen,
-        ):
+        for part, frame in _ranked_blocks(model, ids, n=n, excluded=excluded, seen=seen):
             out.write_table(frame.to_arrow().cast(schema))
             n_rows += len(frame)
+            shortage.count(ids[part], frame)
             if progress:
-                progress(n_done, len(ids))
+                progress(min(part.stop, len(ids)), len(ids))
+
+    shortage.warn()
 
     return n_rows
 
@@ -213,12 +234,18 @@ def fold_in(
         SettingError: if neither or both are given.
         DataError: for a rating outside the scale or a count that is not above 0.
     """
-    given = model.given()
+    given = given_of(model)
     newer = ratings_of_new_user(model, ratings, events)
     row = row_of_new_user(model, newer)
-    scores = _scores_of_new_user(model, row)[0]
-    scores[~model.known_items()] = model.cold_value
-    predictions = model.within_scale(scores)
+    if row.n_cells:
+        raw = model.fold_in(row)[0]
+        # What is left of an item without ratings is the user's offset, as in `predict`.
+        cold = ~model.known_items()
+        raw[cold] = default_of_new_users(model, row)[0]
+    else:
+        raw = _defaults(model)
+
+    predictions = model.within_scale(raw)
     frame = pl.DataFrame({"item_id": given.items.ids, "prediction": predictions})
 
     return _with_titles(given, frame, "item_id")
@@ -251,12 +278,12 @@ def similar(
     if (item_ids is None) == (user_ids is None):
         raise SettingError("similar takes either item_ids or user_ids, one of the two.")
 
-    given = model.given()
+    given = given_of(model)
     if item_ids is not None:
-        frame = _neighbors(model, "item", as_text(list_of_ids("item_ids", item_ids)), n)
+        frame = _neighbors(model, "item", ids_in("item_ids", item_ids), n)
         return _with_titles(given, frame, "neighbor_id")
 
-    return _neighbors(model, "user", as_text(list_of_ids("user_ids", user_ids)), n)
+    return _neighbors(model, "user", ids_in("user_ids", user_ids), n)
 
 
 def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame:
@@ -290,7 +317,7 @@ def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame
 
     names = {"of": f"{side}_id", "id": "neighbor_id", "score": "similarity"}
 
-    return pl.concat(frames).rename(names)
+    return pl.concat(frames).drop("row", "column").rename(names)
 
 
 def _unit_vectors(model: Model, side: Side) -> Float32[np.ndarray, "entries k"]:
@@ -312,36 +339,60 @@ def _scores_of_new_user(model: Model, row: Rows) -> Float32[np.ndarray, "1 n_ite
 
 def _ranked_blocks(
     model: Model, ids: pl.Series, *, n: int, excluded: Bool[np.ndarray, " n_items"], seen: bool
-) -> Iterator[tuple[int, pl.DataFrame]]:
-    """The lists of a block of users at a time, and how many users are done."""
+) -> Iterator[tuple[slice, pl.DataFrame]]:
+    """The lists of a block of users at a time, and which users these are."""
     given = model.given_
     rows = given.users.rows(ids)
 
+    is_unknown = ~flags_of(given.count("user") > 0, rows)
+
     for part, scores in scores_of(model, rows, given, seen=seen):
         scores[:, excluded] = NEVER
-        frame = _ranked_frame(model, ids[part], scores, n)
-        n_done = min(part.stop, len(ids))
-
-        yield n_done, frame
+        yield part, _ranked_frame(model, ids[part], scores, n, is_unknown[part])
 
 
 def _ranked_frame(
-    model: Model, user_ids: pl.Series, scores: Float32[np.ndarray, "people n_items"], n: int
+    model: Model,
+    user_ids: pl.Series,
+    scores: Float32[np.ndarray, "people n_items"],
+    n: int,
+    is_unknown: Bool[np.ndarray, " people"],
 ) -> pl.DataFrame:
+    """The lists of some users, with predictions within the scale.
+
+    Args:
+        model: a fitted model.
+        user_ids: of the rows of scores.
+        scores: what the items are ranked by.
+        n: how many.
+        is_unknown: the users of whom nothing is known. Their items are ranked by what is best for
+            everyone, and the predictions are those of `predict`.
+    """
     frame = _first_n_frame(user_ids, scores, n, model.given_.items)
     frame = frame.rename({"of": "user_id", "id": "item_id", "score": "prediction"})
     raw = frame["prediction"].to_numpy()
+    if is_unknown.any():
+        of_unknown = is_unknown[frame["row"].to_numpy()]
+        raw = np.where(of_unknown, _defaults(model)[frame["column"].to_numpy()], raw)
+
     clipped = pl.Series("prediction", model.within_scale(raw))
-    frame = frame.with_columns(clipped)
+    frame = frame.with_columns(clipped).drop("row", "column")
 
     return _with_titles(model.given_, frame, "item_id")
+
+
+def _defaults(model: Model) -> Float32[np.ndarray, " n_items"]:
+    """What is predicted of each item for a user of whom nothing is known."""
+    items = np.arange(model.given_.n_items)
+    nobody = np.full(len(items), UNKNOWN)
+    return model.predict_cold(nobody, items)
 
 
 def _empty_list(model: Model) -> pl.DataFrame:
     """A list of no users: the columns and their types."""
     nobody = pl.Series([], dtype=pl.String)
     scores = np.zeros((0, model.given_.n_items), np.float32)
-    return _ranked_frame(model, nobody, scores, 1)
+    return _ranked_frame(model, nobody, scores, 1, np.zeros(0, bool))
 
 
 def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> pl.DataFrame:
@@ -353,10 +404,9 @@ def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> p
         n: how many.
         vocab: the ids of the columns.
 
-    Returns: columns of, rank, id, score.
+    Returns: columns of, rank, id, score; and row and column, the place of the score.
     """
-    if n < 1:
-        raise SettingError(f"n is how many are wanted, 1 or more; found {n}.")
+    expect_whole("n", n, at_least=1, what="how many are wanted")
 
     ranked = first_n(min(n, len(vocab)), scores)
     row, rank = np.nonzero(ranked >= 0)
@@ -368,17 +418,18 @@ def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> p
             "rank": (rank + 1).astype(np.int32),
             "id": vocab.at(column),
             "score": scores[row, column],
+            "row": row,
+            "column": column,
         }
     )
 
 
 def _with_titles(given: AnyRatings, frame: pl.DataFrame, key: str) -> pl.DataFrame:
-    """The frame with a column title after the column of item ids, if titles are known."""
-    if given.catalogue is None:
-        return frame
-
-    values = titles(given.catalogue, frame[key])
-    title = pl.Series("title", values, dtype=pl.String)
+    """The frame with titles and other fields after the column of item ids, as far as known."""
+    fields = listed_fields(given.catalogue, frame[key])
     place = frame.columns.index(key) + 1
 
-    return frame.insert_column(place, title)
+    for number, column in enumerate(fields):
+        frame.insert_column(place + number, column)
+
+    return frame

@@ -9,16 +9,33 @@ import dataclasses
 import importlib
 import inspect
 import logging
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from recollect.errors import SettingError, unknown
+from recollect.arguments import expect
+from recollect.errors import SettingError, UntrustedError, unknown
 from recollect.model import Model
 from recollect.model_descriptions import HOME, model_names
 from recollect.settings import former_names
+from recollect.system.installed_modules import installed_file
 
 log = logging.getLogger("recollect")
 
-__all__ = ["find", "make", "model_names", "name_of", "settings", "with_todays_names"]
+__all__ = [
+    "Trusted",
+    "find",
+    "find_trusted",
+    "make",
+    "make_of",
+    "model_names",
+    "name_of",
+    "settings",
+    "with_todays_names",
+]
+
+# What a caller trusts: "package.module:Class" of an installed distribution, or the class itself.
+Trusted = str | type[Model] | Iterable[str | type[Model]]
 
 # The classes that the words of a field's annotation stand for.
 TYPES = {
@@ -33,7 +50,7 @@ TYPES = {
 
 
 def find(name: str) -> type[Model]:
-    """The class of a model.
+    """The class of a model that the caller names; a class from outside is imported.
 
     Args:
         name: a file or folder in `recollect/models`, or "package.module:Class".
@@ -41,6 +58,7 @@ def find(name: str) -> type[Model]:
     Raises:
         SettingError: if there is no such model.
     """
+    expect("name", name, str, "the name of a model, such as 'bias'")
     if ":" in name:
         return _find_elsewhere(name)
 
@@ -55,6 +73,61 @@ def find(name: str) -> type[Model]:
     return kind
 
 
+def find_trusted(
+    name: str, trusted: Trusted = (), *, not_in: str | Path | None = None
+) -> type[Model]:
+    """The class of a model that a file names: nothing from outside is imported unasked.
+
+    Args:
+        name: as `find` takes it, from a saved model or an experiment.
+        trusted: classes from outside that may be used: a class, as the caller has it already; or
+            its name, "package.module:Class", which is looked for in installed distributions only.
+        not_in: a folder that no code is taken from, whatever is trusted: that of the file.
+
+    Raises:
+        UntrustedError: for a class from outside that is not trusted, or not installed.
+        SettingError: if there is no such model.
+    """
+    if ":" not in name:
+        return find(name)
+
+    given = [trusted] if isinstance(trusted, str | type) else list(trusted)
+
+    for kind in given:
+        if inspect.isclass(kind) and name_of(kind) == name:
+            return kind
+
+    if name not in given:
+        raise UntrustedError(
+            f"The model {name!r} is not part of Recollect, and its code would be run. If you trust "
+            f"it, say so: trusted=[{name!r}] in Python, --trust {name} on the command line."
+        )
+
+    _refuse_uninstalled(name, not_in)
+
+    return _find_elsewhere(name)
+
+
+def _refuse_uninstalled(name: str, not_in: str | Path | None) -> None:
+    """Refuse a class whose package lies in no installed distribution.
+
+    Args:
+        name: "package.module:Class".
+        not_in: a folder that no code is taken from.
+    """
+    package = name.partition(":")[0].partition(".")[0]
+    file = installed_file(package)
+    is_inside = (
+        file is not None and not_in is not None and file.is_relative_to(Path(not_in).resolve())
+    )
+    if file is None or is_inside:
+        raise UntrustedError(
+            f"The model {name!r} is trusted by name, and {package!r} is in no installed "
+            "distribution: such a name is not looked for in the working folder or PYTHONPATH. "
+            f"Install the package, or pass the class itself: trusted=[{name.partition(':')[2]}]."
+        )
+
+
 def _is_model_of(member: Any, home: str) -> bool:
     """Whether this is a concrete model that was defined in the module or folder `home`."""
     is_model = inspect.isclass(member) and issubclass(member, Model)
@@ -67,13 +140,21 @@ def _is_model_of(member: Any, home: str) -> bool:
 
 
 def _find_elsewhere(name: str) -> type[Model]:
-    """The class that "package.module:Class" names."""
+    """The class that "package.module:Class" names, imported as Python finds it."""
     module_name, class_name = name.split(":", 1)
 
     try:
         kind = getattr(importlib.import_module(module_name), class_name)
+    except KeyboardInterrupt:
+        raise
     except (ImportError, AttributeError) as problem:
         raise SettingError(f"There is no model {name!r}: {problem}.") from problem
+    except BaseException as problem:
+        # A module may do anything when it is imported, SystemExit included.
+        raise SettingError(
+            f"The module of the model {name!r} cannot be imported: {type(problem).__name__} "
+            f"{problem}."
+        ) from problem
 
     if not (inspect.isclass(kind) and issubclass(kind, Model)):
         raise SettingError(f"{name!r} is no model: it must be a class under recollect.Model.")
@@ -120,7 +201,12 @@ def make(name: str, **given: Any) -> Model:
     Raises:
         SettingError: for a model or a setting that does not exist, or a value out of range.
     """
-    kind = find(name)
+    return make_of(find(name), given)
+
+
+def make_of(kind: type[Model], given: dict[str, Any]) -> Model:
+    """An unfitted model of a class, with these settings; errors as `make`."""
+    name = name_of(kind)
     given = with_todays_names(kind, given)
     known = settings(kind)
 

@@ -8,25 +8,30 @@ from typing import Any
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Int64
+from scipy.sparse import issparse
 
+from recollect.arguments import expect
+from recollect.data.from_objects import columns_of, ids_in, is_table
 from recollect.data.parsing import times
+from recollect.data.ratings import AnyRatings
 from recollect.data.sparse_rows import Rows
-from recollect.data.vocab import UNKNOWN, as_text
-from recollect.errors import DataError, SettingError
+from recollect.data.vocab import Vocab, as_text
+from recollect.errors import DataError, SettingError, warn
 from recollect.model import Model
+from recollect.unseen import flags_of
 
 
-def list_of_ids(name: str, ids: Any) -> Any:
-    """A list of ids, unchanged; a text is refused, for its letters would pass for ids.
+def given_of(model: Any) -> AnyRatings:
+    """The ratings that a fitted model was fitted on.
 
     Raises:
-        SettingError: naming the argument.
+        SettingError: for something that is no model.
+        NotFittedError: if it is not fitted.
     """
-    is_text = isinstance(ids, str | bytes)
-    if is_text or not isinstance(ids, Iterable):
-        raise SettingError(f"{name} is a list of ids, found {ids!r}; write [{ids!r}].")
+    how = "a fitted model: recollect.make(name).fit(train), or recollect.load_model(folder)"
+    expect("model", model, Model, how)
 
-    return ids
+    return model.given()
 
 
 def a_few(ids: pl.Series) -> str:
@@ -46,33 +51,42 @@ def pairs_frame(pairs: Any) -> pl.DataFrame:
         pairs: a frame (pandas, Polars, DuckDB, Arrow), or an iterable of (user_id, item_id).
 
     Raises:
+        SettingError: if it is neither.
         DataError: if the columns are missing, or something is no pair.
     """
-    if isinstance(pairs, pl.LazyFrame):
-        pairs = pairs.collect()
+    if not is_table(pairs):
+        return _frame_of_tuples(_list_of_pairs(pairs))
 
-    is_pandas = type(pairs).__module__.partition(".")[0] == "pandas"
-    if not is_pandas and not hasattr(pairs, "__arrow_c_stream__"):
-        return _frame_of_tuples(list(list_of_ids("pairs", pairs)))
-
-    frame = pairs if is_pandas else pl.DataFrame(pairs)
-    missing = {"user_id", "item_id"} - set(frame.columns)
+    names = ("user_id", "item_id", "timestamp")
+    columns = columns_of(pairs, names, ids=("user_id", "item_id"))
+    missing = {"user_id", "item_id"} - set(columns)
     if missing:
+        found = pairs.collect_schema().names() if isinstance(pairs, pl.LazyFrame) else pairs.columns
         raise DataError(
-            "Pairs need the columns user_id and item_id, found "
-            f"{', '.join(map(str, frame.columns))}; rename them."
+            f"Pairs need the columns user_id and item_id, found {', '.join(map(str, found))}; "
+            "rename them."
         )
 
-    columns = {}
+    return pl.DataFrame(columns)
 
-    for name in ("user_id", "item_id"):
-        columns[name] = as_text(_column(frame[name]))
 
-    ids = pl.DataFrame(columns)
-    if "timestamp" not in frame.columns:
-        return ids
+def _list_of_pairs(pairs: Any) -> list[Any]:
+    """The members of an iterable of pairs.
 
-    return ids.with_columns(pl.Series("timestamp", _column(frame["timestamp"])))
+    Raises:
+        SettingError: for something else, such as a mapping or ratings.
+    """
+    no_pairs = (str, bytes, Mapping, Vocab, AnyRatings, Model, pl.Series)
+    kind = type(pairs).__name__
+    is_column = hasattr(pairs, "to_frame") or issparse(pairs)  # of pandas
+    if not isinstance(pairs, Iterable) or isinstance(pairs, no_pairs) or is_column:
+        hint = "pass ratings.frame()" if isinstance(pairs, AnyRatings) else "pass one of these"
+        raise SettingError(
+            "pairs is a list of (user_id, item_id), or a frame with these columns; found a "
+            f"{kind}: {hint}."
+        )
+
+    return list(pairs)
 
 
 def _frame_of_tuples(pairs: list[Any]) -> pl.DataFrame:
@@ -85,20 +99,6 @@ def _frame_of_tuples(pairs: list[Any]) -> pl.DataFrame:
     items = as_text([item_id for _, item_id in pairs])
 
     return pl.DataFrame({"user_id": users, "item_id": items})
-
-
-def _column(column: Any) -> Any:
-    """A column of a Polars or pandas frame as `as_text` takes it.
-
-    A pandas column may hold 1 and "a" at once.
-    """
-    if isinstance(column, pl.Series):
-        return column
-
-    if column.dtype == object:
-        return column.to_numpy()
-
-    return pl.from_pandas(column)
 
 
 def times_of(column: pl.Series) -> Int64[np.ndarray, " pairs"]:
@@ -121,6 +121,8 @@ def times_of(column: pl.Series) -> Int64[np.ndarray, " pairs"]:
 def excluded_items(model: Model, items: Iterable[object] | None) -> Bool[np.ndarray, " n_items"]:
     """Which items are not among the candidates; without candidates, none.
 
+    Warns of candidates that the model does not know.
+
     Raises:
         DataError: if the model knows none of the candidates.
     """
@@ -128,21 +130,29 @@ def excluded_items(model: Model, items: Iterable[object] | None) -> Bool[np.ndar
     if items is None:
         return np.zeros(len(vocab), bool)
 
-    row = vocab.rows(as_text(list_of_ids("items", items)))
-    excluded = np.ones(len(vocab), bool)
-    excluded[row[row != UNKNOWN]] = False
-    if not model.known_items()[~excluded].any():
+    ids = ids_in("items", items)
+    row = vocab.rows(ids)
+    is_known = flags_of(model.known_items(), row)
+    if not is_known.any():
         raise DataError(
             f"None of the {len(row)} candidate items has ratings in this model; check their ids, "
             f"such as {a_few(vocab.ids.head(3))}."
         )
 
+    if not is_known.all():
+        left_out = ids.filter(pl.Series(~is_known))
+        warn(
+            f"{len(left_out):,} of {len(ids):,} candidate items have no ratings in this model and "
+            f"are never recommended: {a_few(left_out)}."
+        )
+
+    excluded = np.ones(len(vocab), bool)
+    excluded[row[is_known]] = False
+
     return excluded
 
 
-def ratings_of_new_user(
-    model: Model, ratings: Mapping[Any, Any] | None, events: Iterable[Any] | None
-) -> dict[str, float]:
+def ratings_of_new_user(model: Model, ratings: Any, events: Any) -> dict[str, float]:
     """What a new user gives: a rating, or a count of events, per item_id.
 
     Args:
@@ -151,54 +161,107 @@ def ratings_of_new_user(
         events: a list of item ids, or {item_id: count}.
 
     Raises:
-        SettingError: if both or neither are given, or events to a model of ratings.
+        SettingError: if both or neither are given, ratings to a model of events or the reverse, or
+            something that is no mapping (or list).
         DataError: for a rating outside the scale, a count that is not above 0, or an item twice.
     """
     if (ratings is None) == (events is None):
         raise SettingError("Someone new is given by ratings or by events, one of the two.")
 
-    if events is not None and not model.given_.implicit:
+    name = type(model).__name__
+    is_of_events = model.given_.implicit
+    if events is not None and not is_of_events:
         raise SettingError(
-            f"This {type(model).__name__} learned from ratings on a scale, and events have none; "
-            "give ratings={item_id: rating}."
+            f"This {name} learned from ratings on a scale, and events have none; give ratings: "
+            "ratings={item_id: rating}, on the command line --ratings."
+        )
+
+    if ratings is not None and is_of_events:
+        raise SettingError(
+            f"This {name} learned from events, and to it a low rating would count as having chosen "
+            "the item; give events: events=[item_id, …] or {item_id: count}, on the command line "
+            "--event or --events."
         )
 
     if events is not None and not isinstance(events, Mapping):
-        counts = as_text(list_of_ids("events", events)).value_counts(sort=False)
+        counts = ids_in("events", events).value_counts(sort=False)
         numbers = counts["count"].cast(pl.Float64).to_list()
         return dict(zip(counts["id"].to_list(), numbers, strict=True))
 
-    given = ratings if events is None else events
-    assert isinstance(given, Mapping)
-    _check_values(model, given)
+    given = _mapping("ratings", ratings) if events is None else events
     ids = as_text(list(given))
+    if ids.null_count():
+        raise DataError("An item id is missing (None or NaN); every rating is of an item.")
+
     if ids.is_duplicated().any():
         twice = ids.filter(ids.is_duplicated()).unique()
         raise DataError(
             f"Item {a_few(twice)} is rated twice, as text and as a number; rate it once."
         )
 
-    item_ids = ids.to_list()
-    values = [float(value) for value in given.values()]
+    values = [_checked_value(model, item_id, value) for item_id, value in given.items()]
 
-    return dict(zip(item_ids, values, strict=True))
+    return dict(zip(ids.to_list(), values, strict=True))
 
 
-def _check_values(model: Model, ratings: Mapping[Any, Any]) -> None:
-    low, high = model.given_.scale
+def _mapping(name: str, given: Any) -> Mapping[Any, Any]:
+    """A mapping of item ids to values, unchanged.
 
-    for item_id, value in ratings.items():
-        is_number = isinstance(value, int | float | np.number)
-        if model.given_.implicit:
-            if not is_number or not 0 < value < np.inf:
-                raise DataError(
-                    f"The count of item {str(item_id)!r} is {value!r}; expected a number above 0."
-                )
-        elif not is_number or not low <= value <= high:  # NaN is refused, too
+    Raises:
+        SettingError: for anything else, saying how to make one.
+    """
+    if isinstance(given, Mapping):
+        return given
+
+    hint = "pass a dict"
+    if is_table(given):
+        hint = f"pass dict(zip({name}['item_id'], {name}['rating']))"
+    elif type(given).__name__ == "Series" and hasattr(given, "to_dict"):
+        hint = f"pass {name}.to_dict()"
+    elif isinstance(given, list | tuple):
+        hint = f"pass dict({name}) if it holds pairs of an item id and a rating"
+
+    raise SettingError(f"{name} is {{item_id: rating}}; found a {type(given).__name__}: {hint}.")
+
+
+def _checked_value(model: Model, item_id: object, value: Any) -> float:
+    """A rating or a count as a number; numbers written as text are numbers, too.
+
+    Args:
+        model: a fitted model.
+        item_id: whose value it is.
+        value: of any type.
+
+    Raises:
+        DataError: if it is no number, or outside the scale.
+    """
+    number = _number(value)
+    if model.given_.implicit:
+        if not 0 < number < np.inf:
             raise DataError(
-                f"The rating of item {str(item_id)!r} is {value!r}; this model's scale is {low:g} "
-                f"to {high:g}."
+                f"The count of item {str(item_id)!r} is {value!r}; expected a number above 0."
             )
+        return number
+
+    low, high = model.given_.scale
+    if not low <= number <= high:  # NaN is refused, too
+        raise DataError(
+            f"The rating of item {str(item_id)!r} is {value!r}; this model's scale is {low:g} to "
+            f"{high:g}."
+        )
+
+    return number
+
+
+def _number(value: Any) -> float:
+    """A number from a number or a text; NaN if it is none."""
+    if isinstance(value, bool | np.bool_):
+        return float("nan")
+
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
 
 
 def with_earlier_ratings(model: Model, ids: pl.Series, newer: dict[str, float]) -> dict[str, float]:
@@ -232,12 +295,40 @@ def with_earlier_ratings(model: Model, ids: pl.Series, newer: dict[str, float]) 
 
 
 def row_of_new_user(model: Model, ratings: dict[str, float]) -> Rows:
-    """A new user's ratings as one sparse row; items that the model cannot predict are left out."""
+    """A new user's ratings as one sparse row.
+
+    Items that the model cannot predict are left out, with a warning.
+    """
     vocab = model.given_.items
     column = vocab.rows(list(ratings))
     value = np.array(list(ratings.values()), np.float32)
-    known = (column != UNKNOWN) & model.known_items()[column]
+    known = flags_of(model.known_items(), column)
+    if not known.all():
+        _warn_of_unknown(model, pl.Series(list(ratings)).filter(pl.Series(~known)), len(known))
+
     user = np.zeros(int(known.sum()), np.int64)
     row, _ = Rows.group(user, column[known], value[known], n_rows=1, n_columns=len(vocab))
 
     return row
+
+
+def _warn_of_unknown(model: Model, left_out: pl.Series, n_given: int) -> None:
+    """Warn of a new user's items that are left out.
+
+    Args:
+        model: a fitted model.
+        left_out: their ids.
+        n_given: how many items the user gave.
+    """
+    what = "chosen" if model.given_.implicit else "rated"
+    if len(left_out) < n_given:
+        warn(
+            f"{len(left_out):,} of {n_given:,} {what} items are unknown to this model and left "
+            f"out: {a_few(left_out)}."
+        )
+        return
+
+    warn(
+        f"None of the {what} items is known to this model ({a_few(left_out)}); what is best for "
+        f"everyone follows. Its ids are such as {a_few(model.given_.items.ids.head(3))}."
+    )

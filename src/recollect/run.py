@@ -1,7 +1,8 @@
 """Run: how to fit, never what.
 
 Changing a Run may change how long a fit takes, not what it means (the seed excepted, and every
-result carries its seed).
+result carries its seed). Another number of threads, device or precision adds numbers up in another
+order: results are equal but for rounding, which a long fit of a deep network can amplify.
 """
 
 from __future__ import annotations

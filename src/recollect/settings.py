@@ -11,6 +11,7 @@ line.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,11 +31,13 @@ class Range:
     at_most: Number | None = None
     below: Number | None = None
     one_of: tuple[str, ...] = ()
+    or_number: bool = False  # beside the words of `one_of`
     formerly: str | None = None
 
     def __str__(self) -> str:
         if self.one_of:
-            return f"one of {', '.join(self.one_of)}"
+            or_number = " or a number" if self.or_number else ""
+            return f"one of {', '.join(self.one_of)}{or_number}"
 
         limits = {
             "at least": self.at_least,
@@ -64,7 +67,11 @@ class Range:
             SettingError: if it does not.
         """
         if self.one_of and value is not None and value not in self.one_of:
-            raise unknown(name, str(value), self.one_of)
+            if not self.or_number:
+                raise unknown(name, str(value), self.one_of)
+
+            if isinstance(value, str | bool) or not math.isfinite(value):
+                raise SettingError(f"{name} must be {self}, found {value!r}.")
 
         numbers = value if isinstance(value, tuple | list) else (value,)
 
@@ -81,6 +88,7 @@ def setting(
     at_most: Number | None = None,
     below: Number | None = None,
     one_of: Sequence[str] = (),
+    or_number: bool = False,
     formerly: str | None = None,
 ) -> Any:
     """A dataclass field with this default and range.
@@ -92,6 +100,7 @@ def setting(
         at_most: the largest value allowed.
         below: a bound that the value must not reach.
         one_of: the words allowed.
+        or_number: whether a number is allowed beside these words.
         formerly: the name that earlier releases gave this setting; still accepted by
             `registry.make`.
     """
@@ -101,6 +110,7 @@ def setting(
         at_most=at_most,
         below=below,
         one_of=tuple(one_of),
+        or_number=or_number,
         formerly=formerly,
     )
     return dataclasses.field(default=default, metadata={KEY: allowed})

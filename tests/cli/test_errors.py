@@ -37,7 +37,10 @@ IN_TRAIN = [
     ([*TRAIN, "--user-column", "usr"], "There is no column 'usr'"),
     (["train", "planted/tiny", "--out", "x", "--user-column", "usr"], "is a data set by name"),
     (["train", "ratings.csv", "--out", "run"], "holds a finished model"),
-    (["train", "ratings.csv", "--out", "split"], "holds files that are no model"),
+    (
+        ["train", "ratings.csv", "--out", "split"],
+        "no part of a saved model, and saving would remove it",
+    ),
     (["train", "ratings.csv", "--out", "ratings.csv"], "is a file; name a folder"),
     (["train", "split", "--out", "x", "--test", "0.1"], "is split already"),
 ]

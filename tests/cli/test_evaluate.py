@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 from tests.cli.support import QUICK, answer, call, settings
 
@@ -21,13 +22,15 @@ def test_errors_are_those_of_the_predictions(work: Path) -> None:
 def test_unknown_users_and_items_are_scored_at_the_default_prediction(
     work: Path, tmp_path: Path
 ) -> None:
-    """The default of autorec is 3, the middle of the scale."""
     rows = "user_id,item_id,rating\nstranger,1,4\n1,strange item,1\n"
     (tmp_path / "test.csv").write_text(rows)
     scores = answer("evaluate", work / "run", tmp_path / "test.csv")
     assert (scores["n_test"], scores["n_cold"]) == (2, 2)
     assert (scores["unknown_users"], scores["unknown_items"]) == (1, 1)
-    assert scores["metrics"]["mae"]["value"] == pytest.approx((abs(3 - 4) + abs(3 - 1)) / 2)
+    pairs = [("stranger", "1"), ("1", "strange item")]
+    first, second = rc.predict(rc.load_model(work / "run"), pairs)["prediction"]
+    expected = (abs(first - 4) + abs(second - 1)) / 2
+    assert scores["metrics"]["mae"]["value"] == pytest.approx(expected)
 
 
 def test_new_users_are_predicted_from_their_given_ratings(work: Path, tmp_path: Path) -> None:
@@ -38,3 +41,48 @@ def test_new_users_are_predicted_from_their_given_ratings(work: Path, tmp_path: 
     evaluate = ["evaluate", run, parts / "test.parquet"]
     assert answer(*evaluate)["n_cold"] > 0
     assert answer(*evaluate, "--given", parts / "given.parquet")["n_cold"] == 0
+
+
+def test_the_figures_are_the_same_whichever_road_leads_to_them(tmp_path: Path) -> None:
+    """By a split's folder, by two files, and in Python with one vocabulary; every metric."""
+    rows = rc.load("planted/tiny").frame().with_columns(pl.lit("u").alias("u") + pl.col("user_id"))
+    rows.drop("user_id").rename({"u": "user_id"}).write_csv(tmp_path / "ratings.csv")
+    scale = ["--scale", "1,5"]
+    parts = tmp_path / "parts"
+    call("split", tmp_path / "ratings.csv", "--time", 0.3, *scale, "--out", parts)
+    bias = ["--model", "bias", "--valid", 0]
+    test = parts / "test.parquet"
+    scored = [test, "--ranking", "-n", 5]
+
+    call("train", parts, "--model", "bias", "--out", tmp_path / "folder")
+    by_folder = answer("evaluate", tmp_path / "folder", *scored)
+    call("train", parts / "train.parquet", *bias, *scale, "--out", tmp_path / "file")
+    by_files = answer("evaluate", tmp_path / "file", *scored, *scale)
+
+    split = rc.time_split(rc.read(tmp_path / "ratings.csv", scale=(1, 5)), test=0.3)
+    model = rc.make("bias").fit(split.train)
+    in_python = rc.held_out(model, split.test), rc.full_ranking(model, split.test, n=5)
+    figures = {row["metric"]: row["value"] for s in in_python for row in s.table().to_dicts()}
+
+    assert by_files["unknown_users"] > 0
+    for found in (by_folder, by_files):
+        assert found["n_cold"] == in_python[0].about["n_cold"] > 0
+        assert found["n_users"] == in_python[1].about["n_users"]
+        assert set(found["metrics"]) == set(figures)
+        for name, value in figures.items():
+            assert found["metrics"][name]["value"] == pytest.approx(value), name
+
+
+def test_people_of_another_file_are_predicted_from_what_they_give(
+    work: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "given.csv").write_text("user_id,item_id,rating\np,1,5\np,2,5\np,3,4\n")
+    (tmp_path / "test.csv").write_text("user_id,item_id,rating\np,4,5\np,5,5\n")
+    evaluate = ["evaluate", work / "run", tmp_path / "test.csv"]
+    assert answer(*evaluate)["n_cold"] == 2
+    scores = answer(*evaluate, "--given", tmp_path / "given.csv")
+    assert (scores["n_cold"], scores["unknown_users"]) == (0, 1)
+    model = rc.load_model(work / "run")
+    folded = rc.fold_in(model, {"1": 5, "2": 5, "3": 4})
+    predicted = folded.filter(pl.col("item_id").is_in(["4", "5"]))["prediction"]
+    assert scores["metrics"]["mae"]["value"] == pytest.approx((5 - predicted).mean(), rel=1e-5)

@@ -8,7 +8,7 @@ from rich.console import Console
 from tests.cli.support import DIVERGING, QUICK, answer, call, settings
 
 import recollect as rc
-from recollect import memory_estimate
+from recollect import memory_limits
 from recollect.cli.output import screen
 from recollect.system.available_memory import MemoryLimit
 
@@ -130,7 +130,7 @@ def test_predicted_and_peak_memory_are_shown(work: Path, tmp_path: Path) -> None
 def test_a_fit_that_needs_too_much_memory_is_refused_unless_tried_anyway(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory_estimate, "available", lambda: MemoryLimit(1 << 20, "this machine"))
+    monkeypatch.setattr(memory_limits, "available", lambda: MemoryLimit(1 << 20, "this machine"))
     train = ["train", work / "split", "--out", tmp_path / "run", *QUICK]
     refused = call(*train, "--json")
     assert json.loads(refused.stdout)["error"]["kind"] == "size"

@@ -74,11 +74,11 @@ def test_tied_weights_are_stored_once():
 
 
 def test_the_decoder_mirrors_the_encoder_unless_given():
-    assert DeepRec(hidden=(512, 512, 1024)).layers == ((512, 512, 1024), (512, 512))
-    assert DeepRec(hidden=16).layers == ((16,), ())
+    assert DeepRec(hidden=(512, 512, 1024)).encoder_and_decoder == ((512, 512, 1024), (512, 512))
+    assert DeepRec(hidden=16).encoder_and_decoder == ((16,), ())
     assert (
-        DeepRec(hidden=(16, 4), decoder=(7,)).layers
-        == DeepRec(hidden=(16, 4), decoder=7).layers
+        DeepRec(hidden=(16, 4), decoder=(7,)).encoder_and_decoder
+        == DeepRec(hidden=(16, 4), decoder=7).encoder_and_decoder
         == ((16, 4), (7,))
     )
     assert network(9, hidden=(5, 4), decoder=(7, 6)).output.weight.shape == (9, 6)

@@ -9,7 +9,8 @@ from tests.dense import rating_matrix, sigmoid
 
 import recollect as rc
 from recollect.errors import SettingError, SizeError
-from recollect.memory_estimate import Shape, refuse_too_large
+from recollect.memory_estimate import Shape
+from recollect.memory_limits import refuse_too_large
 from recollect.models.glocalk import GLocalK
 from recollect.models.sparsefc import SparseFC
 from recollect.run import Run

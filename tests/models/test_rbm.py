@@ -1,5 +1,6 @@
 """RBM: contrastive divergence and mean field, against NumPy and an enumerated machine."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -191,20 +192,26 @@ def test_biases_start_at_the_logarithms_of_the_categories_shares(net, rows):
 
 
 def test_categories_are_the_distinct_ratings(few):
-    assert RBM(side="user", hidden=2, epochs=1).fit(few).net_.category_value.tolist() == [
-        0,
-        1,
-        2,
-        3,
-        4,
-        5,
-    ]
+    model = RBM(side="user", hidden=2, epochs=1).fit(few)
+    categories = model.unit_.points(model.net_.category_value.numpy())
+    np.testing.assert_allclose(categories, [0, 1, 2, 3, 4, 5], atol=1e-6)
+
+
+def test_a_category_without_ratings_has_finite_biases(few):
+    """Four of five evenly spaced categories between 1 and a million have none."""
+    value = np.array([4, 1, 2, 5, 1, 3, 1e6], np.float32)
+    ratings = dataclasses.replace(few, value=value, scale=(1.0, 1e6))
+    model = RBM(side="user", hidden=2, categories=5, epochs=1).fit(ratings)
+    assert np.isfinite(model.net_.bias.detach().numpy()).all()
+    assert np.isfinite(model.fold_in(ratings.by_user)).all()
 
 
 def test_a_rating_counts_as_the_nearest_of_few_categories(few):
-    net = RBM(side="user", hidden=2, categories=3, epochs=1).fit(few).net_
-    assert net.category_value.tolist() == [0, 2.5, 5]
-    assert (net.one_hot(block(few.by_user)).column % 3).tolist() == [2, 0, 1, 2, 0, 1, 1]
+    model = RBM(side="user", hidden=2, categories=3, epochs=1).fit(few)
+    net = model.net_
+    assert net.category_value.tolist() == [1, 3, 5]  # of ratings 0, 2.5 and 5
+    rows = model.inner.given_.by_user
+    assert (net.one_hot(block(rows)).column % 3).tolist() == [2, 0, 1, 2, 0, 1, 1]
 
 
 @pytest.mark.parametrize("side", ["user", "item"])

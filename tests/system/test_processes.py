@@ -2,6 +2,12 @@
 
 import math
 import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +49,39 @@ def test_a_process_that_dies_is_reported() -> None:
 def test_fewer_than_0_processes_are_refused() -> None:
     with pytest.raises(SettingError, match="or more"):
         run_each(math.sqrt, [], processes=-1)
+
+
+ORPHANS = """
+import sys, time
+from recollect.system.processes import run_each
+
+def work(path):
+    open(path, "w").write(str(__import__("os").getpid()))
+    time.sleep(300)
+
+if __name__ == "__main__":
+    for _ in run_each(work, sys.argv[1:], processes=2):
+        pass
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
+def test_no_process_outlives_its_parent(number, tmp_path) -> None:
+    script = tmp_path / "work.py"
+    script.write_text(ORPHANS)
+    files = [tmp_path / "a", tmp_path / "b"]
+    parent = subprocess.Popen([sys.executable, script, *files], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: all(file.exists() and file.read_text() for file in files))
+        children = [int(file.read_text()) for file in files]
+    finally:
+        parent.send_signal(number)
+        parent.wait(timeout=30)
+    wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.05)

@@ -10,6 +10,7 @@ from rich.console import RenderableType
 import recollect as rc
 from recollect.cli.options.asking import NewItems, RunFolder, load_model
 from recollect.cli.options.source import Columns
+from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import interval, table
 from recollect.errors import SettingError
@@ -45,31 +46,27 @@ def evaluate(
         ),
     ] = None,
     new_items: NewItems = None,
+    trust: Trust = None,
 ) -> Answer:
     """Score a model on ratings that it has not seen.
 
     RMSE and MAE; with --ranking also NDCG, recall and others. A model of events has only a ranking.
     """
-    from recollect.evaluation import by_id
+    from recollect.evaluation.by_id import with_given
 
-    model = load_model(run, new_items)
-    more = None if given is None else by_id.with_given(model, _read(given, model, columns))
+    model = load_model(run, new_items, trust)
     ratings = _read(test, model, columns)
+    visible = None if given is None else with_given(model, _read(given, model, columns))
     about = {"run": run, "test": test, **_counts(model, ratings)}
     figures: list[dict[str, Any]] = []
     if model.output == "ratings":
-        errors = by_id.held_out_by_id(model, ratings, given=more)
-        about |= errors.about
+        errors = rc.held_out(model, ratings, given=visible)
+        about |= {name: errors.about[name] for name in ("n_cold", "clipped")}
+        about |= {"cold": model.cold, "cold_value": model.cold_value}
         figures += errors.table(*ERRORS).to_dicts()
 
     if ranking or model.output == "scores":
-        lists = by_id.full_ranking_by_id(
-            model,
-            ratings,
-            n=n,
-            relevant=relevant,
-            given=more,
-        )
+        lists = rc.full_ranking(model, ratings, n=n, relevant=relevant, given=visible)
         names = ("relevant_from", "n_users", "n_without_relevant")
         about |= {name: lists.about[name] for name in names}
         figures += lists.table().to_dicts()
@@ -106,13 +103,14 @@ def _read(path: str, model: rc.Model, columns: Columns) -> rc.Ratings:
 
 
 def _counts(model: rc.Model, test: rc.Ratings) -> dict[str, Any]:
-    from recollect.evaluation.by_id import count_unknown
+    from recollect.evaluation.by_id import count_without_ratings
 
     return {
         "n_test": len(test),
         "implicit": test.implicit,
-        "unknown_users": count_unknown(test.users, model.given_.users),
-        "unknown_items": count_unknown(test.items, model.given_.items),
+        "unknown_users": count_without_ratings(test, model.given_, "user"),
+        "unknown_items": count_without_ratings(test, model.given_, "item"),
+        "notes": list(test.notes),
     }
 
 
@@ -132,8 +130,8 @@ def _answer(about: dict[str, Any], figures: list[dict[str, Any]]) -> Answer:
 
     if about["unknown_users"] or about["unknown_items"]:
         shown.append(
-            f"Unknown to the model: {about['unknown_users']:,} users and "
-            f"{about['unknown_items']:,} items."
+            f"Without training ratings: {about['unknown_users']:,} of the users and "
+            f"{about['unknown_items']:,} of the items."
         )
 
     if "n_users" in about:
@@ -147,9 +145,13 @@ def _about_cold(about: dict[str, Any]) -> str:
     if not about["n_cold"]:
         return f"{scored}; none is cold."
 
+    default = f"the model predicts {about['cold_value']:.4g}"
+    if about["cold"] == "bias":
+        default = "the model predicts the mean and the offset of the one that is known"
+
     return (
-        f"{scored}; {about['n_cold']:,} have a user or an item without training ratings, for which "
-        f"the model predicts {about['cold_value']:.4g}."
+        f"{scored}; {about['n_cold']:,} have a user or an item of which nothing is known, for "
+        f"which {default}."
     )
 
 

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 import recollect as rc
 from recollect.cli.options.asking import RunFolder
+from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import facts, table
 from recollect.errors import DataError, SettingError
@@ -121,6 +122,7 @@ def explain(
         Path | None,
         typer.Option(metavar="FILE", help="Draw it, too: .png, .svg or .pdf (extra plot)."),
     ] = None,
+    trust: Trust = None,
 ) -> Answer:
     """Explain a model of texts: the phrases that its filters respond to most, how an activation
     changes with a word, and what phrases of an item's text contribute to a prediction.
@@ -138,7 +140,7 @@ def explain(
 
         check(figure)
 
-    model = rc.load_model(run)
+    model = rc.load_model(run, trusted=trust or ())
     n_filters = N_FILTERS if filters is None else filters
     if item.is_given:
         return _of_text(model, item, n=N_TEXT_PHRASES if n is None else n, figure=figure)

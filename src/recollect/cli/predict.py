@@ -10,6 +10,7 @@ import typer
 import recollect as rc
 from recollect.cli.options.asking import NewItems, OutFile, RunFolder, load_model
 from recollect.cli.options.source import FileOptions
+from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Raw, Screen
 
 
@@ -35,6 +36,7 @@ def predict(
         ),
     ] = None,
     new_items: NewItems = None,
+    trust: Trust = None,
     out: OutFile = None,
 ) -> Answer:
     """Predict the rating of each pair in a file. Without --out, a CSV goes to standard output."""
@@ -44,7 +46,7 @@ def predict(
     if out is not None:
         check_ending(out)
 
-    model = load_model(run, new_items)
+    model = load_model(run, new_items, trust)
     wanted = read_ids(
         pairs,
         "user",

@@ -12,6 +12,7 @@ from rich.console import RenderableType
 import recollect as rc
 from recollect.cli.options.asking import HowMany, NewItems, OutFile, RunFolder, load_model
 from recollect.cli.options.source import FileOptions
+from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import table
 from recollect.errors import SettingError
@@ -63,6 +64,7 @@ def recommend(
         bool, typer.Option("--seen", help="Recommend items that the user has rated, too.")
     ] = False,
     new_items: NewItems = None,
+    trust: Trust = None,
     out: OutFile = None,
 ) -> Answer:
     """Recommend items to known users, or to a new user from ratings or events."""
@@ -77,7 +79,7 @@ def recommend(
         out=out,
     )
 
-    model = load_model(run, new_items)
+    model = load_model(run, new_items, trust)
     reading: dict[str, Any] = {
         "like": model.given_,
         "columns": options.columns(),
@@ -99,7 +101,7 @@ def recommend(
         ratings=None if ratings is None else read_item_ratings(ratings, **reading),
         **wanted,
     )
-    without_ratings = [] if is_from_file else _without_ratings(screen, model, users or ())
+    without_ratings = [] if is_from_file else _without_ratings(model, users or ())
 
     return _answer(frame, without_ratings, out)
 
@@ -196,23 +198,12 @@ def _for_all_users(
     )
 
 
-def _without_ratings(screen: Screen, model: rc.Model, users: Sequence[str]) -> list[str]:
-    """Those of the users who have no training ratings; the screen says what they get."""
+def _without_ratings(model: rc.Model, users: Sequence[str]) -> list[str]:
+    """Those of the users who have no training ratings."""
     rows = model.given_.users.rows(list(users))
     has_ratings = model.given_.count("user") > 0
-    without = []
 
-    for user, row in zip(users, rows, strict=True):
-        if row < 0 or not has_ratings[row]:
-            without.append(user)
-
-    if without:
-        screen.say(
-            f"No training ratings of {', '.join(map(repr, without))}; the items that are "
-            "best on average are recommended."
-        )
-
-    return without
+    return [user for user, row in zip(users, rows, strict=True) if row < 0 or not has_ratings[row]]
 
 
 def _lists(frame: Any) -> list[RenderableType]:

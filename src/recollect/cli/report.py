@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from recollect.cli.options.records import ResultsFolder
+from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
 from recollect.errors import SettingError
 
@@ -30,6 +31,7 @@ def report(
         ),
     ] = Path("runs/report"),
     results: ResultsFolder = None,
+    trust: Trust = None,
 ) -> Answer:
     """Write tables, figures and a verdict on each of the papers' claims; nothing is run."""
     from recollect.experiment.parse import read
@@ -43,7 +45,8 @@ def report(
 
     reports = []
 
-    for experiment in map(read, paths):
+    for path in paths:
+        experiment = read(path, trusted=trust or ())
         records = Results(results or experiment.records)
         reports.append(make_report(experiment, records))
 

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from recollect.cli.options.records import ResultsFolder
+from recollect.cli.options.trust import Trust
 from recollect.cli.output.interruption import resumable
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import memory, seconds, table
@@ -51,6 +52,7 @@ def run(
     fresh: Annotated[bool, typer.Option("--fresh", help="Run again what has a result.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Only show what there is to run.")] = False,
     results: ResultsFolder = None,
+    trust: Trust = None,
 ) -> Answer:
     """Run what an experiment's file asks for and has no result yet; a table of what there is."""
     from recollect.experiment import planner
@@ -58,7 +60,7 @@ def run(
     from recollect.experiment.results import Results
     from recollect.experiment.spec import select
 
-    experiment = read(file)
+    experiment = read(file, trusted=trust or ())
     selected = select(experiment, only or ())
     records = Results(results or experiment.records)
     parts = [part for _, part in selected]

@@ -8,6 +8,7 @@ import typer
 
 import recollect as rc
 from recollect.cli.options.asking import HowMany, NewItems, RunFolder, load_model
+from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import table
 from recollect.errors import SettingError
@@ -36,12 +37,13 @@ def similar(
     ] = None,
     n: HowMany = 10,
     new_items: NewItems = None,
+    trust: Trust = None,
 ) -> Answer:
     """Find the items or users that are most similar to one."""
     if bool(items) == bool(users):
         raise SettingError("State one of: --item ID, --user ID.")
 
-    model = load_model(run, new_items)
+    model = load_model(run, new_items, trust)
     frame = rc.similar(
         model,
         item_ids=items or None,

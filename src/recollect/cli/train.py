@@ -190,17 +190,14 @@ def _is_finished(out: Path, *, resume: bool) -> bool:
     """Whether the folder holds a finished model, and the command line resumes it.
 
     Raises:
-        SettingError: if the folder cannot be used.
+        CheckpointError: if the folder must not be replaced.
+        SettingError: if it holds a fit that is not to be resumed.
     """
-    if out.is_file():
-        raise SettingError(f"{out} is a file; name a folder for the model.")
+    from recollect.checkpoint import check_destination
+    from recollect.training.snapshot_folder import FOLDERS
 
-    # What a killed fit was writing begins with a dot.
-    names = {path.name for path in out.iterdir() if path.name[0] != "."} if out.is_dir() else set()
-    if not names:
-        return False
-
-    if "model.json" in names:
+    check_destination(out)
+    if (out / "model.json").exists():
         if not resume:
             raise SettingError(
                 f"{out} holds a finished model; name another folder, or remove this one."
@@ -208,10 +205,8 @@ def _is_finished(out: Path, *, resume: bool) -> bool:
 
         return True
 
-    if not names & {"snapshot", "refit"}:
-        raise SettingError(f"{out} holds files that are no model; name another folder.")
-
-    if not resume:
+    is_begun = any((out / name).exists() for name in FOLDERS)
+    if is_begun and not resume:
         raise SettingError(
             f"{out} holds an interrupted fit; add --resume to go on, or name another folder."
         )

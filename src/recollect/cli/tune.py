@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from recollect.cli.options.fitting import Threads
+from recollect.cli.options.trust import Trust
 from recollect.cli.output.interruption import resumable
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import seconds, table
@@ -48,11 +49,12 @@ def tune(
             metavar="PATH", help="Where the study is kept; runs/tune/NAME.journal, if not stated."
         ),
     ] = None,
+    trust: Trust = None,
 ) -> Answer:
     """Choose settings by the validation ratings; the same command resumes what was interrupted."""
     from recollect.experiment import tune as tuning
 
-    space = tuning.read(file)
+    space = tuning.read(file, trusted=trust or ())
     kept = storage or Path("runs/tune") / f"{space.name}.journal"
 
     with resumable(kept), screen.steps("candidates", trials or space.trials) as step:

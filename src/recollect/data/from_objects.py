@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
+from polars.exceptions import PolarsError
+from pyarrow.lib import ArrowException
 from scipy import sparse
 
+from recollect.arguments import expect_number, found
 from recollect.data.builder import RatingsBuilder, RatingTable
 from recollect.data.parsing.columns import Column, find_columns
 from recollect.data.parsing.files import Format
 from recollect.data.parsing.names import EVENT_ROLES, ROLES
-from recollect.data.parsing.values import Locate, counts_in, ratings_in, stated_scale
-from recollect.data.parsing.wide import check_wide, melt
-from recollect.data.ratings import Ratings
+from recollect.data.parsing.values import counts_in, ratings_in, stated_scale
+from recollect.data.parsing.wide import check_wide, melt_frame
+from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.vocab import Vocab, as_text
-from recollect.errors import DataError
+from recollect.errors import DataError, SettingError
 
 IDS = ("user", "item")  # the roles whose entries are text
 
@@ -62,6 +65,10 @@ def from_frame(
         "rating": rating,
         "time": time,
     }
+    for role, column in requested.items():
+        _check_column(role, column)
+
+    _check_scale(scale)
     builder = RatingsBuilder(
         scale,
         time_is_required=time is not None,
@@ -70,7 +77,7 @@ def from_frame(
     form = Format(wide=wide, not_rated=not_rated)
     if form.wide:
         check_wide(requested, implicit=implicit)
-        builder.add(*_melted(table, requested, form))
+        builder.add(*melt_frame(table, requested, form.not_rated, locate=_locate))
         return builder.ratings(name, "the table")
 
     columns = _columns_by_role(table, requested, implicit=implicit)
@@ -82,27 +89,39 @@ def _locate(row: int) -> str:
     return f"Row {row} of the table"
 
 
-def _melted(table: Any, requested: dict[str, Column], form: Format) -> tuple[pl.DataFrame, Locate]:
-    """The ratings in a table of users × items, and what says where a row stands."""
-    if type(table).__module__.partition(".")[0] == "pandas":
-        names = [str(column) for column in table.columns]
-        entries = table.itertuples(index=False, name=None)
-    else:
-        frame = pl.DataFrame(table.collect() if isinstance(table, pl.LazyFrame) else table)
-        names = frame.columns
-        entries = frame.iter_rows()
+def _check_column(role: str, column: Any) -> None:
+    """Refuse what cannot name a column."""
+    is_number = isinstance(column, int | np.integer) and not isinstance(column, bool)
+    if column is not None and not is_number and not isinstance(column, str):
+        raise SettingError(
+            f"{role} is the column of {role}s, its name or its place from 0; found {found(column)}."
+        )
 
-    rows = [["" if entry is None else str(entry) for entry in row] for row in entries]
 
-    return melt(
-        rows,
-        names,
-        requested,
-        form.not_rated,
-        locate=_locate,
-        first_user=0,
-        named=True,
-    )
+def _check_scale(scale: Any) -> None:
+    """Refuse a scale that is no pair of numbers."""
+    if scale is None:
+        return
+
+    is_pair = isinstance(scale, Sequence | np.ndarray) and not isinstance(scale, str | bytes)
+    if not is_pair or len(scale) != 2:
+        raise SettingError(
+            f"scale is the lowest and the highest rating, such as (1, 5); found {found(scale)}."
+        )
+
+    for limit in scale:
+        expect_number("scale", limit, "the lowest and the highest rating, such as (1, 5)")
+
+
+def is_table(value: Any) -> bool:
+    """Whether `from_frame` takes it: a data frame of pandas, or a table that speaks Arrow."""
+    if type(value).__module__.partition(".")[0] == "pandas":
+        return type(value).__name__ == "DataFrame"
+
+    if isinstance(value, pl.Series):
+        return False
+
+    return isinstance(value, pl.LazyFrame | _ArrowStream)
 
 
 @runtime_checkable
@@ -112,39 +131,174 @@ class _ArrowStream(Protocol):
 
 def _columns_by_role(table: Any, requested: dict[str, Column], *, implicit: bool) -> pl.DataFrame:
     """The columns of a table that play a role, under its name."""
+    if not is_table(table):
+        raise DataError(
+            f"A {type(table).__name__} is no table that speaks Arrow; pass a pandas or Polars "
+            "frame, a DuckDB relation or an Arrow table, or use from_tuples or from_scipy."
+        )
+
     if type(table).__module__.partition(".")[0] == "pandas":
         names = [str(column) for column in table.columns]
         places = find_columns(names, requested, named=True, implicit=implicit)
         # Each column by itself, as Arrow refuses a table with a column of mixed types (1 and "a").
         columns = {}
         for role, place in places.items():
-            columns[role] = _from_pandas(table.iloc[:, place], role)
+            columns[role] = series_of(table.iloc[:, place], is_id=role in IDS)
         return pl.DataFrame(columns)
 
-    if isinstance(table, pl.LazyFrame):
-        table = table.collect()
+    frame = _polars_frame(table)
+    places = find_columns(frame.columns, requested, named=True, implicit=implicit)
+    columns = {}
+    for role, place in places.items():
+        column = frame.to_series(place)
+        _refuse_nested(column)
+        columns[role] = as_text(column) if column.dtype == pl.Categorical else column
 
-    if not isinstance(table, _ArrowStream):
+    return pl.DataFrame(columns)
+
+
+def columns_of(
+    table: Any, names: Sequence[str], *, ids: Sequence[str] = ()
+) -> dict[str, pl.Series]:
+    """Those of these columns that a table has.
+
+    Args:
+        table: what `is_table` accepts.
+        names: of the columns.
+        ids: those of them whose entries become text.
+
+    Raises:
+        DataError: for a column that holds no single values.
+    """
+    is_pandas = type(table).__module__.partition(".")[0] == "pandas"
+    frame: Any = table if is_pandas else _polars_frame(table)
+    available = list(frame.columns)
+    columns = {}
+
+    for name in names:
+        if name in available:
+            place = available.index(name)
+            column = frame.iloc[:, place] if is_pandas else frame.to_series(place)
+            columns[name] = series_of(column, is_id=name in ids)
+
+    return columns
+
+
+def _polars_frame(table: Any) -> pl.DataFrame:
+    if isinstance(table, pl.LazyFrame):
+        return table.collect()
+
+    try:
+        return pl.DataFrame(table)
+    except (PolarsError, TypeError, ValueError) as problem:
         raise DataError(
-            f"A {type(table).__name__} is no table that speaks Arrow; pass a pandas or Polars "
-            "frame, a DuckDB relation or an Arrow table, or use from_tuples or from_scipy."
+            f"This {type(table).__name__} cannot be read as a table with named columns; pass a "
+            "pandas or Polars frame."
+        ) from problem
+
+
+def series_of(column: Any, *, is_id: bool) -> pl.Series:
+    """A column of pandas or Polars as a Polars one; ids as text.
+
+    A pandas column may hold 1 and "a" at once, categories, nullable numbers, or periods, which
+    become the times of their beginnings.
+
+    Args:
+        column: of either library; or an index of pandas.
+        is_id: whether its entries are ids.
+
+    Raises:
+        DataError: for an index of several levels, nested values, or another type.
+    """
+    if isinstance(column, pl.Series):
+        _refuse_nested(column)
+        return as_text(column) if is_id else column
+
+    if hasattr(column, "levels"):
+        raise DataError("A column has one level, found a MultiIndex; pass one of its levels.")
+
+    column = _pandas_series(column)
+    kind = type(column.dtype).__name__
+    if kind == "PeriodDtype" and not is_id:
+        column = column.dt.to_timestamp()
+    elif kind in ("CategoricalDtype", "SparseDtype", "PeriodDtype"):
+        column = column.astype(object)
+
+    try:
+        if column.dtype != object:
+            series: Any = pl.from_pandas(column)
+        elif is_id:
+            entries = column.to_numpy()
+            _refuse_containers(entries)
+            series = as_text(entries)
+        else:
+            series = pl.Series(column.tolist(), strict=False)
+    except (PolarsError, TypeError, ValueError, ArrowException) as problem:
+        raise DataError(
+            f"A column of the type {column.dtype} cannot be read; convert it to text or numbers."
+        ) from problem
+
+    _refuse_nested(series)
+
+    return as_text(series) if is_id else series
+
+
+def ids_in(name: str, ids: Any) -> pl.Series:
+    """A list of ids as text: a list, an array or a column.
+
+    A text is refused, for its letters would pass for ids; so are tables and mappings, of which the
+    names of columns and the keys would.
+
+    Args:
+        name: of the argument.
+        ids: as the caller gave them.
+
+    Raises:
+        SettingError: naming the argument.
+    """
+    is_text = isinstance(ids, str | bytes)
+    if is_text or not isinstance(ids, Iterable):
+        raise SettingError(f"{name} is a list of ids, found {ids!r}; write [{ids!r}].")
+
+    kind = type(ids).__name__
+    if is_table(ids):
+        raise SettingError(f"{name} is a list of ids, found a {kind}; pass one of its columns.")
+
+    if isinstance(ids, Mapping | Vocab | AnyRatings) or sparse.issparse(ids):
+        raise SettingError(f"{name} is a list of ids, found a {kind}; pass a list.")
+
+    n_axes = getattr(ids, "ndim", 1)  # of an array, a tensor, a matrix
+    if n_axes != 1:
+        raise SettingError(
+            f"{name} is a list of ids, found {kind} of {n_axes} axes; pass one of its columns."
         )
 
-    frame = pl.DataFrame(table)
-    places = find_columns(frame.columns, requested, named=True, implicit=implicit)
+    if isinstance(ids, pl.Series) or type(ids).__module__.partition(".")[0] == "pandas":
+        return series_of(ids, is_id=True)
 
-    return pl.DataFrame({role: frame.to_series(place) for role, place in places.items()})
+    return as_text(ids)
 
 
-def _from_pandas(column: Any, role: str) -> pl.Series:
-    if column.dtype != object:
-        series: Any = pl.from_pandas(column)
-        return series
+def _pandas_series(column: Any) -> Any:
+    """An index or an array of pandas as a Series; a Series as it is."""
+    import pandas as pd  # type: ignore[import-untyped]
 
-    if role in IDS:
-        return as_text(column.to_numpy())
+    return column if isinstance(column, pd.Series) else pd.Series(column)
 
-    return pl.Series(column.tolist(), strict=False)
+
+def _refuse_containers(entries: Iterable[object]) -> None:
+    for entry in entries:
+        if isinstance(entry, list | tuple | set | dict | np.ndarray):
+            raise DataError(
+                f"An id is {entry!r}, several values in one; expected text or a number."
+            )
+
+
+def _refuse_nested(column: pl.Series) -> None:
+    if column.dtype.is_nested() or column.dtype == pl.Object:
+        raise DataError(
+            f"A column holds {column.dtype}, several values in one field; expected text or numbers."
+        )
 
 
 def from_tuples(
@@ -168,18 +322,54 @@ def from_tuples(
         DataError: if there are none, a tuple has another length, or an entry cannot be used.
         SettingError: for an impossible scale.
     """
-    rows = list(rows)
+    _check_scale(scale)
+    rows = _list_of_tuples(rows)
     roles = EVENT_ROLES if implicit else ROLES
     _check_lengths(rows, roles)
     table = {}
 
     for role, entries in zip(roles, zip(*rows, strict=True), strict=False):
-        table[role] = as_text(entries) if role in IDS else pl.Series(entries, strict=False)
+        table[role] = as_text(entries) if role in IDS else _numbers(role, entries)
 
     builder = RatingsBuilder(scale, time_is_required=True, implicit=implicit)
     builder.add(pl.DataFrame(table), lambda row: f"Tuple {row}")
 
     return builder.ratings(name, "the list")
+
+
+def _list_of_tuples(rows: Any) -> list[Any]:
+    """The rows, each a tuple or a list.
+
+    Raises:
+        DataError: naming the first thing that is none.
+    """
+    expected = "expected a list of (user_id, item_id, rating) tuples"
+    if is_table(rows):
+        raise DataError(f"A {type(rows).__name__} is a table; use from_frame.")
+
+    if (
+        isinstance(rows, str | bytes | Mapping)
+        or not isinstance(rows, Iterable)
+        or sparse.issparse(rows)
+    ):
+        raise DataError(f"{expected[0].upper()}{expected[1:]}, found a {type(rows).__name__}.")
+
+    members = list(rows)
+    for number, row in enumerate(members):
+        if not isinstance(row, Sequence | np.ndarray) or isinstance(row, str | bytes):
+            raise DataError(f"Tuple {number} is {row!r}; {expected}.")
+
+    return members
+
+
+def _numbers(role: str, entries: Sequence[Any]) -> pl.Series:
+    """Ratings or times of tuples; numbers written as text beside others stay numbers."""
+    try:
+        return pl.Series(entries, strict=False)
+    except (PolarsError, TypeError, ValueError, OverflowError) as problem:
+        raise DataError(
+            f"The {role}s of the tuples are of different types; expected numbers."
+        ) from problem
 
 
 def _check_lengths(rows: Sequence[Sequence[object]], roles: Sequence[str]) -> None:
@@ -225,10 +415,11 @@ def from_scipy(
             "rating of 0 from an absent one."
         )
 
+    _check_scale(scale)
     checked_scale = stated_scale(scale, implicit=implicit)
     cells = sparse.coo_array(matrix)
-    users = Vocab(range(cells.shape[0]) if user_ids is None else user_ids)
-    items = Vocab(range(cells.shape[1]) if item_ids is None else item_ids)
+    users = Vocab(range(cells.shape[0]) if user_ids is None else ids_in("user_ids", user_ids))
+    items = Vocab(range(cells.shape[1]) if item_ids is None else ids_in("item_ids", item_ids))
     if (len(users), len(items)) != cells.shape:
         raise DataError(
             f"The matrix has {cells.shape[0]} rows and {cells.shape[1]} columns, but there are "

@@ -20,13 +20,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from recollect import registry
-from recollect.data.ratings import AnyRatings, Ratings
-from recollect.data.splitting import Split, shared_pairs
-from recollect.errors import DataError, LeakError, SettingError
+from recollect.arguments import expect, expect_number, expect_whole
+from recollect.data.ratings import Ratings
+from recollect.data.sparse_rows import Rows
+from recollect.data.splitting import Split
+from recollect.errors import DataError, LeakError
+from recollect.evaluation.by_id import Matched, Visible, shared_by_id
 from recollect.evaluation.metrics import metrics_of
 from recollect.evaluation.scores import Scores
 from recollect.model import Model
 from recollect.ranking import NEVER, everyones_best, first_n, hits, scores_of
+from recollect.request import given_of
 
 # Scores of a block of users: which users, and a row of every item's score each.
 ScoreBlock = tuple[slice, Float[np.ndarray, "some n_items"]]
@@ -34,64 +38,65 @@ ScoreBlock = tuple[slice, Float[np.ndarray, "some n_items"]]
 DEFAULT_RELEVANT = 0.75  # a rating this far up the scale is relevant: 4 of 1 to 5
 
 
-def held_out(
-    model: Model, test: Ratings, *, given: AnyRatings | None = None, split: Split | None = None
-) -> Scores:
+def held_out(model: Model, test: Any, *, given: Any = None, split: Split | None = None) -> Scores:
     """Errors on test ratings, each predicted for its own time.
 
     All are scored; those of unknown users and items are counted in `about["n_cold"]`.
 
     Args:
         model: a fitted model of ratings.
-        test: the ratings to predict.
-        given: what predictions may be made from; default: what the model was fitted on.
+        test: the ratings to predict: Ratings, which may have ids that the model does not know; a
+            data frame; or the path of a file.
+        given: what predictions may be made from, like `test`; default: what the model was fitted
+            on. `by_id.with_given` joins the two.
         split: where the test ratings come from, for `about`.
 
     Raises:
         LeakError: if test shares pairs with what the model was fitted on or with `given`.
         DataError: if test is empty or the model predicts no ratings.
     """
+    given_of(model)
     if model.output != "ratings":
         raise DataError(
             f"{type(model).__name__} gives scores without a unit: RMSE and MAE mean nothing for "
             "it; use full_ranking."
         )
 
-    _check(model, test, given)
-    predicted = model.predict(test.user, test.item, given=given, times=test.time)
+    matched, visible = _matched(model, test, given)
+    ratings = matched.ratings
+    predicted, cold = matched.predict(model, visible)
     values = {}
 
     for metric in metrics_of("ratings"):
-        values[metric.name] = metric.function(test.value, predicted)
+        values[metric.name] = metric.function(ratings.value, predicted)
 
-    cold = model.is_cold(test.user, test.item, given=given)
-    about = _about(model, test, split, n_cold=int(cold.sum()), clipped=model.clip)
+    about = _about(model, ratings, split, n_cold=int(cold.sum()), clipped=model.clip)
 
-    return Scores(values, "rating", about, group=test.user.astype(np.int64), pair=test.pair)
+    return Scores(values, "rating", about, group=ratings.user.astype(np.int64), pair=ratings.pair)
 
 
 def full_ranking(
     model: Model,
-    test: Ratings,
+    test: Any,
     *,
     n: int = 10,
     relevant: int | float | None = None,
-    given: AnyRatings | None = None,
+    given: Any = None,
     split: Split | None = None,
 ) -> Scores:
     """Rank all items for each user with test ratings, as `recommend.top_n` does; score the first n.
 
     Neither what a user has in `given` is ranked, nor items without training ratings; a user of whom
     nothing is known gets what is best for everyone. Users with nothing relevant count in no mean
-    (their values are NaN).
+    (their values are NaN). A relevant item that the model does not know counts as not found.
 
     Args:
         model: a fitted model.
-        test: the ratings or events to find.
+        test: the ratings or events to find, like `test` of `held_out`.
         n: length of the lists.
         relevant: the rating from which on a test item is relevant; default: three quarters up the
             scale (4 of 1 to 5), for events every one.
-        given: what predictions may be made from; default: what the model was fitted on.
+        given: as `held_out`.
         split: where the test ratings come from, for `about`.
 
     Raises:
@@ -99,15 +104,18 @@ def full_ranking(
         DataError: as held_out.
         SettingError: if n is below 1.
     """
-    _check(model, test, given, n=n)
-    given = model.given_ if given is None else given
-    people = np.flatnonzero(test.count("user") > 0)
-    blocks = scores_of(model, people, given)
+    matched, visible = _matched(model, test, given, n=n)
+    if relevant is not None:
+        expect_number("relevant", relevant, "the lowest rating of a relevant item")
+
+    people = np.flatnonzero(matched.ratings.count("user") > 0)
+    new = visible.rows_of(matched.ratings.users.at(people)) if len(visible.people) else None
+    blocks = scores_of(model, matched.user_row[people], visible.known, new=new)
 
     return _ranked(
         model,
-        test,
-        given,
+        matched,
+        visible,
         blocks,
         n=n,
         relevant=relevant,
@@ -117,19 +125,32 @@ def full_ranking(
 
 def _ranked(
     model: Model,
-    test: Ratings,
-    given: AnyRatings,
+    matched: Matched,
+    visible: Visible,
     blocks: Iterable[ScoreBlock],
     *,
     n: int,
     relevant: int | float | None,
     split: Split | None,
-    candidates: Bool[np.ndarray, " n_items"] | None = None,
+    candidates: Bool[np.ndarray, " n_numbers"] | None = None,
 ) -> Scores:
-    """Judge the first n items by these scores, for each user with test ratings in turn."""
-    threshold = _relevant_from(test) if relevant is None else float(relevant)
-    good = test.where(test.value >= threshold).by_user
+    """Judge the first n items by these scores, for each user with test ratings in turn.
+
+    Args:
+        model: fitted.
+        matched: the test ratings.
+        visible: what the scores were made from.
+        blocks: the scores of the users with test ratings.
+        n: length of the lists.
+        relevant: the rating from which on an item is relevant; None: by the scale.
+        split: where the test ratings come from.
+        candidates: the items of which coverage is a share; None: those with ratings in the fit or
+            the test, and those that the model can predict without.
+    """
+    test = matched.ratings
+    threshold = _relevant_from(model) if relevant is None else float(relevant)
     people = np.flatnonzero(test.count("user") > 0)
+    good = _relevant_items(matched, threshold)
     shown = np.empty((len(people), n), np.int64)
     is_hit = np.empty((len(people), n), bool)
 
@@ -143,6 +164,7 @@ def _ranked(
     for metric in metrics_of("lists"):
         values[f"{metric.name}@{n}"] = metric.function(n, is_hit, n_good)
 
+    strangers = matched.is_stranger(model, visible, people)
     about = _about(
         model,
         test,
@@ -151,38 +173,57 @@ def _ranked(
         relevant_from=threshold,
         n_users=len(people),
         n_without_relevant=int((n_good == 0).sum()),
-        n_cold=int((given.count("user")[people] == 0).sum()),
+        n_cold=int(strangers.sum()),
     )
-    whole = _figures_of_all_lists(n, shown, test.n_items, candidates)
+    if candidates is None:
+        candidates = _catalogue(model, matched)
+
+    whole = _figures_of_all_lists(n, shown, candidates)
 
     return Scores(values, "user", about, whole=whole)
 
 
-def _figures_of_all_lists(
-    n: int,
-    shown: Int64[np.ndarray, "users n"],
-    n_items: int,
-    candidates: Bool[np.ndarray, " n_items"] | None,
-) -> dict[str, float]:
-    """The metrics of the catalogue, for lists of all items or of the candidates alone."""
-    if candidates is not None:
-        # Number the candidates from 0, so that figures of all lists are shares of them.
-        n_items = int(candidates.sum())
-        number = np.cumsum(candidates) - 1
-        shown = np.where(shown >= 0, number[shown], -1)
+def _relevant_items(matched: Matched, threshold: float) -> Rows:
+    """The relevant items of each test user, under the numbers of `matched`."""
+    test = matched.ratings
+    is_good = test.value >= threshold
+    number = matched.item_number[test.item[is_good]]
+    good, _ = Rows.group(
+        test.user[is_good], number, n_rows=test.n_users, n_columns=matched.n_numbers
+    )
 
+    return good
+
+
+def _catalogue(model: Model, matched: Matched) -> Bool[np.ndarray, " n_numbers"]:
+    """The items that there are: with ratings in the fit or the test, or known to the model."""
+    exists = np.zeros(matched.n_numbers, bool)
+    exists[: matched.n_items] = model.known_items() | (model.given_.count("item") > 0)
+    exists[matched.item_number[matched.ratings.item]] = True
+
+    return exists
+
+
+def _figures_of_all_lists(
+    n: int, shown: Int64[np.ndarray, "users n"], candidates: Bool[np.ndarray, " n_numbers"]
+) -> dict[str, float]:
+    """The metrics of the catalogue, for lists of these candidates."""
+    # Number the candidates from 0, so that figures of all lists are shares of them.
+    number = np.cumsum(candidates) - 1
+    numbered = np.where(shown >= 0, number[shown], -1)
     figures = {}
 
     for metric in metrics_of("catalogue"):
-        figures[f"{metric.name}@{n}"] = metric.function(shown, n_items)
+        figures[f"{metric.name}@{n}"] = metric.function(numbered, int(candidates.sum()))
 
     return figures
 
 
-def _relevant_from(test: Ratings) -> float:
+def _relevant_from(model: Model) -> float:
     """The rating from which on a test item is relevant; every event is."""
-    low, high = test.scale
-    if test.implicit:
+    fitted = model.given_
+    low, high = fitted.scale
+    if fitted.implicit:
         return float(low)
 
     return float(low + DEFAULT_RELEVANT * (high - low))
@@ -194,7 +235,7 @@ def new_users(model: Model, split: Split) -> Scores:
     Raises:
         DataError: if the split gives nothing of them.
     """
-    given = _with_given(model, split)
+    given = _joined_with_given(model, split)
     return held_out(
         model,
         split.test,
@@ -219,7 +260,7 @@ def new_users_ranking(
 
     Source: Liang, Krishnan, Hoffman, Jebara. WWW 2018.
     """
-    given = _with_given(model, split)
+    given = _joined_with_given(model, split)
     return full_ranking(
         model,
         split.test,
@@ -273,8 +314,8 @@ def new_items_ranking(
     blocks = _only_candidates(new, unknown, best, scores_of(model, people, model.given_))
     scores = _ranked(
         model,
-        split.test,
-        model.given_,
+        Matched.of(model, split.test),
+        Visible.of(model),
         blocks,
         n=n,
         relevant=relevant,
@@ -327,10 +368,18 @@ def _random_ndcg(n: int, n_relevant: Int64[np.ndarray, " users"], n_items: int) 
 
 
 def _check_new_items(model: Model, split: Split, *, n: int = 1) -> None:
-    _check(model, split.test, None, n=n)
+    expect("split", split, Split, "a Split, made by recollect.new_item_split")
+    _matched(model, split.test, None, n=n)
+    fitted = model.given_
+    if split.test.users != fitted.users or split.test.items != fitted.items:
+        raise DataError(
+            f"{split.test!r} and what the model was fitted on have different vocabularies; make "
+            "both with one split."
+        )
+
     tested = split.test.count("item") > 0
     in_train = split.train.count("item") > 0
-    in_fit = model.given().count("item") > 0
+    in_fit = fitted.count("item") > 0
     old = tested & (in_train | in_fit)
     if old.any():
         n_old = int(old.sum())
@@ -342,28 +391,39 @@ def _check_new_items(model: Model, split: Split, *, n: int = 1) -> None:
         )
 
 
-def _with_given(model: Model, split: Split) -> Ratings:
+def _joined_with_given(model: Model, split: Split) -> Ratings:
+    fitted = given_of(model)
+    expect("split", split, Split, "a Split, made by recollect.new_user_split")
     if split.given is None:
         raise DataError(f"{split!r} gives no ratings of new users; make it with new_user_split.")
-    return model.given().union(split.given)
+
+    return fitted.union(split.given)
 
 
-def _check(model: Model, test: Ratings, given: AnyRatings | None, *, n: int = 1) -> None:
-    """Refuse an empty test, lists of no items, and test ratings that the model may see."""
-    if n < 1:
-        raise SettingError(f"n is the length of the lists, 1 or more; found {n}.")
+def _matched(model: Model, test: Any, given: Any, *, n: int = 1) -> tuple[Matched, Visible]:
+    """The test ratings beside the model's rows, and what predictions may be made from.
 
-    fitted = model.given()
-    if not len(test):
+    Raises:
+        SettingError: if n is below 1.
+        DataError: for an empty test, or something that holds no ratings.
+        LeakError: for test ratings that the model may see.
+    """
+    expect_whole("n", n, at_least=1, what="the length of the lists")
+    visible = Visible.of(model, given)
+    matched = Matched.of(model, test)
+    if not len(matched.ratings):
         raise DataError("There is no test rating to score.")
 
-    for what, part in (("the ratings the model was fitted on", fitted), ("given", given)):
-        n_shared = shared_pairs(test, part) if part is not None else 0
+    fitted = model.given_
+    for what, part in (("the ratings the model was fitted on", fitted), ("given", visible.further)):
+        n_shared = shared_by_id(matched.ratings, part) if part is not None else 0
         if n_shared:
             raise LeakError(
                 f"test shares {n_shared} pairs with {what}; a model must not see the ratings it is "
                 "scored on: split again, or pass given= without them."
             )
+
+    return matched, visible
 
 
 def _about(model: Model, test: Ratings, split: Split | None, **more: Any) -> dict[str, Any]:

@@ -50,14 +50,19 @@ CHECK_KEYS = {"says", "where", "within", "parts", *CHECKS}
 Raw = dict[str, Any]  # a TOML table
 
 
-def read(path: str | Path) -> Experiment:
+def read(path: str | Path, *, trusted: registry.Trusted = ()) -> Experiment:
     """The experiment that a file describes.
 
-    Raises: DataError if the file does not exist or is not TOML; SettingError, with the place, for a
-        key, model, setting, data set, split or name that does not exist.
+    Args:
+        path: of the file.
+        trusted: models from outside the package that it may name (`registry.find_trusted`).
+
+    Raises: DataError if the file does not exist or is not TOML; UntrustedError for a model from
+        outside that is not trusted; SettingError, with the place, for a key, model, setting, data
+        set, split or name that does not exist.
     """
     path = Path(path)
-    raw = read_toml(path)
+    raw = read_toml(path, trusted=trusted)
 
     with error_context(str(path)):
         if "table" not in raw:

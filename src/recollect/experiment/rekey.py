@@ -79,7 +79,7 @@ def _rename(
     model: str, settings: dict[str, Any], renames: Mapping[str, str] | None
 ) -> dict[str, Any]:
     if renames is None:
-        renames = former_names(registry.find(model))
+        renames = former_names(registry.find_trusted(model))
 
     renamed = {}
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-import os
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -89,7 +86,6 @@ def _finished_since(task: Task, begun: datetime) -> bool:
 
 def run_task(task: Task) -> Record:
     """Do a task in this process and write its record: figures, or why it failed."""
-    _end_with_parent()
     begun = time.monotonic()
 
     try:
@@ -116,19 +112,6 @@ def _provenance(task: Task) -> dict[str, Any]:
         "data": task.part.source,
         "made": {**made_by(), "threads": task.threads, "date": date},
     }
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent ends: a killed `run` must not leave fits behind."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _measure(task: Task) -> tuple[dict[str, Any], Scores]:

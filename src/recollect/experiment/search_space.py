@@ -52,14 +52,19 @@ class Space:
         return checksum(about)[:16]
 
 
-def read(path: str | Path) -> Space:
+def read(path: str | Path, *, trusted: registry.Trusted = ()) -> Space:
     """The search space that a file describes.
 
-    Raises: DataError if the file does not exist or is not TOML; SettingError for a key, model,
-        setting, data set or split that does not exist, or bounds that make no range.
+    Args:
+        path: of the file.
+        trusted: models from outside the package that it may name (`registry.find_trusted`).
+
+    Raises: DataError if the file does not exist or is not TOML; UntrustedError for a model from
+        outside that is not trusted; SettingError for a key, model, setting, data set or split that
+        does not exist, or bounds that make no range.
     """
     path = Path(path)
-    raw = read_toml(path)
+    raw = read_toml(path, trusted=trusted)
 
     with error_context(str(path)):
         require_keys(raw, "data", "split", "model", "search")

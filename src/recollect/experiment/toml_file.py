@@ -8,21 +8,51 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from recollect import registry
 from recollect.errors import DataError, SettingError, unknown
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, *, trusted: registry.Trusted = ()) -> dict[str, Any]:
     """The content of a TOML file.
 
-    Raises: DataError if the file does not exist or is not TOML.
+    Args:
+        path: of the file.
+        trusted: models from outside the package that it may name (`registry.find_trusted`).
+
+    Raises:
+        DataError: if the file does not exist or is not TOML.
+        UntrustedError: if it names a model from outside that is not trusted.
     """
     if not path.is_file():
         raise DataError(f"There is no file {path}; check the path.")
 
     try:
-        return tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise DataError(f"{path} is not TOML: {problem}.") from problem
+
+    # Before anything else looks at the file: making a model imports its class.
+    for name in _models_from_outside(content):
+        registry.find_trusted(name, trusted, not_in=path.parent)
+
+    return content
+
+
+def _models_from_outside(content: Any) -> Iterator[str]:
+    """The names of classes under every key `model`, however deep."""
+    if isinstance(content, list):
+        for entry in content:
+            yield from _models_from_outside(entry)
+
+    if not isinstance(content, dict):
+        return
+
+    name = content.get("model")
+    if isinstance(name, str) and ":" in name:
+        yield name
+
+    for entry in content.values():
+        yield from _models_from_outside(entry)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from recollect import registry
 from recollect.data.ratings import Ratings
 from recollect.errors import RecollectError, SettingError, SizeError
+from recollect.experiment import journal
 from recollect.experiment.part_data import split_part
 from recollect.experiment.runner import validation_rmse
 from recollect.experiment.search_space import Bounds, Space, read
@@ -34,6 +35,13 @@ __all__ = ["Space", "Study", "Trial", "read", "tune"]
 
 STARTUP = 10  # candidates drawn at random before the sampler learns from them
 UNPRUNED = 5  # finished candidates before others may be stopped
+# What Optuna calls a candidate in each state.
+OUTCOMES = {
+    "done": "COMPLETE",
+    "stopped early": "PRUNED",
+    "too large": "PRUNED",
+    "failed": "FAIL",
+}
 Watch = Callable[[int, str], None]  # number of candidates so far, and the last one's outcome
 
 
@@ -98,14 +106,15 @@ def tune(
         threads: of a fit (default: every core).
         watch: called after each candidate.
 
-    Raises: SettingError without Optuna; KeyboardInterrupt: finished candidates are kept.
+    Raises: SettingError without Optuna, for a damaged journal, or one that another process has;
+        KeyboardInterrupt: finished candidates are kept.
     """
     optuna = _import_optuna()
     n_trials = trials or space.trials
     limit = minutes or space.minutes or float("inf")
     until = time.monotonic() + 60 * limit
 
-    with _silence(optuna):
+    with journal.opened(storage), _silence(optuna):
         study = _open_study(optuna, space, storage)
         count = len(_ended(study))
         folds = []
@@ -163,7 +172,6 @@ def _open_study(optuna: Any, space: Space, storage: Path) -> Any:
 
     A candidate that a killed process left unfinished is marked as failed; the same comes next.
     """
-    storage.parent.mkdir(parents=True, exist_ok=True)
     backend = optuna.storages.journal.JournalFileBackend(str(storage))
     study = optuna.create_study(
         storage=optuna.storages.JournalStorage(backend),
@@ -181,8 +189,15 @@ def _open_study(optuna: Any, space: Space, storage: Path) -> Any:
 
 def _ended(study: Any) -> list[Any]:
     """The candidates that came to an end; interrupted ones did not."""
-    trials = study.trials
-    return [trial for trial in trials if "state" in trial.user_attrs]
+    ended = []
+
+    for trial in study.trials:
+        # The state is written before the figure: a process may have been killed in between.
+        stated = trial.user_attrs.get("state")
+        if OUTCOMES.get(stated) == trial.state.name:
+            ended.append(trial)
+
+    return ended
 
 
 def _next_candidate(optuna: Any, study: Any, space: Space, count: int) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float64
 
+from recollect.data.rating_unit import RatingUnit
 from recollect.data.ratings import AnyRatings
 from recollect.data.text.corpus import Corpus
 from recollect.data.vocab import UNKNOWN, Vocab
@@ -26,7 +27,8 @@ class Contributions:
     """The parts of a prediction, `base` + `text` + `ratings`, before it is clipped to the scale.
 
     With the user's factors U, the item's factors V and their prior mean θ: base is mu + b_u (0
-    without offsets), text is U · θ, and ratings is U · (V − θ).
+    without offsets), text is U · θ, and ratings is U · (V − θ). On a scale other than 1 to 5, which
+    is that of the model's numbers, base contains the shift of the scale.
 
     Args:
         user_id: of the user.
@@ -160,15 +162,30 @@ def contributions(
     user = _user_row(given, user_id)
     if item_id is None:
         document = _new_document(corpus, text)
-        parts = _parts(text_model, user, document, width)
-        return replace(parts, item_id=None, ratings=0.0)
+        return in_points(_parts(text_model, user, document, width), model.unit_)
 
     item = _item_row(given, item_id)
     parts = _parts(text_model, user, corpus.take([item]), width)
     V = model.net_.item[item].cpu().numpy()
     _, U = _user_part(model.net_, user)
 
-    return replace(parts, item_id=given.items.ids[item], ratings=float(V @ U) - parts.text)
+    of_item = replace(parts, item_id=given.items.ids[item], ratings=float(V @ U) - parts.text)
+
+    return in_points(of_item, model.unit_)
+
+
+def in_points(parts: Contributions, unit: RatingUnit) -> Contributions:
+    """Contributions in a model's unit as contributions in rating points."""
+    if unit.is_identity:
+        return parts
+
+    return replace(
+        parts,
+        changes=parts.changes * unit.size,
+        base=(parts.base - 1) * unit.size + unit.low,
+        text=parts.text * unit.size,
+        ratings=parts.ratings * unit.size,
+    )
 
 
 def _default_width(model: Model) -> int:

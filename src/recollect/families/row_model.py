@@ -31,13 +31,10 @@ from recollect.families.fold_in import OutputColumns
 from recollect.families.prediction_batch import PredictionBatch
 from recollect.families.vectors import centered
 from recollect.kernels import Block
-from recollect.memory_estimate import Memory, Shape, of_rows
 from recollect.model import Model
-from recollect.run import Run
 from recollect.settings import setting
 from recollect.system.once import Once
 from recollect.training.early_stopping import ValidationMetric
-from recollect.training.gradient_options import GradientOptions
 
 SIDES = ("user", "item")
 BLOCK_ROWS = 8_192  # sparse rows encoded at once when predicting, at most
@@ -75,38 +72,6 @@ class RowModel(Model):
     def other_side(self) -> Side:
         """What a column is."""
         return "user" if self.side == "item" else "item"
-
-    def memory_of_rows(
-        self,
-        shape: Shape,
-        run: Run,
-        *,
-        hidden: tuple[int, ...],
-        options: GradientOptions,
-        dense: int = 0,
-        ranked: int = 0,
-    ) -> Memory:
-        """The memory of a fit by `training.gradient`.
-
-        Args:
-            shape: how large the data are.
-            run: how the fit runs.
-            hidden: sizes of the hidden layers.
-            options: the optimizer.
-            dense: rows × columns matrices that a training step holds.
-            ranked: cells that validation ranks at once.
-        """
-        return of_rows(
-            shape,
-            run,
-            side=self.side,
-            hidden=hidden,
-            plan=options,
-            block_rows=BLOCK_ROWS,
-            block_ratings=BLOCK_RATINGS,
-            dense=dense,
-            ranked=ranked,
-        )
 
     # What the network sees of the ratings.
 
@@ -423,20 +388,20 @@ class _ValidationRMSE:
         self.model = model
         self.train = train
         self.valid = valid
-        is_cold = model.is_cold(valid.user, valid.item, given=train)
-        self.known = ~is_cold
+        cold = model.is_cold(valid.user, valid.item, given=train)
+        self.known = ~cold
+        self.predicted = np.empty(len(valid), np.float32)  # a cold pair keeps its default
+        self.predicted[cold] = model.predict_cold(valid.user[cold], valid.item[cold], given=train)
         # A single batch is kept from call to call. Several are made again each time, because
         # together they may take much memory.
         first_two = list(itertools.islice(self._make_batches(), 2))
         self.kept = first_two if len(first_two) == 1 else None
 
     def __call__(self) -> float:
-        predicted = np.full(len(self.valid), self.model.cold_value, np.float32)
         batches = self._make_batches() if self.kept is None else self.kept
         n_known = int(self.known.sum())
-        predicted[self.known] = self.model.predict_batches(batches, n_known)
-
-        clipped = self.model.within_scale(predicted)
+        self.predicted[self.known] = self.model.predict_batches(batches, n_known)
+        clipped = self.model.within_scale(self.predicted)
         error = (clipped - self.valid.value).astype(np.float64)
         mean_square = np.mean(error**2)
 

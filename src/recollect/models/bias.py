@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Float64, Int
+from jaxtyping import Float32, Int
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -28,8 +28,8 @@ from recollect.model import Capabilities
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training.history import History
-
-SETTLED = 1e-6  # rating points
+from recollect.training.offsets import EPOCHS, REG_ITEM, REG_USER, RidgeOffsets
+from recollect.unseen import default_ratings, flags_of, users_known_to
 
 
 class Offsets(nn.Module):
@@ -65,10 +65,10 @@ class Bias(PairModel):
     """mu + b_u + b_i; each offset is the mean of what the others leave, drawn towards 0."""
 
     # lambda_3: weighs as much as this many ratings at the mean; chosen on validation, MovieLens 1M
-    reg_user: float = setting(5.0, at_least=0)
-    reg_item: float = setting(2.5, at_least=0)  # lambda_2: the same for an item
+    reg_user: float = setting(REG_USER, at_least=0)
+    reg_item: float = setting(REG_ITEM, at_least=0)  # lambda_2: the same for an item
     # At most; it stops when no item's offset moves by more than 1e-6
-    epochs: int = setting(20, at_least=1)
+    epochs: int = setting(EPOCHS, at_least=1)
 
     @property
     @override
@@ -88,49 +88,37 @@ class Bias(PairModel):
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        assert isinstance(train, Ratings)  # fit refuses others: it does not stream
-        residual = train.value.astype(np.float64) - train.mean
-        b_user = np.zeros(train.n_users)
-        b_item = np.zeros(train.n_items)
-
-        for _ in range(self.epochs):
-            before = b_item
-            # Items first, as in the book.
-            without_user = residual - b_user[train.user]
-            b_item = shrunken_mean(
-                train.item, without_user, n_groups=train.n_items, reg=self.reg_item
-            )
-
-            without_item = residual - b_item[train.item]
-            b_user = shrunken_mean(
-                train.user, without_item, n_groups=train.n_users, reg=self.reg_user
-            )
-
-            largest_change = np.abs(b_item - before).max()
-            if largest_change < SETTLED:
-                break
-
+        offsets = RidgeOffsets.fit(
+            train, reg_user=self.reg_user, reg_item=self.reg_item, epochs=self.epochs
+        )
         net: Offsets = self.net_
-        net.mu.fill_(train.mean)
-        net.b_user.copy_(torch.from_numpy(b_user))
-        net.b_item.copy_(torch.from_numpy(b_item))
+        net.mu.fill_(offsets.mu)
+        net.b_user.copy_(torch.from_numpy(offsets.b_user))
+        net.b_item.copy_(torch.from_numpy(offsets.b_item))
 
         return History()
 
     @override
-    def is_cold(
+    def predict_cold(
         self,
         user: Int[np.ndarray, " pairs"],
         item: Int[np.ndarray, " pairs"],
         *,
         given: AnyRatings | None = None,
-    ) -> Bool[np.ndarray, " pairs"]:
-        """As `Model`, but an item without ratings is not cold: the user's offset remains."""
-        # Any item with ratings will do in place of a known one; −1 stays the unknown item.
-        rated_item = np.flatnonzero(self.known_items())[0]
-        is_unknown = np.asarray(item) < 0
-        item = np.where(is_unknown, -1, rated_item)
-        return super().is_cold(user, item, given=given)
+    ) -> Float32[np.ndarray, " pairs"]:
+        """As `Model`; whatever `cold` is, a known user with an unknown item keeps their offset."""
+        given = self.given(given)
+        predicted = super().predict_cold(user, item, given=given)
+        known = flags_of(users_known_to(self, given), user)
+        predicted[known] = default_ratings(self, user[known], item[known], given)
+
+        return predicted
+
+    @override
+    def cold_offsets(self) -> RidgeOffsets:
+        mu, b_user, b_item = self.net_.arrays()
+        offsets = RidgeOffsets(float(mu), b_user, b_item, self.reg_user)
+        return offsets.in_points(self.unit_)
 
     @override
     def score_known(
@@ -144,13 +132,11 @@ class Bias(PairModel):
     @override
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """Raw predictions for new users, whose offset is the shrunken mean of their residuals."""
-        mu, _, b_item = self.net_.arrays()
-        of_items = b_item[rows.column]
-        residual = rows.value - mu - of_items
-        b_user = shrunken_mean(rows.row, residual, n_groups=len(rows), reg=self.reg_user)
+        offsets = self.cold_offsets()
+        b_user = offsets.of_new_users(rows)
 
         of_users = b_user[:, None]
-        predicted = mu + of_users + b_item[None, :]
+        predicted = offsets.mu + of_users + offsets.b_item[None, :]
 
         return predicted.astype(np.float32)
 
@@ -165,25 +151,6 @@ class Bias(PairModel):
             "Bias has one number per user and item, and so no similarity; fit a model with "
             "vectors, such as autorec."
         )
-
-
-def shrunken_mean(
-    group: Int[np.ndarray, " values"], value: np.ndarray, *, n_groups: int, reg: float
-) -> Float64[np.ndarray, " groups"]:
-    """The mean of each group, drawn towards 0 as if by `reg` further values of 0; 0 for an empty
-    group.
-
-    Args:
-        group: which group each value belongs to.
-        value: the values.
-        n_groups: number of groups.
-        reg: λ.
-    """
-    total = np.bincount(group, weights=value, minlength=n_groups)
-    count = np.bincount(group, minlength=n_groups)
-    # An empty group with reg=0 is 0 / 1e-12, not 0 / 0.
-    divisor = np.maximum(count + reg, 1e-12)
-    return total / divisor
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.

@@ -142,8 +142,6 @@ class Network(nn.Module):
 class GLocalK(KernelAutoencoderModel):
     """A kernelized autoencoder on item rows, trained on the ratings, then on their convolution."""
 
-    # Ratings, their convolution, its positive part, and the gradients of the three.
-    dense_matrices: ClassVar[int] = 6
     rows_are_independent: ClassVar[bool] = False  # the convolution mixes neighboring rows
 
     # lambda on every W; the paper's lambda_2 = 70 stands beside half the squared error
@@ -154,6 +152,11 @@ class GLocalK(KernelAutoencoderModel):
     # Epochs of the first stage, at most; an epoch is one iteration of L-BFGS
     pretrain_epochs: int = setting(1000, at_least=1)
     epochs: int = 300  # of the second stage, at most
+
+    @property
+    @override
+    def dense_matrices(self) -> int:
+        return 6  # ratings, their convolution, its positive part, and the gradients of the three
 
     @override
     def check(self) -> None:
@@ -181,12 +184,12 @@ class GLocalK(KernelAutoencoderModel):
         net = self.net_
         first_run = dataclasses.replace(run, folder=None, resume=False)
 
-        # `minimize` and validation work on `net_`, so for the first stage it is the local network.
+        # `train_for` and validation work on `net_`, so for the first stage it is the local network.
         self.net_ = net.local
-        self.pretrained_ = self.minimize(self.pretrain_epochs, train, valid, first_run)
+        self.pretrained_ = self.train_for(self.pretrain_epochs, train, valid, first_run)
         self.net_ = net
 
-        return self.minimize(self.epochs, train, valid, run)
+        return self.train_for(self.epochs, train, valid, run)
 
     @override
     def best_epochs(self) -> dict[str, Any]:

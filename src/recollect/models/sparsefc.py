@@ -37,7 +37,7 @@ class SparseFC(KernelAutoencoderModel):
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimize equation 8 of the paper."""
-        return self.minimize(self.epochs, train, valid, run)
+        return self.train_for(self.epochs, train, valid, run)
 
 
 # Settings that learn planted ratings in a moment, for the tests of all models.

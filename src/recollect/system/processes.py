@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -20,7 +22,7 @@ def run_each(
     """The function's results in the order of the inputs, each as soon as it is there.
 
     Every input gets a fresh process, so that time and peak memory are that input's own. An error in
-    one ends all.
+    one ends all, and no process outlives this one, however it ends.
 
     Args:
         function: picklable if `processes` is not 0; a script then needs the usual
@@ -49,7 +51,7 @@ def _run_apart(
     try:
         for one_input in inputs:
             pool = ProcessPoolExecutor(1, mp_context=spawn)
-            running.append((pool, pool.submit(function, one_input)))
+            running.append((pool, pool.submit(_call, function, one_input)))
             if len(running) == processes:
                 yield _wait_for_first(running)
 
@@ -59,6 +61,25 @@ def _run_apart(
         for pool, future in running:
             future.cancel()
             pool.shutdown(cancel_futures=True)
+
+
+def _call(function: Callable[[Any], Any], one_input: Any) -> Any:
+    """Call the function in a process that ends with its parent."""
+    end_with_parent()
+    return function(one_input)
+
+
+def end_with_parent() -> None:
+    """End this process as soon as its parent ends: a killed command leaves no fit behind."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="recollect-parent", daemon=True).start()
 
 
 def _wait_for_first(running: Running) -> Any:

@@ -25,6 +25,7 @@ from recollect.run import Run
 from recollect.training import snapshot
 from recollect.training.early_stopping import EarlyStopping, ValidationMetric
 from recollect.training.history import History
+from recollect.training.stop_request import stoppable
 
 log = logging.getLogger("recollect")
 
@@ -107,7 +108,7 @@ def run_epochs(
     if run.folder and run.resume and not fit.resume():
         log.info("no snapshot in %s: starting from the beginning", run.folder)
 
-    with snapshot.stoppable() as stop:
+    with stoppable() as stop:
         while len(history) < epochs and not fit.done:
             try:
                 figures = fit.learn_epoch(validate_every=validate_every, epochs=epochs)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from recollect.data.rating_unit import RatingUnit
+
+# Figures in rating points or a power of them, which a fit measures in its model's unit. Losses and
+# objectives are what the fit minimizes, and stay as they are.
+POWER = {"train_rmse": 1, "valid_rmse": 1, "alpha": -2}
 
 
 @dataclass
@@ -20,6 +26,9 @@ class History:
     stopped: str = ""  # why the fit ended early, if training diverged
     train_name: str = "train_rmse"  # the key of the training figure; train_loss if it is no RMSE
     valid_name: str = "valid_rmse"  # the key of the validation figure
+    # The same validation figure of the simplest model, and that model: "bias" or "popularity"
+    baseline: float | None = None
+    baseline_name: str = ""
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -42,3 +51,30 @@ class History:
                 points.append((epoch, figures[key]))
 
         return points
+
+
+def history_in_points(history: History, unit: RatingUnit) -> History:
+    """A history in a model's unit as one in rating points."""
+    return _scaled(history, unit.size)
+
+
+def history_in_unit(history: History, unit: RatingUnit) -> History:
+    """A history in rating points as one in a model's unit."""
+    return _scaled(history, 1 / unit.size)
+
+
+def _scaled(history: History, size: float) -> History:
+    if size == 1.0:
+        return history
+
+    epochs = [scaled_figures(figures, size) for figures in history.epochs]
+    best_valid = history.best_valid
+    if best_valid is not None:
+        best_valid *= size ** POWER.get(history.valid_name, 0)
+
+    return replace(history, epochs=epochs, best_valid=best_valid)
+
+
+def scaled_figures(figures: dict[str, float], size: float) -> dict[str, float]:
+    """Figures in a unit of so many rating points, as ones in rating points."""
+    return {key: figure * size ** POWER.get(key, 0) for key, figure in figures.items()}

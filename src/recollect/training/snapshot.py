@@ -3,16 +3,14 @@ the bit.
 
 A snapshot is a folder of two files, replaced together: `tensors.safetensors` and `state.json`. It
 holds weights, best weights, the learner's state, the state of the random generator, and the
-history. It names the fit that it belongs to, so that no other fit resumes from it.
+history. It names the fit that it belongs to, so that no other fit resumes from it, and has
+checksums of both files, so that no damaged one does.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from recollect.errors import TrainingError
-from recollect.system.atomic_files import replacing
+from recollect.system.atomic_files import checksum, recover, replacing
+from recollect.training.snapshot_folder import STATE, TENSORS, refuse_foreign
 
-VERSION = 4  # of the format; raised whenever an older program could not resume from it
+VERSION = 5  # of the format; raised whenever an older program could not resume from it
 
 
 def write(folder: Path, state: dict[str, Any], *, fit_key: dict[str, Any]) -> None:
@@ -35,12 +34,20 @@ def write(folder: Path, state: dict[str, Any], *, fit_key: dict[str, Any]) -> No
     """
     tensors: dict[str, Tensor] = {}
     tree = _pack(state, tensors)
-    content = {"version": VERSION, "fit_key": fit_key, "state": tree}
 
-    with replacing(folder) as new_folder:
+    with replacing(folder, check=refuse_foreign) as new_folder:
         new_folder.mkdir()
-        save_file(tensors, new_folder / "tensors.safetensors")
-        (new_folder / "state.json").write_text(json.dumps(content))
+        save_file(tensors, new_folder / TENSORS)
+        content = {
+            "version": VERSION,
+            "fit_key": fit_key,
+            "tensors": _digest(new_folder / TENSORS),
+            "state": tree,
+        }
+        # The sum is that of what a reader will see: tuples are lists in JSON.
+        content = json.loads(json.dumps(content))
+        text = json.dumps({**content, "checksum": checksum(content)})
+        (new_folder / STATE).write_text(text)
 
 
 def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:
@@ -51,37 +58,48 @@ def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:
         fit_key: settings and data of the fit that is to resume.
 
     Raises:
-        TrainingError: if the snapshot belongs to another fit, or cannot be read.
+        TrainingError: if the snapshot belongs to another fit, is damaged, or cannot be read.
     """
-    if not (folder / "state.json").exists():
-        # A process killed between the two renames of `replacing` leaves the earlier snapshot here.
-        folder = folder.with_name(f".{folder.name}.old")
-
-    if not (folder / "state.json").exists():
+    recover(folder)
+    if not (folder / STATE).exists():
         return None
 
+    # Through JSON, as the written key went: tuples are lists in both.
+    expected_key = json.loads(json.dumps(fit_key))
+
     try:
-        content = json.loads((folder / "state.json").read_text())
-        tensors = load_file(folder / "tensors.safetensors")
+        content = json.loads((folder / STATE).read_text())
         version = content["version"]
-        written_key = content["fit_key"]
-        tree = content["state"]
+        if version == VERSION:
+            _check_sums(folder, content)
+            _check_key(folder, content["fit_key"], expected_key)
+            return _unpack(content["state"], load_file(folder / TENSORS))
+    except TrainingError:
+        raise
     except Exception as problem:
         raise TrainingError(
             f"The snapshot in {folder} cannot be read ({problem}); remove the folder and fit anew."
         ) from problem
 
-    if version != VERSION:
+    raise TrainingError(
+        f"The snapshot in {folder} has version {version}, this program writes {VERSION}; "
+        "remove the folder and fit anew."
+    )
+
+
+def _check_sums(folder: Path, content: dict[str, Any]) -> None:
+    """Refuse a snapshot of which a bit has changed since it was written."""
+    expected = content.pop("checksum")
+    if checksum(content) != expected or _digest(folder / TENSORS) != content["tensors"]:
         raise TrainingError(
-            f"The snapshot in {folder} has version {version}, this program writes {VERSION}; "
-            "remove the folder and fit anew."
+            f"The snapshot in {folder} cannot be read (it is damaged: its checksum is not that of "
+            "its content); remove the folder and fit anew."
         )
 
-    # Through JSON, as the written key went: tuples are lists in both.
-    expected_key = json.loads(json.dumps(fit_key))
-    _check_key(folder, written_key, expected_key)
 
-    return _unpack(tree, tensors)
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _check_key(folder: Path, written: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -133,37 +151,3 @@ def _unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
         return [_unpack(item, tensors) for item in value]
 
     return value
-
-
-class StopRequest:
-    """Whether Ctrl-C or SIGTERM asked the fit to stop."""
-
-    asked = False
-
-
-@contextmanager
-def stoppable() -> Iterator[StopRequest]:
-    """Turn the first Ctrl-C or SIGTERM into a request to stop after the epoch; a second one stops
-    at once.
-
-    Only the main thread can handle signals; in other threads nothing changes.
-    """
-    request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        # The second signal: the epoch takes too long to wait for.
-        if request.asked:
-            raise KeyboardInterrupt
-
-        request.asked = True
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    try:
-        yield request
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 import tracemalloc
 from dataclasses import replace
@@ -22,6 +23,7 @@ from recollect.data.sources.planted import planted
 from recollect.data.sparse_rows import Rows, pieces
 from recollect.errors import CheckpointError, DataError, LeakError, SettingError
 from recollect.run import Run
+from recollect.system.atomic_files import checksum
 
 SIDES = ["user", "item"]
 
@@ -595,3 +597,47 @@ def test_what_cannot_be_done_with_a_stored_folder_is_refused(
     (tmp_path / "s").symlink_to(folder)
     ratings.where(np.arange(50)).frame().write_csv("r.csv")
     assert message in call(*words)["error"]["message"]
+
+
+def test_ratings_that_were_replaced_since_they_were_opened_are_not_mixed(tmp_path, planted_small):
+    ratings = planted_small.ratings
+    other = replace(ratings, value=(6 - ratings.value).astype(np.float32))
+    folder = rc.store(ratings, tmp_path / "s").folder
+    opened = rc.open_stored(folder)
+    shutil.rmtree(folder)
+    rc.store(other, folder)
+    with pytest.raises(DataError, match="was replaced or removed since it was opened"):
+        opened.by_user.take(np.arange(3))
+    with pytest.raises(DataError, match="was replaced or removed since it was opened"):
+        opened.link_into(tmp_path / "links")
+
+
+def test_a_model_of_stored_ratings_is_not_mixed_with_the_one_saved_over_it(tmp_path, planted_small):
+    for name, sign in (("a", 1), ("b", -1)):
+        value = 3 + sign * (planted_small.ratings.value - 3)
+        rc.store(replace(planted_small.ratings, value=value.astype(np.float32)), tmp_path / name)
+    recipe = rc.make("autorec", hidden=2, epochs=1, optimizer="adam", batch_size=20)
+    rc.save(recipe.fit(rc.open_stored(tmp_path / "a")), tmp_path / "m")
+    loaded = rc.load_model(tmp_path / "m")
+    rc.save(recipe.fit(rc.open_stored(tmp_path / "b")), tmp_path / "m")
+    with pytest.raises(DataError, match="was replaced or removed since it was opened"):
+        loaded.given_.by_user.take(np.arange(3))
+
+
+@pytest.mark.parametrize(("column", "value"), [("column", 80), ("column", -1), ("value", np.nan)])
+def test_stored_cells_that_could_not_be_are_refused(column, value, tmp_path, planted_small):
+    folder = rc.store(planted_small.ratings, tmp_path / "s").folder
+    table = pl.read_parquet(folder / "by_user.parquet")
+    changed = table.with_columns(
+        pl.when(pl.int_range(pl.len()) == 5).then(value).otherwise(column).cast(table[column].dtype)
+        .alias(column)
+    )  # fmt: skip
+    changed.write_parquet(folder / "by_user.parquet")
+    about = json.loads((folder / "about.json").read_text())
+    about.pop("checksum")
+    about["files"]["by_user.parquet"] = (folder / "by_user.parquet").stat().st_size
+    content = {**about, "checksum": checksum(about)}
+    (folder / "about.json").write_text(json.dumps(content))
+    opened = rc.open_stored(folder)
+    with pytest.raises(DataError, match="outside its columns, or no numbers"):
+        opened.by_user.take(np.arange(10))

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+import recollect as rc
+from recollect.cli import app
 from recollect.data import splitting as splits
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import Vocab
@@ -549,3 +552,38 @@ def test_find_gives_the_split_of_that_name():
 def test_find_names_the_nearest():
     with pytest.raises(SettingError, match=r"no split 'randm'.*Did you mean 'random'"):
         splits.find("randm")
+
+
+def test_a_validation_part_alone_is_cut_from_a_training_file(planted_small):
+    ratings = planted_small.ratings
+    split = rc.random_split(ratings, test=0, valid=0.1, seed=3)
+    train, valid, test = split
+    assert test is None
+    assert (len(train), len(valid)) == (3240, 360)
+    assert "test" not in split.parts
+    assert list(split.table()["part"]) == ["train", "valid"]
+    same_draw = rc.hold_out_validation(ratings, valid=0.1, seed=3)
+    assert [part.fingerprint for part in same_draw] == [train.fingerprint, valid.fingerprint]
+
+
+def test_nothing_to_split_is_an_error(planted_small):
+    with pytest.raises(SettingError, match="test=0 and valid=0 leave nothing to split"):
+        rc.random_split(planted_small.ratings, test=0)
+
+
+def test_a_folder_without_a_test_part_trains_and_says_what_it_has(planted_small, tmp_path):
+    data = tmp_path / "r.parquet"
+    planted_small.ratings.frame().write_parquet(data)
+    folder = tmp_path / "split"
+    runner = CliRunner()
+    said = runner.invoke(
+        app, ["split", str(data), "--test", "0", "--valid", "0.1", "--out", str(folder)]
+    )
+    assert said.exit_code == 0, said.output
+    assert sorted(path.name for path in folder.glob("*.parquet")) == [
+        "train.parquet",
+        "valid.parquet",
+    ]
+    out = tmp_path / "run"
+    said = runner.invoke(app, ["train", str(folder), "--model", "bias", "--out", str(out)])
+    assert said.exit_code == 0, said.output

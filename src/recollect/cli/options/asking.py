@@ -36,18 +36,19 @@ NewItems = Annotated[
 ]
 
 
-def load_model(run: Path, new_items: Path | None) -> rc.Model:
+def load_model(run: Path, new_items: Path | None, trust: list[str] | None) -> rc.Model:
     """The saved model, with further items if there are texts of them.
 
     Args:
         run: the folder of the model.
         new_items: a file of texts; None: none.
+        trust: models from outside the package that may be loaded, by name; None: none.
 
     Raises:
         CheckpointError: if there is no model, or it is damaged.
         SettingError: if there are texts, and the model reads none.
     """
-    model = rc.load_model(run)
+    model = rc.load_model(run, trusted=trust or ())
     if new_items is None:
         return model
 

@@ -1,4 +1,4 @@
-"""Options for the texts of items, and what `data describe` shows of them."""
+"""Options for the titles and texts of items, and what `data describe` shows of them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,21 @@ from recollect.cli.options.settings import settings_of
 from recollect.cli.output.tables import facts
 from recollect.errors import SettingError
 
-PANEL = "Texts of items"
+PANEL = "Items"
 
 
 @dataclass(frozen=True)
 class Texts:
-    """The texts of the items, and how they become words."""
+    """The titles and texts of the items, and how texts become words."""
 
+    items: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A table of the items with their titles and other fields, which lists then show.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
     text: Annotated[
         Path | None,
         typer.Option(
@@ -64,11 +72,6 @@ class Texts:
         ),
     ] = None
 
-    @property
-    def are_given(self) -> bool:
-        """Whether any of the options is given."""
-        return any(vars(self).values())
-
     def tokenizer(self) -> rc.Tokenizer:
         """How documents become words.
 
@@ -85,7 +88,8 @@ class Texts:
                 "leave one out."
             )
 
-        if self.are_given and self.text is None:
+        of_texts = (self.join, self.vectors, self.words, self.reading)
+        if any(of_texts) and self.text is None:
             raise SettingError(
                 "--vectors, --words, --reading and --join are about texts; name their file with "
                 "--text."
@@ -97,13 +101,18 @@ class Texts:
         return tokenizer_of(fields)
 
     def attach(self, ratings: Any) -> Any:
-        """The ratings with these texts; without --text unchanged.
+        """The ratings with these items and texts; without --items and --text unchanged.
 
         Raises:
             SettingError: as `tokenizer`.
-            DataError: as `with_texts`.
+            DataError: as `with_items` and `with_texts`.
         """
         tokenizer = self.tokenizer()
+        if self.items is not None:
+            from recollect.data.with_items import with_items
+
+            ratings = with_items(ratings, self.items)
+
         if self.text is None:
             return ratings
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Annotated, Any
 
 import typer
@@ -19,6 +21,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from recollect.cli.output.curve import curve
+from recollect.errors import RecollectWarning
 from recollect.system.strict_json import to_json
 
 WIDTH = 100  # columns, where there is no terminal whose width is known
@@ -82,11 +85,16 @@ class Screen:
     def __post_init__(self) -> None:
         self.out = _console(sys.stdout)
         self.err = _console(sys.stderr)
+        self.warnings: list[str] = []
 
     def answer(self, answer: Answer) -> None:
         """Print the answer; nothing else goes to standard output."""
         if self.json:
-            print(to_json(answer.data))
+            data = answer.data
+            if self.warnings:
+                data = {**data, "notes": [*data.get("notes", []), *self.warnings]}
+
+            print(to_json(data))
             return
 
         for part in answer.shown:
@@ -115,7 +123,7 @@ class Screen:
 
     @contextmanager
     def notes(self) -> Iterator[None]:
-        """Within this block, show what the library logs on standard error."""
+        """Within this block, show what the library logs or warns of on standard error."""
         log = logging.getLogger("recollect")
         handler = _Notes(self)
         level_before = log.level
@@ -123,10 +131,26 @@ class Screen:
         log.setLevel(self._log_level())
 
         try:
-            yield
+            with warnings.catch_warnings():
+                # Each time, not only the first.
+                warnings.simplefilter("always", RecollectWarning)
+                show = warnings.showwarning
+                warnings.showwarning = partial(self._warned, show)
+                yield
         finally:
             log.removeHandler(handler)
             log.setLevel(level_before)
+
+    def _warned(
+        self, show: Callable[..., None], message: Any, category: type[Warning], *where: Any
+    ) -> None:
+        """Show a warning of the library as a note, and keep it for --json; others as `show`."""
+        if not issubclass(category, RecollectWarning):
+            show(message, category, *where)
+            return
+
+        self.warnings.append(str(message))
+        self.say(Text(str(message), style="yellow"))
 
     def _log_level(self) -> int:
         if self.verbose:

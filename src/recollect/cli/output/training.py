@@ -10,7 +10,8 @@ from rich.text import Text
 
 import recollect as rc
 from recollect.cli.output.screen import Answer
-from recollect.cli.output.tables import facts, interval, memory, seconds
+from recollect.cli.output.tables import cell, facts, interval, memory, seconds
+from recollect.training.history import History
 
 UPPER_CASE = ("rmse", "mae", "ndcg")
 
@@ -64,16 +65,28 @@ def _default_prediction(recipe: rc.Model, ratings: Any) -> str:
     needs_text = "text" in recipe.capabilities.needs
     n_unrated = count_unrated(ratings, or_with_text=needs_text)
     if recipe.output == "scores":
-        prediction = "the score 0"
-    elif recipe.cold == "mean":
-        prediction = "the training mean"
+        prediction = "the item's share of the users"
     else:
-        prediction = f"{sum(ratings.scale) / 2:g}, the middle of the scale"
+        prediction = _words_for(recipe.cold, ratings.scale)
 
     what = "events" if ratings.implicit else "ratings"
     without = f"without training {what}{' and text' if needs_text else ''}"
 
     return f"default for users and items {without} ({n_unrated:,}): {prediction}"
+
+
+def _words_for(cold: str | float, scale: tuple[float, float]) -> str:
+    """The default prediction of ratings in words."""
+    if cold == "bias":
+        return "the mean and the offset of the one that is known"
+
+    if cold == "mean":
+        return "the training mean"
+
+    if cold == "middle":
+        return f"{sum(scale) / 2:g}, the middle of the scale"
+
+    return f"{cold:g}"
 
 
 def _when_it_stops(settings: dict[str, Any], out: Path, *, has_valid: bool) -> str:
@@ -118,6 +131,7 @@ def result(recipe: rc.Model, parts: Any, out: Path) -> dict[str, Any]:
         "figures": [history.train_name, history.valid_name],
         history.train_name: by_epoch.get(history.best_epoch),
         history.valid_name: history.best_valid,
+        "baseline": _baseline(history),
         "stopped": history.stopped or None,
         "seconds": max(recipe.seconds_, history.seconds),
         "peak_memory_mb": peak_memory_mb(),
@@ -138,7 +152,7 @@ def shown(result: dict[str, Any]) -> list[RenderableType]:
         train_figure, valid_figure = result["figures"]
         rows[_label(train_figure)] = result[train_figure]
         if result["valid_ratings"]:
-            rows[_label(valid_figure)] = result[valid_figure]
+            rows[_label(valid_figure)] = _beside_baseline(result, valid_figure)
 
     if result["test"]:
         rows |= _test_rows(result["test"])
@@ -150,6 +164,22 @@ def shown(result: dict[str, Any]) -> list[RenderableType]:
     next_step = f"Next: recollect recommend {result['out']} --user ID"
 
     return [*_breakdown(result["stopped"]), facts(rows), "", next_step]
+
+
+def _baseline(history: History) -> dict[str, Any] | None:
+    """The simplest model, and its validation figure; None if it was not measured."""
+    if history.baseline is None:
+        return None
+    return {"model": history.baseline_name, history.valid_name: history.baseline}
+
+
+def _beside_baseline(result: dict[str, Any], figure: str) -> str:
+    """A validation figure with that of the simplest model."""
+    baseline = result["baseline"]
+    own = cell(result[figure])
+    if baseline is None:
+        return own
+    return f"{own} ({baseline['model']}: {cell(baseline[figure])})"
 
 
 def _test_rows(test: dict[str, Any]) -> dict[str, str]:

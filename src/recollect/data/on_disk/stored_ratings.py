@@ -184,6 +184,9 @@ class StoredRatings(AnyRatings):
             except OSError:
                 shutil.copyfile(self.folder / name, folder / name)
 
+        for rows in self.sides.values():
+            rows.check_same_file()
+
 
 def _pairs(rows: Rows) -> Int64[np.ndarray, " cells"]:
     """One number per cell that stands for its row and column."""

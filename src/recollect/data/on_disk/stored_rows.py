@@ -21,7 +21,9 @@ from jaxtyping import Float32, Float64, Int, Int64
 from typing_extensions import override
 
 from recollect.data.on_disk.files import damaged
+from recollect.data.rating_unit import IDENTITY, RatingUnit
 from recollect.data.sparse_rows import AnyRows, Rows
+from recollect.errors import DataError
 
 WINDOW = 4  # row groups whose rows are mixed while training
 CACHED = 4  # row groups kept in memory after `take`
@@ -36,9 +38,10 @@ class StoredRows(AnyRows):
     Args:
         path: of the Parquet file.
         start: where the cells of each row begin, as in Rows.
-        total: the sum of each row's values, as they are on disk.
+        total: the sum of each row's values, before row means are subtracted.
         n_columns: columns of each row.
         row_means: subtracted from the values of each row as they are read; None: nothing.
+        unit: values are converted to it as they are read.
     """
 
     path: Path
@@ -46,6 +49,7 @@ class StoredRows(AnyRows):
     total: Float64[np.ndarray, " rows"]
     n_columns: int
     row_means: Float32[np.ndarray, " rows"] | None = None
+    unit: RatingUnit = IDENTITY
     in_memory: ClassVar[bool] = False
 
     @property
@@ -59,6 +63,11 @@ class StoredRows(AnyRows):
             return self
 
         return replace(self, row_means=row_means)
+
+    def in_unit(self, unit: RatingUnit) -> StoredRows:
+        """The same rows with values in a unit, of ratings that are as on disk."""
+        total = (self.total - unit.low * self.counts) / unit.size + self.counts
+        return replace(self, total=total, unit=unit)
 
     @override
     def take(self, rows: Int[np.ndarray, " some"]) -> Rows:
@@ -126,8 +135,8 @@ class StoredRows(AnyRows):
             yield rows[order_of_rows]
 
     def values(self) -> Iterator[Float32[np.ndarray, " some"]]:
-        """All values as they are on disk, a row group at a time."""
-        return self.column("value")
+        """All values, before row means are subtracted, a row group at a time."""
+        return map(self.unit.standard, self.column("value"))
 
     def column(self, name: Literal["row", "column", "value"]) -> Iterator[np.ndarray]:
         """One column of the file as it is on disk, a row group at a time."""
@@ -138,9 +147,30 @@ class StoredRows(AnyRows):
     @cached_property
     def _metadata(self) -> pq.FileMetaData:
         try:
+            _ = self._identity  # which file the metadata are of
             return pq.read_metadata(self.path)
         except (OSError, pa.ArrowException) as problem:
             raise damaged(self.path, problem) from problem
+
+    @cached_property
+    def _identity(self) -> tuple[int, ...]:
+        return _identity_of(self.path)
+
+    def check_same_file(self) -> None:
+        """Refuse a file that was replaced since it was opened: half of its rows would be another's.
+
+        Raises:
+            DataError: if it was, or is gone.
+        """
+        try:
+            is_same = self._identity == _identity_of(self.path)
+        except OSError:
+            is_same = False
+
+        if not is_same:
+            raise DataError(
+                f"{self.path} was replaced or removed since it was opened; open its folder again."
+            )
 
     @cached_property
     def _first_row(self) -> Int64[np.ndarray, " groups_and_one"]:
@@ -188,6 +218,7 @@ class StoredRows(AnyRows):
             with pq.ParquetFile(
                 self.path, metadata=self._metadata, page_checksum_verification=True
             ) as file:
+                self.check_same_file()
                 table = file.read_row_group(group, columns=columns, use_threads=False)
 
             return [table.column(name).to_numpy() for name in columns]
@@ -201,8 +232,11 @@ class StoredRows(AnyRows):
         # One more than the rows: where the cells of the last one end.
         start = self.start[first : stop + 1]
         column, value = self._read_columns(group, ["column", "value"])
+        is_inside = (column >= 0) & (column < self.n_columns)
+        if not (is_inside.all() and np.isfinite(value).all()):
+            raise damaged(self.path, "it holds cells outside its columns, or no numbers")
 
-        return Rows(start - start[0], column, value, self.n_columns)
+        return Rows(start - start[0], column, self.unit.standard(value), self.n_columns)
 
     @cached_property
     def _cached_group(self) -> Callable[[int], Rows]:
@@ -231,6 +265,12 @@ class StoredRows(AnyRows):
         row_means = np.where(rows >= 0, self.row_means[rows], np.float32(0))
 
         return gathered.minus(row_means)
+
+
+def _identity_of(path: Path) -> tuple[int, ...]:
+    """What changes when another file takes the place of one, which may get its number, too."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def prefetch(make: Callable[[T], Rows], keys: Iterable[T]) -> Iterator[Rows]:

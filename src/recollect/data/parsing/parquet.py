@@ -114,6 +114,22 @@ class ParquetTable:
             n_before += len(rows)
 
 
+def whole_table(path: Path) -> pl.DataFrame:
+    """All columns of a Parquet file, packed or not.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    try:
+        with opened(path) as stream:
+            source = stream if stream.seekable() else io.BytesIO(stream.read())
+            return frame_of(pq.read_table(source), path)
+    except RecollectError:
+        raise
+    except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        raise damaged(path) from error
+
+
 def frame_of(batch: pa.RecordBatch | pa.Table, path: Path) -> pl.DataFrame:
     """A batch or a table as a frame; `path` is that of the file, for messages.
 

@@ -172,6 +172,46 @@ def melt(
     return pl.DataFrame(cells, schema=schema, orient="row"), lambda row: locate(lines[row])
 
 
+def melt_frame(
+    table: Any,
+    requested: Mapping[str, Column],
+    not_rated: int | float | None,
+    *,
+    locate: Locate,
+) -> tuple[pl.DataFrame, Locate]:
+    """The ratings in a data frame of users × items, with what says where a row stands.
+
+    Args:
+        table: of pandas, or one that speaks Arrow.
+        requested: the column that the caller names for each role, or None.
+        not_rated: the number that means no rating; None: only missing values do.
+        locate: says where a row of the table stands.
+
+    Raises:
+        DataError: if a user has two rows.
+    """
+    if type(table).__module__.partition(".")[0] == "pandas":
+        names = [str(column) for column in table.columns]
+        entries = table.itertuples(index=False, name=None)
+    else:
+        frame = pl.DataFrame(table.collect() if isinstance(table, pl.LazyFrame) else table)
+        names = frame.columns
+        entries = frame.iter_rows()
+
+    rows = [["" if entry is None else str(entry) for entry in row] for row in entries]
+
+    return melt(
+        rows,
+        names,
+        requested,
+        not_rated,
+        locate=locate,
+        first_user=0,
+        named=True,
+        seen=set(),
+    )
+
+
 def _user_place(columns: Sequence[str]) -> int | None:
     """The place of the column of users, by its name, or by its empty one; None if there is none."""
     place = place_by_usual_name(USUAL["user"], columns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int, Int64
 
+from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.shares import Share, check_shares, shuffled
 from recollect.data.splitting.split import TEST, VALID, Split, split_by_part
@@ -32,6 +33,7 @@ def covering_split(
 
     Source: the protocol of Kim et al., "Convolutional Matrix Factorization", RecSys 2016.
     """
+    expect_ratings("ratings", ratings, Ratings)
     check_shares(test=test, valid=valid)
     if test + valid >= 1:
         raise SettingError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int64
 
+from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.covering import check_cover, cover_first
 from recollect.data.splitting.shares import check_shares, shuffled
@@ -36,6 +37,7 @@ def density_sweep(
 
     Source: the density experiment of Kim et al., "Convolutional Matrix Factorization", RecSys 2016.
     """
+    expect_ratings("ratings", ratings, Ratings)
     order = shuffled(ratings, seed)
     n_cover = 0
     if covering:

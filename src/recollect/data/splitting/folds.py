@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from recollect.arguments import expect_ratings, expect_whole
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.shares import Share, check_shares, shuffled
 from recollect.data.splitting.split import TEST, VALID, Split, split_by_part
@@ -25,7 +26,9 @@ def k_folds(ratings: Ratings, *, k: int = 5, valid: Share = 0.0, seed: int = 0) 
         SettingError: for k below 2 or an impossible share.
         DataError: for fewer ratings than folds.
     """
+    expect_ratings("ratings", ratings, Ratings)
     check_shares(valid=valid)
+    expect_whole("k", k, at_least=1, what="the number of folds")
     if k < 2:
         raise SettingError(
             f"k_folds needs k of 2 or more, found {k}; one part for test is random_split."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.dates import times_of
 from recollect.data.splitting.shares import place_in_group
@@ -28,6 +29,7 @@ def leave_last_split(ratings: Ratings, *, n: int = 1, valid: int = 0, min_train:
         SettingError: for an impossible count.
         DataError: if there are no times or a part would be empty.
     """
+    expect_ratings("ratings", ratings, Ratings)
     if n < 1 or valid < 0 or min_train < 0:
         raise SettingError(
             "leave_last_split needs n of 1 or more, valid and min_train of 0 or more; found "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.held_out import choose_held_out
-from recollect.data.splitting.shares import Share
+from recollect.data.splitting.shares import Share, check_seed
 from recollect.data.splitting.split import Split, split_by_part
 
 
@@ -35,6 +36,8 @@ def new_item_split(
         SettingError: for an impossible share or count.
         DataError: if too few items have enough ratings, or train would be empty.
     """
+    expect_ratings("ratings", ratings, Ratings)
+    check_seed(seed)
     item_part = choose_held_out(
         ratings,
         "item",

@@ -7,10 +7,11 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64, Int, Int8, Int64
 
+from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.dates import times_of
 from recollect.data.splitting.held_out import choose_held_out
-from recollect.data.splitting.shares import Share, check_shares, place_in_group
+from recollect.data.splitting.shares import Share, check_seed, check_shares, place_in_group
 from recollect.data.splitting.split import GIVEN, TRAIN, Split, split_by_part
 from recollect.errors import unknown
 
@@ -46,7 +47,9 @@ def new_user_split(
         SettingError: for an impossible share or count.
         DataError: if too few users have enough ratings, or by="time" without times.
     """
+    expect_ratings("ratings", ratings, Ratings)
     _check_settings(given, by)
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     user_part = choose_held_out(
         ratings,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.shares import Share, check_shares, shuffled
 from recollect.data.splitting.split import TEST, VALID, Split, split_by_part
+from recollect.errors import SettingError
 
 
 def random_split(
@@ -14,19 +16,29 @@ def random_split(
 ) -> Split:
     """Draw test and validation ratings at random; the remaining ones are train.
 
-    With test=0.1 and valid=0.05, 4.5% of all ratings are in valid.
+    With test=0.1 and valid=0.05, 4.5% of all ratings are in valid. With test=0 there is no test
+    part: of a published training file, only validation ratings are drawn.
 
     Args:
         ratings: the whole.
-        test: share of all ratings.
+        test: share of all ratings; 0: none.
         valid: share of the ratings that are not in test.
         seed: of the draw; it fixes test whatever `valid` is.
 
     Raises:
-        SettingError: for an impossible share.
+        SettingError: for an impossible share, or if both are 0.
         DataError: if a part would be empty.
     """
-    check_shares(test=test, valid=valid)
+    expect_ratings("ratings", ratings, Ratings)
+    check_shares(valid=valid)
+    if test:
+        check_shares(test=test)
+    elif not valid:
+        raise SettingError(
+            "test=0 and valid=0 leave nothing to split; give one of them a share, such as "
+            "valid=0.05."
+        )
+
     order = shuffled(ratings, seed)
     n_test = round(test * len(order))
     n_valid = round(valid * (len(order) - n_test))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Int, Int64
 
+from recollect.arguments import expect_number, expect_whole
 from recollect.data.ratings import Ratings
 from recollect.errors import SettingError
 
@@ -18,6 +21,7 @@ def check_shares(**shares: Share) -> None:
         SettingError: naming the share.
     """
     for name, share in shares.items():
+        expect_number(name, share, "a share of the ratings, such as 0.1")
         may_be_zero = name.startswith("valid")
         if not 0 <= share < 1 or (share == 0 and not may_be_zero):
             or_zero = ", or 0 for none" if may_be_zero else ""
@@ -27,8 +31,18 @@ def check_shares(**shares: Share) -> None:
             )
 
 
+def check_seed(seed: Any) -> None:
+    """Refuse a seed that is no whole number of 0 or more.
+
+    Raises:
+        SettingError: saying so.
+    """
+    expect_whole("seed", seed, at_least=0, what="where the random draw starts")
+
+
 def shuffled(ratings: Ratings, seed: int) -> Int64[np.ndarray, " ratings"]:
     """The indices of the ratings in random order."""
+    check_seed(seed)
     random = np.random.default_rng(seed)
     # The draw starts from the order by user and item: the order in the file does not matter.
     ordered = ratings.entry("user")

@@ -32,7 +32,7 @@ class Split:
     Args:
         train: ratings to learn from.
         valid: ratings to choose settings by and to stop early; None if none were requested.
-        test: ratings to measure the error on.
+        test: ratings to measure the error on; None if none were requested.
         how: the way to split, in words.
         seed: of the random draws; None if nothing was drawn.
         settings: the arguments of the split, by name.
@@ -43,7 +43,7 @@ class Split:
 
     train: Ratings
     valid: Ratings | None
-    test: Ratings
+    test: Any  # Ratings, or None
     how: str
     seed: int | None = None
     settings: dict[str, Any] = field(default_factory=dict)
@@ -197,7 +197,7 @@ def split_by_part(
     split = Split(
         train=parts[TRAIN],
         valid=parts.get(VALID),
-        test=parts[TEST],
+        test=parts.get(TEST),
         how=how,
         seed=seed,
         settings=settings,
@@ -213,7 +213,9 @@ def _is_required(code: int, settings: dict[str, Any]) -> bool:
     """Whether a part must not be empty."""
     if code == VALID:
         return any(value for name, value in settings.items() if name.startswith("valid"))
-    return code in (TRAIN, TEST)
+    if code == TEST:
+        return settings.get("test") != 0
+    return code == TRAIN
 
 
 def _count_dropped(part: Int8[np.ndarray, " ratings"], reasons: Sequence[str]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.dates import Date, as_seconds, times_of
 from recollect.data.splitting.shares import Share, check_shares
@@ -39,6 +40,7 @@ def time_split(
         SettingError: for an impossible share or date.
         DataError: if there are no times or a part would be empty.
     """
+    expect_ratings("ratings", ratings, Ratings)
     settings: dict[str, Any] = {"test": test} if test_from is None else {"test_from": test_from}
     settings |= {"valid": valid} if valid_from is None else {"valid_from": valid_from}
     check_shares(**{name: settings[name] for name in ("test", "valid") if name in settings})

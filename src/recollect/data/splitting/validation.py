@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.shares import Share, check_shares, shuffled
 
@@ -19,6 +20,7 @@ def hold_out_validation(
     Raises:
         SettingError: for an impossible share.
     """
+    expect_ratings("ratings", ratings, Ratings)
     check_shares(valid=valid)
     if not valid:
         return ratings, None

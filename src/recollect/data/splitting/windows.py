@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 from jaxtyping import Bool, Int8
 
+from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.dates import as_seconds, period, times_of
 from recollect.data.splitting.shares import Share, check_shares, shuffled
@@ -46,6 +47,7 @@ def window_split(
     Source: the protocol of Kuchaiev and Ginsburg, "Training Deep AutoEncoders for Collaborative
         Filtering", 2017.
     """
+    expect_ratings("ratings", ratings, Ratings)
     check_shares(valid_share=valid_share)
     part = in_windows(
         ratings,

@@ -8,31 +8,28 @@ SparseFC and GLocalK share its settings, its objective and L-BFGS:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.families.row_model import RowModel
+from recollect.families.gradient_row_model import GradientRowModel
 from recollect.kernels import Block
 from recollect.memory_estimate import Memory, Shape
 from recollect.model import Capabilities
 from recollect.nn import layer_sizes
 from recollect.run import Run
 from recollect.settings import setting
-from recollect.training import gradient
 from recollect.training.gradient_options import GradientOptions
 from recollect.training.history import History
 from recollect.training.losses import squared_error
 
 
 @dataclass(kw_only=True, eq=False)
-class KernelAutoencoderModel(RowModel):
+class KernelAutoencoderModel(GradientRowModel):
     """Squared error over observed cells only, λ on every W and λ_K on every kernel K."""
-
-    dense_matrices: ClassVar[int] = 0  # rows × columns matrices that a training step holds
 
     # Units of each hidden layer, all sigmoid
     hidden: int | tuple[int, ...] = setting((500, 500), at_least=1)
@@ -58,6 +55,7 @@ class KernelAutoencoderModel(RowModel):
         return Capabilities(smaller=({"history": 2},))
 
     @property
+    @override
     def layers(self) -> tuple[int, ...]:
         """Hidden sizes, first to last."""
         return layer_sizes(self.hidden)
@@ -69,29 +67,19 @@ class KernelAutoencoderModel(RowModel):
 
     @override
     def check(self) -> None:
-        self.options(self.epochs).check()
+        super().check()
         layer_sizes(self.hidden)  # refuses an empty tuple
-
-    def options(self, epochs: int) -> GradientOptions:
-        """How L-BFGS runs, for at most `epochs` iterations."""
-        return GradientOptions.of(self, epochs=epochs)
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        memory = self.memory_of_rows(
-            shape,
-            run,
-            hidden=self.layers,
-            options=self.options(self.epochs),
-            dense=self.dense_matrices,
-        )
+        memory = super().estimate_memory(shape, run)
         # The effective weights W ⊙ K and their gradients come on top of W and its gradient.
         place = memory.device or memory.host
         place["kernels"] = 2 * place["parameters"]
 
         return memory
 
-    def minimize(self, epochs: int, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
+    def train_for(self, epochs: int, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Train `net_` by L-BFGS.
 
         Args:
@@ -100,18 +88,8 @@ class KernelAutoencoderModel(RowModel):
             valid: ratings that choose when to stop; None: all epochs.
             run: how to run the fit.
         """
-        rows = train.rows(self.side)
-        return gradient.fit(
-            self.net_,
-            rows.minus(self.row_means(rows)),
-            self.loss,
-            run,
-            self.options(epochs),
-            penalty=self.penalty,
-            measure=self.validation(train, valid),
-            figure="train_loss",
-            fit_key=self.fit_key(train, valid),
-        )
+        options = GradientOptions.of(self, epochs=epochs)
+        return self.minimize(self.loss, train, valid, run, options=options, figure="train_loss")
 
     def loss(self, net: Any, rows: Block) -> tuple[Tensor, int]:
         """Σ_Ω (r − h(r))² + λ_K/2 · Σ ‖K‖², and the number of observed cells.
@@ -127,6 +105,7 @@ class KernelAutoencoderModel(RowModel):
 
         return error + penalty, count
 
+    @override
     def penalty(self, net: Any) -> list[tuple[Tensor, float]]:
         """λ/2 · Σ ‖W‖²: each W with its λ."""
         return [(layer.W, self.reg) for layer in net.layers]

@@ -72,7 +72,7 @@ class BayesMF(PairModel):
     bags: bool = True  # also learn from who rated what, whatever the rating
     time: bool = False  # also a vector for each day
     probit: bool = False  # ratings are categories between cut points of a latent normal variable
-    # Precision of the noise, in ratings; None: drawn
+    # Precision of the noise, in ratings of 1 to 5; None: drawn
     alpha: float | None = setting(None, above=0)
     init: float = setting(0.1, above=0)  # standard deviation of the factors at the start
     epochs: int = setting(200, at_least=1)  # draws of everything
@@ -381,13 +381,16 @@ class BayesMF(PairModel):
         item: Int[np.ndarray, " pairs"],
         times: Int[np.ndarray, " pairs"] | None,
     ) -> tuple[Float32[np.ndarray, " pairs"], Float32[np.ndarray, " pairs"]]:
-        """Mean and standard deviation of each pair's rating; of a cold pair, those of train."""
+        """Mean and standard deviation of each pair's rating.
+
+        A cold pair has its default prediction, and the standard deviation of all ratings.
+        """
         self.given()  # refuses a model that is not fitted
         user = np.asarray(user, np.int64)
         item = np.asarray(item, np.int64)
         day = self._day_rows_of_pairs(user, times)
         n_pairs = len(user)
-        mean = np.full(n_pairs, self.cold_value, np.float32)
+        mean = np.empty(n_pairs, np.float32)
         std = np.full(n_pairs, self.given_.variance**0.5, np.float32)
 
         def moments(*rows: Tensor) -> Tensor:
@@ -395,7 +398,9 @@ class BayesMF(PairModel):
             return torch.stack(both, dim=1)
 
         # Cold pairs have no vectors, so their rows would be those of others.
-        warm = ~self.is_cold(user, item)
+        cold = self.is_cold(user, item)
+        mean[cold] = self.predict_cold(user[cold], item[cold])
+        warm = ~cold
         device = self.net_.user.device
         blocks = in_blocks(moments, user[warm], item[warm], day[warm], device=device)
         both = blocks.cpu().numpy()

@@ -20,13 +20,14 @@ from typing_extensions import override
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import DataError, SettingError
 from recollect.kernels import Block
-from recollect.model import BLOCK_CELLS, Capabilities
+from recollect.model import Capabilities
 from recollect.models.deeprec.network import Network
 from recollect.models.deeprec.recipe import Loss, Recipe
 from recollect.ranking import mean_ndcg
 from recollect.training import gradient
 from recollect.training.early_stopping import ValidationMetric
 from recollect.training.losses import logistic_loss, multinomial_loss, weighted_error
+from recollect.unseen import BLOCK_CELLS
 
 # Rows are users, and outputs are not ratings: these settings must have the values below.
 REQUIRED = {"side": "user", "center": False, "last_activation": False, "refeed": 0}

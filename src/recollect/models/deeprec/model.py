@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.memory_estimate import Memory, Shape
 from recollect.model import Capabilities
 from recollect.models.deeprec.events import EventsRecipe
 from recollect.models.deeprec.network import Network
@@ -30,7 +29,6 @@ from recollect.models.deeprec.ratings import RatingsRecipe
 from recollect.models.deeprec.recipe import Recipe
 from recollect.models.deeprec.settings import DeepRecSettings
 from recollect.run import Run
-from recollect.training import gradient
 from recollect.training.history import History
 
 
@@ -64,38 +62,31 @@ class DeepRec(DeepRecSettings):
         n_columns = n_users if self.side == "item" else n_items
         return self.recipe.network(n_columns, self.given_.scale)
 
+    @property
     @override
-    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        encoder, decoder = self.layers
-        return self.memory_of_rows(
-            shape,
-            run,
-            hidden=(*encoder, *decoder),
-            options=self.options(),
-            dense=self.recipe.dense_matrices,
-            ranked=self.recipe.ranked_cells,
-        )
+    def dense_matrices(self) -> int:
+        return self.recipe.dense_matrices
+
+    @property
+    @override
+    def ranked_cells(self) -> int:
+        return self.recipe.ranked_cells
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimize the losses of the recipe, a step after each."""
-        rows = train.rows(self.side)
-        centered = rows.minus(self.row_means(rows))
         recipe = self.recipe
-
-        return gradient.fit(
-            self.net_,
-            centered,
+        return self.minimize(
             recipe.steps,
+            train,
+            valid,
             run,
-            self.options(),
-            penalty=self.penalty,
             measure=recipe.validation(train, valid),
             figure=recipe.figure,
-            fit_key=self.fit_key(train, valid),
             hint=recipe.hint,
         )
 
+    @override
     def penalty(self, net: Network) -> list[tuple[Tensor, float]]:
         """λ/2 · Σ ‖W‖²: each weight matrix with its λ; none if λ is 0."""
         if not self.reg:

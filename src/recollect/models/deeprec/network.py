@@ -42,7 +42,7 @@ class Network(nn.Module):
         input_values: Callable[[Block], Tensor] | None = None,
     ) -> None:
         super().__init__()
-        encoder, decoder = settings.layers
+        encoder, decoder = settings.encoder_and_decoder
         code = encoder[-1]
         from_code = (code, *decoder)  # the decoder's sizes, what enters it included
 

@@ -48,7 +48,7 @@ class RatingsRecipe(Recipe):
     @property
     @override
     def hint(self) -> str:
-        encoder, _ = self.settings.layers
+        encoder, _ = self.settings.encoder_and_decoder
         if not self.settings.refeed or encoder[-1] >= encoder[0]:
             return ""
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from recollect.data.ratings import Side
 from recollect.errors import SettingError
-from recollect.families.row_model import RowModel
+from recollect.families.gradient_row_model import GradientRowModel
 from recollect.nn import ACTIVATIONS, layer_sizes
 from recollect.settings import setting, share
 from recollect.training.gradient_options import GradientOptions
@@ -26,7 +26,7 @@ LOSSES_WITH = {
 
 
 @dataclass(kw_only=True, eq=False)
-class DeepRecSettings(RowModel):
+class DeepRecSettings(GradientRowModel):
     """What the network, the losses and the optimizer of DeepRec are set by."""
 
     side: Side = "user"  # what a row is
@@ -75,7 +75,7 @@ class DeepRecSettings(RowModel):
     validate_every: int = setting(1, at_least=1, formerly="look_every")
 
     @property
-    def layers(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def encoder_and_decoder(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Hidden sizes of the encoder, whose last one is the code's, and of the decoder."""
         encoder = layer_sizes(self.hidden)
         if self.decoder is None:
@@ -88,16 +88,24 @@ class DeepRecSettings(RowModel):
 
     @property
     @override
+    def layers(self) -> tuple[int, ...]:
+        encoder, decoder = self.encoder_and_decoder
+        return (*encoder, *decoder)
+
+    @property
+    @override
     def linear(self) -> bool:
         return not self.last_activation or self.activation == "identity"
 
+    @override
     def options(self) -> GradientOptions:
         """The settings of the optimizer."""
         return GradientOptions.of(self, milestones=tuple(self.milestones), mixed=True)
 
     @override
     def check(self) -> None:
-        encoder, decoder = self.layers
+        super().check()
+        encoder, decoder = self.encoder_and_decoder
         if self.tied and decoder != encoder[-2::-1]:
             raise SettingError(
                 "tied=True gives the decoder the encoder's weights, so its sizes are the encoder's "
@@ -111,5 +119,3 @@ class DeepRecSettings(RowModel):
                     f"{name}={value} is for loss={' or '.join(map(repr, losses))} only, found loss="
                     f"{self.loss!r}; leave it out, or change the loss."
                 )
-
-        self.options().check()

@@ -104,12 +104,14 @@ class Network(nn.Module):
     def init_biases(self, block: Block) -> None:
         """Set b to the logarithm of each category's share of the ratings of its column.
 
-        One further rating, distributed as all ratings are, keeps the logarithm finite.
+        One further rating, distributed as all ratings are, keeps the logarithm finite; a category
+        that no rating has counts as half a rating there.
         """
         unit = self.one_hot(block).column
         by_unit = torch.bincount(unit, minlength=len(self.bias))
         count = by_unit.view(-1, self.n_categories)
-        overall = count.sum(dim=0) / count.sum()
+        by_category = count.sum(dim=0).float().clamp(min=0.5)
+        overall = by_category / count.sum()
         n_ratings = count.sum(dim=1, keepdim=True)
         share = (count + overall) / (n_ratings + 1)
         self.bias.copy_(share.log().view(-1))

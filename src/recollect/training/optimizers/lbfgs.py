@@ -219,8 +219,13 @@ class LBFGS:
         newest = self._newest
         s = 2 * newest
         y = 2 * newest + 1
-        is_curved = self._products[s, y] > CURVED * self._products[y, y]
-        self._in_use = [*others, newest] if is_curved else others
+        squared_change = self._products[y, y]
+        is_curved = self._products[s, y] > CURVED * squared_change
+        # A change of the gradient so small that its square is 0 says nothing of the curvature.
+        if is_curved and squared_change > 0:
+            self._in_use = [*others, newest]
+        else:
+            self._in_use = others
 
     def _choose_direction(self) -> tuple[np.ndarray, float]:
         """The next direction, in coefficients of the pairs' rows and the gradient, and the slope

@@ -8,94 +8,34 @@ Differs: trained by L-BFGS by default (the paper used resilient propagation, the
 either), stopped by the validation error; predictions are clipped to the scale (as in the authors'
 code); Rprop's steps grow by 1.2 throughout (the authors' code: by 5 at first); a deep network is
 trained at once, without the paper's layer-wise pretraining; a bounded output is stretched onto the
-scale; the default prediction for unknown users and items is the middle of the scale, which is the
-paper's 3 on 1 to 5; new users of an item-side network are folded in by ridge regression, which the
-paper leaves open. The authors' shipped settings threshold the hidden code, which the paper does not
-mention: `binary_code`, off by default.
+scale; an unknown user or item gets what the other one's offset says, as in every model, where the
+paper predicts 3 (`cold="middle"`); new users of an item-side network are folded in by ridge
+regression, which the paper leaves open. The authors' shipped settings threshold the hidden code,
+which the paper does not mention: `binary_code`, off by default.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
-from recollect.families.row_model import RowModel
+from recollect.families.gradient_row_model import GradientRowModel
 from recollect.kernels import Block
-from recollect.memory_estimate import Memory, Shape
 from recollect.model import Capabilities
-from recollect.nn import (
-    ACTIVATIONS,
-    BOUNDED,
-    ObservedOutput,
-    ScaledActivation,
-    SparseInput,
-    StraightThroughThreshold,
-    activation,
-    dense_layer,
-    layer_sizes,
-)
+from recollect.models.autorec.network import Network
+from recollect.nn import ACTIVATIONS, BOUNDED, ScaledActivation, layer_sizes
 from recollect.run import Run
 from recollect.settings import setting, share
-from recollect.training import gradient
-from recollect.training.gradient_options import GradientOptions
 from recollect.training.history import History
 from recollect.training.losses import squared_error
 
 
-class Network(nn.Module):
-    """h(r) = f(W · g(V r + mu) + b), equation 1; further hidden layers stand between V and W."""
-
-    def __init__(self, n_columns: int, model: AutoRec, scale: tuple[float, float]) -> None:
-        super().__init__()
-        sizes = model.layers
-        self.input = SparseInput(n_columns, sizes[0], std=model.init)  # V, mu
-        self.between = nn.ModuleList(dense_layer(a, b) for a, b in pairwise(sizes))
-        self.output = ObservedOutput(sizes[-1], n_columns, std=model.init)  # W, b
-        self.g = activation(model.hidden_activation)
-        self.f = ScaledActivation(model.output_activation, scale)
-        self.drop = nn.Dropout(model.dropout)
-        self.drop_input = model.input_dropout
-        self.binary = model.binary_code
-
-    def encode(self, block: Block) -> Float[Tensor, "rows hidden"]:
-        """g(V r + mu), then the same for each further hidden layer."""
-        x = self.input(block, drop=self.drop_input)
-        h = self._hidden(x)
-        for layer in self.between:
-            h = self._hidden(layer(h))
-        return h
-
-    def _hidden(self, x: Tensor) -> Tensor:
-        h = self.g(x)
-        if self.binary:
-            h = StraightThroughThreshold.apply(h)
-        return self.drop(h)
-
-    def decode(
-        self,
-        h: Float[Tensor, "rows hidden"],
-        at: Block | None = None,
-        columns: Tensor | None = None,
-    ) -> Tensor:
-        """f(W h + b) at the cells of `at`, at these columns of every row, or everywhere."""
-        if columns is not None:
-            return self.f(self.output.at_columns(h, columns))
-        return self.f(self.output(h, at))
-
-    def weights(self) -> list[nn.Parameter]:
-        """V, the matrices of further hidden layers, and W: what lambda is on."""
-        parameters = self.parameters()
-        return [parameter for parameter in parameters if parameter.ndim == 2]
-
-
 @dataclass(kw_only=True, eq=False)
-class AutoRec(RowModel):
+class AutoRec(GradientRowModel):
     """An autoencoder on item rows (I-AutoRec) or user rows (U-AutoRec)."""
 
     hidden: int | tuple[int, ...] = setting(500, at_least=1)  # k; a tuple makes the network deep
@@ -117,7 +57,6 @@ class AutoRec(RowModel):
     history: int = setting(4, at_least=1)  # pairs that L-BFGS remembers
     patience: int | None = setting(4, at_least=1)  # validations without a gain before stopping
     validate_every: int = setting(5, at_least=1, formerly="look_every")  # epochs between them
-    cold: str = "middle"  # of the scale: 3 on 1 to 5
 
     @property
     @override
@@ -126,8 +65,8 @@ class AutoRec(RowModel):
         return Capabilities(streams=True, smaller=smaller)
 
     @property
+    @override
     def layers(self) -> tuple[int, ...]:
-        """Hidden sizes, first to last."""
         return layer_sizes(self.hidden)
 
     @property
@@ -137,7 +76,8 @@ class AutoRec(RowModel):
 
     @override
     def check(self) -> None:
-        layer_sizes(self.hidden)
+        super().check()
+        layer_sizes(self.hidden)  # refuses an empty tuple
         if self.optimizer == "lbfgs" and (self.dropout or self.input_dropout):
             raise SettingError(
                 "L-BFGS compares values of the objective, and dropout draws another objective each "
@@ -156,37 +96,23 @@ class AutoRec(RowModel):
                 f"output_activation={self.output_activation!r} and lazy={self.lazy}."
             )
 
-        self.options().check()
-
-    def options(self) -> GradientOptions:
-        """The settings of the optimizer."""
-        return GradientOptions.of(self)
-
     @override
-    def build(self, n_users: int, n_items: int) -> nn.Module:
-        n_columns = n_users if self.side == "item" else n_items
-        return Network(n_columns, self, self.given_.scale)
-
-    @override
-    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        options = self.options()
-        return self.memory_of_rows(shape, run, hidden=self.layers, options=options)
+    def build(self, n_users: int, n_items: int) -> Network:
+        return Network(
+            n_users if self.side == "item" else n_items,
+            self.layers,
+            g=self.hidden_activation,
+            f=ScaledActivation(self.output_activation, self.given_.scale),
+            std=self.init,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            binary=self.binary_code,
+        )
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimize equation 2."""
-        rows = train.rows(self.side)
-        return gradient.fit(
-            self.net_,
-            rows.minus(self.row_means(rows)),
-            self.loss,
-            run,
-            self.options(),
-            penalty=self.penalty,
-            measure=self.validation(train, valid),
-            fit_key=self.fit_key(train, valid),
-            column_cells=train.count(self.other_side),
-        )
+        return self.minimize(self.loss, train, valid, run)
 
     def loss(self, net: Network, rows: Block) -> tuple[Tensor, int]:
         """‖r − h(r)‖²_Ω: the squared error over observed cells, and the number of them."""
@@ -204,6 +130,7 @@ class AutoRec(RowModel):
 
         return error, n_cells
 
+    @override
     def penalty(self, net: Network) -> list[tuple[Tensor, float]]:
         """λ/2 · (‖W‖² + ‖V‖²): each weight matrix with its λ; biases have none."""
         first, *others = net.weights()

@@ -1,0 +1,120 @@
+"""Loading a fitted model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from recollect import registry
+from recollect.checkpoint.about import history_of, parse
+from recollect.checkpoint.given import read_given
+from recollect.checkpoint.layout import MODEL
+from recollect.checkpoint.open_folder import OpenFolder
+from recollect.checkpoint.weights import read_network
+from recollect.data.rating_unit import RatingUnit
+from recollect.errors import CheckpointError, DataError, RecollectError, UntrustedError
+from recollect.model import Model
+from recollect.system.atomic_files import recover
+
+# A folder that is replaced while it is read is read again: so often, and after so many seconds.
+ATTEMPTS = 20
+PAUSE = 0.02
+
+
+def load(folder: str | Path, trusted: registry.Trusted = ()) -> Model:
+    """The model saved in a folder, on the CPU, ready to predict.
+
+    No folder runs code of its own choice. That of a model from outside the package names its class
+    ("package.module:Class"), which is refused unless the caller trusts it. If the folder is
+    replaced in the meantime, the model is the earlier one or the new one, whole.
+
+    Args:
+        folder: of the saved model.
+        trusted: classes from outside that may be loaded: the class itself, or its name, which is
+            looked for in installed distributions only.
+
+    Raises:
+        CheckpointError: if there is none, it was written by a newer version, a file is damaged or
+            missing, or its class is not trusted.
+    """
+    folder = Path(folder)
+    if not folder.exists():
+        recover(folder)
+
+    for attempt in range(1, ATTEMPTS + 1):
+        with OpenFolder(folder) as opened:
+            try:
+                model = _load(opened, trusted)
+                # What was read through the open files is whole whatever stands there now; stored
+                # ratings are read from the folder itself.
+                may_be_mixed = opened.is_read_by_paths or not model.given_.in_memory
+                if not (may_be_mixed and opened.is_replaced):
+                    return model
+            except CheckpointError:
+                # Half of the files may have been removed before they were opened.
+                if attempt == ATTEMPTS or not opened.is_replaced:
+                    raise
+
+        time.sleep(PAUSE)
+
+    raise CheckpointError(f"{folder} is replaced again and again while it is read; try later.")
+
+
+def _load(opened: OpenFolder, trusted: registry.Trusted) -> Model:
+    folder = opened.folder
+    about = parse(opened.read(MODEL), folder)
+
+    try:
+        for name, expected in about["checksums"].items():
+            _check_file(opened, name, expected)
+
+        return _read(about, opened, trusted)
+    except CheckpointError:
+        raise
+    except UntrustedError as problem:
+        raise CheckpointError(f"{folder} is not loaded. {problem}") from problem
+    except DataError as problem:
+        raise CheckpointError(
+            f"{folder} was edited or is damaged: {problem} Copy it again or fit anew."
+        ) from problem
+    except RecollectError as problem:
+        message = f"{folder} does not fit what is installed here: {problem}"
+        raise CheckpointError(message) from problem
+    except Exception as problem:
+        # Whatever the libraries beneath say of content that no save writes.
+        raise CheckpointError(
+            f"{folder} cannot be read: {type(problem).__name__} {problem}; fit anew."
+        ) from problem
+
+
+def _check_file(opened: OpenFolder, name: str, expected: str) -> None:
+    if name not in opened:
+        raise CheckpointError(
+            f"{opened.folder} lacks {name}; the folder was copied in part: copy it again or fit "
+            "anew."
+        )
+
+    if opened.digest(name) != expected:
+        raise CheckpointError(
+            f"{opened.folder / name} is damaged (its checksum is not the one in model.json); copy "
+            "it again or fit anew."
+        )
+
+
+def _read(about: dict[str, Any], opened: OpenFolder, trusted: registry.Trusted) -> Model:
+    kind = registry.find_trusted(about["model"], trusted, not_in=opened.folder)
+    model = registry.make_of(kind, about["settings"])
+    model.given_ = read_given(about, opened)
+    # Models of formats up to 3 learned from ratings as they are.
+    model.unit_ = RatingUnit(*about.get("unit", ()))
+    net = "net.safetensors"
+    model.net_ = read_network(
+        model, opened.path(net), format_=about["format"], name=str(opened.folder / net)
+    )
+    model.history_ = history_of(about)
+    model.seed_ = about["seed"]
+    model.seconds_ = about["seconds"]
+    model._forget()
+
+    return model

@@ -1,0 +1,113 @@
+"""GradientRowModel: a row model whose network learns by gradient steps (`training/gradient.py`).
+
+A concrete model writes `layers`, `penalty`, and a `learn` that hands its loss to `minimize`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from typing_extensions import override
+
+from recollect.data.ratings import AnyRatings, Ratings
+from recollect.families.row_model import BLOCK_RATINGS, BLOCK_ROWS, RowModel
+from recollect.memory_estimate import Memory, Shape, of_rows
+from recollect.run import Run
+from recollect.training import gradient
+from recollect.training.early_stopping import ValidationMetric
+from recollect.training.gradient_options import GradientOptions
+from recollect.training.history import History
+
+
+@dataclass(kw_only=True, eq=False)
+class GradientRowModel(RowModel):
+    """A row model with the optimizer's settings: `epochs`, and any other of `GradientOptions`."""
+
+    @property
+    @abstractmethod
+    def layers(self) -> tuple[int, ...]:
+        """Hidden sizes, first to last."""
+
+    @abstractmethod
+    def penalty(self, net: Any) -> list[tuple[Tensor, float]]:
+        """The weights that bear a penalty λ/2 · ‖weight‖², each with its λ."""
+
+    @property
+    def dense_matrices(self) -> int:
+        """Hook: how many rows × columns matrices a training step holds, for the memory estimate."""
+        return 0
+
+    @property
+    def ranked_cells(self) -> int:
+        """Hook: how many cells validation ranks at once, for the memory estimate."""
+        return 0
+
+    def options(self) -> GradientOptions:
+        """The settings of the optimizer."""
+        return GradientOptions.of(self)
+
+    @override
+    def check(self) -> None:
+        self.options().check()
+
+    @override
+    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
+        return of_rows(
+            shape,
+            run,
+            side=self.side,
+            hidden=self.layers,
+            options=self.options(),
+            block_rows=BLOCK_ROWS,
+            block_ratings=BLOCK_RATINGS,
+            dense=self.dense_matrices,
+            ranked=self.ranked_cells,
+        )
+
+    def minimize(
+        self,
+        loss: gradient.Loss,
+        train: AnyRatings,
+        valid: Ratings | None,
+        run: Run,
+        *,
+        options: GradientOptions | None = None,
+        measure: ValidationMetric | None = None,
+        figure: str = "train_rmse",
+        hint: str = "",
+    ) -> History:
+        """Train `net_` on the rows of `train`, each minus its mean.
+
+        Args:
+            loss: of the network and a block of rows, as `gradient.fit` takes it.
+            train: the ratings to learn from.
+            valid: ratings that choose when to stop; None: all epochs.
+            run: how to run the fit.
+            options: the optimizer; default: as the model's settings say.
+            measure: the metric that the fit is stopped by; default: the RMSE on `valid`.
+            figure: the key of the training figure in the history.
+            hint: added to the message if training diverges.
+        """
+        if options is None:
+            options = self.options()
+
+        if measure is None:
+            measure = self.validation(train, valid)
+
+        rows = train.rows(self.side)
+        return gradient.fit(
+            self.net_,
+            rows.minus(self.row_means(rows)),
+            loss,
+            run,
+            options,
+            penalty=self.penalty,
+            measure=measure,
+            figure=figure,
+            fit_key=self.fit_key(train, valid),
+            column_cells=train.count(self.other_side) if options.lazy else None,
+            hint=hint,
+        )
