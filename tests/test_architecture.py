@@ -38,6 +38,7 @@ LAYER = {
     "report": 8,
     "cli": 9,
     "__init__": 9,
+    "__main__": 10,
 }
 WITHIN = {
     "model": {"fit_checks", "memory_estimate"},

@@ -10,18 +10,20 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
 from recollect.cli.output.curve import curve
+from recollect.cli.output.streams import discard
 from recollect.system.strict_json import to_json
 
 WIDTH = 100  # columns, where there is no terminal whose width is known
+LEAST_WIDTH = 20  # below it nothing can be read
 EVERYWHERE = "Everywhere"
 
 EpochWatcher = Callable[[dict[str, float]], None]
@@ -84,7 +86,19 @@ class Screen:
         self.err = _console(sys.stderr)
 
     def answer(self, answer: Answer) -> None:
-        """Print the answer; nothing else goes to standard output."""
+        """Print the answer; nothing else goes to standard output.
+
+        Raises:
+            OSError: if it cannot be written, now and not when Python ends.
+        """
+        try:
+            self._print(answer)
+            sys.stdout.flush()
+        except OSError:
+            discard(sys.stdout)
+            raise
+
+    def _print(self, answer: Answer) -> None:
         if self.json:
             print(to_json(answer.data))
             return
@@ -100,8 +114,13 @@ class Screen:
     def fail(self, kind: str, message: str) -> None:
         """Print an error; of kind "stopped", that the user stopped the command."""
         if self.json:
-            print(to_json({"error": {"kind": kind, "message": message}}))
-            return
+            with suppress(OSError):
+                print(to_json({"error": {"kind": kind, "message": message}}), flush=True)
+                return
+
+            # Standard output is what cannot be written.
+            discard(sys.stdout)
+
         text = message if kind == "stopped" else f"Error: {message}"
         self.err.print(Text(text, style="red"), soft_wrap=True)
 
@@ -203,10 +222,16 @@ class _Notes(logging.Handler):
         self.screen.say(Text(message, style="yellow") if is_warning else message)
 
 
-def _console(file: IO[str]) -> Console:
-    has_width = file.isatty() or "COLUMNS" in os.environ
+def _console(file: Any) -> Console:
+    stated = os.environ.get("COLUMNS", "")
+    width: int | None
+    if stated.isdecimal():
+        width = max(LEAST_WIDTH, int(stated)) if int(stated) else WIDTH
+    else:
+        width = None if file.isatty() else WIDTH
+
     return Console(
         file=file,
         highlight=False,
-        width=None if has_width else WIDTH,
+        width=width,
     )
