@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -82,6 +82,7 @@ class Screen:
     ] = False
 
     def __post_init__(self) -> None:
+        self._has_output = True  # whether standard output can be written
         self.out = _console(sys.stdout)
         self.err = _console(sys.stderr)
 
@@ -95,6 +96,7 @@ class Screen:
             self._print(answer)
             sys.stdout.flush()
         except OSError:
+            self._has_output = False
             discard(sys.stdout)
             raise
 
@@ -113,13 +115,9 @@ class Screen:
 
     def fail(self, kind: str, message: str) -> None:
         """Print an error; of kind "stopped", that the user stopped the command."""
-        if self.json:
-            with suppress(OSError):
-                print(to_json({"error": {"kind": kind, "message": message}}), flush=True)
-                return
-
-            # Standard output is what cannot be written.
-            discard(sys.stdout)
+        if self.json and self._has_output:
+            print(to_json({"error": {"kind": kind, "message": message}}))
+            return
 
         text = message if kind == "stopped" else f"Error: {message}"
         self.err.print(Text(text, style="red"), soft_wrap=True)
