@@ -34,6 +34,7 @@ from recollect.fit_checks import check_data
 from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit, refuse_too_large
 from recollect.run import Run
 from recollect.settings import check_ranges, setting
+from recollect.system.forking import refuse_forked
 from recollect.training.history import History
 from recollect.training.randomness import own_generator
 from recollect.training.snapshot_folder import discard
@@ -396,9 +397,10 @@ class Model(ABC):
             NotFittedError: if the model is not fitted.
             DataError: for ratings on disk other than those it was fitted on.
         """
+        refuse_forked()
         if not hasattr(self, "net_"):
             raise NotFittedError(
-                f"This {type(self).__name__} is not fitted; call fit, or load a saved one."
+                f"This {type(self).__name__} is not fitted; call fit, or load one."
             )
 
         if given is None or given is self.given_:

@@ -15,6 +15,7 @@ from recollect.checkpoint.weights import read_network
 from recollect.errors import CheckpointError, DataError, RecollectError, UntrustedError
 from recollect.model import Model
 from recollect.system.atomic_files import recover
+from recollect.system.forking import refuse_forked
 
 # A folder that is replaced while it is read is read again: so often, and after so many seconds.
 ATTEMPTS = 20
@@ -36,7 +37,9 @@ def load(folder: str | Path, trusted: registry.Trusted = ()) -> Model:
     Raises:
         CheckpointError: if there is none, it was written by a newer version, a file is damaged or
             missing, or its class is not trusted.
+        ProcessError: in a forked process that would wait for threads of its parent.
     """
+    refuse_forked()
     folder = Path(folder)
     if not folder.exists():
         recover(folder)

@@ -48,7 +48,7 @@ class Forgiving:
 
 
 def discard(stream: Any) -> None:
-    """Let what is written to a broken stream go nowhere; Python tries its buffer again at the end."""
+    """Let what is written to a broken stream go nowhere: Python tries it again when it ends."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
