@@ -399,9 +399,7 @@ class Model(ABC):
         """
         refuse_forked()
         if not hasattr(self, "net_"):
-            raise NotFittedError(
-                f"This {type(self).__name__} is not fitted; call fit, or load one."
-            )
+            raise NotFittedError(f"This {type(self).__name__} is not fitted; fit or load it.")
 
         if given is None or given is self.given_:
             return self.given_

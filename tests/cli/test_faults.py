@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
+from safetensors import SafetensorError
 from tests.cli.support import QUICK, call
 
 import recollect as rc
 from recollect.cli.output.streams import Forgiving
+from recollect.cli.verb import describe_error
 
 RECOLLECT = f"{shlex.quote(sys.executable)} -m recollect.cli"
 
@@ -156,3 +160,52 @@ def test_ctrl_c_at_the_start_ends_without_a_traceback(
     _, err = process.communicate(timeout=200)
     assert "Traceback" not in err
     assert process.returncode in (130, -signal.SIGINT)
+
+
+CONTROL = "\x1b]0;OWNED\x07\x1b[31mred \x9b31m\r\b"
+
+
+def test_titles_do_not_command_the_terminal(tmp_path: Path, few: rc.Ratings) -> None:
+    table = pl.DataFrame({"item_id": few.items.ids, "title": [CONTROL + i for i in few.items.ids]})
+    rc.save(rc.make("bias").fit(replace(few, catalogue=table)), tmp_path / "run")
+    for command in (["recommend", "--user", "a", "--seen"], ["similar", "--item", "w"]):
+        result = call(command[0], tmp_path / "run", *command[1:])
+        if result.exit_code == 0:
+            assert not {"\x1b", "\x07", "\x9b", "\r", "\b"} & set(result.stdout)
+            assert r"\x1b]0;OWNED\x07" in result.stdout.replace("\n", "")
+
+
+def test_an_id_that_is_no_text_is_told(work: Path) -> None:
+    result = call("recommend", work / "run", "--user", "\udcff")
+    assert result.exit_code == 1
+    assert "internal" not in result.stderr
+    assert r"'\udcff' is not text in UTF-8" in result.stderr
+
+
+def test_an_answer_never_replaces_what_is_read(work: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_bytes((work / "pairs.csv").read_bytes())
+    (tmp_path / "link.csv").symlink_to(pairs)
+    for out in (pairs, tmp_path / "link.csv", tmp_path / ".." / tmp_path.name / "pairs.csv"):
+        result = call("predict", work / "run", "--pairs", pairs, "--out", out)
+        assert result.exit_code == 1
+        assert "is --pairs, which would be replaced" in result.stderr
+    assert pairs.read_bytes() == (work / "pairs.csv").read_bytes()
+    other = tmp_path / "out.csv"
+    assert "exists" not in call("predict", work / "run", "--pairs", pairs, "--out", other).stderr
+    again = call("predict", work / "run", "--pairs", pairs, "--out", other)
+    assert f"{other} exists and is replaced" in again.stderr.replace("\n", "")
+
+
+FULL = [
+    SafetensorError("I/O error: No space left on device (os error 28)"),
+    OSError("No space left on device (os error 28): out.csv"),
+    OSError(errno.ENOSPC, "No space left on device"),
+]
+
+
+@pytest.mark.parametrize("problem", FULL, ids=repr)
+def test_a_full_disk_is_told_as_what_it_is(problem: Exception) -> None:
+    kind, message = describe_error(problem)
+    assert kind == "file"
+    assert message.startswith("The disk is full")

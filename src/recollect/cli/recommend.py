@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 import recollect as rc
 from recollect.cli.options.asking import HowMany, NewItems, OutFile, RunFolder, load_model
+from recollect.cli.options.out_file import check_out
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import table
@@ -76,6 +77,14 @@ def recommend(
         out=out,
     )
 
+    inputs = {
+        "--ratings": ratings,
+        "--events": events,
+        "--items": items,
+        "--new-items": new_items,
+        "RUN": run,
+    }
+    check_out(screen, "--out", out, inputs)
     model = load_model(run, new_items, trust)
     allowed = None if items is None else read_ids(items, "item")["item_id"]
     wanted: dict[str, Any] = {"n": n, "items": allowed, "seen": seen}

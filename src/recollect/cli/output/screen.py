@@ -20,6 +20,7 @@ from rich.text import Text
 
 from recollect.cli.output.curve import curve
 from recollect.cli.output.streams import discard
+from recollect.cli.output.visible import visible
 from recollect.system.strict_json import to_json
 
 WIDTH = 100  # columns, where there is no terminal whose width is known
@@ -107,9 +108,9 @@ class Screen:
 
         for part in answer.shown:
             if isinstance(part, Raw):
-                sys.stdout.write(part.text)
+                sys.stdout.write(visible(part.text) if self.out.is_terminal else part.text)
             elif isinstance(part, str):
-                self.out.print(Text(part), soft_wrap=not self.out.is_terminal)
+                self.out.print(Text(visible(part)), soft_wrap=not self.out.is_terminal)
             else:
                 self.out.print(part)
 
@@ -120,14 +121,14 @@ class Screen:
             return
 
         text = message if kind == "stopped" else f"Error: {message}"
-        self.err.print(Text(text, style="red"), soft_wrap=True)
+        self.err.print(Text(visible(text), style="red"), soft_wrap=True)
 
     def say(self, *lines: RenderableType) -> None:
         """Print what is going on, on standard error."""
         if self.quiet:
             return
         for line in lines:
-            text = Text(line, style="dim") if isinstance(line, str) else line
+            text = Text(visible(line), style="dim") if isinstance(line, str) else line
             self.err.print(text, soft_wrap=True)
 
     @contextmanager
@@ -217,7 +218,7 @@ class _Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         is_warning = record.levelno >= logging.WARNING
-        self.screen.say(Text(message, style="yellow") if is_warning else message)
+        self.screen.say(Text(visible(message), style="yellow") if is_warning else message)
 
 
 def _console(file: Any) -> Console:
