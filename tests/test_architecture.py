@@ -43,6 +43,7 @@ LAYER = {
     "report": 8,
     "cli": 9,
     "__init__": 9,
+    "__main__": 10,
 }
 WITHIN = {
     "fit_checks": {"unseen"},

@@ -228,9 +228,7 @@ def test_predict_goes_by_the_time_of_each_pair(sure):
     np.testing.assert_array_equal(
         frame["prediction"], sure.predict(np.array([5, 5]), np.array([3, 3]), times=days)
     )
-    with pytest.raises(
-        DataError, match="Pair 2: the time is 'soon'; expected seconds since 1970"
-    ):
+    with pytest.raises(DataError, match="Pair 2: the time is 'soon'; expected seconds since 1970"):
         rc.predict(sure, pl.DataFrame({**ids, "timestamp": ["1970-01-02", "soon"]}))
 
 

@@ -1,5 +1,6 @@
 """A model that is saved over while it is read: the earlier one or the new one, whole."""
 
+import errno
 import os
 import shutil
 
@@ -68,6 +69,54 @@ def test_half_removed_before_it_is_opened_it_is_read_again(both, tmp_path, monke
 
     monkeypatch.setattr(os, "open", open_late)
     assert reload.identity(rc.load_model(folder)) == reload.identity(both[1])
+
+
+@pytest.mark.parametrize("two_renames", [False, True], ids=["one step", "two renames"])
+def test_removed_before_anything_is_opened_it_is_read_again(
+    two_renames, both, tmp_path, monkeypatch
+):
+    """The folder is open, and the files in it are gone, or there is no folder for a moment."""
+    folder = rc.save(both[0], tmp_path / "m")
+    opened = open_folder.OpenFolder
+    tries = []
+
+    def open_when_it_is_gone(path):
+        tries.append(path)
+        if len(tries) > 1:
+            return opened(path)
+        if not two_renames:
+            rc.save(both[1], folder)
+            raise open_folder.no_model(path)
+        with atomic_files.replacing(folder) as fresh:
+            folder.rename(fresh)
+            with pytest.raises(CheckpointError) as caught:
+                opened(path)
+        raise caught.value
+
+    monkeypatch.setattr(loading, "OpenFolder", open_when_it_is_gone)
+    assert reload.identity(rc.load_model(folder)) in {reload.identity(model) for model in both}
+    assert len(tries) == 2
+
+
+def test_where_there_is_no_model_nobody_waits_for_one(both, tmp_path, monkeypatch):
+    monkeypatch.setattr(loading.time, "sleep", lambda seconds: pytest.fail("tried again"))
+    with pytest.raises(CheckpointError, match="does not exist"):
+        rc.load_model(tmp_path / "m")
+
+
+def test_a_file_that_may_not_be_read_is_named_at_once(both, tmp_path, monkeypatch):
+    folder = rc.save(both[0], tmp_path / "m")
+    real_open = os.open
+
+    def refuse(path, *args, **options):
+        if path == "net.safetensors":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real_open(path, *args, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(loading.time, "sleep", lambda seconds: pytest.fail("tried again"))
+    with pytest.raises(CheckpointError, match=r"net\.safetensors cannot be opened: Permission"):
+        rc.load_model(folder)
 
 
 def test_what_is_damaged_and_stays_is_refused_at_once(both, tmp_path, monkeypatch):

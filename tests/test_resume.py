@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 import recollect as rc
 from recollect.data.sources.planted import planted
 from recollect.errors import TrainingError
 from recollect.registry import make
 from recollect.run import Run
+from recollect.training import snapshot
 
 FITS = {
     "lbfgs": {"epochs": 20},
@@ -218,3 +220,54 @@ def test_a_torn_snapshot_is_refused(folder):
     state.write_bytes(state.read_bytes()[:-20])
     with pytest.raises(TrainingError, match=r"cannot be read.*; remove the folder and fit anew"):
         fit("lbfgs", Run(folder=folder, resume=True))
+
+
+class Disk:
+    """A disk that fills up in one epoch and has space again in a later one."""
+
+    def __init__(self, monkeypatch, *, full_from: int, full_to: int) -> None:
+        self.epoch = 0
+        write = snapshot.save_file
+
+        def may_fail(tensors, path):
+            if full_from <= self.epoch < full_to:
+                raise SafetensorError("I/O error: No space left on device (os error 28)")
+            write(tensors, path)
+
+        monkeypatch.setattr(snapshot, "save_file", may_fail)
+
+    def __call__(self, figures) -> None:
+        self.epoch = int(figures["epoch"])
+
+
+def test_a_snapshot_that_cannot_be_written_is_a_warning_and_the_fit_goes_on(
+    tmp_path, monkeypatch, caplog
+):
+    disk = Disk(monkeypatch, full_from=3, full_to=99)
+    run = Run(folder=tmp_path, snapshot_seconds=0.0, watchers=(disk,))
+    assert_same_weights(fit("adam", run), fit("adam", Run()))
+    assert "The snapshot of epoch 3 could not be written" in caplog.text
+    assert "can be resumed from the snapshot of epoch 2 only" in caplog.text
+    monkeypatch.undo()
+    epochs = Epochs()
+    resumed = fit("adam", Run(folder=tmp_path, resume=True, watchers=(epochs,)))
+    assert epochs.numbers[0] == 3
+    assert_same_weights(resumed, fit("adam", Run()))
+
+
+@pytest.mark.parametrize(
+    ("full_from", "said"),
+    [(4, "the snapshot in .* is of epoch 3"), (1, "no snapshot could be written")],
+)
+def test_stopped_while_the_disk_is_full_it_says_what_is_kept(
+    full_from, said, tmp_path, monkeypatch
+):
+    disk = Disk(monkeypatch, full_from=full_from, full_to=99)
+
+    def ask(figures):
+        if figures["epoch"] == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    run = Run(folder=tmp_path, snapshot_seconds=0.0, watchers=(disk, ask))
+    with pytest.raises(KeyboardInterrupt, match=f"stopped after epoch 5; {said}"):
+        fit("adam", run)

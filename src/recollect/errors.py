@@ -9,6 +9,7 @@
     │   └── UntrustedError               a file names code that the caller does not trust
     ├── NotFittedError   (RuntimeError)  a prediction was asked for before fit
     ├── TrainingError    (RuntimeError)  the fit cannot go on: NaN, or another fit's snapshot
+    ├── ProcessError     (RuntimeError)  a forked process, which would hang
     ├── CheckpointError  (OSError)       a saved model that is damaged, newer, or not there
     └── FetchError       (OSError)       a download that failed or has the wrong checksum
 
@@ -57,6 +58,10 @@ class NotFittedError(RecollectError, RuntimeError):
 
 class TrainingError(RecollectError, RuntimeError):
     """The fit cannot go on."""
+
+
+class ProcessError(RecollectError, RuntimeError):
+    """A process cannot compute: it was forked from one whose threads it lacks."""
 
 
 class CheckpointError(RecollectError, OSError):

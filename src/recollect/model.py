@@ -36,6 +36,7 @@ from recollect.memory_limits import refuse_too_large
 from recollect.own_unit import OwnUnit
 from recollect.run import Run
 from recollect.settings import check_ranges, setting
+from recollect.system.forking import refuse_forked
 from recollect.system.once import Once
 from recollect.training.history import History
 from recollect.training.offsets import RidgeOffsets
@@ -422,10 +423,9 @@ class Model(OwnUnit, ABC):
             NotFittedError: if the model is not fitted.
             DataError: for ratings on disk other than those it was fitted on.
         """
+        refuse_forked()
         if not hasattr(self, "net_"):
-            raise NotFittedError(
-                f"This {type(self).__name__} is not fitted; call fit, or load a saved one."
-            )
+            raise NotFittedError(f"This {type(self).__name__} is not fitted; fit or load it.")
 
         if given is None or given is self.given_:
             return self.given_

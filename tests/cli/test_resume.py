@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.cli.support import QUICK, answer, call, settings
 
+from recollect.cli.options.folder_in_use import in_use
+
 # The command line, stopped by Ctrl-C after the fourth epoch.
 STOPPED = """
 import os, signal
@@ -67,3 +69,38 @@ def test_remains_of_a_killed_fit_do_not_matter(work: Path, tmp_path: Path) -> No
     remains.mkdir(parents=True)
     answer("train", work / "split", "--out", tmp_path / "run", *QUICK)
     assert not remains.exists()
+
+
+def test_a_finished_model_of_another_fit_is_not_taken_for_this_one(
+    work: Path, tmp_path: Path
+) -> None:
+    train = ["train", work / "split", "--out", tmp_path / "run"]
+    assert call(*train, *FIT).exit_code == 0
+    others = {
+        "hidden was 6 and is 7": [
+            *train,
+            *settings("hidden=7", "epochs=9", "reg=2"),
+            "--threads",
+            1,
+        ],
+        "seed was 0 and is 9": [*train, *FIT, "--seed", 9],
+        "model was 'autorec' and is 'bias'": [*train, "--model", "bias"],
+        "data was": ["train", work / "ratings.csv", "--out", tmp_path / "run", *FIT],
+        "There is no": ["train", work / "none.csv", "--out", tmp_path / "run", *FIT],
+    }
+    for said, command in others.items():
+        result = call(*command, "--resume")
+        assert result.exit_code == 1
+        assert said in result.stderr
+    assert "finished already" in call(*train, *FIT, "--resume").stdout
+
+
+def test_two_commands_do_not_fit_into_one_folder(work: Path, tmp_path: Path) -> None:
+    with in_use(tmp_path / "run"):
+        script = "from recollect.cli import main; main()"
+        command = [sys.executable, "-c", script, "train", work / "split", "--out", tmp_path / "run"]
+        other = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert other.returncode == 1
+    assert "Another command is fitting into" in other.stderr
+    assert call("train", work / "split", *QUICK, "--out", tmp_path / "run").exit_code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

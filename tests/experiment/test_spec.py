@@ -181,3 +181,19 @@ def test_errors_by_user_are_needed_where_splits_allow_no_t_test(tmp_path, split,
     assert table.needs_user_sums(Part("p", "d", split)) == needs
     assert not table.needs_user_sums(Part("p", "d", split, metric="rmse_macro"))
     assert not Table("t", "T", "", {}, n_splits=n_splits).needs_user_sums(Part("p", "d", split))
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "//x", "ftp://x"])
+def test_a_link_that_could_run_code_is_refused(link, tmp_path):
+    path = tmp_path / "paper.toml"
+    lines = [
+        'paper = "P"',
+        f'link = "{link}"',
+        'data = "planted/tiny"',
+        'split = { how = "random", test = 0.2 }',
+        "[[run]]",
+        'model = "bias"',
+    ]
+    path.write_text("\n".join(lines))
+    with pytest.raises(SettingError, match="link is an address that begins with https://"):
+        read(path)

@@ -310,3 +310,12 @@ def test_the_pages_of_the_repository_are_what_its_records_give(path):
     page = ROOT / "docs" / "results" / f"{experiment.name}.md"
     figure = re.compile(r"^!\[.*\n", re.MULTILINE)
     assert figure.sub("", page.read_text()).split() == render.markdown(report, {}).split()
+
+
+def test_what_looks_like_html_in_a_file_is_text_on_its_pages(tmp_path):
+    path = tmp_path / "paper.toml"
+    path.write_text(PAPER.replace("Cut at random.", "<script>alert(1)</script> <!-- x"))
+    report = make_report(read(path), Results(tmp_path / "records"))
+    page = render.markdown(report, {})
+    assert "&lt;script>alert(1)&lt;/script> &lt;!-- x" in page
+    assert not re.search("<[A-Za-z/!]", page)

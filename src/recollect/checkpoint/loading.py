@@ -15,7 +15,9 @@ from recollect.checkpoint.weights import read_network
 from recollect.data.rating_unit import RatingUnit
 from recollect.errors import CheckpointError, DataError, RecollectError, UntrustedError
 from recollect.model import Model
-from recollect.system.atomic_files import recover
+from recollect.system.atomic_files import WRITING, left_beside, recover, resolved
+from recollect.system.forking import refuse_forked
+from recollect.system.locks import Lock
 
 # A folder that is replaced while it is read is read again: so often, and after so many seconds.
 ATTEMPTS = 20
@@ -37,28 +39,60 @@ def load(folder: str | Path, trusted: registry.Trusted = ()) -> Model:
     Raises:
         CheckpointError: if there is none, it was written by a newer version, a file is damaged or
             missing, or its class is not trusted.
+        ProcessError: in a forked process that would wait for threads of its parent.
     """
+    refuse_forked()
     folder = Path(folder)
     if not folder.exists():
         recover(folder)
 
-    for attempt in range(1, ATTEMPTS + 1):
-        with OpenFolder(folder) as opened:
-            try:
-                model = _load(opened, trusted)
-                # What was read through the open files is whole whatever stands there now; stored
-                # ratings are read from the folder itself.
-                may_be_mixed = opened.is_read_by_paths or not model.given_.in_memory
-                if not (may_be_mixed and opened.is_replaced):
-                    return model
-            except CheckpointError:
-                # Half of the files may have been removed before they were opened.
-                if attempt == ATTEMPTS or not opened.is_replaced:
-                    raise
+    for _ in range(ATTEMPTS):
+        model = _try_to_load(folder, trusted)
+        if model is not None:
+            return model
 
         time.sleep(PAUSE)
 
     raise CheckpointError(f"{folder} is replaced again and again while it is read; try later.")
+
+
+def _try_to_load(folder: Path, trusted: registry.Trusted) -> Model | None:
+    """The model; None if the folder was replaced in the meantime, and it is to be read again.
+
+    Raises:
+        CheckpointError: as `load`.
+    """
+    try:
+        opened = OpenFolder(folder)
+    except CheckpointError as problem:
+        # The files of a folder that was just replaced are removed one after the other. One that
+        # may not be read is another matter.
+        is_there = (folder / MODEL).is_file() or _is_being_replaced(folder)
+        if problem.__cause__ is not None or not is_there:
+            raise
+
+        return None
+
+    with opened:
+        try:
+            model = _load(opened, trusted)
+        except CheckpointError:
+            # Half of the files may have been removed before they were opened.
+            if opened.is_replaced:
+                return None
+
+            raise
+
+        # What was read through the open files is whole whatever stands there now; stored ratings
+        # are read from the folder itself.
+        may_be_mixed = opened.is_read_by_paths or not model.given_.in_memory
+
+        return None if may_be_mixed and opened.is_replaced else model
+
+
+def _is_being_replaced(folder: Path) -> bool:
+    """Whether a living process writes to the folder: for a moment nothing may stand there."""
+    return any(Lock.is_held(path / WRITING) for path in left_beside(resolved(folder)))
 
 
 def _load(opened: OpenFolder, trusted: registry.Trusted) -> Model:

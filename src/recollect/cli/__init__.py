@@ -28,6 +28,7 @@ from recollect.cli import (
 )
 from recollect.cli.data import convert, describe, fetch, plant, store
 from recollect.cli.data import list as data_list
+from recollect.cli.output import streams
 from recollect.cli.output.screen import Screen
 from recollect.cli.verb import verb
 from recollect.system import allocator
@@ -99,9 +100,7 @@ def main() -> None:
     """Run the command line."""
     allocator.configure()
 
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-
+    streams.prepare()
     if "--json" not in sys.argv[1:]:
         app()
         return

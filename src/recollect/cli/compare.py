@@ -13,6 +13,7 @@ from rich.text import Text
 
 import recollect as rc
 from recollect.cli.options.fitting import Device, Seed, Threads
+from recollect.cli.options.out_file import check_out
 from recollect.cli.options.settings import settings_of
 from recollect.cli.options.source import Columns, Source, ratings_from
 from recollect.cli.options.texts import Texts
@@ -71,6 +72,7 @@ def compare(
     from recollect.evaluation import comparison
 
     check_shares(test=test, valid=valid)
+    check_out(screen, "--out", out, {"SOURCE": source})
     candidates = candidates_of(models, settings_of(settings))
     run = rc.Run(threads=threads, device=device)
     texts.tokenizer()  # refuses wrong options before the work

@@ -9,6 +9,7 @@ import typer
 
 import recollect as rc
 from recollect.cli.options.asking import NewItems, OutFile, RunFolder, load_model
+from recollect.cli.options.out_file import check_out
 from recollect.cli.options.source import FileOptions
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Raw, Screen
@@ -45,6 +46,7 @@ def predict(
 
     if out is not None:
         check_ending(out)
+        check_out(screen, "--out", out, {"--pairs": pairs, "--new-items": new_items, "RUN": run})
 
     model = load_model(run, new_items, trust)
     wanted = read_ids(

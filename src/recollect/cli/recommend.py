@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 import recollect as rc
 from recollect.cli.options.asking import HowMany, NewItems, OutFile, RunFolder, load_model
+from recollect.cli.options.out_file import check_out
 from recollect.cli.options.source import FileOptions
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
@@ -79,6 +80,14 @@ def recommend(
         out=out,
     )
 
+    inputs = {
+        "--ratings": ratings,
+        "--events": events,
+        "--items": items,
+        "--new-items": new_items,
+        "RUN": run,
+    }
+    check_out(screen, "--out", out, inputs)
     model = load_model(run, new_items, trust)
     reading: dict[str, Any] = {
         "like": model.given_,

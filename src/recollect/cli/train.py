@@ -11,12 +11,15 @@ from typing import Annotated, Any
 import typer
 
 import recollect as rc
+from recollect.cli.options.finished_fit import refuse_another_fit
 from recollect.cli.options.fitting import Device, Seed, Threads
+from recollect.cli.options.folder_in_use import in_use
 from recollect.cli.options.plotting import Plotting
 from recollect.cli.options.settings import Settings, settings_of
 from recollect.cli.options.source import Columns, Source, ratings_from
 from recollect.cli.options.texts import Texts
 from recollect.cli.output import training
+from recollect.cli.output.interruption import going_on_after_hangup
 from recollect.cli.output.screen import Answer, Screen
 from recollect.errors import SettingError
 
@@ -81,7 +84,8 @@ def train(
 ) -> Answer:
     """Fit a model and save it in a folder.
 
-    Ctrl-C stops after the epoch; the same command with --resume goes on.
+    Ctrl-C stops after the epoch; the same command with --resume goes on. If the terminal goes away,
+    the fit goes on without it.
     """
     from recollect import registry
 
@@ -97,20 +101,24 @@ def train(
         memory_check=memory_check,
     )
 
-    if _is_finished(out, resume=resume):
-        return training.already_finished(out)
+    with in_use(out), going_on_after_hangup():
+        is_finished = _is_finished(out, resume=resume)
+        if not is_finished:
+            run = dataclasses.replace(run, net_watchers=plotting.writers(out, resume=resume))
 
-    run = dataclasses.replace(run, net_watchers=plotting.writers(out, resume=resume))
-    parts = _parts(
-        source,
-        columns,
-        texts,
-        valid=valid,
-        test=test,
-        seed=seed,
-    )
+        parts = _parts(
+            source,
+            columns,
+            texts,
+            valid=valid,
+            test=test,
+            seed=seed,
+        )
+        if is_finished:
+            refuse_another_fit(out, recipe, parts, seed=seed)
+            return training.already_finished(out)
 
-    return _fit_and_save(recipe, parts, run, screen, plotting)
+        return _fit_and_save(recipe, parts, run, screen, plotting)
 
 
 def _fit_and_save(

@@ -131,6 +131,15 @@ def describe_error(problem: BaseException) -> tuple[str, str]:
             "batch_size or fewer ratings, or a machine with more memory."
         )
 
+    if _is_full_disk(text):
+        return "file", FILE_ERRORS[errno.ENOSPC]
+
+    if isinstance(problem, UnicodeEncodeError) and "surrogates" in problem.reason:
+        return "usage", (
+            f"{problem.object[:40]!r} is not text in UTF-8. Give ids in UTF-8, in a locale that "
+            "has it, such as LC_ALL=C.UTF-8."
+        )
+
     if isinstance(problem, OSError) and problem.errno is not None:
         return "file", _describe_file_error(problem)
 
@@ -148,6 +157,11 @@ def _is_out_of_memory(problem: BaseException) -> bool:
         or type(problem).__name__ == "OutOfMemoryError"
         or "can't allocate memory" in str(problem)
     )
+
+
+def _is_full_disk(text: str) -> bool:
+    """Whether an error is that of a full disk, in the words of a library without its number."""
+    return f"os error {errno.ENOSPC}" in text or os.strerror(errno.ENOSPC) in text
 
 
 def _describe_file_error(problem: OSError) -> str:

@@ -70,6 +70,7 @@ def read(path: str | Path, *, trusted: registry.Trusted = ()) -> Experiment:
 
         refuse_unknown_keys(raw, FILE_KEYS, "key")
         require_keys(raw, "paper", "part", "table")
+        _check_link(raw.get("link", ""))
         parts = {name: _read_part(name, part) for name, part in raw["part"].items()}
         tables = [_read_table(table, parts, raw.get("like", {})) for table in raw["table"]]
         _refuse_duplicates([table.name for table in tables], "table")
@@ -83,6 +84,12 @@ def read(path: str | Path, *, trusted: registry.Trusted = ()) -> Experiment:
         tables={table.name: table for table in tables},
         records=_records_folder(raw, path),
     )
+
+
+def _check_link(link: str) -> None:
+    """Refuse a link that a page could not follow, or that would run code: `javascript:`."""
+    if link and not link.startswith(("https://", "http://")):
+        raise SettingError(f"link is an address that begins with https://, found {link!r}.")
 
 
 def _records_folder(raw: Raw, path: Path) -> Path:

@@ -200,6 +200,8 @@ def markdown(report: Report, files: Mapping[FigureKey, str]) -> str:
                 lines += _markdown_table(table, file)
 
     text = "\n".join(lines)
+    # A page holds no HTML of its own: what looks like it is text of the experiment's file.
+    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
     # Parts without content leave blank lines behind.
     text = re.sub(r"\n{3,}", "\n\n", text)
 

@@ -44,6 +44,16 @@ class Lock:
         return None
 
     @staticmethod
+    def is_held(path: Path) -> bool:
+        """Whether a file exists that a living process holds."""
+        lock = Lock.of(path)
+        if lock is None:
+            return path.exists()
+
+        with lock:
+            return False
+
+    @staticmethod
     def make(path: Path) -> Lock:
         """A new file, locked from the moment at which it has its name."""
         unnamed = path.with_name(path.name + UNLOCKED_SUFFIX)

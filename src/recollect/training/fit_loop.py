@@ -123,7 +123,7 @@ def run_epochs(
                 fit.write_snapshot()
 
             if stop.asked:
-                raise KeyboardInterrupt(_where_it_stopped(history, run))
+                raise KeyboardInterrupt(_where_it_stopped(fit))
 
     fit.finish()
 
@@ -139,13 +139,19 @@ def _empty_history(figure: str, measure: ValidationMetric | None) -> History:
     return history
 
 
-def _where_it_stopped(history: History, run: Run) -> str:
+def _where_it_stopped(fit: _Fit) -> str:
     """The message of a fit that was asked to stop."""
-    message = f"stopped after epoch {len(history)}"
-    if run.folder:
-        message += f"; the snapshot is in {run.folder}"
+    message = f"stopped after epoch {len(fit.history)}"
+    if not fit.run.folder:
+        return message
 
-    return message
+    if not fit.written_epoch:
+        return f"{message}; no snapshot could be written"
+
+    if fit.written_epoch < len(fit.history):
+        return f"{message}; the snapshot in {fit.run.folder} is of epoch {fit.written_epoch}"
+
+    return f"{message}; the snapshot is in {fit.run.folder}"
 
 
 class _Fit:
@@ -167,7 +173,8 @@ class _Fit:
         self.metric = metric
         self.fit_key = fit_key
         self.done = False  # patience is out, or the learner has converged
-        self._written = time.monotonic()  # when the last snapshot was
+        self.written_epoch = 0  # the epoch of the last snapshot
+        self._written = time.monotonic()  # when it was tried last
 
     def learn_epoch(self, *, validate_every: int, epochs: int) -> dict[str, float]:
         """Learn for an epoch, validate if it is time to, and add the figures to the history."""
@@ -215,7 +222,11 @@ class _Fit:
         return age >= self.run.snapshot_seconds
 
     def write_snapshot(self) -> None:
-        """Write everything that a resumed fit needs to end with the same weights, to the bit."""
+        """Write everything that a resumed fit needs to end with the same weights, to the bit.
+
+        If it cannot be written (a full disk), a warning says so and the fit goes on: hours of work
+        are in memory.
+        """
         device = self.learner.device
         best = self.best
         # Each device has a generator of its own beside the CPU's.
@@ -237,8 +248,21 @@ class _Fit:
                 "waited": best.waited,
             },
         }
-        snapshot.write(self._snapshot_folder, state, fit_key=self.fit_key)
         self._written = time.monotonic()
+
+        try:
+            snapshot.write(self._snapshot_folder, state, fit_key=self.fit_key)
+        except OSError as problem:
+            log.warning(
+                "The snapshot of epoch %d could not be written to %s: %s. The fit goes on; it "
+                "can be resumed from the snapshot of epoch %d only.",
+                len(self.history),
+                self.run.folder,
+                problem.strerror or problem,
+                self.written_epoch,
+            )
+        else:
+            self.written_epoch = len(self.history)
 
     def resume(self) -> bool:
         """Load the snapshot; False if there is none."""
@@ -254,6 +278,7 @@ class _Fit:
 
         epochs = state["epochs"]
         self.history.epochs = epochs
+        self.written_epoch = len(epochs)
         self.history.seconds = state["seconds"]
         self.done = bool(epochs and epochs[-1].get("last"))
 

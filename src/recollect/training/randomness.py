@@ -15,6 +15,8 @@ from contextlib import contextmanager
 
 import torch
 
+from recollect.system.forking import refuse_forked
+
 log = logging.getLogger("recollect")
 
 _turn = threading.RLock()  # of the thread that fits; a fit within a fit has its turn already
@@ -26,7 +28,11 @@ def own_generator(seed: int | None = None) -> Iterator[None]:
 
     Args:
         seed: where it begins; None: where it stands.
+
+    Raises:
+        ProcessError: in a forked process that would wait for threads of its parent.
     """
+    refuse_forked()
     turn = _turn  # a fork within the block makes another
     if not turn.acquire(blocking=False):
         log.info("Another fit of this process is running; this one starts when it has ended.")

@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -31,13 +32,17 @@ def write(folder: Path, state: dict[str, Any], *, fit_key: dict[str, Any]) -> No
         folder: of the snapshot; a crash while writing leaves the earlier one.
         state: a tree of dicts, lists, numbers, texts and tensors.
         fit_key: settings and data of the fit; must be JSON.
+
+    Raises:
+        OSError: if it cannot be written; the earlier one is still there.
+        TrainingError: if the folder holds what no fit wrote.
     """
     tensors: dict[str, Tensor] = {}
     tree = _pack(state, tensors)
 
     with replacing(folder, check=refuse_foreign) as new_folder:
         new_folder.mkdir()
-        save_file(tensors, new_folder / TENSORS)
+        _write_tensors(tensors, new_folder / TENSORS)
         content = {
             "version": VERSION,
             "fit_key": fit_key,
@@ -48,6 +53,13 @@ def write(folder: Path, state: dict[str, Any], *, fit_key: dict[str, Any]) -> No
         content = json.loads(json.dumps(content))
         text = json.dumps({**content, "checksum": checksum(content)})
         (new_folder / STATE).write_text(text)
+
+
+def _write_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as problem:  # its words for an error of the system
+        raise OSError(str(problem)) from problem
 
 
 def read(folder: Path, *, fit_key: dict[str, Any]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import weakref
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from recollect.errors import SettingError
+
+log = logging.getLogger("recollect")
 
 BINS = 64
 CHUNK = 1 << 20  # numbers that are counted at a time
@@ -55,9 +58,10 @@ class TensorBoardLog:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._writer: Any = None
         self._epoch = 0
+        self._is_broken = False
 
     def __call__(self, figures: dict[str, float], net: nn.Module) -> None:
-        """Write an epoch; it is on disk when this returns."""
+        """Write an epoch; it is on disk when this returns. If it cannot be, a warning says so."""
         epoch = int(figures["epoch"])
         if epoch <= self._epoch:
             raise SettingError(
@@ -65,8 +69,24 @@ class TensorBoardLog:
                 "another fit; make a log for each fit, each in a folder of its own."
             )
 
-        writer = self._writer or self._open(epoch, has_rmse="train_rmse" in figures)
         self._epoch = epoch
+        if self._is_broken:
+            return
+
+        try:
+            self._write(figures, net, epoch)
+        except OSError as problem:
+            # A fit is worth more than its curve.
+            self._is_broken = True
+            log.warning(
+                "The log in %s could not be written: %s. The fit goes on, without further figures "
+                "there.",
+                self.folder,
+                problem.strerror or problem,
+            )
+
+    def _write(self, figures: dict[str, float], net: nn.Module, epoch: int) -> None:
+        writer = self._writer or self._open(epoch, has_rmse="train_rmse" in figures)
 
         for name, value in figures.items():
             if name != "epoch":

@@ -14,17 +14,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
 from recollect.cli.output.curve import curve
+from recollect.cli.output.streams import discard
+from recollect.cli.output.visible import visible
 from recollect.errors import RecollectWarning
 from recollect.system.strict_json import to_json
 
 WIDTH = 100  # columns, where there is no terminal whose width is known
+LEAST_WIDTH = 20  # below it nothing can be read
 EVERYWHERE = "Everywhere"
 
 EpochWatcher = Callable[[dict[str, float]], None]
@@ -83,12 +86,26 @@ class Screen:
     ] = False
 
     def __post_init__(self) -> None:
+        self._has_output = True  # whether standard output can be written
         self.out = _console(sys.stdout)
         self.err = _console(sys.stderr)
         self.warnings: list[str] = []
 
     def answer(self, answer: Answer) -> None:
-        """Print the answer; nothing else goes to standard output."""
+        """Print the answer; nothing else goes to standard output.
+
+        Raises:
+            OSError: if it cannot be written, now and not when Python ends.
+        """
+        try:
+            self._print(answer)
+            sys.stdout.flush()
+        except OSError:
+            self._has_output = False
+            discard(sys.stdout)
+            raise
+
+    def _print(self, answer: Answer) -> None:
         if self.json:
             data = answer.data
             if self.warnings:
@@ -99,26 +116,27 @@ class Screen:
 
         for part in answer.shown:
             if isinstance(part, Raw):
-                sys.stdout.write(part.text)
+                sys.stdout.write(visible(part.text) if self.out.is_terminal else part.text)
             elif isinstance(part, str):
-                self.out.print(Text(part), soft_wrap=not self.out.is_terminal)
+                self.out.print(Text(visible(part)), soft_wrap=not self.out.is_terminal)
             else:
                 self.out.print(part)
 
     def fail(self, kind: str, message: str) -> None:
         """Print an error; of kind "stopped", that the user stopped the command."""
-        if self.json:
+        if self.json and self._has_output:
             print(to_json({"error": {"kind": kind, "message": message}}))
             return
+
         text = message if kind == "stopped" else f"Error: {message}"
-        self.err.print(Text(text, style="red"), soft_wrap=True)
+        self.err.print(Text(visible(text), style="red"), soft_wrap=True)
 
     def say(self, *lines: RenderableType) -> None:
         """Print what is going on, on standard error."""
         if self.quiet:
             return
         for line in lines:
-            text = Text(line, style="dim") if isinstance(line, str) else line
+            text = Text(visible(line), style="dim") if isinstance(line, str) else line
             self.err.print(text, soft_wrap=True)
 
     @contextmanager
@@ -224,13 +242,19 @@ class _Notes(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         is_warning = record.levelno >= logging.WARNING
-        self.screen.say(Text(message, style="yellow") if is_warning else message)
+        self.screen.say(Text(visible(message), style="yellow") if is_warning else message)
 
 
-def _console(file: IO[str]) -> Console:
-    has_width = file.isatty() or "COLUMNS" in os.environ
+def _console(file: Any) -> Console:
+    stated = os.environ.get("COLUMNS", "")
+    width: int | None
+    if stated.isdecimal():
+        width = max(LEAST_WIDTH, int(stated)) if int(stated) else WIDTH
+    else:
+        width = None if file.isatty() else WIDTH
+
     return Console(
         file=file,
         highlight=False,
-        width=None if has_width else WIDTH,
+        width=width,
     )

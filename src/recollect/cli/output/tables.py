@@ -10,6 +10,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from recollect.cli.output.visible import visible
+
 NONE = "–"
 DIGITS = "0123456789"
 
@@ -25,7 +27,7 @@ def table(
         title: above the table; None: none.
     """
     shown = Table(
-        title=None if title is None else Text(title),
+        title=None if title is None else Text(visible(title)),
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
@@ -45,7 +47,7 @@ def table(
 def facts(pairs: dict[str, Any], *, title: str | None = None) -> Table:
     """Names and values, one below the other."""
     shown = Table(
-        title=None if title is None else Text(title),
+        title=None if title is None else Text(visible(title)),
         title_justify="left",
         title_style="bold",
         box=None,
@@ -73,7 +75,7 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
 
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))
 
 
 def _is_number(value: Any) -> bool:

@@ -17,6 +17,8 @@ import torch
 from numba.core import event as events
 from typing_extensions import override
 
+from recollect.system.forking import note_threads
+
 SHARES_PER_THREAD = 8  # so that a thread whose rows were quick takes more
 
 _lock = threading.Lock()  # some of Numba's threading layers fail when two callers run at once
@@ -100,6 +102,7 @@ def _start_threads() -> None:
 
     try:
         numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+        note_threads("Numba")
     finally:
         torch.set_num_threads(n_threads)
         if policy is None:
