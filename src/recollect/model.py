@@ -34,7 +34,7 @@ from recollect.errors import DataError, NotFittedError, SettingError
 from recollect.fit_checks import check_arguments, check_data
 from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit, refuse_too_large
 from recollect.run import Run
-from recollect.settings import check_ranges, setting
+from recollect.settings import check_ranges, setting, stated
 from recollect.system.once import Once
 from recollect.training.history import History
 from recollect.training.offsets import RidgeOffsets
@@ -54,6 +54,15 @@ class Model(ABC):
     refit: bool = (
         False  # after early stopping, fit again on train + validation for that many epochs
     )
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        # Or `dataclass` would write one that lists all settings.
+        cls.__repr__ = Model.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        fitted = f"fitted on {self.given_!r}" if hasattr(self, "net_") else "not fitted"
+        return f"{stated(self)}, {fitted}"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -409,13 +418,12 @@ class Model(ABC):
 
         They are no part of the network: a saved model has the ratings to estimate them from.
         """
-        given = self.given_
         fitted_on, offsets = self.__dict__.get("_cold_offsets", (None, None))
-        if fitted_on is not given:
+        if fitted_on is not self.given_:
             offsets = Once()
-            self._cold_offsets = (given, offsets)
+            self._cold_offsets = (self.given_, offsets)
 
-        return offsets.get(lambda: RidgeOffsets.fit(given))
+        return offsets.get(lambda: RidgeOffsets.fit(self.given_))
 
     def given(self, given: AnyRatings | None = None) -> AnyRatings:
         """What predictions are made from: these ratings, or those the model was fitted on.
