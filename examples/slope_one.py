@@ -19,9 +19,10 @@ from torch import nn
 
 from recollect.errors import DataError
 from recollect.kernels import Block, times_dense
-from recollect.model import Capabilities, Model, predict_new_users
+from recollect.model import Capabilities, Model
 from recollect.settings import setting
 from recollect.training.history import History
+from recollect.unseen import predict_new_users
 
 
 class Differences(nn.Module):

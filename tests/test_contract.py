@@ -412,3 +412,11 @@ def test_a_model_from_elsewhere_is_found_by_its_dotted_name():
     assert name_of(find("recollect.models.bias:Bias")) == "bias"
     with pytest.raises(SettingError, match="no_such"):
         find("no_such.module:Model")
+
+
+def test_a_model_prints_its_settings_and_what_it_learned_from(fitted, model):
+    text = repr(fitted)
+    assert text.startswith(f"{type(fitted).__name__}(")
+    assert text.endswith(f"fitted on {fitted.given_!r}")
+    assert repr(model).endswith(", not fitted")
+    assert "cold=" not in text

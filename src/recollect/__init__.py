@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from recollect.data.with_texts import with_texts
     from recollect.errors import RecollectError, RecollectWarning
     from recollect.evaluation.comparison import compare_models
+    from recollect.evaluation.comparison import compare_models as compare
+    from recollect.evaluation.cross_validation import cross_validate
     from recollect.evaluation.protocols import (
         full_ranking,
         held_out,
@@ -73,8 +75,10 @@ __all__ = [
     "StoredRatings",
     "Tokenizer",
     "Vocab",
+    "compare",
     "compare_models",
     "covering_split",
+    "cross_validate",
     "density_sweep",
     "explain",
     "find",
@@ -134,7 +138,8 @@ _HOMES = {
     "data.text.tokenizer": "Tokenizer",
     "errors": "RecollectError RecollectWarning",
     "evaluation.scores": "Scores",
-    "evaluation.comparison": "compare_models",
+    "evaluation.comparison": "compare=compare_models compare_models",
+    "evaluation.cross_validation": "cross_validate",
     "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users"
     " new_users_ranking",
     "model": "Model",

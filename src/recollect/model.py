@@ -35,7 +35,7 @@ from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit
 from recollect.memory_limits import refuse_too_large
 from recollect.own_unit import OwnUnit
 from recollect.run import Run
-from recollect.settings import check_ranges, setting
+from recollect.settings import check_ranges, setting, stated
 from recollect.system.forking import refuse_forked
 from recollect.system.once import Once
 from recollect.training.history import History
@@ -57,6 +57,15 @@ class Model(OwnUnit, ABC):
     cold: str | float = setting("bias", one_of=unseen.COLD, or_number=True)
     # After early stopping, fit again on train + validation for as many epochs as were best
     refit: bool = False
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        # Or `dataclass` would write one that lists all settings.
+        cls.__repr__ = Model.__repr__  # type: ignore[method-assign]
+
+    def __repr__(self) -> str:
+        fitted = f"fitted on {self.given_!r}" if hasattr(self, "net_") else "not fitted"
+        return f"{stated(self)}, {fitted}"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -408,13 +417,12 @@ class Model(OwnUnit, ABC):
 
         They are no part of the network: a saved model has the ratings to estimate them from.
         """
-        given = self.given_
         fitted_on, offsets = self.__dict__.get("_cold_offsets", (None, None))
-        if fitted_on is not given:
+        if fitted_on is not self.given_:
             offsets = Once()
-            self._cold_offsets = (given, offsets)
+            self._cold_offsets = (self.given_, offsets)
 
-        return offsets.get(lambda: RidgeOffsets.fit(given))
+        return offsets.get(lambda: RidgeOffsets.fit(self.given_))
 
     def given(self, given: AnyRatings | None = None) -> AnyRatings:
         """What predictions are made from: these ratings, or those the model was fitted on.

@@ -170,3 +170,15 @@ def former_names(kind: Any) -> dict[str, str]:
             names[former] = field.name
 
     return names
+
+
+def stated(model: Any) -> str:
+    """A dataclass's name with the settings that differ from their defaults: "PMF(factors=8)"."""
+    changed = []
+
+    for field in dataclasses.fields(model):
+        value = getattr(model, field.name)
+        if value != field.default:
+            changed.append(f"{field.name}={value!r}")
+
+    return f"{type(model).__name__}({', '.join(changed)})"

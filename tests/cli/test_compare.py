@@ -37,3 +37,17 @@ def test_fits_that_broke_down_are_named(work: Path) -> None:
     options = ["--model", "deeprec", "--repeat", 1, "--threads", 1, *diverging]
     result = call("compare", work / "ratings.csv", *options)
     assert "deeprec: training broke down in 1 of 1. The loss became " in result.stdout
+
+
+def test_a_model_that_fails_is_named_beside_the_finished_ones(work: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain.csv"
+    rc.read(work / "ratings.csv").frame().drop("timestamp").write_csv(plain)
+    models = ["--model", "bias", "--model", "rrn", "--model", "popularity"]
+    result = call("compare", plain, *models, "--repeat", 1, "--threads", 1, "--json")
+    assert result.exit_code == 1
+    compared = json.loads(result.stdout)
+    assert list(compared["models"]) == ["bias", "popularity"]
+    assert "needs the time" in compared["failed"]["rrn"]
+    shown = call("compare", plain, *models, "--repeat", 1, "--threads", 1)
+    assert "rrn failed and is left out: rrn, seed 0: RRN needs the time" in shown.stdout
+    assert "popularity" in shown.stdout

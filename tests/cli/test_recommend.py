@@ -4,7 +4,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.cli.support import answer
+from tests.cli.support import answer, call
 
 
 def test_a_list_for_all_users_holds_the_list_of_one(work: Path, tmp_path: Path) -> None:
@@ -43,3 +43,25 @@ def test_nothing_is_similar_to_itself(work: Path, side: str) -> None:
     rows = answer("similar", work / "run", f"--{side}", 5, "-n", 3)["similar"]
     assert len(rows) == 3
     assert "5" not in [row["neighbor_id"] for row in rows]
+
+
+def test_what_is_left_out_is_noted_each_time(work: Path, tmp_path: Path) -> None:
+    unknown = tmp_path / "unknown.csv"
+    unknown.write_text("item_id,rating\nnope,5\n")
+    for _ in range(2):
+        result = call("recommend", work / "run", "--ratings", unknown, "-n", 2)
+        assert "None of the rated items is known to this model ('nope')" in result.stderr
+        assert "nope" not in result.stdout
+    notes = answer("recommend", work / "run", "--user", "nobody", "--user", 5, "-n", 2)["notes"]
+    assert notes[0].startswith("Nothing is known of 1 of 2 users ('nobody')")
+
+
+def test_ratings_are_no_events(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text("user,item\na,x\na,y\nb,x\nb,z\nc,x\nc,y\n")
+    (tmp_path / "hated.csv").write_text("item_id,rating\nx,1\n")
+    options = ["--implicit", "--model", "popularity", "--valid", 0]
+    call("train", tmp_path / "events.csv", *options, "--out", tmp_path / "run")
+    result = call("recommend", tmp_path / "run", "--ratings", tmp_path / "hated.csv")
+    assert result.exit_code == 1
+    assert "learned from events" in result.stderr
+    assert "--event" in result.stderr

@@ -518,3 +518,10 @@ def test_versus_refuses_another_relevance_and_what_has_no_values(bias, split):
         a.versus(a, "coverage@10")
     with pytest.raises(SettingError, match="no values of 'rmse'"):
         a.versus(a, "rmse")
+
+
+def test_scores_print_their_figures(by_item):
+    test = ratings([0, 0, 1, 3, 2], [2, 3, 1, 0, 4], [1, 4, 3, 5, 4])
+    text = repr(rc.held_out(by_item, test))
+    assert text == "Scores(bias on 5 test ratings, 2 of them cold: rmse 1.4142, mae 1.2000)"
+    assert "ndcg@2 " in repr(rc.full_ranking(by_item, test, n=2))

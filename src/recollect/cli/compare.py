@@ -95,7 +95,7 @@ def compare(
     result = {**protocol, **_outcome(compared)}
     _write(result, out)
 
-    return Answer(result, _shown(result))
+    return Answer(result, _shown(result), failed=bool(compared.failed))
 
 
 def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]:
@@ -177,6 +177,7 @@ def _outcome(compared: Comparison) -> dict[str, Any]:
     return {
         "models": compared.models,
         "differences": compared.differences,
+        "failed": compared.failed,
         "versions": _versions(),
     }
 
@@ -190,6 +191,7 @@ def _shown(result: dict[str, Any]) -> list[RenderableType]:
         table(columns, rows, title=result["data"]),
         _conditions(result),
         *_breakdowns(models, n_splits),
+        *_failures(result["failed"]),
         "",
     ]
     first = next(iter(models.values()))
@@ -204,18 +206,22 @@ def _shown(result: dict[str, Any]) -> list[RenderableType]:
 
 def _row(name: str, figures: dict[str, Any]) -> tuple[Any, ...]:
     rmse, runs = figures["rmse"], figures["runs"]
+    errors = ("–", "", "–")  # of a model that has rankings only
+    if rmse is not None:
+        errors = (rmse["value"], interval(rmse["low"], rmse["high"]), figures["mae"])
+
     return (
         name,
-        rmse["value"],
-        interval(rmse["low"], rmse["high"]),
-        figures["mae"],
+        *errors,
         seconds(statistics.median(run["seconds"] for run in runs)),
         memory(max(run["peak_memory_mb"] for run in runs)),
     )
 
 
 def _conditions(result: dict[str, Any]) -> str:
-    first_run = next(iter(result["models"].values()))["runs"][0]
+    first_runs = [figures["runs"][0] for figures in result["models"].values()]
+    n_cold = [run["n_cold"] for run in first_runs if run["n_cold"] is not None]
+    cold = f" ({n_cold[0]:,} cold in the first split)" if n_cold else ""
     seeds = result["seeds"]
     if len(seeds) > 1:
         splits = f"{len(seeds)} random splits, seeds {seeds[0]} to {seeds[-1]}"
@@ -225,9 +231,9 @@ def _conditions(result: dict[str, Any]) -> str:
         over = "over users (bootstrap)"
 
     return (
-        f"{splits}; {result['split']['test']:.0%} test, all {first_run['n_test']:,} ratings scored "
-        f"({first_run['n_cold']:,} cold in the first split). Intervals are {over}. Memory is that "
-        "of the process of a fit, Python and its libraries included."
+        f"{splits}; {result['split']['test']:.0%} test, all {first_runs[0]['n_test']:,} ratings "
+        f"scored{cold}. Intervals are {over}. Memory is that of the process of a fit, Python and "
+        "its libraries included."
     )
 
 
@@ -242,6 +248,14 @@ def _breakdowns(models: Mapping[str, Any], n_splits: int) -> list[RenderableType
             lines.append(Text(text, style="bold red"))
 
     return lines
+
+
+def _failures(failed: Mapping[str, str]) -> list[RenderableType]:
+    """A line for each model that could not be fitted."""
+    return [
+        Text(f"{name} failed and is left out: {why}", style="bold red")
+        for name, why in failed.items()
+    ]
 
 
 def _difference(row: dict[str, Any]) -> str:

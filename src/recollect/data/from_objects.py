@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -281,9 +282,8 @@ def ids_in(name: str, ids: Any) -> pl.Series:
 
 def _pandas_series(column: Any) -> Any:
     """An index or an array of pandas as a Series; a Series as it is."""
-    import pandas as pd  # type: ignore[import-untyped]
-
-    return column if isinstance(column, pd.Series) else pd.Series(column)
+    pandas: Any = importlib.import_module("pandas")
+    return column if isinstance(column, pandas.Series) else pandas.Series(column)
 
 
 def _refuse_containers(entries: Iterable[object]) -> None:

@@ -17,16 +17,22 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 
 from recollect import registry
 from recollect.arguments import expect, expect_number, expect_whole
 from recollect.data.ratings import Ratings
-from recollect.data.sparse_rows import Rows
 from recollect.data.splitting import Split
 from recollect.errors import DataError, LeakError
 from recollect.evaluation.by_id import Matched, Visible, shared_by_id
 from recollect.evaluation.metrics import metrics_of
+from recollect.evaluation.ranked_lists import (
+    catalogue,
+    figures_of_all_lists,
+    random_ndcg,
+    relevant_from,
+    relevant_items,
+)
 from recollect.evaluation.scores import Scores
 from recollect.model import Model
 from recollect.ranking import NEVER, everyones_best, first_n, hits, scores_of
@@ -34,8 +40,6 @@ from recollect.request import given_of
 
 # Scores of a block of users: which users, and a row of every item's score each.
 ScoreBlock = tuple[slice, Float[np.ndarray, "some n_items"]]
-
-DEFAULT_RELEVANT = 0.75  # a rating this far up the scale is relevant: 4 of 1 to 5
 
 
 def held_out(model: Model, test: Any, *, given: Any = None, split: Split | None = None) -> Scores:
@@ -148,9 +152,9 @@ def _ranked(
             the test, and those that the model can predict without.
     """
     test = matched.ratings
-    threshold = _relevant_from(model) if relevant is None else float(relevant)
+    threshold = relevant_from(model.given_) if relevant is None else float(relevant)
     people = np.flatnonzero(test.count("user") > 0)
-    good = _relevant_items(matched, threshold)
+    good = relevant_items(matched, threshold)
     shown = np.empty((len(people), n), np.int64)
     is_hit = np.empty((len(people), n), bool)
 
@@ -176,57 +180,11 @@ def _ranked(
         n_cold=int(strangers.sum()),
     )
     if candidates is None:
-        candidates = _catalogue(model, matched)
+        candidates = catalogue(model, matched)
 
-    whole = _figures_of_all_lists(n, shown, candidates)
+    whole = figures_of_all_lists(n, shown, candidates)
 
     return Scores(values, "user", about, whole=whole)
-
-
-def _relevant_items(matched: Matched, threshold: float) -> Rows:
-    """The relevant items of each test user, under the numbers of `matched`."""
-    test = matched.ratings
-    is_good = test.value >= threshold
-    number = matched.item_number[test.item[is_good]]
-    good, _ = Rows.group(
-        test.user[is_good], number, n_rows=test.n_users, n_columns=matched.n_numbers
-    )
-
-    return good
-
-
-def _catalogue(model: Model, matched: Matched) -> Bool[np.ndarray, " n_numbers"]:
-    """The items that there are: with ratings in the fit or the test, or known to the model."""
-    exists = np.zeros(matched.n_numbers, bool)
-    exists[: matched.n_items] = model.known_items() | (model.given_.count("item") > 0)
-    exists[matched.item_number[matched.ratings.item]] = True
-
-    return exists
-
-
-def _figures_of_all_lists(
-    n: int, shown: Int64[np.ndarray, "users n"], candidates: Bool[np.ndarray, " n_numbers"]
-) -> dict[str, float]:
-    """The metrics of the catalogue, for lists of these candidates."""
-    # Number the candidates from 0, so that figures of all lists are shares of them.
-    number = np.cumsum(candidates) - 1
-    numbered = np.where(shown >= 0, number[shown], -1)
-    figures = {}
-
-    for metric in metrics_of("catalogue"):
-        figures[f"{metric.name}@{n}"] = metric.function(numbered, int(candidates.sum()))
-
-    return figures
-
-
-def _relevant_from(model: Model) -> float:
-    """The rating from which on a test item is relevant; every event is."""
-    fitted = model.given_
-    low, high = fitted.scale
-    if fitted.implicit:
-        return float(low)
-
-    return float(low + DEFAULT_RELEVANT * (high - low))
 
 
 def new_users(model: Model, split: Split) -> Scores:
@@ -328,7 +286,7 @@ def new_items_ranking(
     baseline = {
         "n_candidates": n_new,
         "n_unknown_items": int(unknown.sum()),
-        f"random_ndcg@{n}": _random_ndcg(n, n_good, n_new),
+        f"random_ndcg@{n}": random_ndcg(n, n_good, n_new),
         f"random_recall@{n}": min(n, n_new) / n_new,
     }
 
@@ -346,25 +304,6 @@ def _only_candidates(
         scores[:, unknown] = best[unknown]
         scores[:, ~candidates] = NEVER
         yield part, scores
-
-
-def _random_ndcg(n: int, n_relevant: Int64[np.ndarray, " users"], n_items: int) -> float:
-    """The expected NDCG@n of n_items in random order, the mean over users with anything relevant.
-
-    Each place is a hit with probability n_relevant / n_items. NaN if nobody has anything relevant.
-    """
-    n_good = n_relevant[n_relevant > 0]
-    if not len(n_good):
-        return float("nan")
-
-    rank = np.arange(1, n + 1)
-    # The gain of a list whose places are all hits, by its length from 1 on.
-    gain = np.cumsum(1 / np.log2(rank + 1))
-    expected = n_good / n_items * gain[min(n, n_items) - 1]
-    ideal = gain[np.minimum(n, n_good) - 1]
-    ndcg = expected / ideal
-
-    return float(np.mean(ndcg))
 
 
 def _check_new_items(model: Model, split: Split, *, n: int = 1) -> None:

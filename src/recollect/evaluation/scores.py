@@ -29,7 +29,7 @@ MUST_AGREE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
     """Values per rating or per user, and what they were measured on.
 
@@ -44,6 +44,23 @@ class Scores:
     whole: dict[str, float] = field(default_factory=dict)  # figures of all lists, such as coverage
     group: Int64[np.ndarray, " units"] | None = None
     pair: Int64[np.ndarray, " units"] | None = None
+
+    def __repr__(self) -> str:
+        """The figures, of which model, and of how many test ratings."""
+        of_values = [name for name in self.values if name in self.names()]
+        figures = [f"{name} {self[name]:.4f}" for name in (*of_values, *self.whole)]
+        model = self.about.get("model", "a model")
+        n_test = self.about.get("n_test", len(next(iter(self.values.values()), ())))
+        on = f"{model} on {n_test:,} test ratings"
+        n_cold = self.about.get("n_cold")
+        if n_cold:
+            on += (
+                f", {n_cold:,} of them cold"
+                if self.unit == "rating"
+                else f", {n_cold:,} users cold"
+            )
+
+        return f"Scores({on}: {', '.join(figures)})"
 
     def __getitem__(self, name: str) -> float:
         """The figure of that name; NaN if there is nothing to average."""

@@ -1,0 +1,82 @@
+"""Parts of judging ranked lists: what is relevant, which items there are, a random order."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from recollect.data.ratings import AnyRatings
+from recollect.data.sparse_rows import Rows
+from recollect.evaluation.by_id import Matched
+from recollect.evaluation.metrics import metrics_of
+from recollect.model import Model
+
+DEFAULT_RELEVANT = 0.75  # a rating this far up the scale is relevant: 4 of 1 to 5
+
+
+def relevant_from(ratings: AnyRatings) -> float:
+    """The rating from which on an item is relevant by default; every event is.
+
+    Args:
+        ratings: with the scale that a model has learned from.
+    """
+    low, high = ratings.scale
+    if ratings.implicit:
+        return float(low)
+
+    return float(low + DEFAULT_RELEVANT * (high - low))
+
+
+def relevant_items(matched: Matched, threshold: float) -> Rows:
+    """The relevant items of each test user, under the numbers of `matched`."""
+    test = matched.ratings
+    is_good = test.value >= threshold
+    number = matched.item_number[test.item[is_good]]
+    good, _ = Rows.group(
+        test.user[is_good], number, n_rows=test.n_users, n_columns=matched.n_numbers
+    )
+
+    return good
+
+
+def catalogue(model: Model, matched: Matched) -> Bool[np.ndarray, " n_numbers"]:
+    """The items that there are: with ratings in the fit or the test, or known to the model."""
+    exists = np.zeros(matched.n_numbers, bool)
+    exists[: matched.n_items] = model.known_items() | (model.given_.count("item") > 0)
+    exists[matched.item_number[matched.ratings.item]] = True
+
+    return exists
+
+
+def figures_of_all_lists(
+    n: int, shown: Int64[np.ndarray, "users n"], candidates: Bool[np.ndarray, " n_numbers"]
+) -> dict[str, float]:
+    """The metrics of the catalogue, for lists of these candidates."""
+    # Number the candidates from 0, so that figures of all lists are shares of them.
+    number = np.cumsum(candidates) - 1
+    numbered = np.where(shown >= 0, number[shown], -1)
+    figures = {}
+
+    for metric in metrics_of("catalogue"):
+        figures[f"{metric.name}@{n}"] = metric.function(numbered, int(candidates.sum()))
+
+    return figures
+
+
+def random_ndcg(n: int, n_relevant: Int64[np.ndarray, " users"], n_items: int) -> float:
+    """The expected NDCG@n of n_items in random order, the mean over users with anything relevant.
+
+    Each place is a hit with probability n_relevant / n_items. NaN if nobody has anything relevant.
+    """
+    n_good = n_relevant[n_relevant > 0]
+    if not len(n_good):
+        return float("nan")
+
+    rank = np.arange(1, n + 1)
+    # The gain of a list whose places are all hits, by its length from 1 on.
+    gain = np.cumsum(1 / np.log2(rank + 1))
+    expected = n_good / n_items * gain[min(n, n_items) - 1]
+    ideal = gain[np.minimum(n, n_good) - 1]
+    ndcg = expected / ideal
+
+    return float(np.mean(ndcg))
