@@ -195,7 +195,10 @@ def test_states_are_computed_once_for_all_threads(fitted, drifting, monkeypatch)
 
 
 def test_drift_is_learned(drifting):
-    split = rc.time_split(drifting, test=0.2)
+    # Steeper than ratings can be: neither checked nor clipped.
+    value = RatingUnit.of((-2.0, 8.0)).points(drifting.value)
+    steep = replace(drifting, value=value, checked=True)
+    split = rc.time_split(steep, test=0.2)
     settings = SETTINGS | {"epochs": 15, "batch_size": 64, "learning_rate": 0.03, "decay": 0.9}
     with_time = rc.make("rrn", **settings).fit(split.train)
     without = rc.make(
