@@ -24,6 +24,7 @@ from recollect.data.sparse_rows import Rows
 from recollect.run import Run
 from recollect.training.baseline import add_baseline
 from recollect.training.history import History, history_in_points, history_in_unit, scaled_figures
+from recollect.training.offsets import RidgeOffsets
 
 log = logging.getLogger("recollect")
 
@@ -39,6 +40,15 @@ def _interval(unit: RatingUnit, bounds: tuple[np.ndarray, np.ndarray]) -> Any:
     return unit.points(low), unit.points(high)
 
 
+def _offsets(unit: RatingUnit, offsets: RidgeOffsets) -> RidgeOffsets:
+    return replace(
+        offsets,
+        mu=(offsets.mu - 1) * unit.size + unit.low,
+        b_user=offsets.b_user * unit.size,
+        b_item=offsets.b_item * unit.size,
+    )
+
+
 def _as_it_is(unit: RatingUnit, answer: Any) -> Any:
     return answer
 
@@ -50,6 +60,7 @@ ANSWERS: dict[str, Callable[[RatingUnit, Any], Any]] = {
     "fold_in": RatingUnit.points,
     "predict_std": _spread,
     "predict_interval": _interval,
+    "cold_offsets": _offsets,
     "vectors": _as_it_is,
     "best_epochs": _as_it_is,
 }
@@ -133,12 +144,12 @@ def _inner_of(model: Any) -> Any:
     inner = copy.copy(model)
     inner.unit_ = IDENTITY
     inner.given_ = in_unit(model.given_, model.unit_)
-    if not isinstance(model.cold, str):
-        inner.cold = (model.cold - model.unit_.low) / model.unit_.size + 1
-
     for name, learned in vars(model).items():
         if isinstance(learned, History):
             setattr(inner, name, history_in_unit(learned, model.unit_))
+
+    if not isinstance(model.cold, str):  # a rating
+        inner.cold = float(model.unit_.standard(np.array([model.cold], np.float32))[0])
 
     inner._forget()
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from recollect.errors import TrainingError
 from recollect.kernels import Block
 from recollect.kernels.reference import ridge as reference
 from recollect.kernels.ridge import ridge
@@ -94,3 +95,16 @@ def test_threads_change_nothing_to_the_bit():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"reg must be \(2,\)"):
         ridge(random_block([1, 1], 3), torch.ones(3, 2), reg=torch.ones(3))
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan"), 1e30])
+def test_numbers_that_have_overflowed_are_an_error_of_ours(number):
+    block = random_block([3, 4], 6)
+    features = torch.full((6, 3), number)
+    # 1e30 squared is infinite in 32 bits; in 64 bits it has a solution.
+    if number == 1e30:
+        assert ridge(block, features, reg=torch.ones(2)).isfinite().all()
+        return
+
+    with pytest.raises(TrainingError, match="have overflowed"):
+        ridge(block, features, reg=torch.ones(2))

@@ -1,10 +1,19 @@
 """Ratings that several models' tests share."""
 
+import dataclasses
+
+import numpy as np
 import pytest
 
 import recollect as rc
 from recollect.data.ratings import Ratings
 from recollect.data.sources.planted import planted, planted_texts
+
+
+@pytest.fixture
+def few(few: Ratings) -> Ratings:
+    """The few ratings on a scale of 1 to 5, which is that of every model's numbers."""
+    return dataclasses.replace(few, value=np.maximum(few.value, 1), scale=(1.0, 5.0))
 
 
 @pytest.fixture(scope="session")

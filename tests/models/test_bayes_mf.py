@@ -208,7 +208,8 @@ def test_days_need_times(parts):
 def test_kept_draws_are_evenly_spaced_and_include_the_last(parts):
     model = rc.make("bayes_mf", factors=2, epochs=11, burn_in=1, n_samples=4).fit(parts.train)
     assert int(model.net_.n_drawn) == len(model.net_.alpha) == 4
-    last_alpha = model.net_.alpha[-1] / model.net_.std**2
+    std = model.net_.std * model.unit_.size  # in rating points
+    last_alpha = model.net_.alpha[-1] / std**2
     assert last_alpha == pytest.approx(model.history_.epochs[-1]["alpha"])
 
 

@@ -9,6 +9,7 @@ import torch
 
 import recollect as rc
 from recollect.data.calendar import SECONDS
+from recollect.data.rating_unit import RatingUnit
 from recollect.errors import DataError, SettingError
 from recollect.models.rrn import dynamic_factors
 from recollect.models.rrn.network import OTHER, SIDES
@@ -35,16 +36,16 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def drifting(planted_small):
-    """Ratings of 100 days. Those of even items rise by 3 in that time, those of odd ones fall by
-    3."""
+    """Ratings of 100 days. Those of even items rise by 6 points on a scale from -2 to 8 in that
+    time, those of odd ones fall by 6; then the scale is made 1 to 5."""
     ratings = planted_small.ratings
     day = np.random.default_rng(0).integers(0, 100, len(ratings))
     drift = 3 * (day - 50) / 50 * np.where(ratings.item % 2, -1, 1)
     return replace(
         ratings,
-        value=(ratings.value + drift).astype(np.float32),
+        value=RatingUnit.of((-2.0, 8.0)).standard((ratings.value + drift).astype(np.float32)),
         time=day.astype(np.int64) * SECONDS + 7,
-        scale=(-20.0, 20.0),
+        scale=(1.0, 5.0),
     )
 
 
@@ -194,10 +195,15 @@ def test_states_are_computed_once_for_all_threads(fitted, drifting, monkeypatch)
 
 
 def test_drift_is_learned(drifting):
-    split = rc.time_split(drifting, test=0.2)
+    # Steeper than ratings can be: neither checked nor clipped.
+    value = RatingUnit.of((-2.0, 8.0)).points(drifting.value)
+    steep = replace(drifting, value=value, checked=True)
+    split = rc.time_split(steep, test=0.2)
     settings = SETTINGS | {"epochs": 15, "batch_size": 64, "learning_rate": 0.03, "decay": 0.9}
     with_time = rc.make("rrn", **settings).fit(split.train)
-    without = rc.make("pmf", factors=5, reg_user=0.3, reg_item=0.3, reg_power=0.0, epochs=20)
+    without = rc.make(
+        "pmf", factors=5, reg_user=0.3, reg_item=0.3, reg_power=0.0, epochs=20, clip=False
+    )
     without.fit(split.train)
     error = rc.held_out(with_time, split.test)["rmse"]
     assert error < 0.7 * rc.held_out(without, split.test)["rmse"]

@@ -70,7 +70,9 @@ def test_without_change_it_is_svdpp(changing):
 
 @pytest.mark.parametrize("changes", [{}, {"day_factors": True}, {"frequency": True}], ids=str)
 def test_a_rating_is_what_the_equations_say(changing, changes):
-    model = rc.make("timesvdpp", **SETTINGS, **changes, clip=False, bins=5).fit(changing)
+    model = rc.make("timesvdpp", **SETTINGS, **changes, clip=False, bins=5)
+    model = model.fit(changing).inner  # on 1 to 5, the unit of the equations
+    changing = model.given_
     days = model.days
     user = 7
     item = 3

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
+from recollect.errors import TrainingError
 from recollect.kernels import Block
 from recollect.kernels.compiled import ridge as loops
 from recollect.kernels.compiled.threads import (
@@ -172,7 +173,11 @@ def _padded(tensor: Tensor, zeros: tuple[int, ...]) -> np.ndarray:
 
 
 def _solve_in_64_bits(equations: Equations, row: int) -> Float[Tensor, " k"]:
-    """Solve one row whose equations are too close to singular for 32 bits."""
+    """Solve one row whose equations are too close to singular for 32 bits.
+
+    Raises:
+        TrainingError: if they are not finite.
+    """
     start = equations.block.rows.start
     cells = slice(int(start[row]), int(start[row + 1]))
     column = equations.block.column.long()[cells]
@@ -185,6 +190,12 @@ def _solve_in_64_bits(equations: Equations, row: int) -> Float[Tensor, " k"]:
     eye = torch.eye(f.shape[1], dtype=f.dtype, device=f.device)
     left = f.t() @ f + base + reg * eye
     right = pull + value @ f
+    if not (left.isfinite().all() and right.isfinite().all()):
+        raise TrainingError(
+            "A least-squares solution met numbers that are infinite or NaN: those of the fit have "
+            "overflowed. Lower the learning rate or init, or raise the penalties (reg)."
+        )
+
     # Least squares, which has an answer even where the equations are singular in 64 bits.
     solution: Tensor = torch.linalg.lstsq(left, right[:, None]).solution[:, 0]
 

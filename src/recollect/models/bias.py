@@ -117,8 +117,7 @@ class Bias(PairModel):
     @override
     def cold_offsets(self) -> RidgeOffsets:
         mu, b_user, b_item = self.net_.arrays()
-        offsets = RidgeOffsets(float(mu), b_user, b_item, self.reg_user)
-        return offsets.in_points(self.unit_)
+        return RidgeOffsets(float(mu), b_user, b_item, self.reg_user)
 
     @override
     def score_known(

@@ -12,12 +12,11 @@ section 3.2.1.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 
-from recollect.data.rating_unit import RatingUnit
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows, pieces
 
@@ -82,14 +81,6 @@ class RidgeOffsets:
                 break
 
         return cls(mu, b_user, b_item, reg_user)
-
-    def in_points(self, unit: RatingUnit) -> RidgeOffsets:
-        """The offsets of ratings as they are, if these are of ratings in a model's unit."""
-        if unit.is_identity:
-            return self
-
-        mu = unit.low + (self.mu - 1) * unit.size
-        return replace(self, mu=mu, b_user=self.b_user * unit.size, b_item=self.b_item * unit.size)
 
     def of_new_users(self, rows: Rows) -> Float64[np.ndarray, " people"]:
         """The offset of each new user: the shrunken mean of what the items do not explain.
