@@ -38,6 +38,7 @@ from recollect.settings import check_ranges, setting, stated
 from recollect.system.once import Once
 from recollect.training.history import History
 from recollect.training.offsets import RidgeOffsets
+from recollect.unseen import COLD
 
 
 @dataclass(kw_only=True, eq=False)
@@ -50,7 +51,7 @@ class Model(ABC):
     clip: bool = True  # predictions are kept within the rating scale
     # the prediction for an unknown user or item: "bias", what is known of the other one; "mean" of
     # training; "middle" of the scale; or a number
-    cold: str | float = setting("bias", one_of=unseen.COLD, or_number=True)
+    cold: str | float = setting("bias", one_of=COLD, or_number=True)
     refit: bool = (
         False  # after early stopping, fit again on train + validation for that many epochs
     )
