@@ -42,6 +42,7 @@ from recollect.training.history import History
 from recollect.training.offsets import RidgeOffsets
 from recollect.training.randomness import own_generator
 from recollect.training.snapshot_folder import discard
+from recollect.unseen import COLD
 
 
 @dataclass(kw_only=True, eq=False)
@@ -54,7 +55,7 @@ class Model(OwnUnit, ABC):
     clip: bool = True  # predictions are kept within the rating scale
     # The prediction for an unknown user or item: "bias", what is known of the other one; "mean" of
     # training; "middle" of the scale; or a number
-    cold: str | float = setting("bias", one_of=unseen.COLD, or_number=True)
+    cold: str | float = setting("bias", one_of=COLD, or_number=True)
     # After early stopping, fit again on train + validation for as many epochs as were best
     refit: bool = False
 
