@@ -281,7 +281,11 @@ def _inheriting(setting: Setting, base: Setting | None) -> Setting:
 
 
 def _own_settings(module: _Module, definition: ast.ClassDef) -> Iterator[Setting]:
-    """The fields that a class itself declares."""
+    """The fields that a class itself declares; one that is no dataclass has none."""
+    decorators = [ast.unparse(decorator) for decorator in definition.decorator_list]
+    if not any(decorator.startswith("dataclass") for decorator in decorators):
+        return
+
     for node in definition.body:
         if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
             continue

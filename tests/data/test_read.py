@@ -240,7 +240,7 @@ def test_stored_zero_of_a_matrix_is_a_rating_and_an_absent_cell_is_not():
 
 def test_matrix_with_ids_of_the_wrong_side_is_refused():
     with pytest.raises(DataError, match="3 rows and 4 columns, but there are 4 user ids"):
-        from_scipy(sparse.eye_array(3, 4), user_ids="abcd")
+        from_scipy(sparse.eye_array(3, 4), user_ids=list("abcd"))
 
 
 def test_dense_array_is_refused():
@@ -270,7 +270,7 @@ def test_separator_that_gives_enough_fields_wins(file):
 
 
 def test_lists_in_a_column_are_refused():
-    with pytest.raises(DataError, match=r"Row 0 of the table: the rating is .*expected one value"):
+    with pytest.raises(DataError, match=r"several values in one field"):
         from_frame(pl.DataFrame({"user": ["a"], "item": ["x"], "rating": [[1]]}))
 
 
@@ -407,7 +407,7 @@ def test_scale_that_32_bits_cannot_hold_exactly_is_kept():
 
 @pytest.mark.parametrize("scale", [(5, 1), (1,), (1, float("nan"))])
 def test_scale_that_is_none_is_refused(scale):
-    with pytest.raises(SettingError, match="expected the lowest and the highest"):
+    with pytest.raises(SettingError, match="the lowest and the highest"):
         from_tuples(ROWS, scale=scale)
 
 

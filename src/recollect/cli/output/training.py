@@ -11,7 +11,6 @@ from rich.text import Text
 import recollect as rc
 from recollect.cli.output.screen import Answer
 from recollect.cli.output.tables import cell, facts, interval, memory, seconds
-from recollect.training.history import History
 
 UPPER_CASE = ("rmse", "mae", "ndcg")
 
@@ -166,8 +165,8 @@ def shown(result: dict[str, Any]) -> list[RenderableType]:
     return [*_breakdown(result["stopped"]), facts(rows), "", next_step]
 
 
-def _baseline(history: History) -> dict[str, Any] | None:
-    """The simplest model, and its validation figure; None if it was not measured."""
+def _baseline(history: Any) -> dict[str, Any] | None:
+    """The simplest model, and its validation figure; None if a history has none."""
     if history.baseline is None:
         return None
     return {"model": history.baseline_name, history.valid_name: history.baseline}
