@@ -53,6 +53,7 @@ def test_numbers_of_citeulike_that_are_none_are_refused(content, tmp_path):
     ("line", "message"),
     [
         (json.dumps(REVIEW).replace(": 1}", ": 1e999}"), "Line 1 of .* the time 'inf'"),
+        (json.dumps(REVIEW).replace(": 1}", ": " + "9" * 400 + "}"), "Line 1 of .* the time '999"),
         ('{"reviewerID": ' + "[" * 100_000, "Line 1 of .*nested too deeply"),
         ('{"reviewerID": "\\ud800", "asin": "b"}', "Line 1 of .*half of a letter"),
     ],

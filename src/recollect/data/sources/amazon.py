@@ -28,6 +28,7 @@ log = logging.getLogger("recollect")
 
 ADDRESS = "http://snap.stanford.edu/data/amazon/productGraph/categoryFiles/{}"
 SCALE = (1.0, 5.0)
+LONGEST_TIME = 1 << 62  # what a time of 64 bits can hold
 FIELDS = ("reviewerID", "asin", "overall", "unixReviewTime")  # what every review must have
 
 
@@ -211,7 +212,11 @@ def _review(line: str, where: str) -> Review:
     text = str(fields.get("reviewText") or "")
 
     try:
-        return Review(str(user_id), str(item_id), float(rating), int(time), text)
+        seconds = int(time)
+        if abs(seconds) >= LONGEST_TIME:
+            raise OverflowError
+
+        return Review(str(user_id), str(item_id), float(rating), seconds, text)
     except (TypeError, ValueError, OverflowError):
         raise DataError(
             f"{where} has the rating {str(rating)[:40]!r} and the time {str(time)[:40]!r}; "
