@@ -116,6 +116,12 @@ def _refuse_uninstalled(name: str, not_in: str | Path | None) -> None:
         not_in: a folder that no code is taken from.
     """
     package = name.partition(":")[0].partition(".")[0]
+    if package == __package__:
+        raise UntrustedError(
+            f"The model {name!r} names a module of Recollect, and its models go by their names "
+            f"alone: {', '.join(model_names()[:3])} …"
+        )
+
     file = installed_file(package)
     is_inside = (
         file is not None and not_in is not None and file.is_relative_to(Path(not_in).resolve())

@@ -115,7 +115,8 @@ def test_the_fit_is_stopped_by_the_ndcg_of_the_validation_events(tastes):
 
 
 def test_predictions_are_scores(model, tastes, tmp_path):
-    """Logistic ones are probabilities, unknown pairs get 0, rating errors are refused."""
+    """Logistic ones are probabilities, an unknown user gets the item's share of the users, an
+    unknown item 0; rating errors are refused."""
     test = tastes.test
     predicted = model.predict(test.user, test.item)
     table = model.scores(np.arange(5), model.given_)
@@ -123,7 +124,10 @@ def test_predictions_are_scores(model, tastes, tmp_path):
     assert predicted.mean() > table.mean()
     if model.loss == "logistic":
         assert 0 < table.min() <= table.max() < 1
-    assert model.predict(np.array([-1]), np.array([0])).tolist() == [0.0]
+    count = model.given_.count("item")[0]
+    n_active = (model.given_.count("user") > 0).sum()
+    cold = model.predict(np.array([-1, 0]), np.array([0, -1]))
+    np.testing.assert_allclose(cold, [count / n_active, 0.0], rtol=1e-6)
     with pytest.raises(DataError, match="scores without a unit"):
         rc.held_out(model, test)
     loaded = rc.load_model(rc.save(model, tmp_path / "m"))
@@ -142,11 +146,11 @@ def test_events_fold_in_at_once(model):
     found = rc.top_n(model, events=["i1", "i3", "i5"], n=8)
     assert {int(item[1:]) % 2 for item in found["item_id"]} == {1}
     assert not {"i1", "i3", "i5"} & set(found["item_id"])
-    assert found.equals(rc.top_n(model, ratings={"i1": 1, "i3": 1, "i5": 1}, n=8))
+    assert found.equals(rc.top_n(model, events={"i1": 1, "i3": 1, "i5": 1}, n=8))
     turned = rc.top_n(model, events={f"i{j}": 5 for j in range(0, 24, 2)} | {"i1": 1}, n=5)
     assert {int(item[1:]) % 2 for item in turned["item_id"]} == {0}
     scores = rc.fold_in(model, events=["i1", "i3", "i5", "i1"])
-    assert scores.equals(rc.fold_in(model, {"i1": 2, "i3": 1, "i5": 1}))
+    assert scores.equals(rc.fold_in(model, events={"i1": 2, "i3": 1, "i5": 1}))
 
 
 def test_newer_events_of_a_known_user_count_at_once(model):
@@ -176,7 +180,10 @@ def test_new_users_are_ranked_for_from_their_given_events(checkerboard):
 def test_without_events_items_are_ranked_by_popularity(model):
     """For an unknown id, or no events, a prediction is the item's share of the users."""
     share = model.given_.count("item") / model.given_.n_users
-    for found in (rc.top_n(model, user_ids=["nobody"], n=3), rc.top_n(model, events=[], n=3)):
+    with pytest.warns(rc.RecollectWarning, match="nobody"):
+        of_nobody = rc.top_n(model, user_ids=["nobody"], n=3)
+
+    for found in (of_nobody, rc.top_n(model, events=[], n=3)):
         np.testing.assert_allclose(found["prediction"], np.sort(share)[::-1][:3], rtol=1e-6)
 
 
@@ -191,7 +198,7 @@ def test_validation_users_without_training_events_are_refused(checkerboard):
     [
         ({"events": {"i1": 0}}, "count of item 'i1' is 0"),
         ({"events": {"i1": "often"}}, "'often'"),
-        ({"ratings": {"i1": -1}}, "above 0"),
+        ({"events": {"i1": -1}}, "above 0"),
         ({"events": {1: 1, "1": 2}}, "twice"),
     ],
 )

@@ -23,7 +23,9 @@ def test_lists_leave_out_the_users_own_items(model):
     assert rc.top_n(model, events=["x"])["item_id"].to_list() == ["w", "y"]
     of_c = rc.top_n(model, user_ids=["c"])["prediction"].to_list()
     assert of_c == pytest.approx([2 / 3, 2 / 3])
-    of_new = rc.top_n(model, user_ids=["nobody"])["prediction"].to_list()
+    with pytest.warns(rc.RecollectWarning, match="nobody"):
+        of_new = rc.top_n(model, user_ids=["nobody"])["prediction"].to_list()
+
     assert of_new == pytest.approx([1, 2 / 3, 2 / 3])
 
 

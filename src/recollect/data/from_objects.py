@@ -152,7 +152,7 @@ def _columns_by_role(table: Any, requested: dict[str, Column], *, implicit: bool
     columns = {}
     for role, place in places.items():
         column = frame.to_series(place)
-        _refuse_nested(column)
+        _refuse_nested(column, f"In column {column.name!r}, the {role}")
         columns[role] = as_text(column) if column.dtype == pl.Categorical else column
 
     return pl.DataFrame(columns)
@@ -212,7 +212,7 @@ def series_of(column: Any, *, is_id: bool) -> pl.Series:
         DataError: for an index of several levels, nested values, or another type.
     """
     if isinstance(column, pl.Series):
-        _refuse_nested(column)
+        _refuse_nested(column, "An entry")
         return as_text(column) if is_id else column
 
     if hasattr(column, "levels"):
@@ -239,7 +239,7 @@ def series_of(column: Any, *, is_id: bool) -> pl.Series:
             f"A column of the type {column.dtype} cannot be read; convert it to text or numbers."
         ) from problem
 
-    _refuse_nested(series)
+    _refuse_nested(series, "An entry")
 
     return as_text(series) if is_id else series
 
@@ -294,10 +294,11 @@ def _refuse_containers(entries: Iterable[object]) -> None:
             )
 
 
-def _refuse_nested(column: pl.Series) -> None:
+def _refuse_nested(column: pl.Series, what: str) -> None:
+    """Refuse a column whose entries are lists or records; `what` an entry is, for the message."""
     if column.dtype.is_nested() or column.dtype == pl.Object:
         raise DataError(
-            f"A column holds {column.dtype}, several values in one field; expected text or numbers."
+            f"{what} is {column.dtype}, several values in one field; expected text or numbers."
         )
 
 

@@ -31,7 +31,8 @@ def random_split(
     """
     expect_ratings("ratings", ratings, Ratings)
     check_shares(valid=valid)
-    if test:
+    has_test = not (isinstance(test, int | float) and test == 0)
+    if has_test:
         check_shares(test=test)
     elif not valid:
         raise SettingError(
