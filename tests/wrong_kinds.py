@@ -9,6 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,40 @@ def calls(folder: Path) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     yield "from_tuples rows", rc.from_tuples
     yield "from_scipy matrix", rc.from_scipy
     yield "from_scipy user_ids", lambda x: rc.from_scipy(matrix, user_ids=x, scale=(0, 1))
+
+    csv = folder / "ratings.csv"
+    FRAME.to_csv(csv, index=False)
+    yield "read path", rc.read
+    for name in ("user", "rating", "scale", "separator", "encoding", "like", "not_rated"):
+        yield f"read {name}", lambda x, name=name: rc.read(csv, **{name: x})
+
+    yield "load name", rc.load
+    yield "save model", lambda x: rc.save(x, folder / "saved")
+    yield "save folder", lambda x: rc.save(model, x)
+    yield "load_model folder", rc.load_model
+    rc.save(model, folder / "kept")
+    yield "load_model trusted", lambda x: rc.load_model(folder / "kept", trusted=x)
+    yield "store ratings", lambda x: rc.store(x, folder / "stored")
+    yield "store folder", lambda x: rc.store(ratings, x)
+    yield "with_texts ratings", lambda x: rc.with_texts(x, {"1": "a text"})
+    yield "with_texts texts", lambda x: rc.with_texts(ratings, x)
+    yield "with_items ratings", lambda x: rc.with_items(x, {"1": "a title"})
+    yield "with_items items", lambda x: rc.with_items(ratings, x)
+    yield "compare models", lambda x: rc.compare(x, split)
+    yield "compare split", lambda x: rc.compare(["bias"], x)
+    yield "cross_validate model", lambda x: rc.cross_validate(x, ratings, k=2)
+    yield "cross_validate ratings", lambda x: rc.cross_validate("bias", x)
+    yield "cross_validate k", lambda x: rc.cross_validate("bias", ratings, k=x)
+    search = {"reg_user": {"low": 1.0, "high": 2.0}}
+    tune = partial(rc.tune, trials=1, threads=1)
+    yield "tune model", lambda x: tune(x, split.train, split.test, search)
+    yield "tune train", lambda x: tune("bias", x, split.test, search)
+    yield "tune valid", lambda x: tune("bias", split.train, x, search)
+    yield "tune search", lambda x: tune("bias", split.train, split.test, x)
+    yield "tune settings", lambda x: tune("bias", split.train, split.test, search, settings=x)
+    yield "tune trials", lambda x: rc.tune("bias", split.train, split.test, search, trials=x)
+    yield "tune seed", lambda x: tune("bias", split.train, split.test, search, seed=x)
+    yield "tune storage", lambda x: tune("bias", split.train, split.test, search, storage=x)
 
 
 def outcome(call: Callable[[Any], Any], value: Any) -> str:

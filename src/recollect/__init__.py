@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         new_users_ranking,
     )
     from recollect.evaluation.scores import Scores
+    from recollect.experiment.tune_model import tune
     from recollect.model import Model
     from recollect.model_descriptions import model_names
     from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
@@ -111,6 +112,7 @@ __all__ = [
     "time_split",
     "top_n",
     "top_n_to_parquet",
+    "tune",
     "window_split",
     "with_items",
     "with_texts",
@@ -140,6 +142,7 @@ _HOMES = {
     "evaluation.scores": "Scores",
     "evaluation.comparison": "compare=compare_models compare_models",
     "evaluation.cross_validation": "cross_validate",
+    "experiment.tune_model": "tune",
     "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users"
     " new_users_ranking",
     "model": "Model",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -89,11 +90,52 @@ def expect_number(name: str, value: Any, what: str) -> None:
         raise SettingError(f"{name} is {what}, a number; found {found(value)}.")
 
 
-def expect_path(name: str, value: Any) -> None:
+def expect_path(name: str, value: Any, *, such_as: str = "'lists.parquet'") -> None:
     """Refuse what is no path.
+
+    Args:
+        name: of the argument.
+        value: as the caller gave it.
+        such_as: an example, for the message.
 
     Raises:
         SettingError: naming the argument.
     """
-    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
-        raise SettingError(f"{name} is {found(value)}; pass a path, such as 'lists.parquet'.")
+    is_path = isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str)
+    if not is_path or not os.fspath(value):
+        raise SettingError(f"{name} is {found(value)}; pass a path, such as {such_as}.")
+
+
+def expect_column(role: str, column: Any) -> None:
+    """Refuse what cannot name a column.
+
+    Args:
+        role: what is in the column: "user", "item", "rating" or "time".
+        column: as the caller gave it; None: to be found.
+
+    Raises:
+        SettingError: naming the role.
+    """
+    is_number = isinstance(column, int | np.integer) and not isinstance(column, bool)
+    if column is not None and not is_number and not isinstance(column, str):
+        raise SettingError(
+            f"{role} is the column of {role}s, its name or its place from 0; found {found(column)}."
+        )
+
+
+def expect_scale(scale: Any) -> None:
+    """Refuse a scale that is no pair of numbers; None: to be inferred.
+
+    Raises:
+        SettingError: saying what a scale is.
+    """
+    if scale is None:
+        return
+
+    what = "the lowest and the highest rating, such as (1, 5)"
+    is_pair = isinstance(scale, Sequence | np.ndarray) and not isinstance(scale, str | bytes)
+    if not is_pair or len(scale) != 2:
+        raise SettingError(f"scale is {what}; found {found(scale)}.")
+
+    for limit in scale:
+        expect_number("scale", limit, what)

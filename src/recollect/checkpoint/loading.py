@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recollect import registry
+from recollect.arguments import expect_path
 from recollect.checkpoint.about import history_of, parse
 from recollect.checkpoint.given import read_given
 from recollect.checkpoint.layout import MODEL
@@ -42,6 +43,7 @@ def load(folder: str | Path, trusted: registry.Trusted = ()) -> Model:
         ProcessError: in a forked process that would wait for threads of its parent.
     """
     refuse_forked()
+    expect_path("folder", folder, such_as="'runs/films'")
     folder = Path(folder)
     if not folder.exists():
         recover(folder)

@@ -16,6 +16,7 @@ from safetensors import numpy as numpy_file
 from safetensors import torch as torch_file
 
 from recollect import registry
+from recollect.arguments import expect, expect_path
 from recollect.checkpoint.destination import check_destination
 from recollect.checkpoint.layout import FILES, FORMAT, MODEL, STORED
 from recollect.data.on_disk import stored_ratings
@@ -37,6 +38,8 @@ def save(model: Model, folder: str | Path) -> Path:
         CheckpointError: if the folder cannot be written (a full disk), or must not be replaced
             (`check_destination`).
     """
+    expect("model", model, Model, "a fitted model")
+    expect_path("folder", folder, such_as="'runs/films'")
     model.given()
     folder = Path(folder)
     check_destination(folder)

@@ -12,7 +12,7 @@ from polars.exceptions import PolarsError
 from pyarrow.lib import ArrowException
 from scipy import sparse
 
-from recollect.arguments import expect_number, found
+from recollect.arguments import expect_column, expect_scale
 from recollect.data.builder import RatingsBuilder, RatingTable
 from recollect.data.parsing.columns import Column, find_columns
 from recollect.data.parsing.files import Format
@@ -67,9 +67,9 @@ def from_frame(
         "time": time,
     }
     for role, column in requested.items():
-        _check_column(role, column)
+        expect_column(role, column)
 
-    _check_scale(scale)
+    expect_scale(scale)
     builder = RatingsBuilder(
         scale,
         time_is_required=time is not None,
@@ -88,30 +88,6 @@ def from_frame(
 
 def _locate(row: int) -> str:
     return f"Row {row} of the table"
-
-
-def _check_column(role: str, column: Any) -> None:
-    """Refuse what cannot name a column."""
-    is_number = isinstance(column, int | np.integer) and not isinstance(column, bool)
-    if column is not None and not is_number and not isinstance(column, str):
-        raise SettingError(
-            f"{role} is the column of {role}s, its name or its place from 0; found {found(column)}."
-        )
-
-
-def _check_scale(scale: Any) -> None:
-    """Refuse a scale that is no pair of numbers."""
-    if scale is None:
-        return
-
-    is_pair = isinstance(scale, Sequence | np.ndarray) and not isinstance(scale, str | bytes)
-    if not is_pair or len(scale) != 2:
-        raise SettingError(
-            f"scale is the lowest and the highest rating, such as (1, 5); found {found(scale)}."
-        )
-
-    for limit in scale:
-        expect_number("scale", limit, "the lowest and the highest rating, such as (1, 5)")
 
 
 def is_table(value: Any) -> bool:
@@ -323,7 +299,7 @@ def from_tuples(
         DataError: if there are none, a tuple has another length, or an entry cannot be used.
         SettingError: for an impossible scale.
     """
-    _check_scale(scale)
+    expect_scale(scale)
     rows = _list_of_tuples(rows)
     roles = EVENT_ROLES if implicit else ROLES
     _check_lengths(rows, roles)
@@ -416,7 +392,7 @@ def from_scipy(
             "rating of 0 from an absent one."
         )
 
-    _check_scale(scale)
+    expect_scale(scale)
     checked_scale = stated_scale(scale, implicit=implicit)
     cells = sparse.coo_array(matrix)
     users = Vocab(range(cells.shape[0]) if user_ids is None else ids_in("user_ids", user_ids))

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import polars as pl
 
+from recollect.data.from_objects import is_table
 from recollect.data.parsing.columns import Column
 from recollect.data.parsing.find_layout import find_layout
 from recollect.data.parsing.lines import TextLines
@@ -81,7 +82,7 @@ def _table_of(source: Any) -> pl.DataFrame:
     if isinstance(source, pl.LazyFrame):
         return source.collect()
 
-    if type(source).__module__.partition(".")[0] == "pandas" and hasattr(source, "columns"):
+    if type(source).__module__.partition(".")[0] == "pandas" and is_table(source):
         # Each by itself, as a column may hold numbers and text.
         columns = {
             str(name): _from_pandas(source.iloc[:, place])
@@ -89,7 +90,7 @@ def _table_of(source: Any) -> pl.DataFrame:
         }
         return pl.DataFrame(columns)
 
-    if hasattr(source, "__arrow_c_stream__") and not isinstance(source, pl.Series):
+    if is_table(source):
         return pl.DataFrame(source)
 
     raise DataError(

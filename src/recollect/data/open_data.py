@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from recollect.arguments import expect_path
 from recollect.data import sources
 from recollect.data.on_disk.stored_ratings import is_stored
 from recollect.data.parsing.opening import check_path
@@ -69,6 +70,7 @@ def load(source: str | Path, folder: str | Path | None = None) -> Ratings:
         FetchError: if a download fails.
         DataError: if data are damaged.
     """
+    expect_path("source", source, such_as="'ratings.csv', or a name, such as 'movielens/1m'")
     kind = kind_of(source)
     if kind == "netflix":
         return netflix.read(source)

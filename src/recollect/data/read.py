@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from recollect.arguments import expect_column, expect_path, expect_ratings, expect_scale
 from recollect.data.builder import RatingsBuilder
 from recollect.data.numbering import numbered_like
 from recollect.data.parsing.columns import Column
@@ -71,7 +72,10 @@ def read(
             cannot be used; it names the line.
         SettingError: for an impossible scale, separator or encoding.
     """
+    expect_path("path", path, such_as="'ratings.csv'")
+    expect_scale(scale)
     if like is not None:
+        expect_ratings("like", like, AnyRatings)
         implicit = implicit or like.implicit
         if scale is None and not implicit:
             scale = like.scale
@@ -82,6 +86,9 @@ def read(
         "rating": rating,
         "time": time,
     }
+    for role, column in requested.items():
+        expect_column(role, column)
+
     form = Format(
         header=header,
         separator=separator,

@@ -18,6 +18,7 @@ from recollect.experiment.toml_file import (
     require_keys,
 )
 from recollect.system.atomic_files import checksum
+from recollect.system.door import words
 
 # Every other key is a setting that stays as it is.
 FILE_KEYS = {"data", "split", "model", "metric", "seed", "trials", "minutes", "search", *TEXT_KEYS}
@@ -86,18 +87,23 @@ def read(path: str | Path, *, trusted: registry.Trusted = ()) -> Space:
             trials=raw.get("trials", 50),
             minutes=raw.get("minutes"),
         )
-        _check_search(space)
+        check_search(space)
 
     return space
 
 
-def _check_search(space: Space) -> None:
-    """Refuse a search without settings, or bounds that the model does not take."""
+def check_search(space: Space) -> None:
+    """Refuse a search without settings, or bounds that the model does not take.
+
+    Raises:
+        SettingError: naming the setting, or for a model of events.
+    """
     if not space.search:
-        raise SettingError(
-            "[search] names no setting; give one, such as "
-            "reg = { low = 1, high = 1000, log = true }."
+        example = words(
+            'search={"reg": {"low": 1, "high": 1000, "log": True}}',
+            "[search] reg = { low = 1, high = 1000, log = true }",
         )
+        raise SettingError(f"The search names no setting; give one, such as {example}.")
 
     for name, bounds in space.search.items():
         with error_context(f"search {name}"):
@@ -105,7 +111,12 @@ def _check_search(space: Space) -> None:
 
     for end in (0, -1):
         values = {name: _end(bounds, end) for name, bounds in space.search.items()}
-        registry.make(space.model, **{**space.settings, **values})
+        model = registry.make(space.model, **{**space.settings, **values})
+        if model.output == "scores":
+            raise SettingError(
+                f"{space.model} with these settings learns from events, and candidates are judged "
+                "by the RMSE of ratings; tune a model of ratings."
+            )
 
 
 def _check_bounds(bounds: Any) -> None:

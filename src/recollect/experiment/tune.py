@@ -15,7 +15,7 @@ import json
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,7 +75,7 @@ class Study:
         return min(done, key=lambda trial: trial.rmse or 0.0)
 
 
-class _Fold(NamedTuple):
+class Fold(NamedTuple):
     """What candidates are judged on: a split without its test ratings."""
 
     train: Ratings
@@ -83,8 +83,8 @@ class _Fold(NamedTuple):
     seed: int
 
 
-def _ignore(done: int, outcome: str) -> None:
-    pass
+def ignore(done: int, outcome: str) -> None:
+    """Watch nothing."""
 
 
 def tune(
@@ -94,7 +94,7 @@ def tune(
     trials: int | None = None,
     minutes: float | None = None,
     threads: int | None = None,
-    watch: Watch = _ignore,
+    watch: Watch = ignore,
 ) -> Study:
     """Begin or resume the study of a search space, until it has enough candidates or time is up.
 
@@ -102,6 +102,40 @@ def tune(
         space: what is searched.
         storage: the journal of the study; made if it does not exist.
         trials: candidates in all, those of earlier calls included (default: the space's).
+        minutes: begin no candidate after so many (default: the space's).
+        threads: of a fit (default: every core).
+        watch: called after each candidate.
+
+    Raises: as `study_of`; SettingError if the split has no validation part.
+    """
+    return study_of(
+        space,
+        storage,
+        lambda: list(_load_folds(space)),
+        trials=trials,
+        minutes=minutes,
+        threads=threads,
+        watch=watch,
+    )
+
+
+def study_of(
+    space: Space,
+    storage: Path,
+    load_folds: Callable[[], Sequence[Fold]],
+    *,
+    trials: int | None = None,
+    minutes: float | None = None,
+    threads: int | None = None,
+    watch: Watch = ignore,
+) -> Study:
+    """As `tune`, on folds that come from anywhere.
+
+    Args:
+        space: what is searched.
+        storage: the journal of the study; made if it does not exist.
+        load_folds: what candidates are judged on; not called if there are enough candidates.
+        trials: candidates in all (default: the space's).
         minutes: begin no candidate after so many (default: the space's).
         threads: of a fit (default: every core).
         watch: called after each candidate.
@@ -117,10 +151,8 @@ def tune(
     with journal.opened(storage), _silence(optuna):
         study = _open_study(optuna, space, storage)
         count = len(_ended(study))
-        folds = []
         # A finished study is read again without its data.
-        if count < n_trials:
-            folds = list(_load_folds(space))
+        folds = load_folds() if count < n_trials else ()
 
         while count < n_trials and time.monotonic() < until:
             candidate = _next_candidate(optuna, study, space, count)
@@ -203,13 +235,18 @@ def _ended(study: Any) -> list[Any]:
 def _next_candidate(optuna: Any, study: Any, space: Space, count: int) -> Any:
     """The candidate that follows `count` others, whichever process asks for it."""
     study.sampler = optuna.samplers.TPESampler(
-        seed=1000 * space.seed + count, n_startup_trials=STARTUP
+        seed=(1000 * space.seed + count) % 2**32, n_startup_trials=STARTUP
     )
     return study.ask()
 
 
 def _try_candidate(
-    optuna: Any, study: Any, candidate: Any, space: Space, folds: list[_Fold], threads: int | None
+    optuna: Any,
+    study: Any,
+    candidate: Any,
+    space: Space,
+    folds: Sequence[Fold],
+    threads: int | None,
 ) -> None:
     """Fit a candidate on every split and tell the study the outcome."""
     begun = time.monotonic()
@@ -245,7 +282,7 @@ def _try_candidate(
 
 
 def _judge(
-    optuna: Any, candidate: Any, model: Model, fold: _Fold, threads: int | None, *, may_stop: bool
+    optuna: Any, candidate: Any, model: Model, fold: Fold, threads: int | None, *, may_stop: bool
 ) -> float:
     """The validation RMSE on one split; with `may_stop` the fit may be stopped early."""
 
@@ -268,7 +305,7 @@ def _judge(
     return rmse
 
 
-def _load_folds(space: Space) -> Iterator[_Fold]:
+def _load_folds(space: Space) -> Iterator[Fold]:
     """Train and validation ratings of each split, and its seed; test ratings end here.
 
     Raises: SettingError if the split has no validation part.
@@ -281,7 +318,7 @@ def _load_folds(space: Space) -> Iterator[_Fold]:
                 "split has none; give it valid = 0.05, or so."
             )
 
-        yield _Fold(split.train, split.valid, spec.seed)
+        yield Fold(split.train, split.valid, spec.seed)
 
 
 def _draw(candidate: Any, name: str, bounds: Bounds) -> Any:

@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
+from recollect.arguments import expect_path
 from recollect.data.fingerprint import fingerprint
 from recollect.data.on_disk.cells import CellSource, Progress, cells_of, make_cells
 from recollect.data.on_disk.files import ABOUT, CATALOGUE, FORMAT, SIDES, VOCABS
@@ -73,6 +74,10 @@ def store(
         DataError: as by `read`, or if nothing remains to learn from.
         SettingError: for an impossible share, a folder that is not empty, or events.
     """
+    expect_path("folder", folder, such_as="'stored'")
+    if not isinstance(source, Ratings):
+        expect_path("source", source, such_as="'ratings.csv', or Ratings")
+
     folder = Path(folder)
     _check_no_events(source, reading)
     _check_settings(

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import polars as pl
 
+from recollect.arguments import expect, expect_number
 from recollect.data.parsing.columns import Column, find_columns
 from recollect.data.parsing.find_layout import find_layout
 from recollect.data.parsing.lines import TextLines
@@ -42,6 +43,15 @@ class Format:
     not_rated: int | float | None = None
 
     def __post_init__(self) -> None:
+        if self.separator is not None:
+            expect("separator", self.separator, str, "a text, such as ';'")
+
+        if self.encoding is not None:
+            expect("encoding", self.encoding, str, "a name, such as 'cp1251'")
+
+        if self.not_rated is not None:
+            expect_number("not_rated", self.not_rated, "the number that means not rated, such as 0")
+
         if self.not_rated is not None and not self.wide:
             raise SettingError(
                 f"{words('not_rated', '--not-rated')} {self.not_rated:g} is a mark in a table of "

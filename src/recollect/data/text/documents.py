@@ -86,6 +86,10 @@ def _table_of(source: Any, item: Column, text: Column) -> pl.DataFrame:
         DataError: for anything else.
     """
     if isinstance(source, Mapping):
+        others = [text for text in source.values() if not isinstance(text, str | None)]
+        if others:
+            raise DataError(f"A document is a text; found {others[0]!r}.")
+
         texts = pl.Series(list(source.values()), dtype=pl.String)
         return pl.DataFrame({"item_id": as_text(source), "text": texts})
 
@@ -95,7 +99,8 @@ def _table_of(source: Any, item: Column, text: Column) -> pl.DataFrame:
     if isinstance(source, pl.DataFrame):
         return _two_columns(source, item, text)
 
-    if type(source).__module__.partition(".")[0] == "pandas":
+    is_pandas = type(source).__module__.partition(".")[0] == "pandas"
+    if is_pandas and hasattr(source, "columns"):
         names = [str(column) for column in source.columns]
         item_index, text_index = find_text_columns(names, item=item, text=text)
         item_ids = as_text(source.iloc[:, item_index].to_numpy())
