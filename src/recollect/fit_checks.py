@@ -8,6 +8,7 @@ from recollect.arguments import expect, expect_ratings
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.errors import DataError, LeakError, SettingError
 from recollect.run import Run
+from recollect.system.door import words
 from recollect.unseen import check_cold
 
 SIDES: tuple[tuple[Side, str], ...] = (("user", "users"), ("item", "items"))
@@ -67,20 +68,20 @@ def _check_needs(model: Any, train: AnyRatings, name: str) -> None:
     """Refuse ratings without times or texts that the model needs, and events for ratings."""
     needs = model.capabilities.needs
     if "time" in needs and train.time is None:
+        column = words('recollect.read(…, time="when")', "--time-column when")
         raise DataError(
             f"{name} needs the time of each rating, and these ratings have none. Name their "
-            'column: recollect.read(…, time="when"), on the command line --time-column when; or '
-            "choose a model without time."
+            f"column: {column}; or choose a model without time."
         )
 
     if "text" in needs:
         _check_texts(train, name)
 
     if "events" in needs and not train.implicit:
+        how = words("ratings.events(from_=4)", "--events-from 4")
         raise DataError(
             f"{name} with these settings learns from events (who chose what), and {train!r} are "
-            "ratings; take the high ones as events: ratings.events(from_=4), on the command line "
-            "--events-from 4."
+            f"ratings; take the high ones as events: {how}."
         )
 
     if model.output == "ratings" and train.implicit:
@@ -98,17 +99,16 @@ def _check_texts(train: AnyRatings, name: str) -> None:
     else:
         return
 
-    raise DataError(
-        f"{name} needs the items' texts, and {fault}; give them: "
-        'recollect.with_texts(ratings, "plot.item"), on the command line --text plot.item.'
-    )
+    how = words('recollect.with_texts(ratings, "plot.item")', "--text plot.item")
+    raise DataError(f"{name} needs the items' texts, and {fault}; give them: {how}.")
 
 
 def _check_stored(model: Any, train: AnyRatings, name: str) -> None:
     if not model.capabilities.streams:
         raise DataError(
-            f"{name} learns from ratings in memory only, and {train!r} is on disk; give it Ratings "
-            "(recollect.read), or use autorec."
+            f"{name} learns from ratings in memory only, and {train!r} is on disk; give it "
+            f"{words('Ratings (recollect.read)', 'the file that they were stored from')}, or use "
+            "autorec."
         )
 
     if model.refit:

@@ -13,6 +13,7 @@ from recollect.errors import SizeError
 from recollect.memory_estimate import MB, Memory, Shape
 from recollect.run import Run
 from recollect.system.available_memory import MemoryLimit, available, available_on_device
+from recollect.system.door import words
 
 Limits = tuple[MemoryLimit | None, MemoryLimit | None]  # of the host and of the GPU; None: unknown
 
@@ -43,10 +44,11 @@ def refuse_too_large(model: Any, shape: Shape, run: Run) -> None:
         ways.append(" and ".join(f"{key}={value!r}" for key, value in way.items()))
 
     advice = f"What fits: {'; or '.join(ways)}." if ways else "No setting makes it fit."
+    anyway = words("Run(memory_check=False)", "--no-memory-check")
     raise SizeError(
         f"{type(model).__name__} on {shape.n_users:,} × {shape.n_items:,} with "
         f"{_size_settings(model)} would need {size(needed)} ({named}, …); "
-        f"{limit.limit} has {size(limit.bytes)}. {advice} Run(memory_check=False) tries it "
+        f"{limit.limit} has {size(limit.bytes)}. {advice} {anyway} tries it "
         "nevertheless."
     )
 

@@ -18,6 +18,7 @@ from recollect.errors import SettingError, UntrustedError, unknown
 from recollect.model import Model
 from recollect.model_descriptions import HOME, model_names
 from recollect.settings import former_names
+from recollect.system.door import words
 from recollect.system.installed_modules import installed_file
 
 log = logging.getLogger("recollect")
@@ -98,9 +99,10 @@ def find_trusted(
             return kind
 
     if name not in given:
+        trust = words(f"trusted=[{name!r}]", f"--trust {name}")
         raise UntrustedError(
             f"The model {name!r} is not part of Recollect, and its code would be run. If you trust "
-            f"it, say so: trusted=[{name!r}] in Python, --trust {name} on the command line."
+            f"it, say so: {trust}."
         )
 
     _refuse_uninstalled(name, not_in)

@@ -18,6 +18,7 @@ from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import Vocab, as_text
 from recollect.errors import DataError, SettingError, warn
 from recollect.model import Model
+from recollect.system.door import words
 from recollect.unseen import flags_of
 
 
@@ -171,16 +172,17 @@ def ratings_of_new_user(model: Model, ratings: Any, events: Any) -> dict[str, fl
     name = type(model).__name__
     is_of_events = model.given_.implicit
     if events is not None and not is_of_events:
+        how = words("ratings={item_id: rating}", "--ratings FILE")
         raise SettingError(
             f"This {name} learned from ratings on a scale, and events have none; give ratings: "
-            "ratings={item_id: rating}, on the command line --ratings."
+            f"{how}."
         )
 
     if ratings is not None and is_of_events:
+        how = words("events=[item_id, …] or {item_id: count}", "--event ID or --events FILE")
         raise SettingError(
             f"This {name} learned from events, and to it a low rating would count as having chosen "
-            "the item; give events: events=[item_id, …] or {item_id: count}, on the command line "
-            "--event or --events."
+            f"the item; give events: {how}."
         )
 
     if events is not None and not isinstance(events, Mapping):

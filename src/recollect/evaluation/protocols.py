@@ -37,6 +37,7 @@ from recollect.evaluation.scores import Scores
 from recollect.model import Model
 from recollect.ranking import NEVER, everyones_best, first_n, hits, scores_of
 from recollect.request import given_of
+from recollect.system.door import words
 
 # Scores of a block of users: which users, and a row of every item's score each.
 ScoreBlock = tuple[slice, Float[np.ndarray, "some n_items"]]
@@ -359,7 +360,7 @@ def _matched(model: Model, test: Any, given: Any, *, n: int = 1) -> tuple[Matche
         if n_shared:
             raise LeakError(
                 f"test shares {n_shared} pairs with {what}; a model must not see the ratings it is "
-                "scored on: split again, or pass given= without them."
+                f"scored on: split again, or pass {words('given=', '--given')} without them."
             )
 
     return matched, visible

@@ -10,6 +10,7 @@ from recollect.data.ratings import Ratings
 from recollect.data.splitting.shares import Share, check_shares, shuffled
 from recollect.data.splitting.split import TEST, VALID, Split, split_by_part
 from recollect.errors import DataError, SettingError
+from recollect.system.door import words
 
 
 def covering_split(
@@ -115,6 +116,6 @@ def check_cover(*, n_cover: int, n_train: int, n_ratings: int) -> None:
         least = n_cover / max(n_ratings, 1)
         raise DataError(
             f"Covering every user and item takes {n_cover:,} ratings, but train would have "
-            f"{n_train:,} of {n_ratings:,}; leave at least {least:.1%} for train, or use "
-            "random_split."
+            f"{n_train:,} of {n_ratings:,}; leave at least {least:.1%} for train, or split at "
+            f"random ({words('random_split', '--how random')})."
         )

@@ -9,6 +9,7 @@ from jaxtyping import Int64
 
 from recollect.data.ratings import Ratings
 from recollect.errors import DataError, SettingError
+from recollect.system.door import words
 
 Date = (
     str | int
@@ -22,9 +23,12 @@ def times_of(ratings: Ratings, caller: str) -> Int64[np.ndarray, " ratings"]:
         DataError: if the ratings have no times; it names the `caller` that needs them.
     """
     if ratings.time is None:
+        column = words('time="when"', "--time-column when")
+        instead = words("random_split", "--how random")
         raise DataError(
-            f"{caller} needs to know when each rating was given, but {ratings.name!r} has no "
-            "times; read a file with a timestamp column, or use random_split."
+            f"{words(caller, 'A split by time')} needs to know when each rating was given, but "
+            f"{ratings.name!r} has no times; name their column ({column}), or split at random "
+            f"({instead})."
         )
 
     return ratings.time

@@ -9,6 +9,7 @@ from recollect.data.ratings import Ratings
 from recollect.data.splitting.shares import Share, check_shares, shuffled
 from recollect.data.splitting.split import TEST, VALID, Split, split_by_part
 from recollect.errors import SettingError
+from recollect.system.door import words
 
 
 def random_split(
@@ -36,8 +37,8 @@ def random_split(
         check_shares(test=test)
     elif not valid:
         raise SettingError(
-            "test=0 and valid=0 leave nothing to split; give one of them a share, such as "
-            "valid=0.05."
+            "Shares of 0 for test and validation leave nothing to split; give one of them, such "
+            f"as {words('valid=0.05', '--valid 0.05')}."
         )
 
     order = shuffled(ratings, seed)

@@ -24,6 +24,7 @@ from recollect.model import Capabilities
 from recollect.models.deeprec.network import Network
 from recollect.models.deeprec.recipe import Loss, Recipe
 from recollect.ranking import mean_ndcg
+from recollect.system.door import words
 from recollect.training import gradient
 from recollect.training.early_stopping import ValidationMetric
 from recollect.training.losses import logistic_loss, multinomial_loss, weighted_error
@@ -90,8 +91,9 @@ class EventsRecipe(Recipe):
         if not n_in_train.any():
             raise DataError(
                 "No user in valid has an event in train, so all users would get the same list in "
-                "every epoch; take valid from the same users: random_split(train, test=0.05), or "
-                "leave it out."
+                "every epoch; take valid from the same users "
+                f"({words('random_split(train, test=0, valid=0.05)', '--valid 0.05')}), or leave "
+                f"it out ({words('valid=None', '--valid 0')})."
             )
 
         n = self.settings.valid_n
