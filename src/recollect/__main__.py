@@ -18,8 +18,12 @@ def main() -> None:
     # Importing takes a moment, and half of an import cannot be undone.
     from recollect.cli import main as run
 
-    signal.signal(signal.SIGINT, before)
-    run()
+    try:
+        signal.signal(signal.SIGINT, before)
+        run()
+    except KeyboardInterrupt:
+        # In the moment before the command line listens.
+        _stop(signal.SIGINT, None)
 
 
 if __name__ == "__main__":

@@ -158,7 +158,8 @@ def test_ctrl_c_at_the_start_ends_without_a_traceback(
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=200)
-    assert "Traceback" not in err
+    # On a busy machine Python itself may not have begun with the package.
+    assert "Traceback" not in err or "recollect" not in err
     assert process.returncode in (130, -signal.SIGINT)
 
 
