@@ -26,6 +26,17 @@ PAIRS = [("1", "2"), ("3", "5")]
         gzip.compress(b'"user_id","item_id"\r\n"1","2"\r\n"3","5"\r\n'),
         "user_id,item_id\n1,2\n3,5\n".encode("utf-16"),
     ],
+    ids=[
+        "csv",
+        "blank lines",
+        "semicolons",
+        "tabs",
+        "inter",
+        "json lines",
+        "order",
+        "gzip",
+        "utf-16",
+    ],
 )
 def test_pairs_are_read_from_every_kind_of_file(content, tmp_path):
     path = tmp_path / "pairs"
