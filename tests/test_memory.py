@@ -86,6 +86,7 @@ def fit_wide(n_users: int) -> tuple[float, float]:
     return model.memory(Shape.of(ratings)).peak / MB, peak_memory_mb()
 
 
+@pytest.mark.slow
 def test_the_prediction_is_near_the_measured_peak() -> None:
     """Mostly copies of 8 million parameters; other versions of libraries differ by 100 MB."""
     (found,) = processes.run_each(fit_wide, [8_000], processes=1)

@@ -20,6 +20,8 @@ from recollect.registry import make
 from recollect.run import Run
 from recollect.training import snapshot
 
+pytestmark = pytest.mark.xdist_group("resume")  # its fixture is made once
+
 FITS = {
     "lbfgs": {"epochs": 20},
     "rprop": {"epochs": 20, "optimizer": "rprop", "patience": None},

@@ -118,7 +118,11 @@ def expected(variant, parts):
     return answers(model, parts.test, (1.0, 5.0)), model.history_.best_epoch
 
 
-@pytest.mark.parametrize("scale", SCALES, ids=str)
+@pytest.mark.parametrize(
+    "scale",
+    [SCALES[0], *(pytest.param(scale, marks=pytest.mark.slow) for scale in SCALES[1:])],
+    ids=str,
+)
 def test_ratings_on_another_scale_give_the_same_predictions_on_it(variant, parts, expected, scale):
     name, changes = variant
     train, valid, test = (on_scale(part, scale) for part in parts)

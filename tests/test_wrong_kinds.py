@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("wrong kinds")  # its fixture is made once
+
 HERE = Path(__file__).parent
 SCRIPT = HERE / "wrong_kinds.py"
 

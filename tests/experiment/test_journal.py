@@ -12,6 +12,8 @@ from tests.experiment.test_tune import found, written
 from recollect.errors import SettingError
 from recollect.experiment import journal, tune
 
+pytestmark = pytest.mark.xdist_group("journal")  # its fixture is made once
+
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
@@ -34,7 +36,9 @@ def test_wherever_it_is_cut_whole_lines_are_left(study, tmp_path):
         assert left == whole[: whole.rfind(b"\n", 0, end) + 1]
 
 
-@pytest.mark.parametrize("share", [0.02, 0.4, 0.7, 0.97])
+@pytest.mark.parametrize(
+    "share", [0.4, *(pytest.param(share, marks=pytest.mark.slow) for share in (0.02, 0.7, 0.97))]
+)
 def test_a_study_whose_journal_was_cut_goes_on_as_if_it_had_not_been(share, study, tmp_path):
     space, whole, expected = study
     path = tmp_path / "a.journal"
@@ -43,6 +47,7 @@ def test_a_study_whose_journal_was_cut_goes_on_as_if_it_had_not_been(share, stud
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_command_and_not_the_study(study, tmp_path, monkeypatch):
     space, _, expected = study
     path = tmp_path / "a.journal"
@@ -104,6 +109,7 @@ def hold(path, is_held, may_end):
         may_end.wait(60)
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_work_on_one_study(tmp_path):
     spawn = multiprocessing.get_context("spawn")
     is_held, may_end = spawn.Event(), spawn.Event()

@@ -128,11 +128,14 @@ def test_a_process_that_dies_fails_alone(tmp_path, monkeypatch):
 KILLED = """
 import sys
 from recollect.cli import main
+
+pytestmark = pytest.mark.xdist_group("runner")  # its fixture is made once
 if __name__ == "__main__":
     main()
 """
 
 
+@pytest.mark.slow
 def test_after_a_kill_finished_jobs_stay_and_the_others_are_run(tmp_path):
     """Killed without warning when the first record exists; the same command does the others."""
     folder = tmp_path / "results"

@@ -43,6 +43,7 @@ def found(study):
     return [(trial.settings, trial.state, trial.rmse) for trial in study.trials]
 
 
+@pytest.mark.slow
 def test_the_same_seed_tries_the_same_and_another_does_not(tmp_path):
     space = tune.read(written(tmp_path))
     first, second = (tune.tune(space, tmp_path / f"{name}.journal", threads=1) for name in "ab")
@@ -186,6 +187,7 @@ def test_a_candidate_that_cannot_be_fitted_is_kept_with_the_reason_and_the_other
     ]
 
 
+@pytest.mark.slow
 def test_a_candidate_that_is_worse_than_most_is_stopped_early(tmp_path, monkeypatch):
     """With λ of a million nothing is learned: it is stopped at the first epoch that counts."""
     monkeypatch.setattr(tune, "UNPRUNED", 1)

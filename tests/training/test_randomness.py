@@ -21,7 +21,10 @@ def weights(name, ratings, seed):
     return {key: value.clone() for key, value in model.net_.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    "name",
+    ["autorec", *(pytest.param(name, marks=pytest.mark.slow) for name in list(SETTINGS)[1:])],
+)
 def test_two_fits_in_threads_equal_two_in_turn(name, planted_small):
     ratings = planted_small.ratings
     alone = [weights(name, ratings, seed) for seed in range(2)]

@@ -567,7 +567,9 @@ def test_a_validation_part_alone_is_cut_from_a_training_file(planted_small):
 
 
 def test_nothing_to_split_is_an_error(planted_small):
-    with pytest.raises(SettingError, match="Shares of 0 for test and validation leave nothing to split"):
+    with pytest.raises(
+        SettingError, match="Shares of 0 for test and validation leave nothing to split"
+    ):
         rc.random_split(planted_small.ratings, test=0)
 
 

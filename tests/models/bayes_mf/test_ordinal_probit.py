@@ -30,6 +30,7 @@ def test_cut_points_are_recovered_and_ascend(observed):
     np.testing.assert_allclose(np.mean(draws[10:], axis=0), CUT, atol=0.05)  # 4 standard errors
 
 
+@pytest.mark.slow
 def test_draws_of_cut_points_vary_as_their_posterior(observed):
     """It is nearly normal, and the inverse of the information is its covariance."""
     x, category = (column[:1000] for column in observed)
