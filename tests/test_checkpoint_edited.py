@@ -111,6 +111,27 @@ def test_a_weight_that_is_not_finite_is_refused(folder, value):
         rc.load_model(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("n_drawn", 0, "it has 0 draws"),
+        ("n_drawn", 99, "it has 99 draws"),
+        ("last_day", -1, "a user's last day"),
+        ("last_day", 10**6, "a user's last day"),
+    ],
+)
+def test_a_number_that_no_fit_leaves_is_refused(planted_small, tmp_path, name, value, said):
+    model = rc.make("bayes_mf", factors=2, burn_in=1, n_samples=2, epochs=3)
+    folder = rc.save(model.fit(planted_small.ratings, run=Run(threads=1)), tmp_path / "b")
+
+    def change(tensors):
+        tensors[name].view(-1)[0] = value
+
+    edit_tensors(folder, "net.safetensors", torch_file, change)
+    with pytest.raises(CheckpointError, match=said):
+        rc.load_model(folder)
+
+
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.float16, torch.float64])
 def test_weights_of_another_type_are_refused(folder, dtype):
     def change(tensors):

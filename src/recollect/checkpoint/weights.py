@@ -47,7 +47,8 @@ def read_network(model: Model, path: Path, *, format_: int, name: str) -> nn.Mod
         name: of the file, for messages.
 
     Raises:
-        CheckpointError: if names, shapes or types differ, or a weight is not finite.
+        CheckpointError: if names, shapes or types differ, a weight is not finite, or a number is
+            one that no fit leaves.
     """
     former = model.former_network_names if format_ < FORMAT_OF_TODAYS_NAMES else {}
 
@@ -66,6 +67,7 @@ def read_network(model: Model, path: Path, *, format_: int, name: str) -> nn.Mod
 
     _refuse_not_finite(weights, name)
     net.load_state_dict(weights)
+    _refuse_impossible(net, name)
 
     return net.eval()
 
@@ -117,6 +119,13 @@ def _refuse_not_finite(weights: Mapping[str, Any], name: str) -> None:
                 f"{name} is damaged or was edited: {key} is not finite, so no prediction would be; "
                 "copy the folder again or fit anew."
             )
+
+
+def _refuse_impossible(net: nn.Module, name: str) -> None:
+    """Refuse what no fit leaves, as a network with counts and row numbers tells by `fault`."""
+    fault = net.fault() if hasattr(net, "fault") else ""  # type: ignore[operator]
+    if fault:
+        raise CheckpointError(f"{name} was edited: {fault}; copy the folder again or fit anew.")
 
 
 def _todays_name(name: str, former: Mapping[str, str]) -> str:

@@ -64,6 +64,20 @@ class Samples(nn.Module):
         self.last_day = nn.Buffer(torch.full((n_users,), n_days, dtype=torch.int64))
         self.n_drawn = nn.Buffer(torch.zeros((), dtype=torch.int64))  # draws kept so far
 
+    def fault(self) -> str:
+        """What no fit leaves in the whole numbers of a saved model; empty if nothing."""
+        n_samples = len(self.user)
+        n_drawn = int(self.n_drawn)
+        if not 1 <= n_drawn <= n_samples:
+            return f"it has {n_drawn} draws, expected 1 to {n_samples}"
+
+        n_days = len(self.days)
+        is_day = (self.last_day >= 0) & (self.last_day <= n_days)
+        if not bool(is_day.all()):
+            return f"a user's last day is none of {n_days}"
+
+        return ""
+
     def forward(self, user: Tensor, item: Tensor, day: Tensor | None = None) -> Tensor:
         """The rating of each pair: the mean over the draws.
 
