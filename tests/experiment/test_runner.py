@@ -16,6 +16,8 @@ from recollect.errors import TrainingError
 from recollect.experiment import results as results_module
 from recollect.experiment import runner
 
+pytestmark = pytest.mark.xdist_group("runner")  # its fixture is made once
+
 # Two splits: too few for a t-test, so that the check needs errors by user.
 WITH_CHECK = TINY + CHECK
 
@@ -128,8 +130,6 @@ def test_a_process_that_dies_fails_alone(tmp_path, monkeypatch):
 KILLED = """
 import sys
 from recollect.cli import main
-
-pytestmark = pytest.mark.xdist_group("runner")  # its fixture is made once
 if __name__ == "__main__":
     main()
 """
