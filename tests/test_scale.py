@@ -125,6 +125,9 @@ def expected(variant, parts):
 )
 def test_ratings_on_another_scale_give_the_same_predictions_on_it(variant, parts, expected, scale):
     name, changes = variant
+    if changes and scale != SCALES[0]:
+        pytest.skip("variants are compared on one scale; every model on all")
+
     train, valid, test = (on_scale(part, scale) for part in parts)
     model = short(name, **changes).fit(train, valid, RUN)
     expected_answers, best_epoch = expected
