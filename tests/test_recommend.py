@@ -435,6 +435,7 @@ def test_blocks_change_nothing(model, tmp_path, monkeypatch):
     assert told == [4, 8, 12, 16, 20, 24, 27]
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(tmp_path, monkeypatch):
     n_users, n_items = 20_000, 300
     item = np.arange(n_users, dtype=np.int32) % n_items

@@ -97,6 +97,7 @@ def test_a_trusted_name_is_looked_for_in_installed_distributions_only(place, cas
     assert not place.mark.exists()
 
 
+@pytest.mark.slow
 def test_a_process_in_the_folder_above_runs_nothing(place):
     place.put("m/evil.py")
     place.name("m.evil:Evil")

@@ -183,6 +183,7 @@ def test_debug_lets_an_error_through() -> None:
     assert isinstance(call("models", "nothing", "--debug").exception, SettingError)
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_without_a_traceback(work: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "recollect.cli", "recommend", work / "run", "--user", "1"],

@@ -95,6 +95,7 @@ def test_a_finished_model_of_another_fit_is_not_taken_for_this_one(
     assert "finished already" in call(*train, *FIT, "--resume").stdout
 
 
+@pytest.mark.slow
 def test_two_commands_do_not_fit_into_one_folder(work: Path, tmp_path: Path) -> None:
     with in_use(tmp_path / "run"):
         script = "from recollect.cli import main; main()"

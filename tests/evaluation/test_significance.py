@@ -142,6 +142,7 @@ def test_paired_bootstrap_sees_a_small_difference_under_large_common_noise():
     assert found.p == pytest.approx(2 / 2001)
 
 
+@pytest.mark.slow
 def test_paired_bootstrap_rejects_about_as_often_as_it_claims():
     rng = np.random.default_rng(0)
     found = [

@@ -148,6 +148,7 @@ def test_the_figure_is_the_validation_error_of_a_fit_by_hand(tmp_path):
     ).history_.best_valid_rmse == pytest.approx(study.best.rmse)
 
 
+@pytest.mark.slow
 def test_candidates_are_numbers_of_three_digits_within_the_bounds(tmp_path):
     narrow, wide = (
         tune.read(

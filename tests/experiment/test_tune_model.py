@@ -29,6 +29,7 @@ def test_the_best_candidate_has_the_lowest_error_of_a_fit_by_hand(split):
     assert model.history_.best_valid_rmse == pytest.approx(study.best.rmse)
 
 
+@pytest.mark.slow
 def test_the_same_call_goes_on_with_a_study_that_is_kept(split, tmp_path):
     path = tmp_path / "study.journal"
     first = tuned(split, trials=2, storage=path)

@@ -34,6 +34,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="names of threads are seen on Linux only")
 def test_a_forked_process_is_told_instead_of_waiting_for_ever(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", FORKED, tmp_path / "m"]
