@@ -176,7 +176,10 @@ NASTY = {
 }
 
 
-@pytest.mark.parametrize("table", NASTY)
+@pytest.mark.parametrize(
+    "table",
+    [*list(NASTY)[:2], *(pytest.param(table, marks=pytest.mark.slow) for table in list(NASTY)[2:])],
+)
 def test_whatever_the_ratings_the_answers_are_ratings(variant, parts, table):
     """No warning of NumPy either: pytest turns one into an error."""
     name, changes = variant
