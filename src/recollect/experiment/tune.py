@@ -91,6 +91,7 @@ def tune(
     space: Space,
     storage: Path,
     *,
+    load_folds: Callable[[], Sequence[Fold]] | None = None,
     trials: int | None = None,
     minutes: float | None = None,
     threads: int | None = None,
@@ -101,46 +102,14 @@ def tune(
     Args:
         space: what is searched.
         storage: the journal of the study; made if it does not exist.
+        load_folds: what candidates are judged on; default: the splits that the space names.
         trials: candidates in all, those of earlier calls included (default: the space's).
         minutes: begin no candidate after so many (default: the space's).
         threads: of a fit (default: every core).
         watch: called after each candidate.
 
-    Raises: as `study_of`; SettingError if the split has no validation part.
-    """
-    return study_of(
-        space,
-        storage,
-        lambda: list(_load_folds(space)),
-        trials=trials,
-        minutes=minutes,
-        threads=threads,
-        watch=watch,
-    )
-
-
-def study_of(
-    space: Space,
-    storage: Path,
-    load_folds: Callable[[], Sequence[Fold]],
-    *,
-    trials: int | None = None,
-    minutes: float | None = None,
-    threads: int | None = None,
-    watch: Watch = ignore,
-) -> Study:
-    """As `tune`, on folds that come from anywhere.
-
-    Args:
-        space: what is searched.
-        storage: the journal of the study; made if it does not exist.
-        load_folds: what candidates are judged on; not called if there are enough candidates.
-        trials: candidates in all (default: the space's).
-        minutes: begin no candidate after so many (default: the space's).
-        threads: of a fit (default: every core).
-        watch: called after each candidate.
-
-    Raises: SettingError without Optuna, for a damaged journal, or one that another process has;
+    Raises: SettingError without Optuna, for a damaged journal, one that another process has, or a
+        split without a validation part;
         KeyboardInterrupt: finished candidates are kept.
     """
     optuna = _import_optuna()
@@ -152,7 +121,9 @@ def study_of(
         study = _open_study(optuna, space, storage)
         count = len(_ended(study))
         # A finished study is read again without its data.
-        folds = load_folds() if count < n_trials else ()
+        folds: Sequence[Fold] = ()
+        if count < n_trials:
+            folds = load_folds() if load_folds else list(_load_folds(space))
 
         while count < n_trials and time.monotonic() < until:
             candidate = _next_candidate(optuna, study, space, count)

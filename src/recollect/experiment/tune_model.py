@@ -10,9 +10,10 @@ from typing import Any
 
 from recollect.arguments import expect, expect_path, expect_ratings, expect_whole
 from recollect.data.ratings import Ratings
+from recollect.experiment import tune as tuning
 from recollect.experiment.search_space import Bounds, Space, check_search
 from recollect.experiment.spec import Part
-from recollect.experiment.tune import Fold, Study, Watch, ignore, study_of
+from recollect.experiment.tune import Fold, Study, Watch, ignore
 
 
 def tune(
@@ -84,10 +85,10 @@ def tune(
 
     with place as kept:
         path = Path(kept) / "study.journal" if storage is None else Path(kept)
-        return study_of(
+        return tuning.tune(
             space,
             path,
-            lambda: [Fold(train, valid, seed)],
+            load_folds=lambda: [Fold(train, valid, seed)],
             threads=threads,
             watch=watch,
         )
