@@ -5,6 +5,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
+# The package is compiled once, and not by every process that a test starts.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-all lint bench paper
 .DEFAULT_GOAL := demo
 

@@ -2,6 +2,8 @@
 
 import ast
 import inspect
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,16 @@ def room(path: Path) -> str:
     return first.removesuffix(".py")
 
 
+def own_model(path: Path) -> str:
+    """The module of the model that a file belongs to; "-" if it belongs to none."""
+    parts = path.relative_to(SOURCE).parts
+    if parts[0] != "models" or len(parts) == 1:
+        return "-"
+
+    return f"recollect.models.{parts[1].removesuffix('.py')}"
+
+
+@cache
 def imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -108,17 +120,23 @@ def imports(path: Path) -> set[str]:
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_imports_point_down(path):
-    here = room(path)
-    for name in imports(path):
-        parts = name.split(".")
-        if parts[0] != "recollect" or len(parts) < 2 or parts[1] not in LAYER or parts[1] == here:
-            continue
-        there = parts[1]
-        assert LAYER[there] < LAYER[here] or there in WITHIN.get(here, set()), (
-            f"{here} imports {there}"
-        )
+def may_import(layer: str, other: str) -> bool:
+    """Whether a layer may import another."""
+    is_own = other == layer
+    return is_own or LAYER[other] < LAYER[layer] or other in WITHIN.get(layer, set())
+
+
+def test_imports_point_down():
+    upward = []
+
+    for path in FILES:
+        for name in imports(path):
+            first, _, rest = name.partition(".")
+            other = rest.partition(".")[0]
+            if first == "recollect" and other in LAYER and not may_import(room(path), other):
+                upward.append(f"{path.relative_to(SOURCE)} imports {other}")
+
+    assert not upward
 
 
 def place_in(order: tuple[str, ...], name: str) -> int | None:
@@ -140,37 +158,36 @@ def test_imports_within_a_folder_point_down(folder):
                 assert its <= mine, f"{folder}/{part} imports {other}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_compiled_loops_stand_in_kernels_compiled_alone(path):
+def test_compiled_loops_stand_in_kernels_compiled_alone():
     """`kernels` outside `compiled` may set Numba's threads; only `compiled` decorates."""
-    if "compiled" not in path.parts:
-        assert "@njit" not in path.read_text()
-        assert "@numba.njit" not in path.read_text()
+    others = [path for path in FILES if "compiled" not in path.parts]
+    decorating = [p for p in others if re.search("@(numba.)?njit", p.read_text())]
+    assert not decorating
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_no_model_imports_another(path):
-    parts = path.relative_to(SOURCE).parts
-    own = (
-        f"recollect.models.{parts[1].removesuffix('.py')}"
-        if parts[0] == "models" and len(parts) > 1
-        else "-"
-    )
-    others = {
-        name
+def test_no_model_imports_another():
+    faults = []
+
+    for path in FILES:
+        own = own_model(path)
+        faults += [
+            f"{path.relative_to(SOURCE)} imports {name}"
+            for name in imports(path)
+            if name.startswith("recollect.models.") and not f"{name}.".startswith(f"{own}.")
+        ]
+
+    assert not faults
+
+
+def test_heavy_packages_have_one_home():
+    strays = [
+        f"{path.relative_to(SOURCE)} imports {name}"
+        for path in FILES
         for name in imports(path)
-        if name.startswith("recollect.models.") and not f"{name}.".startswith(f"{own}.")
-    }
-    assert not others, f"{path} imports {others}"
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_heavy_packages_have_one_home(path):
-    for name in imports(path):
-        for package, homes in HOMES.items():
-            assert not f"{name}.".startswith(f"{package}.") or room(path) in homes, (
-                f"{room(path)} imports {name}"
-            )
+        for package, homes in HOMES.items()
+        if f"{name}.".startswith(f"{package}.") and room(path) not in homes
+    ]
+    assert not strays
 
 
 @pytest.mark.parametrize("name", model_names())
@@ -180,12 +197,11 @@ def test_a_model_is_named_by_its_file_and_states_its_source(name):
     assert "Source:" in (inspect.getmodule(kind).__doc__ or "")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(SOURCE)))
-def test_no_file_is_much_over_its_budget(path):
-    assert len(path.read_text().splitlines()) <= 450
+def test_no_file_is_much_over_its_budget():
+    long = [path for path in FILES if len(path.read_text().splitlines()) > 450]
+    assert not long
 
 
 def test_no_pickle_anywhere():
-    assert not [
-        p for p in FILES if {"pickle", "dill", "joblib", "torch.save", "torch.load"} & imports(p)
-    ]
+    unsafe = {"pickle", "dill", "joblib", "torch.save", "torch.load"}
+    assert not [path for path in FILES if unsafe & imports(path)]

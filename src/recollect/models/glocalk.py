@@ -202,7 +202,7 @@ QUICK = {
     "hidden": 20,
     "reg": 1.0,
     "reg_kernel": 0.01,
-    "pretrain_epochs": 80,
-    "epochs": 80,
+    "pretrain_epochs": 60,
+    "epochs": 20,
     "dot_scale": 0.02,
 }

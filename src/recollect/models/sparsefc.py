@@ -41,4 +41,4 @@ class SparseFC(KernelAutoencoderModel):
 
 
 # Settings that learn planted ratings in a moment, for the tests of all models.
-QUICK = {"hidden": (20, 20), "reg": 1.0, "reg_kernel": 0.01, "epochs": 150}
+QUICK = {"hidden": (20, 20), "reg": 1.0, "reg_kernel": 0.01, "epochs": 75}

@@ -248,6 +248,6 @@ QUICK = {
     "reg": 3.0,
     "learning_rate": 0.02,
     "decay": 0.98,
-    "batch_size": 20,
-    "epochs": 40,
+    "batch_size": 40,
+    "epochs": 30,
 }
