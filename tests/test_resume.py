@@ -148,6 +148,7 @@ def test_without_resume_a_fit_starts_from_the_beginning(folder):
     assert epochs.numbers[0] == 1
 
 
+@pytest.mark.slow
 def test_without_a_snapshot_a_fit_starts_from_the_beginning(tmp_path):
     assert_same_weights(fit("adam", Run(folder=tmp_path, resume=True)), fit("adam", Run()))
 
@@ -156,6 +157,7 @@ def test_a_snapshot_changes_nothing(tmp_path):
     assert_same_weights(fit("adam", Run(folder=tmp_path, snapshot_seconds=0.0)), fit("adam", Run()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_ends_the_epoch_and_writes_a_snapshot(number, tmp_path):
     def ask(figures):
@@ -242,6 +244,7 @@ class Disk:
         self.epoch = int(figures["epoch"])
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_cannot_be_written_is_a_warning_and_the_fit_goes_on(
     tmp_path, monkeypatch, caplog
 ):

@@ -59,6 +59,7 @@ def test_all_parts_of_a_split_have_the_texts(folder, tmp_path):
     assert given.text.has.all()
 
 
+@pytest.mark.slow
 def test_compare_fits_models_on_the_same_texts(folder):
     ratings = folder / "ratings.csv"
     texts = folder / "plot.item"

@@ -104,6 +104,7 @@ def test_bootstrap_of_squared_errors_is_the_rmse():
     assert 1 <= found.low < 2 < found.high <= 3
 
 
+@pytest.mark.slow
 def test_bootstrap_interval_holds_the_rmse_about_as_often_as_it_claims():
     rng = np.random.default_rng(0)
     held = 0

@@ -56,6 +56,7 @@ def test_the_same_seed_tries_the_same_and_another_does_not(tmp_path):
     assert [trial.settings for trial in other.trials] != [trial.settings for trial in first.trials]
 
 
+@pytest.mark.slow
 def test_an_interrupted_study_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
     """Stopped in the third candidate; also beyond the random ones, where the sampler learns."""
     monkeypatch.setattr(tune, "STARTUP", 2)
@@ -122,6 +123,7 @@ def test_test_ratings_make_no_difference(tmp_path):
     assert found(studies[0]) == found(studies[1])
 
 
+@pytest.mark.slow
 def test_every_candidate_sees_the_same_splits_and_seeds(tmp_path, monkeypatch):
     seen = []
 

@@ -19,6 +19,7 @@ def tuned(split, **changes):
     )
 
 
+@pytest.mark.slow
 def test_the_best_candidate_has_the_lowest_error_of_a_fit_by_hand(split):
     seen = []
     study = tuned(split, trials=4, watch=lambda done, outcome: seen.append(done))

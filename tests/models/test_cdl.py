@@ -143,6 +143,7 @@ def test_texts_of_unrated_items_are_learned_too(two):
     np.testing.assert_allclose(decoded, [[0.5, 1, 0, 0.5], [0, 0, 1, 0]], atol=0.05)
 
 
+@pytest.mark.slow
 def test_unrated_items_are_predicted_from_their_texts(ratings_with_texts):
     split = rc.new_item_split(ratings_with_texts, items=0.2, seed=0)
     model = rc.make("cdl", **QUICK).fit(split.train)

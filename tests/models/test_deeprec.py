@@ -335,6 +335,7 @@ def test_without_validation_a_diverged_fit_keeps_its_snapshot(planted_small, tmp
     assert "epoch 8" in model.history_.stopped
 
 
+@pytest.mark.slow
 def test_mixed_precision_learns_the_same(planted_small):
     """16-bit products: other roundings, the same model."""
     train, valid, test = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)

@@ -150,6 +150,7 @@ def test_predictions_of_a_few_pairs_are_those_of_all(planted_small):
         np.testing.assert_allclose(alone, table[pair : pair + 1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_second_fit_takes_the_best_number_of_epochs_of_both_stages(planted_small):
     split = rc.random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
     model = GLocalK(**{**QUICK, "refit": True, "validate_every": 3}).fit(

@@ -212,6 +212,7 @@ def test_a_rating_counts_as_the_nearest_of_few_categories(few):
     assert (net.one_hot(block(few.by_user)).column % 3).tolist() == [1, 0, 0, 2, 0, 1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["user", "item"])
 def test_missing_ratings_are_predicted_from_similar_rows(side):
     """Users of two kinds agree within their kind; each lacks one rating that the others have."""

@@ -194,6 +194,7 @@ def test_states_are_computed_once_for_all_threads(fitted, drifting, monkeypatch)
     assert len(computed) == 2  # of users and of items
 
 
+@pytest.mark.slow
 def test_drift_is_learned(drifting):
     # Steeper than ratings can be: neither checked nor clipped.
     value = RatingUnit.of((-2.0, 8.0)).points(drifting.value)

@@ -126,6 +126,7 @@ def test_one_hidden_layer_and_a_number_are_the_same(planted_small):
     np.testing.assert_array_equal(a.predict(u, i), b.predict(u, i))
 
 
+@pytest.mark.slow
 def test_a_resumed_fit_ends_like_an_uninterrupted_one(planted_small, tmp_path):
     split = rc.random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
     straight = SparseFC(**QUICK).fit(split.train, split.valid, Run(threads=1))

@@ -276,6 +276,7 @@ def test_a_report_is_one_html_file_and_markdown_with_its_figures(made_up):
     assert all((out / name).is_file() for name in names)
 
 
+@pytest.mark.slow
 def test_the_same_records_give_the_same_pages(made_up):
     experiment, results, out = made_up
     for folder in ("a", "b"):

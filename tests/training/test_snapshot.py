@@ -39,6 +39,7 @@ def test_the_new_one_is_found_after_a_kill_between_the_renames(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["s"]
 
 
+@pytest.mark.slow
 def test_every_flipped_bit_is_refused(tmp_path):
     state = {"x": torch.arange(6.0), "epochs": [{"epoch": 1.0, "train_rmse": 0.75}]}
     snapshot.write(tmp_path / "s", state, fit_key={"seed": 0})
