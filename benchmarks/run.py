@@ -1,5 +1,5 @@
 """What must be fast, measured: make bench, or python benchmarks/run.py [read] [kernels] [predict]
-[fit] [epochs] [big] [folds] [deeprec] [factors].
+[fit] [read-large] [epochs] [big] [folds] [deeprec] [factors].
 
 Times are interleaved, with minimum and median, and a ratio to a yardstick measured in the same run:
 a plain dense PyTorch AutoRec step, as tutorials write it. Every fit runs in a fresh process, so
@@ -12,10 +12,13 @@ import os
 import platform
 import statistics
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import polars as pl
 import torch
 import typer
 from deeprec import deeprec
@@ -32,6 +35,7 @@ from recollect.evaluation.significance import mean_interval
 from recollect.run import peak_memory_mb
 from recollect.system import allocator, processes
 
+LARGE = 20_000_000  # rows, as in MovieLens 20M
 HEADS = {
     "million_ratings_per_s": "M ratings/s",
     "of_copy_bandwidth": "of copy bw",
@@ -52,6 +56,35 @@ def read() -> dict[str, Any]:
         "min_s": min(times),
         "median_s": statistics.median(times),
     }
+
+
+def read_large() -> dict[str, Any]:
+    """Reading 20 million made-up rows of CSV, in any order and by user, each in its own process."""
+    generator = np.random.default_rng(0)
+    rows = pl.DataFrame(
+        {
+            "user_id": generator.integers(1, 138_494, LARGE),
+            "item_id": generator.integers(1, 26_745, LARGE),
+            "rating": generator.integers(1, 11, LARGE) / 2,
+            "timestamp": generator.integers(789_652_009, 1_427_784_002, LARGE),
+        }
+    )
+    figures = {}
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, table in {"any order": rows, "by user": rows.sort("user_id")}.items():
+            path = Path(folder) / "ratings.csv"
+            table.write_csv(path)
+            (figures[name],) = processes.run_each(timed_read, [path], processes=1)
+
+    return {"rows": figures, "about": {"rows": LARGE}}
+
+
+def timed_read(path: Path) -> dict[str, Any]:
+    """Seconds that a file takes to be read, and the peak memory of the process in MB."""
+    start = time.perf_counter()
+    rc.read(path)
+    return {"seconds": time.perf_counter() - start, "peak_memory_mb": peak_memory_mb()}
 
 
 def products(share: float) -> dict[str, Any]:
@@ -244,7 +277,7 @@ def main(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            help="read, kernels, predict, fit, epochs, big, folds, deeprec, "
+            help="read, kernels, predict, fit, read-large, epochs, big, folds, deeprec, "
             "factors; the first four if nothing is named."
         ),
     ] = None,
@@ -266,6 +299,7 @@ def main(
         "kernels": lambda: products(share),
         "predict": predict,
         "fit": fit,
+        "read-large": read_large,
         "epochs": lambda: epochs(share),
         "big": big,
         "folds": folds,

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float32, Int32, Int64
 
-from recollect.data.parsing.block import BlockParser, Ids, join_ids, notes_on_ids
+from recollect.data.parsing.block import BlockParser
+from recollect.data.parsing.ids import notes_on_ids
 from recollect.data.parsing.values import Locate, Scale, infer_scale
 from recollect.data.ratings import Ratings
 from recollect.data.vocab import Vocab
@@ -44,8 +45,8 @@ class RatingsBuilder:
         implicit: bool = False,
     ) -> None:
         self._parser = BlockParser(scale, time_is_required=time_is_required, implicit=implicit)
-        self._users: list[Ids] = []
-        self._items: list[Ids] = []
+        self._users: list[np.ndarray] = []
+        self._items: list[np.ndarray] = []
         self._values: list[np.ndarray] = []
         self._times: list[np.ndarray] = []
 
@@ -86,21 +87,19 @@ class RatingsBuilder:
             what = "events" if self._parser.implicit else "ratings"
             raise DataError(f"There are no {what} in {source}; expected at least one.")
 
-        # Blocks are dropped as soon as they are joined, which halves the memory at the peak.
-        user = join_ids(self._users)
-        self._users = []
-        item = join_ids(self._items)
-        self._items = []
-        value = np.concatenate(self._values)
-        self._values = []
+        users = self._parser.users.ids()
+        user = users.row[_joined(self._users)]
+        items = self._parser.items.ids()
+        item = items.row[_joined(self._items)]
+        value = _joined(self._values)
         time = self._joined_times()
         all_notes = (
             *notes,
             *self._parser.notes,
-            *notes_on_ids(user, "user"),
-            *notes_on_ids(item, "item"),
+            *notes_on_ids(users, "user"),
+            *notes_on_ids(items, "item"),
         )
-        table = RatingTable(user.row, item.row, value, time, user.vocab, item.vocab)
+        table = RatingTable(user, item, value, time, users.vocab, items.vocab)
         if self._parser.implicit:
             return table.events(name, all_notes)
 
@@ -114,10 +113,7 @@ class RatingsBuilder:
         for number, part in enumerate(self._times):
             self._times[number] = self._parser.seconds_of(part)
 
-        time = np.concatenate(self._times)
-        self._times = []
-
-        return time
+        return _joined(self._times)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +139,10 @@ class RatingTable:
     @property
     def pair(self) -> Int64[np.ndarray, " rows"]:
         """One number per row that stands for its user and item."""
-        user = self.user.astype(np.int64)
-        first_of_user = user * len(self.items)
-        return first_of_user + self.item
+        pair = self.user.astype(np.int64)
+        pair *= len(self.items)
+        pair += self.item
+        return pair
 
     def take(self, rows: np.ndarray) -> RatingTable:
         """Some rows, by a mask or by their numbers."""
@@ -232,6 +229,19 @@ class RatingTable:
         )
 
 
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """The parts as one array; the list is emptied, so that they are not in memory twice."""
+    joined = np.empty(sum(map(len, parts)), parts[0].dtype)
+    stop = len(joined)
+
+    while parts:
+        part = parts.pop()
+        joined[stop - len(part) : stop] = part
+        stop -= len(part)
+
+    return joined
+
+
 def _newest(
     time: Int64[np.ndarray, " rows"], group: Int64[np.ndarray, " rows"], n_groups: int
 ) -> Int64[np.ndarray, " groups"]:
@@ -252,7 +262,7 @@ def _is_last_of_pair(
         return is_last
 
     # Few pairs repeat, so only their rows are ordered by time.
-    rows = np.flatnonzero(np.isin(pair, repeated))
+    rows = np.flatnonzero(pl.Series(pair).is_in(pl.Series(repeated).implode()).to_numpy())
     rank = rows if time is None else time[rows]
     order = np.lexsort((rows, rank, pair[rows]))
     rows = rows[order]

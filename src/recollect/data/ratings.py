@@ -239,7 +239,8 @@ class Ratings(AnyRatings):
             )
 
     def _check_pairs(self) -> None:
-        pair = np.sort(self.pair)
+        pair = self.pair
+        pair.sort()
         n_repeated = int((pair[1:] == pair[:-1]).sum())
         if n_repeated:
             raise DataError(
@@ -344,9 +345,10 @@ class Ratings(AnyRatings):
     def pair(self) -> Int64[np.ndarray, " ratings"]:
         """One number per rating that stands for its user and item."""
         # In 64 bits, as users × items of large data is above 2³¹.
-        user = self.user.astype(np.int64)
-        first_of_user = user * self.n_items
-        return first_of_user + self.item
+        pair = self.user.astype(np.int64)
+        pair *= self.n_items
+        pair += self.item
+        return pair
 
     def where(self, mask: np.ndarray, *, name: str | None = None) -> Ratings:
         """The ratings that a mask or a list of indices selects, with the same vocabularies.

@@ -1,7 +1,7 @@
 """A file of ratings becomes Ratings.
 
 file  →  frames with columns user, item, rating, time    parsing.files
-      →  numbers: ids their row numbers, seconds         parsing.block
+      →  numbers of ids, ratings, seconds                parsing.block
       →  Ratings of distinct pairs, with their scale     builder
 """
 

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
-from recollect.data.parsing.block import id_column
 from recollect.data.parsing.columns import Column
 from recollect.data.parsing.files import Format, open_table
+from recollect.data.parsing.ids import id_column
 from recollect.data.parsing.names import ROLES
 from recollect.data.parsing.values import Locate, exact_ratings_in
 from recollect.data.ratings import AnyRatings, Ratings

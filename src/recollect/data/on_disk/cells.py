@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Float32, Int64
 
-from recollect.data.parsing.block import Block, BlockParser, Ids, join_ids, notes_on_ids
+from recollect.data.parsing.block import Block, BlockParser
 from recollect.data.parsing.files import Format, open_table
+from recollect.data.parsing.ids import Ids, notes_on_ids
 from recollect.data.parsing.names import ROLES
 from recollect.data.parsing.values import infer_scale
 from recollect.data.ratings import Ratings
@@ -137,32 +138,9 @@ def _read_cells(path: Path) -> Iterator[np.ndarray]:
 
 
 @dataclass
-class _Numbering:
-    """Numbers ids in the order in which they are first seen."""
-
-    number: dict[str, int] = field(default_factory=dict)
-
-    def numbers(self, ids: Ids) -> Int32[np.ndarray, " rows"]:
-        """The number of each entry of a block; new ids get the next numbers."""
-        ids_of_block = ids.vocab.ids.to_list()
-        numbers = [self.number.setdefault(id_, len(self.number)) for id_ in ids_of_block]
-        number_of_row = np.array(numbers, np.int32)
-
-        return number_of_row[ids.row]
-
-    def sorted(self) -> Ids:
-        """The vocabulary, and the row in it of each number."""
-        vocab = Vocab(list(self.number))
-        numbers = np.arange(len(vocab), dtype=np.int32)
-        return join_ids([Ids(vocab, numbers)])
-
-
-@dataclass
 class _FileReader:
     """Turns blocks of a file into cells of first-seen numbers; keeps sample values."""
 
-    users: _Numbering = field(default_factory=_Numbering)
-    items: _Numbering = field(default_factory=_Numbering)
     values: Float32[np.ndarray, " some"] = field(default_factory=lambda: np.empty(0, np.float32))
     n_ratings: int = 0
 
@@ -170,10 +148,8 @@ class _FileReader:
         """The cells of a block, with times in the unit of the file."""
         self.n_ratings += len(block.value)
         self.values = _values_for_scale(np.concatenate([self.values, block.value]))
-        user = self.users.numbers(block.user)
-        item = self.items.numbers(block.item)
 
-        return make_cells(user, item, block.value, block.time)
+        return make_cells(block.user, block.item, block.value, block.time)
 
 
 def _values_for_scale(value: Float32[np.ndarray, " some"]) -> Float32[np.ndarray, " few"]:
@@ -216,8 +192,8 @@ def _cells_of_file(
     if not reader.n_ratings:
         raise _no_ratings(path)
 
-    users = reader.users.sorted()
-    items = reader.items.sorted()
+    users = parser.users.ids()
+    items = parser.items.ids()
     seconds_of = parser.seconds_of if parser.has_times() else None
     scale, note = _scale_and_note(parser, reader)
 

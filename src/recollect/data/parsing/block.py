@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Float64, Int32, Int64
 
+from recollect.data.parsing.ids import IdNumbers
 from recollect.data.parsing.times import Times
 from recollect.data.parsing.values import (
     Locate,
@@ -18,38 +19,7 @@ from recollect.data.parsing.values import (
     ratings_in,
     stated_scale,
 )
-from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
-
-# What ids may be that are taken as they are: a pattern, and what is said of them.
-SUSPICIOUS_IDS = (
-    (
-        r"^(?i:nan|null|none|n/a|na|<na>|nil|undefined|\\N)$",
-        "are a word for a missing value; they are taken as ids",
-    ),
-    (
-        r"^[0-9][.,]?[0-9]*[eE]\+?[0-9]+$",
-        "are numbers that a program has rounded; different ids may have become one",
-    ),
-    ("\ufffd", "have a letter that an earlier program could not read"),
-)
-
-
-@dataclass(frozen=True, eq=False)
-class Ids:
-    """A column of ids: the distinct ones, and the row number of each entry.
-
-    Args:
-        vocab: the distinct ids.
-        row: the row number of each entry.
-        n_merged: ids that became one with another as the blanks around them were removed.
-        n_shortened: ids whose ".0" was removed.
-    """
-
-    vocab: Vocab
-    row: Int32[np.ndarray, " rows"]
-    n_merged: int = 0
-    n_shortened: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +27,14 @@ class Block:
     """A block of a table in numbers.
 
     Args:
-        user: the users; their vocabulary is that of the block.
-        item: the items; their vocabulary is that of the block.
+        user: the number of each user, as `BlockParser.users` has them.
+        item: the number of each item, as `BlockParser.items` has them.
         value: ratings, or counts of events.
         time: as `Times.add` gives it, in the unit of the table; None if there is none.
     """
 
-    user: Ids
-    item: Ids
+    user: Int32[np.ndarray, " rows"]
+    item: Int32[np.ndarray, " rows"]
     value: Float32[np.ndarray, " rows"]
     time: Float64[np.ndarray, " rows"] | None
 
@@ -92,6 +62,8 @@ class BlockParser:
         self.scale = stated_scale(scale, implicit=implicit)
         self.implicit = implicit
         self.time_is_required = time_is_required
+        self.users = IdNumbers("user")
+        self.items = IdNumbers("item")
         self._times = Times()
         self._time_fault: str | None = None  # why the times were left out
         self._has_decimal_commas = False
@@ -107,8 +79,8 @@ class BlockParser:
             DataError: at the first entry that cannot be used.
         """
         _check_flat(frame, locate)
-        user = _encode(frame["user"], "user", locate)
-        item = _encode(frame["item"], "item", locate)
+        user = self.users.add(frame["user"], locate)
+        item = self.items.add(frame["item"], locate)
         value = self._values(frame, locate)
         if self.scale is not None:
             _check_scale(frame, value, self.scale, locate)
@@ -195,110 +167,3 @@ def _check_scale(
             f"{value[row]:g}, outside the stated scale {low:g} to {high:g}. Correct "
             "the rating, or state the scale that the ratings have."
         )
-
-
-def _encode(column: pl.Series, role: str, locate: Locate) -> Ids:
-    """The ids of a block's column.
-
-    Raises:
-        DataError: if one is missing or blank, or if they are of a kind that is no id.
-    """
-    vocab, row = Vocab.encode(id_column(column, role, locate))
-    blank = np.flatnonzero(vocab.ids.str.contains(r"^\s*$").to_numpy())
-    is_missing = np.isin(row, [UNKNOWN, *blank])
-    if is_missing.any():
-        first = int(is_missing.argmax())
-        raise DataError(
-            f"{locate(first)}: the {role} id is missing; every rating needs one. Correct or remove "
-            f"the row. ({int(is_missing.sum())} such rows nearby.)"
-        )
-
-    return Ids(vocab, row)
-
-
-def id_column(column: pl.Series, role: str, locate: Locate) -> pl.Series:
-    """A column of ids as numbers or text.
-
-    Raises:
-        DataError: if its entries are neither.
-    """
-    dtype = column.dtype
-    if dtype.is_numeric() or dtype in (pl.String, pl.Null):
-        return column
-
-    if isinstance(dtype, pl.Categorical | pl.Enum):
-        return column.cast(pl.String)
-
-    if dtype == pl.Binary:
-        try:
-            return column.cast(pl.String)
-        except pl.exceptions.PolarsError:
-            dtype = "bytes that are not UTF-8"  # type: ignore[assignment]
-
-    entries = column.drop_nulls().head(1).to_list()
-    shown = repr(entries[0])[:80] if entries else "missing"
-    raise DataError(
-        f"{locate(0)}: the {role} id is {shown}, a {dtype}; expected text or whole numbers. "
-        "Convert the column, or name another one."
-    )
-
-
-def join_ids(parts: Sequence[Ids]) -> Ids:
-    """The ids of all blocks under one vocabulary.
-
-    Blanks around ids are removed; so is ".0" if every id is a whole number.
-    """
-    ids = [part.vocab.ids.str.strip_chars() for part in parts]
-    n_merged = _count_merged([part.vocab.ids for part in parts], ids)
-    n_shortened = 0
-    if all(block.str.contains(r"^-?[0-9]+(\.0+)?$").all() for block in ids):
-        with_point = pl.concat(
-            [block.filter(block.str.contains(".", literal=True)) for block in ids]
-        )
-        n_shortened = with_point.n_unique()
-        ids = [block.str.replace(r"\.0+$", "") for block in ids]
-
-    vocab, row = Vocab.encode(pl.concat(ids))
-    rows = []
-    start = 0  # of a block's ids among all
-
-    for block, part in zip(ids, parts, strict=True):
-        stop = start + len(block)
-        row_of_block = row[start:stop]
-        rows.append(row_of_block[part.row])
-        start = stop
-
-    return Ids(vocab, np.concatenate(rows), n_merged, n_shortened)
-
-
-def _count_merged(ids: Sequence[pl.Series], stripped: Sequence[pl.Series]) -> int:
-    """How many ids became one with another as the blanks around them were removed."""
-    has_blanks = any((after != before).any() for before, after in zip(ids, stripped, strict=True))
-    # Counting all distinct ids takes time, and most tables have no such blanks.
-    return pl.concat(ids).n_unique() - pl.concat(stripped).n_unique() if has_blanks else 0
-
-
-def notes_on_ids(ids: Ids, role: str) -> list[str]:
-    """Notes on ids that were changed, or may be words for nothing, rounded, or lack letters.
-
-    Args:
-        ids: of all blocks, joined.
-        role: "user" or "item".
-    """
-    notes = []
-    if ids.n_merged:
-        notes.append(
-            f"{ids.n_merged:,} {role} ids are others with blanks around them, and count as these."
-        )
-
-    if ids.n_shortened:
-        notes.append(f"{ids.n_shortened:,} {role} ids were written like 1.0 and read as 1.")
-
-    all_ids = ids.vocab.ids
-
-    for pattern, what in SUSPICIOUS_IDS:
-        suspicious = all_ids.filter(all_ids.str.contains(pattern))
-        if len(suspicious):
-            notes.append(f"{len(suspicious):,} {role} ids, such as {suspicious[0]!r}, {what}.")
-
-    return notes
