@@ -171,8 +171,7 @@ class Model(OwnUnit, ABC):
 
     def best_epochs(self) -> dict[str, Any]:
         """Settings by which a second fit takes as many epochs as were best in this one."""
-        best = self.history_.best_epoch
-        return {"epochs": best} if best else {}
+        return {"epochs": self.history_.best_epoch} if len(self.history_) else {}
 
     def fit_key(self, train: AnyRatings, valid: Ratings | None) -> dict[str, object]:
         """What identifies this fit, so that a snapshot of another one is refused."""
