@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+
+from recollect.errors import RecollectError
 
 try:
     import fcntl
@@ -94,6 +98,29 @@ class Lock:
             self.path.unlink(missing_ok=True)
 
         os.close(self._descriptor)
+
+
+@contextmanager
+def used_alone(path: Path, refusal: RecollectError) -> Iterator[None]:
+    """Within this block nobody else, in this process or another, is in such a block for this path.
+
+    The lock is a hidden file beside it, `.NAME.in-use`. The parent folder is made.
+
+    Args:
+        path: of a file or folder, which need not exist.
+        refusal: the error if somebody else uses it.
+
+    Raises:
+        RecollectError: the refusal.
+        OSError: if the parent folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = Lock.take(path.parent / f".{path.name}.in-use")
+    if lock is None:
+        raise refusal
+
+    with lock:
+        yield
 
 
 def _try(descriptor: int, *, if_unknown: bool = True) -> bool:
