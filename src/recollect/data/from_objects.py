@@ -12,9 +12,9 @@ from polars.exceptions import PolarsError
 from pyarrow.lib import ArrowException
 from scipy import sparse
 
-from recollect.arguments import expect_column, expect_scale
+from recollect.arguments import expect_scale
 from recollect.data.builder import RatingsBuilder, RatingTable
-from recollect.data.parsing.columns import Column, find_columns
+from recollect.data.parsing.columns import Column, find_columns, requested_columns
 from recollect.data.parsing.files import Format
 from recollect.data.parsing.names import EVENT_ROLES, ROLES
 from recollect.data.parsing.values import counts_in, ratings_in, stated_scale
@@ -60,15 +60,7 @@ def from_frame(
             cannot be used; it names the row, counted from 0.
         SettingError: for an impossible scale.
     """
-    requested = {
-        "user": user,
-        "item": item,
-        "rating": rating,
-        "time": time,
-    }
-    for role, column in requested.items():
-        expect_column(role, column)
-
+    requested = requested_columns(user=user, item=item, rating=rating, time=time)
     expect_scale(scale)
     builder = RatingsBuilder(
         scale,
