@@ -11,7 +11,7 @@ from recollect.data.text.corpus import corpus_of
 from recollect.data.text.tokenizer import Tokenizer
 from recollect.errors import SettingError
 from recollect.families.text_prior import TextPrior
-from recollect.models.cdl import bags_of_words, dense
+from recollect.models.cdl import bags_of_words
 from recollect.run import Run
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
@@ -65,7 +65,7 @@ def layers(net):
 
 
 def test_bags_are_counts_over_the_largest_count(two):
-    np.testing.assert_allclose(dense(bags_of_words(two, CPU)), [[0.5, 1, 0, 0.5], [0, 0, 1, 0]])
+    np.testing.assert_allclose(bags_of_words(two, CPU).dense(), [[0.5, 1, 0, 0.5], [0, 0, 1, 0]])
 
 
 def test_the_code_and_the_loss_are_those_of_the_equations(two):

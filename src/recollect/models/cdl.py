@@ -120,7 +120,7 @@ class SDAE(Encoder):
 
         # Every word counts, also those that a document does not have.
         reconstructed = self.decode(code)
-        word_error = (dense(bags) - reconstructed).square().sum()
+        word_error = (bags.dense() - reconstructed).square().sum()
 
         share_of_batch = len(documents) / self.n_documents
         norms = [parameter.square().sum() for parameter in self.parameters()]
@@ -144,18 +144,6 @@ def bags_of_words(documents: Corpus, device: torch.device) -> Block:
         n_columns=documents.n_words,
         device=device,
     )
-
-
-def dense(block: Block) -> Float[Tensor, "rows columns"]:
-    """The block with its zeros."""
-    assert block.value is not None
-    out = torch.zeros(block.n_rows, block.n_columns, device=block.device)
-    n_cells = block.rows.start.diff()
-    rows = torch.arange(block.n_rows, device=block.device)
-    row = rows.repeat_interleave(n_cells)
-    out[row, block.column.long()] = block.value
-
-    return out
 
 
 def output_bias(corpus: Corpus) -> nn.Parameter:

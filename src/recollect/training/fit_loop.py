@@ -238,27 +238,7 @@ class _Fit:
         If it cannot be written (a full disk), a warning says so and the fit goes on: hours of work
         are in memory.
         """
-        device = self.learner.device
-        best = self.best
-        # Each device has a generator of its own beside the CPU's.
-        on_device = None
-        if device.type == "cuda":
-            on_device = torch.cuda.get_rng_state(device)
-
-        state = {
-            "net": self.learner.net.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_on_device": on_device,
-            "epochs": self.history.epochs,
-            "seconds": self.history.seconds,
-            "learner": self.learner.state(),
-            "best": {
-                "weights": best.weights,
-                "error": best.error if best.weights else None,  # JSON has no infinity
-                "epoch": best.epoch,
-                "waited": best.waited,
-            },
-        }
+        state = self._state()
         self._written = time.monotonic()
 
         try:
@@ -274,6 +254,30 @@ class _Fit:
             )
         else:
             self.written_epoch = len(self.history)
+
+    def _state(self) -> dict[str, Any]:
+        """What `resume` loads."""
+        device = self.learner.device
+        best = self.best
+        # Each device has a generator of its own beside the CPU's.
+        on_device = None
+        if device.type == "cuda":
+            on_device = torch.cuda.get_rng_state(device)
+
+        return {
+            "net": self.learner.net.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_on_device": on_device,
+            "epochs": self.history.epochs,
+            "seconds": self.history.seconds,
+            "learner": self.learner.state(),
+            "best": {
+                "weights": best.weights,
+                "error": best.error if best.weights else None,  # JSON has no infinity
+                "epoch": best.epoch,
+                "waited": best.waited,
+            },
+        }
 
     def resume(self) -> bool:
         """Load the snapshot; False if there is none."""
