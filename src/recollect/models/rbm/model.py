@@ -55,6 +55,10 @@ class RBM(RowModel):
     steps: tuple[int, ...] = setting((1,), at_least=1)  # T, Gibbs steps of a reconstruction
     steps_from: tuple[int, ...] = ()  # epochs from which on the next T counts
     sample: bool = True  # hidden units are drawn in training; False: probabilities are used
+    # Categories of a column: "softmax", one of them is 1; "sigmoid", each is 0 or 1 by itself
+    visible: str = setting("softmax", one_of=("softmax", "sigmoid"))
+    # Hidden units are 1 where p > 1/2, in training and in predictions; needs sample=False
+    threshold: bool = False
     init: float = setting(0.01, above=0)  # standard deviation of the weights before training
     # Takes a step of contrastive divergence after each batch
     optimizer: str = setting("adam", one_of=("adam", "sgd", "rmsprop"))
@@ -69,7 +73,7 @@ class RBM(RowModel):
     @property
     @override
     def linear(self) -> bool:
-        return False  # the expectation of a softmax
+        return False  # the expectation of a softmax, or of sigmoids
 
     @override
     def check(self) -> None:
@@ -77,6 +81,12 @@ class RBM(RowModel):
             raise SettingError(
                 "An RBM learns ratings as categories, without a mean to subtract, found "
                 "center=True; leave center out."
+            )
+
+        if self.threshold and self.sample:
+            raise SettingError(
+                "threshold=True sets a hidden unit to 1 where its probability is above 1/2, and "
+                "sample=True draws it; set sample=False, or leave threshold out."
             )
 
         self.options().check()
@@ -106,6 +116,8 @@ class RBM(RowModel):
             ordered=self.ordered,
             conditional=self.conditional,
             std=self.init,
+            visible=self.visible,
+            threshold=self.threshold,
         )
 
     def _category_values(self) -> Float32[np.ndarray, " categories"]:
@@ -203,8 +215,7 @@ class RBM(RowModel):
         standard deviation. There are as many directions as hidden units.
         """
         prior = self.column_prior()
-        value = self.net_.category_value
-        n_categories = len(value)
+        n_categories = self.net_.n_categories
         codes, _ = self.codes(self.given_)
         # The 1 is multiplied by the bias, which stands last in a column of each category.
         codes = pad(codes, (0, 1), value=1.0)
@@ -212,11 +223,7 @@ class RBM(RowModel):
 
         mean = prior.mean.float().view(n_categories, width)
         unit_input = codes @ mean.t()
-        probability = unit_input.softmax(dim=1)
-        expected = probability @ value
-
-        # ∂ expected / ∂ input of category k = p_k (value_k − expected)
-        slope = probability * (value - expected[:, None])
+        expected, slope = self.net_.expected_and_slope(unit_input)
         # The columns of the root ascend in variance, so the main directions are the last ones.
         main = prior.root[:, -self.hidden :].float().view(n_categories, width, -1)
         slopes = sum(slope[:, k, None] * (codes @ main[k]) for k in range(n_categories))
@@ -228,15 +235,12 @@ class RBM(RowModel):
     def column_vectors(self) -> Tensor:
         """The slope of each column's expected rating at the mean code."""
         codes, _ = self.codes(self.given_)
-        value = self.net_.category_value
         weight, bias = self.net_.by_column()
         # A row without ratings has the code of the hidden biases alone.
         rated = torch.as_tensor(self.given_.count(self.side) > 0)
         mean_code = codes[rated].mean(dim=0)
         unit_input = weight @ mean_code + bias
-        probability = unit_input.softmax(dim=1)
-        expected = probability @ value
-        slope = probability * (value - expected[:, None])
+        _, slope = self.net_.expected_and_slope(unit_input)
 
         return torch.einsum("ck,ckh->ch", slope, weight)
 
