@@ -6,7 +6,10 @@ Differs: rows may be items, too (Georgiev and Nakov, ICML 2013; the I-RBM of the
 Adam by default, with optimizer="sgd" momentum as in the paper; reconstructions are the softmax's
 probabilities, only hidden units are drawn; the epochs at which T grows are settings, the paper does
 not give its own; stopped by the validation error. By default the categories of a column share a
-slope, so that what is learned from a 4 also counts for a 5; ordered=False is the paper's.
+slope, so that what is learned from a 4 also counts for a 5; ordered=False is the paper's. The RBM
+whose errors the AutoRec paper prints is another machine, by its authors' code: visible="sigmoid",
+threshold=True, sample=False, with 500 hidden units; docs/models/rbm.md has its settings and what of
+its training is left out.
 conditional=True (section 4) uses which training ratings exist, where the paper adds the pairs of
 the test set. Where ratings have more distinct values than `categories`, each counts as the nearest
 of that many evenly spaced ones. New users of an item-side machine are folded in, which the paper
