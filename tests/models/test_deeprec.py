@@ -1,5 +1,6 @@
 """DeepRec for ratings: published sizes, equations in NumPy, re-feeding, refused settings."""
 
+import copy
 import dataclasses
 import logging
 
@@ -31,10 +32,16 @@ def network(n: int, **settings) -> Network:
     return DeepRec(**settings).recipe.network(n, (1.0, 5.0))
 
 
-def unfitted(ratings, **settings) -> DeepRec:
-    """A model with its network built and nothing learned."""
+def unbuilt(ratings, **settings) -> DeepRec:
+    """A model that has its ratings, and no network yet."""
     model = DeepRec(**{"hidden": (3, 2), "dropout": 0.0, "batch_size": 100, **settings})
     model.given_ = ratings
+    return model
+
+
+def unfitted(ratings, **settings) -> DeepRec:
+    """A model with its network built and nothing learned."""
+    model = unbuilt(ratings, **settings)
     torch.manual_seed(1)
     model.net_ = model.build(ratings.n_users, ratings.n_items)
     return model
@@ -161,6 +168,34 @@ def test_gradients_equal_differences_of_the_dense_statement(few):
             assert float(grad[j]) == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-6)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_gradients_of_the_loss_equal_differences_of_its_dense_statement(few, tied):
+    """The loss that is trained on, at observed cells; a tied weight gets both layers' parts."""
+    model = unfitted(few, activation="tanh", tied=tied)
+    net = model.net_
+    rows, known = rating_matrix(few)
+    loss, _ = next(iter(model.recipe.steps(net, model.block(few.by_user))))
+    loss.backward()
+    precise = copy.deepcopy(net).double()
+
+    def value() -> float:
+        out = dense_forward(precise, rows, "tanh", last=False, tied=tied)
+        return float(((out - rows)[known] ** 2).sum())
+
+    for parameter, twin in zip(net.parameters(), precise.parameters(), strict=True):
+        gradient = parameter.grad.reshape(-1)
+        flat = twin.detach().view(-1)
+        for j in range(len(flat)):
+            before = float(flat[j])
+            flat[j] = before + 1e-5
+            above = value()
+            flat[j] = before - 1e-5
+            slope = (above - value()) / 2e-5
+            flat[j] = before
+            # Gradients are computed in 32 bits.
+            assert float(gradient[j]) == pytest.approx(slope, rel=1e-4, abs=1e-4)
+
+
 def refed_by_hand(rows, known, weights, *, rate, momentum, target, factor):
     """One batch, one linear hidden layer: a step on the ratings, then one on the output."""
     V, mu, W, b = (w.copy() for w in weights)
@@ -221,6 +256,60 @@ def test_refeeding_is_a_second_step_on_the_output(few, target, factor):
         np.testing.assert_allclose(x.detach(), y, rtol=1e-4, atol=1e-6)
 
 
+class DeepByHand:
+    """Layers W, b with tanh between them, in plain NumPy, and SGD with momentum."""
+
+    def __init__(self, net: Network) -> None:
+        inner = [*net.encoder, *net.decoder]
+        weights = [net.input.weight.t(), *(layer.weight for layer in inner), net.output.weight]
+        biases = [layer.bias for layer in (net.input, *inner, net.output)]
+        self.W = [W.detach().double().numpy().copy() for W in weights]
+        self.b = [b.detach().double().numpy().copy() for b in biases]
+        self.speed = [np.zeros_like(x) for x in (*self.W, *self.b)]
+
+    def forward(self, x: np.ndarray) -> list[np.ndarray]:
+        """What enters each layer, and the output."""
+        activations = [x]
+        for W, b in zip(self.W, self.b, strict=True):
+            z = activations[-1] @ W.T + b
+            activations.append(np.tanh(z))
+        return [*activations[:-1], z]
+
+    def step(self, activations: list[np.ndarray], delta: np.ndarray, *, rate: float) -> None:
+        """A step on a loss whose derivative by the output is delta."""
+        of_W, of_b = [], []
+        for W, h in zip(reversed(self.W), reversed(activations[:-1]), strict=True):
+            of_W.insert(0, delta.T @ h)
+            of_b.insert(0, delta.sum(axis=0))
+            delta = (delta @ W) * (1 - h**2)
+        for x, v, g in zip((*self.W, *self.b), self.speed, (*of_W, *of_b), strict=True):
+            v[...] = 0.9 * v + g
+            x -= rate * v
+
+
+def test_refeeding_a_deep_network_twice_is_three_steps(few):
+    """Ratings, then the output, then what the network made of the output before that step."""
+    settings = {"hidden": (4, 3), "activation": "tanh", "dropout": 0.0, "batch_size": 100}
+    settings |= {"learning_rate": 0.02, "epochs": 1, "refeed": 2}
+    rows, known = rating_matrix(few)
+    with torch.random.fork_rng():
+        torch.manual_seed(Run().seed)
+        by_hand = DeepByHand(unbuilt(few, **settings).build(few.n_users, few.n_items))
+
+    at_ratings = by_hand.forward(rows)
+    fed = at_ratings[-1]
+    by_hand.step(at_ratings, 2 * np.where(known, fed - rows, 0) / known.sum(), rate=0.02)
+    for _ in range(2):
+        at_fed = by_hand.forward(fed)
+        by_hand.step(at_fed, 2 * (at_fed[-1] - fed) / fed.size, rate=0.02)
+        fed = at_fed[-1]
+
+    fitted = DeepByHand(DeepRec(**settings).fit(few, run=Run(precision="32")).net_)
+    assert len(fitted.W) == 4
+    for x, y in zip((*fitted.W, *fitted.b), (*by_hand.W, *by_hand.b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
+
+
 def test_refeeding_twice_feeds_the_second_output(few):
     model = unfitted(few, refeed=2, activation="identity", hidden=2)
     steps = model.recipe.steps(model.net_, model.block(few.by_user))
@@ -260,6 +349,59 @@ def test_noise_drops_numbers_from_input_and_target(few):
     torch.manual_seed(0)
     steps = list(model.recipe.steps(model.net_, model.block(few.by_user)))
     assert 0 < steps[1][1] < few.n_users * few.n_items
+
+
+def test_noise_keeps_the_mean_of_what_is_fed_in(few, monkeypatch):
+    """What is not dropped is divided by 1 - p, in the input and in the target."""
+    model = unfitted(few, refeed=1, refeed_noise=0.2)
+    net = model.net_
+    with torch.no_grad():
+        output = net.decode(net.encode(model.block(few.by_user))).numpy()
+    fed = []
+    encode_dense = net.encode_dense
+    monkeypatch.setattr(net, "encode_dense", lambda rows: fed.append(rows) or encode_dense(rows))
+
+    for _ in range(200):
+        loss, count = list(model.recipe.steps(net, model.block(few.by_user)))[1][:2]
+
+    drawn = np.stack([rows.numpy() for rows in fed])
+    is_kept = drawn != 0
+    np.testing.assert_allclose(drawn, is_kept * output / 0.8, rtol=1e-6)
+    # 200 draws of every number: five standard errors.
+    assert is_kept.mean() == pytest.approx(0.8, abs=5 * 0.4 / is_kept.size**0.5)
+    out = dense_forward(net, drawn[-1], "selu", last=False)
+    expected = np.square(out - drawn[-1])[is_kept[-1]].sum()
+    assert count == is_kept[-1].sum()
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)
+
+
+def inputs_of_layers(net: Network, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What enters the layer after the first one, the one after the code, and the last one."""
+    seen = {}
+    layers = {"first": net.encoder[0], "code": net.decoder[0], "last": net.output}
+    for name, layer in layers.items():
+        layer.register_forward_pre_hook(lambda _, x, name=name: seen.update({name: x[0]}))
+    net.decode(net.encode_dense(rows))
+    return seen
+
+
+def test_hidden_dropout_is_on_every_hidden_layer_but_the_code():
+    net = network(40, hidden=(1000, 900), dropout=0.0, hidden_dropout=0.3).train()
+    seen = inputs_of_layers(net, torch.randn(50, 40))
+    assert not bool((seen["code"] == 0).any())
+    for name in ("first", "last"):
+        # 50,000 numbers: five standard errors.
+        assert float((seen[name] == 0).float().mean()) == pytest.approx(0.3, abs=0.0103)
+
+
+def test_hidden_dropout_keeps_the_mean_and_ends_with_training():
+    net = network(40, hidden=(1000, 900), dropout=0.0, hidden_dropout=0.3)
+    rows = torch.randn(50, 40)
+    whole = inputs_of_layers(net.eval(), rows)["first"]
+    dropped = inputs_of_layers(net.train(), rows)["first"]
+    assert not bool((whole == 0).any())
+    is_kept = dropped != 0
+    torch.testing.assert_close(dropped[is_kept], whole[is_kept] / 0.7)
 
 
 def test_dropout_is_on_the_code_alone():
