@@ -6,16 +6,15 @@ Recommendation." RecSys 2016.
 Differs: by default users and items have offsets, λ grows with a row's ratings, and the network
 learns less at a time (one pass, half of the hidden layer dropped, a smaller rate). The paper's
 settings are offsets=False, reg_power=0, reg_user=100, reg_item=10, text_epochs=5, dropout=0.2,
-learning_rate=0.001, optimizer="rmsprop-keras" and filter_init="keras". The default "rmsprop" adds ε to the root of the
-squared gradients, the authors' Keras 0.3.3 added 1e-6 under it: their steps on word vectors and
-filters, whose gradients are about 1e-6, are hundreds of times shorter. Filters start within
-√(6 / (h (d + n_c))), for h words of d numbers and n_c filters; theirs within √(6 / (h d + n_c)).
-Phrases end with the text
-(`mask`); in the authors' code filters also see the padding before it. Stopped by the best
-validation error, not after five turns for the worse; predictions are clipped. The paper's λ on the
-network's weights, `reg_weights`, is 0, as in the authors' code. The prior mean of an item without a
-text is the mean of the others; the authors leave such items out. `item_weights` is the journal
-version's (Kim et al. 2017).
+learning_rate=0.001, optimizer="rmsprop-keras" and filter_init="keras". The default "rmsprop" adds ε
+to the root of the squared gradients, the authors' Keras 0.3.3 added 1e-6 under it: their steps on
+word vectors and filters, whose gradients are about 1e-6, are hundreds of times shorter. Filters
+start within √(6 / (hd + hn)), for h words of d numbers and n filters; theirs within √(6 / (hd +
+n)). Phrases end with the text (`mask`); in the authors' code filters also see the padding before
+it. Stopped by the best validation error, not after five turns for the worse; predictions are
+clipped. The paper's λ on the network's weights, `reg_weights`, is 0, as in the authors' code. The
+prior mean of an item without a text is the mean of the others; the authors leave such items out.
+`item_weights` is the journal version's (Kim et al. 2017).
 """
 
 from __future__ import annotations

@@ -13,10 +13,11 @@ Source: Lee, Kim, Lebanon, Singer. "Local Low-Rank Matrix Approximation." ICML 2
     Approximation." JMLR 17, 2016.
 Differs: the global factorization has offsets, and the angle between two factors of it drawn at
     random is about a right angle: hence the wide kernels. The Epanechnikov kernel is 1 − (d/h)²,
-    which is 0 at the edge; the paper's 1 − d², kernel="epanechnikov-paper", is not. Local models have offsets (`offsets`), λ
-    grows more slowly than a row's ratings (`reg_power`), and steps are taken a rating at a time and
-    become smaller (`decay`). A pair that no local model reaches gets the global prediction. In a
-    joint fit the step on a rating is longer the more models share it (`kernels.compiled.llorma`).
+    which is 0 at the edge; the paper's 1 − d², kernel="epanechnikov-paper", is not. Local models
+    have offsets (`offsets`), λ grows more slowly than a row's ratings (`reg_power`), and steps are
+    taken a rating at a time and become smaller (`decay`). A pair that no local model reaches gets
+    the global prediction. In a joint fit the step on a rating is longer the more models share it
+    (`kernels.compiled.llorma`).
 """
 
 from __future__ import annotations

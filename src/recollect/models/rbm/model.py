@@ -9,11 +9,11 @@ not give its own; stopped by the validation error. By default the categories of 
 slope, so that what is learned from a 4 also counts for a 5; ordered=False is the paper's. The RBM
 whose errors the AutoRec paper prints is another machine, by its authors' code: visible="sigmoid",
 threshold=True, sample=False, with 500 hidden units; docs/models/rbm.md has its settings and what of
-its training is left out.
-conditional=True (section 4) uses which training ratings exist, where the paper adds the pairs of
-the test set. Where ratings have more distinct values than `categories`, each counts as the nearest
-of that many evenly spaced ones. New users of an item-side machine are folded in, which the paper
-leaves open. No Gaussian hidden units (section 3), no factored weights (section 5).
+its training is left out. conditional=True (section 4) uses which training ratings exist, where the
+paper adds the pairs of the test set. Where ratings have more distinct values than `categories`,
+each counts as the nearest of that many evenly spaced ones. New users of an item-side machine are
+folded in, which the paper leaves open. No Gaussian hidden units (section 3), no factored weights
+(section 5).
 """
 
 from __future__ import annotations
