@@ -34,7 +34,7 @@ from recollect.families.text_model import TextModel
 from recollect.families.text_prior import DOCUMENTS_AT_ONCE, Encoder, TextPrior
 from recollect.kernels.convolution import max_pooled_convolution
 from recollect.settings import setting, share
-from recollect.training import optimizers
+from recollect.training.optimizers import BY_RATE
 
 PRETRAINED_SCALE = 20  # pre-trained vectors are divided by this, as in the authors' code
 DISTINCT_WORDS = 12  # per document of a batch, about
@@ -168,7 +168,7 @@ class ConvMF(TextModel):
     text_epochs: int = setting(1, at_least=1)  # of the network, after each turn of the factors
     batch_size: int = setting(128, at_least=1)  # texts
     # How the network learns; "rmsprop-keras": as in the authors' code
-    optimizer: str = setting("rmsprop", one_of=optimizers.BY_RATE)
+    optimizer: str = setting("rmsprop", one_of=BY_RATE)
     learning_rate: float = setting(0.0004, above=0)  # of the network
     # lambda_W: on all parameters of the network, on the scale of an item's lambda_V
     reg_weights: float = setting(0.0, at_least=0)
