@@ -31,6 +31,7 @@ from recollect.families.text_prior import Encoder, TextPrior
 from recollect.kernels import Block
 from recollect.nn import ACTIVATIONS, Dropout, SparseInput, activation, dense_layer, glorot
 from recollect.settings import setting, share
+from recollect.training.optimizers import BY_RATE
 
 
 class SDAE(Encoder):
@@ -174,7 +175,8 @@ class CDL(TextModel):
     pretrain_epochs: int = setting(0, at_least=0)  # on the words alone, before the first turn
     text_epochs: int = setting(2, at_least=1)  # of the autoencoder, after each turn of the factors
     batch_size: int = setting(128, at_least=1)  # texts
-    optimizer: str = "adam"  # or "sgd", "rmsprop": how the autoencoder learns
+    # How the autoencoder learns
+    optimizer: str = setting("adam", one_of=BY_RATE)
     learning_rate: float = setting(0.001, above=0)  # of the autoencoder
 
     @override
