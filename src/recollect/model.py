@@ -149,14 +149,19 @@ class Model(OwnUnit, ABC):
             self.learn_in_own_unit(train, valid, run)
 
         if self.refit and valid is not None:
-            self._fit_again(train.union(valid), run)
+            self.fit_again(train.union(valid), run)
 
         self.net_.eval()
         self._forget()
 
-    def _fit_again(self, ratings: AnyRatings, run: Run) -> None:
-        """Fit a fresh network on train and validation for the number of epochs that was best."""
-        second = dataclasses.replace(self, refit=False, **self.best_epochs())
+    def fit_again(self, ratings: AnyRatings, run: Run) -> None:
+        """Fit a fresh network for the number of epochs that was best, and take it over.
+
+        Args:
+            ratings: to learn from: train and validation.
+            run: of the first fit.
+        """
+        second = self.second_fit()
         folder = Path(run.folder) / "refit" if run.folder else None
         # Watchers belong to the fit whose history is kept; memory was checked for both fits.
         second_run = dataclasses.replace(
@@ -168,6 +173,10 @@ class Model(OwnUnit, ABC):
         second.fit(ratings, run=second_run)
         self.net_ = second.net_
         self.given_ = second.given_
+
+    def second_fit(self) -> Model:
+        """The unfitted model of the second fit of `refit`."""
+        return dataclasses.replace(self, refit=False, **self.best_epochs())
 
     def best_epochs(self) -> dict[str, Any]:
         """Settings by which a second fit takes as many epochs as were best in this one."""
