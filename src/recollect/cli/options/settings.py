@@ -20,6 +20,7 @@ Settings = Annotated[
     ),
 ]
 
+
 def settings_of(pairs: Sequence[str] | None, *, option: str = "--set") -> dict[str, Any]:
     """The settings written as KEY=VALUE; a value is JSON, a list such as 500,250, or text.
 

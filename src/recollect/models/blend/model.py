@@ -4,18 +4,17 @@
     minimizing  Σ (r − r̂)²  over the validation ratings
 
 Source: Breiman. "Stacked Regressions." Machine Learning 24, 1996.
-Differs: weights are learned from one part of the ratings that is held out, not from ten; there is an
-    intercept. Where, by cross-validation, they are no better than the best member, it is taken
-    alone. Prediction intervals are not in the paper: their centers are the blend's, and their
-    widths go by the standard deviation of a member that states one, scaled to the errors of the
-    blend on the validation ratings (as in locally weighted conformal prediction: Lei, G'Sell,
-    Rinaldo, Tibshirani, Wasserman, 2018).
+Differs: weights are learned from one part of the ratings that is held out, not from ten parts in
+    turn; there is an intercept. Where, by cross-validation, they are no better than the best
+    member, it is taken alone. Prediction intervals are not in the paper: their centers are the
+    blend's, and their widths go by the standard deviation that a member states, scaled to the
+    errors of the blend on the validation ratings (as in locally weighted conformal prediction: Lei,
+    G'Sell, Rinaldo, Tibshirani, Wasserman, 2018).
 """
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,14 +34,15 @@ from recollect.data.splitting.validation import hold_out_validation
 from recollect.errors import DataError, SettingError
 from recollect.memory_estimate import Memory, Shape, of_blend
 from recollect.model import Capabilities, Model
+from recollect.models.blend.fitting import again_of, can_learn_from, fit_members, history_of
 from recollect.models.blend.members import capabilities_of, recipe_of, text_of
 from recollect.models.blend.network import Network
-from recollect.models.blend.weights import LEVELS, Calibration, Weights, choose_weights
+from recollect.models.blend.weights import LEVELS, Calibration, choose_weights
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training.baseline import add_baseline
 from recollect.training.history import History, history_in_points
-from recollect.training.snapshot_folder import MEMBERS, REFIT
+from recollect.training.snapshot_folder import REFIT
 
 log = logging.getLogger("recollect")
 
@@ -103,12 +103,12 @@ class Blend(Model):
         assert isinstance(train, Ratings)
         learned: Network | None = vars(self).get("_learned")
         if learned is not None:  # the second fit of `refit`
-            self._take(self._fit_members(self.recipes(), train, None, run))
+            self._take(fit_members(self.recipes(), train, None, run))
             self.net_.set(learned.weights, learned.calibration)
             return History()
 
         if valid is not None:
-            fitted = self._fit_members(self.recipes(), train, valid, run)
+            fitted = fit_members(self.recipes(), train, valid, run)
             return self.learn_weights(fitted, train, valid)
 
         return self._learn_held_out(train, run)
@@ -116,9 +116,9 @@ class Blend(Model):
     def _learn_held_out(self, train: Ratings, run: Run) -> History:
         """Learn weights from a part of the training ratings, then fit the members on all."""
         part, valid = hold_out_validation(train, valid=self.held_out, seed=run.seed)
-        if valid is None or not _can_learn_from(part):
+        if valid is None or not can_learn_from(part):
             log.info("blend: too few ratings to hold some out; all members have equal weights.")
-            fitted = self._fit_members(self.recipes(), train, None, run)
+            fitted = fit_members(self.recipes(), train, None, run)
             return self.learn_weights(fitted, train, train.where(np.empty(0, np.int64)))
 
         log.info(
@@ -127,46 +127,13 @@ class Blend(Model):
             f"{len(valid):,}",
             f"{len(train):,}",
         )
-        fitted = self._fit_members(self.recipes(), part, valid, run)
+        fitted = fit_members(self.recipes(), part, valid, run)
         history = self.learn_weights(fitted, part, valid)
         folder = None if run.folder is None else Path(run.folder) / REFIT
-        again = self._fit_members(_again(fitted), train, None, replace(run, folder=folder))
+        again = fit_members(again_of(fitted), train, None, replace(run, folder=folder))
         self._take(again)
 
         return history
-
-    def _fit_members(
-        self, recipes: Sequence[Model], train: Ratings, valid: Ratings | None, run: Run
-    ) -> list[Model]:
-        """The members, fitted one after the other.
-
-        Args:
-            recipes: unfitted.
-            train: the ratings to learn from.
-            valid: ratings that choose when to stop, and that no member may learn from.
-            run: of the blend; each member keeps its snapshots in a folder of its own.
-        """
-        fitted = []
-
-        for number, recipe in enumerate(recipes, start=1):
-            folder = None
-            if run.folder is not None:
-                folder = Path(run.folder) / MEMBERS / str(number)
-
-            # Memory was checked for all members.
-            member_run = replace(
-                run, folder=folder, watchers=(), net_watchers=(), memory_check=False
-            )
-            member = replace(recipe, refit=False).fit(train, valid, member_run)
-            fitted.append(member)
-            figures = {"epoch": float(number), "seconds": member.seconds_}
-
-            for watcher in run.watchers:
-                watcher(figures)
-            for net_watcher in run.net_watchers:
-                net_watcher(figures, member.net_)
-
-        return fitted
 
     def _take(self, fitted: Sequence[Model]) -> None:
         """Take over the networks of fitted members."""
@@ -192,16 +159,16 @@ class Blend(Model):
         predicted = np.stack(each, axis=1).astype(np.float64)
         value = valid.value[warm].astype(np.float64)
 
-        weights = choose_weights(predicted, value)
+        weights = choose_weights(predicted, value, view.within_scale)
         self.net_.set(weights, Calibration.normal())
         error = value - view.within_scale(weights.sum(predicted))
         std = view._stated_std(*pairs, times)
         if std is not None:
             self.net_.set(weights, Calibration.of(error, std.astype(np.float64)))
 
-        self._members_again = tuple(text_of(member) for member in _again(fitted))
+        self._members_again = tuple(text_of(member) for member in again_of(fitted))
 
-        return _history(view, fitted, weights, valid)
+        return history_of(view, fitted, weights, valid)
 
     @override
     def best_epochs(self) -> dict[str, Any]:
@@ -391,59 +358,10 @@ class Blend(Model):
         return std.astype(np.float64)
 
 
-def _can_learn_from(part: Ratings) -> bool:
-    """Whether two users and two items have ratings, as every model needs."""
-    n_users = np.count_nonzero(part.count("user"))
-    n_items = np.count_nonzero(part.count("item"))
-    return n_users >= 2 and n_items >= 2
-
-
-def _again(fitted: Sequence[Model]) -> list[Model]:
-    """Unfitted members that take as many epochs as were best."""
-    return [dataclasses.replace(member, **member.best_epochs()) for member in fitted]
-
-
 def _unit_vectors(vectors: Float32[np.ndarray, "rows k"]) -> Float32[np.ndarray, "rows k"]:
     """Vectors of length 1; a vector of zeros stays."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(length > 0, length, 1)
-
-
-def _history(
-    view: Blend, fitted: Sequence[Model], weights: Weights, valid: Ratings
-) -> History:
-    """What was measured: an entry for each member, and the error of the blend.
-
-    Args:
-        view: the blend, of the ratings that its members have learned from.
-        fitted: its members.
-        weights: of the members.
-        valid: the ratings that weights were learned from.
-    """
-    history = History(members=view.history_.members)
-
-    for number, member in enumerate(fitted, start=1):
-        figures = {
-            "epoch": float(number),
-            "weight": float(weights.weight[number - 1]),
-            "seconds": member.seconds_,
-        }
-        if len(valid):
-            figures["member_rmse"] = _rmse(member, valid)
-
-        history.epochs.append(figures)
-
-    if len(valid):
-        history.best_valid = _rmse(view, valid)
-
-    history.seconds = sum(member.seconds_ for member in fitted)
-
-    return history
-
-
-def _rmse(model: Model, valid: Ratings) -> float:
-    error = model.predict(valid.user, valid.item, times=valid.time) - valid.value
-    return float(np.sqrt(np.mean(error.astype(np.float64) ** 2)))
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.

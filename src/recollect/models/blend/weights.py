@@ -8,6 +8,7 @@ non-negative least squares (Lawson and Hanson 1974).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,12 @@ ALMOST_ONE = 0.9999  # the normal distribution has no quantile of 1
 LEAST_STD = 1e-6  # if all ratings are equal, a member may be sure
 
 Predicted = Float64[np.ndarray, "ratings members"]
+Clip = Callable[[np.ndarray], np.ndarray]
+
+
+def as_it_is(predicted: np.ndarray) -> np.ndarray:
+    """Predictions that are not clipped."""
+    return predicted
 
 
 @dataclass(frozen=True)
@@ -60,30 +67,41 @@ def least_squares(predicted: Predicted, value: Float64[np.ndarray, " ratings"]) 
     return Weights(weight, mean_value - float(mean_predicted @ weight))
 
 
-def choose_weights(predicted: Predicted, value: Float64[np.ndarray, " ratings"]) -> Weights:
+def choose_weights(
+    predicted: Predicted, value: Float64[np.ndarray, " ratings"], clip: Clip = as_it_is
+) -> Weights:
     """The weights of `least_squares`, or the best member alone where these would be overfitted.
 
     They are overfitted if, by cross-validation, their squared error is not below that of the best
-    member. Without any ratings the members are averaged.
+    member. So a blend is never worse than any of its members on these ratings. Without any ratings
+    the members are averaged.
 
     Args:
-        predicted: what each member predicts of each rating.
+        predicted: what each member predicts of each rating, not clipped.
         value: the ratings.
+        clip: keeps predictions within the rating scale, before they are compared.
     """
     n_ratings, n_members = predicted.shape
     if not n_ratings:
         return Weights.equal(n_members)
 
-    of_members = np.mean((predicted - value[:, None]) ** 2, axis=0)
+    of_members = [mean_squared_error(clip(column), value) for column in predicted.T]
     best = int(np.argmin(of_members))
-    if n_ratings < FEW or cross_validated_error(predicted, value) >= of_members[best]:
-        return Weights.only(best, n_members)
+    alone = Weights.only(best, n_members)
+    if n_ratings < FEW:
+        return alone
 
-    return least_squares(predicted, value)
+    weights = least_squares(predicted, value)
+    blended = mean_squared_error(clip(weights.sum(predicted)), value)
+    expected = mean_squared_error(clip(cross_predicted(predicted, value)), value)
+
+    return weights if max(blended, expected) < of_members[best] else alone
 
 
-def cross_validated_error(predicted: Predicted, value: Float64[np.ndarray, " ratings"]) -> float:
-    """The mean squared error of weights on ratings that they were not fitted to.
+def cross_predicted(
+    predicted: Predicted, value: Float64[np.ndarray, " ratings"]
+) -> Float64[np.ndarray, " ratings"]:
+    """The weighted sum for each rating, by weights that were fitted to other ratings.
 
     Args:
         predicted: what each member predicts of each rating.
@@ -91,14 +109,21 @@ def cross_validated_error(predicted: Predicted, value: Float64[np.ndarray, " rat
     """
     n_ratings = len(value)
     fold = np.random.default_rng(0).permutation(n_ratings) % min(FOLDS, n_ratings)
-    error = np.empty(n_ratings)
+    blended = np.empty(n_ratings)
 
     for number in range(fold.max() + 1):
         inside = fold == number
         weights = least_squares(predicted[~inside], value[~inside])
-        error[inside] = value[inside] - weights.sum(predicted[inside])
+        blended[inside] = weights.sum(predicted[inside])
 
-    return float(np.mean(error**2))
+    return blended
+
+
+def mean_squared_error(
+    predicted: Float64[np.ndarray, " ratings"], value: Float64[np.ndarray, " ratings"]
+) -> float:
+    """The mean of (r − r̂)²."""
+    return float(np.mean((value - predicted) ** 2))
 
 
 @dataclass(frozen=True)

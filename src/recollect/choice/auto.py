@@ -1,0 +1,245 @@
+"""`auto`: a model for ratings of which nothing is known, chosen within a time budget.
+
+Ratings: a few strong models are fitted and blended. Events: the model with the highest NDCG on
+validation. Everything is chosen by validation ratings; at last the chosen models are fitted on all.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from recollect import registry
+from recollect.arguments import expect_number, expect_ratings, expect_whole
+from recollect.choice.blend import blend
+from recollect.choice.candidates import (
+    Candidate,
+    candidates_for,
+    default_seconds,
+    default_valid_share,
+)
+from recollect.choice.timed_fit import fit_within
+from recollect.data.ratings import Ratings
+from recollect.data.splitting.validation import hold_out_validation
+from recollect.errors import RecollectError, SettingError
+from recollect.model import Model
+from recollect.ranking import mean_ndcg
+from recollect.run import Run
+
+log = logging.getLogger("recollect")
+
+N = 10  # length of the lists by whose NDCG a model of events is chosen
+
+
+@dataclass
+class Tried:
+    """A candidate, and what came of it."""
+
+    model: str  # its name and settings
+    seconds: float = 0.0  # of the fit by which it was judged
+    figure: float | None = None  # validation RMSE; of events NDCG@10; None if it was left out
+    weight: float = 0.0  # in the blend; of events 1 for the one that was chosen
+    note: str = ""  # why it was left out, or what was changed
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen model, and how it was chosen."""
+
+    model: Model
+    tried: list[Tried]
+    figure_name: str  # "rmse" or "ndcg@10"
+    figure: float  # of the chosen model, on the validation ratings
+    n_valid: int
+    budget: float  # seconds
+    seconds: float  # the choice took, with the last fit
+
+
+Watch = Callable[[Tried], None]
+
+
+def ignore(tried: Tried) -> None:
+    """Nobody watches."""
+
+
+def auto(
+    ratings: Ratings,
+    valid: Ratings | None = None,
+    *,
+    minutes: float | None = None,
+    seed: int = 0,
+    threads: int | None = None,
+    watch: Watch = ignore,
+) -> Model:
+    """A model for these ratings, chosen within a time budget and fitted on all of them.
+
+    Of ratings it is a `blend` of a few strong models, of events the best of a few. By the
+    validation ratings it is never worse than `bias` (of events, `popularity`), which is always
+    among them. Its `members` and `history_` say what it is made of.
+
+    Args:
+        ratings: to learn from.
+        valid: to choose by; None: a part of `ratings` (a twentieth, of few ratings up to a fifth).
+        minutes: time budget; None: two minutes for each million ratings, at least 20 seconds.
+        seed: of the validation part, and of every fit.
+        threads: of a fit; None: every core.
+        watch: called with each candidate (`Tried`) when it has been fitted or left out.
+
+    Raises:
+        DataError: for fewer ratings than any model can learn from.
+        LeakError: if ratings and valid share pairs.
+    """
+    run = Run(seed=_whole(seed), threads=threads)
+    return choose(ratings, valid, minutes=minutes, run=run, watch=watch).model
+
+
+def _whole(seed: int) -> int:
+    expect_whole("seed", seed, at_least=0, what="where the random draws start")
+    return seed
+
+
+def choose(
+    ratings: Ratings,
+    valid: Ratings | None = None,
+    *,
+    minutes: float | None = None,
+    run: Run | None = None,
+    watch: Watch = ignore,
+) -> Choice:
+    """As `auto`, with what was tried.
+
+    Args:
+        ratings: to learn from.
+        valid: to choose by; None: a part of `ratings`.
+        minutes: time budget; None: as `auto`.
+        run: seed, device and threads of every fit.
+        watch: called with each candidate when it has been fitted or left out.
+    """
+    expect_ratings("ratings", ratings, Ratings)
+    begun = time.monotonic()
+    budget = budget_for(ratings, minutes)
+    run = run or Run()
+    train, chosen_by = ratings, valid
+    if chosen_by is None:
+        share = default_valid_share(len(ratings))
+        train, chosen_by = hold_out_validation(ratings, valid=share, seed=run.seed)
+
+    assert chosen_by is not None  # the share is above 0
+    expect_ratings("valid", chosen_by, Ratings)
+    trial = _Trial(train, chosen_by, run, budget, watch)
+    for candidate in candidates_for(train):
+        trial.fit(candidate)
+
+    model = trial.best_of_events() if train.implicit else trial.blended()
+    figure_name = f"ndcg@{N}" if train.implicit else "rmse"
+    figure = trial.measure(model)
+    model.fit_again(train.union(chosen_by), run)
+    model.net_.eval()
+    seconds = time.monotonic() - begun
+    model.seconds_ = seconds
+
+    return Choice(model, trial.tried, figure_name, figure, len(chosen_by), budget, seconds)
+
+
+def budget_for(ratings: Ratings, minutes: float | None = None) -> float:
+    """The seconds that a choice may take.
+
+    Args:
+        ratings: to learn from.
+        minutes: as stated; None: the default.
+    """
+    if minutes is None:
+        return default_seconds(ratings)
+
+    expect_number("minutes", minutes, what="a time budget")
+    if minutes <= 0:
+        raise SettingError(f"minutes must be above 0, found {minutes:g}.")
+
+    return 60.0 * minutes
+
+
+@dataclass
+class _Trial:
+    """Candidates that are fitted one after the other while there is time."""
+
+    train: Ratings
+    valid: Ratings
+    run: Run
+    budget: float
+    watch: Watch
+    tried: list[Tried] = field(default_factory=list)
+    fitted: list[Model] = field(default_factory=list)
+    left: float = 0.0  # seconds
+
+    def __post_init__(self) -> None:
+        self.left = self.budget
+
+    def fit(self, candidate: Candidate) -> None:
+        """Fit a candidate in its share of the time; what fails is noted and left out."""
+        tried = Tried(candidate.text)
+
+        try:
+            self._fit(candidate, tried)
+        except RecollectError as problem:
+            if not self.fitted:  # not even the simplest model can learn from these ratings
+                raise
+
+            tried.note = f"left out: {problem}"
+
+        self.tried.append(tried)
+        self.watch(tried)
+
+    def _fit(self, candidate: Candidate, tried: Tried) -> None:
+        # What is chosen is fitted again on all ratings, which takes as long once more.
+        seconds = candidate.share * self.left / 2
+        outcome = fit_within(
+            registry.from_text(candidate.text), self.train, self.valid, self.run, seconds=seconds
+        )
+        tried.seconds = outcome.seconds
+        tried.note = outcome.note
+        self.left -= outcome.seconds
+        if outcome.model is None:
+            return
+
+        self.left -= outcome.seconds
+        self.fitted.append(outcome.model)
+        tried.figure = self.measure(outcome.model)
+
+    def measure(self, model: Model) -> float:
+        """The validation RMSE of a fitted model; of events, its NDCG."""
+        if self.train.implicit:
+            return mean_ndcg(model, self.valid, self.train, n=N)
+
+        valid = self.valid
+        error = model.predict(valid.user, valid.item, times=valid.time) - valid.value
+
+        return float(np.sqrt(np.mean(error.astype(np.float64) ** 2)))
+
+    def blended(self) -> Model:
+        """The blend of the fitted models that have a weight in it."""
+        of_all: Any = blend(self.fitted, self.valid)
+        weights = of_all.net_.weights.weight
+        counting = [tried for tried in self.tried if tried.figure is not None]
+        for tried, weight in zip(counting, weights, strict=True):
+            tried.weight = float(weight)
+
+        used = [model for model, w in zip(self.fitted, weights, strict=True) if w > 0]
+        if len(used) in (0, len(self.fitted)):
+            return of_all
+
+        # Without the others, so that they are neither fitted again nor saved.
+        return blend(used, self.valid)
+
+    def best_of_events(self) -> Model:
+        """The model with the highest NDCG, the simplest of equals."""
+        counting = [tried for tried in self.tried if tried.figure is not None]
+        figures = [tried.figure or 0.0 for tried in counting]
+        best = int(np.argmax(figures))
+        counting[best].weight = 1.0
+
+        return self.fitted[best]

@@ -1,0 +1,62 @@
+"""The models that `auto` tries, in the order in which it tries them, and how long it may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recollect.data.ratings import Ratings
+
+SECONDS_PER_MILLION = 120.0  # of ratings
+LEAST_SECONDS = 20.0
+
+# Validation ratings: a twentieth, but a thousand where there are not many more.
+VALID_SHARE = 0.05
+MOST_VALID_SHARE = 0.2
+VALID_RATINGS = 1000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model to try.
+
+    Args:
+        text: its name and settings, as a member of a blend.
+        share: of the seconds that are left when it begins, how much it may take.
+    """
+
+    text: str
+    share: float
+
+
+# `bias` comes first and takes no time: whatever is chosen is no worse on validation.
+OF_RATINGS = (
+    Candidate("bias", 1.0),
+    Candidate("bayes_mf", 0.6),
+    Candidate("svdpp", 0.4),
+    Candidate("autorec", 1.0),
+)
+OF_EVENTS = (
+    Candidate("popularity", 1.0),
+    Candidate("pmf absent_weight=0.1", 0.4),
+    Candidate(
+        "deeprec loss=multinomial hidden=600 activation=tanh dropout=0.0 input_dropout=0.5 "
+        "optimizer=adam learning_rate=0.001 batch_size=500",
+        1.0,
+    ),
+)
+
+
+def candidates_for(ratings: Ratings) -> tuple[Candidate, ...]:
+    """The models that learn from such ratings."""
+    return OF_EVENTS if ratings.implicit else OF_RATINGS
+
+
+def default_seconds(ratings: Ratings) -> float:
+    """How long a choice takes if nobody says how long it may."""
+    return max(LEAST_SECONDS, SECONDS_PER_MILLION * len(ratings) / 1e6)
+
+
+def default_valid_share(n_ratings: int) -> float:
+    """The share of validation ratings, if nobody states one."""
+    of_a_thousand = VALID_RATINGS / max(1, n_ratings)
+    return max(VALID_SHARE, min(MOST_VALID_SHARE, of_a_thousand))
