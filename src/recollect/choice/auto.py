@@ -16,14 +16,13 @@ import numpy as np
 
 from recollect import registry
 from recollect.arguments import expect_number, expect_ratings, expect_whole
-from recollect.choice.blend import blend
 from recollect.choice.candidates import (
     Candidate,
     candidates_for,
     default_seconds,
     default_valid_share,
 )
-from recollect.choice.timed_fit import fit_within
+from recollect.choice.timed_fit import final_of, fit_within, trial_of
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.validation import hold_out_validation
 from recollect.errors import RecollectError, SettingError
@@ -138,7 +137,11 @@ def choose(
     model = trial.best_of_events() if train.implicit else trial.blended()
     figure_name = f"ndcg@{N}" if train.implicit else "rmse"
     figure = trial.measure(model)
+    again = model.best_epochs()
     model.fit_again(train.union(chosen_by), run)
+    for name, value in again.items():
+        setattr(model, name, value)  # its networks are those of these settings
+
     model.net_.eval()
     seconds = time.monotonic() - begun
     model.seconds_ = seconds
@@ -174,6 +177,7 @@ class _Trial:
     watch: Watch
     tried: list[Tried] = field(default_factory=list)
     fitted: list[Model] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)  # of each, what to fit on all ratings
     left: float = 0.0  # seconds
 
     def __post_init__(self) -> None:
@@ -195,19 +199,26 @@ class _Trial:
         self.watch(tried)
 
     def _fit(self, candidate: Candidate, tried: Tried) -> None:
-        # What is chosen is fitted again on all ratings, which takes as long once more.
-        seconds = candidate.share * self.left / 2
-        outcome = fit_within(
-            registry.from_text(candidate.text), self.train, self.valid, self.run, seconds=seconds
-        )
+        share = candidate.share * self.left
+        least = candidate.seconds_per_million * len(self.train) / 1e6
+        if share < least:
+            tried.note = f"left out: takes about {least:,.0f} s"
+            return
+
+        # What is chosen is fitted again on all ratings: for as many epochs, or for twice as many.
+        recipe = registry.from_text(candidate.text)
+        trial = trial_of(recipe)
+        again = 1 if trial is recipe else 2
+        outcome = fit_within(trial, self.train, self.valid, self.run, seconds=share / (1 + again))
         tried.seconds = outcome.seconds
         tried.note = outcome.note
         self.left -= outcome.seconds
         if outcome.model is None:
             return
 
-        self.left -= outcome.seconds
+        self.left -= again * outcome.seconds
         self.fitted.append(outcome.model)
+        self.again.append(registry.text_of(final_of(outcome.model, recipe)))
         tried.figure = self.measure(outcome.model)
 
     def measure(self, model: Model) -> float:
@@ -222,18 +233,22 @@ class _Trial:
 
     def blended(self) -> Model:
         """The blend of the fitted models that have a weight in it."""
-        of_all: Any = blend(self.fitted, self.valid)
+        kind: Any = registry.find("blend")
+        of_all = kind.of(self.fitted, self.valid, again=self.again)
         weights = of_all.net_.weights.weight
         counting = [tried for tried in self.tried if tried.figure is not None]
         for tried, weight in zip(counting, weights, strict=True):
             tried.weight = float(weight)
 
-        used = [model for model, w in zip(self.fitted, weights, strict=True) if w > 0]
-        if len(used) in (0, len(self.fitted)):
+        # Without the others, so that they are neither fitted again nor saved.
+        used = np.flatnonzero(weights)
+        if not len(used):
             return of_all
 
-        # Without the others, so that they are neither fitted again nor saved.
-        return blend(used, self.valid)
+        models = [self.fitted[member] for member in used]
+        again = [self.again[member] for member in used]
+
+        return kind.of(models, self.valid, again=again)
 
     def best_of_events(self) -> Model:
         """The model with the highest NDCG, the simplest of equals."""

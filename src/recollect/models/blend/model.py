@@ -166,13 +166,13 @@ class Blend(Model):
         if std is not None:
             self.net_.set(weights, Calibration.of(error, std.astype(np.float64)))
 
-        self._members_again = tuple(text_of(member) for member in again_of(fitted))
+        self.members_again = tuple(text_of(member) for member in again_of(fitted))
 
         return history_of(view, fitted, weights, valid)
 
     @override
     def best_epochs(self) -> dict[str, Any]:
-        return {"members": vars(self).get("_members_again", self.members)}
+        return {"members": vars(self).get("members_again", self.members)}
 
     @override
     def second_fit(self) -> Model:
@@ -181,12 +181,20 @@ class Blend(Model):
         return second
 
     @classmethod
-    def of(cls, models: Sequence[Model], valid: Ratings, **settings: Any) -> Blend:
+    def of(
+        cls,
+        models: Sequence[Model],
+        valid: Ratings,
+        *,
+        again: Sequence[str] = (),
+        **settings: Any,
+    ) -> Blend:
         """A blend of fitted models, whose weights are learned from ratings that none has seen.
 
         Args:
             models: fitted on the same ratings.
             valid: the ratings to learn weights from.
+            again: the members that `fit_again` fits; empty: these, for their best epochs.
             settings: `clip` and `cold`.
         """
         first = models[0]
@@ -200,6 +208,7 @@ class Blend(Model):
         inner = blend.inner
         of_members = [model.inner for model in models]
         inner.history_ = inner.learn_weights(of_members, inner.given_, in_unit(valid, blend.unit_))
+        inner.members_again = tuple(again) or inner.members_again
         blend.history_ = history_in_points(inner.history_, blend.unit_)
         add_baseline(blend.history_, cls.__name__, blend.given_, valid, clip=blend.clip)
 
