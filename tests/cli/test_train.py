@@ -97,7 +97,8 @@ def test_the_former_option_board_still_works_and_a_note_says_so(work: Path, tmp_
 
 
 def test_precision_and_device_are_passed_on(work: Path, tmp_path: Path) -> None:
-    train = ["train", work / "split", "--device", "cpu", *settings("epochs=1"), "--threads", "1"]
+    fit = ["--model", "autorec", *settings("epochs=1"), "--threads", "1"]
+    train = ["train", work / "split", "--device", "cpu", *fit]
     result = answer(*train, "--out", tmp_path / "run", "--precision", "32")
     assert result["device"] == "cpu"
     refused = call(*train, "--out", tmp_path / "mixed", "--precision", "mixed")

@@ -70,7 +70,7 @@ def auto(
     ratings: Ratings,
     valid: Ratings | None = None,
     *,
-    minutes: float | None = None,
+    minutes: int | float | None = None,
     seed: int = 0,
     threads: int | None = None,
     watch: Watch = ignore,
@@ -106,7 +106,7 @@ def choose(
     ratings: Ratings,
     valid: Ratings | None = None,
     *,
-    minutes: float | None = None,
+    minutes: int | float | None = None,
     run: Run | None = None,
     watch: Watch = ignore,
 ) -> Choice:
@@ -149,7 +149,7 @@ def choose(
     return Choice(model, trial.tried, figure_name, figure, len(chosen_by), budget, seconds)
 
 
-def budget_for(ratings: Ratings, minutes: float | None = None) -> float:
+def budget_for(ratings: Ratings, minutes: int | float | None = None) -> float:
     """The seconds that a choice may take.
 
     Args:

@@ -43,7 +43,7 @@ SLOW_BAYES = 600.0
 OTHERS = (Candidate("svdpp", 0.4), Candidate("autorec", 1.0))
 OF_EVENTS = (
     Candidate("popularity", 1.0),
-    Candidate("pmf absent_weight=0.1", 0.4),
+    Candidate("pmf absent_weight=0.1 offsets=False center=False", 0.4),
     Candidate(
         "deeprec loss=multinomial hidden=600 activation=tanh dropout=0.0 input_dropout=0.5 "
         "optimizer=adam learning_rate=0.001 batch_size=500",

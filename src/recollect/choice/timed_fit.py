@@ -34,7 +34,7 @@ class Clock:
     """
 
     epochs: int
-    seconds: float
+    seconds: int | float
 
     def __post_init__(self) -> None:
         self.begun = time.monotonic()
@@ -66,7 +66,7 @@ class TimedFit:
 
 
 def fit_within(
-    recipe: Model, train: Ratings, valid: Ratings, run: Run, *, seconds: float
+    recipe: Model, train: Ratings, valid: Ratings, run: Run, *, seconds: int | float
 ) -> TimedFit:
     """Fit a model in about so many seconds.
 

@@ -109,6 +109,7 @@ class Blend(Model):
 
         if valid is not None:
             fitted = fit_members(self.recipes(), train, valid, run)
+            self.members_again = tuple(text_of(member) for member in again_of(fitted))
             return self.learn_weights(fitted, train, valid)
 
         return self._learn_held_out(train, run)
@@ -166,8 +167,6 @@ class Blend(Model):
         if std is not None:
             self.net_.set(weights, Calibration.of(error, std.astype(np.float64)))
 
-        self.members_again = tuple(text_of(member) for member in again_of(fitted))
-
         return history_of(view, fitted, weights, valid)
 
     @override
@@ -194,7 +193,7 @@ class Blend(Model):
         Args:
             models: fitted on the same ratings.
             valid: the ratings to learn weights from.
-            again: the members that `fit_again` fits; empty: these, for their best epochs.
+            again: the members that `fit_again` fits; empty: these.
             settings: `clip` and `cold`.
         """
         first = models[0]
@@ -206,9 +205,15 @@ class Blend(Model):
         blend.net_ = Network([model.net_ for model in models])
         blend.net_.eval()
         inner = blend.inner
-        of_members = [model.inner for model in models]
+        of_members = []
+
+        for model in models:
+            member = model.inner
+            member.seconds_ = model.seconds_
+            of_members.append(member)
+
         inner.history_ = inner.learn_weights(of_members, inner.given_, in_unit(valid, blend.unit_))
-        inner.members_again = tuple(again) or inner.members_again
+        inner.members_again = tuple(again) or blend.members
         blend.history_ = history_in_points(inner.history_, blend.unit_)
         add_baseline(blend.history_, cls.__name__, blend.given_, valid, clip=blend.clip)
 
@@ -238,6 +243,7 @@ class Blend(Model):
             member.unit_ = IDENTITY
             member.net_ = self.net_.members[number]
             member.history_ = histories[number]
+            member._forget()  # nothing has been computed from these yet
 
         return members
 
@@ -374,4 +380,7 @@ def _unit_vectors(vectors: Float32[np.ndarray, "rows k"]) -> Float32[np.ndarray,
 
 
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.
-QUICK = {"members": ("bias", "pmf factors=3 epochs=10"), "held_out": 0.2}
+QUICK = {
+    "members": ("bias", "pmf factors=3 reg_user=0.3 reg_item=0.3 epochs=15"),
+    "held_out": 0.2,
+}
