@@ -155,21 +155,11 @@ class Model(OwnUnit, ABC):
         self._forget()
 
     def fit_again(self, ratings: AnyRatings, run: Run) -> None:
-        """Fit a fresh network for the number of epochs that was best, and take it over.
-
-        Args:
-            ratings: to learn from: train and validation.
-            run: of the first fit.
-        """
+        """Fit a fresh network, for as many epochs as were best, on train and validation."""
         second = self.second_fit()
         folder = Path(run.folder) / "refit" if run.folder else None
         # Watchers belong to the fit whose history is kept; memory was checked for both fits.
-        second_run = dataclasses.replace(
-            run,
-            folder=folder,
-            net_watchers=(),
-            memory_check=False,
-        )
+        second_run = dataclasses.replace(run, folder=folder, net_watchers=(), memory_check=False)
         second.fit(ratings, run=second_run)
         self.net_ = second.net_
         self.given_ = second.given_

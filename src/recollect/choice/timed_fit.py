@@ -13,7 +13,7 @@ from recollect.model import Model
 from recollect.run import Run
 
 TIMED_EPOCHS = 3  # the first one, which may compile, does not count
-LEAST_SHARE = 0.2  # of its epochs, without which a model is left out
+LEAST_SHARE = 0.15  # of its epochs, without which a model is left out
 
 
 class TooSlowError(Exception):
