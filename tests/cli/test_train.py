@@ -145,8 +145,8 @@ def test_without_a_model_several_are_tried_and_blended(work: Path, tmp_path: Pat
     assert result["model"] == "blend"
     assert result["members"][0]["model"] == "bias"
     assert [member["model"].split()[0] for member in result["members"][1:]] == [
-        *["bayes_mf"] * 2,
         "svdpp",
+        *["bayes_mf"] * 2,
         "autorec",
     ]
     assert result["valid_rmse"] <= result["baseline"]["valid_rmse"] + 1e-6

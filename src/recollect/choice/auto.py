@@ -160,7 +160,7 @@ def budget_for(ratings: Ratings, minutes: int | float | None = None) -> float:
         return default_seconds(ratings)
 
     expect_number("minutes", minutes, what="a time budget")
-    if minutes <= 0:
+    if not minutes > 0:  # nor is NaN
         raise SettingError(f"minutes must be above 0, found {minutes:g}.")
 
     return 60.0 * minutes

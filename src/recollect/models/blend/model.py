@@ -52,7 +52,7 @@ class Blend(Model):
     """c + Σ_m w_m r̂_m; each member is a model with its settings."""
 
     # Each a model and settings, such as "autorec side=user"
-    members: tuple[str, ...] = ("bias", "bayes_mf", "autorec")
+    members: tuple[str, ...] = ("bayes_mf", "svdpp", "autorec")
     # Share of the training ratings that weights are learned from, where there is no validation
     # part; members are then fitted again on all
     held_out: float = setting(0.1, above=0, below=1)
