@@ -145,9 +145,9 @@ def halves(monkeypatch, planted_small):
     return rc.hold_out_validation(planted_small.ratings, valid=0.1, seed=0)
 
 
-def fit(epochs: int, halves, *, seconds: float):
+def fit(epochs: int, halves, *, seconds: float, least_epochs: float = 0.15):
     recipe = make("pmf", factors=2, epochs=epochs, patience=None)
-    return timed_fit.fit_within(recipe, *halves, RUN, seconds=seconds)
+    return timed_fit.fit_within(recipe, *halves, RUN, seconds=seconds, least_epochs=least_epochs)
 
 
 def test_a_fit_for_which_there_is_time_is_as_it_would_be(halves):
@@ -166,6 +166,10 @@ def test_a_fit_that_would_have_hardly_any_epochs_is_left_out(halves):
     outcome = fit(400, halves, seconds=30)
     assert outcome.model is None
     assert outcome.note == "left out: would take about 400 s"
+
+
+def test_a_fit_that_needs_nearly_all_of_its_epochs_is_left_out_without(halves):
+    assert fit(40, halves, seconds=30, least_epochs=0.9).model is None
 
 
 def test_a_model_that_never_stops_early_is_tried_with_half_of_its_epochs():

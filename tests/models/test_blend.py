@@ -256,6 +256,25 @@ def test_fitted_models_are_blended_as_if_the_blend_had_fitted_them(fitted, parts
     np.testing.assert_array_equal(blended.fold_in(rows), fitted.fold_in(rows))
 
 
+def test_a_member_can_be_asked_and_saved_alone_on_any_scale(parts, tmp_path):
+    on_hundred = [
+        dataclasses.replace(part, value=(part.value - 1) * 25, scale=(0.0, 100.0)) for part in parts
+    ]
+    train, valid, test = on_hundred
+    model = make("blend", members=("bias", AUTOREC), refit=False).fit(train, valid, RUN)
+    alone = make("autorec", hidden=12, reg=2.0, epochs=20).fit(train, valid, RUN)
+    member = model.separate()[1]
+    loaded = rc.load_model(rc.save(member, tmp_path / "m"))
+    rows = test.by_user.take(np.arange(3))
+    for each in (member, loaded):
+        predicted = each.predict(test.user, test.item)
+        np.testing.assert_array_equal(predicted, alone.predict(test.user, test.item))
+        np.testing.assert_allclose(each.fold_in(rows), alone.fold_in(rows), rtol=1e-5)
+
+    with pytest.raises(SettingError, match="explained by its members"):
+        rc.explain.contributions(model, user_id="1", item_id="2")
+
+
 def test_what_cannot_be_blended_is_refused(parts, few):
     bias = make("bias").fit(parts.train)
     with pytest.raises(LeakError, match=f"learned from {len(parts.train)} of the"):

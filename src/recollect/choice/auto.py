@@ -209,7 +209,14 @@ class _Trial:
         recipe = registry.from_text(candidate.text)
         trial = trial_of(recipe)
         again = 1 if trial is recipe else 2
-        outcome = fit_within(trial, self.train, self.valid, self.run, seconds=share / (1 + again))
+        outcome = fit_within(
+            trial,
+            self.train,
+            self.valid,
+            self.run,
+            seconds=share / (1 + again),
+            least_epochs=candidate.least_epochs,
+        )
         tried.seconds = outcome.seconds
         tried.note = outcome.note
         self.left -= outcome.seconds

@@ -27,11 +27,13 @@ class Candidate:
     Args:
         text: its name and settings, as a member of a blend.
         share: of the seconds that are left when it begins, how much it may take.
+        least_epochs: the share of its epochs without which it is left out.
         seconds_per_million: it is not even begun if its share is less for each million ratings.
     """
 
     text: str
     share: float
+    least_epochs: float = 0.15
     seconds_per_million: float = 0.0
 
 
@@ -64,7 +66,10 @@ def candidates_for(ratings: Ratings) -> tuple[Candidate, ...]:
         return (*QUICK, bayes, LAST)
 
     probit = Candidate(
-        f"bayes_mf probit=True time={time}", BAYES_SHARE, seconds_per_million=PROBIT_SECONDS
+        f"bayes_mf probit=True time={time}",
+        BAYES_SHARE,
+        least_epochs=0.8,
+        seconds_per_million=PROBIT_SECONDS,
     )
 
     return (*QUICK, probit, bayes, LAST)

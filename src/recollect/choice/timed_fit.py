@@ -13,7 +13,6 @@ from recollect.model import Model
 from recollect.run import Run
 
 TIMED_EPOCHS = 3  # the first one, which may compile, does not count
-LEAST_SHARE = 0.15  # of its epochs, without which a model is left out
 
 
 class TooSlowError(Exception):
@@ -66,12 +65,18 @@ class TimedFit:
 
 
 def fit_within(
-    recipe: Model, train: Ratings, valid: Ratings, run: Run, *, seconds: int | float
+    recipe: Model,
+    train: Ratings,
+    valid: Ratings,
+    run: Run,
+    *,
+    seconds: int | float,
+    least_epochs: float,
 ) -> TimedFit:
     """Fit a model in about so many seconds.
 
     After a few epochs it is known how long all of them would take. If that is too long, the fit
-    begins anew with as many as there is time for; a model that would have few is left out.
+    begins anew with as many as there is time for; a model that would have too few is left out.
 
     Args:
         recipe: unfitted.
@@ -79,6 +84,7 @@ def fit_within(
         valid: ratings that choose when to stop.
         run: without watchers.
         seconds: that the fit may take.
+        least_epochs: the share of its epochs without which it is left out.
     """
     begun = time.monotonic()
     epochs = getattr(recipe, "epochs", 1)
@@ -92,7 +98,7 @@ def fit_within(
 
     left = seconds - (time.monotonic() - begun)
     possible = int(left / per_epoch)
-    shorter = _with_epochs(recipe, possible) if possible >= LEAST_SHARE * epochs else None
+    shorter = _with_epochs(recipe, possible) if possible >= least_epochs * epochs else None
     if shorter is None:
         spent = time.monotonic() - begun
         return TimedFit(None, spent, f"left out: would take about {epochs * per_epoch:,.0f} s")

@@ -247,6 +247,21 @@ class Blend(Model):
 
         return members
 
+    def separate(self) -> list[Model]:
+        """The members as fitted models of their own, to be asked, explained or saved alone."""
+        members = self.recipes()
+
+        for number, member in enumerate(members):
+            member.given_ = self.given()
+            member.unit_ = self.unit_
+            member.net_ = self.net_.members[number]
+            member.history_ = self.history_.members[number]
+            member.seed_ = self.seed_
+            member.seconds_ = self.history_.epochs[number]["seconds"]
+            member._forget()
+
+        return members
+
     def _weighted(self) -> list[tuple[Model, float]]:
         """The members that count, with their weights."""
         weight = self.net_.weights.weight
