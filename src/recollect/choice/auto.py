@@ -134,9 +134,8 @@ def choose(
     for candidate in candidates_for(train):
         trial.fit(candidate)
 
-    model = trial.best_of_events() if train.implicit else trial.blended()
+    model, figure = trial.best_of_events() if train.implicit else trial.blended()
     figure_name = f"ndcg@{N}" if train.implicit else "rmse"
-    figure = trial.measure(model)
     again = model.best_epochs()
     model.fit_again(train.union(chosen_by), run)
     for name, value in again.items():
@@ -238,8 +237,8 @@ class _Trial:
 
         return float(np.sqrt(np.mean(error.astype(np.float64) ** 2)))
 
-    def blended(self) -> Model:
-        """The blend of the fitted models that have a weight in it."""
+    def blended(self) -> tuple[Model, float]:
+        """The blend of the fitted models that have a weight in it, and its validation RMSE."""
         kind: Any = registry.find("blend")
         of_all = kind.of(self.fitted, self.valid, again=self.again)
         weights = of_all.net_.weights.weight
@@ -249,19 +248,21 @@ class _Trial:
 
         # Without the others, so that they are neither fitted again nor saved.
         used = np.flatnonzero(weights)
-        if not len(used):
-            return of_all
+        if len(used) in (0, len(self.fitted)):
+            return of_all, of_all.history_.best_valid
 
         models = [self.fitted[member] for member in used]
         again = [self.again[member] for member in used]
 
-        return kind.of(models, self.valid, again=again)
+        model = kind.of(models, self.valid, again=again)
 
-    def best_of_events(self) -> Model:
-        """The model with the highest NDCG, the simplest of equals."""
+        return model, model.history_.best_valid
+
+    def best_of_events(self) -> tuple[Model, float]:
+        """The model with the highest NDCG, the simplest of equals; and its NDCG."""
         counting = [tried for tried in self.tried if tried.figure is not None]
         figures = [tried.figure or 0.0 for tried in counting]
         best = int(np.argmax(figures))
         counting[best].weight = 1.0
 
-        return self.fitted[best]
+        return self.fitted[best], figures[best]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 
 from recollect.data.ratings import Ratings
 from recollect.model import Model
@@ -61,37 +62,37 @@ def can_learn_from(part: Ratings) -> bool:
     return bool(n_users >= 2 and n_items >= 2)
 
 
-def history_of(blend: Model, fitted: Sequence[Model], weights: Weights, valid: Ratings) -> History:
+def history_of(
+    fitted: Sequence[Model], weights: Weights, errors: Sequence[Float64[np.ndarray, " valid"]]
+) -> History:
     """What was measured: an entry for each member, and the error of the blend.
 
     Args:
-        blend: of the ratings that its members have learned from.
-        fitted: its members.
+        fitted: the members.
         weights: of the members.
-        valid: the ratings that weights were learned from.
+        errors: of each member on all validation ratings, and at last of the blend.
     """
     history = History(members=[member.history_ for member in fitted])
+    rmse = [root_mean_square(error) for error in errors]
 
-    for number, member in enumerate(fitted, start=1):
+    for number, member in enumerate(fitted):
         figures = {
-            "epoch": float(number),
-            "weight": float(weights.weight[number - 1]),
+            "epoch": number + 1.0,
+            "weight": float(weights.weight[number]),
             "seconds": member.seconds_,
         }
-        if len(valid):
-            figures["member_rmse"] = rmse(member, valid)
+        own = rmse[number]
+        if own is not None:
+            figures["member_rmse"] = own
 
         history.epochs.append(figures)
 
-    if len(valid):
-        history.best_valid = rmse(blend, valid)
-
+    history.best_valid = rmse[-1]
     history.seconds = sum(member.seconds_ for member in fitted)
 
     return history
 
 
-def rmse(model: Model, valid: Ratings) -> float:
-    """The error of a fitted model on ratings that it has not learned from, cold ones included."""
-    error = model.predict(valid.user, valid.item, times=valid.time) - valid.value
-    return float(np.sqrt(np.mean(error.astype(np.float64) ** 2)))
+def root_mean_square(error: Float64[np.ndarray, " ratings"]) -> float | None:
+    """The root of the mean of the squares; None without ratings."""
+    return float(np.sqrt(np.mean(error**2))) if len(error) else None

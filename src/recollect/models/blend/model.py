@@ -167,7 +167,12 @@ class Blend(Model):
         if std is not None:
             self.net_.set(weights, Calibration.of(error, std.astype(np.float64)))
 
-        return history_of(view, fitted, weights, valid)
+        cold = view.predict_cold(valid.user[~warm], valid.item[~warm])
+        cold_error = valid.value[~warm] - view.within_scale(cold)
+        errors = [value - view.within_scale(column) for column in predicted.T]
+        of_all = [np.concatenate([warm_error, cold_error]) for warm_error in (*errors, error)]
+
+        return history_of(fitted, weights, of_all)
 
     @override
     def best_epochs(self) -> dict[str, Any]:
