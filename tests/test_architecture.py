@@ -40,6 +40,7 @@ LAYER = {
     "recommend": 7,
     "request": 6,
     "shortage": 6,
+    "choice": 8,
     "experiment": 8,
     "explain": 8,
     "report": 8,

@@ -163,6 +163,13 @@ def calls(folder: Path) -> Iterator[tuple[str, Callable[[Any], Any]]]:
     yield "cross_validate model", lambda x: rc.cross_validate(x, ratings, k=2)
     yield "cross_validate ratings", lambda x: rc.cross_validate("bias", x)
     yield "cross_validate k", lambda x: rc.cross_validate("bias", ratings, k=x)
+    yield "blend models", lambda x: rc.blend(x, split.test)
+    yield "blend a model", lambda x: rc.blend([x], split.test)
+    yield "blend valid", lambda x: rc.blend([rc.make("bias").fit(split.train)], x)
+    auto = partial(rc.auto, minutes=0.001, threads=1)
+    yield "auto ratings", auto
+    yield "auto valid", lambda x: auto(split.train, x)
+    yield "auto minutes", lambda x: rc.auto(split.train, split.train, minutes=x)
     search = {"reg_user": {"low": 1.0, "high": 2.0}}
     tune = partial(rc.tune, trials=1, threads=1)
     yield "tune model", lambda x: tune(x, split.train, split.test, search)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from recollect import explain
     from recollect.checkpoint import load as load_model
     from recollect.checkpoint import save
+    from recollect.choice.auto import auto
+    from recollect.choice.blend import blend
     from recollect.data.from_objects import from_frame, from_scipy, from_tuples
     from recollect.data.on_disk.store import store
     from recollect.data.on_disk.stored_ratings import StoredRatings, open_stored
@@ -76,6 +78,8 @@ __all__ = [
     "StoredRatings",
     "Tokenizer",
     "Vocab",
+    "auto",
+    "blend",
     "compare",
     "compare_models",
     "covering_split",
@@ -123,6 +127,8 @@ _HOMES = {
     "registry": "find make",
     "model_descriptions": "model_names",
     "checkpoint": "load_model=load save",
+    "choice.auto": "auto",
+    "choice.blend": "blend",
     "data.text.corpus": "Corpus",
     "data.ratings": "Ratings",
     "data.from_objects": "from_frame from_scipy from_tuples",

@@ -6,7 +6,7 @@ from typing import Any
 
 from recollect.arguments import expect, expect_ratings
 from recollect.data.ratings import AnyRatings, Ratings, Side
-from recollect.errors import DataError, LeakError, SettingError
+from recollect.errors import DataError, LeakError
 from recollect.run import Run
 from recollect.system.door import words
 from recollect.unseen import check_cold
@@ -109,12 +109,6 @@ def _check_stored(model: Any, train: AnyRatings, name: str) -> None:
             f"{name} learns from ratings in memory only, and {train!r} is on disk; give it "
             f"{words('Ratings (recollect.read)', 'the file that they were stored from')}, or use "
             "autorec."
-        )
-
-    if model.refit:
-        raise SettingError(
-            "refit=True joins train and validation ratings in memory, and train is on disk; leave "
-            "refit out."
         )
 
 

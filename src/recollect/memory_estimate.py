@@ -8,6 +8,7 @@ without them, allocators keep a quarter more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -314,3 +315,21 @@ def of_refit(shape: Shape, first: Memory, second: Memory) -> Memory:
     both = Memory(host, device)
 
     return both if both.peak > first.peak else first
+
+
+def of_blend(members: Sequence[Memory], shape: Shape) -> Memory:
+    """The peak of fitting several models one after the other, and keeping them all.
+
+    Args:
+        members: the peak of each one's fit.
+        shape: how large the data are.
+    """
+    largest = max(members, key=lambda member: member.peak)
+    host = dict(largest.host)
+    kept = sum(member.host.get("parameters", 0) for member in members)
+    host["other members"] = kept - largest.host.get("parameters", 0)
+    # Without a validation part some ratings are held out, and the others are a copy.
+    host["held out"] = 0 if shape.n_valid else of_data(shape)["data"] + 2 * VIEW * shape.held
+    device = dict(max(members, key=lambda member: member.device_peak).device)
+
+    return Memory(host, device)

@@ -13,6 +13,7 @@ items are row numbers; row number -1 is a user or item never seen.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -43,6 +44,8 @@ from recollect.training.offsets import RidgeOffsets
 from recollect.training.randomness import own_generator
 from recollect.training.snapshot_folder import discard, in_use
 from recollect.unseen import COLD
+
+log = logging.getLogger("recollect")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -152,14 +155,24 @@ class Model(OwnUnit, ABC):
             self.learn_in_own_unit(train, valid, run)
 
         if self.refit and valid is not None:
-            self._fit_again(train.union(valid), run)
+            self._refit(train, valid, run)
 
         self.net_.eval()
         self._forget()
 
-    def _fit_again(self, ratings: AnyRatings, run: Run) -> None:
-        """Fit a fresh network on train and validation for the number of epochs that was best."""
-        second = dataclasses.replace(self, refit=False, **self.best_epochs())
+    def _refit(self, train: AnyRatings, valid: Ratings, run: Run) -> None:
+        if train.in_memory:
+            self.fit_again(train.union(valid), run)
+        else:
+            log.warning(
+                "The model is that of %s alone: refit=True joins train and validation ratings in "
+                "memory, and train is on disk.",
+                train.name,
+            )
+
+    def fit_again(self, ratings: AnyRatings, run: Run) -> None:
+        """Fit a fresh network, for as many epochs as were best, on train and validation."""
+        second = self.second_fit()
         folder = Path(run.folder) / "refit" if run.folder else None
         # Watchers belong to the fit whose history is kept.
         second_run = dataclasses.replace(run, folder=folder, net_watchers=())
@@ -167,6 +180,10 @@ class Model(OwnUnit, ABC):
         second._fit(ratings, None, second_run)
         self.net_ = second.net_
         self.given_ = second.given_
+
+    def second_fit(self) -> Model:
+        """The unfitted model of the second fit of `refit`."""
+        return dataclasses.replace(self, refit=False, **self.best_epochs())
 
     def best_epochs(self) -> dict[str, Any]:
         """Settings by which a second fit takes as many epochs as were best in this one."""

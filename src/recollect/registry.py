@@ -17,7 +17,7 @@ from recollect.arguments import expect
 from recollect.errors import SettingError, UntrustedError, unknown
 from recollect.model import Model
 from recollect.model_descriptions import HOME, model_names
-from recollect.settings import former_names
+from recollect.settings import former_names, parse_value, value_as_text
 from recollect.system.door import words
 from recollect.system.installed_modules import installed_file
 
@@ -27,16 +27,20 @@ __all__ = [
     "Trusted",
     "find",
     "find_trusted",
+    "from_text",
     "make",
     "make_of",
     "model_names",
     "name_of",
     "settings",
+    "text_of",
     "with_todays_names",
 ]
 
 # What a caller trusts: "package.module:Class" of an installed distribution, or the class itself.
 Trusted = str | type[Model] | Iterable[str | type[Model]]
+
+EXAMPLE = "autorec side=user hidden=500,250"
 
 # The classes that the words of a field's annotation stand for.
 TYPES = {
@@ -226,6 +230,46 @@ def make_of(kind: type[Model], given: dict[str, Any]) -> Model:
     values = {key: _converted(name, fields[key], value) for key, value in given.items()}
 
     return kind(**values)
+
+
+def from_text(text: str) -> Model:
+    """The unfitted model that a text names, with settings as on the command line.
+
+    Args:
+        text: a name and settings KEY=VALUE between blanks: "autorec side=user hidden=500,250".
+
+    Raises:
+        SettingError: as `make`, or if the text is not of this form.
+    """
+    name, *pairs = text.split() or [""]
+    given: dict[str, Any] = {}
+
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise SettingError(
+                f"A model is named by its name and settings KEY=VALUE, such as {EXAMPLE!r}; found "
+                f"{text!r}."
+            )
+
+        if key in given:
+            raise SettingError(f"{text!r} has {key} twice; give it once.")
+
+        given[key] = parse_value(value)
+
+    return make(name, **given)
+
+
+def text_of(model: Model) -> str:
+    """The text from which `from_text` makes such a model; settings at their defaults are left
+    out."""
+    defaults = settings(type(model))
+    changed = [
+        f"{key}={value_as_text(value)}"
+        for key, value in settings(model).items()
+        if value != defaults[key]
+    ]
+    return " ".join([name_of(model), *changed])
 
 
 def with_todays_names(kind: type[Model], given: dict[str, Any]) -> dict[str, Any]:

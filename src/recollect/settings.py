@@ -11,6 +11,7 @@ line.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -180,6 +181,34 @@ def former_values(kind: Any) -> dict[str, Any]:
     """What the settings of a dataclass were before they existed, by their names."""
     allowed = {field.name: range_of(kind, field.name) for field in dataclasses.fields(kind)}
     return {name: range_.before for name, range_ in allowed.items() if range_.before is not None}
+
+
+PYTHON_WORDS = {"True": True, "False": False, "None": None}
+
+
+def parse_value(text: str) -> Any:
+    """The value that a text stands for: JSON, a list such as 500,250, or else the text itself."""
+    if text in PYTHON_WORDS:
+        return PYTHON_WORDS[text]
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        parts = [part.strip() for part in text.split(",")]
+        if len(parts) < 2:
+            return text
+
+        return tuple(parse_value(part) for part in parts if part)
+
+
+def value_as_text(value: Any) -> str:
+    """The text from which `parse_value` makes the value: "500,250", "None", "item"."""
+    if isinstance(value, list | tuple):
+        joined = ",".join(map(value_as_text, value))
+        # Without a comma it would be the number alone.
+        return joined if len(value) > 1 else f"{joined},"
+
+    return str(value)
 
 
 def stated(model: Any) -> str:

@@ -13,7 +13,7 @@ from tests.cli.support import call, settings
 from recollect.cli.verb import describe_error
 from recollect.errors import SettingError
 
-TRAIN = ["train", "ratings.csv", "--out", "x"]
+TRAIN = ["train", "ratings.csv", "--model", "autorec", "--out", "x"]
 SPLIT = ["split", "ratings.csv", "--out", "x"]
 COMPARE = ["compare", "ratings.csv", "--model", "bias"]
 
@@ -43,6 +43,16 @@ IN_TRAIN = [
     ),
     (["train", "ratings.csv", "--out", "ratings.csv"], "is a file; name a folder"),
     (["train", "split", "--out", "x", "--test", "0.1"], "is split already"),
+    (["train", "ratings.csv", "--out", "x", *settings("hidden=5")], "name the model, such as"),
+    (["train", "ratings.csv", "--out", "x", "--plot", "x.png"], "is that of one model"),
+    (["train", "ratings.csv", "--out", "x", "--minutes", "0"], "minutes must be above 0"),
+    ([*TRAIN, "--minutes", "5"], "leave out --model, or it"),
+    ([*TRAIN, "--members", "bias"], "are those of a blend"),
+    (["train", "ratings.csv", "--out", "x", "--members", "biass"], "Did you mean 'bias'?"),
+    (["train", "ratings.csv", "--out", "x", "--members", "autorec hiden=5"], "Did you mean 'hidd"),
+    (["train", "ratings.csv", "--out", "x", "--members", "autorec 5"], "settings KEY=VALUE"),
+    (["train", "ratings.csv", "--out", "x", "--members", "m:Evil"], "the other models of Recol"),
+    (["train", "ratings.csv", "--out", "x", "--members", "popularity"], "predicts scores to rank"),
 ]
 IN_SPLIT = [
     (["split", "ratings.csv", "--out", "run"], "is not empty"),

@@ -119,7 +119,10 @@ def test_a_known_user_gets_recommendations_from_newer_events(work: Path) -> None
     ("args", "message"),
     [
         (["train", "ratings.csv", "--out", "x", *FIT], "--events-from 4"),
-        (["train", "events.csv", "--implicit", "--out", "x"], "are events; use popularity"),
+        (
+            ["train", "events.csv", "--implicit", "--model", "autorec", "--out", "x"],
+            "are events; use popularity",
+        ),
         (
             ["train", "events.csv", "--implicit", "--events-from", "4", "--out", "x"],
             "state one of the two",

@@ -134,7 +134,7 @@ def test_in_any_environment_there_is_an_answer(environment: dict[str, str], work
 @pytest.mark.slow
 def test_a_terminal_that_goes_away_does_not_end_the_fit(work: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    options = ["--set", "hidden=50", "--set", "epochs=60"]
+    options = ["--model", "autorec", "--set", "hidden=50", "--set", "epochs=60"]
     command = [sys.executable, "-m", "recollect.cli", "train", work / "split", *options]
     reader, writer = os.openpty()
     process = subprocess.Popen([*command, "--out", out], stderr=writer, stdout=writer)

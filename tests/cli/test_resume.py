@@ -30,7 +30,7 @@ def epochs(screen, most, **options):
 Screen.epochs = epochs
 main()
 """
-FIT = [*settings("hidden=6", "epochs=9", "reg=2"), "--threads", "1"]
+FIT = ["--model", "autorec", *settings("hidden=6", "epochs=9", "reg=2"), "--threads", "1"]
 
 
 @pytest.fixture
@@ -79,6 +79,8 @@ def test_a_finished_model_of_another_fit_is_not_taken_for_this_one(
     others = {
         "hidden was 6 and is 7": [
             *train,
+            "--model",
+            "autorec",
             *settings("hidden=7", "epochs=9", "reg=2"),
             "--threads",
             1,

@@ -97,7 +97,8 @@ def test_the_former_option_board_still_works_and_a_note_says_so(work: Path, tmp_
 
 
 def test_precision_and_device_are_passed_on(work: Path, tmp_path: Path) -> None:
-    train = ["train", work / "split", "--device", "cpu", *settings("epochs=1"), "--threads", "1"]
+    fit = ["--model", "autorec", *settings("epochs=1"), "--threads", "1"]
+    train = ["train", work / "split", "--device", "cpu", *fit]
     result = answer(*train, "--out", tmp_path / "run", "--precision", "32")
     assert result["device"] == "cpu"
     refused = call(*train, "--out", tmp_path / "mixed", "--precision", "mixed")
@@ -135,3 +136,58 @@ def test_a_fit_that_needs_too_much_memory_is_refused_unless_tried_anyway(
     refused = call(*train, "--json")
     assert json.loads(refused.stdout)["error"]["kind"] == "size"
     assert call(*train, "--no-memory-check").exit_code == 0
+
+
+def test_without_a_model_several_are_tried_and_blended(work: Path, tmp_path: Path) -> None:
+    options = ["--minutes", 0.05, "--test", 0.1, "--threads", "1"]
+    train = ["train", work / "ratings.csv", *options, "--out"]
+    result = answer(*train, tmp_path / "run")
+    assert result["model"] == "blend"
+    assert result["members"][0]["model"] == "bias"
+    assert [member["model"].split()[0] for member in result["members"][1:]] == [
+        "svdpp",
+        *["bayes_mf"] * 2,
+        "autorec",
+    ]
+    assert result["valid_rmse"] <= result["baseline"]["valid_rmse"] + 1e-6
+    assert result["baseline"]["model"] == "bias"
+    model = rc.load_model(tmp_path / "run")
+    assert len(model.given_) == result["train_ratings"] + result["valid_ratings"]
+    assert result["test"]["ratings"] == 80
+    again = call(*train, tmp_path / "run", "--resume")
+    assert "finished already" in again.stdout
+    other = call("train", work / "split", "--out", tmp_path / "run", "--resume")
+    assert "data was" in other.stderr
+    listed = answer("recommend", tmp_path / "run", "--user", 5, "-n", 3)
+    assert len(listed["recommendations"]) == 3
+
+
+def test_without_a_model_the_best_model_of_events_is_taken(work: Path, tmp_path: Path) -> None:
+    options = ["--events-from", 4, "--minutes", 0.05, "--threads", "1"]
+    shown = call("train", work / "ratings.csv", *options, "--out", tmp_path / "run")
+    assert shown.exit_code == 0, shown.stderr
+    assert "the best of several models" in shown.stderr
+    assert "valid NDCG@10" in shown.stdout
+    assert "popularity" in shown.stdout
+    assert rc.load_model(tmp_path / "run").output == "scores"
+
+
+def test_members_of_a_blend_are_named_and_shown(work: Path, tmp_path: Path) -> None:
+    members = ["--members", "bias", "--members", "pmf factors=3 epochs=5"]
+    train = ["train", work / "split", *members, *settings("refit=false"), "--out"]
+    shown = call(*train, tmp_path / "run")
+    assert shown.exit_code == 0, shown.stderr
+    assert "pmf factors=3 epochs=5" in shown.stdout
+    assert "weight" in shown.stdout
+    result = answer(*train, tmp_path / "more")
+    assert [member["model"] for member in result["members"]] == ["bias", "pmf factors=3 epochs=5"]
+    assert result["settings"]["members"] == ["bias", "pmf factors=3 epochs=5"]
+
+
+def test_an_interrupted_fit_of_a_named_model_is_not_lost_to_a_choice(
+    work: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run" / "snapshot").mkdir(parents=True)
+    (tmp_path / "run" / "snapshot" / "state.json").write_text('{"version": 1}')
+    result = call("train", work / "split", "--out", tmp_path / "run", "--resume")
+    assert "an interrupted fit of a named model" in result.stderr

@@ -95,11 +95,17 @@ def _check_values(about: dict[str, Any], path: Path) -> None:
 
 def history_of(about: dict[str, Any]) -> History:
     """The history in model.json, by today's names of its figures."""
-    fields = dict(about["history"])
+    return _history(about["history"])
+
+
+def _history(content: dict[str, Any]) -> History:
+    fields = dict(content)
     if FORMER_BEST in fields:
         fields["best_valid"] = fields.pop(FORMER_BEST)
 
-    return History(**fields)
+    members = [_history(member) for member in fields.pop("members", [])]
+
+    return History(**fields, members=members)
 
 
 def _is_text(value: Any) -> bool:
@@ -141,7 +147,11 @@ def _is_history(value: Any) -> bool:
         return False
 
     epochs = value.get("epochs")
-    if not isinstance(epochs, list):
+    members = value.get("members", [])
+    if not isinstance(epochs, list) or not isinstance(members, list):
+        return False
+
+    if not all(map(_is_history, members)):
         return False
 
     return all(isinstance(epoch, dict) and _are_figures(epoch.values()) for epoch in epochs)

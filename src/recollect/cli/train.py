@@ -48,13 +48,34 @@ def train(
     plotting: Plotting,
     out: Annotated[Path, typer.Option(metavar="RUN", help="The folder for the model.")],
     model: Annotated[
-        str, typer.Option(help="The model; `recollect models` lists all.")
-    ] = "autorec",
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="The model; `recollect models` lists all (default: several, blended).",
+        ),
+    ] = None,
     settings: Settings = None,
+    members: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODEL",
+            show_default=False,
+            help="A model to blend, such as 'autorec side=user'; repeat it for more.",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            show_default=False,
+            help="Without --model: time to take (default: 2 for each million ratings).",
+        ),
+    ] = None,
     valid: Annotated[
         float | None,
         typer.Option(
-            show_default=False, help="Validation share for early stopping (default: 0.05)."
+            show_default=False,
+            help="Validation share for early stopping (default: 0.05; to choose a model, more of "
+            "few ratings).",
         ),
     ] = None,
     test: Annotated[
@@ -82,14 +103,17 @@ def train(
         ),
     ] = True,
 ) -> Answer:
-    """Fit a model and save it in a folder.
+    """Fit a model and save it in a folder; without --model, choose it.
 
     Ctrl-C stops after the epoch; the same command with --resume goes on. If the terminal goes away,
     the fit goes on without it.
     """
-    from recollect import registry
+    recipe = _recipe(model, settings, members)
+    if recipe is None:
+        _refuse_options_of_a_model(settings, plotting)
+    elif minutes is not None:
+        raise SettingError("--minutes is the time to choose a model in; leave out --model, or it.")
 
-    recipe = registry.make(model, **settings_of(settings))
     texts.tokenizer()  # refuses wrong options before the work
     run = rc.Run(
         seed=seed,
@@ -102,7 +126,7 @@ def train(
     )
 
     with in_use(out), going_on_after_hangup():
-        is_finished = _is_finished(out, resume=resume)
+        is_finished = _is_finished(out, resume=resume, is_named=recipe is not None)
         if not is_finished:
             run = dataclasses.replace(run, net_watchers=plotting.writers(out, resume=resume))
 
@@ -113,12 +137,90 @@ def train(
             valid=valid,
             test=test,
             seed=seed,
+            is_named=recipe is not None,
         )
         if is_finished:
             refuse_another_fit(out, recipe, parts, seed=seed)
             return training.already_finished(out)
 
+        if recipe is None:
+            return _choose_and_save(parts, run, screen, minutes)
+
         return _fit_and_save(recipe, parts, run, screen, plotting)
+
+
+def _recipe(
+    model: str | None, settings: list[str] | None, members: list[str] | None
+) -> rc.Model | None:
+    """The unfitted model that the options name; None if they name none.
+
+    Args:
+        model: its name.
+        settings: its settings, each as KEY=VALUE.
+        members: of a blend.
+    """
+    from recollect import registry
+
+    given = settings_of(settings)
+    if members:
+        if model not in (None, "blend") or "members" in given:
+            raise SettingError("--members are those of a blend; leave out --model, or --members.")
+
+        return registry.make("blend", members=tuple(members), **given)
+
+    return None if model is None else registry.make(model, **given)
+
+
+def _refuse_options_of_a_model(settings: list[str] | None, plotting: Plotting) -> None:
+    """Refuse options that say something about a model, where none is named."""
+    if settings:
+        raise SettingError(
+            f"--set {settings[0]} is a setting of a model; name the model, such as --model autorec."
+        )
+
+    if plotting.plot or plotting.curve or plotting.tensorboard_folder or plotting.histograms:
+        raise SettingError(
+            "A training curve is that of one model; name the model, such as --model autorec."
+        )
+
+
+def _choose_and_save(parts: Parts, run: Any, screen: Screen, minutes: float | None) -> Answer:
+    """Choose a model, write it to the run's folder, and test it if there are ratings to test on."""
+    from recollect.checkpoint import save
+    from recollect.choice.auto import budget_for, choose
+    from recollect.cli.output import choosing
+    from recollect.evaluation.summary import write_scores
+
+    if not isinstance(parts.train, rc.Ratings):
+        raise SettingError(
+            "Ratings on disk are learned from by one model; name it, such as --model autorec."
+        )
+
+    out = run.folder
+    screen.say(*choosing.header(parts.train, parts.valid, budget_for(parts.train, minutes)))
+    choice = choose(
+        parts.train,
+        parts.valid,
+        minutes=minutes,
+        run=dataclasses.replace(run, folder=None, resume=False),
+        watch=lambda tried: screen.say(choosing.line(tried)),
+    )
+    model = choice.model
+    save(model, out)
+    result = {
+        **training.result(model, parts, out),
+        "test": None if parts.test is None else write_scores(model, parts.test, out),
+        **_memory(model, parts),
+        "device": run.device,
+        "budget_seconds": choice.budget,
+        "figures": ["", f"valid_{choice.figure_name}"],
+        f"valid_{choice.figure_name}": choice.figure,
+        "valid_ratings": choice.n_valid,
+        "baseline": choosing.baseline(choice),
+        "members": choosing.rows_of(choice),
+    }
+
+    return Answer(result, training.shown(result))
 
 
 def _fit_and_save(
@@ -126,6 +228,7 @@ def _fit_and_save(
 ) -> Answer:
     """Fit the model, write it to the run's folder, and test it if there are ratings to test on."""
     from recollect.checkpoint import save
+    from recollect.cli.output import choosing
     from recollect.evaluation.summary import write_scores
 
     out = run.folder
@@ -136,6 +239,7 @@ def _fit_and_save(
     result = {
         **training.result(recipe, parts, out),
         "test": None if parts.test is None else write_scores(recipe, parts.test, out),
+        "members": choosing.rows_of_blend(recipe),
         **expected,
         "device": run.device,
         **plotting.files(),
@@ -147,16 +251,37 @@ def _fit_and_save(
 
 
 def _parts(
-    source: str, columns: Columns, texts: Texts, *, valid: float | None, test: float, seed: int
+    source: str,
+    columns: Columns,
+    texts: Texts,
+    *,
+    valid: float | None,
+    test: float,
+    seed: int,
+    is_named: bool,
 ) -> Parts:
-    """The ratings split at random; for a folder of a split or of stored ratings, its parts."""
+    """The ratings split at random; for a folder of a split or of stored ratings, its parts.
+
+    Args:
+        source: a file, a folder or a name.
+        columns: which column of a file is what.
+        texts: of the items.
+        valid: validation share; None: not stated.
+        test: share to test on.
+        seed: of the split.
+        is_named: whether a model is named, or is to be chosen by the validation ratings.
+    """
+    from recollect.choice.candidates import default_valid_share
     from recollect.data.open_data import kind_of
     from recollect.data.split_folder import read_split
 
     kind = kind_of(source)
     if kind not in ("split", "stored"):
         ratings = texts.attach(ratings_from(source, columns))
-        share = DEFAULT_VALID if valid is None else valid
+        share = valid
+        if share is None:
+            share = DEFAULT_VALID if is_named else default_valid_share(len(ratings))
+
         return _split(
             ratings,
             valid=share,
@@ -194,8 +319,13 @@ def _split(ratings: rc.Ratings, *, valid: float, test: float, seed: int) -> Part
     return Parts(*hold_out_validation(ratings, valid=valid, seed=seed))
 
 
-def _is_finished(out: Path, *, resume: bool) -> bool:
+def _is_finished(out: Path, *, resume: bool, is_named: bool) -> bool:
     """Whether the folder holds a finished model, and the command line resumes it.
+
+    Args:
+        out: the folder.
+        resume: whether to.
+        is_named: whether the command line names a model.
 
     Raises:
         CheckpointError: if the folder must not be replaced.
@@ -217,6 +347,12 @@ def _is_finished(out: Path, *, resume: bool) -> bool:
     if is_begun and not resume:
         raise SettingError(
             f"{out} holds an interrupted fit; add --resume to go on, or name another folder."
+        )
+
+    if is_begun and not is_named:
+        raise SettingError(
+            f"{out} holds an interrupted fit of a named model; name it with --model to go on, or "
+            "name another folder."
         )
 
     return False
@@ -252,7 +388,9 @@ def _fit(recipe: rc.Model, parts: Parts, run: Any, screen: Screen, *, drawn: boo
 
 
 def _how_to_resume(out: Path, message: str) -> str:
-    if not (out / "snapshot").exists() and not (out / "refit").exists():
+    from recollect.training.snapshot_folder import FOLDERS
+
+    if not any((out / name).exists() for name in FOLDERS):
         return "Stopped before anything was saved."
 
     epoch = re.search(r" after epoch \d+", message)

@@ -18,6 +18,12 @@ def text_model_of(model: Model) -> tuple[Any, Corpus]:
         SettingError: if it is no model of texts.
         NotFittedError: if it is not fitted.
     """
+    if isinstance(model, find("blend")):
+        raise SettingError(
+            "A blend is explained by its members: model.separate() gives them as models of their "
+            "own; pass one that reads texts."
+        )
+
     if not isinstance(model, TextModel):
         raise SettingError(
             f"{type(model).__name__} reads no texts; use a model that does, such as convmf."

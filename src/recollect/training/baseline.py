@@ -63,6 +63,9 @@ def _warning(history: History, name: str) -> str:
         f"{history.best_valid:.4g}, {history.baseline_name} {history.baseline:.4g}."
     )
     n_epochs = len(history)
+    if history.members:
+        return f"{fault} {history.baseline_name} can be the better model."
+
     if n_epochs and history.best_epoch == n_epochs:
         return f"{fault} It was best in its last epoch: raise epochs, or the learning rate."
 

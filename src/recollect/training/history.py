@@ -9,7 +9,7 @@ from recollect.data.rating_unit import RatingUnit
 
 # Figures in rating points or a power of them, which a fit measures in its model's unit. Losses and
 # objectives are what the fit minimizes, and stay as they are.
-POWER = {"train_rmse": 1, "valid_rmse": 1, "alpha": -2}
+POWER = {"train_rmse": 1, "valid_rmse": 1, "member_rmse": 1, "alpha": -2}
 
 
 @dataclass
@@ -29,6 +29,7 @@ class History:
     # The same validation figure of the simplest model, and that model: "bias" or "popularity"
     baseline: float | None = None
     baseline_name: str = ""
+    members: list[History] = field(default_factory=list)  # of a blend: those of its members
 
     def __len__(self) -> int:
         return len(self.epochs)
@@ -72,7 +73,9 @@ def _scaled(history: History, size: float) -> History:
     if best_valid is not None:
         best_valid *= size ** POWER.get(history.valid_name, 0)
 
-    return replace(history, epochs=epochs, best_valid=best_valid)
+    members = [_scaled(member, size) for member in history.members]
+
+    return replace(history, epochs=epochs, best_valid=best_valid, members=members)
 
 
 def scaled_figures(figures: dict[str, float], size: float) -> dict[str, float]:

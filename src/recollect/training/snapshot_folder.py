@@ -2,6 +2,7 @@
 
 RUN/snapshot           tensors.safetensors and state.json
 RUN/refit/snapshot     the same of the second fit of `refit`
+RUN/members/1          of a blend: such folders of its first member, and so on
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from recollect.system.locks import used_alone
 
 SNAPSHOT = "snapshot"
 REFIT = "refit"
-FOLDERS = (SNAPSHOT, REFIT)
+MEMBERS = "members"
+FOLDERS = (SNAPSHOT, REFIT, MEMBERS)
 FORMER = f".{SNAPSHOT}.old"  # where earlier releases moved a snapshot while they replaced it
 
 TENSORS = "tensors.safetensors"
@@ -94,8 +96,8 @@ def refuse_foreign(path: Path) -> None:
 
 def foreign_files(path: Path) -> list[str]:
     """What a folder of these names holds that no fit wrote, as paths in it."""
-    if path.name == REFIT:
-        return _foreign_in_refit(path)
+    if path.name in (REFIT, MEMBERS) or path.parent.name == MEMBERS:
+        return _foreign_in_folder_of_folders(path)
 
     names = sorted(inner.name for inner in path.iterdir())
     if _holds_snapshot(path, names):
@@ -104,11 +106,12 @@ def foreign_files(path: Path) -> list[str]:
     return names
 
 
-def _foreign_in_refit(path: Path) -> list[str]:
+def _foreign_in_folder_of_folders(path: Path) -> list[str]:
     foreign = []
 
     for inner in sorted(path.iterdir()):
-        if inner.name in (SNAPSHOT, FORMER) and inner.is_dir():
+        is_member = path.name == MEMBERS and inner.name.isdecimal()
+        if (is_member or inner.name in (*FOLDERS, FORMER)) and inner.is_dir():
             foreign += [f"{inner.name}/{name}" for name in foreign_files(inner)]
         elif not is_temporary(inner, SNAPSHOT):
             foreign.append(inner.name)

@@ -568,6 +568,8 @@ def test_the_verbs_take_a_stored_folder(ratings, tmp_path):
         tmp_path / "s",
         "--out",
         tmp_path / "m",
+        "--model",
+        "autorec",
         "--set",
         "optimizer=adam",
         "--set",
@@ -589,7 +591,8 @@ def test_the_verbs_take_a_stored_folder(ratings, tmp_path):
         (("train", "s", "--out", "m", "--valid", "0.1"), "is split already"),
         (("data", "describe", "s", "--scale", "1,5"), "columns and scale are known"),
         (("data", "convert", "s", "x.csv"), "read batch by batch"),
-        (("train", "s", "--out", "m"), "on disk"),
+        (("train", "s", "--out", "m"), "learned from by one model"),
+        (("train", "s", "--out", "m", "--model", "autorec"), "on disk"),
         (("data", "store", "r.csv", "s"), "not empty"),
     ],
 )

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from recollect.cli.train import Parts
 
 
-def refuse_another_fit(out: Path, recipe: rc.Model, parts: Parts, *, seed: int) -> None:
+def refuse_another_fit(out: Path, recipe: rc.Model | None, parts: Parts, *, seed: int) -> None:
     """Refuse to take a finished model for that of other settings, data or another seed.
 
     Args:
         out: the folder of the model.
-        recipe: the model that was asked for.
+        recipe: the model that was asked for; None: whichever is chosen.
         parts: the ratings that it was to learn from.
         seed: of the fit.
 
@@ -29,12 +29,15 @@ def refuse_another_fit(out: Path, recipe: rc.Model, parts: Parts, *, seed: int) 
     from recollect.checkpoint import describe
 
     about = describe(out)
-    former = _recipe_of(about, recipe)
-    before = {"model": about["model"], "seed": about["seed"]}
-    now = {"model": registry.name_of(recipe), "seed": seed}
-    if former is not None:
-        before |= registry.settings(former)
-        now |= registry.settings(recipe)
+    before = {"seed": about["seed"]}
+    now: dict[str, Any] = {"seed": seed}
+    if recipe is not None:
+        before |= {"model": about["model"]}
+        now |= {"model": registry.name_of(recipe)}
+        former = _recipe_of(about, recipe)
+        if former is not None:
+            before |= registry.settings(former)
+            now |= registry.settings(recipe)
 
     before["data"] = about["fingerprint"]
     now["data"] = _learned_from(recipe, parts).fingerprint
@@ -61,9 +64,10 @@ def _recipe_of(about: dict[str, Any], recipe: rc.Model) -> rc.Model | None:
     return registry.make_of(type(recipe), about["settings"])
 
 
-def _learned_from(recipe: rc.Model, parts: Parts) -> Any:
+def _learned_from(recipe: rc.Model | None, parts: Parts) -> Any:
     """The ratings that the fitted model has: with `refit`, also those of validation."""
-    if recipe.refit and parts.valid is not None:
+    fits_again = recipe is None or recipe.refit
+    if fits_again and parts.valid is not None and parts.train.in_memory:
         return parts.train.union(parts.valid)
 
     return parts.train

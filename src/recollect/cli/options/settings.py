@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from recollect.errors import SettingError
+from recollect.settings import parse_value
 
 Settings = Annotated[
     list[str] | None,
@@ -19,8 +19,6 @@ Settings = Annotated[
         help="A setting of the model, such as hidden=500; repeat it for more.",
     ),
 ]
-
-PYTHON_WORDS = {"True": True, "False": False, "None": None}
 
 
 def settings_of(pairs: Sequence[str] | None, *, option: str = "--set") -> dict[str, Any]:
@@ -44,20 +42,6 @@ def settings_of(pairs: Sequence[str] | None, *, option: str = "--set") -> dict[s
         if key in settings:
             raise SettingError(f"{option} {key} is given twice; give it once.")
 
-        settings[key] = _value(value.strip())
+        settings[key] = parse_value(value.strip())
 
     return settings
-
-
-def _value(text: str) -> Any:
-    if text in PYTHON_WORDS:
-        return PYTHON_WORDS[text]
-
-    try:
-        return json.loads(text)
-    except ValueError:
-        parts = [part.strip() for part in text.split(",")]
-        if len(parts) < 2:
-            return text
-
-        return tuple(_value(part) for part in parts if part)

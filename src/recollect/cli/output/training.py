@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 import recollect as rc
+from recollect.cli.output import choosing
 from recollect.cli.output.screen import Answer
 from recollect.cli.output.tables import cell, facts, interval, memory, seconds
 
@@ -146,9 +147,11 @@ def shown(result: dict[str, Any]) -> list[RenderableType]:
         f"{memory(result['predicted_memory_mb'])}",
     }
 
-    if result["epochs"]:
+    train_figure, valid_figure = result["figures"]
+    if result["members"]:
+        rows[_label(valid_figure)] = _beside_baseline(result, valid_figure)
+    elif result["epochs"]:
         rows["epochs"] = f"{result['epochs']}, kept: {result['best_epoch']}"
-        train_figure, valid_figure = result["figures"]
         rows[_label(train_figure)] = result[train_figure]
         if result["valid_ratings"]:
             rows[_label(valid_figure)] = _beside_baseline(result, valid_figure)
@@ -156,13 +159,23 @@ def shown(result: dict[str, Any]) -> list[RenderableType]:
     if result["test"]:
         rows |= _test_rows(result["test"])
 
-    if result["tensorboard"]:
+    if result.get("tensorboard"):
         folder = result["tensorboard"]
         rows["TensorBoard"] = f"{folder}; to see it: tensorboard --logdir {folder}"
 
     next_step = f"Next: recollect recommend {result['out']} --user ID"
 
-    return [*_breakdown(result["stopped"]), facts(rows), "", next_step]
+    return [*_breakdown(result["stopped"]), *_members(result), facts(rows), "", next_step]
+
+
+def _members(result: dict[str, Any]) -> list[RenderableType]:
+    """The table of a blend's members, or of the models that were tried."""
+    if not result["members"]:
+        return []
+
+    figure = result["figures"][1].removeprefix("valid_")
+
+    return [choosing.members_table(result["members"], figure), ""]
 
 
 def _baseline(history: Any) -> dict[str, Any] | None:

@@ -68,7 +68,9 @@ class AutoRec(GradientRowModel):
     # Whether the bias model's offsets are added to what the network gives; None: where the output
     # is linear, neither `center` nor mask=False
     offsets: bool | None = setting(None, before=False)
-    pretrain: bool = True  # of a deep network: the shallow one and the middle are trained first
+    # Of a deep network whose last hidden layer is as large as its first: a shallow one and the
+    # middle are trained first
+    pretrain: bool = True
     pretrain_epochs: int = setting(300, at_least=0)  # of the shallow network, at most
     dropout: float = share(0.0)  # share of each hidden layer dropped
     input_dropout: float = share(0.0)  # share of the input ratings dropped
@@ -159,6 +161,11 @@ class AutoRec(GradientRowModel):
         )
 
     @property
+    def _pretrains(self) -> bool:
+        """Whether a shallow network's codes pass through the middle layers before the fit."""
+        return self.pretrain and len(self.layers) > 1 and self.layers[0] == self.layers[-1]
+
+    @property
     def _row_reg(self) -> float:
         return REG_ITEM if self.side == "item" else REG_USER
 
@@ -169,7 +176,7 @@ class AutoRec(GradientRowModel):
         if net.offsets is not None:
             self._start_from_offsets(net, train)
 
-        if self.pretrain and len(net.between):
+        if self._pretrains:
             self._pretrain(net, train, valid, run)
 
         return self.minimize(self.loss, train, valid, run, validate_start=self.has_offsets)
@@ -220,7 +227,7 @@ class AutoRec(GradientRowModel):
     @override
     def best_epochs(self) -> dict[str, Any]:
         epochs = super().best_epochs()
-        if not (self.pretrain and len(self.layers) > 1):
+        if not self._pretrains:
             return epochs
         return {**epochs, "pretrain_epochs": self.pretrained_.best_epoch}
 
