@@ -45,7 +45,8 @@ KILLED_IN = {"lbfgs": 8, "rprop": 8, "adam": 5, "refit": 12 + 4}  # the refit is
 def fit(name: str, run: Run, **other):
     """The same fit wherever it runs; `other` changes its settings."""
     parts = rc.random_split(planted(60, 40, 900, seed=3).ratings, test=0.1, valid=0.1, seed=0)
-    model = make("autorec", **{"hidden": 8, "reg": 1.0, "validate_every": 3, **FITS[name], **other})
+    usual = {"hidden": 8, "reg": 1.0, "validate_every": 3, "refit": False}
+    model = make("autorec", **{**usual, **FITS[name], **other})
     return model.fit(parts.train, parts.valid, replace(run, seed=7, threads=1))
 
 
@@ -236,7 +237,7 @@ def test_other_settings_are_refused_and_named(folder):
 
 def test_another_seed_is_refused_and_named(folder):
     parts = rc.random_split(planted(60, 40, 900, seed=3).ratings, test=0.1, valid=0.1, seed=0)
-    model = make("autorec", hidden=8, reg=1.0, validate_every=3, epochs=20)
+    model = make("autorec", hidden=8, reg=1.0, validate_every=3, epochs=20, refit=False)
     with pytest.raises(TrainingError, match=r"another fit: seed was 7 and is 8"):
         model.fit(parts.train, parts.valid, Run(folder=folder, resume=True, seed=8, threads=1))
 
@@ -244,7 +245,7 @@ def test_another_seed_is_refused_and_named(folder):
 def test_other_data_are_refused_and_named(folder):
     parts = rc.random_split(planted(60, 40, 900, seed=3).ratings, test=0.1, valid=0.1, seed=0)
     train, valid = parts.train, parts.valid
-    model = make("autorec", hidden=8, reg=1.0, validate_every=3, epochs=20)
+    model = make("autorec", hidden=8, reg=1.0, validate_every=3, epochs=20, refit=False)
     run = Run(folder=folder, resume=True, seed=7, threads=1)
     is_first = np.arange(len(train)) == 0
     changed = replace(train, value=np.where(is_first, 6 - train.value, train.value))
