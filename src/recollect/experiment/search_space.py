@@ -8,7 +8,7 @@ from typing import Any
 
 from recollect import registry
 from recollect.errors import SettingError
-from recollect.experiment.parse import check_data, check_split
+from recollect.experiment.parse_part import check_data, check_split
 from recollect.experiment.spec import Part
 from recollect.experiment.texts import TEXT_KEYS, read_texts
 from recollect.experiment.toml_file import (

@@ -47,7 +47,12 @@ def draw(table: ResultTable) -> Any:
     height = 1.1 + 0.36 * len(rows) if kind == "runs" else 3.6
     figure = Figure(figsize=(7, height), layout="constrained")
     axes = figure.add_subplot()
-    draw_kind = {"runs": _draw_runs, "epochs": _draw_epochs, "counts": _draw_counts}
+    draw_kind = {
+        "runs": _draw_runs,
+        "epochs": _draw_epochs,
+        "curves": _draw_epochs,
+        "counts": _draw_counts,
+    }
     draw_kind.get(kind, _draw_sweep)(axes, table, rows)
     title = f"{table.table.title}: {table.part.name}"
     grid = "x" if kind == "runs" else "y"
@@ -63,7 +68,7 @@ def _has_content(table: ResultTable, kind: str) -> bool:
     if kind == "counts":
         return bool(table.item_counts)
 
-    if kind in ("runs", "epochs"):
+    if kind in ("runs", "epochs", "curves"):
         return True
 
     rows = _rows_of_sweep(table.rows, kind)
@@ -217,8 +222,12 @@ def _name_of_series(row: ResultRow, setting: str) -> str:
 
 
 def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
-    """The validation error by epoch on the first split, a line per run, without far outliers."""
+    """The validation error by epoch on the first split, a line per run, without far outliers.
+
+    Of the kind "curves", the training error as well, dashed.
+    """
     drawn = []
+    with_training = table.table.figure == "curves"
     with_figures = [row for row in rows if row.outcome.n_done]
 
     for color, row in zip(_cycle_colors(), with_figures, strict=False):
@@ -234,6 +243,17 @@ def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> No
             )
             drawn.append(errors)
 
+        if with_training and row.outcome.train_curve:
+            epochs, errors = zip(*row.outcome.train_curve, strict=True)
+            axes.plot(
+                epochs,
+                errors,
+                color=color,
+                linewidth=1.2,
+                linestyle="--",
+            )
+            drawn.append(errors)
+
     if drawn:
         low = min(min(errors) for errors in drawn)
         last = max(errors[-1] for errors in drawn)
@@ -246,7 +266,8 @@ def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> No
         high = max(1.03 * low, high)
         axes.set_ylim(low - 0.05 * (high - low), high)
 
-    axes.set(xlabel="epoch", ylabel="validation RMSE")
+    label = "RMSE: training dashed, validation" if with_training else "validation RMSE"
+    axes.set(xlabel="epoch", ylabel=label)
 
 
 def _draw_counts(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from recollect.errors import SettingError
 from recollect.evaluation.significance import Interval
+from recollect.experiment.spec import Claim
 from recollect.report import figures
 from recollect.report.tables import Report, ResultRow, ResultTable
 from recollect.system.atomic_files import replacing
@@ -112,7 +113,7 @@ def format_seconds(seconds: float | None) -> str:
 def cells(row: ResultRow) -> dict[str, str]:
     """What a table says of a run, by column."""
     texts = {
-        "run": row.run.name,
+        "run": _describe_run(row),
         "ours": row.reason,
         "95% interval": format_interval(row.interval),
         "splits": _format_splits(row),
@@ -129,10 +130,32 @@ def cells(row: ResultRow) -> dict[str, str]:
     if row.interval is not None:
         texts["ours"] = format_figure(row.interval.mean)
         if row.claim is not None and row.verdict is not None:
-            texts["ours − paper"] = f"{row.interval.mean - row.claim.value:+.4f}"
+            texts["ours − paper"] = _format_difference(row, row.claim)
             texts["verdict"] = row.verdict.text
 
     return texts
+
+
+def _describe_run(row: ResultRow) -> str:
+    """The name of a run, with what validation chose and what else the file says of it."""
+    name = row.run.name
+    if row.chosen:
+        name = f"{name} ({row.chosen} by validation)"
+
+    if row.run.model is not None and row.run.note:
+        name = f"{name}: {row.run.note}"
+
+    return name
+
+
+def _format_difference(row: ResultRow, claim: Claim) -> str:
+    """Ours less the paper's, both of the fold that the claim is about, if it is about one."""
+    assert row.interval is not None
+    figure = row.interval.mean if claim.fold is None else row.of_fold
+    if figure is None:
+        return "–"
+
+    return f"{figure - claim.value:+.4f}"
 
 
 def _format_splits(row: ResultRow) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from recollect.evaluation.significance import Interval
 from recollect.experiment.carried import Carried, CarriedTable, read_carried
-from recollect.experiment.planner import jobs_of
 from recollect.experiment.results import Job, Record, Results, UserSums, is_done
 from recollect.experiment.spec import (
     Check,
@@ -20,14 +19,18 @@ from recollect.experiment.spec import (
     Table,
     format_setting,
 )
+from recollect.report.measured import measure
+from recollect.report.outcome import Outcome
 from recollect.report.sentences import (
     describe_carried,
     describe_counts,
     describe_data,
     describe_page,
+    describe_published,
     describe_releases,
+    describe_tuning,
 )
-from recollect.report.verdict import Outcome, Verdict, judge_check, judge_claim
+from recollect.report.verdict import Verdict, judge_check, judge_claim, judge_claim_of_fold
 
 WORDS = ("better", "confirmed", "missed", "not confirmed", "open")
 
@@ -40,6 +43,8 @@ class ResultRow:
     n_splits: int  # of the table
     verdict: Verdict | None  # of its claim; None without a claim
     reason: str  # why there is no figure: "not run", "not built yet", "failed: …"; or empty
+    chosen: str = ""  # which candidates the validation ratings chose, in words
+    of_fold: float | None = None  # the figure of the fold that the claim is about
 
     @property
     def run(self) -> RunSpec:
@@ -145,7 +150,7 @@ class Report:
     @property
     def open(self) -> list[str]:
         """What has not been run, in sentences."""
-        missing = [f"skipped: {table.missing}" for table in self.tables if table.missing]
+        missing = [f"no data: {table.missing}" for table in self.tables if table.missing]
         waiting: dict[str, list[str]] = {}
 
         for table in self.tables:
@@ -192,11 +197,12 @@ def _make_table(
 ) -> ResultTable:
     rows = [_make_row(run, table, part, results, facts, carried) for run in table.runs[part.name]]
     outcomes = [row.outcome for row in rows]
-    checks = [
-        (check, judge_check(check, outcomes, printed.checks.get(check.says)))
-        for check in table.checks
-        if check.concerns(part)
-    ]
+    checks = []
+
+    for check in table.checks:
+        if check.concerns(part):
+            verdict = judge_check(check.on(part), outcomes, printed.checks.get(check.says))
+            checks.append((check, verdict))
 
     result = ResultTable(
         table=table,
@@ -213,6 +219,7 @@ def _make_table(
 def _describe(result: ResultTable, facts: Mapping[str, Any], printed: CarriedTable) -> str:
     """What was measured on what, and by which code."""
     sentences = [describe_data(result.table, result.part, facts)]
+    sentences += describe_published(result.part, facts)
     n_test = [record["n_test"] for record in result.records]
     n_cold = [record["n_cold"] for record in result.records]
     if result.n_carried:
@@ -221,6 +228,9 @@ def _describe(result: ResultTable, facts: Mapping[str, Any], printed: CarriedTab
 
     if n_test:
         sentences.append(describe_counts(n_test, n_cold))
+
+    if result.has_results:
+        sentences += describe_tuning(result.table, result.part)
 
     if result.records:
         sentences.append(describe_releases(result.records))
@@ -239,30 +249,60 @@ def _make_row(
     facts: dict[str, Any],
     carried: Carried,
 ) -> ResultRow:
-    jobs = jobs_of(run, table, part, facts)
-    n_splits = len(table.splits(part))
-    records = [results.read(job) for job in jobs] or [None] * n_splits
-    failures = [record["failed"] for record in records if record and not is_done(record)]
+    measured = measure(run, table, part, results, facts)
+    records = measured.records
     carried_row = None
-    if not all(is_done(record) for record in records):
+    if not run.candidates and not all(is_done(record) for record in records):
+        jobs = [job for job in measured.jobs if job is not None]
         carried_row = carried.row(jobs, part.metric)
 
     outcome = Outcome(
         run=run,
-        records=[None] * n_splits if carried_row is not None else records,
+        records=[None] * len(records) if carried_row is not None else records,
         metric=part.metric,
         test_share=_test_share(part, records),
-        user_sums=_UserSumsOf(results, jobs),
+        user_sums=_UserSumsOf(results, measured.jobs),
         carried=carried_row,
     )
-    reason = _reason(run, outcome, failures, facts)
-    verdict = None
-    if run.claim is not None and outcome.interval is not None:
-        verdict = judge_claim(run.claim, outcome.interval)
-    elif run.claim is not None:
-        verdict = Verdict("open", reason)
+    reason = _reason(run, outcome, measured.failures, facts)
 
-    return ResultRow(outcome, n_splits, verdict, reason)
+    return ResultRow(
+        outcome=outcome,
+        n_splits=len(records),
+        verdict=_judge_row(outcome, table, part, reason),
+        reason=reason,
+        chosen=measured.chosen,
+        of_fold=_figure_of_fold(outcome, table, part),
+    )
+
+
+def _judge_row(outcome: Outcome, table: Table, part: Part, reason: str) -> Verdict | None:
+    """The verdict of a row's claim; None without a claim."""
+    claim = outcome.run.claim
+    if claim is None:
+        return None
+
+    interval = outcome.interval
+    if interval is None:
+        return Verdict("open", reason)
+
+    if claim.fold is not None:
+        return judge_claim_of_fold(claim, _figure_of_fold(outcome, table, part))
+
+    return judge_claim(claim, interval)
+
+
+def _figure_of_fold(outcome: Outcome, table: Table, part: Part) -> float | None:
+    """The figure of the fold that a row's claim is about; None if it is about the mean."""
+    claim = outcome.run.claim
+    if claim is None or claim.fold is None:
+        return None
+
+    for position, split in enumerate(table.splits(part)):
+        if split.seed == claim.fold:
+            return outcome.value(position)
+
+    return None
 
 
 @dataclass(frozen=True)
@@ -270,10 +310,13 @@ class _UserSumsOf:
     """Reads errors by user when a test needs them: most tables do not."""
 
     results: Results
-    jobs: Sequence[Job]
+    jobs: Sequence[Job | None]
 
     def __call__(self, split: int) -> UserSums | None:
         job = self.jobs[split]
+        if job is None:
+            return None
+
         return self.results.user_sums(job)
 
 
@@ -290,7 +333,7 @@ def _reason(
     if run.model is None:
         return run.note
 
-    return "skipped: no data" if "missing" in facts else "not run"
+    return "no data" if "missing" in facts else "not run"
 
 
 def _test_share(part: Part, records: Sequence[Record | None]) -> float | None:
