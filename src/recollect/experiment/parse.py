@@ -121,8 +121,22 @@ def _read_table(raw: Raw, around: Surroundings) -> Table:
             runs=runs,
             checks=tuple(checks),
             figure=_read_figure(raw, runs_of_first),
-            n_splits=raw.get("splits"),
+            n_splits=_read_splits(raw.get("splits"), around),
         )
+
+
+def _read_splits(raw: Any, around: Surroundings) -> int | dict[str, int] | None:
+    """How many splits of a part a table has: one number, or a number for each part."""
+    by_part = raw if isinstance(raw, dict) else {}
+    refuse_unknown_parts(by_part, around.parts)
+    numbers = list(by_part.values()) or [raw]
+    if raw is not None and not all(isinstance(n, int) and n >= 1 for n in numbers):
+        raise SettingError(
+            f"splits is the number of a part's splits, 1 or more, or one for each part; found "
+            f"{raw!r}."
+        )
+
+    return raw  # type: ignore[no-any-return]
 
 
 def _read_figure(raw: Raw, runs: tuple[RunSpec, ...]) -> str | None:

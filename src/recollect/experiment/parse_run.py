@@ -136,8 +136,7 @@ def _expand_sweep(
                 series=name,
                 swept=chosen,
             )
-            for chosen in _combinations(merged.get("choose", {}))
-            if chosen
+            for chosen in _read_choices(merged.get("choose", {}))
         ]
         run = RunSpec(
             name=run_name,
@@ -153,6 +152,20 @@ def _expand_sweep(
         runs.append(run)
 
     return runs
+
+
+def _read_choices(raw: Any) -> list[Raw]:
+    """The settings of each candidate: all combinations of a table, or those that a list states."""
+    if isinstance(raw, dict):
+        return _combinations(raw) if raw else []
+
+    if not isinstance(raw, list) or not all(isinstance(choice, dict) for choice in raw):
+        raise SettingError(
+            "choose has the values among which validation ratings choose, such as "
+            f"{{ reg = [1, 10] }}, or a list of such settings; found {raw!r}."
+        )
+
+    return raw
 
 
 def _combinations(values: Raw) -> list[Raw]:

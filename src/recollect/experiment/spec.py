@@ -167,11 +167,15 @@ class Table:
     runs: dict[str, tuple[RunSpec, ...]]  # by the name of the part
     checks: tuple[Check, ...] = ()
     figure: str | None = None  # "runs", "epochs", "curves", "counts" or a swept setting
-    n_splits: int | None = None  # how many of the part's splits; None: all
+    n_splits: int | dict[str, int] | None = None  # of the part's splits, or by part; None: all
 
     def splits(self, part: Part) -> list[SplitSpec]:
         """The splits of this table on a part."""
-        return part.splits[: self.n_splits]
+        n_splits = self.n_splits
+        if isinstance(n_splits, dict):
+            n_splits = n_splits.get(part.name)
+
+        return part.splits[:n_splits]
 
     def needs_user_sums(self, part: Part) -> bool:
         """Whether a check compares runs by a bootstrap over users: too few splits for a t-test."""

@@ -198,10 +198,20 @@ def _mark_values(axes: Any, values: Sequence[Any], *, is_numeric: bool) -> None:
     ticks = [format_setting(value) for value in values]
     if not is_numeric:
         axes.set_xticks(range(len(values)), ticks)
-    elif min(values) > 0 and max(values) / min(values) > 20:
+        return
+
+    positive = [value for value in values if value > 0]
+    if min(values) < 0 or not positive or max(positive) / min(positive) <= 20:
+        return
+
+    if min(values) > 0:
         axes.set_xscale("log")
-        axes.set_xticks(values, ticks)
-        axes.minorticks_off()
+    else:
+        # Zero has no logarithm: below the least value the scale is linear.
+        axes.set_xscale("symlog", linthresh=min(positive))
+
+    axes.set_xticks(values, ticks)
+    axes.minorticks_off()
 
 
 def _rows_of_sweep(rows: Sequence[ResultRow], setting: str) -> list[ResultRow]:

@@ -180,9 +180,12 @@ def columns(table: ResultTable) -> list[str]:
 
 
 def visible_rows(table: ResultTable) -> list[ResultRow]:
-    """The rows to show: of a table without results, only those with a number of the paper."""
+    """The rows to show: of a table without results, only those with a number of the paper.
+
+    Everywhere a row without a model is the paper's number, and stands where there is one.
+    """
     if table.has_results:
-        return table.rows
+        return [row for row in table.rows if row.run.model or row.claim]
 
     return [row for row in table.rows if row.claim is not None]
 
