@@ -10,7 +10,8 @@ from recollect.evaluation.significance import Interval, paired_bootstrap
 from recollect.experiment.carried import CarriedCheck, CarriedRow
 from recollect.experiment.results import Job, Results, UserSums
 from recollect.experiment.spec import Check, Claim, RunSpec
-from recollect.report.verdict import Outcome, compare_users, judge_check, judge_claim
+from recollect.report.outcome import Outcome, compare_users
+from recollect.report.verdict import judge_check, judge_claim
 
 NONE = float("nan")
 

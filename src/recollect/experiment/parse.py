@@ -136,7 +136,7 @@ def _read_splits(raw: Any, around: Surroundings) -> int | dict[str, int] | None:
             f"{raw!r}."
         )
 
-    return raw  # type: ignore[no-any-return]
+    return raw
 
 
 def _read_figure(raw: Raw, runs: tuple[RunSpec, ...]) -> str | None:

@@ -88,13 +88,18 @@ def _describe_part(part: Part) -> dict[str, Any]:
 def describe(ratings: Ratings) -> dict[str, Any]:
     """The facts of a data set that plans and pages need."""
     counts = ratings.count("item")
-    quantiles = np.quantile(counts[counts > 0], np.linspace(0, 1, 201))
+    counts = counts[counts > 0]
+    quantiles = np.quantile(counts, np.linspace(0, 1, 201))
+    deviation = counts - counts.mean()
+
     return {
         "fingerprint": ratings.fingerprint,
         "users": ratings.n_users,
         "items": ratings.n_items,
+        "rated_items": len(counts),
         "ratings": len(ratings),
         "timed": ratings.time is not None,
+        "item_skewness": float((deviation**3).mean() / max(counts.std(), 1e-12) ** 3),
         "item_counts": quantiles.tolist(),
     }
 

@@ -93,9 +93,12 @@ class Tuned:
         if self.file:
             return self.file
 
-        settings = ", ".join(f"{key} {format_setting(value)}" for key, value in self.split.items())
+        settings = []
+        for key, value in self.split.items():
+            if key != "how":
+                settings.append(f"{key} {format_setting(value)}")
 
-        return f"{self.data} ({settings})"
+        return f"{self.data} ({self.split['how']} split: {', '.join(settings)})"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from typing import Any
 
 from recollect.evaluation.significance import Interval
 from recollect.experiment.spec import format_setting
-from recollect.report.tables import ResultRow, ResultTable
+from recollect.report.rows import ResultRow
+from recollect.report.tables import ResultTable
 from recollect.report.training_curve import check
 from recollect.system.atomic_files import replacing
 
@@ -66,7 +67,7 @@ def _has_content(table: ResultTable, kind: str) -> bool:
         return False
 
     if kind == "counts":
-        return bool(table.item_counts)
+        return table.part.name in table.item_counts
 
     if kind in ("runs", "epochs", "curves"):
         return True
@@ -281,16 +282,18 @@ def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> No
 
 
 def _draw_counts(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
-    """The share of items with fewer than so many ratings."""
-    counts = table.item_counts
-    shares = [position / (len(counts) - 1) for position in range(len(counts))]
-    axes.step(
-        counts,
-        shares,
-        where="post",
-        color=COLORS[0],
-        linewidth=1.8,
-    )
+    """The share of items with fewer than so many ratings, a line for each part of the table."""
+    for color, (name, counts) in zip(_cycle_colors(), table.item_counts.items(), strict=False):
+        shares = [position / (len(counts) - 1) for position in range(len(counts))]
+        axes.step(
+            counts,
+            shares,
+            where="post",
+            color=color,
+            linewidth=1.8,
+            label=name,
+        )
+
     axes.set_xscale("log")
     axes.set(
         xlabel="ratings of an item",

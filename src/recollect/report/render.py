@@ -12,7 +12,8 @@ from recollect.errors import SettingError
 from recollect.evaluation.significance import Interval
 from recollect.experiment.spec import Claim
 from recollect.report import figures
-from recollect.report.tables import Report, ResultRow, ResultTable
+from recollect.report.rows import ResultRow
+from recollect.report.tables import Report, ResultTable
 from recollect.system.atomic_files import replacing
 
 FigureKey = tuple[str, str, str]  # experiment, table, part
@@ -202,6 +203,9 @@ def summary(report: Report) -> str:
 
     for verdict, n in report.counts.items():
         word = "without a result" if verdict == "open" else verdict
+        if verdict == "open" and report.n_without_data:
+            word += f", {report.n_without_data} of them for want of data"
+
         if n:
             counts.append(f"{n} {word}")
 
@@ -251,7 +255,7 @@ def _opening(report: Report) -> list[str]:
         f"Claims and checks: {summary(report)}. {report.made}",
         "",
     ]
-    lines += [f"- {part.name}: {part.about}" for part in report.parts]
+    lines += [f"- {name}: {text}" for name, text in report.parts.items()]
     lines += [f"- {sentence}" for sentence in report.open]
 
     return lines

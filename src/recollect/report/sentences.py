@@ -86,10 +86,19 @@ def describe_published(part: Part, facts: Mapping[str, Any]) -> list[str]:
         return []
 
     counts = [f"{count:,} {what}" for what, count in part.published.items()]
-    own = [f"{facts[what]:,} {what}" for what in part.published if what in facts]
+    measured = {**facts, "items": facts.get("rated_items", facts.get("items"))}
+    own = [f"{measured[what]:,} {what}" for what in part.published if measured.get(what)]
     here = f"; here {', '.join(own)}" if own else ""
 
     return [f"The paper has {', '.join(counts)}{here}."]
+
+
+def describe_skewness(facts: Mapping[str, Any]) -> list[str]:
+    """How skewed the numbers of ratings of items are; nothing where it was not measured."""
+    if "item_skewness" not in facts:
+        return []
+
+    return [f"Skewness of the number of ratings of an item: {facts['item_skewness']:.2f}."]
 
 
 def describe_tuning(table: Table, part: Part) -> list[str]:
@@ -120,7 +129,8 @@ def describe_tuning(table: Table, part: Part) -> list[str]:
             overlap = f"some of whose ratings are test ratings of {kind}{plural} "
             overlap += _describe_seeds(shared)
 
-        runs = ", ".join(dict.fromkeys(names[source]))
+        # Names of runs have commas of their own.
+        runs = "; ".join(dict.fromkeys(names[source]))
         sentences.append(f"Settings of {runs} were chosen on {source}, {overlap}.")
 
     return sentences
