@@ -167,8 +167,8 @@ def test_failed_and_skipped_runs_stand_on_the_page(made_up):
     experiment, results, _ = made_up
     text = page_of(experiment, results)
     assert "- breaks failed: The objective became nan" in text
-    assert "- skipped: movielens/10m is not here; get it" in text
-    assert "| good | skipped: no data | – | – | 0.7 | – | – | – | – |" in text
+    assert "- no data: movielens/10m is not here; get it" in text
+    assert "| good | no data | – | – | 0.7 | – | – | – | – |" in text
 
 
 def remove_record(experiment, results, split):

@@ -51,10 +51,10 @@ def read_part(name: str, raw: Raw) -> Part:
         )
 
 
-def _read_published(raw: Any) -> dict[str, float]:
+def _read_published(raw: Any) -> dict[str, int]:
     """The counts of the data that the paper prints, by what is counted."""
     is_table = isinstance(raw, dict)
-    if not is_table or not all(isinstance(count, int | float) for count in raw.values()):
+    if not is_table or not all(isinstance(count, int) for count in raw.values()):
         raise SettingError(
             "published has the counts that the paper prints, such as "
             f"{{ users = 6040 }}; found {raw!r}."

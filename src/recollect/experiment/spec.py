@@ -46,7 +46,7 @@ class Part:
     about: str = ""  # a sentence for the page
     texts: Texts | None = None
     keep: Keep | None = None  # which ratings; None: all
-    published: dict[str, float] = field(default_factory=dict)  # counts that the paper prints
+    published: dict[str, int] = field(default_factory=dict)  # counts that the paper prints
 
     @property
     def source(self) -> str:
