@@ -138,7 +138,10 @@ def test_an_error_has_its_place_and_what_is_known(tmp_path, old, new, message):
         ('below = ["auto", "nobody"]', "There is no run of this table 'nobody'"),
         ('falls = "auto"', "There is no swept run of this table 'auto'"),
         ('below = ["auto"]', "below takes two runs, or two lists of runs"),
-        ("", "It has 0 of below, below_train, near, gains_little, improves, lowest, falls, overfits"),
+        (
+            "",
+            "It has 0 of below, below_train, near, gains_little, improves, lowest, falls, overfits",
+        ),
         ('lowest = "auto"\nparts = ["huge"]', "There is no part 'huge'"),
     ],
 )
