@@ -130,7 +130,7 @@ def _read_splits(raw: Any, around: Surroundings) -> int | dict[str, int] | None:
     by_part = raw if isinstance(raw, dict) else {}
     refuse_unknown_parts(by_part, around.parts)
     numbers = list(by_part.values()) or [raw]
-    if raw is not None and not all(isinstance(n, int) and n >= 1 for n in numbers):
+    if raw is not None and not all(type(n) is int and n >= 1 for n in numbers):
         raise SettingError(
             f"splits is the number of a part's splits, 1 or more, or one for each part; found "
             f"{raw!r}."
