@@ -111,7 +111,7 @@ def test_changed_settings_are_those_that_are_not_defaults(tmp_path):
         (
             'name = "t"',
             'name = "t"\nfigure = "hidden"',
-            "There is no figure 'hidden'. Known: counts, curves, epochs, runs.",
+            "There is no figure 'hidden'. Known: counts, curves, epochs, gain, runs.",
         ),
         ('name = "t"', 'naem = "t"', "There is no key of a table 'naem'. Did you mean 'name'?"),
         ('name = "auto"', 'name = "bias"', "There are two runs 'bias'"),

@@ -229,6 +229,49 @@ def test_curves_show_training_errors_dashed(made_up):
     np.testing.assert_allclose(axes.get_lines()[1].get_xydata(), [(1, 1.1), (2, 0.8)])
 
 
+GAIN = """
+paper = "P"
+data = "planted/tiny"
+split = { how = "random", test = 0.2 }
+figure = "gain"
+[[run]]
+name = "plain"
+model = "bias"
+sweep = { reg_item = [1, 10, 100] }
+[[run]]
+name = "better"
+model = "bias"
+reg_user = 3
+sweep = { reg_item = [1, 10, 100] }
+"""
+
+
+def test_a_gain_is_of_the_second_sweep_over_the_first(tmp_path):
+    (tmp_path / "gain.toml").write_text(GAIN)
+    experiment, results = read(tmp_path / "gain.toml"), Results(tmp_path / "results")
+    results.note_data("planted/tiny", {"fingerprint": "f00", "users": 60, "items": 40})
+    (spec,) = experiment.parts["tiny"].splits
+    runs = experiment.tables["gain"].runs["tiny"]
+    for run, rmse in zip(runs[:-1], (1.0, 0.8, 0.5, 0.9, 0.76), strict=True):
+        write_record(results, job_of(run, spec, "f00"), rmse)
+    (table,) = make_report(experiment, results).tables
+    (axes,) = figures.draw(table).axes
+    np.testing.assert_allclose(axes.get_lines()[0].get_xydata(), [(1, 10), (10, 5)])
+
+
+def test_a_gain_needs_two_sweeps_of_one_setting(tmp_path):
+    (tmp_path / "gain.toml").write_text(GAIN.partition('[[run]]\nname = "better"')[0])
+    with pytest.raises(SettingError, match='figure = "gain" shows by how many per cent'):
+        read(tmp_path / "gain.toml")
+
+
+def test_a_page_lists_what_is_not_run_in_full(made_up):
+    experiment, results, _ = made_up
+    remove_record(experiment, results, 2)
+    text = page_of(experiment, results)
+    assert "- tiny: one (2 of 3 rows) not run yet (`recollect run experiments/paper.toml" in text
+
+
 def test_counts_of_all_parts_of_a_table_are_drawn_together(made_up):
     experiment, results, _ = made_up
     quantiles = {"item_counts": [1.0, 2.0, 5.0], "item_skewness": 2.25}

@@ -31,7 +31,8 @@ from recollect.experiment.toml_file import (
 
 FILE_KEYS = {"paper", "link", "protocol", "records", "part", "like", "table"}
 SHORT_FILE_KEYS = {"data", "split", "metric", "keep", *TEXT_KEYS, "run", "check", "figure"}
-FIGURES = ("runs", "epochs", "curves", "counts")  # a figure may also be a swept setting
+# A figure may also be a swept setting.
+FIGURES = ("runs", "epochs", "curves", "counts", "gain")
 TABLE_KEYS = {"name", "title", "shows", "parts", "splits", "figure", "run", "check"}
 
 Raw = dict[str, Any]  # a TOML table
@@ -139,11 +140,25 @@ def _read_splits(raw: Any, around: Surroundings) -> int | dict[str, int] | None:
     return raw
 
 
+def _check_gain(runs: tuple[RunSpec, ...]) -> None:
+    """Refuse a figure of the gain of one sweep over another without two sweeps of one setting."""
+    series = {run.series for run in runs if run.swept}
+    settings = {tuple(run.swept) for run in runs if run.swept}
+    if len(series) != 2 or [len(keys) for keys in settings] != [1]:
+        raise SettingError(
+            'figure = "gain" shows by how many per cent the second of two sweeps is better than '
+            f"the first, over one setting; found {len(series)} sweeps over {len(settings)}."
+        )
+
+
 def _read_figure(raw: Raw, runs: tuple[RunSpec, ...]) -> str | None:
     figure: str | None = raw.get("figure")
     swept = {setting for run in runs for setting in run.swept}
     known = (*FIGURES, *swept)
     if figure is not None and figure not in known:
         raise unknown("figure", str(figure), known)
+
+    if figure == "gain":
+        _check_gain(runs)
 
     return figure

@@ -53,6 +53,7 @@ def draw(table: ResultTable) -> Any:
         "epochs": _draw_epochs,
         "curves": _draw_epochs,
         "counts": _draw_counts,
+        "gain": _draw_gain,
     }
     draw_kind.get(kind, _draw_sweep)(axes, table, rows)
     title = f"{table.table.title}: {table.part.name}"
@@ -71,6 +72,9 @@ def _has_content(table: ResultTable, kind: str) -> bool:
 
     if kind in ("runs", "epochs", "curves"):
         return True
+
+    if kind == "gain":
+        return len(_gains(table.rows)) >= 2
 
     rows = _rows_of_sweep(table.rows, kind)
     values = {row.run.swept[kind] for row in rows}
@@ -230,6 +234,41 @@ def _name_of_series(row: ResultRow, setting: str) -> str:
             parts.append(f"{key} = {format_setting(value)}")
 
     return ", ".join(parts)
+
+
+def _draw_gain(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
+    """By how many per cent the second sweep is better than the first, over their setting."""
+    gains = _gains(rows)
+    swept = next(row.run.swept for row in rows if row.run.swept)
+    axes.plot(
+        list(gains),
+        list(gains.values()),
+        "o-",
+        color=COLORS[0],
+        markersize=4,
+    )
+    _mark_values(axes, list(gains), is_numeric=True)
+    (setting,) = swept
+    axes.set(xlabel=setting, ylabel="gain, %")
+
+
+def _gains(rows: Sequence[ResultRow]) -> dict[Any, float]:
+    """The gain of the second sweep over the first in per cent, where both have a figure."""
+    series = list(dict.fromkeys(row.run.series for row in rows if row.run.swept))
+    means: dict[str, dict[Any, float]] = {name: {} for name in series}
+
+    for row in rows:
+        if row.run.swept and row.interval is not None:
+            (value,) = row.run.swept.values()
+            means[row.run.series][value] = row.interval.mean
+
+    base, better = (means[name] for name in series)
+
+    return {
+        value: 100 * (mean - better[value]) / mean
+        for value, mean in base.items()
+        if value in better
+    }
 
 
 def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:

@@ -77,9 +77,9 @@ class Report:
         waiting: dict[str, list[str]] = {}
 
         for table in self.tables:
-            has_model = any(row.run.model for row in table.rows)
-            if not table.missing and not table.has_results and has_model:
-                waiting.setdefault(table.part.name, []).append(table.table.name)
+            name = _describe_missing_rows(table)
+            if not table.missing and name:
+                waiting.setdefault(table.part.name, []).append(name)
 
         command = f"recollect run experiments/{self.experiment.name}.toml --only"
         not_run = []
@@ -89,6 +89,19 @@ class Report:
             not_run.append(f"{part}: {listed} not run yet (`{command} {part}`)")
 
         return [*dict.fromkeys(missing), *not_run]
+
+
+def _describe_missing_rows(table: ResultTable) -> str:
+    """The name of a table that is not complete, with how much of it is missing; else empty."""
+    rows = [row for row in table.rows if row.run.model]
+    lacking = [row for row in rows if row.outcome.n_done < row.n_splits]
+    if not lacking:
+        return ""
+
+    if len(lacking) == len(rows):
+        return table.table.name
+
+    return f"{table.table.name} ({len(lacking)} of {len(rows)} rows)"
 
 
 def make_report(experiment: Experiment, results: Results) -> Report:
