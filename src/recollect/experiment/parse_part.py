@@ -11,7 +11,7 @@ from recollect.data.sources import netflix
 from recollect.data.splitting import find
 from recollect.errors import SettingError, unknown
 from recollect.evaluation.metrics import rating_figures
-from recollect.experiment.keep import read_keep
+from recollect.experiment.keep import Keep, read_keep
 from recollect.experiment.spec import PUBLISHED, Part
 from recollect.experiment.texts import TEXT_KEYS, read_texts
 from recollect.experiment.toml_file import error_context, refuse_unknown_keys, require_keys
@@ -35,9 +35,6 @@ def read_part(name: str, raw: Raw) -> Part:
             raise unknown("metric of an experiment", metric, rating_figures())
 
         texts = read_texts(raw)
-        keep = read_keep(raw.get("keep"), has_texts=texts is not None)
-        if keep is not None and raw["split"]["how"] == PUBLISHED:
-            raise SettingError("Published folds are kept whole; leave out keep.")
 
         return Part(
             name=name,
@@ -46,9 +43,18 @@ def read_part(name: str, raw: Raw) -> Part:
             metric=metric,
             about=raw.get("about", ""),
             texts=texts,
-            keep=keep,
+            keep=_read_keep_of_part(raw, has_texts=texts is not None),
             published=_read_published(raw.get("published", {})),
         )
+
+
+def _read_keep_of_part(raw: Raw, *, has_texts: bool) -> Keep | None:
+    """Which ratings the part keeps; folds are files, of which nothing is left out."""
+    keep = read_keep(raw.get("keep"), has_texts=has_texts)
+    if keep is not None and raw["split"]["how"] == PUBLISHED:
+        raise SettingError("Published folds are kept whole; leave out keep.")
+
+    return keep
 
 
 def _read_published(raw: Any) -> dict[str, int]:

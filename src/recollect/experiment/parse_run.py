@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -121,37 +121,36 @@ def _expand_sweep(
     merged: Raw, name: str, claim: Claim | None, tuned: Tuned | None
 ) -> list[RunSpec]:
     """A run for each combination of swept values; each has a candidate for each chosen value."""
-    model = merged["model"]
     stated = {key: value for key, value in merged.items() if key not in RUN_KEYS}
+    base = RunSpec(
+        name=name,
+        model=merged["model"],
+        claim=claim,
+        series=name,
+        note=merged.get("note", ""),
+        tuned=tuned,
+    )
+    choices = _read_choices(merged.get("choose", {}))
     runs = []
 
     for swept in _combinations(merged.get("sweep", {})):
-        run_name = _name_of_point(name, swept)
-        settings = {**stated, **swept}
-        candidates = [
-            RunSpec(
-                name=_name_of_point(run_name, chosen),
-                model=model,
-                settings=resolve_settings(model, {**settings, **chosen}),
-                series=name,
-                swept=chosen,
-            )
-            for chosen in _read_choices(merged.get("choose", {}))
-        ]
-        run = RunSpec(
-            name=run_name,
-            model=model,
-            settings=resolve_settings(model, settings),
-            claim=claim,
-            series=name,
-            swept=swept,
-            note=merged.get("note", ""),
-            tuned=tuned,
-            candidates=tuple(candidates),
-        )
-        runs.append(run)
+        run = _point_of(base, stated, swept)
+        plain = replace(run, claim=None, note="", tuned=None)
+        candidates = [_point_of(plain, {**stated, **swept}, chosen) for chosen in choices]
+        runs.append(replace(run, candidates=tuple(candidates)))
 
     return runs
+
+
+def _point_of(run: RunSpec, stated: Raw, values: Raw) -> RunSpec:
+    """A run with some values beside its stated settings; they become part of its name."""
+    assert run.model is not None
+    return replace(
+        run,
+        name=_name_of_point(run.name, values),
+        settings=resolve_settings(run.model, {**stated, **values}),
+        swept=values,
+    )
 
 
 def _read_choices(raw: Any) -> list[Raw]:
