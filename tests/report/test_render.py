@@ -229,6 +229,7 @@ def test_curves_show_training_errors_dashed(made_up):
     np.testing.assert_allclose(axes.get_lines()[1].get_xydata(), [(1, 1.1), (2, 0.8)])
 
 
+TINY_CLAIM = 'claim.tiny = { value = 0.95, where = "Table 1"'
 GAIN = """
 paper = "P"
 data = "planted/tiny"
@@ -263,6 +264,22 @@ def test_a_gain_needs_two_sweeps_of_one_setting(tmp_path):
     (tmp_path / "gain.toml").write_text(GAIN.partition('[[run]]\nname = "better"')[0])
     with pytest.raises(SettingError, match='figure = "gain" shows by how many per cent'):
         read(tmp_path / "gain.toml")
+
+
+def test_a_page_says_why_a_claim_is_missed_and_a_check_not_confirmed(tmp_path, made_up):
+    _, results, _ = made_up
+    why = 'because = "other films." }'
+    text = PAPER.replace('claim.tiny = { value = 0.95, where = "Table 1" }', f"{TINY_CLAIM}, {why}")
+    text = text.replace(
+        'below = ["good", "bad"]', 'below = ["bad", "good"]\nbecause = "It is new."'
+    )
+    (tmp_path / "paper.toml").write_text(text)
+    page = page_of(read(tmp_path / "paper.toml"), results)
+    assert "- bad misses the paper: other films." in page
+    assert "- good is better than bad: not so. It is new." in page
+    kept = text.replace('below = ["bad", "good"]', 'below = ["good", "bad"]')
+    (tmp_path / "paper.toml").write_text(kept)
+    assert "It is new." not in page_of(read(tmp_path / "paper.toml"), results)
 
 
 def test_a_page_lists_what_is_not_run_in_full(made_up):

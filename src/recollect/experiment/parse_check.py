@@ -22,7 +22,7 @@ CHECKS = (
     "overfits",
 )
 OF_TWO = ("below", "below_train", "near", "gains_little", "improves")  # they compare two groups
-CHECK_KEYS = {"says", "where", "within", "parts", "by", *CHECKS}
+CHECK_KEYS = {"says", "where", "within", "parts", "by", "because", *CHECKS}
 ROUND = 1e-9  # figures are printed to four places; differences of them are as exact as this
 Raw = dict[str, Any]  # a TOML table
 
@@ -56,6 +56,7 @@ def read_check(raw: Raw, runs: tuple[RunSpec, ...], parts: Mapping[str, Part]) -
             groups=groups,
             within=float(raw.get("within", 0.0)),
             by=_read_by(kind, raw, parts),
+            because=raw.get("because", ""),
             parts=_parts_of(raw),
         )
 

@@ -18,7 +18,7 @@ from recollect.experiment.tuned import check_found, read_tuned, refuse_test_rati
 
 # All other keys are settings.
 RUN_KEYS = {"name", "model", "like", "on", "claim", "sweep", "choose", "tuned", "note"}
-CLAIM_KEYS = {"value", "where", "within", "fold"}
+CLAIM_KEYS = {"value", "where", "within", "fold", "because"}
 Raw = dict[str, Any]  # a TOML table
 
 
@@ -245,6 +245,7 @@ def _read_claim(raw: Any, part: str, parts: Mapping[str, Part]) -> Claim | None:
         where=raw["where"],
         within=float(raw.get("within", 0.0)),
         fold=raw.get("fold"),
+        because=raw.get("because", ""),
     )
     _check_fold(claim, parts[part])
 

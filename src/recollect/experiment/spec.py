@@ -79,6 +79,7 @@ class Claim:
     where: str  # the place in the paper
     within: float = 0.0  # how far above it a figure may be and still confirm it
     fold: int | None = None  # the published fold that it is about; None: the mean of all splits
+    because: str = ""  # why we believe that it is missed
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class Check:
     groups: tuple[tuple[str, ...], ...]  # names of runs, for "falls" of a series
     within: float = 0.0
     by: dict[str, float] = field(default_factory=dict)  # for "improves": per cent, by part
+    because: str = ""  # why we believe that it is not confirmed
     parts: tuple[str, ...] = ()  # the parts that it concerns; none: all
 
     def concerns(self, part: Part) -> bool:

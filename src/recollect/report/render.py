@@ -197,6 +197,22 @@ def failures(table: ResultTable) -> list[str]:
     return [f"{row.run.name} {row.reason}" for row in failed]
 
 
+def reasons(table: ResultTable) -> list[str]:
+    """Why we believe that claims and checks did not come out, where the file says so."""
+    sentences = []
+
+    for row in table.rows:
+        is_missed = row.verdict is not None and row.verdict.word == "missed"
+        if is_missed and row.claim is not None and row.claim.because:
+            sentences.append(f"{row.run.name} misses the paper: {row.claim.because}")
+
+    for check_, verdict in table.checks:
+        if verdict.word == "not confirmed" and check_.because:
+            sentences.append(f"{check_.says}: not so. {check_.because}")
+
+    return sentences
+
+
 def summary(report: Report) -> str:
     """How many claims and checks came out how."""
     counts = []
@@ -286,6 +302,7 @@ def _markdown_table(table: ResultTable, file: str | None) -> list[str]:
             claim = f"{check_.says} ({check_.where})"
             lines.append(f"- {claim}: **{verdict.word}**, {verdict.text}.")
 
+        lines += [f"- {reason}" for reason in reasons(table)]
         lines.append("")
 
     if file:
@@ -318,7 +335,7 @@ def html(reports: Sequence[Report], svgs: Mapping[FigureKey, str]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    functions = (cells, columns, failures, summary, svg, visible_rows)
+    functions = (cells, columns, failures, reasons, summary, svg, visible_rows)
     environment.globals |= {function.__name__: function for function in functions}
 
     template = environment.get_template("page.html")
