@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from recollect.data.sources.planted import planted
 from recollect.errors import TrainingError
 from recollect.registry import make
 from recollect.run import Run
+from recollect.system.locks import Lock
 from recollect.training import snapshot
 
 pytestmark = pytest.mark.xdist_group("resume")  # its fixture is made once
@@ -139,6 +141,49 @@ def test_a_finished_fit_that_is_resumed_has_nothing_left_to_do(tmp_path):
     epochs = Epochs()
     resumed = fit("lbfgs", replace(run, resume=True, watchers=(epochs,)))
     assert_same_weights(resumed, finished)
+    assert epochs.numbers == []
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "refit"])
+def test_two_fits_do_not_keep_snapshots_in_one_folder(name, tmp_path):
+    run = Run(folder=tmp_path / "run", snapshot_seconds=0.0)
+    problems = []
+
+    def fit_beside(figures):
+        with ThreadPoolExecutor(1) as pool:
+            problems.append(pool.submit(fit, "lbfgs", run).exception(timeout=60))
+
+    held = fit(name, replace(run, watchers=(fit_beside,)))
+    assert_same_weights(held, fit(name, Run()))
+    assert {type(problem) for problem in problems} == {TrainingError}
+    assert "Another fit keeps its snapshots in" in str(problems[0])
+    assert os.listdir(tmp_path) == ["run"]
+    assert_same_weights(fit(name, replace(run, resume=True)), held)
+
+
+def test_a_fit_within_a_fit_may_have_its_folder(tmp_path):
+    run = Run(folder=tmp_path / "run")
+    inner = []
+
+    def fit_within(figures):
+        inner.append(fit("lbfgs", run, epochs=1))
+
+    held = fit("lbfgs", replace(run, watchers=(fit_within,)))
+    assert_same_weights(held, fit("lbfgs", Run()))
+    assert len(inner) == len(held.history_)
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_a_folder_that_cannot_be_locked_does_not_end_the_fit(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError
+
+    monkeypatch.setattr(Lock, "take", refuse)
+    run = Run(folder=tmp_path / "run")
+    held = fit("lbfgs", run)
+    monkeypatch.undo()
+    epochs = Epochs()
+    assert_same_weights(fit("lbfgs", replace(run, resume=True, watchers=(epochs,))), held)
     assert epochs.numbers == []
 
 

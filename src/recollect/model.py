@@ -41,7 +41,7 @@ from recollect.system.once import Once
 from recollect.training.history import History
 from recollect.training.offsets import RidgeOffsets
 from recollect.training.randomness import own_generator
-from recollect.training.snapshot_folder import discard
+from recollect.training.snapshot_folder import discard, in_use
 from recollect.unseen import COLD
 
 
@@ -111,7 +111,8 @@ class Model(OwnUnit, ABC):
             DataError: if the ratings lack what the model needs, or are too few.
             LeakError: if train and valid share pairs.
             SizeError: if the fit would take more memory than there is.
-            TrainingError: if the fit diverges.
+            TrainingError: if the fit diverges, or another fit keeps its snapshots in the run's
+                folder.
         """
         check_arguments(train, valid, run)
         run = run or Run()
@@ -122,17 +123,19 @@ class Model(OwnUnit, ABC):
         if run.threads:
             torch.set_num_threads(run.threads)
 
-        if run.folder and not run.resume:
-            discard(Path(run.folder))
-
         started = time.monotonic()
+        folder = Path(run.folder) if run.folder else None
 
-        try:
-            with kernels.use(run.kernels):
-                self._fit(train, valid, run)
-        except BaseException:
-            self.__dict__.pop("net_", None)  # half learned is not fitted
-            raise
+        with in_use(folder):
+            if folder and not run.resume:
+                discard(folder)
+
+            try:
+                with kernels.use(run.kernels):
+                    self._fit(train, valid, run)
+            except BaseException:
+                self.__dict__.pop("net_", None)  # half learned is not fitted
+                raise
 
         self.seed_ = run.seed
         self.seconds_ = time.monotonic() - started
@@ -158,21 +161,16 @@ class Model(OwnUnit, ABC):
         """Fit a fresh network on train and validation for the number of epochs that was best."""
         second = dataclasses.replace(self, refit=False, **self.best_epochs())
         folder = Path(run.folder) / "refit" if run.folder else None
-        # Watchers belong to the fit whose history is kept; memory was checked for both fits.
-        second_run = dataclasses.replace(
-            run,
-            folder=folder,
-            net_watchers=(),
-            memory_check=False,
-        )
-        second.fit(ratings, run=second_run)
+        # Watchers belong to the fit whose history is kept.
+        second_run = dataclasses.replace(run, folder=folder, net_watchers=())
+        # Without the checks of `fit`, which cover both, and in the folder that this fit holds.
+        second._fit(ratings, None, second_run)
         self.net_ = second.net_
         self.given_ = second.given_
 
     def best_epochs(self) -> dict[str, Any]:
         """Settings by which a second fit takes as many epochs as were best in this one."""
-        best = self.history_.best_epoch
-        return {"epochs": best} if best else {}
+        return {"epochs": self.history_.best_epoch} if len(self.history_) else {}
 
     def fit_key(self, train: AnyRatings, valid: Ratings | None) -> dict[str, object]:
         """What identifies this fit, so that a snapshot of another one is refused."""

@@ -50,13 +50,18 @@ def activation(name: str) -> nn.Module:
     return ACTIVATIONS[name]()
 
 
-def dense_layer(n_in: int, n_out: int) -> nn.Linear:
+def dense_layer(n_in: int, n_out: int, *, gain: float = 1.0) -> nn.Linear:
     """A dense layer between two hidden layers: Glorot uniform weights, biases of 0.
 
     The small normal weights of the outer layers would let the signal die out here.
+
+    Args:
+        n_in: the length of the input.
+        n_out: the length of the output.
+        gain: a factor of the weights; 4 before a sigmoid, whose slope is at most 1/4.
     """
     layer = nn.Linear(n_in, n_out)
-    nn.init.xavier_uniform_(layer.weight)
+    nn.init.xavier_uniform_(layer.weight, gain=gain)
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -129,6 +134,59 @@ class SparseInput(nn.Module):
         """The same for rows of which every cell is known."""
         weight = self.weight.t()
         return nn.functional.linear(rows, weight, self.bias)
+
+
+class RowOffsets(nn.Module):
+    """mu + b of each row: the mean rating, and how far a row is above it.
+
+        b = Σ over the row's cells (r − mu − b_column) / (cells + λ)
+
+    as the bias model estimates it (`training/offsets.py`), whose mu and b_column `set` takes.
+
+    Args:
+        n_columns: columns of a row.
+        reg: λ, as many further cells of b = 0.
+    """
+
+    mu: Tensor
+    column: Tensor
+
+    def __init__(self, n_columns: int, *, reg: float) -> None:
+        super().__init__()
+        self.register_buffer("mu", torch.zeros(()))
+        self.register_buffer("column", torch.zeros(n_columns))
+        self.reg = reg
+        # A full batch asks for the same block at each step.
+        self._last: tuple[Block, Tensor] | None = None
+
+    @torch.no_grad()
+    def set(self, mu: float, column: Float[Tensor, " columns"]) -> None:
+        """Take the mean rating and the offset of each column."""
+        self.mu.fill_(mu)
+        self.column.copy_(column)
+        self._last = None
+
+    @torch.no_grad()
+    def forward(self, block: Block) -> Float[Tensor, " rows"]:
+        """mu + b of each row of a block; mu of a row without cells."""
+        assert block.value is not None
+        residual = block.value - self.mu - self.column[block.column.long()]
+        # Sums in 64 bits, as they are differences of sums over all cells.
+        until = torch.zeros(block.n_cells + 1, dtype=torch.float64, device=block.device)
+        torch.cumsum(residual, 0, dtype=torch.float64, out=until[1:])
+        start = block.rows.start.long()
+        total = until[start[1:]] - until[start[:-1]]
+        cells = start.diff()
+
+        return (self.mu + total / (cells + self.reg)).float()
+
+    def at_cells(self, block: Block) -> Float[Tensor, " cells"]:
+        """The same for the row of each cell."""
+        if self._last is None or self._last[0] is not block:
+            cells = block.rows.start.long().diff()
+            self._last = block, torch.repeat_interleave(self(block), cells)
+
+        return self._last[1]
 
 
 class ObservedOutput(nn.Module):

@@ -33,6 +33,7 @@ class Range:
     one_of: tuple[str, ...] = ()
     or_number: bool = False  # beside the words of `one_of`
     formerly: str | None = None
+    before: Any = None
 
     def __str__(self) -> str:
         if self.one_of:
@@ -90,6 +91,7 @@ def setting(
     one_of: Sequence[str] = (),
     or_number: bool = False,
     formerly: str | None = None,
+    before: Any = None,
 ) -> Any:
     """A dataclass field with this default and range.
 
@@ -103,6 +105,7 @@ def setting(
         or_number: whether a number is allowed beside these words.
         formerly: the name that earlier releases gave this setting; still accepted by
             `registry.make`.
+        before: what a saved model has that lacks the setting, as it is older; None: the default.
     """
     allowed = Range(
         at_least=at_least,
@@ -112,6 +115,7 @@ def setting(
         one_of=tuple(one_of),
         or_number=or_number,
         formerly=formerly,
+        before=before,
     )
     return dataclasses.field(default=default, metadata={KEY: allowed})
 
@@ -170,6 +174,12 @@ def former_names(kind: Any) -> dict[str, str]:
             names[former] = field.name
 
     return names
+
+
+def former_values(kind: Any) -> dict[str, Any]:
+    """What the settings of a dataclass were before they existed, by their names."""
+    allowed = {field.name: range_of(kind, field.name) for field in dataclasses.fields(kind)}
+    return {name: range_.before for name, range_ in allowed.items() if range_.before is not None}
 
 
 def stated(model: Any) -> str:

@@ -5,8 +5,8 @@ import copy
 import numpy as np
 import pytest
 import torch
+from tests.visiting_order import visiting_order
 
-from recollect.kernels.compiled.sgd import random_state, shuffle
 from recollect.kernels.reference import sgd as reference
 from recollect.kernels.sgd import GROUPS, FactorArrays, balanced_groups
 
@@ -36,19 +36,6 @@ def descend(arrays, *, rate=0.01, seed=1, offsets=True, reg=0.1):
         seed=seed,
         offsets=offsets,
     )
-
-
-def visiting_order(arrays, seed):
-    """The ratings as the loops visit them: diagonal after diagonal of cells, each cell shuffled."""
-    order = []
-    for diagonal in range(GROUPS):
-        for group in range(GROUPS):
-            cell = group * GROUPS + (group + diagonal) % GROUPS
-            first = arrays.cells[cell]
-            within = np.empty(arrays.cells[cell + 1] - first, np.int32)
-            shuffle(within, np.uint64(random_state(seed, cell + 1)))
-            order.append(first + within)
-    return np.concatenate(order)
 
 
 def test_one_rating_by_hand():

@@ -38,6 +38,12 @@ def block_of(rows: Rows, backend: str) -> Block:
     return Block(rows.start, rows.column, rows.value, n_columns=rows.n_columns, backend=backend)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_a_block_is_made_dense_with_its_zeros(share):
+    rows, _, dense = random_rows(3, 9, 5, share)
+    np.testing.assert_array_equal(block_of(rows, "reference").dense(), dense)
+
+
 @pytest.mark.parametrize("backend", EXACT)
 @settings(deadline=None)  # the first call compiles
 @given(

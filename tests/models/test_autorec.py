@@ -1,15 +1,20 @@
 """AutoRec: its equations by hand and against plain NumPy, its options, its special cases."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from tests.dense import rating_matrix, sigmoid
 
+from recollect.data.splitting import random_split
 from recollect.errors import SettingError
 from recollect.kernels import BACKENDS, Block
 from recollect.models.autorec import AutoRec
 from recollect.models.autorec.network import Network
-from recollect.nn import ScaledActivation
+from recollect.models.autorec.pretraining import train_to_give_back
+from recollect.models.bias import Bias
+from recollect.nn import ScaledActivation, dense_layer
 from recollect.run import Run
 from recollect.training.losses import add_ridge
 
@@ -39,11 +44,27 @@ def unfitted(ratings, **settings) -> AutoRec:
     return model
 
 
+def row_offsets(net, r, known):
+    """mu + b of each row, written out: b is the shrunken mean of what mu and the columns leave."""
+    mu = float(net.offsets.mu)
+    residual = np.where(known, r - mu - net.offsets.column.numpy(), 0)
+    return mu + residual.sum(axis=1) / (known.sum(axis=1) + net.offsets.reg)
+
+
+@pytest.mark.parametrize("offsets", [False, True])
 @pytest.mark.parametrize("side", ["item", "user"])
-def test_loss_and_gradients_equal_the_dense_statement(few, side):
-    """Equation 2 with its gradients, written out in NumPy on the users × items matrix."""
-    model = unfitted(few, side=side, reg=0.7)
+def test_loss_and_gradients_equal_the_dense_statement(few, side, offsets):
+    """Equation 2 with its gradients, written out in NumPy on the users × items matrix.
+
+    With offsets, each row's is added to the network's output.
+    """
+    model = unfitted(few, side=side, reg=0.7, reg_input=0.7, offsets=offsets)
     net, rows = model.net_, model.block(few.rows(side))
+    offset = 0.0
+    if offsets:
+        net.offsets.set(2.5, torch.linspace(-1, 1, rows.n_columns))
+        offset = row_offsets(net, *rating_matrix(few, side))[:, None]
+
     total, count = model.loss(net, rows)
     total.backward()
     penalty = sum(add_ridge(weight, reg) for weight, reg in model.penalty(net))
@@ -54,7 +75,7 @@ def test_loss_and_gradients_equal_the_dense_statement(few, side):
         for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias)
     )
     h = sigmoid(r @ V + mu)
-    error = np.where(known, h @ W.T + b - r, 0)
+    error = np.where(known, offset + h @ W.T + b - r, 0)
     back = (2 * error @ W) * h * (1 - h)
 
     assert count == len(few)
@@ -103,12 +124,88 @@ def test_without_the_mask_the_output_is_linear_and_gradients_are_dense(settings)
 
 
 def test_the_input_weights_may_have_a_lambda_of_their_own(few):
-    model = unfitted(few, reg=2.0, reg_input=6.0, hidden=(3, 2))
+    model = unfitted(few, reg=2.0, reg_input=6.0, reg_between=4.0, hidden=(3, 2))
     V, middle, W = model.net_.weights()
     assert [
         (weight is which, reg)
         for (weight, reg), which in zip(model.penalty(model.net_), (V, middle, W), strict=True)
-    ] == [(True, 6.0), (True, 2.0), (True, 2.0)]
+    ] == [(True, 6.0), (True, 4.0), (True, 2.0)]
+
+
+def test_the_lambda_of_v_goes_with_the_ratings_of_a_row(few):
+    model = unfitted(few, side="user", reg=7.0)
+    (_, of_input), (_, of_output) = model.penalty(model.net_)
+    assert (of_input, of_output) == (pytest.approx(6 * 7 / 3), 7.0)
+    paper = unfitted(few, side="user", reg=7.0, offsets=False)
+    assert [reg for _, reg in paper.penalty(paper.net_)] == [7.0, 7.0]
+
+
+@pytest.mark.parametrize("side", ["item", "user"])
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_fit_begins_with_the_predictions_of_the_bias_model(planted_small, side, refit):
+    """Where no epoch is better, as with a huge λ, they stay."""
+    parts = random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
+    model = AutoRec(hidden=4, side=side, reg=1e9, reg_input=1e9, epochs=3, refit=refit, clip=False)
+    model.fit(parts.train, parts.valid, Run(threads=1))
+    fitted_on = parts.train.union(parts.valid) if refit else parts.train
+    bias = Bias(clip=False).fit(fitted_on, run=Run(threads=1))
+    user, item = parts.test.user, parts.test.item
+    np.testing.assert_allclose(model.predict(user, item), bias.predict(user, item), atol=0.02)
+
+
+def test_a_fit_that_never_beats_the_bias_model_is_the_bias_model(planted_small):
+    """Validation ratings that follow the offsets exactly cannot be predicted better."""
+    parts = random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
+    bias = Bias(clip=False).fit(parts.train, run=Run(threads=1))
+    exact = bias.predict(parts.valid.user, parts.valid.item)
+    low, high = parts.valid.scale
+    valid = dataclasses.replace(parts.valid, value=np.clip(exact, low, high))
+    model = AutoRec(hidden=4, reg=0.1, epochs=10, validate_every=1, refit=False)
+    model.fit(parts.train, valid, Run(threads=1))
+    assert model.history_.best_epoch == 0
+    user, item = parts.test.user, parts.test.item
+    clipped = np.clip(bias.predict(user, item), low, high)
+    np.testing.assert_allclose(model.predict(user, item), clipped, atol=0.02)
+
+
+def test_new_users_of_user_rows_get_their_own_offset(few):
+    model = unfitted(few, side="user")
+    with torch.no_grad():
+        for p in model.net_.parameters():
+            p.zero_()
+    model.net_.offsets.set(3.0, torch.tensor([1.0, 0.0, -1.0, 0.0]))
+    new = few.by_user.take(np.array([0]))  # 4, 1 and 2 of the first three items
+    offset = ((4 - 3 - 1) + (1 - 3) + (2 - 3 + 1)) / (3 + 5)
+    np.testing.assert_allclose(model.complete(new), np.full((1, 4), 3 + offset), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"center": True}, {"mask": False}, {"output_activation": "sigmoid"}]
+)
+def test_offsets_are_added_to_linear_outputs_only(settings):
+    with pytest.raises(SettingError, match="offsets=True needs"):
+        AutoRec(offsets=True, **settings)
+    assert not AutoRec(**settings).has_offsets
+
+
+def test_middle_layers_learn_to_give_back_codes():
+    """Codes of rank 3 pass through a layer of 4 units nearly unchanged."""
+    torch.manual_seed(0)
+    codes = torch.sigmoid(torch.randn(200, 3) @ torch.randn(3, 12))
+    layers = [dense_layer(12, 4, gain=4.0), dense_layer(4, 12, gain=4.0)]
+    assert train_to_give_back(codes, layers, torch.nn.Sigmoid()) < 0.2
+
+
+def test_a_deep_network_learns_no_worse_than_a_shallow_one(planted_small):
+    """From the shallow one's codes; without that start it is much worse, at the same λ."""
+    parts = random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
+    shared = {"reg": 2.0, "reg_input": 2.0, "reg_between": 0.3, "epochs": 80, "refit": False}
+
+    def error(hidden):
+        model = AutoRec(hidden=hidden, **shared).fit(parts.train, parts.valid, Run(threads=1))
+        return model.history_.best_valid_rmse
+
+    assert error((12, 6, 12)) < 1.02 * error(12)
 
 
 def test_equation_1_by_hand():
@@ -163,7 +260,7 @@ def test_binary_code_is_thresholded_with_a_straight_through_gradient(few):
 
 def test_an_absent_rating_is_not_zero(few):
     """The loss of a row counts its cells only; what is absent is no 0."""
-    model = unfitted(few, side="user")
+    model = unfitted(few, side="user", offsets=False)
     with torch.no_grad():
         for p in model.net_.parameters():
             p.zero_()
@@ -240,10 +337,8 @@ def test_a_bounded_output_is_folded_in_to_its_minimum(planted_small):
 
 
 def test_validation_error_in_the_history_is_the_one_of_predict(planted_small):
-    from recollect.data.splitting import random_split
-
     train, valid, _ = random_split(planted_small.ratings, test=0.1, valid=0.2, seed=0)
-    model = AutoRec(hidden=5, reg=2.0, epochs=20, validate_every=1, patience=None).fit(
+    model = AutoRec(hidden=5, reg=2.0, epochs=20, validate_every=1, patience=None, refit=False).fit(
         train, valid, Run(threads=1)
     )
     error = np.sqrt(np.mean((model.predict(valid.user, valid.item) - valid.value) ** 2))
@@ -300,7 +395,14 @@ def test_kernels_in_16_bits_fit_nearly_the_same_model(planted_small):
 
 
 def test_a_lazy_fit_updates_only_columns_of_the_batch(planted_small):
-    settings = {"hidden": 6, "reg": 2.0, "epochs": 3, "optimizer": "adam", "learning_rate": 0.01}
+    settings = {
+        "hidden": 6,
+        "reg": 2.0,
+        "epochs": 3,
+        "optimizer": "adam",
+        "learning_rate": 0.01,
+        "offsets": False,
+    }
     whole = {**settings, "batch_size": planted_small.ratings.n_items}
     usual, lazy = (
         AutoRec(**whole, lazy=lazy)

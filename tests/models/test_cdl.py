@@ -7,11 +7,12 @@ import pytest
 import torch
 
 import recollect as rc
+from recollect.data.ratings import Ratings
 from recollect.data.text.corpus import corpus_of
 from recollect.data.text.tokenizer import Tokenizer
 from recollect.errors import SettingError
 from recollect.families.text_prior import TextPrior
-from recollect.models.cdl import bags_of_words, dense
+from recollect.models.cdl import bags_of_words
 from recollect.run import Run
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
@@ -65,7 +66,7 @@ def layers(net):
 
 
 def test_bags_are_counts_over_the_largest_count(two):
-    np.testing.assert_allclose(dense(bags_of_words(two, CPU)), [[0.5, 1, 0, 0.5], [0, 0, 1, 0]])
+    np.testing.assert_allclose(bags_of_words(two, CPU).dense(), [[0.5, 1, 0, 0.5], [0, 0, 1, 0]])
 
 
 def test_the_code_and_the_loss_are_those_of_the_equations(two):
@@ -155,13 +156,33 @@ def test_unrated_items_are_predicted_from_their_texts(ratings_with_texts):
     assert ranking["ndcg@5"] > 1.2 * ranking.about["random_ndcg@5"]
 
 
-def test_the_weight_of_an_item_is_its_lambda(ratings_with_texts):
+@pytest.fixture(scope="module")
+def counts_1_and_4() -> Ratings:
+    """Item "a" has 1 rating, "b" has 4, and "c" a text only."""
+    pairs = [("1", "a", 5.0), *((str(user), "b", 3.0) for user in range(1, 5))]
+    ratings = rc.from_tuples(pairs)
+    texts = {"a": "one two", "b": "two three", "c": "one three"}
+    tokenizer = Tokenizer(stop_words=None, most=1.0)
+    return rc.with_texts(ratings, texts, tokenizer=tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"a": 10, "b": 10, "c": 10}),
+        # 10 n^0.5; an item without ratings counts as one with a single rating.
+        ({"reg_power": 0.5}, {"a": 10, "b": 20, "c": 10}),
+        # 10 sqrt(n) / the mean of 1 and 2; 10 itself without ratings.
+        ({"item_weights": True}, {"a": 10 / 1.5, "b": 20 / 1.5, "c": 10}),
+        ({"item_weights": True, "reg_power": 0.5}, {"a": 10 / 1.5, "b": 40 / 1.5, "c": 10}),
+    ],
+)
+def test_the_weight_of_an_item_is_its_lambda(settings, expected, counts_1_and_4):
     """So that the factors and the autoencoder have one objective."""
-    for more in ({}, {"reg_power": 0.5}, {"item_weights": True}):
-        model = rc.make("cdl", **{**QUICK, **more})
-        np.testing.assert_array_equal(
-            model.weight(ratings_with_texts), model.item_reg(ratings_with_texts)
-        )
+    model = rc.make("cdl", **QUICK | settings)
+    by_item = [expected[name] for name in counts_1_and_4.items.ids.to_list()]
+    np.testing.assert_allclose(model.weight(counts_1_and_4), by_item, rtol=1e-6)
+    np.testing.assert_allclose(model.item_reg(counts_1_and_4), by_item, rtol=1e-6)
 
 
 def test_a_loaded_model_encodes_new_texts(ratings_with_texts, tmp_path):

@@ -1,12 +1,13 @@
-"""DeepRec for ratings: published sizes, equations in NumPy, re-feeding, refused settings."""
+"""DeepRec for ratings: published sizes, equations in NumPy, dropout, refused settings."""
 
-import dataclasses
+import copy
 import logging
 
 import numpy as np
 import pytest
 import torch
 from tests.dense import rating_matrix
+from tests.models.deeprec_by_hand import dense_forward, f_numpy, network, unfitted
 
 import recollect as rc
 from recollect.errors import SettingError, TrainingError
@@ -25,19 +26,6 @@ VARIANTS = [
     {"loss": "logistic", "center": False, "activation": "tanh", "refit": True, "epochs": 15},
     {"loss": "multinomial", "center": False, "activation": "tanh", "refit": False, "epochs": 15},
 ]
-
-
-def network(n: int, **settings) -> Network:
-    return DeepRec(**settings).recipe.network(n, (1.0, 5.0))
-
-
-def unfitted(ratings, **settings) -> DeepRec:
-    """A model with its network built and nothing learned."""
-    model = DeepRec(**{"hidden": (3, 2), "dropout": 0.0, "batch_size": 100, **settings})
-    model.given_ = ratings
-    torch.manual_seed(1)
-    model.net_ = model.build(ratings.n_users, ratings.n_items)
-    return model
 
 
 @pytest.mark.parametrize(
@@ -84,42 +72,12 @@ def test_the_decoder_mirrors_the_encoder_unless_given():
     assert network(9, hidden=(5, 4), decoder=(7, 6)).output.weight.shape == (9, 6)
 
 
-def f_numpy(name: str, x: np.ndarray) -> np.ndarray:
-    """The activations, as their papers write them."""
-    alpha, scale = 1.6732632423543772, 1.0507009873554805
-    with np.errstate(over="ignore"):
-        return {
-            "identity": x,
-            "sigmoid": 1 / (1 + np.exp(-x)),
-            "tanh": np.tanh(x),
-            "relu": np.maximum(x, 0),
-            "relu6": np.clip(x, 0, 6),
-            "lrelu": np.where(x > 0, x, 0.01 * x),
-            "elu": np.where(x > 0, x, np.exp(x) - 1),
-            "selu": scale * np.where(x > 0, x, alpha * (np.exp(x) - 1)),
-            "swish": x / (1 + np.exp(-x)),
-        }[name]
-
-
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations_are_those_of_their_papers(name):
     x = np.linspace(-4, 8, 49)
     np.testing.assert_allclose(
         ACTIVATIONS[name]()(torch.tensor(x)), f_numpy(name, x), rtol=1e-6, atol=1e-9
     )
-
-
-def dense_forward(
-    net: Network, rows: np.ndarray, name: str, *, last: bool, tied: bool = False
-) -> np.ndarray:
-    """The whole network on whole rows, in NumPy."""
-    p = {k: v.detach().double().numpy() for k, v in net.state_dict().items()}
-    x = f_numpy(name, rows @ p["input.weight"] + p["input.bias"])
-    x = f_numpy(name, x @ p["encoder.0.weight"].T + p["encoder.0.bias"])
-    back = p["encoder.0.weight"] if tied else p["decoder.0.weight"].T
-    x = f_numpy(name, x @ back + p["decoder.0.bias"])
-    x = x @ (p["input.weight"] if tied else p["output.weight"]).T + p["output.bias"]
-    return f_numpy(name, x) if last else x
 
 
 @pytest.mark.parametrize("last", [True, False])
@@ -161,105 +119,61 @@ def test_gradients_equal_differences_of_the_dense_statement(few):
             assert float(grad[j]) == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-6)
 
 
-def refed_by_hand(rows, known, weights, *, rate, momentum, target, factor):
-    """One batch, one linear hidden layer: a step on the ratings, then one on the output."""
-    V, mu, W, b = (w.copy() for w in weights)
-    speed = [np.zeros_like(w) for w in (V, mu, W, b)]
-
-    def gradients(x, error):
-        h = x @ V + mu
-        back = error @ W
-        return x.T @ back, back.sum(0), error.T @ h, error.sum(0)
-
-    def step(grads):
-        for w, s, g in zip((V, mu, W, b), speed, grads, strict=True):
-            s[...] = momentum * s + g
-            w -= rate * s
-
-    fed = (rows @ V + mu) @ W.T + b
-    error = np.where(known, fed - rows, 0)
-    step(gradients(rows, 2 * error / known.sum()))
-    out = (fed @ V + mu) @ W.T + b
-    if target == "output":
-        step(gradients(fed, factor * 2 * (out - fed) / fed.size))
-    else:
-        step(gradients(fed, factor * 2 * np.where(known, out - rows, 0) / known.sum()))
-    return V, mu, W, b
-
-
-@pytest.mark.parametrize("target", ["output", "input"])
-@pytest.mark.parametrize("factor", [1.0, 0.25])
-def test_refeeding_is_a_second_step_on_the_output(few, target, factor):
-    settings = {
-        "hidden": 2,
-        "activation": "identity",
-        "dropout": 0.0,
-        "batch_size": 100,
-        "optimizer": "sgd",
-        "learning_rate": 0.02,
-        "momentum": 0.9,
-        "epochs": 1,
-        "refeed": 1,
-        "refeed_target": target,
-        "refeed_rate": factor,
-    }
-    rows, known = rating_matrix(few)
-    started = unfitted(few, **settings)
-    with torch.random.fork_rng():
-        torch.manual_seed(Run().seed)
-        net = started.build(few.n_users, few.n_items)
-    before = [
-        p.detach().double().numpy()
-        for p in (net.input.weight, net.input.bias, net.output.weight, net.output.bias)
-    ]
-    expected = refed_by_hand(
-        rows, known, before, rate=0.02, momentum=0.9, target=target, factor=factor
-    )
-    fitted = DeepRec(**settings).fit(few, run=Run(precision="32")).net_
-    after = (fitted.input.weight, fitted.input.bias, fitted.output.weight, fitted.output.bias)
-    for x, y in zip(after, expected, strict=True):
-        np.testing.assert_allclose(x.detach(), y, rtol=1e-4, atol=1e-6)
-
-
-def test_refeeding_twice_feeds_the_second_output(few):
-    model = unfitted(few, refeed=2, activation="identity", hidden=2)
-    steps = model.recipe.steps(model.net_, model.block(few.by_user))
-    rows, _ = rating_matrix(few)
-    fed = dense_output(model.net_, rows)
-    totals = [float(step[0].detach()) for step in steps]
-    again = dense_output(model.net_, fed)
-    assert len(totals) == 3
-    assert totals[1] == pytest.approx(((again - fed) ** 2).sum(), rel=1e-4)
-    assert totals[2] == pytest.approx(
-        ((dense_output(model.net_, again) - again) ** 2).sum(), rel=1e-4
-    )
-
-
-def dense_output(net, rows):
-    p = {k: v.detach().double().numpy() for k, v in net.state_dict().items()}
-    return (rows @ p["input.weight"] + p["input.bias"]) @ p["output.weight"].T + p["output.bias"]
-
-
-def test_a_share_of_the_outputs_is_right_on_average(planted_small):
-    model = unfitted(planted_small.ratings, refeed=1, refeed_share=0.25)
+@pytest.mark.parametrize("tied", [True, False])
+def test_gradients_of_the_loss_equal_differences_of_its_dense_statement(few, tied):
+    """The loss that is trained on, at observed cells; a tied weight gets both layers' parts."""
+    model = unfitted(few, activation="tanh", tied=tied)
     net = model.net_
-    rows = torch.randn(30, planted_small.ratings.n_items)
-    hidden = net.encode_dense(rows)
-    whole_sum, n = dataclasses.replace(model, refeed_share=1.0).recipe.refed_error(
-        net, hidden, rows
-    )
-    drawn = [model.recipe.refed_error(net, hidden, rows) for _ in range(300)]
-    assert {count for _, count in drawn} == {30 * 20}
-    assert np.mean([float(total.detach()) / count for total, count in drawn]) == pytest.approx(
-        float(whole_sum.detach()) / n, rel=0.02
-    )
+    rows, known = rating_matrix(few)
+    loss, _ = next(iter(model.recipe.steps(net, model.block(few.by_user))))
+    loss.backward()
+    precise = copy.deepcopy(net).double()
+
+    def value() -> float:
+        out = dense_forward(precise, rows, "tanh", last=False, tied=tied)
+        return float(((out - rows)[known] ** 2).sum())
+
+    for parameter, twin in zip(net.parameters(), precise.parameters(), strict=True):
+        gradient = parameter.grad.reshape(-1)
+        flat = twin.detach().view(-1)
+        for j in range(len(flat)):
+            before = float(flat[j])
+            flat[j] = before + 1e-5
+            above = value()
+            flat[j] = before - 1e-5
+            slope = (above - value()) / 2e-5
+            flat[j] = before
+            # Gradients are computed in 32 bits.
+            assert float(gradient[j]) == pytest.approx(slope, rel=1e-4, abs=1e-4)
 
 
-def test_noise_drops_numbers_from_input_and_target(few):
-    model = unfitted(few, refeed=1, refeed_noise=0.5)
-    torch.manual_seed(0)
-    steps = list(model.recipe.steps(model.net_, model.block(few.by_user)))
-    assert 0 < steps[1][1] < few.n_users * few.n_items
+def inputs_of_layers(net: Network, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What enters the layer after the first one, the one after the code, and the last one."""
+    seen = {}
+    layers = {"first": net.encoder[0], "code": net.decoder[0], "last": net.output}
+    for name, layer in layers.items():
+        layer.register_forward_pre_hook(lambda _, x, name=name: seen.update({name: x[0]}))
+    net.decode(net.encode_dense(rows))
+    return seen
+
+
+def test_hidden_dropout_is_on_every_hidden_layer_but_the_code():
+    net = network(40, hidden=(1000, 900), dropout=0.0, hidden_dropout=0.3).train()
+    seen = inputs_of_layers(net, torch.randn(50, 40))
+    assert not bool((seen["code"] == 0).any())
+    for name in ("first", "last"):
+        # 50,000 numbers: five standard errors.
+        assert float((seen[name] == 0).float().mean()) == pytest.approx(0.3, abs=0.0103)
+
+
+def test_hidden_dropout_keeps_the_mean_and_ends_with_training():
+    net = network(40, hidden=(1000, 900), dropout=0.0, hidden_dropout=0.3)
+    rows = torch.randn(50, 40)
+    whole = inputs_of_layers(net.eval(), rows)["first"]
+    dropped = inputs_of_layers(net.train(), rows)["first"]
+    assert not bool((whole == 0).any())
+    is_kept = dropped != 0
+    torch.testing.assert_close(dropped[is_kept], whole[is_kept] / 0.7)
 
 
 def test_dropout_is_on_the_code_alone():

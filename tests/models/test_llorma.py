@@ -79,14 +79,17 @@ def expected_weights(net, side, *, width, kernel):
     ("name", "kernel"),
     [
         ("epanechnikov", lambda x: 1 - x**2),
+        ("epanechnikov-paper", lambda x: 1 - (0.9 * x) ** 2),  # 1 - d^2 of the angle itself
         ("triangular", lambda x: 1 - x),
         ("uniform", np.ones_like),
     ],
 )
 def test_a_weight_is_the_kernel_of_the_angle(name, kernel, planted_small):
-    net = fitted(planted_small.ratings, kernel=name, width_user=1.5, epochs=1).net_
-    for side, width in (("user", 1.5), ("item", 2.0)):
-        expected = expected_weights(net, side, width=width, kernel=kernel)
+    settings = {"kernel": name, "width_user": 0.9, "width_item": 0.9, "epochs": 1}
+    net = fitted(planted_small.ratings, **settings).net_
+    for side in ("user", "item"):
+        expected = expected_weights(net, side, width=0.9, kernel=kernel)
+        assert 0 < (expected > 0).mean() < 1
         np.testing.assert_allclose(net.weights(side)[:, :40], expected, atol=ROUNDING)
 
 
@@ -109,6 +112,19 @@ def test_a_prediction_is_the_weighted_mean_of_local_ones(planted_small):
     expected = float(net.global_factors.mu) + w @ local / w.sum()
     predicted = net(torch.tensor([user]), torch.tensor([item]))
     np.testing.assert_allclose(predicted.numpy(), expected, rtol=1e-5)
+
+
+def test_uniform_kernels_that_reach_everything_give_the_plain_mean_of_the_models(planted_small):
+    """The control for "many are better than one": an ensemble that is not local."""
+    net = fitted(planted_small.ratings, kernel="uniform", width_user=3.2, width_item=3.2).net_
+    assert (net.weight_user == 1).all()
+    assert (net.weight_item == 1).all()
+    user, item = 7, 11
+    U = net.user[:, user].numpy()
+    V = net.item[:, item].numpy()
+    local = (U * V)[:, :-1].sum(axis=1) + U[:, -1] + V[:, -1]
+    predicted = net(torch.tensor([user]), torch.tensor([item]))
+    np.testing.assert_allclose(predicted, float(net.global_factors.mu) + local.mean(), rtol=1e-5)
 
 
 def test_where_no_local_model_reaches_the_global_one_predicts(planted_small):
@@ -220,6 +236,7 @@ def test_a_new_user_without_ratings_gets_the_items_global_offsets(planted_small)
         ({"kernel": "epanechnikow"}, "Did you mean 'epanechnikov'"),
         ({"reg_power": 2.0}, "reg_power must be at least 0 and at most 1"),
         ({"decay": 0.0}, "decay must be above 0 and at most 1"),
+        ({"kernel": "epanechnikov-paper"}, "set width_user and width_item to 1 at most"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings, message):

@@ -22,6 +22,7 @@ VARIANTS = [
     {"side": "user"},
     {"conditional": True, "side": "user", "refit": True},
     {"ordered": False, "optimizer": "sgd", "learning_rate": 0.1, "sample": False},
+    {"visible": "sigmoid", "threshold": True, "sample": False},
 ]
 
 VALUES = np.array([1, 2, 4], np.float32)
@@ -47,13 +48,23 @@ def rows() -> Rows:
     )
 
 
-@pytest.fixture
-def net() -> Network:
+def random_network(**changes) -> Network:
     torch.manual_seed(0)
-    net = Network(4, 2, VALUES, ordered=False, conditional=True, std=0.7)
+    net = Network(4, 2, VALUES, ordered=False, conditional=True, std=0.7, **changes)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.7)
     return net
+
+
+@pytest.fixture
+def net() -> Network:
+    return random_network()
+
+
+@pytest.fixture
+def thresholded() -> Network:
+    """The machine of the AutoRec paper's comparison."""
+    return random_network(visible="sigmoid", threshold=True)
 
 
 def block(rows):
@@ -70,7 +81,12 @@ def softmax(x):
     return e / e.sum(axis=-1, keepdims=True)
 
 
-def by_hand(net, rows, *, steps):
+def step(x):
+    """1 where σ(x) > 1/2, else 0."""
+    return np.where(x > 0, 1.0, 0.0)
+
+
+def by_hand(net, rows, *, steps, visible=softmax, hidden=sigmoid):
     """<v h>_data − <v h>_T of W, and likewise of the biases and D, with probabilities all along."""
     W, b, hidden_bias, D = parameters_of(net)
     gradient = [np.zeros_like(x) for x in (W, b, hidden_bias, D)]
@@ -78,11 +94,11 @@ def by_hand(net, rows, *, steps):
         cells = slice(rows.start[j], rows.start[j + 1])
         at, data = rows.column[cells], (rows.value[cells, None] == VALUES).astype(float)
         offset = hidden_bias + D[at].sum(axis=0)
-        first = sigmoid(np.einsum("ck,ckh->h", data, W[at]) + offset)
+        first = hidden(np.einsum("ck,ckh->h", data, W[at]) + offset)
         h = first
         for _ in range(steps):
-            v = softmax(W[at] @ h + b[at])
-            h = sigmoid(np.einsum("ck,ckh->h", v, W[at]) + offset)
+            v = visible(W[at] @ h + b[at])
+            h = hidden(np.einsum("ck,ckh->h", v, W[at]) + offset)
         gradient[0][at] += data[:, :, None] * first - v[:, :, None] * h
         gradient[1][at] += data - v
         gradient[2] += first - h
@@ -90,18 +106,78 @@ def by_hand(net, rows, *, steps):
     return gradient
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-def test_the_gradient_is_that_of_contrastive_divergence(net, rows, steps):
+def gradients_of(net, rows, steps):
+    """The gradients of W, b, the hidden bias and D."""
     contrast, _ = net.contrastive_loss(rows, steps=steps, sample=False)
     contrast.backward()
-    gradients = (
+    return (
         net.weight.grad.view(4, 3, 2),
         net.bias.grad.view(4, 3),
         net.hidden_bias.grad,
         net.D.grad,
     )
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_the_gradient_is_that_of_contrastive_divergence(net, rows, steps):
+    gradients = gradients_of(net, rows, steps)
     for gradient, expected in zip(gradients, by_hand(net, rows, steps=steps), strict=True):
         np.testing.assert_allclose(-gradient.numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_thresholded_units_and_sigmoids_have_the_same_gradient_with_their_own_units(
+    thresholded, rows, steps
+):
+    gradients = gradients_of(thresholded, rows, steps)
+    by_numpy = by_hand(thresholded, rows, steps=steps, visible=sigmoid, hidden=step)
+    for gradient, expected in zip(gradients, by_numpy, strict=True):
+        np.testing.assert_allclose(-gradient.numpy(), expected, atol=1e-5)
+
+
+def test_the_error_of_a_reconstruction_is_that_of_the_expected_ratings(thresholded, rows):
+    W, b, hidden_bias, D = parameters_of(thresholded)
+    squares = 0.0
+    for j in range(len(rows)):
+        cells = slice(rows.start[j], rows.start[j + 1])
+        at = rows.column[cells]
+        data = (rows.value[cells, None] == VALUES).astype(float)
+        h = step(np.einsum("ck,ckh->h", data, W[at]) + hidden_bias + D[at].sum(axis=0))
+        v = sigmoid(W[at] @ h + b[at])
+        squares += np.square(v @ VALUES / v.sum(axis=1) - rows.value[cells]).sum()
+    _, error = thresholded.contrastive_loss(rows, steps=1, sample=False)
+    assert error == pytest.approx(squares, rel=1e-5)
+
+
+def test_drawn_hidden_units_of_sigmoids_give_the_direction_of_the_likelihood(rows):
+    """Two columns of three categories that are 0 or 1 by themselves: v has 64 states."""
+    net = random_network(visible="sigmoid")
+    row = rows.take(np.array([0]))
+    W, b, hidden_bias, D = parameters_of(net)
+    W, b = W[row.column], b[row.column]
+    offset = hidden_bias + D[row.column].sum(axis=0)
+
+    def hidden_input(v):
+        return np.einsum("ck,ckh->h", v, W) + offset
+
+    states = [np.reshape(s, (2, 3)) for s in itertools.product([0.0, 1.0], repeat=6)]
+    weight = np.array(
+        [np.exp((v * b).sum()) * np.prod(1 + np.exp(hidden_input(v))) for v in states]
+    )
+    probability = weight / weight.sum()
+
+    def visible_and_hidden(v):
+        return v[:, :, None] * sigmoid(hidden_input(v))
+
+    data = (row.value[:, None] == VALUES).astype(float)
+    exact = visible_and_hidden(data) - sum(
+        p * visible_and_hidden(v) for p, v in zip(probability, states, strict=True)
+    )
+    torch.manual_seed(1)
+    many = row.take(np.zeros(2000, int))
+    net.contrastive_loss(many, steps=9, sample=True)[0].backward()
+    drawn = -net.weight.grad.view(4, 3, 2).numpy()[row.column]
+    assert (drawn * exact).sum() / np.linalg.norm(drawn) / np.linalg.norm(exact) > 0.9
 
 
 def test_drawn_hidden_units_give_the_direction_of_the_likelihood(net, rows):
@@ -159,6 +235,41 @@ def test_a_prediction_is_the_mean_fields_expected_rating(net, rows):
     )
 
 
+def test_a_prediction_of_sigmoids_is_their_normalized_mean(thresholded, rows):
+    """The hidden units of row 0 are thresholded; each category has a sigmoid of its own."""
+    net = thresholded
+    W, b, hidden_bias, D = parameters_of(net)
+    h = step(W[0, 0] + W[3, 2] + hidden_bias + D[0] + D[3])
+    units = sigmoid(W @ h + b)
+    expected = units @ VALUES / units.sum(axis=1)
+    code = net.encode(block(rows))
+    np.testing.assert_array_equal(code[0].detach(), h)
+    np.testing.assert_allclose(net.decode(code)[0].detach(), expected, atol=1e-5)
+    at = net.decode(code, block(rows)).detach()
+    np.testing.assert_allclose(at[:2], expected[[0, 3]], atol=1e-5)
+    columns = net.decode(code, columns=torch.tensor([2, 1])).detach()
+    np.testing.assert_allclose(columns[0], expected[[2, 1]], atol=1e-5)
+
+
+@pytest.mark.parametrize("visible", ["softmax", "sigmoid"])
+def test_a_slope_is_the_change_of_the_expected_rating(visible):
+    net = Network(4, 2, VALUES, ordered=False, conditional=False, std=0.7, visible=visible)
+    net.double()
+    unit_input = torch.tensor([[0.3, -1.0, 0.8], [-2.0, 0.1, 1.5]], dtype=torch.float64)
+    _, slope = net.expected_and_slope(unit_input)
+    for k in range(3):
+        more = unit_input.clone()
+        more[:, k] += 1e-6
+        change = net.expected_and_slope(more)[0] - net.expected_and_slope(unit_input)[0]
+        np.testing.assert_allclose(slope[:, k], change / 1e-6, atol=1e-5)
+
+
+def test_sigmoids_that_are_all_0_in_32_bits_still_have_an_expectation():
+    net = Network(4, 2, VALUES, ordered=False, conditional=False, std=0.7, visible="sigmoid")
+    expected, _ = net.expected_and_slope(torch.tensor([[-200.0, -200.0, -300.0]]))
+    assert float(expected) == pytest.approx(1.5)
+
+
 def test_d_depends_on_what_is_rated_and_not_on_the_rating(net, rows):
     with torch.no_grad():
         net.weight.zero_()
@@ -191,6 +302,14 @@ def test_biases_start_at_the_logarithms_of_the_categories_shares(net, rows):
     )
 
 
+def test_sigmoids_start_at_the_logits_of_the_shares(rows):
+    net = random_network(visible="sigmoid")
+    net.init_biases(block(rows))
+    starts = net.bias.detach().view(4, 3).numpy()
+    shares = (np.array([1, 1, 0]) + np.array([0.2, 0.4, 0.4])) / 3
+    np.testing.assert_allclose(sigmoid(starts[0]), shares, atol=1e-6)
+
+
 def test_categories_are_the_distinct_ratings(few):
     model = RBM(side="user", hidden=2, epochs=1).fit(few)
     assert model.net_.category_value.tolist() == [1, 2, 3, 4, 5]
@@ -212,9 +331,13 @@ def test_a_rating_counts_as_the_nearest_of_few_categories(few):
     assert (net.one_hot(block(few.by_user)).column % 3).tolist() == [1, 0, 0, 2, 0, 1, 0]
 
 
+AUTOREC_PAPER = {"visible": "sigmoid", "threshold": True, "sample": False, "ordered": False}
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("variant", [{}, AUTOREC_PAPER])
 @pytest.mark.parametrize("side", ["user", "item"])
-def test_missing_ratings_are_predicted_from_similar_rows(side):
+def test_missing_ratings_are_predicted_from_similar_rows(side, variant):
     """Users of two kinds agree within their kind; each lacks one rating that the others have."""
     user, item = (x.ravel() for x in np.meshgrid(np.arange(30), np.arange(20), indexing="ij"))
     value = np.where((user + item) % 2 == 0, 5, 2).astype(np.float32)
@@ -226,7 +349,7 @@ def test_missing_ratings_are_predicted_from_similar_rows(side):
         Vocab(range(30)),
         Vocab(range(20)),
     )
-    model = RBM(side=side, **SMALL).fit(ratings)
+    model = RBM(side=side, **SMALL | variant).fit(ratings)
     missing = np.arange(20)
     np.testing.assert_allclose(model.predict(missing, missing), 5, atol=0.3)
 
@@ -269,6 +392,8 @@ def test_settings_that_cannot_work_are_refused():
         ({"reg": -1.0}, "reg must be at least 0"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"optimizer": "lbfgs"}, "adam"),
+        ({"visible": "sigmoids"}, "Did you mean 'sigmoid'"),
+        ({"threshold": True}, "set sample=False"),
     ):
         with pytest.raises(SettingError, match=message):
             rc.make("rbm", **settings)

@@ -174,7 +174,7 @@ def test_an_exploding_objective_is_an_error_with_its_likely_cause(rows):
     [
         ({"optimizer": "rprop", "batch_size": 2}, "needs the whole data at each step"),
         ({"optimizer": "adma"}, "Did you mean 'adam'"),
-        ({"epochs": 0}, "epochs must be at least 1, found 0"),
+        ({"epochs": -1}, "epochs must be at least 0, found -1"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0, found 0"),
         ({"optimizer": "sgd", "milestones": (3, 2)}, "milestones must ascend"),
         ({"optimizer": "sgd", "milestones": (0, 2)}, "milestones must be at least 1"),

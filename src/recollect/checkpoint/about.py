@@ -62,26 +62,35 @@ def parse(content: bytes, folder: Path) -> dict[str, Any]:
             f"{path} is damaged ({problem}); copy the folder again or fit anew."
         ) from problem
 
-    if format_ > FORMAT:
-        raise CheckpointError(
-            f"{folder} was written by a newer Recollect (format {format_}); this one, "
-            f"{version('recollect')}, reads up to format {FORMAT}: upgrade it."
-        )
-
+    _check_format(format_, folder)
     if expected != checksum(about):
         raise CheckpointError(
             f"{path} is damaged or was edited (its checksum is not that of its content); copy the "
             "folder again or fit anew."
         )
 
+    _check_values(about, path)
+
+    return about
+
+
+def _check_format(format_: int, folder: Path) -> None:
+    """Refuse a format that this version cannot read."""
+    if format_ > FORMAT:
+        raise CheckpointError(
+            f"{folder} was written by a newer Recollect (format {format_}); this one, "
+            f"{version('recollect')}, reads up to format {FORMAT}: upgrade it."
+        )
+
+
+def _check_values(about: dict[str, Any], path: Path) -> None:
+    """Refuse a value that no save writes."""
     wrong = [name for name, is_right in CHECKS.items() if not is_right(about.get(name))]
     if wrong:
         raise CheckpointError(
             f"{path} was edited: {wrong[0]} is {about.get(wrong[0])!r}, which no save writes; copy "
             "the folder again or fit anew."
         )
-
-    return about
 
 
 def history_of(about: dict[str, Any]) -> History:

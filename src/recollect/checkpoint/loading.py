@@ -16,6 +16,7 @@ from recollect.checkpoint.weights import read_network
 from recollect.data.rating_unit import RatingUnit
 from recollect.errors import CheckpointError, DataError, RecollectError, UntrustedError
 from recollect.model import Model
+from recollect.settings import former_values
 from recollect.system.atomic_files import WRITING, left_beside, recover, resolved
 from recollect.system.forking import refuse_forked
 from recollect.system.locks import Lock
@@ -140,7 +141,8 @@ def _check_file(opened: OpenFolder, name: str, expected: str) -> None:
 
 def _read(about: dict[str, Any], opened: OpenFolder, trusted: registry.Trusted) -> Model:
     kind = registry.find_trusted(about["model"], trusted, not_in=opened.folder)
-    model = registry.make_of(kind, about["settings"])
+    settings = registry.with_todays_names(kind, about["settings"])
+    model = registry.make_of(kind, {**former_values(kind), **settings})
     model.given_ = read_given(about, opened)
     # Models of formats up to 3 learned from ratings as they are.
     model.unit_ = RatingUnit(*about.get("unit", ()))

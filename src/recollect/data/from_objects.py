@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -12,9 +12,9 @@ from polars.exceptions import PolarsError
 from pyarrow.lib import ArrowException
 from scipy import sparse
 
-from recollect.arguments import expect_column, expect_scale
+from recollect.arguments import expect_scale
 from recollect.data.builder import RatingsBuilder, RatingTable
-from recollect.data.parsing.columns import Column, find_columns
+from recollect.data.parsing.columns import Column, find_columns, requested_columns
 from recollect.data.parsing.files import Format
 from recollect.data.parsing.names import EVENT_ROLES, ROLES
 from recollect.data.parsing.values import counts_in, ratings_in, stated_scale
@@ -60,15 +60,7 @@ def from_frame(
             cannot be used; it names the row, counted from 0.
         SettingError: for an impossible scale.
     """
-    requested = {
-        "user": user,
-        "item": item,
-        "rating": rating,
-        "time": time,
-    }
-    for role, column in requested.items():
-        expect_column(role, column)
-
+    requested = requested_columns(user=user, item=item, rating=rating, time=time)
     expect_scale(scale)
     builder = RatingsBuilder(
         scale,
@@ -194,30 +186,44 @@ def series_of(column: Any, *, is_id: bool) -> pl.Series:
     if hasattr(column, "levels"):
         raise DataError("A column has one level, found a MultiIndex; pass one of its levels.")
 
-    column = _pandas_series(column)
+    series = _from_pandas(_plain(_pandas_series(column), is_id=is_id), is_id=is_id)
+    _refuse_nested(series, "An entry")
+
+    return as_text(series) if is_id else series
+
+
+def _plain(column: Any, *, is_id: bool) -> Any:
+    """A Series of pandas as one without categories, sparse entries or periods."""
     kind = type(column.dtype).__name__
     if kind == "PeriodDtype" and not is_id:
-        column = column.dt.to_timestamp()
-    elif kind in ("CategoricalDtype", "SparseDtype", "PeriodDtype"):
-        column = column.astype(object)
+        return column.dt.to_timestamp()
 
+    if kind in ("CategoricalDtype", "SparseDtype", "PeriodDtype"):
+        return column.astype(object)
+
+    return column
+
+
+def _from_pandas(column: Any, *, is_id: bool) -> pl.Series:
+    """A plain Series of pandas as a Polars one; ids that are objects as text.
+
+    Raises:
+        DataError: if its type cannot be read, or an id is several values.
+    """
     try:
         if column.dtype != object:
-            series: Any = pl.from_pandas(column)
-        elif is_id:
+            return cast(pl.Series, pl.from_pandas(column))
+
+        if is_id:
             entries = column.to_numpy()
             _refuse_containers(entries)
-            series = as_text(entries)
-        else:
-            series = pl.Series(column.tolist(), strict=False)
+            return as_text(entries)
+
+        return pl.Series(column.tolist(), strict=False)
     except (PolarsError, TypeError, ValueError, ArrowException) as problem:
         raise DataError(
             f"A column of the type {column.dtype} cannot be read; convert it to text or numbers."
         ) from problem
-
-    _refuse_nested(series, "An entry")
-
-    return as_text(series) if is_id else series
 
 
 def ids_in(name: str, ids: Any) -> pl.Series:

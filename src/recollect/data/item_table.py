@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,18 +52,19 @@ def item_table(source: Any, *, item: Column = None, title: Column = None) -> pl.
         # A blank title is none: the id is shown in its place.
         columns["title"] = titles.replace("", None)
 
-    for place, name in enumerate(names):
-        if place in (item_place, title_place):
-            continue
+    further = [name for place, name in enumerate(names) if place not in (item_place, title_place)]
+    _check_free(further, taken=columns)
 
-        if name in columns:
+    return pl.DataFrame(columns | {name: table[name] for name in further})
+
+
+def _check_free(names: list[str], *, taken: Container[str]) -> None:
+    """Refuse a further column whose name is taken."""
+    for name in names:
+        if name in taken:
             raise DataError(
                 f"The items have a column {name!r} beside the one that is taken as such; rename it."
             )
-
-        columns[name] = table.to_series(place)
-
-    return pl.DataFrame(columns)
 
 
 def _table_of(source: Any) -> pl.DataFrame:

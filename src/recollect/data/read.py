@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from recollect.arguments import expect_column, expect_path, expect_ratings, expect_scale
+from recollect.arguments import expect_path, expect_ratings, expect_scale
 from recollect.data.builder import RatingsBuilder
 from recollect.data.numbering import numbered_like
-from recollect.data.parsing.columns import Column
+from recollect.data.parsing.columns import Column, requested_columns
 from recollect.data.parsing.files import Format, open_table
 from recollect.data.ratings import AnyRatings, Ratings
 
@@ -80,15 +80,7 @@ def read(
         if scale is None and not implicit:
             scale = like.scale
 
-    requested = {
-        "user": user,
-        "item": item,
-        "rating": rating,
-        "time": time,
-    }
-    for role, column in requested.items():
-        expect_column(role, column)
-
+    requested = requested_columns(user=user, item=item, rating=rating, time=time)
     form = Format(
         header=header,
         separator=separator,

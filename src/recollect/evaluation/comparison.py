@@ -147,18 +147,12 @@ def compare_models(
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in candidates}
     failed: dict[str, str] = {}
     _run(fits, labels, results, failed, progress)
-    if len(failed) == len(candidates):
+    finished = {name: runs for name, runs in results.items() if name not in failed}
+    if not finished:
         reasons = "; ".join(f"{name}: {why}" for name, why in failed.items())
         raise TrainingError(f"None of the models could be fitted. {reasons}")
 
-    finished = {name: runs for name, runs in results.items() if name not in failed}
-    with_errors = {name: runs for name, runs in finished.items() if runs[0]["rmse"] is not None}
-
-    return Comparison(
-        {name: _summary(candidates[name], runs, test) for name, runs in finished.items()},
-        _differences(with_errors, test) if len(with_errors) > 1 else [],
-        failed,
-    )
+    return _comparison(candidates, finished, failed, test)
 
 
 def _candidates(given: Any) -> dict[str, Candidate]:
@@ -243,6 +237,29 @@ def _run(
 
         if progress is not None:
             progress(done, upcoming[done])
+
+
+def _comparison(
+    candidates: Mapping[str, Candidate],
+    finished: dict[str, list[dict[str, Any]]],
+    failed: dict[str, str],
+    test_share: Share,
+) -> Comparison:
+    """The figures of the finished models, and the differences between those with errors.
+
+    Args:
+        candidates: all models.
+        finished: the results of each model whose fits succeeded.
+        failed: why the others have none.
+        test_share: share of test ratings.
+    """
+    with_errors = {name: runs for name, runs in finished.items() if runs[0]["rmse"] is not None}
+
+    return Comparison(
+        {name: _summary(candidates[name], runs, test_share) for name, runs in finished.items()},
+        _differences(with_errors, test_share) if len(with_errors) > 1 else [],
+        failed,
+    )
 
 
 def fit_and_score(fit: Fit) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 
 from recollect import registry
 from recollect.arguments import expect, expect_number, expect_whole
 from recollect.data.ratings import Ratings
+from recollect.data.sparse_rows import Rows
 from recollect.data.splitting import Split
 from recollect.errors import DataError, LeakError
 from recollect.evaluation.by_id import Matched, Visible, shared_by_id
@@ -156,13 +157,7 @@ def _ranked(
     threshold = relevant_from(model.given_) if relevant is None else float(relevant)
     people = np.flatnonzero(test.count("user") > 0)
     good = relevant_items(matched, threshold)
-    shown = np.empty((len(people), n), np.int64)
-    is_hit = np.empty((len(people), n), bool)
-
-    for part, scores in blocks:
-        shown[part] = first_n(n, scores)
-        is_hit[part] = hits(good.take(people[part]), shown[part])
-
+    shown, is_hit = _first_items(n, blocks, good, people)
     n_good = good.counts[people]
     values = {}
 
@@ -186,6 +181,27 @@ def _ranked(
     whole = figures_of_all_lists(n, shown, candidates)
 
     return Scores(values, "user", about, whole=whole)
+
+
+def _first_items(
+    n: int, blocks: Iterable[ScoreBlock], good: Rows, people: Int64[np.ndarray, " people"]
+) -> tuple[Int64[np.ndarray, "people n"], Bool[np.ndarray, "people n"]]:
+    """The numbers of the first n items of each user (-1: none), and whether each is relevant.
+
+    Args:
+        n: length of the lists.
+        blocks: the scores of the users.
+        good: the relevant items of every test user.
+        people: the rows in `good` of the users.
+    """
+    shown = np.empty((len(people), n), np.int64)
+    is_hit = np.empty((len(people), n), bool)
+
+    for part, scores in blocks:
+        shown[part] = first_n(n, scores)
+        is_hit[part] = hits(good.take(people[part]), shown[part])
+
+    return shown, is_hit
 
 
 def new_users(model: Model, split: Split) -> Scores:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from recollect.errors import SettingError
-from recollect.system.locks import Lock
+from recollect.system.locks import used_alone
 
 BEGINS = b'{"op_code":'  # as every line does
 log = logging.getLogger("recollect")
@@ -29,15 +29,12 @@ def opened(path: Path) -> Iterator[None]:
     Raises:
         SettingError: if another process has it, or a line of it is damaged.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = Lock.take(path.with_name(f".{path.name}.in-use"))
-    if lock is None:
-        raise SettingError(
-            f"Another process is working on the study in {path}; wait until it has ended, or name "
-            "another --storage."
-        )
+    refusal = SettingError(
+        f"Another process is working on the study in {path}; wait until it has ended, or name "
+        "another --storage."
+    )
 
-    with lock:
+    with used_alone(path, refusal):
         # With this lock held, Optuna's own is what a killed process left.
         path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
         if path.exists():

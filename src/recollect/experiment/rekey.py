@@ -1,4 +1,4 @@
-"""Renaming settings in records that exist, so that figures survive a change of names."""
+"""Records that exist get today's settings, so that figures survive new names and new settings."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from recollect import registry
 from recollect.errors import SettingError
 from recollect.experiment.carried import FILE
 from recollect.experiment.results import Job, read_json, write_json
-from recollect.settings import former_names
+from recollect.settings import former_names, former_values
 
 JOB_FIELDS = ("fingerprint", "split", "model", "settings", "seed")
 
 
 def rekey(folder: Path, renames: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Rename settings in every record of a folder, and file each record under its new key.
+    """Give every record of a folder today's settings, and file it under its new key.
 
-    The figures are not touched. Rows that were carried over get the new names too.
+    Settings are renamed, and those that are newer than the record are added, with the value that
+    the model had before they existed. The figures are not touched. Rows that were carried over get
+    the same.
 
     Args:
         folder: a folder of records.
@@ -36,6 +38,7 @@ def rekey(folder: Path, renames: Mapping[str, str] | None = None) -> dict[str, s
             continue  # data.json, carried.json
 
         settings = _rename(record["model"], record["settings"], renames)
+        settings = _completed(record["model"], settings)
         if settings != record["settings"]:
             changed[path] = {**record, "settings": settings}
 
@@ -70,7 +73,8 @@ def _rename_carried(
     rows = []
 
     for row in carried["rows"]:
-        rows.append({**row, "settings": _rename(row["model"], row["settings"], renames)})
+        settings = _rename(row["model"], row["settings"], renames)
+        rows.append({**row, "settings": _completed(row["model"], settings)})
 
     return {**carried, "rows": rows}
 
@@ -91,3 +95,9 @@ def _rename(
         renamed[new] = value
 
     return renamed
+
+
+def _completed(model: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a record with those that are newer than it, at what they meant before."""
+    kind = registry.find_trusted(model)
+    return {**registry.settings(kind), **former_values(kind), **settings}

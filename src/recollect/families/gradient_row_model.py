@@ -13,6 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
+from recollect.data.sparse_rows import AnyRows
 from recollect.families.row_model import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.memory_estimate import Memory, Shape, of_rows
 from recollect.run import Run
@@ -44,6 +45,11 @@ class GradientRowModel(RowModel):
     def ranked_cells(self) -> int:
         """Hook: how many cells validation ranks at once, for the memory estimate."""
         return 0
+
+    def training_rows(self, train: AnyRatings) -> AnyRows:
+        """Hook: the rows that the network learns from, by default each minus its mean."""
+        rows = train.rows(self.side)
+        return rows.minus(self.row_means(rows))
 
     def options(self) -> GradientOptions:
         """The settings of the optimizer."""
@@ -77,9 +83,10 @@ class GradientRowModel(RowModel):
         options: GradientOptions | None = None,
         measure: ValidationMetric | None = None,
         figure: str = "train_rmse",
+        validate_start: bool = False,
         hint: str = "",
     ) -> History:
-        """Train `net_` on the rows of `train`, each minus its mean.
+        """Train `net_` on `training_rows`.
 
         Args:
             loss: of the network and a block of rows, as `gradient.fit` takes it.
@@ -89,6 +96,7 @@ class GradientRowModel(RowModel):
             options: the optimizer; default: as the model's settings say.
             measure: the metric that the fit is stopped by; default: the RMSE on `valid`.
             figure: the key of the training figure in the history.
+            validate_start: whether the network before the first epoch may be the best one.
             hint: added to the message if training diverges.
         """
         if options is None:
@@ -97,10 +105,9 @@ class GradientRowModel(RowModel):
         if measure is None:
             measure = self.validation(train, valid)
 
-        rows = train.rows(self.side)
         return gradient.fit(
             self.net_,
-            rows.minus(self.row_means(rows)),
+            self.training_rows(train),
             loss,
             run,
             options,
@@ -109,5 +116,6 @@ class GradientRowModel(RowModel):
             figure=figure,
             fit_key=self.fit_key(train, valid),
             column_cells=train.count(self.other_side) if options.lazy else None,
+            validate_start=validate_start,
             hint=hint,
         )

@@ -6,6 +6,7 @@ autoencoder it overrides a hook, never anything else:
     rows_are_independent    whether the code of a row depends on this row alone
     train_rmse              the error on the training ratings
     output_columns          the fitted output columns, and output_reg, the λ they were fitted with
+    inputs, shifts_rows     what the network sees of a row, and what is added to its output
     fold_in_columns         new users of a network whose columns are users
     column_vectors          vectors for similarity between columns
 """
@@ -75,6 +76,11 @@ class RowModel(Model):
 
     # What the network sees of the ratings.
 
+    @property
+    def shifts_rows(self) -> bool:
+        """Hook: whether a number per row, of `inputs`, is added to the network's output."""
+        return self.center
+
     def row_means(self, rows: AnyRows) -> Float32[np.ndarray, " rows"]:
         """What is subtracted from each row and added to the network's output: 0 unless `center`."""
         if not self.center:
@@ -88,7 +94,7 @@ class RowModel(Model):
         return row_means.astype(np.float32)
 
     def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
-        """The rows as the network sees them, and the mean to add to the output of each row."""
+        """Hook: the rows as the network sees them, and what to add to the output of each row."""
         row_means = self.row_means(rows)
         centered_rows = rows.minus(row_means)
         return centered_rows, row_means
@@ -204,7 +210,7 @@ class RowModel(Model):
         decoded = self.net_.decode(codes, columns=columns)
         scores: np.ndarray = decoded.cpu().numpy().T  # items × users, turned
 
-        if self.center:
+        if self.shifts_rows:
             scores = scores + row_means
 
         return scores
@@ -233,7 +239,7 @@ class RowModel(Model):
 
             block_rows, row_means = self.inputs(rows.take(numbers))
             row_mean = None
-            if self.center:
+            if self.shifts_rows:
                 row_mean = np.repeat(row_means, np.diff(start))
 
             yield PredictionBatch(self.block(block_rows), to_predict, row_mean, position[part])

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.sparse import csr_array
 from torch import Tensor
 
@@ -183,6 +184,14 @@ class Block:
             self._touched = Pattern(start, every.column, self.n_rows), column
 
         return self._touched
+
+    def dense(self) -> Float[Tensor, "rows columns"]:
+        """The block with its zeros."""
+        assert self.value is not None
+        out = torch.zeros(self.n_rows, self.n_columns, device=self.device)
+        out[self.rows.row_of_cells(), self.column.long()] = self.value
+
+        return out
 
     def by_column(self, value: Tensor) -> Tensor:
         """A number per cell, in the order of `columns`; kept for the block's own values."""

@@ -249,10 +249,11 @@ def adam(
     rows: Tensor | None = None,
     rate: float,
     epsilon: float,
+    epsilon_inside: float = 0.0,
     betas: tuple[float, float],
     salt: int,
 ) -> None:
-    """m += (1 − β₁)(g − m), v += (1 − β₂)(g² − v), parameter −= rate · m / (√v + ε).
+    """m += (1 − β₁)(g − m), v += (1 − β₂)(g² − v), parameter −= rate · m / (√(v + ε') + ε).
 
     Moments in bfloat16 are rounded up or down at random, right on average. Rounded to the nearest,
     v would not change at all wherever it changes by less than 1 part in 256 a step, as it always
@@ -265,17 +266,19 @@ def adam(
         square: v, changed in place; of the type of `mean`.
         rows: ascending row numbers; only these rows of parameter, m and v step. None: all of them.
         rate: the learning rate, divided by what corrects the moments.
-        epsilon: ε.
+        epsilon: ε, added to the root.
+        epsilon_inside: ε', added to v under the root.
         betas: β₁ and β₂.
         salt: 32 bits that should differ from step to step and from parameter to parameter.
     """
     gradient = gradient.contiguous()
     if compiled(parameter) and compiled(gradient):
         # Subtracted in 64 bits and rounded afterwards: 1 − 0.999 in 32 bits loses three digits.
-        numbers = (1 - betas[0], betas[1], 1 - betas[1], rate, epsilon)
+        numbers = (1 - betas[0], betas[1], 1 - betas[1], rate, epsilon, epsilon_inside)
         _adam_compiled(parameter, gradient, mean, square, rows, numbers, salt)
     else:
-        _adam_torch(parameter, gradient, mean, square, rows, rate, epsilon, betas, salt)
+        epsilons = (epsilon, epsilon_inside)
+        _adam_torch(parameter, gradient, mean, square, rows, rate, epsilons, betas, salt)
 
 
 def _adam_compiled(
@@ -311,7 +314,7 @@ def _adam_torch(
     square: Tensor,
     rows: Tensor | None,
     rate: float,
-    epsilon: float,
+    epsilons: tuple[float, float],
     betas: tuple[float, float],
     salt: int,
 ) -> None:
@@ -324,7 +327,8 @@ def _adam_torch(
     v = square[selected].to(parameter.dtype)
     m = m + (1 - betas[0]) * (gradient - m)
     v = betas[1] * v + (1 - betas[1]) * gradient * gradient
-    root = v.sqrt() + epsilon
+    epsilon, inside = epsilons
+    root = (v + inside).sqrt() + epsilon
     parameter[selected] -= rate * m / root
     if mean.dtype == torch.bfloat16:
         # Both halves of 32 bits are used: m and v must not be rounded the same way.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 
@@ -24,3 +26,8 @@ class Pattern:
     def n_rows(self) -> int:
         """Rows, with or without cells."""
         return len(self.start) - 1
+
+    def row_of_cells(self) -> Int64[Tensor, " cells"]:
+        """The row of each cell."""
+        numbers = torch.arange(self.n_rows, device=self.start.device)
+        return numbers.repeat_interleave(self.start.diff())

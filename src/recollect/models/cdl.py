@@ -31,6 +31,7 @@ from recollect.families.text_prior import Encoder, TextPrior
 from recollect.kernels import Block
 from recollect.nn import ACTIVATIONS, Dropout, SparseInput, activation, dense_layer, glorot
 from recollect.settings import setting, share
+from recollect.training.optimizers import BY_RATE
 
 
 class SDAE(Encoder):
@@ -120,7 +121,7 @@ class SDAE(Encoder):
 
         # Every word counts, also those that a document does not have.
         reconstructed = self.decode(code)
-        word_error = (dense(bags) - reconstructed).square().sum()
+        word_error = (bags.dense() - reconstructed).square().sum()
 
         share_of_batch = len(documents) / self.n_documents
         norms = [parameter.square().sum() for parameter in self.parameters()]
@@ -144,18 +145,6 @@ def bags_of_words(documents: Corpus, device: torch.device) -> Block:
         n_columns=documents.n_words,
         device=device,
     )
-
-
-def dense(block: Block) -> Float[Tensor, "rows columns"]:
-    """The block with its zeros."""
-    assert block.value is not None
-    out = torch.zeros(block.n_rows, block.n_columns, device=block.device)
-    n_cells = block.rows.start.diff()
-    rows = torch.arange(block.n_rows, device=block.device)
-    row = rows.repeat_interleave(n_cells)
-    out[row, block.column.long()] = block.value
-
-    return out
 
 
 def output_bias(corpus: Corpus) -> nn.Parameter:
@@ -186,7 +175,8 @@ class CDL(TextModel):
     pretrain_epochs: int = setting(0, at_least=0)  # on the words alone, before the first turn
     text_epochs: int = setting(2, at_least=1)  # of the autoencoder, after each turn of the factors
     batch_size: int = setting(128, at_least=1)  # texts
-    optimizer: str = "adam"  # or "sgd", "rmsprop": how the autoencoder learns
+    # How the autoencoder learns
+    optimizer: str = setting("adam", one_of=BY_RATE)
     learning_rate: float = setting(0.001, above=0)  # of the autoencoder
 
     @override

@@ -4,13 +4,17 @@ Source: Kim, Park, Oh, Lee, Yu. "Convolutional Matrix Factorization for Document
 Recommendation." RecSys 2016.
 
 Differs: by default users and items have offsets, λ grows with a row's ratings, and the network
-learns less at a time (one pass, half of the hidden layer dropped, a smaller rate): the paper's
-settings (offsets=False, reg_power=0, reg_user=100, reg_item=10, text_epochs=5, dropout=0.2,
-learning_rate=0.001) are worse, docs/results. Phrases end with the text (`mask`); in the authors'
-code filters also see the padding before it. Stopped by the best validation error, not after five
-turns for the worse; predictions are clipped. The paper has a λ on the network's weights; neither
-this nor the authors' code does. The prior mean of an item without a text is the mean of the others;
-the authors leave such items out. `item_weights` is the journal version's (Kim et al. 2017).
+learns less at a time (one pass, half of the hidden layer dropped, a smaller rate). The paper's
+settings are offsets=False, reg_power=0, reg_user=100, reg_item=10, text_epochs=5, dropout=0.2,
+learning_rate=0.001, optimizer="rmsprop-keras" and filter_init="keras". The default "rmsprop" adds ε
+to the root of the squared gradients, the authors' Keras 0.3.3 added 1e-6 under it: their steps on
+word vectors and filters, whose gradients are about 1e-6, are hundreds of times shorter. Filters
+start within √(6 / (hd + hn)), for h words of d numbers and n filters; theirs within √(6 / (hd +
+n)). Phrases end with the text (`mask`); in the authors' code filters also see the padding before
+it. Stopped by the best validation error, not after five turns for the worse; predictions are
+clipped. The paper's λ on the network's weights, `reg_weights`, is 0, as in the authors' code. The
+prior mean of an item without a text is the mean of the others; the authors leave such items out.
+`item_weights` is the journal version's (Kim et al. 2017).
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from recollect.families.text_model import TextModel
 from recollect.families.text_prior import DOCUMENTS_AT_ONCE, Encoder, TextPrior
 from recollect.kernels.convolution import max_pooled_convolution
 from recollect.settings import setting, share
+from recollect.training.optimizers import BY_RATE
 
 PRETRAINED_SCALE = 20  # pre-trained vectors are divided by this, as in the authors' code
 DISTINCT_WORDS = 12  # per document of a batch, about
@@ -61,13 +66,14 @@ class CNN(Encoder):
 
         self.words = nn.Parameter(table)
         # One matrix for the filters of all windows: their products with words are one product.
-        weights = [_initial_weights(h, settings.filters, settings.embedding) for h in self.windows]
+        weights = [_initial_weights(h, settings) for h in self.windows]
         self.filters = nn.Parameter(torch.cat(weights))
         n_windows = len(self.windows)
         self.bias = nn.Parameter(torch.zeros(n_windows, settings.filters))
         self.hidden = nn.Linear(n_windows * settings.filters, settings.hidden)
         self.drop = nn.Dropout(settings.dropout)
         self.last = nn.Linear(settings.hidden, k)
+        self.decay = 0.0  # λ of all parameters, beside a mean over documents and factors
 
         for layer in (self.hidden, self.last):
             nn.init.xavier_uniform_(layer.weight)
@@ -93,13 +99,32 @@ class CNN(Encoder):
         dropped = self.drop(hidden)
         return torch.tanh(self.last(dropped))
 
+    @override
+    def loss(
+        self,
+        documents: Corpus,
+        target: Float[Tensor, "documents k"],
+        weight: Float[Tensor, " documents"],
+    ) -> tuple[Tensor, int]:
+        """The documents' part of E(W), section 3.3, times 2 / (λ_V k); and their number."""
+        loss, n = super().loss(documents, target, weight)
+        if not self.decay:
+            return loss, n
 
-def _initial_weights(window: int, filters: int, embedding: int) -> Float[Tensor, "rows embedding"]:
+        norms = [parameter.square().sum() for parameter in self.parameters()]
+        # The caller divides by n: the penalty of a step does not depend on the batch's size.
+        return loss + self.decay * n * sum(norms), n
+
+
+def _initial_weights(window: int, settings: ConvMF) -> Float[Tensor, "rows embedding"]:
     """The vectors of filters over `window` words, Glorot uniform."""
-    # A filter is one unit with window · embedding inputs; a word feeds window · filters units.
-    fans = window * (embedding + filters)
-    bound = (6 / fans) ** 0.5
-    weights = torch.empty(window * filters, embedding)
+    filters = settings.filters
+    # A filter is one unit with window · embedding inputs.
+    fan_in = window * settings.embedding
+    # A word feeds window · filters units; Keras 0.3 counted the filters alone.
+    fan_out = filters if settings.filter_init == "keras" else window * filters
+    bound = (6 / (fan_in + fan_out)) ** 0.5
+    weights = torch.empty(window * filters, settings.embedding)
     return weights.uniform_(-bound, bound)
 
 
@@ -134,14 +159,19 @@ class ConvMF(TextModel):
     pretrained: bool = True  # words start from the vectors of the ratings' texts, if any: ConvMF+
     windows: tuple[int, ...] = setting((3, 4, 5), at_least=1)  # ws: words that a filter sees
     filters: int = setting(100, at_least=1)  # n_c: per window
+    # Bound of the filters before training; "keras": 13 to 17% wider, as in the authors' code
+    filter_init: str = setting("glorot", one_of=("glorot", "keras"))
     hidden: int = setting(200, at_least=1)  # width of the layer between filters and factors
     dropout: float = share(0.5)  # share of that layer dropped
     mask: bool = True  # False: filters see the padding before short texts, as in the authors' code
     length: int = setting(300, at_least=1)  # words to which texts are padded, without mask
     text_epochs: int = setting(1, at_least=1)  # of the network, after each turn of the factors
     batch_size: int = setting(128, at_least=1)  # texts
-    optimizer: str = "rmsprop"  # or "sgd", "adam": how the network learns
+    # How the network learns; "rmsprop-keras": as in the authors' code
+    optimizer: str = setting("rmsprop", one_of=BY_RATE)
     learning_rate: float = setting(0.0004, above=0)  # of the network
+    # lambda_W: on all parameters of the network, on the scale of an item's lambda_V
+    reg_weights: float = setting(0.0, at_least=0)
 
     @override
     def check(self) -> None:
@@ -174,8 +204,13 @@ class ConvMF(TextModel):
     @override
     def prior(self, train: Ratings) -> TextPrior:
         assert train.text is not None
+        encoder: CNN = self.net_.text
+        is_read = train.text.has & (train.count("item") > 0)
+        n_numbers = max(1, int(is_read.sum())) * self.net_.item.shape[1]
+        encoder.decay = self.reg_weights / (self.reg_item * n_numbers)
+
         return TextPrior(
-            self.net_.text,
+            encoder,
             train.text,
             device=self.net_.item.device,
             optimizer=self.optimizer,

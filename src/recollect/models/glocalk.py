@@ -90,16 +90,10 @@ class Network(nn.Module):
 
     def convolution(self, block: Block, weights: Sequence[Tensor]) -> Float[Tensor, "rows columns"]:
         """relu(R ∗ G), equation 5: the ratings, unknown ones as 0, convolved with the kernel."""
-        assert block.value is not None
-        numbers = torch.arange(block.n_rows, device=block.device)
-        n_cells = block.rows.start.diff()
-        row = torch.repeat_interleave(numbers, n_cells)
-        ratings = torch.zeros(block.n_rows, block.n_columns, device=block.device)
-        ratings[row, block.column.long()] = block.value
         kernel = self.global_kernel(block, weights)
 
         # conv2d wants an axis of images and one of channels; the padding keeps rows and columns.
-        image = ratings[None, None]
+        image = block.dense()[None, None]
         convolved = conv2d(image, kernel[None, None], padding=SIZE // 2)
 
         return convolved[0, 0].relu_()

@@ -8,7 +8,8 @@
 
 Source: Koren. "Collaborative Filtering with Temporal Dynamics." KDD 2009; `frequency` from Koren.
 "The BellKor Solution to the Netflix Grand Prize." 2009, section III.
-Differs: as `SVDpp`. Learning rates and λ of what changes were chosen on MovieLens 1M; c_u is drawn
+Differs: as `SVDpp`. The paper states no learning rates and λ: those of what changes are BellKor
+2009b's, of ten years of Netflix, those of p_u,t and of what does not change are ours; c_u is drawn
 towards 1; without `day_factors` p_u has no term of its own for each day. On a day on which the user
 rated nothing in train, the terms of the day are 0 and the frequency is 1. New users are folded in
 without time. Lists, and predictions without times, are for a user's last day in train.

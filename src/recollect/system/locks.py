@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+
+from recollect.errors import RecollectError
 
 try:
     import fcntl
@@ -91,9 +95,35 @@ class Lock:
         traceback: TracebackType | None,
     ) -> None:
         if self._is_removed:
-            self.path.unlink(missing_ok=True)
+            # A file that stays does no harm: the next process takes its lock.
+            with suppress(OSError):
+                self.path.unlink()
 
         os.close(self._descriptor)
+
+
+@contextmanager
+def used_alone(path: Path, refusal: RecollectError, *, ending: str = "in-use") -> Iterator[None]:
+    """Within this block nobody else, in this process or another, is in such a block for this path.
+
+    The lock is a hidden file beside it, `.NAME.ENDING`. The parent folder is made.
+
+    Args:
+        path: of a file or folder, which need not exist.
+        refusal: the error if somebody else uses it.
+        ending: of the name of the lock; locks with other endings are independent.
+
+    Raises:
+        RecollectError: the refusal.
+        OSError: if the parent folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = Lock.take(path.parent / f".{path.name}.{ending}")
+    if lock is None:
+        raise refusal
+
+    with lock:
+        yield
 
 
 def _try(descriptor: int, *, if_unknown: bool = True) -> bool:

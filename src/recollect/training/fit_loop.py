@@ -77,6 +77,7 @@ def run_epochs(
     measure: ValidationMetric | None = None,
     figure: str = "train_rmse",
     fit_key: dict[str, Any],
+    validate_start: bool = False,
     hint: str = "",
 ) -> History:
     """Learn until patience is out, the learner has converged, or all epochs are done.
@@ -93,6 +94,8 @@ def run_epochs(
             validation.
         figure: the key of the training figure in the history.
         fit_key: settings and data of this fit; a snapshot with another key or seed is refused.
+        validate_start: whether the network before the first epoch is a candidate for the best one;
+            its epoch is 0.
         hint: added to the message if training diverges, with what the model knows of the cause.
 
     Raises:
@@ -107,6 +110,9 @@ def run_epochs(
     fit = _Fit(learner, run, history, best, measure, full_key)
     if run.folder and run.resume and not fit.resume():
         log.info("no snapshot in %s: starting from the beginning", run.folder)
+
+    if validate_start and not len(history):
+        fit.validate_start()
 
     with stoppable() as stop:
         while len(history) < epochs and not fit.done:
@@ -203,6 +209,11 @@ class _Fit:
 
         return figures
 
+    def validate_start(self) -> None:
+        """Make the network as it is a candidate for the best one."""
+        if self.metric is not None:
+            self.best.update(self._validate(self.metric), 0)
+
     def _validate(self, metric: ValidationMetric) -> float:
         self.learner.net.eval()
         with torch.no_grad():
@@ -227,27 +238,7 @@ class _Fit:
         If it cannot be written (a full disk), a warning says so and the fit goes on: hours of work
         are in memory.
         """
-        device = self.learner.device
-        best = self.best
-        # Each device has a generator of its own beside the CPU's.
-        on_device = None
-        if device.type == "cuda":
-            on_device = torch.cuda.get_rng_state(device)
-
-        state = {
-            "net": self.learner.net.state_dict(),
-            "random": torch.get_rng_state(),
-            "random_on_device": on_device,
-            "epochs": self.history.epochs,
-            "seconds": self.history.seconds,
-            "learner": self.learner.state(),
-            "best": {
-                "weights": best.weights,
-                "error": best.error if best.weights else None,  # JSON has no infinity
-                "epoch": best.epoch,
-                "waited": best.waited,
-            },
-        }
+        state = self._state()
         self._written = time.monotonic()
 
         try:
@@ -263,6 +254,30 @@ class _Fit:
             )
         else:
             self.written_epoch = len(self.history)
+
+    def _state(self) -> dict[str, Any]:
+        """What `resume` loads."""
+        device = self.learner.device
+        best = self.best
+        # Each device has a generator of its own beside the CPU's.
+        on_device = None
+        if device.type == "cuda":
+            on_device = torch.cuda.get_rng_state(device)
+
+        return {
+            "net": self.learner.net.state_dict(),
+            "random": torch.get_rng_state(),
+            "random_on_device": on_device,
+            "epochs": self.history.epochs,
+            "seconds": self.history.seconds,
+            "learner": self.learner.state(),
+            "best": {
+                "weights": best.weights,
+                "error": best.error if best.weights else None,  # JSON has no infinity
+                "epoch": best.epoch,
+                "waited": best.waited,
+            },
+        }
 
     def resume(self) -> bool:
         """Load the snapshot; False if there is none."""
@@ -314,17 +329,22 @@ class _Fit:
 
             raise TrainingError(f"{reason} Nothing had been learned before it.")
 
-        epoch = self.best.epoch or len(self.history)
+        epoch = self.best_epoch
         message = f"{reason} The fit ends with the weights of epoch {epoch}."
         log.warning(message)
 
         return message
 
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights are the best; without validation the last one."""
+        return self.best.epoch if self.best.weights else len(self.history)
+
     def finish(self) -> None:
         """Leave the best weights in the network, and note in the history which they are."""
         # Without validation there are no best weights, and the last ones stay.
         self.best.restore()
-        self.history.best_epoch = self.best.epoch or len(self.history)
+        self.history.best_epoch = self.best_epoch
         self.history.best_valid = self.best.figure
         self.learner.net.eval()
 

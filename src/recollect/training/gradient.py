@@ -54,6 +54,7 @@ def fit(
     figure: str = "train_rmse",
     fit_key: dict[str, Any] | None = None,
     column_cells: Int64[np.ndarray, " columns"] | None = None,
+    validate_start: bool = False,
     hint: str = "",
 ) -> History:
     """Train the network in place and leave the best weights in it (the last, without validation).
@@ -75,6 +76,7 @@ def fit(
         fit_key: settings and data of this fit; a snapshot with another key is refused.
         column_cells: how many cells each column has in all rows; needed if options.lazy, where a
             row of weights bears λ in proportion to the cells of its column in the batch.
+        validate_start: whether the network before the first epoch may be the best one.
         hint: added to the message if training diverges.
 
     Raises:
@@ -110,6 +112,7 @@ def fit(
             measure=measure,
             figure=figure,
             fit_key=fit_key,
+            validate_start=validate_start,
             hint=hint,
         )
 

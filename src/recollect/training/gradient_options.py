@@ -14,7 +14,7 @@ from recollect.training import optimizers
 class GradientOptions:
     """How long and with which optimizer to train."""
 
-    epochs: int = setting(100, at_least=1)
+    epochs: int = setting(100, at_least=0)
     optimizer: str = setting("lbfgs", one_of=optimizers.OPTIMIZERS)
     learning_rate: float = setting(0.001, above=0)  # Rprop's first step; L-BFGS finds its own
     momentum: float = 0.9  # SGD only

@@ -7,10 +7,14 @@ RUN/refit/snapshot     the same of the second fit of `refit`
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 
 from recollect.errors import TrainingError
 from recollect.system import atomic_files
+from recollect.system.locks import used_alone
 
 SNAPSHOT = "snapshot"
 REFIT = "refit"
@@ -21,6 +25,42 @@ TENSORS = "tensors.safetensors"
 STATE = "state.json"
 STATE_BEGINS = b'{"version"'
 HEADER_BEGINS = 8  # bytes of safetensors before the JSON of the header
+
+# The folders of the fits that this thread is in.
+_held: ContextVar[frozenset[Path]] = ContextVar("_held", default=frozenset())
+
+
+@contextmanager
+def in_use(folder: Path | None) -> Iterator[None]:
+    """Within this block no other fit keeps its snapshots in this folder.
+
+    A fit within a fit may have the folder of the outer one. The lock is independent of that of a
+    command, which lasts longer. If it cannot be made, because the parent folder cannot be written,
+    the fit goes on without.
+
+    Args:
+        folder: of the fit; None: it keeps no snapshots.
+
+    Raises:
+        TrainingError: if another fit keeps its snapshots there.
+    """
+    if folder is None or folder in _held.get():
+        yield
+        return
+
+    refusal = TrainingError(
+        f"Another fit keeps its snapshots in {folder}; wait until it has ended, or name another "
+        "folder."
+    )
+
+    with ExitStack() as stack:
+        with suppress(OSError):
+            path = atomic_files.resolved(folder)
+            stack.enter_context(used_alone(path, refusal, ending="fitting"))
+
+        before = _held.set(_held.get() | {folder})
+        stack.callback(_held.reset, before)
+        yield
 
 
 def discard(folder: Path) -> None:

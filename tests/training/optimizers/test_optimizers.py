@@ -76,15 +76,38 @@ def test_steps_are_those_of_torch(name, shape, dtype):
         torch.testing.assert_close(actual, expected, rtol=1e-5, atol=2e-6)
 
 
-def test_rmsprop_steps_as_its_plain_statement():
-    (x,) = zeros((7,), dtype=torch.float64)
-    optimizer = RMSprop([x], learning_rate=0.01)
+RMSPROPS = {
+    "rmsprop": {"epsilon": 1e-7, "inside": False},
+    "rmsprop-keras": {"epsilon": 1e-6, "inside": True},
+}
+
+
+@pytest.mark.parametrize(("dtype", "rtol"), [(torch.float32, 1e-5), (torch.float64, 1e-9)])
+@pytest.mark.parametrize("size", [1.0, 1e-6])  # of gradients; of 1e-6 the place of ε decides
+@pytest.mark.parametrize("name", RMSPROPS)
+def test_rmsprop_steps_as_its_plain_statement(name, size, dtype, rtol):
+    (x,) = zeros((7,), dtype=dtype)
+    optimizer = make(name, [x], learning_rate=0.01)
     expected, square = np.zeros(7), np.zeros(7)
-    for gradient in np.random.default_rng(0).normal(size=(5, 7)):
-        x.grad = torch.tensor(gradient)
+    for gradient in size * np.random.default_rng(0).normal(size=(5, 7)):
+        x.grad = torch.tensor(gradient, dtype=dtype)
         optimizer.step()
-        expected, square = reference.rmsprop(expected, gradient, square, learning_rate=0.01)
-    np.testing.assert_allclose(x.detach(), expected, rtol=1e-9)
+        expected, square = reference.rmsprop(
+            expected, gradient, square, learning_rate=0.01, **RMSPROPS[name]
+        )
+    np.testing.assert_allclose(x.detach(), expected, rtol=rtol)
+
+
+def test_under_the_root_epsilon_shortens_the_steps_of_small_gradients():
+    """By hand, the first step on g = 1e-6: v is 1e-13, and η g / √(v + 1e-6) is about η / 1000."""
+    moved = {}
+    for name in RMSPROPS:
+        (x,) = zeros((1,), dtype=torch.float64)
+        x.grad = torch.tensor([1e-6], dtype=torch.float64)
+        make(name, [x], learning_rate=0.01).step()
+        moved[name] = -float(x.detach())
+    assert moved["rmsprop-keras"] == pytest.approx(0.01 * 1e-6 / 1e-3, rel=1e-6)
+    assert moved["rmsprop"] == pytest.approx(0.01 * 1e-6 / (0.1**0.5 * 1e-6 + 1e-7), rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recollect.errors import SettingError
 from recollect.system.atomic_files import resolved
-from recollect.system.locks import Lock
+from recollect.system.locks import used_alone
 
 
 @contextmanager
@@ -21,14 +21,9 @@ def in_use(out: Path) -> Iterator[None]:
         SettingError: if another command does.
         OSError: if the parent folder cannot be written.
     """
-    path = resolved(out)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = Lock.take(path.with_name(f".{path.name}.in-use"))
-    if lock is None:
-        raise SettingError(
-            f"Another command is fitting into {out}; wait until it has ended, or name another "
-            "folder."
-        )
+    refusal = SettingError(
+        f"Another command is fitting into {out}; wait until it has ended, or name another folder."
+    )
 
-    with lock:
+    with used_alone(resolved(out), refusal):
         yield

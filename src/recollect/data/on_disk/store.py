@@ -89,22 +89,12 @@ def store(
 
     with replacing(folder) as fresh:
         work = _Work(fresh, group_size, progress or _no_report)
-        work.scratch.mkdir(parents=True)
-        cells = cells_of(source, work.scratch, work.report, reading)
         draw = _Draw(
             test=test,
             valid=valid,
             seed=seed,
         )
-        by_user, n_held_out = _write_by_user(cells, draw, work)
-        by_item = _write_by_item(by_user, work)
-        _write_vocab(fresh / VOCABS["user"], cells.users, by_user)
-        _write_vocab(fresh / VOCABS["item"], cells.items, by_item)
-        if cells.catalogue is not None:
-            cells.catalogue.write_parquet(fresh / CATALOGUE)
-
-        shutil.rmtree(work.scratch)
-        _write_about(fresh, cells, by_user, draw, n_held_out)
+        _write_files(source, reading, draw, work)
 
     return open_stored(folder)
 
@@ -158,6 +148,31 @@ class _Draw:
     test: float
     valid: float
     seed: int
+
+
+def _write_files(
+    source: Ratings | str | Path, reading: dict[str, Any], draw: _Draw, work: _Work
+) -> None:
+    """Write every file of the folder.
+
+    Args:
+        source: as in `store`.
+        reading: arguments of `read`.
+        draw: of the held-out ratings.
+        work: where they are written.
+    """
+    folder = work.folder
+    work.scratch.mkdir(parents=True)
+    cells = cells_of(source, work.scratch, work.report, reading)
+    by_user, n_held_out = _write_by_user(cells, draw, work)
+    by_item = _write_by_item(by_user, work)
+    _write_vocab(folder / VOCABS["user"], cells.users, by_user)
+    _write_vocab(folder / VOCABS["item"], cells.items, by_item)
+    if cells.catalogue is not None:
+        cells.catalogue.write_parquet(folder / CATALOGUE)
+
+    shutil.rmtree(work.scratch)
+    _write_about(folder, cells, by_user, draw, n_held_out)
 
 
 def _write_by_user(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from recollect.arguments import expect_column
 from recollect.data.parsing.names import (
     COUNT,
     EVENT_ROLES,
@@ -19,6 +21,30 @@ from recollect.errors import DataError
 from recollect.system.door import words
 
 Column = str | int | None  # its name, its place from 0, or None: found by its usual name
+
+
+def requested_columns(*, user: Any, item: Any, rating: Any, time: Any) -> dict[str, Column]:
+    """The column that the caller names for each of the ROLES, or None.
+
+    Args:
+        user: the column of user ids, as the caller gave it.
+        item: the column of item ids.
+        rating: the column of ratings or counts.
+        time: the column of times.
+
+    Raises:
+        SettingError: for what cannot name a column.
+    """
+    requested = {
+        "user": user,
+        "item": item,
+        "rating": rating,
+        "time": time,
+    }
+    for role, column in requested.items():
+        expect_column(role, column)
+
+    return requested
 
 
 def find_columns(

@@ -126,12 +126,6 @@ def stated(name: str) -> Encoding:
 
 def encoding_of(path: Path) -> Encoding:
     """The encoding of a file, by its first bytes and else by all of them."""
-    decoder = codecs.getincrementaldecoder(UTF_8)("surrogateescape")
-    n_bad = 0
-    n_good = 0
-    first_bad = 0
-    line = 1
-
     with opened(path) as stream:
         content = stream.read(CHUNK)
 
@@ -139,16 +133,7 @@ def encoding_of(path: Path) -> Encoding:
             if content.startswith(mark):
                 return Encoding(name)
 
-        while content:
-            following = stream.read(CHUNK)
-            bad, good, first = _count(decoder.decode(content, not following))
-            n_good += good
-            if bad and not n_bad:
-                first_bad = line + first
-
-            n_bad += bad
-            line += content.count(b"\n")
-            content = following
+        n_bad, n_good, first_bad = _count_all(content, stream.read)
 
     if not n_bad:
         return Encoding(UTF_8)
@@ -157,6 +142,34 @@ def encoding_of(path: Path) -> Encoding:
         return Encoding(WINDOWS)
 
     return Encoding(UTF_8, n_bad, first_bad)
+
+
+def _count_all(content: bytes, read: Callable[[int], bytes]) -> tuple[int, int, int]:
+    """How many bytes of a file are bad, how many letters beyond ASCII are good; and the line of the
+    first bad one.
+
+    Args:
+        content: the first bytes.
+        read: returns the next bytes, so many at most.
+    """
+    decoder = codecs.getincrementaldecoder(UTF_8)("surrogateescape")
+    n_bad = 0
+    n_good = 0
+    first_bad = 0
+    line = 1
+
+    while content:
+        following = read(CHUNK)
+        bad, good, n_lines_before = _count(decoder.decode(content, not following))
+        n_good += good
+        if bad and not n_bad:
+            first_bad = line + n_lines_before
+
+        n_bad += bad
+        line += content.count(b"\n")
+        content = following
+
+    return n_bad, n_good, first_bad
 
 
 def _count(text: str) -> tuple[int, int, int]:

@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 from recollect.errors import DataError, SettingError
 
@@ -48,9 +49,9 @@ def as_csv(path: Path) -> bytes:
     return text.getvalue().encode()
 
 
-def _rows(sheet: object) -> list[list[str]]:
+def _rows(sheet: Any) -> list[list[str]]:
     """The rows of a sheet up to the last that is not blank, without blank columns at their end."""
-    rows = [[_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]  # type: ignore[attr-defined]
+    rows = [[_text(cell) for cell in row] for row in sheet.iter_rows(values_only=True)]
     while rows and not any(rows[-1]):
         rows.pop()
 

@@ -52,14 +52,7 @@ def find_layout(
         )
 
     if separator is None and start.startswith("{"):
-        names = objects.names_of(text)
-        if not names:
-            raise DataError(
-                f"None of the first lines of {lines.path} is a JSON object with entries; the first "
-                f"is {start[:60]!r}. Expected one object a line, or fields between separators."
-            )
-
-        return Layout(names, separator=None, header=False)
+        return _layout_of_objects(text, lines)
 
     return _layout_of_fields(
         text,
@@ -90,6 +83,17 @@ def _check_separator(separator: str) -> None:
             f"{separator!r} cannot separate fields; expected such as ',', ';', '|', '::', a tab, "
             "or ' ' for blanks."
         )
+
+
+def _layout_of_objects(text: str, lines: TextLines) -> Layout:
+    names = objects.names_of(text)
+    if not names:
+        raise DataError(
+            f"None of the first lines of {lines.path} is a JSON object with entries; the first "
+            f"is {text.lstrip()[:60]!r}. Expected one object a line, or fields between separators."
+        )
+
+    return Layout(names, separator=None, header=False)
 
 
 def _layout_of_fields(

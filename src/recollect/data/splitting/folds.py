@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Int8
 
 from recollect.arguments import expect_ratings, expect_whole
 from recollect.data.ratings import Ratings
 from recollect.data.splitting.shares import Share, check_shares, shuffled
-from recollect.data.splitting.split import TEST, VALID, Split, split_by_part
+from recollect.data.splitting.split import TEST, TRAIN, VALID, Split, split_by_part
 from recollect.errors import DataError, SettingError
 
 
@@ -40,21 +41,30 @@ def k_folds(ratings: Ratings, *, k: int = 5, valid: Share = 0.0, seed: int = 0) 
     folds = np.array_split(shuffled(ratings, seed), k)
 
     def with_test_fold(j: int) -> Split:
-        # Valid begins with the fold after the test fold, so that it differs from split to split.
-        remaining = np.concatenate(folds[j + 1 :] + folds[:j])
-        part = np.zeros(len(ratings), np.int8)
-        part[folds[j]] = TEST
-        n_valid = round(valid * len(remaining))
-        part[remaining[:n_valid]] = VALID
-        how = f"fold {j + 1} of {k}"
-        settings = {"k": k, "valid": valid}
-
         return split_by_part(
             ratings,
-            part,
-            how=how,
+            _part_of_each(folds, j, valid),
+            how=f"fold {j + 1} of {k}",
             seed=seed,
-            settings=settings,
+            settings={"k": k, "valid": valid},
         )
 
     return map(with_test_fold, range(k))
+
+
+def _part_of_each(folds: list[np.ndarray], j: int, valid: Share) -> Int8[np.ndarray, " ratings"]:
+    """The part of each rating if fold j is the test part.
+
+    Args:
+        folds: the numbers of the ratings in each.
+        j: the number of the test fold, from 0.
+        valid: share of the remaining ratings that are valid.
+    """
+    # Valid begins with the fold after the test fold, so that it differs from split to split.
+    remaining = np.concatenate(folds[j + 1 :] + folds[:j])
+    n_valid = round(valid * len(remaining))
+    part = np.full(len(folds[j]) + len(remaining), TRAIN, np.int8)
+    part[folds[j]] = TEST
+    part[remaining[:n_valid]] = VALID
+
+    return part

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
-from jaxtyping import Bool, Int8
+from jaxtyping import Bool, Int8, Int64
 
 from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
@@ -57,11 +57,7 @@ def window_split(
     )
     _check_window(ratings, part == TRAIN, "train", train)
     _check_window(ratings, (part == TEST) | (part == UNSEEN), "test", test)
-    held_out = np.flatnonzero(part == TEST)
-    order = shuffled(ratings.where(held_out), seed)
-    held_out = held_out[order]
-    n_valid = round(valid_share * len(held_out))
-    part[held_out[:n_valid]] = VALID
+    part[_drawn_for_valid(ratings, part, valid_share, seed)] = VALID
     settings = {
         "train": tuple(train),
         "test": tuple(test),
@@ -78,6 +74,17 @@ def window_split(
         settings=settings,
         reasons=reasons,
     )
+
+
+def _drawn_for_valid(
+    ratings: Ratings, part: Int8[np.ndarray, " ratings"], share: Share, seed: int
+) -> Int64[np.ndarray, " valid"]:
+    """The numbers of the test ratings that become valid, drawn at random."""
+    held_out = np.flatnonzero(part == TEST)
+    order = shuffled(ratings.where(held_out), seed)
+    n_valid = round(share * len(held_out))
+
+    return held_out[order][:n_valid]
 
 
 def _check_window(

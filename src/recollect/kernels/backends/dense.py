@@ -36,9 +36,7 @@ def _row_blocks(pattern: Pattern) -> list[_RowBlock]:
 
 def _divide(pattern: Pattern, step: int) -> list[_RowBlock]:
     start = pattern.start.long()
-    row_numbers = torch.arange(pattern.n_rows, device=start.device)
-    row = torch.repeat_interleave(row_numbers, start.diff())
-    place = (row % step) * pattern.n_columns + pattern.column
+    place = (pattern.row_of_cells() % step) * pattern.n_columns + pattern.column
     blocks = []
 
     for first in range(0, pattern.n_rows, step):

@@ -200,12 +200,12 @@ def combine(history, width, rows, coefficients, of_gradient, gradient, direction
 
 @njit(error_model="numpy")
 @no_type_check
-def _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon):
+def _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon, inside):
     # Without branches and with one slice of each array: LLVM makes vector instructions of it.
     for i in range(len(p)):
         m[i] += new * (g[i] - m[i])
         v[i] = keep_square * v[i] + new_square * g[i] * g[i]
-        root = np.sqrt(v[i]) + epsilon
+        root = np.sqrt(v[i] + inside) + epsilon
         p[i] -= rate * m[i] / root
 
 
@@ -217,7 +217,18 @@ def _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon):
 )
 @no_type_check
 def adam(
-    parameter, gradient, mean, square, rows, width, new, keep_square, new_square, rate, epsilon
+    parameter,
+    gradient,
+    mean,
+    square,
+    rows,
+    width,
+    new,
+    keep_square,
+    new_square,
+    rate,
+    epsilon,
+    inside,
 ):
     """Adam on rows of `width` numbers of the parameter.
 
@@ -232,7 +243,8 @@ def adam(
         keep_square: β₂.
         new_square: 1 − β₂.
         rate: the learning rate, divided by what corrects the moments.
-        epsilon: ε.
+        epsilon: ε, added to the root.
+        inside: added to v under the root.
     """
     for k in prange(len(rows)):
         at = rows[k] * width
@@ -243,7 +255,7 @@ def adam(
         g = gradient[from_gradient : from_gradient + end - at]
         m = mean[at:end]
         v = square[at:end]
-        _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon)
+        _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon, inside)
 
 
 @njit
@@ -290,6 +302,7 @@ def adam16(
     new_square,
     rate,
     epsilon,
+    inside,
     salt,
 ):
     """As `adam`, the moments in bfloat16, rounded up or down at random.
@@ -307,7 +320,8 @@ def adam16(
         keep_square: β₂.
         new_square: 1 − β₂.
         rate: the corrected learning rate.
-        epsilon: ε.
+        epsilon: ε, added to the root.
+        inside: added to v under the root.
         salt: 32 bits that go into the random ones.
     """
     for k in prange(len(rows)):
@@ -320,7 +334,7 @@ def adam16(
         # The same memory twice: as numbers for the step, as bits for rounding.
         wide_mean = m.view(np.float32)
         wide_square = v.view(np.float32)
-        _adam(p, g, wide_mean, wide_square, new, keep_square, new_square, rate, epsilon)
+        _adam(p, g, wide_mean, wide_square, new, keep_square, new_square, rate, epsilon, inside)
         short_mean = mean[at:end]
         short_square = square[at:end]
 

@@ -52,8 +52,12 @@ def rmsprop(
     learning_rate: float = 0.001,
     decay: float = 0.9,
     epsilon: float = 1e-7,
+    inside: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """θ − η · g / (√v + ε), and v.
+    """θ − η · g / (√v + ε), or θ − η · g / √(v + ε); and v.
+
+    Where |g| is far below √ε, the second is about η · g / √ε, a step as small as the gradient,
+    while the first has length η whatever the gradient.
 
     Args:
         parameter: θ.
@@ -61,12 +65,13 @@ def rmsprop(
         square: v, the running mean of the squared gradient.
         learning_rate: η.
         decay: how much of v a step keeps.
-        epsilon: ε, added to the root.
+        epsilon: ε.
+        inside: whether ε stands under the root.
 
     Source: Tieleman and Hinton, lecture 6.5 of "Neural Networks for Machine Learning", 2012.
     """
     square = decay * square + (1 - decay) * gradient**2
-    root = np.sqrt(square) + epsilon
+    root = np.sqrt(square + epsilon) if inside else np.sqrt(square) + epsilon
     parameter = parameter - learning_rate * gradient / root
 
     return parameter, square

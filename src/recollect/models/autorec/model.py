@@ -4,34 +4,52 @@
     minimizing  Σ over rows ‖r − h(r)‖²_Ω  +  λ/2 · (‖W‖² + ‖V‖²)                    equation 2
 
 Source: Sedhain, Menon, Sanner, Xie. "AutoRec: Autoencoders Meet Collaborative Filtering." WWW 2015.
-Differs: trained by L-BFGS by default (the paper used resilient propagation, the authors' code
-either), stopped by the validation error; predictions are clipped to the scale (as in the authors'
-code); Rprop's steps grow by 1.2 throughout (the authors' code: by 5 at first); a deep network is
-trained at once, without the paper's layer-wise pretraining; a bounded output is stretched onto the
-scale; an unknown user or item gets what the other one's offset says, as in every model, where the
-paper predicts 3 (`cold="middle"`); new users of an item-side network are folded in by ridge
-regression, which the paper leaves open. The authors' shipped settings threshold the hidden code,
-which the paper does not mention: `binary_code`, off by default.
+Differs: by default the bias model's offset of the row is added to h(r), b starts as its offsets of
+the columns, and W as 0, so that the network learns what the offsets leave (`offsets=False` is the
+paper's form: everything is learned from small random numbers); trained by L-BFGS by default (the
+paper used resilient propagation, the authors' code either), stopped by the validation error;
+predictions are clipped to the scale (as in the authors' code); Rprop's steps grow by 1.2 throughout
+(the authors' code: by 5 at first); of a deep network the middle is pretrained at once, not layer by
+layer; a bounded output is stretched onto the scale; an unknown user or item gets what the other
+one's offset says, as in every model, where the paper predicts 3 (`cold="middle"`); new users of an
+item-side network are folded in by ridge regression, which the paper leaves open. The authors'
+shipped settings threshold the hidden code, which the paper does not mention: `binary_code`, off by
+default.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import math
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import torch
+from jaxtyping import Float32
 from torch import Tensor
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
+from recollect.data.sparse_rows import AnyRows, Rows
 from recollect.errors import SettingError
 from recollect.families.gradient_row_model import GradientRowModel
 from recollect.kernels import Block
 from recollect.model import Capabilities
 from recollect.models.autorec.network import Network
+from recollect.models.autorec.pretraining import train_to_give_back
 from recollect.nn import ACTIVATIONS, BOUNDED, ScaledActivation, layer_sizes
 from recollect.run import Run
 from recollect.settings import setting, share
 from recollect.training.history import History
 from recollect.training.losses import squared_error
+from recollect.training.offsets import REG_ITEM, REG_USER, RidgeOffsets
+
+log = logging.getLogger("recollect")
+
+SMALL = 0.01  # standard deviation of random weights
+PER_RATING = 6.0  # λ of V for each rating of a mean row; chosen on fourteen data sets: docs/log.md
 
 
 @dataclass(kw_only=True, eq=False)
@@ -41,15 +59,26 @@ class AutoRec(GradientRowModel):
     hidden: int | tuple[int, ...] = setting(500, at_least=1)  # k; a tuple makes the network deep
     hidden_activation: str = setting("sigmoid", one_of=tuple(ACTIVATIONS))  # g
     output_activation: str = setting("identity", one_of=tuple(ACTIVATIONS))  # f
+    refit: bool = True
     reg: float = 400.0  # lambda of equation 2; the authors' code calls it 100
-    reg_input: float | None = setting(None, at_least=0)  # lambda of V alone; None: `reg`
+    # lambda of V alone; None: with offsets 6 times the mean ratings of a row, else `reg`
+    reg_input: float | None = setting(None, at_least=0)
+    # lambda of the matrices between hidden layers
+    reg_between: float = setting(30.0, at_least=0)
+    # Whether the bias model's offsets are added to what the network gives; None: where the output
+    # is linear, neither `center` nor mask=False
+    offsets: bool | None = setting(None, before=False)
+    pretrain: bool = True  # of a deep network: the shallow one and the middle are trained first
+    pretrain_epochs: int = setting(300, at_least=0)  # of the shallow network, at most
     dropout: float = share(0.0)  # share of each hidden layer dropped
     input_dropout: float = share(0.0)  # share of the input ratings dropped
     mask: bool = True  # False: unknown ratings count as 0 in the loss, to see what that ruins
     binary_code: bool = False  # hidden units are 0 or 1, with a straight-through gradient
-    init: float = setting(0.01, above=0)  # standard deviation of V and W before training
+    # Standard deviation of V and W before training; None: with offsets such that V r has one of
+    # 1 (and W is 0), else 0.01
+    init: float | None = setting(None, above=0, before=0.01)
     optimizer: str = "lbfgs"  # or "rprop", "adam", "sgd"
-    epochs: int = setting(300, at_least=1)  # at most; an epoch of L-BFGS is one iteration
+    epochs: int = setting(300, at_least=0)  # at most; an epoch of L-BFGS is one iteration
     learning_rate: float = setting(0.001, above=0)  # of Adam and SGD; the first step of Rprop
     batch_size: int | None = setting(None, at_least=1)  # rows; None: all at once
     lazy: bool = False  # Adam in batches: columns without a rating in the batch are not updated
@@ -74,6 +103,18 @@ class AutoRec(GradientRowModel):
     def linear(self) -> bool:
         return self.output_activation == "identity"
 
+    @property
+    def has_offsets(self) -> bool:
+        """Whether offsets are added to what the network gives."""
+        if self.offsets is None:
+            return self.linear and self.mask and not self.center
+        return self.offsets
+
+    @property
+    @override
+    def shifts_rows(self) -> bool:
+        return self.center or self.has_offsets
+
     @override
     def check(self) -> None:
         super().check()
@@ -90,6 +131,13 @@ class AutoRec(GradientRowModel):
                 "center=True needs differences from a mean; use one of the two."
             )
 
+        if self.offsets and (not self.linear or not self.mask or self.center):
+            raise SettingError(
+                'offsets=True needs output_activation="identity", mask=True and center=False, '
+                f"found output_activation={self.output_activation!r}, mask={self.mask} and "
+                f"center={self.center}; leave offsets out."
+            )
+
         if not self.mask and (not self.linear or self.lazy):
             raise SettingError(
                 'mask=False needs output_activation="identity" and lazy=False, found '
@@ -103,23 +151,101 @@ class AutoRec(GradientRowModel):
             self.layers,
             g=self.hidden_activation,
             f=ScaledActivation(self.output_activation, self.given_.scale),
-            std=self.init,
+            std=self.init or SMALL,
             dropout=self.dropout,
             input_dropout=self.input_dropout,
             binary=self.binary_code,
+            row_reg=self._row_reg if self.has_offsets else None,
         )
+
+    @property
+    def _row_reg(self) -> float:
+        return REG_ITEM if self.side == "item" else REG_USER
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimize equation 2."""
-        return self.minimize(self.loss, train, valid, run)
+        net = self.net_
+        if net.offsets is not None:
+            self._start_from_offsets(net, train)
+
+        if self.pretrain and len(net.between):
+            self._pretrain(net, train, valid, run)
+
+        return self.minimize(self.loss, train, valid, run, validate_start=self.has_offsets)
+
+    @torch.no_grad()
+    def _start_from_offsets(self, net: Network, train: AnyRatings) -> None:
+        """The network whose predictions are those of the bias model."""
+        assert net.offsets is not None
+        offsets = RidgeOffsets.fit(train)
+        of_columns = offsets.b_user if self.side == "item" else offsets.b_item
+        column = torch.as_tensor(of_columns, dtype=torch.float32, device=self.device)
+        net.offsets.set(offsets.mu, column)
+        net.output.bias.copy_(column)
+        net.output.weight.zero_()
+        if self.init is None:
+            squares = (train.mean**2 + train.variance) * self._ratings_per_row(train)
+            net.input.weight.mul_(1 / (SMALL * math.sqrt(squares)))
+
+    def _ratings_per_row(self, train: AnyRatings) -> float:
+        """The mean, of rows with ratings."""
+        n_rows = int((train.count(self.side) > 0).sum())
+        return len(train) / n_rows
+
+    def _pretrain(self, net: Network, train: AnyRatings, valid: Ratings | None, run: Run) -> None:
+        """Start the deep network as a shallow one whose codes pass through the middle layers.
+
+        Only the fit after it keeps snapshots: a fit that is resumed repeats this one.
+        """
+        shallow = dataclasses.replace(self, hidden=self.layers[0])
+        shallow.given_ = self.given_
+        shallow._forget()
+        shallow.net_ = shallow.build(train.n_users, train.n_items).to(self.device)
+        options = dataclasses.replace(self.options(), epochs=self.pretrain_epochs)
+        if shallow.net_.offsets is not None:
+            shallow._start_from_offsets(shallow.net_, train)
+
+        first_run = dataclasses.replace(run, folder=None, resume=False)
+        self.pretrained_ = shallow.minimize(
+            shallow.loss, train, valid, first_run, options=options, validate_start=self.has_offsets
+        )
+        codes, _ = shallow.codes(train)
+        has_ratings = torch.as_tensor(train.count(self.side) > 0, device=self.device)
+        unexplained = train_to_give_back(codes[has_ratings], list(net.between), net.g)
+        log.info("the middle layers give back the codes but for %.1f%%", 100 * unexplained)
+        net.input.load_state_dict(shallow.net_.input.state_dict())
+        net.output.load_state_dict(shallow.net_.output.state_dict())
+
+    @override
+    def best_epochs(self) -> dict[str, Any]:
+        epochs = super().best_epochs()
+        if not (self.pretrain and len(self.layers) > 1):
+            return epochs
+        return {**epochs, "pretrain_epochs": self.pretrained_.best_epoch}
+
+    @override
+    def training_rows(self, train: AnyRatings) -> AnyRows:
+        # The offsets are subtracted in the loss: the network sees the ratings as they are.
+        return train.rows(self.side) if self.has_offsets else super().training_rows(train)
+
+    @override
+    def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
+        if not self.has_offsets:
+            return super().inputs(rows)
+
+        return rows, self.net_.offsets(self.block(rows)).cpu().numpy()
 
     def loss(self, net: Network, rows: Block) -> tuple[Tensor, int]:
         """‖r − h(r)‖²_Ω: the squared error over observed cells, and the number of them."""
         assert rows.value is not None
         h = net.encode(rows)
         predicted = net.decode(h, at=rows)  # one number per observed cell
-        error, count = squared_error(predicted, rows.value)
+        value = rows.value
+        if net.offsets is not None:
+            value = value - net.offsets.at_cells(rows)
+
+        error, count = squared_error(predicted, value)
         if self.mask:
             return error, count
 
@@ -133,15 +259,23 @@ class AutoRec(GradientRowModel):
     @override
     def penalty(self, net: Network) -> list[tuple[Tensor, float]]:
         """λ/2 · (‖W‖² + ‖V‖²): each weight matrix with its λ; biases have none."""
-        first, *others = net.weights()
-        reg_input = self.reg if self.reg_input is None else self.reg_input
+        first, *between, last = net.weights()
         # The optimizer divides λ by the observed cells, but the loss by the cells that it counts.
         n_cells = self.given_.n_users * self.given_.n_items
         factor = 1.0 if self.mask else len(self.given_) / n_cells
-        of_input = (first, factor * reg_input)
-        of_others = [(weight, factor * self.reg) for weight in others]
+        of_input = (first, factor * self._reg_of_input())
+        of_between = [(weight, factor * self.reg_between) for weight in between]
+        of_output = (last, factor * self.reg)
 
-        return [of_input, *of_others]
+        return [of_input, *of_between, of_output]
+
+    def _reg_of_input(self) -> float:
+        """λ of V."""
+        if self.reg_input is not None:
+            return self.reg_input
+
+        # V r is of one size for rows of all lengths if V's variance goes with 1 / length.
+        return PER_RATING * self._ratings_per_row(self.given_) if self.has_offsets else self.reg
 
 
 # Settings that learn planted ratings in a moment, for the tests of all models.

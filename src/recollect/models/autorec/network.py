@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from recollect.kernels import Block
 from recollect.nn import (
     ObservedOutput,
+    RowOffsets,
     ScaledActivation,
     SparseInput,
     StraightThroughThreshold,
@@ -30,6 +31,7 @@ class Network(nn.Module):
         dropout: the share of each hidden layer that is dropped while training.
         input_dropout: the share of the ratings that is dropped while training.
         binary: whether hidden units are 0 or 1.
+        row_reg: λ of a row's offset, which is added to the output; None: nothing is added.
     """
 
     def __init__(
@@ -43,16 +45,19 @@ class Network(nn.Module):
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         binary: bool = False,
+        row_reg: float | None = None,
     ) -> None:
         super().__init__()
         self.input = SparseInput(n_columns, sizes[0], std=std)  # V, mu
-        self.between = nn.ModuleList(dense_layer(a, b) for a, b in pairwise(sizes))
+        gain = 4.0 if g == "sigmoid" else 1.0
+        self.between = nn.ModuleList(dense_layer(a, b, gain=gain) for a, b in pairwise(sizes))
         self.output = ObservedOutput(sizes[-1], n_columns, std=std)  # W, b
         self.g = activation(g)
         self.f = f
         self.drop = nn.Dropout(dropout)
         self.drop_input = input_dropout
         self.binary = binary
+        self.offsets = None if row_reg is None else RowOffsets(n_columns, reg=row_reg)
 
     def encode(self, block: Block) -> Float[Tensor, "rows hidden"]:
         """g(V r + mu), then the same for each further hidden layer."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -112,7 +112,7 @@ class EventsRecipe(Recipe):
     def loss(self, out: Float[Tensor, "rows columns"], rows: Block) -> Loss:
         """The loss over every cell, and the number of events."""
         settings = self.settings
-        row = row_of_cells(rows)
+        row = rows.rows.row_of_cells()
         column = rows.column.long()
         count = transformed_counts(rows, settings.counts)
         if settings.loss == "weighted":
@@ -155,18 +155,10 @@ def input_values(rows: Block, *, counts: str, normalize: bool) -> Float[Tensor, 
     if not normalize:
         return count
 
-    row = row_of_cells(rows)
+    row = rows.rows.row_of_cells()
     square = count.new_zeros(rows.n_rows)
     square.index_add_(0, row, count.square())
     # Rows without events have length 0, and no cell that would be divided by it.
     length = square.sqrt()
 
     return count / length[row]
-
-
-def row_of_cells(rows: Block) -> Int[Tensor, " cells"]:
-    """The row of each cell."""
-    numbers = torch.arange(rows.n_rows, device=rows.device)
-    n_cells = rows.rows.start.diff().long()
-
-    return numbers.repeat_interleave(n_cells)

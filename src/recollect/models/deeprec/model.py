@@ -2,16 +2,20 @@
 
 Source: Kuchaiev, Ginsburg. "Training Deep AutoEncoders for Collaborative Filtering." 2017,
 arXiv:1708.01715.
-Differs: the last batch of an epoch is trained on (the authors' code drops it, even a full one); the
-training error of an epoch is over its ratings, not a mean over batches; the fit is stopped by the
-validation error (the authors chose a checkpoint by it); predictions are clipped to the scale; pairs
-with an unknown user or item are predicted and counted (the paper leaves them out); a rating of 0 is
-a rating (their code takes it for unknown); a bounded last activation is stretched onto the scale.
-Re-fed rows are their own target, as in the paper and its code; the first author wrote later that
-the target stays what was observed: that is `refeed_target="input"`. Events are not in the paper.
-Their input and the multinomial loss are those of Mult-DAE (Liang, Krishnan, Hoffman, Jebara.
-"Variational Autoencoders for Collaborative Filtering." WWW 2018), the weighted loss is that of Hu,
-Koren, Volinsky ("Collaborative Filtering for Implicit Feedback Datasets." ICDM 2008).
+Differs: without settings it is not the paper's model: refeed=0 with learning_rate=0.005, the rate
+that the paper has with re-feeding (refeed=1; 0.001 without); no activation after the last layer
+(last_activation=True is the paper's, but for its runs with sigmoid and tanh); the rate does not
+fall (milestones=(24, 36, 48, 66, 72) is the authors' code). The last batch of an epoch is trained
+on (the authors' code drops it, even a full one); the training error of an epoch is over its
+ratings, not a mean over batches; the fit is stopped by the validation error (the authors chose a
+checkpoint by it); predictions are clipped to the scale; pairs with an unknown user or item are
+predicted and counted (the paper leaves them out); a rating of 0 is a rating (their code takes it
+for unknown); a bounded last activation is stretched onto the scale. Re-fed rows are their own
+target, as in the paper and its code; the first author wrote later that the target stays what was
+observed: that is `refeed_target="input"`. Events are not in the paper. Their input and the
+multinomial loss are those of Mult-DAE (Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders
+for Collaborative Filtering." WWW 2018), the weighted loss is that of Hu, Koren, Volinsky
+("Collaborative Filtering for Implicit Feedback Datasets." ICDM 2008).
 """
 
 from __future__ import annotations

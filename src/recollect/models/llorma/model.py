@@ -13,10 +13,11 @@ Source: Lee, Kim, Lebanon, Singer. "Local Low-Rank Matrix Approximation." ICML 2
     Approximation." JMLR 17, 2016.
 Differs: the global factorization has offsets, and the angle between two factors of it drawn at
     random is about a right angle: hence the wide kernels. The Epanechnikov kernel is 1 − (d/h)²,
-    which is 0 at the edge; the paper's 1 − d² is not. Local models have offsets (`offsets`), λ
-    grows more slowly than a row's ratings (`reg_power`), and steps are taken a rating at a time and
-    become smaller (`decay`). A pair that no local model reaches gets the global prediction. In a
-    joint fit the step on a rating is longer the more models share it (`kernels.compiled.llorma`).
+    which is 0 at the edge; the paper's 1 − d², kernel="epanechnikov-paper", is not. Local models
+    have offsets (`offsets`), λ grows more slowly than a row's ratings (`reg_power`), and steps are
+    taken a rating at a time and become smaller (`decay`). A pair that no local model reaches gets
+    the global prediction. In a joint fit the step on a rating is longer the more models share it
+    (`kernels.compiled.llorma`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
+from recollect.errors import SettingError
 from recollect.families.matrix_factorization import valid_rmse
 from recollect.families.pair_model import PairModel
 from recollect.families.ridge_fold_in import fold_in_factors
@@ -62,7 +64,7 @@ class LLORMA(PairModel):
 
     anchors: int = setting(50, at_least=1)  # q: local models
     factors: int = setting(32, at_least=1)  # r: numbers per user and per item in each
-    # K: how the weight falls with the distance from the anchor
+    # K: how the weight falls with the distance from the anchor; "epanechnikov-paper": 1 - d^2
     kernel: str = setting("epanechnikov", one_of=tuple(SMOOTHING_KERNELS))
     # h_1: the angle, 0 to pi, from which on a user's weight is 0
     width_user: float = setting(2.4, above=0)
@@ -87,6 +89,17 @@ class LLORMA(PairModel):
     # Validations without a gain before stopping; None: never stop early
     patience: int | None = setting(2, at_least=1)
     validate_every: int = setting(5, at_least=1, formerly="look_every")  # epochs
+
+    @override
+    def check(self) -> None:
+        super().check()
+        widest = max(self.width_user, self.width_item)
+        if self.kernel == "epanechnikov-paper" and widest > 1:
+            raise SettingError(
+                "kernel='epanechnikov-paper' weighs by 1 - d^2, which is negative for an angle d "
+                f"above 1, and the kernels reach {widest:g}; set width_user and width_item to 1 at "
+                "most (the paper has 0.8), or kernel='epanechnikov'."
+            )
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:

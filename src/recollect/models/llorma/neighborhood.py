@@ -12,10 +12,12 @@ from jaxtyping import Float32
 from recollect.data.sparse_rows import Rows
 from recollect.kernels import Block, times_dense
 
-SMOOTHING_KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "epanechnikov": lambda x: 1 - x * x,
-    "triangular": lambda x: 1 - x,
-    "uniform": np.ones_like,
+# K as a function of x = d / h and of h.
+SMOOTHING_KERNELS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "epanechnikov": lambda x, h: 1 - x * x,
+    "epanechnikov-paper": lambda x, h: 1 - (x * h) ** 2,
+    "triangular": lambda x, h: 1 - x,
+    "uniform": lambda x, h: np.ones_like(x),
 }
 TINY = 1e-30  # less than any norm
 
@@ -46,7 +48,7 @@ def kernel_weights(
     # A row of zeros has no angle; without this it would be at a right angle to every anchor.
     has_angle = rows.any(axis=1)
     reached = (distance < 1) & has_angle
-    smoothed = SMOOTHING_KERNELS[kernel](distance)
+    smoothed = SMOOTHING_KERNELS[kernel](distance, width)
     weight = np.where(reached, smoothed, 0)
 
     return weight.astype(np.float32)

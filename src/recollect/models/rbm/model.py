@@ -6,11 +6,14 @@ Differs: rows may be items, too (Georgiev and Nakov, ICML 2013; the I-RBM of the
 Adam by default, with optimizer="sgd" momentum as in the paper; reconstructions are the softmax's
 probabilities, only hidden units are drawn; the epochs at which T grows are settings, the paper does
 not give its own; stopped by the validation error. By default the categories of a column share a
-slope, so that what is learned from a 4 also counts for a 5; ordered=False is the paper's.
-conditional=True (section 4) uses which training ratings exist, where the paper adds the pairs of
-the test set. Where ratings have more distinct values than `categories`, each counts as the nearest
-of that many evenly spaced ones. New users of an item-side machine are folded in, which the paper
-leaves open. No Gaussian hidden units (section 3), no factored weights (section 5).
+slope, so that what is learned from a 4 also counts for a 5; ordered=False is the paper's. The RBM
+whose errors the AutoRec paper prints is another machine, by its authors' code: visible="sigmoid",
+threshold=True, sample=False, with 500 hidden units; docs/models/rbm.md has its settings and what of
+its training is left out. conditional=True (section 4) uses which training ratings exist, where the
+paper adds the pairs of the test set. Where ratings have more distinct values than `categories`,
+each counts as the nearest of that many evenly spaced ones. New users of an item-side machine are
+folded in, which the paper leaves open. No Gaussian hidden units (section 3), no factored weights
+(section 5).
 """
 
 from __future__ import annotations
@@ -55,6 +58,10 @@ class RBM(RowModel):
     steps: tuple[int, ...] = setting((1,), at_least=1)  # T, Gibbs steps of a reconstruction
     steps_from: tuple[int, ...] = ()  # epochs from which on the next T counts
     sample: bool = True  # hidden units are drawn in training; False: probabilities are used
+    # Categories of a column: "softmax", one of them is 1; "sigmoid", each is 0 or 1 by itself
+    visible: str = setting("softmax", one_of=("softmax", "sigmoid"))
+    # Hidden units are 1 where p > 1/2, in training and in predictions; needs sample=False
+    threshold: bool = False
     init: float = setting(0.01, above=0)  # standard deviation of the weights before training
     # Takes a step of contrastive divergence after each batch
     optimizer: str = setting("adam", one_of=("adam", "sgd", "rmsprop"))
@@ -69,7 +76,7 @@ class RBM(RowModel):
     @property
     @override
     def linear(self) -> bool:
-        return False  # the expectation of a softmax
+        return False  # the expectation of a softmax, or of sigmoids
 
     @override
     def check(self) -> None:
@@ -77,6 +84,12 @@ class RBM(RowModel):
             raise SettingError(
                 "An RBM learns ratings as categories, without a mean to subtract, found "
                 "center=True; leave center out."
+            )
+
+        if self.threshold and self.sample:
+            raise SettingError(
+                "threshold=True sets a hidden unit to 1 where its probability is above 1/2, and "
+                "sample=True draws it; set sample=False, or leave threshold out."
             )
 
         self.options().check()
@@ -106,6 +119,8 @@ class RBM(RowModel):
             ordered=self.ordered,
             conditional=self.conditional,
             std=self.init,
+            visible=self.visible,
+            threshold=self.threshold,
         )
 
     def _category_values(self) -> Float32[np.ndarray, " categories"]:
@@ -203,8 +218,7 @@ class RBM(RowModel):
         standard deviation. There are as many directions as hidden units.
         """
         prior = self.column_prior()
-        value = self.net_.category_value
-        n_categories = len(value)
+        n_categories = self.net_.n_categories
         codes, _ = self.codes(self.given_)
         # The 1 is multiplied by the bias, which stands last in a column of each category.
         codes = pad(codes, (0, 1), value=1.0)
@@ -212,11 +226,7 @@ class RBM(RowModel):
 
         mean = prior.mean.float().view(n_categories, width)
         unit_input = codes @ mean.t()
-        probability = unit_input.softmax(dim=1)
-        expected = probability @ value
-
-        # ∂ expected / ∂ input of category k = p_k (value_k − expected)
-        slope = probability * (value - expected[:, None])
+        expected, slope = self.net_.expected_and_slope(unit_input)
         # The columns of the root ascend in variance, so the main directions are the last ones.
         main = prior.root[:, -self.hidden :].float().view(n_categories, width, -1)
         slopes = sum(slope[:, k, None] * (codes @ main[k]) for k in range(n_categories))
@@ -228,15 +238,12 @@ class RBM(RowModel):
     def column_vectors(self) -> Tensor:
         """The slope of each column's expected rating at the mean code."""
         codes, _ = self.codes(self.given_)
-        value = self.net_.category_value
         weight, bias = self.net_.by_column()
         # A row without ratings has the code of the hidden biases alone.
         rated = torch.as_tensor(self.given_.count(self.side) > 0)
         mean_code = codes[rated].mean(dim=0)
         unit_input = weight @ mean_code + bias
-        probability = unit_input.softmax(dim=1)
-        expected = probability @ value
-        slope = probability * (value - expected[:, None])
+        _, slope = self.net_.expected_and_slope(unit_input)
 
         return torch.einsum("ck,ckh->ch", slope, weight)
 

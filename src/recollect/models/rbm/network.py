@@ -6,6 +6,12 @@
 
 A category is one of the values that a rating can have. W has a row per column and category, the
 categories of a column together, and a column per hidden unit.
+
+With visible="sigmoid" the categories of a column do not compete:
+
+    p(v_ik = 1 | h) = σ(b_ik + h · W_ik),    r̂_i = Σ_k value_k p(v_ik = 1 | h) / Σ_k p(v_ik = 1 | h)
+
+With `threshold` h is 1 where p(h = 1 | v) > 1/2, in training and in predictions.
 """
 
 from __future__ import annotations
@@ -14,12 +20,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch.nn.functional import logsigmoid, softplus
 
 from recollect.data.sparse_rows import Rows
 from recollect.kernels import Block, observed, times_dense
 
 PROBABILITIES_AT_ONCE = 8_000_000  # where every column is predicted: 32 MB
+SMALLEST_SHARE = 1e-6  # of a category, where its logit is taken
 
 
 class Network(nn.Module):
@@ -33,6 +40,8 @@ class Network(nn.Module):
             where z_k are the category values with mean 0 and standard deviation 1.
         conditional: whether D exists, through which it counts what is rated at all.
         std: standard deviation of the weights before training.
+        visible: "softmax", one category of a column is 1; "sigmoid", each is 0 or 1 by itself.
+        threshold: whether hidden units are 1 where their probability is above 1/2, else 0.
     """
 
     def __init__(
@@ -44,8 +53,12 @@ class Network(nn.Module):
         ordered: bool,
         conditional: bool,
         std: float,
+        visible: str = "softmax",
+        threshold: bool = False,
     ) -> None:
         super().__init__()
+        self.competing = visible == "softmax"  # whether the categories of a column compete
+        self.threshold = threshold
         n_units = n_columns * len(category_value)
         self.category_value = nn.Buffer(torch.as_tensor(category_value))
 
@@ -102,7 +115,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def init_biases(self, block: Block) -> None:
-        """Set b to the logarithm of each category's share of the ratings of its column.
+        """Set b to the logarithm (or logit) of each category's share of the ratings of its column.
 
         One further rating, distributed as all ratings are, keeps the logarithm finite; a category
         that no rating has counts as half a rating there.
@@ -114,7 +127,9 @@ class Network(nn.Module):
         overall = by_category / count.sum()
         n_ratings = count.sum(dim=1, keepdim=True)
         share = (count + overall) / (n_ratings + 1)
-        self.bias.copy_(share.log().view(-1))
+        # A column of one category has a share of 1, whose logit is infinite.
+        start = share.log() if self.competing else share.logit(eps=SMALLEST_SHARE)
+        self.bias.copy_(start.view(-1))
 
     # Visible units.
 
@@ -159,17 +174,54 @@ class Network(nn.Module):
         return from_rated + self.hidden_bias
 
     def encode(self, block: Block) -> Float[Tensor, "rows hidden"]:
-        """p(h = 1 | v), equation 2."""
+        """p(h = 1 | v), equation 2; thresholded, if the units are."""
         visible = self.one_hot(block)
         from_categories = times_dense(visible, self.W)
         offset = self.hidden_offset(block)
 
-        return torch.sigmoid(from_categories + offset)
+        return self._hidden_units(from_categories + offset, sample=False)
+
+    def _hidden_units(
+        self, hidden_input: Float[Tensor, "rows hidden"], *, sample: bool
+    ) -> Float[Tensor, "rows hidden"]:
+        """The hidden units given their input: thresholded, drawn, or their probabilities."""
+        if self.threshold:
+            is_on = hidden_input > 0  # where the probability is above 1/2
+            return is_on.to(hidden_input.dtype)
+
+        hidden = torch.sigmoid(hidden_input)
+        if sample:
+            return torch.bernoulli(hidden)
+
+        return hidden
+
+    def shares(
+        self, unit_input: Float[Tensor, "*cells categories"]
+    ) -> Float[Tensor, "*cells categories"]:
+        """The probabilities of a column's categories, divided by their sum."""
+        if not self.competing:
+            # σ(x) / Σ σ(x), also where every σ(x) is 0 in 32 bits.
+            unit_input = logsigmoid(unit_input)
+
+        return unit_input.softmax(dim=-1)
+
+    def expected_and_slope(
+        self, unit_input: Float[Tensor, "cells categories"]
+    ) -> tuple[Float[Tensor, " cells"], Float[Tensor, "cells categories"]]:
+        """The expected rating, and its derivative by the input of each category."""
+        share = self.shares(unit_input)
+        expected = share @ self.category_value
+        slope = share * (self.category_value - expected[:, None])
+        if not self.competing:
+            # ∂ log σ(x) / ∂ x = σ(−x)
+            slope = slope * torch.sigmoid(-unit_input)
+
+        return expected, slope
 
     def probabilities(
         self, cells: Block, hidden: Float[Tensor, "rows hidden"], W: Tensor
     ) -> Float[Tensor, "cells categories"]:
-        """p(v | h), equation 1.
+        """p(v | h), equation 1, or of each category by itself.
 
         Args:
             cells: the rated columns, as `all_categories` returns them.
@@ -178,6 +230,8 @@ class Network(nn.Module):
         """
         unit_input = observed(cells, hidden, W, self.bias)
         by_cell = unit_input.view(-1, self.n_categories)
+        if not self.competing:
+            return by_cell.sigmoid()
 
         return by_cell.softmax(dim=1)
 
@@ -203,8 +257,8 @@ class Network(nn.Module):
                 weight_k = weight[:, k].contiguous()
                 inputs.append(observed(at, code, weight_k, bias[:, k]))
 
-            probability = torch.stack(inputs, dim=1).softmax(dim=1)
-            return probability @ self.category_value
+            share = self.shares(torch.stack(inputs, dim=1))
+            return share @ self.category_value
 
         if columns is not None:
             weight = weight[columns]
@@ -219,8 +273,8 @@ class Network(nn.Module):
             # rows × columns × categories
             unit_input = (part @ W).view(len(part), *bias.shape)
             unit_input.add_(bias)
-            probability = unit_input.softmax(dim=2)
-            expected.append(probability @ self.category_value)
+            share = self.shares(unit_input)
+            expected.append(share @ self.category_value)
 
         return torch.cat(expected)
 
@@ -234,7 +288,8 @@ class Network(nn.Module):
 
             F(v) = −Σ_i b_i,v(i) − Σ_h log(1 + exp(input of h))
 
-        Its gradient in W is −(⟨v h⟩_data − ⟨v h⟩_T), equation 6; those in b and D likewise.
+        Its gradient in W is −(⟨v h⟩_data − ⟨v h⟩_T), equation 6; those in b and D likewise. Of
+        thresholded units the log is max(0, input of h), whose derivative is h itself.
 
         Args:
             rows: ratings.
@@ -261,14 +316,18 @@ class Network(nn.Module):
                 hidden_input = times_dense(cells, W, v.view(-1)) + offset
                 v = self._reconstruct(cells, hidden_input, W, sample=sample)
 
-            residual = first @ self.category_value - block.value
+            # Divided by the sum, which is 1 where the categories compete.
+            total = 1.0 if self.competing else first.sum(dim=1).clamp(min=SMALLEST_SHARE)
+            expected = first @ self.category_value / total
+            residual = expected - block.value
             error = float(residual.square().sum())
 
         v_flat = v.view(-1)
         model_input = times_dense(cells, W, v_flat) + offset
         visible = self.bias[data.column].sum() - v_flat @ self.bias[cells.column]
         # softplus(x) = log(1 + exp(x)), which does not overflow.
-        loss = softplus(model_input).sum() - softplus(data_input).sum() - visible
+        of_hidden = torch.relu if self.threshold else softplus
+        loss = of_hidden(model_input).sum() - of_hidden(data_input).sum() - visible
 
         return loss, error
 
@@ -276,8 +335,5 @@ class Network(nn.Module):
         self, cells: Block, hidden_input: Tensor, W: Tensor, *, sample: bool
     ) -> Float[Tensor, "cells categories"]:
         """One Gibbs step: the hidden units from their input, then the visible probabilities."""
-        hidden = torch.sigmoid(hidden_input)
-        if sample:
-            hidden = torch.bernoulli(hidden)
-
+        hidden = self._hidden_units(hidden_input, sample=sample)
         return self.probabilities(cells, hidden, W)

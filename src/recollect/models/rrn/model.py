@@ -12,8 +12,9 @@ Differs: on the way to a step an LSTM reads the ratings of the row's step before
     time that train spans. Stationary factors, and the offsets with them, are not learned by
     gradients: they are solved for exactly, in epochs of their own at the start and then in each
     turn of a side. With `leave_one_out` the LSTMs learn the residuals that the stationary factors
-    would have without the rating itself. Weights are regularized. Lists, and predictions without
-    times, are for a user's last step in train; a new user comes at the end of the time.
+    would have without the rating itself; the leverages for that are computed once, before the LSTMs
+    learn, though the factors change with each turn. Weights are regularized. Lists, and predictions
+    without times, are for a user's last step in train; a new user comes at the end of the time.
 """
 
 from __future__ import annotations

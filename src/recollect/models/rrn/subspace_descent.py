@@ -94,6 +94,7 @@ class SubspaceDescent:
                 self.solve(side)
 
         if self.options.leave_one_out:
+            # Once: later turns change the factors, and these leverages then are approximate.
             # Both sides' factors have seen the rating, and their effects on it nearly add up.
             leverage = self.leverage("user") + self.leverage("item")
             self._remaining = 1 - leverage.clamp(max=MAX_LEVERAGE)

@@ -19,9 +19,11 @@ from recollect.training.optimizers.rmsprop import RMSprop
 from recollect.training.optimizers.rprop import Rprop
 from recollect.training.optimizers.sgd import SGD
 
-OPTIMIZERS = ("lbfgs", "rprop", "adam", "rmsprop", "sgd")
+OPTIMIZERS = ("lbfgs", "rprop", "adam", "rmsprop", "rmsprop-keras", "sgd")
 FULL_BATCH = ("lbfgs", "rprop")  # their steps make no sense on a part of the data
-BY_RATE = ("adam", "rmsprop", "sgd")  # RateOptimizers: their learning rate may change
+# RateOptimizers: their learning rate may change
+BY_RATE = ("adam", "rmsprop", "rmsprop-keras", "sgd")
+KERAS_EPSILON = 1e-6  # of RMSprop in Keras 0.3.3, under the root
 
 __all__ = [
     "BY_RATE",
@@ -69,6 +71,10 @@ def make(
             return Adam(parameters, learning_rate=learning_rate, state_bits=state_bits)
         case "rmsprop":
             return RMSprop(parameters, learning_rate=learning_rate)
+        case "rmsprop-keras":
+            return RMSprop(
+                parameters, learning_rate=learning_rate, epsilon=KERAS_EPSILON, inside=True
+            )
         case "sgd":
             return SGD(parameters, learning_rate=learning_rate, momentum=momentum)
     raise unknown("optimizer", name, OPTIMIZERS)

@@ -1,6 +1,7 @@
-"""RMSprop.
+"""RMSprop, with ε beside the root or under it.
 
-Source: Tieleman and Hinton, lecture 6.5 of "Neural Networks for Machine Learning", 2012.
+Source: Tieleman and Hinton, lecture 6.5 of "Neural Networks for Machine Learning", 2012. They write
+no ε: torch adds one to the root, Keras 0.3.3 added one under it.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from recollect.training.optimizers.base import RateOptimizer
 
 
 class RMSprop(RateOptimizer):
-    """θ −= η · g / (√v + ε), with a running mean v of the squared gradient; torch.optim.RMSprop's
-    arithmetic.
+    """θ −= η · g / (√v + ε), with a running mean v of the squared gradient.
+
+    With `inside` it is θ −= η · g / √(v + ε). Of gradients far below √ε the difference is large:
+    beside the root ε leaves steps of length η, under it steps shrink with the gradient.
 
     Args:
         parameters: what the optimizer changes.
         learning_rate: η.
         decay: how much of v a step keeps.
-        epsilon: ε, added to the root.
+        epsilon: ε.
+        inside: whether ε stands under the root.
     """
 
     def __init__(
@@ -33,10 +37,12 @@ class RMSprop(RateOptimizer):
         learning_rate: float = 0.001,
         decay: float = 0.9,
         epsilon: float = 1e-7,
+        inside: bool = False,
     ) -> None:
         super().__init__(parameters, learning_rate=learning_rate)
         self._decay = decay
-        self._epsilon = epsilon
+        self._epsilon = 0.0 if inside else epsilon
+        self._epsilon_inside = epsilon if inside else 0.0
         # The gradient is state, too: the step computes it as m + (g − m), which is not g to the
         # bit.
         self._state = {"gradient": self._zeros(), "square": self._zeros()}
@@ -51,6 +57,7 @@ class RMSprop(RateOptimizer):
             self._state["square"][index],
             rate=self.rate,
             epsilon=self._epsilon,
+            epsilon_inside=self._epsilon_inside,
             betas=(0.0, self._decay),
             salt=0,
         )
