@@ -46,7 +46,8 @@ BEFORE = 'train = ["2001-01-01", "2001-03-31"], test = ["2001-04-01", "2001-06-3
 
 
 def with_run(*lines):
-    return WINDOWS + "\n".join(lines) + "\n"
+    text = WINDOWS + "\n".join(lines) + "\n"
+    return text if "refit" in text else text + "refit = false\n"
 
 
 def tuned_on(split):
@@ -73,7 +74,8 @@ def test_it_is_refused_of_every_candidate_and_sweep(tmp_path):
 
 
 def test_refit_false_on_the_window_lets_the_other_parts_refit(tmp_path):
-    experiment = read(write_file(tmp_path, with_run("refit = true", "on.w = { refit = false }")))
+    text = with_run("refit = true", "on.w = { refit = false }")
+    experiment = read(write_file(tmp_path, text))
     runs = experiment.tables["t"].runs
     assert not runs["w"][0].settings["refit"]
     assert runs["r"][0].settings["refit"]
