@@ -488,7 +488,7 @@ def new_ratings(model) -> dict[str, float]:
 
 
 def test_someone_new_on_the_user_side_is_one_pass_through_the_network(ratings):
-    model = make("autorec", side="user", hidden=5, reg=1.0, epochs=20).fit(
+    model = make("autorec", side="user", hidden=5, reg=1.0, epochs=20, offsets=False).fit(
         ratings, run=Run(threads=1)
     )
     mine = {ratings.items.ids[2]: 5, ratings.items.ids[30]: 1}

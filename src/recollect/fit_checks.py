@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from recollect.arguments import expect, expect_ratings
@@ -10,6 +11,8 @@ from recollect.errors import DataError, LeakError
 from recollect.run import Run
 from recollect.system.door import words
 from recollect.unseen import check_cold
+
+log = logging.getLogger("recollect")
 
 SIDES: tuple[tuple[Side, str], ...] = (("user", "users"), ("item", "items"))
 
@@ -44,12 +47,12 @@ def check_data(model: Any, train: AnyRatings, valid: Ratings | None) -> None:
     Raises:
         DataError: if the ratings lack what the model needs, or are too few.
         LeakError: if train and valid share pairs.
-        SettingError: if a setting does not suit ratings on disk, or `cold` not their scale.
+        SettingError: if `cold` does not suit the scale of the ratings.
     """
     name = type(model).__name__
     _check_needs(model, train, name)
     if not train.in_memory:
-        _check_stored(model, train, name)
+        _check_stored(model, train, valid, name)
 
     if not len(train):
         raise DataError(f"{name} cannot learn from 0 ratings.")
@@ -103,12 +106,19 @@ def _check_texts(train: AnyRatings, name: str) -> None:
     raise DataError(f"{name} needs the items' texts, and {fault}; give them: {how}.")
 
 
-def _check_stored(model: Any, train: AnyRatings, name: str) -> None:
+def _check_stored(model: Any, train: AnyRatings, valid: Ratings | None, name: str) -> None:
     if not model.capabilities.streams:
         raise DataError(
             f"{name} learns from ratings in memory only, and {train!r} is on disk; give it "
             f"{words('Ratings (recollect.read)', 'the file that they were stored from')}, or use "
             "autorec."
+        )
+
+    if model.refit and valid is not None:
+        log.warning(
+            "The model is that of %s alone: refit=True joins train and validation ratings in "
+            "memory, and train is on disk.",
+            train.name,
         )
 
 

@@ -13,7 +13,6 @@ items are row numbers; row number -1 is a user or item never seen.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -44,8 +43,6 @@ from recollect.training.offsets import RidgeOffsets
 from recollect.training.randomness import own_generator
 from recollect.training.snapshot_folder import discard, in_use
 from recollect.unseen import COLD
-
-log = logging.getLogger("recollect")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -154,21 +151,11 @@ class Model(OwnUnit, ABC):
         with own_generator(run.seed):
             self.learn_in_own_unit(train, valid, run)
 
-        if self.refit and valid is not None:
-            self._refit(train, valid, run)
+        if self.refit and valid is not None and train.in_memory:
+            self.fit_again(train.union(valid), run)
 
         self.net_.eval()
         self._forget()
-
-    def _refit(self, train: AnyRatings, valid: Ratings, run: Run) -> None:
-        if train.in_memory:
-            self.fit_again(train.union(valid), run)
-        else:
-            log.warning(
-                "The model is that of %s alone: refit=True joins train and validation ratings in "
-                "memory, and train is on disk.",
-                train.name,
-            )
 
     def fit_again(self, ratings: AnyRatings, run: Run) -> None:
         """Fit a fresh network, for as many epochs as were best, on train and validation."""

@@ -12,7 +12,13 @@ def settings(*pairs: str) -> list[str]:
     return [word for pair in pairs for word in ("--set", pair)]
 
 
-QUICK = ["--model", "autorec", *settings("hidden=6", "reg=2", "epochs=6"), "--threads", "1"]
+QUICK = [
+    "--model",
+    "autorec",
+    *settings("hidden=6", "reg=2", "epochs=6", "refit=false"),
+    "--threads",
+    "1",
+]
 
 # Diverges in epoch 7.
 DIVERGING = (

@@ -16,7 +16,7 @@ def test_pages_are_written_for_all_experiments_in_the_folder(paper: Path) -> Non
     report = answer("report")
     assert report["verdicts"]["paper"]["better"] == 1  # a claim of 5.0
     assert sorted(Path(path).name for path in report["written"]) == ["paper.md", "report.html"]
-    assert "skipped: netflix/full is not here" in Path("runs/report/paper.md").read_text()
+    assert "no data: netflix/full is not here" in Path("runs/report/paper.md").read_text()
     assert "better by" in Path("runs/report/report.html").read_text()
 
 

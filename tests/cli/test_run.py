@@ -59,7 +59,9 @@ def test_a_run_that_fails_is_shown_and_makes_the_exit_code_1(paper: Path) -> Non
     diverging = """model = "autorec"
 optimizer = "sgd"
 learning_rate = 1e30
-batch_size = 4"""
+batch_size = 4
+refit = false
+offsets = false"""
     paper.write_text(EXPERIMENT.replace('model = "bias"', diverging))
     result = call("run", paper, "--only", "tiny")
     assert result.exit_code == 1

@@ -39,7 +39,8 @@ def test_without_changes_the_settings_are_called_defaults(work: Path, tmp_path: 
 
 
 def test_a_curve_is_drawn_if_requested_and_never_into_json(work: Path, tmp_path: Path) -> None:
-    train = ["train", work / "split", *QUICK, "--out"]
+    paper = ["--set", "offsets=false", "--set", "init=0.01"]
+    train = ["train", work / "split", *QUICK, *paper, "--out"]
     drawn = call(*train, tmp_path / "drawn", "--curve").stdout
     assert drawn.startswith("RMSE by epoch   ● kept: epoch ")
     assert " training " in drawn

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import recollect as rc
+from recollect import registry
 from recollect.errors import SettingError
 from recollect.experiment.carried import FILE, read_carried
 from recollect.experiment.rekey import rekey
@@ -130,13 +131,28 @@ def folder(tmp_path):
     return tmp_path
 
 
+def completed(model, **settings):
+    """The settings of a record today: those that it lacks have their defaults."""
+    return {**registry.settings(registry.find(model)), **settings}
+
+
+RENAMED = Job(
+    JOB.fingerprint,
+    JOB.split,
+    "svdpp",
+    completed("svdpp", reg=1.0, validate_every=5),
+    JOB.seed,
+)
+
+
 def test_records_are_found_under_new_names_of_settings(folder):
     keys = rekey(folder, {"look_every": "validate_every", "rbm.reg": "weight_decay"})
-    renamed = Job(JOB.fingerprint, JOB.split, "svdpp", {"reg": 1.0, "validate_every": 5}, JOB.seed)
+    renamed = RENAMED
     results = Results(folder)
     assert results.read(renamed)["test"] == {"rmse": 0.9}
     assert results.user_sums(renamed).user.tolist() == [0, 1, 2, 3, 4]
-    rbm = Job("f00", {"how": "random"}, "rbm", {"weight_decay": 2.0, "hidden": [3, 2]}, 0)
+    settings = completed("rbm", weight_decay=2.0, hidden=[3, 2])
+    rbm = Job("f00", {"how": "random"}, "rbm", settings, 0)
     assert "nan" in results.read(rbm)["failed"]
     assert results.read(JOB) is None
     assert keys[JOB.key] == renamed.key
@@ -147,11 +163,22 @@ def test_records_are_found_under_new_names_of_settings(folder):
 
 def test_without_renames_the_former_names_of_the_models_are_replaced(folder):
     keys = rekey(folder)
-    renamed = Job(JOB.fingerprint, JOB.split, "svdpp", {"reg": 1.0, "validate_every": 5}, JOB.seed)
-    assert keys == {JOB.key: renamed.key}
+    assert keys[JOB.key] == RENAMED.key
 
 
-def test_without_a_change_of_names_nothing_is_written(folder):
+def test_settings_that_are_newer_than_a_record_get_the_value_of_before(tmp_path):
+    """Not today's default: records were made without offsets."""
+    job = Job("f00", {"how": "random"}, "autorec", {"reg": 2.0}, 0)
+    Results(tmp_path).write(job, {"test": {"rmse": 0.9}})
+    rekey(tmp_path)
+    (path,) = tmp_path.glob("*.json")
+    settings = read_json(path)["settings"]
+    assert registry.settings(registry.find("autorec"))["offsets"] is None
+    assert (settings["offsets"], settings["reg"]) == (False, 2.0)
+
+
+def test_without_a_change_nothing_is_written(folder):
+    rekey(folder)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
     assert rekey(folder, {"no_such_setting": "x"}) == {}
     after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}

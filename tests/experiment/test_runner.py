@@ -39,10 +39,12 @@ def test_each_job_has_a_record_of_what_it_was_and_its_figures(done):
     assert (record["fingerprint"], record["seed"]) == (fingerprint, 1)
     assert (record["n_train"], record["n_valid"], record["n_test"]) == (576, 64, 160)
     assert (record["model"], record["settings"]["hidden"]) == ("autorec", 3)
-    measured = ("fit_seconds", "seconds", "peak_memory_mb", "best_epoch")
+    measured = ("fit_seconds", "seconds", "peak_memory_mb", "epochs")
     assert min(record[key] for key in measured) > 0
     errors = [error for _, error in record["curve"]["valid_rmse"]]
-    assert min(errors) == pytest.approx(record["valid_rmse"], rel=1e-5)
+    # The curve begins after the first epoch; the best may be the start, the offsets alone.
+    assert errors
+    assert record["valid_rmse"] <= min(errors) * (1 + 1e-5)
     assert all(error == float(f"{error:.6g}") for error in errors)
 
 

@@ -111,7 +111,7 @@ def test_changed_settings_are_those_that_are_not_defaults(tmp_path):
         (
             'name = "t"',
             'name = "t"\nfigure = "hidden"',
-            "There is no figure 'hidden'. Known: counts, epochs, runs.",
+            "There is no figure 'hidden'. Known: counts, curves, epochs, gain, runs.",
         ),
         ('name = "t"', 'naem = "t"', "There is no key of a table 'naem'. Did you mean 'name'?"),
         ('name = "auto"', 'name = "bias"', "There are two runs 'bias'"),
@@ -138,7 +138,10 @@ def test_an_error_has_its_place_and_what_is_known(tmp_path, old, new, message):
         ('below = ["auto", "nobody"]', "There is no run of this table 'nobody'"),
         ('falls = "auto"', "There is no swept run of this table 'auto'"),
         ('below = ["auto"]', "below takes two runs, or two lists of runs"),
-        ("", "It has 0 of below, near, lowest, falls, overfits; give it one"),
+        (
+            "",
+            "It has 0 of below, below_train, near, gains_little, improves, lowest, falls, overfits",
+        ),
         ('lowest = "auto"\nparts = ["huge"]', "There is no part 'huge'"),
     ],
 )

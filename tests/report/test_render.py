@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -167,8 +168,8 @@ def test_failed_and_skipped_runs_stand_on_the_page(made_up):
     experiment, results, _ = made_up
     text = page_of(experiment, results)
     assert "- breaks failed: The objective became nan" in text
-    assert "- skipped: movielens/10m is not here; get it" in text
-    assert "| good | skipped: no data | – | – | 0.7 | – | – | – | – |" in text
+    assert "- no data: movielens/10m is not here; get it" in text
+    assert "| good | no data | – | – | 0.7 | – | – | – | – |" in text
 
 
 def remove_record(experiment, results, split):
@@ -177,6 +178,129 @@ def remove_record(experiment, results, split):
     jobs = [job_of(run, spec, "f00") for spec in experiment.parts["tiny"].splits]
     (results.folder / f"{jobs[split].key}.json").unlink()
     return jobs
+
+
+def test_a_claim_of_a_fold_stands_beside_that_fold(tmp_path):
+    """Its row shows the mean over folds; difference and verdict are of the fold."""
+    claim = '{ value = 0.889, where = "u1", fold = 1 }'
+    (tmp_path / "folds.toml").write_text(
+        'paper = "P"\ndata = "movielens/100k"\n'
+        'split = { how = "published", folds = [2, 1, 3] }\n'
+        f'[[run]]\nmodel = "bias"\nclaim = {claim}\n'
+    )
+    experiment, results = read(tmp_path / "folds.toml"), Results(tmp_path / "results")
+    results.note_data("movielens/100k", {"fingerprint": "f00", "users": 60, "items": 40})
+    (run,) = experiment.tables["folds"].runs["100k"]
+    for spec, rmse in zip(experiment.parts["100k"].splits, (0.86, 0.9075, 0.88), strict=True):
+        write_record(results, job_of(run, spec, "f00"), rmse)
+    row = line_of(page_of(experiment, results), "| bias")
+    assert row.startswith("| bias | 0.8825 |")
+    assert "| 3 | 0.889 | +0.0185 | missed by 0.0185: fold 1 has 0.9075 |" in row
+
+
+def test_the_papers_counts_stand_beside_ours(made_up):
+    experiment, results, _ = made_up
+    part = replace(experiment.parts["tiny"], published={"users": 61, "items": 41, "pages": 9})
+    experiment = replace(experiment, parts={**experiment.parts, "tiny": part})
+    counts = (
+        "- tiny: Made here. The paper has 61 users, 41 items, 9 pages; here 60 users, 40 items."
+    )
+    assert counts in page_of(experiment, results)
+
+
+def test_what_is_open_for_want_of_data_is_counted(made_up):
+    """Without a result are "nobody", and on "far" a claim and a check."""
+    experiment, results, _ = made_up
+    assert "3 without a result, 2 of them for want of data" in page_of(experiment, results)
+
+
+def test_curves_show_training_errors_dashed(made_up):
+    experiment, results, _ = made_up
+    table = replace(experiment.tables["three"], figure="curves")
+    experiment = replace(experiment, tables={"three": table})
+    (run,) = table.runs["tiny"]
+    job = job_of(run, experiment.parts["tiny"].splits[0], "f00")
+    record = results.read(job)
+    record["curve"]["train_rmse"] = [[1, 1.1], [2, 0.8]]
+    write_json(results.folder / f"{job.key}.json", record)
+    (made,) = make_report(experiment, results).tables
+    (axes,) = figures.draw(made).axes
+    assert [line.get_linestyle() for line in axes.get_lines()] == ["-", "--"]
+    np.testing.assert_allclose(axes.get_lines()[1].get_xydata(), [(1, 1.1), (2, 0.8)])
+
+
+TINY_CLAIM = 'claim.tiny = { value = 0.95, where = "Table 1"'
+GAIN = """
+paper = "P"
+data = "planted/tiny"
+split = { how = "random", test = 0.2 }
+figure = "gain"
+[[run]]
+name = "plain"
+model = "bias"
+sweep = { reg_item = [1, 10, 100] }
+[[run]]
+name = "better"
+model = "bias"
+reg_user = 3
+sweep = { reg_item = [1, 10, 100] }
+"""
+
+
+def test_a_gain_is_of_the_second_sweep_over_the_first(tmp_path):
+    (tmp_path / "gain.toml").write_text(GAIN)
+    experiment, results = read(tmp_path / "gain.toml"), Results(tmp_path / "results")
+    results.note_data("planted/tiny", {"fingerprint": "f00", "users": 60, "items": 40})
+    (spec,) = experiment.parts["tiny"].splits
+    runs = experiment.tables["gain"].runs["tiny"]
+    for run, rmse in zip(runs[:-1], (1.0, 0.8, 0.5, 0.9, 0.76), strict=True):
+        write_record(results, job_of(run, spec, "f00"), rmse)
+    (table,) = make_report(experiment, results).tables
+    (axes,) = figures.draw(table).axes
+    np.testing.assert_allclose(axes.get_lines()[0].get_xydata(), [(1, 10), (10, 5)])
+
+
+def test_a_gain_needs_two_sweeps_of_one_setting(tmp_path):
+    (tmp_path / "gain.toml").write_text(GAIN.partition('[[run]]\nname = "better"')[0])
+    with pytest.raises(SettingError, match='figure = "gain" shows by how many per cent'):
+        read(tmp_path / "gain.toml")
+
+
+def test_a_page_says_why_a_claim_is_missed_and_a_check_not_confirmed(tmp_path, made_up):
+    _, results, _ = made_up
+    why = 'because = "other films." }'
+    text = PAPER.replace('claim.tiny = { value = 0.95, where = "Table 1" }', f"{TINY_CLAIM}, {why}")
+    text = text.replace(
+        'below = ["good", "bad"]', 'below = ["bad", "good"]\nbecause = "It is new."'
+    )
+    (tmp_path / "paper.toml").write_text(text)
+    page = page_of(read(tmp_path / "paper.toml"), results)
+    assert "- bad misses the paper: other films." in page
+    assert "- good is better than bad: not so. It is new." in page
+    kept = text.replace('below = ["bad", "good"]', 'below = ["good", "bad"]')
+    (tmp_path / "paper.toml").write_text(kept)
+    assert "It is new." not in page_of(read(tmp_path / "paper.toml"), results)
+
+
+def test_a_page_lists_what_is_not_run_in_full(made_up):
+    experiment, results, _ = made_up
+    remove_record(experiment, results, 2)
+    text = page_of(experiment, results)
+    assert "- tiny: one (2 of 3 rows) not run yet (`recollect run experiments/paper.toml" in text
+
+
+def test_counts_of_all_parts_of_a_table_are_drawn_together(made_up):
+    experiment, results, _ = made_up
+    quantiles = {"item_counts": [1.0, 2.0, 5.0], "item_skewness": 2.25}
+    facts = {"fingerprint": "f00", "users": 60, "items": 40, **quantiles}
+    results.note_data("planted/tiny", facts)
+    results.note_data("movielens/10m", {"fingerprint": "f01", "item_counts": [3.0, 9.0, 99.0]})
+    table = replace(experiment.tables["one"], figure="counts")
+    experiment = replace(experiment, tables={"one": table})
+    report = make_report(experiment, results)
+    (axes,) = figures.draw(report.tables[0]).axes
+    assert [line.get_label() for line in axes.get_lines()] == ["tiny", "far"]
+    assert "Skewness of the number of ratings of an item: 2.25." in render.markdown(report, {})
 
 
 def test_missing_splits_are_counted(made_up):

@@ -10,7 +10,8 @@ from recollect.evaluation.significance import Interval, paired_bootstrap
 from recollect.experiment.carried import CarriedCheck, CarriedRow
 from recollect.experiment.results import Job, Results, UserSums
 from recollect.experiment.spec import Check, Claim, RunSpec
-from recollect.report.verdict import Outcome, compare_users, judge_check, judge_claim
+from recollect.report.outcome import Outcome, compare_users
+from recollect.report.verdict import judge_check, judge_claim, judge_claim_of_fold
 
 NONE = float("nan")
 
@@ -37,15 +38,28 @@ def test_a_claim_is_better_confirmed_or_missed(mean, low, high, word, text):
     assert judge_claim(claim, Interval(mean, low, high)) == (word, text)
 
 
+@pytest.mark.parametrize(
+    ("figure", "word", "text"),
+    [
+        (0.9075, "missed", "missed by 0.0185: fold 1 has 0.9075"),
+        (0.8891, "confirmed", "confirmed: fold 1 has 0.8891"),
+        (0.8889, "better", "better by 0.0001: fold 1 has 0.8889"),
+        (None, "open", "no figure of fold 1"),
+    ],
+)
+def test_a_claim_about_a_fold_is_compared_with_that_fold(figure, word, text):
+    claim = Claim(0.889, "u1", within=0.0001 if figure == 0.8891 else 0.0, fold=1)
+    assert judge_claim_of_fold(claim, figure) == (word, text)
+
+
 # --- checks ---------------------------------------------------------------------------------------
 
 
-def outcome(name, values, *, sums=None, curve=(), carried=None, **swept):
+def outcome(name, values, *, sums=None, curve=(), train=(), carried=None, **swept):
     """What was measured of a run with these figures, one per split."""
-    points = [*enumerate(curve)]
+    curves = {"valid_rmse": [*enumerate(curve)], "train_rmse": [*enumerate(train)]}
     records = [
-        None if value is None else {"test": {"rmse": value}, "curve": {"valid_rmse": points}}
-        for value in values
+        None if value is None else {"test": {"rmse": value}, "curve": curves} for value in values
     ]
     run = RunSpec(name, "bias", series=name.partition(",")[0], swept=swept)
     return Outcome(run, records, "rmse", 0.2, lambda split: sums and sums[split], carried)
@@ -181,6 +195,52 @@ def test_lowest_near_and_overfits():
     assert judge("overfits", "a", within=0.05).word == "confirmed"
     least = "validation error at the end 0.0050 above its best (b)"
     assert judge("overfits", ("a", "b"), within=0.05) == ("not confirmed", least)
+
+
+def test_below_train_compares_the_last_training_errors_and_no_test_errors():
+    """Figure 2 of DeepRec shows training errors: there test errors may stand the other way."""
+    a = outcome("a", [0.99], train=[1.0, 0.80])
+    b = outcome("b", [0.90], train=[1.0, 0.70, 0.85])
+    c = outcome("c", [0.90])
+
+    def judge(first, second, within=0.0):
+        return judge_check(check_of("below_train", first, second, within=within), [a, b, c])
+
+    assert judge("a", "b") == ("confirmed", "training error of a 0.0500 below that of b")
+    assert judge("b", "a") == ("not confirmed", "training error of b 0.0500 above that of a")
+    assert judge("a", "b", within=0.06).word == "not confirmed"
+    assert judge("a", ("b", "c")) == ("open", "c has no training errors by epoch")
+    carried = printed("d", 0.9)
+    verdict = judge_check(check_of("below_train", "a", "d"), [a, carried])
+    assert verdict == ("open", "d has no training errors by epoch")
+
+
+def test_gains_little_looks_at_the_best_of_a_sweep():
+    """Not at two sides of a U, which are as high as each other around any gain."""
+    none, low, best, high = (
+        outcome(f"m, reg = {reg}", [rmse]) for reg, rmse in enumerate((0.910, 0.909, 0.904, 0.909))
+    )
+    names = tuple(each.run.name for each in (none, low, best, high))
+
+    def judge(within):
+        check = check_of("gains_little", names, names[0], within=within)
+        return judge_check(check, [none, low, best, high])
+
+    assert judge(0.002) == (
+        "not confirmed",
+        "the best, m, reg = 2, is 0.0060 below m, reg = 0; a gain of 0.002 counts as little",
+    )
+    assert judge(0.01).word == "confirmed"
+
+
+@pytest.mark.parametrize(
+    ("percent", "within", "word"),
+    [(3.9, 0.0, "confirmed"), (4.2, 0.0, "not confirmed"), (4.2, 0.3, "confirmed")],
+)
+def test_improves_is_over_the_best_of_the_others(percent, within, word):
+    outcomes = [outcome("a", [0.96]), outcome("b", [1.2]), outcome("c", [1.0])]
+    check = Check("so", "Table 3", "improves", (("a",), ("b", "c")), within, by={"1m": percent})
+    assert judge_check(check, outcomes) == (word, f"4.00% over c, the paper {percent:.2f}%")
 
 
 def test_without_a_result_a_check_is_open():

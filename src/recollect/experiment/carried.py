@@ -63,6 +63,7 @@ class Carried:
     made: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by experiment
     rows: Mapping[tuple[str, ...], CarriedRow] = field(default_factory=dict)  # by keys of jobs
     tables: Mapping[str, CarriedTable] = field(default_factory=dict)  # by experiment/table/part
+    release: str = ""  # that printed them
 
     def row(self, jobs: Sequence[Job], metric: str) -> CarriedRow | None:
         """The row of these jobs, one per split; None if it was not carried over."""
@@ -74,7 +75,7 @@ class Carried:
         return row
 
     def table(self, experiment: str, table: str, part: str) -> CarriedTable:
-        """What was printed of a table on a part; nothing if it was not carried over.
+        """What was printed of a table on a part; the release alone if it had no such table.
 
         Args:
             experiment: its name.
@@ -82,7 +83,7 @@ class Carried:
             part: the name of the part.
         """
         name = f"{experiment}/{table}/{part}"
-        return self.tables.get(name, CarriedTable())
+        return self.tables.get(name, CarriedTable(release=self.release))
 
 
 def read_carried(folder: Path) -> Carried:
@@ -104,7 +105,7 @@ def read_carried(folder: Path) -> Carried:
     tables = {name: _read_table(raw, release) for name, raw in content["tables"].items()}
     made = {name: {"release": release, **raw} for name, raw in content["made"].items()}
 
-    return Carried(made, rows, tables)
+    return Carried(made, rows, tables, release)
 
 
 def jobs_of_row(raw: Mapping[str, Any]) -> list[Job]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 
 from recollect.data import open_data
 from recollect.data.ratings import Ratings
@@ -26,16 +27,27 @@ def reason_missing(part: Part) -> str | None:
 def load_part(part: Part) -> Ratings:
     """The ratings of a part, with the texts of their items if it has some.
 
+    Reviews are those of all ratings: they identify the data. A model is given what `split_part`
+    has.
+
     Raises: as `open_data.load` and `with_texts`.
     """
-    ratings = open_data.load(part.data)
+    ratings = _kept_ratings(part)
     if part.texts is None:
         return ratings
     return part.texts.attach(ratings, part.data)
 
 
+def _kept_ratings(part: Part) -> Ratings:
+    """The ratings of a part without texts."""
+    ratings = open_data.load(part.data)
+    if part.keep is None:
+        return ratings
+    return part.keep.of(ratings, part.texts, part.data)
+
+
 def split_part(part: Part, spec: SplitSpec) -> Split:
-    """One split of a part.
+    """One split of a part. Of reviews it has those of its train ratings, unless the part says all.
 
     Raises: as `load_part` and the split.
     """
@@ -47,7 +59,19 @@ def split_part(part: Part, spec: SplitSpec) -> Split:
     if "seed" in inspect.signature(split).parameters:
         settings["seed"] = spec.seed
 
-    return split(load_part(part), **settings)
+    if part.texts is None or not part.texts.depend_on_split:
+        return split(load_part(part), **settings)
+
+    return _with_own_reviews(split(_kept_ratings(part), **settings), part)
+
+
+def _with_own_reviews(split: Split, part: Part) -> Split:
+    """A split with the reviews of its train ratings; validation and test have the same texts."""
+    assert part.texts is not None
+    train = part.texts.attach(split.train, part.data, among=split.train)
+    valid = None if split.valid is None else with_texts_of(split.valid, train)
+
+    return replace(split, train=train, valid=valid, test=with_texts_of(split.test, train))
 
 
 def _published_fold(part: Part, fold: int, valid: float) -> Split:

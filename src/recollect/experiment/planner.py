@@ -15,6 +15,7 @@ from recollect.experiment.part_data import load_part, reason_missing
 from recollect.experiment.results import Job, Results, is_done, job_of
 from recollect.experiment.spec import PUBLISHED, Experiment, Part, RunSpec, SplitSpec, Table
 from recollect.memory_estimate import Shape
+from recollect.system.atomic_files import checksum
 
 DataFacts = dict[str, dict[str, Any]]  # by the name of the data: as in data.json
 
@@ -64,7 +65,7 @@ def look_for_data(
         if reason:
             data[source] = {"missing": reason}
         elif source in wanted:
-            data[source] = describe(load_part(part))
+            data[source] = _describe_part(part)
         else:
             data[source] = {}
 
@@ -73,16 +74,32 @@ def look_for_data(
     return data
 
 
+def _describe_part(part: Part) -> dict[str, Any]:
+    """The facts of a part's data. Whose reviews its models read is part of the fingerprint."""
+    facts = describe(load_part(part))
+    if part.texts is not None and part.texts.depend_on_split:
+        facts["fingerprint"] = checksum(
+            {"data": facts["fingerprint"], "reviews": part.texts.among}
+        )[:16]
+
+    return facts
+
+
 def describe(ratings: Ratings) -> dict[str, Any]:
     """The facts of a data set that plans and pages need."""
     counts = ratings.count("item")
-    quantiles = np.quantile(counts[counts > 0], np.linspace(0, 1, 201))
+    counts = counts[counts > 0]
+    quantiles = np.quantile(counts, np.linspace(0, 1, 201))
+    deviation = counts - counts.mean()
+
     return {
         "fingerprint": ratings.fingerprint,
         "users": ratings.n_users,
         "items": ratings.n_items,
+        "rated_items": len(counts),
         "ratings": len(ratings),
         "timed": ratings.time is not None,
+        "item_skewness": float((deviation**3).mean() / max(counts.std(), 1e-12) ** 3),
         "item_counts": quantiles.tolist(),
     }
 
@@ -113,8 +130,9 @@ def plan(selected: Sequence[tuple[Table, Part]], data: DataFacts) -> list[Planne
         facts = data.get(part.source, {})
 
         for run in table.runs[part.name]:
-            jobs = jobs_of(run, table, part, facts)
-            planned.append(PlannedRun(part, table, run, jobs))
+            for fit in run.fits:
+                jobs = jobs_of(fit, table, part, facts)
+                planned.append(PlannedRun(part, table, fit, jobs))
 
     return planned
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from recollect import registry
 from recollect.errors import SettingError
-from recollect.experiment.parse import check_data, check_split
+from recollect.experiment.keep import read_keep
+from recollect.experiment.parse_part import check_data, check_split
 from recollect.experiment.spec import Part
 from recollect.experiment.texts import TEXT_KEYS, read_texts
 from recollect.experiment.toml_file import (
@@ -21,7 +22,18 @@ from recollect.system.atomic_files import checksum
 from recollect.system.door import words
 
 # Every other key is a setting that stays as it is.
-FILE_KEYS = {"data", "split", "model", "metric", "seed", "trials", "minutes", "search", *TEXT_KEYS}
+FILE_KEYS = {
+    "data",
+    "split",
+    "keep",
+    "model",
+    "metric",
+    "seed",
+    "trials",
+    "minutes",
+    "search",
+    *TEXT_KEYS,
+}
 RANGE_KEYS = {"low", "high", "log", "step"}
 Bounds = dict[str, Any]  # low, high, log, step; or choices
 
@@ -77,9 +89,11 @@ def read(path: str | Path, *, trusted: registry.Trusted = ()) -> Space:
                 f"found metric = {raw['metric']!r}: leave it out."
             )
 
+        texts = read_texts(raw)
+        keep = read_keep(raw.get("keep"), has_texts=texts is not None)
         space = Space(
             name=path.stem,
-            part=Part(path.stem, raw["data"], raw["split"], texts=read_texts(raw)),
+            part=Part(path.stem, raw["data"], raw["split"], texts=texts, keep=keep),
             model=raw["model"],
             settings={key: value for key, value in raw.items() if key not in FILE_KEYS},
             search=raw["search"],

@@ -18,6 +18,7 @@ from typing import Any
 
 from recollect import registry
 from recollect.errors import unknown
+from recollect.experiment.keep import Keep
 from recollect.experiment.texts import Texts
 
 PUBLISHED = "published"  # the folds u1 to u5 of MovieLens 100K
@@ -44,30 +45,25 @@ class Part:
     metric: str = "rmse"
     about: str = ""  # a sentence for the page
     texts: Texts | None = None
+    keep: Keep | None = None  # which ratings; None: all
+    published: dict[str, int] = field(default_factory=dict)  # counts that the paper prints
 
     @property
     def source(self) -> str:
-        """The name of the data and, if there are some, of the texts of their items."""
-        if self.texts is None:
-            return self.data
+        """The name of the data, of the texts of their items, and which ratings are kept."""
+        source = self.data
+        if self.texts is not None:
+            source = f"{source} with {self.texts}"
 
-        return f"{self.data} with {self.texts}"
+        if self.keep is not None:
+            source = f"{source}; {self.keep}"
+
+        return source
 
     @property
     def splits(self) -> list[SplitSpec]:
         """All splits of the part, in order."""
-        repetition = ("repeat", "seed", "folds")
-        settings = {key: value for key, value in self.split.items() if key not in repetition}
-        if self.split["how"] == PUBLISHED:
-            folds = self.split.get("folds", [1, 2, 3, 4, 5])
-            return [SplitSpec({**settings, "fold": fold}, fold) for fold in folds]
-
-        first = self.split.get("seed", 0)
-        n_splits = self.split.get("repeat", 1)
-
-        seeds = range(first, first + n_splits)
-
-        return [SplitSpec(settings, seed) for seed in seeds]
+        return splits_of(self.split)
 
     @property
     def overlaps(self) -> bool:
@@ -82,6 +78,28 @@ class Claim:
     value: float
     where: str  # the place in the paper
     within: float = 0.0  # how far above it a figure may be and still confirm it
+    fold: int | None = None  # the published fold that it is about; None: the mean of all splits
+    because: str = ""  # why we believe that it is missed
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """On which ratings settings were chosen: on those of train and valid of these splits."""
+
+    data: str
+    split: dict[str, Any]  # as in a part
+    file: str = ""  # of tuning, as the experiment's file names it; empty: none was kept
+
+    def __str__(self) -> str:
+        if self.file:
+            return self.file
+
+        settings = []
+        for key, value in self.split.items():
+            if key != "how":
+                settings.append(f"{key} {format_setting(value)}")
+
+        return f"{self.data} ({self.split['how']} split: {', '.join(settings)})"
 
 
 @dataclass(frozen=True)
@@ -94,7 +112,14 @@ class RunSpec:
     claim: Claim | None = None
     series: str = ""  # the name without the swept values
     swept: dict[str, Any] = field(default_factory=dict)  # swept settings with their values
-    note: str = ""  # why there is no model
+    note: str = ""  # why there is no model; with one, what it is
+    tuned: Tuned | None = None  # where its settings were chosen, if the file says so
+    candidates: tuple[RunSpec, ...] = ()  # of which each split's validation ratings choose one
+
+    @property
+    def fits(self) -> tuple[RunSpec, ...]:
+        """What is fitted on each split: the candidates, or the run itself."""
+        return self.candidates or (self,)
 
     @property
     def changed_settings(self) -> dict[str, Any]:
@@ -119,15 +144,22 @@ class Check:
 
     says: str
     where: str
-    kind: str  # below, near, lowest, falls or overfits
+    kind: str  # a key of `report.verdict.JUDGES`
     groups: tuple[tuple[str, ...], ...]  # names of runs, for "falls" of a series
     within: float = 0.0
+    by: dict[str, float] = field(default_factory=dict)  # for "improves": per cent, by part
+    because: str = ""  # why we believe that it is not confirmed
     parts: tuple[str, ...] = ()  # the parts that it concerns; none: all
 
     def concerns(self, part: Part) -> bool:
         """Whether the check is made on this part."""
         concerns_all = not self.parts
         return concerns_all or part.name in self.parts
+
+    def on(self, part: Part) -> Check:
+        """The check as it is made on a part: `by` has its per cent alone."""
+        by = {name: percent for name, percent in self.by.items() if name == part.name}
+        return dataclasses.replace(self, by=by)
 
 
 @dataclass(frozen=True)
@@ -139,12 +171,16 @@ class Table:
     shows: str
     runs: dict[str, tuple[RunSpec, ...]]  # by the name of the part
     checks: tuple[Check, ...] = ()
-    figure: str | None = None  # "runs", "epochs", "counts" or a swept setting
-    n_splits: int | None = None  # how many of the part's splits; None: all
+    figure: str | None = None  # "runs", "epochs", "curves", "counts" or a swept setting
+    n_splits: int | dict[str, int] | None = None  # of the part's splits, or by part; None: all
 
     def splits(self, part: Part) -> list[SplitSpec]:
         """The splits of this table on a part."""
-        return part.splits[: self.n_splits]
+        n_splits = self.n_splits
+        if isinstance(n_splits, dict):
+            n_splits = n_splits.get(part.name)
+
+        return part.splits[:n_splits]
 
     def needs_user_sums(self, part: Part) -> bool:
         """Whether a check compares runs by a bootstrap over users: too few splits for a t-test."""
@@ -169,6 +205,21 @@ class Experiment:
     parts: dict[str, Part]
     tables: dict[str, Table]
     records: Path = RECORDS
+
+
+def splits_of(split: dict[str, Any]) -> list[SplitSpec]:
+    """All splits that a file's split describes, in order."""
+    repetition = ("repeat", "seed", "folds")
+    settings = {key: value for key, value in split.items() if key not in repetition}
+    if split["how"] == PUBLISHED:
+        folds = split.get("folds", [1, 2, 3, 4, 5])
+        return [SplitSpec({**settings, "fold": fold}, fold) for fold in folds]
+
+    first = split.get("seed", 0)
+    n_splits = split.get("repeat", 1)
+    seeds = range(first, first + n_splits)
+
+    return [SplitSpec(settings, seed) for seed in seeds]
 
 
 def select(experiment: Experiment, only: Iterable[str]) -> list[tuple[Table, Part]]:

@@ -11,7 +11,8 @@ from typing import Any
 
 from recollect.evaluation.significance import Interval
 from recollect.experiment.spec import format_setting
-from recollect.report.tables import ResultRow, ResultTable
+from recollect.report.rows import ResultRow
+from recollect.report.tables import ResultTable
 from recollect.report.training_curve import check
 from recollect.system.atomic_files import replacing
 
@@ -47,7 +48,13 @@ def draw(table: ResultTable) -> Any:
     height = 1.1 + 0.36 * len(rows) if kind == "runs" else 3.6
     figure = Figure(figsize=(7, height), layout="constrained")
     axes = figure.add_subplot()
-    draw_kind = {"runs": _draw_runs, "epochs": _draw_epochs, "counts": _draw_counts}
+    draw_kind = {
+        "runs": _draw_runs,
+        "epochs": _draw_epochs,
+        "curves": _draw_epochs,
+        "counts": _draw_counts,
+        "gain": _draw_gain,
+    }
     draw_kind.get(kind, _draw_sweep)(axes, table, rows)
     title = f"{table.table.title}: {table.part.name}"
     grid = "x" if kind == "runs" else "y"
@@ -61,10 +68,13 @@ def _has_content(table: ResultTable, kind: str) -> bool:
         return False
 
     if kind == "counts":
-        return bool(table.item_counts)
+        return table.part.name in table.item_counts
 
-    if kind in ("runs", "epochs"):
+    if kind in ("runs", "epochs", "curves"):
         return True
+
+    if kind == "gain":
+        return len(_gains(table.rows)) >= 2
 
     rows = _rows_of_sweep(table.rows, kind)
     values = {row.run.swept[kind] for row in rows}
@@ -193,10 +203,20 @@ def _mark_values(axes: Any, values: Sequence[Any], *, is_numeric: bool) -> None:
     ticks = [format_setting(value) for value in values]
     if not is_numeric:
         axes.set_xticks(range(len(values)), ticks)
-    elif min(values) > 0 and max(values) / min(values) > 20:
+        return
+
+    positive = [value for value in values if value > 0]
+    if min(values) < 0 or not positive or max(positive) / min(positive) <= 20:
+        return
+
+    if min(values) > 0:
         axes.set_xscale("log")
-        axes.set_xticks(values, ticks)
-        axes.minorticks_off()
+    else:
+        # Zero has no logarithm: below the least value the scale is linear.
+        axes.set_xscale("symlog", linthresh=min(positive))
+
+    axes.set_xticks(values, ticks)
+    axes.minorticks_off()
 
 
 def _rows_of_sweep(rows: Sequence[ResultRow], setting: str) -> list[ResultRow]:
@@ -216,9 +236,48 @@ def _name_of_series(row: ResultRow, setting: str) -> str:
     return ", ".join(parts)
 
 
+def _draw_gain(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
+    """By how many per cent the second sweep is better than the first, over their setting."""
+    gains = _gains(rows)
+    swept = next(row.run.swept for row in rows if row.run.swept)
+    axes.plot(
+        list(gains),
+        list(gains.values()),
+        "o-",
+        color=COLORS[0],
+        markersize=4,
+    )
+    _mark_values(axes, list(gains), is_numeric=True)
+    (setting,) = swept
+    axes.set(xlabel=setting, ylabel="gain, %")
+
+
+def _gains(rows: Sequence[ResultRow]) -> dict[Any, float]:
+    """The gain of the second sweep over the first in per cent, where both have a figure."""
+    series = list(dict.fromkeys(row.run.series for row in rows if row.run.swept))
+    means: dict[str, dict[Any, float]] = {name: {} for name in series}
+
+    for row in rows:
+        if row.run.swept and row.interval is not None:
+            (value,) = row.run.swept.values()
+            means[row.run.series][value] = row.interval.mean
+
+    base, better = (means[name] for name in series)
+
+    return {
+        value: 100 * (mean - better[value]) / mean
+        for value, mean in base.items()
+        if value in better
+    }
+
+
 def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
-    """The validation error by epoch on the first split, a line per run, without far outliers."""
+    """The validation error by epoch on the first split, a line per run, without far outliers.
+
+    Of the kind "curves", the training error as well, dashed.
+    """
     drawn = []
+    with_training = table.table.figure == "curves"
     with_figures = [row for row in rows if row.outcome.n_done]
 
     for color, row in zip(_cycle_colors(), with_figures, strict=False):
@@ -234,6 +293,17 @@ def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> No
             )
             drawn.append(errors)
 
+        if with_training and row.outcome.train_curve:
+            epochs, errors = zip(*row.outcome.train_curve, strict=True)
+            axes.plot(
+                epochs,
+                errors,
+                color=color,
+                linewidth=1.2,
+                linestyle="--",
+            )
+            drawn.append(errors)
+
     if drawn:
         low = min(min(errors) for errors in drawn)
         last = max(errors[-1] for errors in drawn)
@@ -246,20 +316,23 @@ def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> No
         high = max(1.03 * low, high)
         axes.set_ylim(low - 0.05 * (high - low), high)
 
-    axes.set(xlabel="epoch", ylabel="validation RMSE")
+    label = "RMSE: training dashed, validation" if with_training else "validation RMSE"
+    axes.set(xlabel="epoch", ylabel=label)
 
 
 def _draw_counts(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
-    """The share of items with fewer than so many ratings."""
-    counts = table.item_counts
-    shares = [position / (len(counts) - 1) for position in range(len(counts))]
-    axes.step(
-        counts,
-        shares,
-        where="post",
-        color=COLORS[0],
-        linewidth=1.8,
-    )
+    """The share of items with fewer than so many ratings, a line for each part of the table."""
+    for color, (name, counts) in zip(_cycle_colors(), table.item_counts.items(), strict=False):
+        shares = [position / (len(counts) - 1) for position in range(len(counts))]
+        axes.step(
+            counts,
+            shares,
+            where="post",
+            color=color,
+            linewidth=1.8,
+            label=name,
+        )
+
     axes.set_xscale("log")
     axes.set(
         xlabel="ratings of an item",

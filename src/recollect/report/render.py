@@ -10,8 +10,10 @@ from typing import Any
 
 from recollect.errors import SettingError
 from recollect.evaluation.significance import Interval
+from recollect.experiment.spec import Claim
 from recollect.report import figures
-from recollect.report.tables import Report, ResultRow, ResultTable
+from recollect.report.rows import ResultRow
+from recollect.report.tables import Report, ResultTable
 from recollect.system.atomic_files import replacing
 
 FigureKey = tuple[str, str, str]  # experiment, table, part
@@ -112,7 +114,7 @@ def format_seconds(seconds: float | None) -> str:
 def cells(row: ResultRow) -> dict[str, str]:
     """What a table says of a run, by column."""
     texts = {
-        "run": row.run.name,
+        "run": _describe_run(row),
         "ours": row.reason,
         "95% interval": format_interval(row.interval),
         "splits": _format_splits(row),
@@ -129,10 +131,32 @@ def cells(row: ResultRow) -> dict[str, str]:
     if row.interval is not None:
         texts["ours"] = format_figure(row.interval.mean)
         if row.claim is not None and row.verdict is not None:
-            texts["ours − paper"] = f"{row.interval.mean - row.claim.value:+.4f}"
+            texts["ours − paper"] = _format_difference(row, row.claim)
             texts["verdict"] = row.verdict.text
 
     return texts
+
+
+def _describe_run(row: ResultRow) -> str:
+    """The name of a run, with what validation chose and what else the file says of it."""
+    name = row.run.name
+    if row.chosen:
+        name = f"{name} ({row.chosen} by validation)"
+
+    if row.run.model is not None and row.run.note:
+        name = f"{name}: {row.run.note}"
+
+    return name
+
+
+def _format_difference(row: ResultRow, claim: Claim) -> str:
+    """Ours less the paper's, both of the fold that the claim is about, if it is about one."""
+    assert row.interval is not None
+    figure = row.interval.mean if claim.fold is None else row.of_fold
+    if figure is None:
+        return "–"
+
+    return f"{figure - claim.value:+.4f}"
 
 
 def _format_splits(row: ResultRow) -> str:
@@ -157,9 +181,12 @@ def columns(table: ResultTable) -> list[str]:
 
 
 def visible_rows(table: ResultTable) -> list[ResultRow]:
-    """The rows to show: of a table without results, only those with a number of the paper."""
+    """The rows to show: of a table without results, only those with a number of the paper.
+
+    Everywhere a row without a model is the paper's number, and stands where there is one.
+    """
     if table.has_results:
-        return table.rows
+        return [row for row in table.rows if row.run.model or row.claim]
 
     return [row for row in table.rows if row.claim is not None]
 
@@ -170,12 +197,31 @@ def failures(table: ResultTable) -> list[str]:
     return [f"{row.run.name} {row.reason}" for row in failed]
 
 
+def reasons(table: ResultTable) -> list[str]:
+    """Why we believe that claims and checks did not come out, where the file says so."""
+    sentences = []
+
+    for row in table.rows:
+        is_missed = row.verdict is not None and row.verdict.word == "missed"
+        if is_missed and row.claim is not None and row.claim.because:
+            sentences.append(f"{row.run.name} misses the paper: {row.claim.because}")
+
+    for check_, verdict in table.checks:
+        if verdict.word == "not confirmed" and check_.because:
+            sentences.append(f"{check_.says}: not so. {check_.because}")
+
+    return sentences
+
+
 def summary(report: Report) -> str:
     """How many claims and checks came out how."""
     counts = []
 
     for verdict, n in report.counts.items():
         word = "without a result" if verdict == "open" else verdict
+        if verdict == "open" and report.n_without_data:
+            word += f", {report.n_without_data} of them for want of data"
+
         if n:
             counts.append(f"{n} {word}")
 
@@ -225,7 +271,7 @@ def _opening(report: Report) -> list[str]:
         f"Claims and checks: {summary(report)}. {report.made}",
         "",
     ]
-    lines += [f"- {part.name}: {part.about}" for part in report.parts]
+    lines += [f"- {name}: {text}" for name, text in report.parts.items()]
     lines += [f"- {sentence}" for sentence in report.open]
 
     return lines
@@ -256,6 +302,7 @@ def _markdown_table(table: ResultTable, file: str | None) -> list[str]:
             claim = f"{check_.says} ({check_.where})"
             lines.append(f"- {claim}: **{verdict.word}**, {verdict.text}.")
 
+        lines += [f"- {reason}" for reason in reasons(table)]
         lines.append("")
 
     if file:
@@ -288,7 +335,7 @@ def html(reports: Sequence[Report], svgs: Mapping[FigureKey, str]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    functions = (cells, columns, failures, summary, svg, visible_rows)
+    functions = (cells, columns, failures, reasons, summary, svg, visible_rows)
     environment.globals |= {function.__name__: function for function in functions}
 
     template = environment.get_template("page.html")

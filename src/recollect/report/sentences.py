@@ -7,6 +7,7 @@ from typing import Any
 
 from recollect.experiment.results import Record
 from recollect.experiment.spec import PUBLISHED, Part, Table
+from recollect.experiment.tuned import splits_with_overlap
 
 
 def describe_data(table: Table, part: Part, facts: Mapping[str, Any]) -> str:
@@ -72,6 +73,67 @@ def _range(numbers: Sequence[int]) -> str:
         return f"{low:,}"
 
     return f"{low:,} to {high:,}"
+
+
+def describe_published(part: Part, facts: Mapping[str, Any]) -> list[str]:
+    """The counts of its data that the paper prints, and ours of the same; none without them.
+
+    Args:
+        part: with the paper's counts.
+        facts: those of the part's data.
+    """
+    if not part.published:
+        return []
+
+    counts = [f"{count:,} {what}" for what, count in part.published.items()]
+    measured = {**facts, "items": facts.get("rated_items", facts.get("items"))}
+    own = [f"{measured[what]:,} {what}" for what in part.published if measured.get(what)]
+    here = f"; here {', '.join(own)}" if own else ""
+
+    return [f"The paper has {', '.join(counts)}{here}."]
+
+
+def describe_skewness(facts: Mapping[str, Any]) -> list[str]:
+    """How skewed the numbers of ratings of items are; nothing where it was not measured."""
+    if "item_skewness" not in facts:
+        return []
+
+    return [f"Skewness of the number of ratings of an item: {facts['item_skewness']:.2f}."]
+
+
+def describe_tuning(table: Table, part: Part) -> list[str]:
+    """Where settings of runs were chosen, and whether test ratings of the part were among these.
+
+    Args:
+        table: with the runs.
+        part: on which they are made.
+    """
+    names: dict[str, list[str]] = {}
+    tuned_by_source = {}
+
+    for run in table.runs[part.name]:
+        if run.tuned is not None:
+            source = str(run.tuned)
+            tuned_by_source[source] = run.tuned
+            names.setdefault(source, []).append(run.name)
+
+    seeds = [split.seed for split in table.splits(part)]
+    sentences = []
+
+    for source, tuned in tuned_by_source.items():
+        shared = [seed for seed in splits_with_overlap(tuned, part) if seed in seeds]
+        overlap = "none of whose ratings is a test rating here"
+        if shared:
+            kind = "fold" if part.split["how"] == PUBLISHED else "seed"
+            plural = "s" * (len(shared) > 1)
+            overlap = f"some of whose ratings are test ratings of {kind}{plural} "
+            overlap += _describe_seeds(shared)
+
+        # Names of runs have commas of their own.
+        runs = "; ".join(dict.fromkeys(names[source]))
+        sentences.append(f"Settings of {runs} were chosen on {source}, {overlap}.")
+
+    return sentences
 
 
 def describe_releases(records: Sequence[Record]) -> str:

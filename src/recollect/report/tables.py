@@ -2,96 +2,27 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from recollect.evaluation.significance import Interval
 from recollect.experiment.carried import Carried, CarriedTable, read_carried
-from recollect.experiment.planner import jobs_of
-from recollect.experiment.results import Job, Record, Results, UserSums, is_done
-from recollect.experiment.spec import (
-    Check,
-    Claim,
-    Experiment,
-    Part,
-    RunSpec,
-    Table,
-    format_setting,
-)
+from recollect.experiment.results import Record, Results
+from recollect.experiment.spec import Check, Experiment, Part, Table
+from recollect.report.rows import ResultRow, make_row
 from recollect.report.sentences import (
     describe_carried,
     describe_counts,
     describe_data,
     describe_page,
+    describe_published,
     describe_releases,
+    describe_skewness,
+    describe_tuning,
 )
-from recollect.report.verdict import Outcome, Verdict, judge_check, judge_claim
+from recollect.report.verdict import Verdict, judge_check
 
 WORDS = ("better", "confirmed", "missed", "not confirmed", "open")
-
-
-@dataclass(frozen=True)
-class ResultRow:
-    """A run of a table: its figures beside the paper's."""
-
-    outcome: Outcome
-    n_splits: int  # of the table
-    verdict: Verdict | None  # of its claim; None without a claim
-    reason: str  # why there is no figure: "not run", "not built yet", "failed: …"; or empty
-
-    @property
-    def run(self) -> RunSpec:
-        """What was run."""
-        return self.outcome.run
-
-    @property
-    def claim(self) -> Claim | None:
-        """The paper's number."""
-        return self.run.claim
-
-    @property
-    def interval(self) -> Interval | None:
-        """Mean over the splits, with limits if there are enough of them."""
-        return self.outcome.interval
-
-    @property
-    def fit_seconds(self) -> float | None:
-        """Median over the splits of the seconds of a fit."""
-        if self.outcome.carried is not None:
-            return self.outcome.carried.fit_seconds
-
-        seconds = [record["fit_seconds"] for record in self.outcome.done]
-        if not seconds:
-            return None
-
-        return statistics.median(seconds)
-
-    @property
-    def peak_memory_mb(self) -> float | None:
-        """The highest peak over the splits of a process's memory."""
-        if self.outcome.carried is not None:
-            return self.outcome.carried.peak_memory_mb
-
-        peaks = [record["peak_memory_mb"] for record in self.outcome.done]
-
-        return max(peaks, default=None)
-
-    @property
-    def settings(self) -> str:
-        """The model and the settings that differ from its defaults; empty without a model."""
-        if self.run.model is None:
-            return ""
-
-        stated = []
-
-        for key, value in self.run.changed_settings.items():
-            stated.append(f"{key} = {format_setting(value)}")
-
-        words = ", ".join(stated) or "defaults"
-
-        return f"{self.run.model}: {words}"
 
 
 @dataclass(frozen=True)
@@ -104,7 +35,8 @@ class ResultTable:
     checks: list[tuple[Check, Verdict]]
     about: str = ""  # data, splits, number of test ratings and releases, in sentences
     missing: str = ""  # why nothing could be run: the data are missing
-    item_counts: tuple[float, ...] = ()  # quantiles of the number of ratings per rated item
+    # Quantiles of the number of ratings per rated item, on each part of the table that has data.
+    item_counts: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def has_results(self) -> bool:
@@ -135,22 +67,19 @@ class Report:
     tables: list[ResultTable]
     made: str  # when, with which versions
     counts: dict[str, int] = field(default_factory=dict)  # of verdicts on claims and checks
-
-    @property
-    def parts(self) -> list[Part]:
-        """The parts about which the file says something."""
-        parts = self.experiment.parts.values()
-        return [part for part in parts if part.about]
+    n_without_data: int = 0  # verdicts that are open because data are missing
+    parts: dict[str, str] = field(default_factory=dict)  # what is to be said of a part, by name
 
     @property
     def open(self) -> list[str]:
         """What has not been run, in sentences."""
-        missing = [f"skipped: {table.missing}" for table in self.tables if table.missing]
+        missing = [f"no data: {table.missing}" for table in self.tables if table.missing]
         waiting: dict[str, list[str]] = {}
 
         for table in self.tables:
-            if not table.missing and not table.has_results:
-                waiting.setdefault(table.part.name, []).append(table.table.name)
+            name = _describe_missing_rows(table)
+            if not table.missing and name:
+                waiting.setdefault(table.part.name, []).append(name)
 
         command = f"recollect run experiments/{self.experiment.name}.toml --only"
         not_run = []
@@ -160,6 +89,19 @@ class Report:
             not_run.append(f"{part}: {listed} not run yet (`{command} {part}`)")
 
         return [*dict.fromkeys(missing), *not_run]
+
+
+def _describe_missing_rows(table: ResultTable) -> str:
+    """The name of a table that is not complete, with how much of it is missing; else empty."""
+    rows = [row for row in table.rows if row.run.model]
+    lacking = [row for row in rows if row.outcome.n_done < row.n_splits]
+    if not lacking:
+        return ""
+
+    if len(lacking) == len(rows):
+        return table.table.name
+
+    return f"{table.table.name} ({len(lacking)} of {len(rows)} rows)"
 
 
 def make_report(experiment: Experiment, results: Results) -> Report:
@@ -173,13 +115,51 @@ def make_report(experiment: Experiment, results: Results) -> Report:
             part = experiment.parts[name]
             facts = data.get(part.source, {})
             printed = carried.table(experiment.name, table.name, name)
-            tables.append(_make_table(table, part, results, facts, carried, printed))
+            result = _make_table(table, part, results, facts, carried, printed)
+            tables.append(replace(result, item_counts=_item_counts(table, experiment, data)))
 
     records = [record for table in tables for record in table.records]
     n_carried = sum(table.n_carried for table in tables)
     made = describe_page(records, n_carried, carried.made.get(experiment.name))
 
-    return Report(experiment, tables, made, _count_verdicts(tables))
+    missing = [result for result in tables if result.missing]
+
+    return Report(
+        experiment=experiment,
+        tables=tables,
+        made=made,
+        counts=_count_verdicts(tables),
+        n_without_data=_count_verdicts(missing)["open"],
+        parts=_describe_parts(experiment, data),
+    )
+
+
+def _describe_parts(experiment: Experiment, data: Mapping[str, Any]) -> dict[str, str]:
+    """What the file says of its parts, and the paper's counts of their data beside ours."""
+    described = {}
+
+    for name, part in experiment.parts.items():
+        facts = data.get(part.source, {})
+        sentences = [part.about] if part.about else []
+        sentences += describe_published(part, facts)
+        if sentences:
+            described[name] = " ".join(sentences)
+
+    return described
+
+
+def _item_counts(
+    table: Table, experiment: Experiment, data: Mapping[str, Any]
+) -> dict[str, tuple[float, ...]]:
+    """The numbers of ratings of items on each part of a table, as quantiles."""
+    counts = {}
+
+    for name in table.runs:
+        facts = data.get(experiment.parts[name].source, {})
+        if "item_counts" in facts:
+            counts[name] = tuple(facts["item_counts"])
+
+    return counts
 
 
 def _make_table(
@@ -190,13 +170,14 @@ def _make_table(
     carried: Carried,
     printed: CarriedTable,
 ) -> ResultTable:
-    rows = [_make_row(run, table, part, results, facts, carried) for run in table.runs[part.name]]
+    rows = [make_row(run, table, part, results, facts, carried) for run in table.runs[part.name]]
     outcomes = [row.outcome for row in rows]
-    checks = [
-        (check, judge_check(check, outcomes, printed.checks.get(check.says)))
-        for check in table.checks
-        if check.concerns(part)
-    ]
+    checks = []
+
+    for check in table.checks:
+        if check.concerns(part):
+            verdict = judge_check(check.on(part), outcomes, printed.checks.get(check.says))
+            checks.append((check, verdict))
 
     result = ResultTable(
         table=table,
@@ -204,7 +185,6 @@ def _make_table(
         rows=rows,
         checks=checks,
         missing=facts.get("missing", ""),
-        item_counts=tuple(facts.get("item_counts", ())),
     )
 
     return replace(result, about=_describe(result, facts, printed))
@@ -213,6 +193,9 @@ def _make_table(
 def _describe(result: ResultTable, facts: Mapping[str, Any], printed: CarriedTable) -> str:
     """What was measured on what, and by which code."""
     sentences = [describe_data(result.table, result.part, facts)]
+    if result.table.figure == "counts":
+        sentences += describe_skewness(facts)
+
     n_test = [record["n_test"] for record in result.records]
     n_cold = [record["n_cold"] for record in result.records]
     if result.n_carried:
@@ -222,6 +205,9 @@ def _describe(result: ResultTable, facts: Mapping[str, Any], printed: CarriedTab
     if n_test:
         sentences.append(describe_counts(n_test, n_cold))
 
+    if result.has_results:
+        sentences += describe_tuning(result.table, result.part)
+
     if result.records:
         sentences.append(describe_releases(result.records))
 
@@ -229,81 +215,6 @@ def _describe(result: ResultTable, facts: Mapping[str, Any], printed: CarriedTab
         sentences.append(describe_carried(result.n_carried, printed.release))
 
     return " ".join(sentences)
-
-
-def _make_row(
-    run: RunSpec,
-    table: Table,
-    part: Part,
-    results: Results,
-    facts: dict[str, Any],
-    carried: Carried,
-) -> ResultRow:
-    jobs = jobs_of(run, table, part, facts)
-    n_splits = len(table.splits(part))
-    records = [results.read(job) for job in jobs] or [None] * n_splits
-    failures = [record["failed"] for record in records if record and not is_done(record)]
-    carried_row = None
-    if not all(is_done(record) for record in records):
-        carried_row = carried.row(jobs, part.metric)
-
-    outcome = Outcome(
-        run=run,
-        records=[None] * n_splits if carried_row is not None else records,
-        metric=part.metric,
-        test_share=_test_share(part, records),
-        user_sums=_UserSumsOf(results, jobs),
-        carried=carried_row,
-    )
-    reason = _reason(run, outcome, failures, facts)
-    verdict = None
-    if run.claim is not None and outcome.interval is not None:
-        verdict = judge_claim(run.claim, outcome.interval)
-    elif run.claim is not None:
-        verdict = Verdict("open", reason)
-
-    return ResultRow(outcome, n_splits, verdict, reason)
-
-
-@dataclass(frozen=True)
-class _UserSumsOf:
-    """Reads errors by user when a test needs them: most tables do not."""
-
-    results: Results
-    jobs: Sequence[Job]
-
-    def __call__(self, split: int) -> UserSums | None:
-        job = self.jobs[split]
-        return self.results.user_sums(job)
-
-
-def _reason(
-    run: RunSpec, outcome: Outcome, failures: Sequence[str], facts: Mapping[str, Any]
-) -> str:
-    """Why a row has no figure, or not that of every split."""
-    if failures:
-        return f"failed: {failures[0]}"
-
-    if outcome.n_done:
-        return ""
-
-    if run.model is None:
-        return run.note
-
-    return "skipped: no data" if "missing" in facts else "not run"
-
-
-def _test_share(part: Part, records: Sequence[Record | None]) -> float | None:
-    """The share of the ratings in test, if repetitions of the split overlap."""
-    done = [record for record in records if record and is_done(record)]
-    if not done or not part.overlaps:
-        return None
-
-    first = done[0]
-    n_test = first["n_test"]
-    n_ratings = first["n_train"] + first["n_valid"] + n_test
-
-    return float(n_test / n_ratings)
 
 
 def _count_verdicts(tables: Sequence[ResultTable]) -> dict[str, int]:

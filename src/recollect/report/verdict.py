@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
 
-from recollect.evaluation.significance import (
-    Difference,
-    Interval,
-    Statistic,
-    mean_interval,
-    paired_bootstrap_of_sums,
-    resampled_t,
-)
-from recollect.experiment.carried import CarriedCheck, CarriedRow
-from recollect.experiment.results import Record, UserSums, is_done
-from recollect.experiment.spec import MIN_SPLITS, Check, Claim, RunSpec
+from recollect.evaluation.significance import Interval
+from recollect.experiment.carried import CarriedCheck
+from recollect.experiment.spec import Check, Claim
+from recollect.report.outcome import Outcome, tested_difference
 
 LEVEL = 0.05  # p below which a difference is more than chance
 
@@ -33,86 +25,6 @@ class Verdict(NamedTuple):
 
     word: str
     text: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What was measured of a run: a record per split, or the row as an earlier release printed it.
-
-    With `carried` there are no records; otherwise `records` has None for each split without one.
-    """
-
-    run: RunSpec
-    records: Sequence[Record | None]
-    metric: str
-    test_share: float | None  # of splits that overlap; None: they do not
-    user_sums: Callable[[int], UserSums | None]  # errors by user on the split of this number
-    carried: CarriedRow | None = None
-
-    @property
-    def done(self) -> list[Record]:
-        """The records with figures."""
-        present = [record for record in self.records if record is not None]
-        return [record for record in present if is_done(record)]
-
-    @property
-    def n_done(self) -> int:
-        """The number of splits that have a figure."""
-        if self.carried is not None:
-            return self.carried.n_splits
-
-        return len(self.done)
-
-    def value(self, split: int) -> float | None:
-        """The figure on one split; None if it is not known."""
-        if split >= len(self.records):
-            return None
-
-        record = self.records[split]
-        if record is None or not is_done(record):
-            return None
-
-        figure: float = record["test"][self.metric]
-        return figure
-
-    @property
-    def interval(self) -> Interval | None:
-        """Mean over the splits with its 95% interval, without limits for fewer than MIN_SPLITS."""
-        if self.carried is not None:
-            return self.carried.interval
-
-        values = [record["test"][self.metric] for record in self.done]
-        if not values:
-            return None
-
-        interval = mean_interval(values, test_share=self.test_share)
-        if len(values) < MIN_SPLITS:
-            return Interval(interval.mean, float("nan"), float("nan"))
-
-        return interval
-
-    @property
-    def mean(self) -> float:
-        """Mean over the splits; NaN without a figure."""
-        interval = self.interval
-        if interval is None:
-            return float("nan")
-
-        return interval.mean
-
-    @property
-    def curve(self) -> list[tuple[int, float]]:
-        """Epoch and validation RMSE on the first split that has a record."""
-        if self.carried is not None:
-            return self.carried.curve
-
-        done = self.done
-        if not done:
-            return []
-
-        points = done[0]["curve"]["valid_rmse"]
-
-        return [(epoch, error) for epoch, error in points]
 
 
 def judge_claim(claim: Claim, interval: Interval) -> Verdict:
@@ -135,6 +47,22 @@ def judge_claim(claim: Claim, interval: Interval) -> Verdict:
         return Verdict("confirmed", "confirmed")
 
     return Verdict("missed", f"missed by {above:.4f}")
+
+
+def judge_claim_of_fold(claim: Claim, fold: float | None) -> Verdict:
+    """Whether the figure of the fold that a claim is about reaches the paper's.
+
+    Args:
+        claim: of a fold.
+        fold: our figure of this fold; None if it is not known.
+    """
+    if fold is None:
+        return Verdict("open", f"no figure of fold {claim.fold}")
+
+    without_limits = Interval(fold, float("nan"), float("nan"))
+    word, text = judge_claim(claim, without_limits)
+
+    return Verdict(word, f"{text}: fold {claim.fold} has {fold:.4f}")
 
 
 def judge_check(
@@ -184,19 +112,11 @@ def _pairs(check: Check, concerned: Sequence[Outcome]) -> list[tuple[Outcome, Ou
     return [(by_name[a], by_name[b]) for a, b in pairs]
 
 
-class _Tested(NamedTuple):
-    """A difference of two runs, and the test that gave its p."""
-
-    difference: float
-    p: float
-    test: str
-
-
 def _judge_below(check: Check, concerned: Sequence[Outcome]) -> Verdict:
     tested = []
 
     for a, b in _pairs(check, concerned):
-        result = _test_difference(a, b)
+        result = tested_difference(a, b)
         if isinstance(result, str):
             return Verdict("open", result)
 
@@ -218,69 +138,6 @@ def _judge_below(check: Check, concerned: Sequence[Outcome]) -> Verdict:
     return Verdict("confirmed", f"by {least:.4f}{or_more}, more than chance {p_and_test}")
 
 
-def _test_difference(a: Outcome, b: Outcome) -> _Tested | str:
-    """The mean of a less that of b on the splits that both have, tested; or why it cannot be."""
-    carried = [outcome.run.name for outcome in (a, b) if outcome.carried is not None]
-    if carried:
-        return f"of {', '.join(carried)} only the mean is known; run it again"
-
-    n_splits = min(len(a.records), len(b.records))
-    both = [(j, a.value(j), b.value(j)) for j in range(n_splits)]
-    common = [(j, x, y) for j, x, y in both if x is not None and y is not None]
-    if len(common) >= MIN_SPLITS and a.test_share is not None:
-        _, first, second = zip(*common, strict=True)
-        result = resampled_t(first, second, test_share=a.test_share)
-        return _Tested(result.difference, result.p, f"corrected t-test over {len(common)} splits")
-
-    if not common or a.metric not in ("rmse", "mae"):
-        return "the runs have no split in common, or too few for this metric"
-
-    splits = [j for j, _, _ in common]
-    of_a = [a.user_sums(j) for j in splits]
-    of_b = [b.user_sums(j) for j in splits]
-    difference = compare_users(of_a, of_b, a.metric)
-    if difference is None:
-        return "errors by user were not kept; `recollect run --fresh` keeps them"
-
-    n_common = f"{len(splits)} split{'s' * (len(splits) > 1)}"
-
-    return _Tested(difference.difference, difference.p, f"bootstrap over users, {n_common}")
-
-
-def compare_users(
-    first: Sequence[UserSums | None], second: Sequence[UserSums | None], metric: str
-) -> Difference | None:
-    """The difference of two runs by a paired bootstrap over users.
-
-    Args:
-        first: errors of the first run by user, one per split.
-        second: those of the second on the same splits.
-        metric: "rmse" or "mae".
-
-    Returns: None if the errors of a split were not kept.
-    """
-    a = [sums for sums in first if sums is not None]
-    b = [sums for sums in second if sums is not None]
-    if len(a) < len(first) or len(b) < len(second):
-        return None
-
-    # A user may have test ratings in several splits: all of them are drawn together.
-    users = np.concatenate([sums.user for sums in a])
-    counts = np.concatenate([sums.count for sums in a])
-    position = np.unique(users, return_inverse=True)[1]
-    count = np.bincount(position, counts)
-    errors = "squared" if metric == "rmse" else "absolute"
-    totals = []
-
-    for run in (a, b):
-        values = np.concatenate([getattr(sums, errors) for sums in run])
-        totals.append(np.bincount(position, values))
-
-    statistic: Statistic = "root_mean" if metric == "rmse" else "mean"
-
-    return paired_bootstrap_of_sums(totals[0], totals[1], count, statistic=statistic)
-
-
 def _judge_near(check: Check, concerned: Sequence[Outcome]) -> Verdict:
     distances = [abs(a.mean - b.mean) for a, b in _pairs(check, concerned)]
     apart = max(distances)
@@ -289,6 +146,67 @@ def _judge_near(check: Check, concerned: Sequence[Outcome]) -> Verdict:
     text = f"{apart:.4f} apart, at most {check.within:g} asked"
 
     return Verdict(word, text)
+
+
+def _judge_below_train(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    """Whether training errors of the last epoch differ by more than `within`; no test is made."""
+    errors = {}
+
+    for outcome in concerned:
+        last = outcome.last_train_errors
+        if not last:
+            return Verdict("open", f"{outcome.run.name} has no training errors by epoch")
+
+        errors[outcome.run.name] = sum(last) / len(last)
+
+    gains = []
+    for a, b in _pairs(check, concerned):
+        names = (a.run.name, b.run.name)
+        gains.append((errors[names[1]] - errors[names[0]], *names))
+
+    least, name, other = min(gains)
+    word = "confirmed" if least > check.within else "not confirmed"
+    text = f"training error of {name} {abs(least):.4f} {_side(least)} that of {other}"
+
+    return Verdict(word, text)
+
+
+def _side(gain: float) -> str:
+    return "below" if gain > 0 else "above"
+
+
+def _judge_gains_little(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    """Whether the best of the first group is at most `within` below the best of the second."""
+    best, without = _best_of_groups(check, concerned)
+    gain = without.mean - best.mean
+    word = "confirmed" if gain <= check.within else "not confirmed"
+    text = (
+        f"the best, {best.run.name}, is {abs(gain):.4f} {_side(gain)} {without.run.name}; a gain "
+        f"of {check.within:g} counts as little"
+    )
+
+    return Verdict(word, text)
+
+
+def _judge_improves(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    """Whether the best of the first group is below that of the second by so many per cent."""
+    best, rival = _best_of_groups(check, concerned)
+    (claimed,) = check.by.values()
+    percent = 100 * (rival.mean - best.mean) / rival.mean
+    word = "confirmed" if percent >= claimed - check.within else "not confirmed"
+
+    return Verdict(word, f"{percent:.2f}% over {rival.run.name}, the paper {claimed:.2f}%")
+
+
+def _best_of_groups(check: Check, concerned: Sequence[Outcome]) -> tuple[Outcome, Outcome]:
+    """The lowest mean of the first group, and that of the second."""
+    by_name = {outcome.run.name: outcome for outcome in concerned}
+    first, second = ([by_name[name] for name in group] for group in check.groups)
+    return min(first, key=_mean_of), min(second, key=_mean_of)
+
+
+def _mean_of(outcome: Outcome) -> float:
+    return outcome.mean
 
 
 def _judge_lowest(check: Check, concerned: Sequence[Outcome]) -> Verdict:
@@ -339,7 +257,10 @@ def _judge_overfits(check: Check, concerned: Sequence[Outcome]) -> Verdict:
 
 JUDGES: dict[str, Callable[[Check, Sequence[Outcome]], Verdict]] = {
     "below": _judge_below,
+    "below_train": _judge_below_train,
     "near": _judge_near,
+    "gains_little": _judge_gains_little,
+    "improves": _judge_improves,
     "lowest": _judge_lowest,
     "falls": _judge_falls,
     "overfits": _judge_overfits,

@@ -253,7 +253,9 @@ def test_learning_from_disk_is_learning_from_memory_in_the_same_order(
         lambda self, size, order: batches(self, size, cut.rows(side).batch_order(order)),
     )
     on_disk, in_memory = (
-        adam(side=side, center=center, epochs=2, validate_every=1).fit(train, cut.valid)
+        adam(side=side, center=center, epochs=2, validate_every=1, refit=False).fit(
+            train, cut.valid
+        )
         for train in (cut, copy)
     )
     for a, b in zip(weights(on_disk), weights(in_memory), strict=True):
@@ -290,12 +292,18 @@ def test_an_interrupted_fit_ends_with_the_same_weights(stored, tmp_path):
         {"optimizer": "lbfgs", "batch_size": None},
         {"optimizer": "rprop", "batch_size": None},
         {"batch_size": None},
-        {"refit": True},
     ],
 )
 def test_what_needs_all_at_once_is_refused(stored, settings):
     with pytest.raises(SettingError, match="on disk"):
         adam(**settings).fit(stored)
+
+
+def test_a_second_fit_on_all_ratings_is_left_out_and_said(stored, ratings, tmp_path, caplog):
+    cut = rc.store(ratings, tmp_path / "cut", valid=0.1, group_size=400)
+    model = adam(refit=True, epochs=2).fit(cut, cut.valid)
+    assert model.given_ is cut
+    assert "refit=True joins train and validation ratings in memory" in caplog.text
 
 
 def test_models_that_do_not_stream_are_refused(stored):

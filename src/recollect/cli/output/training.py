@@ -151,7 +151,8 @@ def shown(result: dict[str, Any]) -> list[RenderableType]:
     if result["members"]:
         rows[_label(valid_figure)] = _beside_baseline(result, valid_figure)
     elif result["epochs"]:
-        rows["epochs"] = f"{result['epochs']}, kept: {result['best_epoch']}"
+        kept = result["best_epoch"] or "the start"
+        rows["epochs"] = f"{result['epochs']}, kept: {kept}"
         rows[_label(train_figure)] = result[train_figure]
         if result["valid_ratings"]:
             rows[_label(valid_figure)] = _beside_baseline(result, valid_figure)

@@ -92,7 +92,11 @@ class AutoRec(GradientRowModel):
     @property
     @override
     def capabilities(self) -> Capabilities:
-        smaller = ({"history": 2}, {"optimizer": "adam", "batch_size": 512})
+        smaller = (
+            {"refit": False},
+            {"history": 2},
+            {"optimizer": "adam", "batch_size": 512},
+        )
         return Capabilities(streams=True, smaller=smaller)
 
     @property
