@@ -46,6 +46,7 @@ class Description:
     summary: str
     source: str
     settings: tuple[Setting, ...]
+    paper: dict[str, Any]  # the paper's settings where the defaults are others; `make(…, like=)`
 
 
 def model_names() -> list[str]:
@@ -74,6 +75,7 @@ def describe(name: str) -> Description:
         summary=_summary(document),
         source=_source(document),
         settings=_settings(lineage),
+        paper=ast.literal_eval(module.constants["PAPER"]) if "PAPER" in module.constants else {},
     )
 
 

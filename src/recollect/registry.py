@@ -202,18 +202,40 @@ def settings(model: Model | type[Model]) -> dict[str, Any]:
     return values
 
 
-def make(name: str, **given: Any) -> Model:
+def make(name: str, *, like: str | None = None, **given: Any) -> Model:
     """An unfitted model.
 
     Args:
         name: as `find` takes it.
+        like: "paper": settings that are not given are those of the model's paper, where its module
+            states them (`PAPER`); None: the defaults.
         given: settings by name; the others have their defaults. A name from an earlier release
             still works, and a note says today's name.
 
     Raises:
         SettingError: for a model or a setting that does not exist, or a value out of range.
     """
-    return make_of(find(name), given)
+    kind = find(name)
+    if like is None:
+        return make_of(kind, given)
+
+    return make_of(kind, {**_stated_by_paper(kind, name, like), **given})
+
+
+def _stated_by_paper(kind: type[Model], name: str, like: str) -> dict[str, Any]:
+    """The settings of a model's paper that differ from the defaults."""
+    if like != "paper":
+        what = words('like="paper"', "--like paper")
+        raise SettingError(f"There are no settings like {like!r}; there is {what}.")
+
+    module = inspect.getmodule(kind)
+    paper: dict[str, Any] | None = getattr(module, "PAPER", None)
+    if paper is None:
+        raise SettingError(
+            f"{name} states no other settings for its paper; its page says how the defaults differ."
+        )
+
+    return paper
 
 
 def make_of(kind: type[Model], given: dict[str, Any]) -> Model:

@@ -1,8 +1,11 @@
 """recollect models."""
 
+import pytest
 from tests.cli.support import answer, call
 
 import recollect as rc
+from recollect import registry
+from recollect.errors import SettingError
 
 
 def test_all_models_are_listed() -> None:
@@ -27,3 +30,43 @@ def test_an_unknown_model_is_an_error() -> None:
     result = call("models", "nothing")
     assert result.exit_code == 1
     assert "There is no model 'nothing'" in result.stderr
+
+
+def test_the_settings_of_the_paper_are_listed_and_taken_by_one_word(tmp_path) -> None:
+    paper = answer("models", "autorec")["paper"]
+    assert paper == {"offsets": False, "init": 0.01, "refit": False, "cold": "middle"}
+    model = rc.make("autorec", like="paper", init=0.5)
+    assert registry.settings(model) == {
+        **registry.settings(rc.make("autorec")),
+        **paper,
+        "init": 0.5,
+    }
+    shown = call("models", "autorec").stdout
+    assert "--like paper" in shown
+
+
+@pytest.mark.parametrize("name", rc.model_names())
+def test_the_settings_of_a_paper_are_those_that_the_source_text_says(name) -> None:
+    stated = answer("models", name)["paper"]
+    if not stated:
+        with pytest.raises(SettingError, match="states no other settings for its paper"):
+            rc.make(name, like="paper")
+        return
+
+    changed = registry.settings(rc.make(name, like="paper"))
+    defaults = registry.settings(rc.make(name))
+    assert {key: changed[key] for key in stated} == stated
+    assert all(changed[key] == defaults[key] for key in defaults if key not in stated)
+
+
+def test_paper_is_the_only_word() -> None:
+    with pytest.raises(SettingError, match="no settings like 'papers'"):
+        rc.make("autorec", like="papers")
+
+
+def test_a_model_must_be_named_for_the_settings_of_its_paper(tmp_path) -> None:
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_text("user,item,rating\n1,1,3\n1,2,4\n2,1,5\n2,2,1\n")
+    result = call("train", ratings, "--like", "paper", "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "name it, such as --model autorec" in result.stderr

@@ -35,7 +35,7 @@ KNOWN_SHAPES = {
     "MovieLens 10M": (69_878, 10_677, 10_000_054),
     "Netflix": (480_189, 17_770, 100_480_507),
 }
-IN_BATCHES = {"optimizer": "adam", "batch_size": 512}
+IN_BATCHES: dict[str, Any] = {"optimizer": "adam", "batch_size": 512}
 VALID = 20  # one in so many ratings is for validation
 
 

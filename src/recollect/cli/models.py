@@ -36,8 +36,13 @@ def models(
     ]
     shown = table(("setting", "type", "default", "range", "meaning"), cells)
     head = {"name": model.name, "what it is": model.summary, "source": model.source}
+    if model.paper:
+        stated = [f"{name}={json.dumps(value)}" for name, value in model.paper.items()]
+        head["--like paper"] = ", ".join(stated)
 
-    return Answer({**_head(model), "settings": settings}, [facts(head), "", shown])
+    answer = {**_head(model), "paper": model.paper, "settings": settings}
+
+    return Answer(answer, [facts(head), "", shown])
 
 
 def _head(model: Description) -> dict[str, str]:

@@ -55,6 +55,14 @@ def train(
         ),
     ] = None,
     settings: Settings = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="paper",
+            show_default=False,
+            help="paper: settings that --set does not name are those of the model's paper.",
+        ),
+    ] = None,
     members: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,7 +116,7 @@ def train(
     Ctrl-C stops after the epoch; the same command with --resume goes on. If the terminal goes away,
     the fit goes on without it.
     """
-    recipe = _recipe(model, settings, members)
+    recipe = _recipe(model, settings, members, like)
     if recipe is None:
         _refuse_options_of_a_model(settings, plotting)
     elif minutes is not None:
@@ -150,7 +158,10 @@ def train(
 
 
 def _recipe(
-    model: str | None, settings: list[str] | None, members: list[str] | None
+    model: str | None,
+    settings: list[str] | None,
+    members: list[str] | None,
+    like: str | None,
 ) -> rc.Model | None:
     """The unfitted model that the options name; None if they name none.
 
@@ -158,17 +169,21 @@ def _recipe(
         model: its name.
         settings: its settings, each as KEY=VALUE.
         members: of a blend.
+        like: "paper", or None.
     """
     from recollect import registry
 
     given = settings_of(settings)
+    if like is not None and (model is None or members):
+        raise SettingError(f"--like {like} is of one model; name it, such as --model autorec.")
+
     if members:
         if model not in (None, "blend") or "members" in given:
             raise SettingError("--members are those of a blend; leave out --model, or --members.")
 
         return registry.make("blend", members=tuple(members), **given)
 
-    return None if model is None else registry.make(model, **given)
+    return None if model is None else registry.make(model, like=like, **given)
 
 
 def _refuse_options_of_a_model(settings: list[str] | None, plotting: Plotting) -> None:

@@ -220,6 +220,22 @@ class ConvMF(TextModel):
         )
 
 
+# The settings of the paper for MovieLens 1M, where the defaults are others.
+PAPER = {
+    "cold": "mean",
+    "pretrained": False,
+    "offsets": False,
+    "reg_power": 0.0,
+    "reg_user": 100.0,
+    "reg_item": 10.0,
+    "text_epochs": 5,
+    "dropout": 0.2,
+    "learning_rate": 0.001,
+    "optimizer": "rmsprop-keras",
+    "filter_init": "keras",
+    "patience": 5,
+}
+
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.
 QUICK = {
     "factors": 3,

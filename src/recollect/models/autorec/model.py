@@ -289,5 +289,8 @@ class AutoRec(GradientRowModel):
         return PER_RATING * self._ratings_per_row(self.given_) if self.has_offsets else self.reg
 
 
+# The settings of the paper, where the defaults are others.
+PAPER = {"offsets": False, "init": 0.01, "refit": False, "cold": "middle"}
+
 # Settings that learn planted ratings in a moment, for the tests of all models.
 QUICK = {"hidden": 12, "reg": 2.0, "epochs": 80}

@@ -99,6 +99,9 @@ class DeepRec(DeepRecSettings):
         return [(weight, self.reg) for weight in net.weights()]
 
 
+# The settings of the paper, where the defaults are others.
+PAPER = {"refeed": 1, "cold": "mean"}
+
 # Settings that learn planted ratings in a moment, for the tests of all models.
 QUICK = {
     "hidden": (12, 16),
