@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,16 +38,16 @@ from recollect.kernels import Block
 from recollect.model import Capabilities
 from recollect.models.autorec.network import Network
 from recollect.models.autorec.pretraining import train_to_give_back
+from recollect.models.autorec.starting import SMALL, ratings_per_row, start_from_offsets
 from recollect.nn import ACTIVATIONS, BOUNDED, ScaledActivation, layer_sizes
 from recollect.run import Run
 from recollect.settings import setting, share
 from recollect.training.history import History
 from recollect.training.losses import squared_error
-from recollect.training.offsets import REG_ITEM, REG_USER, RidgeOffsets
+from recollect.training.offsets import REG_ITEM, REG_USER
 
 log = logging.getLogger("recollect")
 
-SMALL = 0.01  # standard deviation of random weights
 PER_RATING = 6.0  # λ of V for each rating of a mean row; chosen on fourteen data sets: docs/log.md
 
 
@@ -178,31 +177,12 @@ class AutoRec(GradientRowModel):
         """Minimize equation 2."""
         net = self.net_
         if net.offsets is not None:
-            self._start_from_offsets(net, train)
+            start_from_offsets(net, train, self.side, scales_input=self.init is None)
 
         if self._pretrains:
             self._pretrain(net, train, valid, run)
 
         return self.minimize(self.loss, train, valid, run, validate_start=self.has_offsets)
-
-    @torch.no_grad()
-    def _start_from_offsets(self, net: Network, train: AnyRatings) -> None:
-        """The network whose predictions are those of the bias model."""
-        assert net.offsets is not None
-        offsets = RidgeOffsets.fit(train)
-        of_columns = offsets.b_user if self.side == "item" else offsets.b_item
-        column = torch.as_tensor(of_columns, dtype=torch.float32, device=self.device)
-        net.offsets.set(offsets.mu, column)
-        net.output.bias.copy_(column)
-        net.output.weight.zero_()
-        if self.init is None:
-            squares = (train.mean**2 + train.variance) * self._ratings_per_row(train)
-            net.input.weight.mul_(1 / (SMALL * math.sqrt(squares)))
-
-    def _ratings_per_row(self, train: AnyRatings) -> float:
-        """The mean, of rows with ratings."""
-        n_rows = int((train.count(self.side) > 0).sum())
-        return len(train) / n_rows
 
     def _pretrain(self, net: Network, train: AnyRatings, valid: Ratings | None, run: Run) -> None:
         """Start the deep network as a shallow one whose codes pass through the middle layers.
@@ -214,8 +194,8 @@ class AutoRec(GradientRowModel):
         shallow._forget()
         shallow.net_ = shallow.build(train.n_users, train.n_items).to(self.device)
         options = dataclasses.replace(self.options(), epochs=self.pretrain_epochs)
-        if shallow.net_.offsets is not None:
-            shallow._start_from_offsets(shallow.net_, train)
+        if self.has_offsets:
+            start_from_offsets(shallow.net_, train, self.side, scales_input=self.init is None)
 
         first_run = dataclasses.replace(run, folder=None, resume=False)
         self.pretrained_ = shallow.minimize(
@@ -286,7 +266,9 @@ class AutoRec(GradientRowModel):
             return self.reg_input
 
         # V r is of one size for rows of all lengths if V's variance goes with 1 / length.
-        return PER_RATING * self._ratings_per_row(self.given_) if self.has_offsets else self.reg
+        return (
+            PER_RATING * ratings_per_row(self.given_, self.side) if self.has_offsets else self.reg
+        )
 
 
 # The settings of the paper, where the defaults are others.
