@@ -26,6 +26,7 @@ trials = 8
 seed = 1
 epochs = 8
 validate_every = 1
+offsets = false
 [search]
 hidden = {{ choices = [[3], [4, 2]] }}
 reg = {{ choices = [1.0, 1000000.0] }}

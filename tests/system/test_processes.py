@@ -52,7 +52,7 @@ def test_fewer_than_0_processes_are_refused() -> None:
 
 
 ORPHANS = """
-import sys, time
+import signal, sys, time
 from recollect.system.processes import run_each
 
 def work(path):
@@ -60,6 +60,7 @@ def work(path):
     time.sleep(300)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it, for all that it starts
     for _ in run_each(work, sys.argv[1:], processes=2):
         pass
 """

@@ -43,7 +43,8 @@ BAYES_SHARE = 0.7
 # With probit a fit of a million ratings takes 400 s on two cores, and its trial half of that. With
 # fewer draws than all it is no better than without.
 PROBIT_SECONDS = 600.0
-LAST = Candidate("autorec", 1.0)
+# It usually stops long before its last epoch.
+LAST = Candidate("autorec", 1.0, least_epochs=0.1)
 OF_EVENTS = (
     Candidate("popularity", 1.0),
     Candidate("pmf absent_weight=0.1 offsets=False center=False", 0.4),

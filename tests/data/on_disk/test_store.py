@@ -420,6 +420,7 @@ def test_a_fit_allocates_less_than_the_cells_take(tmp_path, monkeypatch):
     stored = rc.store(made, tmp_path / "s", valid=0.02, group_size=4_000)
     monkeypatch.setattr(stored_ratings, "COMPARED", 4_000)
     monkeypatch.setattr("recollect.families.row_model.BLOCK_RATINGS", 4_000)
+    monkeypatch.setattr("recollect.training.offsets.BLOCK_CELLS", 4_000)
     valid = stored.valid
     model = adam(side="user", batch_size=64, epochs=1)
     read_group = StoredRows._read_group
