@@ -145,7 +145,7 @@ def test_the_figure_is_the_validation_error_of_a_fit_by_hand(tmp_path):
         tune.read(written(tmp_path, AUTO)), tmp_path / "s.journal", trials=1, threads=1
     )
     split = rc.random_split(rc.load("planted/tiny"), test=0.3, valid=0.2, seed=0)
-    model = rc.make("autorec", epochs=8, validate_every=1, **study.best.settings)
+    model = rc.make("autorec", epochs=8, validate_every=1, offsets=False, **study.best.settings)
     assert model.fit(
         split.train, split.valid, rc.Run(threads=1)
     ).history_.best_valid_rmse == pytest.approx(study.best.rmse)
