@@ -48,7 +48,7 @@ from recollect.training.offsets import REG_ITEM, REG_USER
 
 log = logging.getLogger("recollect")
 
-PER_RATING = 6.0  # λ of V for each rating of a mean row; chosen on fourteen data sets: docs/log.md
+PER_RATING = 4.0  # λ of V for each rating of a mean row: docs/log.md says how it was chosen
 
 
 @dataclass(kw_only=True, eq=False)
@@ -60,7 +60,7 @@ class AutoRec(GradientRowModel):
     output_activation: str = setting("identity", one_of=tuple(ACTIVATIONS))  # f
     refit: bool = True
     reg: float = 400.0  # lambda of equation 2; the authors' code calls it 100
-    # lambda of V alone; None: with offsets 6 times the mean ratings of a row, else `reg`
+    # lambda of V alone; None: with offsets 4 times the mean ratings of a row, else `reg`
     reg_input: float | None = setting(None, at_least=0)
     # lambda of the matrices between hidden layers
     reg_between: float = setting(30.0, at_least=0)
