@@ -27,7 +27,7 @@ from torch import nn
 from typing_extensions import override
 
 from recollect.data.in_unit import in_unit
-from recollect.data.rating_unit import IDENTITY
+from recollect.data.rating_unit import IDENTITY, RatingUnit
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.data.splitting.validation import hold_out_validation
@@ -233,37 +233,37 @@ class Blend(Model):
         """
         given, net, members = vars(self).get("_fitted", (None, None, []))
         if given is not self.given_ or net is not self.net_.members:
-            members = self._make_members()
+            members = self._members_of(self.given_, IDENTITY)
             # In one assignment, as several threads may ask.
             self._fitted = (self.given_, self.net_.members, members)
 
         return members
 
-    def _make_members(self) -> list[Model]:
+    def _members_of(self, given: AnyRatings, unit: RatingUnit) -> list[Model]:
+        """The members with their networks and histories.
+
+        Args:
+            given: the ratings that they are asked about.
+            unit: in which they compute.
+        """
         members = self.recipes()
-        histories = self.history_.members
 
         for number, member in enumerate(members):
-            member.given_ = self.given_
-            member.unit_ = IDENTITY
+            member.given_ = given
+            member.unit_ = unit
             member.net_ = self.net_.members[number]
-            member.history_ = histories[number]
+            member.history_ = self.history_.members[number]
             member._forget()  # nothing has been computed from these yet
 
         return members
 
     def separate(self) -> list[Model]:
         """The members as fitted models of their own, to be asked, explained or saved alone."""
-        members = self.recipes()
+        members = self._members_of(self.given(), self.unit_)
 
         for number, member in enumerate(members):
-            member.given_ = self.given()
-            member.unit_ = self.unit_
-            member.net_ = self.net_.members[number]
-            member.history_ = self.history_.members[number]
             member.seed_ = self.seed_
             member.seconds_ = self.history_.epochs[number]["seconds"]
-            member._forget()
 
         return members
 
