@@ -11,6 +11,7 @@ from recollect.choice.auto import choose
 from recollect.choice.candidates import Candidate, candidates_for
 from recollect.data.sources.planted import planted
 from recollect.errors import DataError, LeakError, SettingError
+from recollect.models.blend.model import Blend
 from recollect.ranking import mean_ndcg
 from recollect.registry import from_text, make, name_of, settings
 from recollect.run import Run
@@ -188,11 +189,12 @@ def test_the_time_and_the_validation_share_go_by_the_number_of_ratings(planted_s
     assert candidates.default_seconds(few) == 20
     assert auto.budget_for(planted_small.ratings, 3) == 180
     share = candidates.default_valid_share
-    assert [share(n) for n in (100, 8_000, 10**6)] == [0.2, 0.125, 0.05]
+    assert [share(n) for n in (100, 8_000, 10**5, 10**6)] == [0.2, 0.125, 0.05, 0.02]
 
 
-def test_times_and_levels_are_used_where_there_is_much_time(planted_small, few):
-    timed = [candidate.text for candidate in candidates_for(few)]
+def test_times_and_levels_are_used_where_there_is_much_time(planted_small):
+    stars = planted(30, 20, 300, step=1.0, seed=1).ratings
+    timed = [candidate.text for candidate in candidates_for(stars)]
     assert timed == [
         "bias",
         "svdpp",
@@ -202,6 +204,26 @@ def test_times_and_levels_are_used_where_there_is_much_time(planted_small, few):
     ]
     real = dataclasses.replace(planted_small.ratings, time=None)
     assert "bayes_mf probit=True" not in str(candidates_for(real))
+
+
+def test_a_candidate_may_keep_what_it_has_learned_by_then(monkeypatch, planted_small):
+    models = (QUICK[0], dataclasses.replace(QUICK[2], again=False), QUICK[1])
+    monkeypatch.setattr(auto, "candidates_for", lambda ratings: models)
+    watched = {}
+
+    def fit_again(self, ratings, run):
+        watched["before"] = list(self.net_.members)
+        real(self, ratings, run)
+
+    real = Blend.fit_again
+    monkeypatch.setattr(Blend, "fit_again", fit_again)
+    model = rc.auto(planted_small.ratings, threads=1)
+    assert model.given_.fingerprint == planted_small.ratings.fingerprint
+    names = [text.split()[0] for text in model.members]
+    before, after = watched["before"], model.net_.members
+    is_kept = {name: after[n] is before[n] for n, name in enumerate(names)}
+    assert is_kept["pmf"]
+    assert not is_kept["bayes_mf"]
 
 
 def test_every_candidate_can_be_made(few):

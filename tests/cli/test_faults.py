@@ -116,12 +116,9 @@ def test_an_answer_that_cannot_be_written_is_an_error_in_words(way: str) -> None
 @pytest.mark.parametrize(
     "environment",
     [
-        {"COLUMNS": "0"},
-        {"COLUMNS": "1"},
-        {"COLUMNS": "x"},
-        {"HOME": "/nonexistent"},
-        {"TERM": "dumb", "LANG": "C", "LC_ALL": "C"},
-        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"COLUMNS": "0", "HOME": "/nonexistent"},
+        {"COLUMNS": "x", "TERM": "dumb", "LANG": "C", "LC_ALL": "C"},
+        {"COLUMNS": "1", "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     ],
     ids=str,
 )

@@ -22,7 +22,7 @@ from recollect.training.losses import add_ridge
 VARIANTS = [
     {"side": "user", "center": True},
     {"center": True},
-    {"hidden": (12, 6, 12)},
+    {"hidden": (12, 6, 12), "pretrain_epochs": 30, "epochs": 30},
     {"output_activation": "sigmoid"},
     {
         "optimizer": "adam",

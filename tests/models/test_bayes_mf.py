@@ -18,7 +18,9 @@ VARIANTS = [
     {"bags": False, "refit": True},
 ]
 
-QUICK = {"factors": 3, "epochs": 80, "burn_in": 30, "n_samples": 25}
+# Numbers without days; where it matters, a test says otherwise.
+PLAIN = {"time": False, "probit": False, "refit": False}
+QUICK = {"factors": 3, "epochs": 80, "burn_in": 30, "n_samples": 25, **PLAIN}
 
 
 def rmse(model, ratings):
@@ -118,7 +120,7 @@ def test_days_have_effects_of_their_own():
     ratings = ratings_of(
         user, item, value, n_users=60, n_items=50, time=day * 86_400, scale=(0.0, 6.0)
     )
-    model = rc.make("bayes_mf", **QUICK, time=True).fit(ratings)
+    model = rc.make("bayes_mf", **QUICK | {"time": True}).fit(ratings)
     pairs = np.zeros(3, np.int64), np.zeros(3, np.int64)
     even, odd, unknown = model.predict(*pairs, times=np.array([4, 5, 77]) * 86_400)
     assert odd - even == pytest.approx(1, abs=0.1)
@@ -137,7 +139,7 @@ def stars():
 
 @pytest.fixture(scope="module")
 def probit(stars):
-    return rc.make("bayes_mf", **QUICK, probit=True).fit(stars.train, stars.valid)
+    return rc.make("bayes_mf", **QUICK | {"probit": True}).fit(stars.train, stars.valid)
 
 
 def test_categories_predict_as_well_as_numbers(stars, probit):
@@ -195,18 +197,37 @@ def test_a_saved_model_of_categories_predicts_the_same(stars, probit, tmp_path):
     np.testing.assert_array_equal(loaded.predict(*pairs), probit.predict(*pairs))
 
 
+SHORT = {"factors": 2, "epochs": 6, "burn_in": 2, "n_samples": 4}
+
+
+def test_by_default_levels_are_categories_and_times_are_days(stars, parts):
+    of_levels = rc.make("bayes_mf", **SHORT).fit(stars.train)
+    assert of_levels.net_.categories.tolist() == [1, 2, 3, 4, 5]
+    assert len(of_levels.net_.days) == len(np.unique(stars.train.time // 86_400))
+    of_numbers = rc.make("bayes_mf", **SHORT).fit(dataclasses.replace(parts.train, time=None))
+    assert len(of_numbers.net_.categories) == len(of_numbers.net_.days) == 0
+
+
+def test_a_stated_precision_of_the_noise_means_numbers(stars):
+    model = rc.make("bayes_mf", **SHORT, alpha=2.0).fit(stars.train)
+    assert len(model.net_.categories) == 0
+
+
 def test_ratings_with_too_many_values_are_no_categories(parts):
     with pytest.raises(DataError, match="probit needs ratings with 2 to 100 different values"):
-        rc.make("bayes_mf", **QUICK, probit=True).fit(parts.train)
+        rc.make("bayes_mf", **QUICK | {"probit": True}).fit(parts.train)
 
 
 def test_days_need_times(parts):
     with pytest.raises(DataError, match="needs the time"):
-        rc.make("bayes_mf", **QUICK, time=True).fit(dataclasses.replace(parts.train, time=None))
+        rc.make("bayes_mf", **QUICK | {"time": True}).fit(
+            dataclasses.replace(parts.train, time=None)
+        )
 
 
 def test_kept_draws_are_evenly_spaced_and_include_the_last(parts):
-    model = rc.make("bayes_mf", factors=2, epochs=11, burn_in=1, n_samples=4).fit(parts.train)
+    settings = {"factors": 2, "epochs": 11, "burn_in": 1, "n_samples": 4}
+    model = rc.make("bayes_mf", **settings).fit(parts.train)
     assert int(model.net_.n_drawn) == len(model.net_.alpha) == 4
     std = model.net_.std * model.unit_.size  # in rating points
     last_alpha = model.net_.alpha[-1] / std**2
@@ -228,7 +249,7 @@ def test_validation_is_of_the_mean_over_the_draws_so_far(parts, fitted):
 
 @pytest.mark.parametrize("changes", [{}, {"probit": True}, {"time": True, "bags": False}])
 def test_an_interrupted_fit_resumes_to_the_bit(stars, changes, tmp_path):
-    settings = {"factors": 3, "epochs": 12, "burn_in": 4, "n_samples": 6, **changes}
+    settings = {"factors": 3, "epochs": 12, "burn_in": 4, "n_samples": 6, **PLAIN, **changes}
 
     def stop(figures):
         if figures["epoch"] == 7:
@@ -281,7 +302,7 @@ def test_the_former_name_of_n_samples_is_accepted():
 
 
 def test_with_refit_one_fit_learns_from_validation_ratings_too(parts):
-    both = rc.make("bayes_mf", **QUICK, refit=True).fit(parts.train, parts.valid)
+    both = rc.make("bayes_mf", **QUICK | {"refit": True}).fit(parts.train, parts.valid)
     assert len(both.given_) == len(parts.train) + len(parts.valid)
     assert len(both.history_) == both.epochs
     plain = rc.make("bayes_mf", **QUICK).fit(parts.train.union(parts.valid))

@@ -176,7 +176,8 @@ class _Trial:
     watch: Watch
     tried: list[Tried] = field(default_factory=list)
     fitted: list[Model] = field(default_factory=list)
-    again: list[str] = field(default_factory=list)  # of each, what to fit on all ratings
+    # Of each, what to fit on all ratings; None: it stays as it is
+    again: list[str | None] = field(default_factory=list)
     left: float = 0.0  # seconds
 
     def __post_init__(self) -> None:
@@ -207,7 +208,7 @@ class _Trial:
         # What is chosen is fitted again on all ratings: for as many epochs, or for twice as many.
         recipe = registry.from_text(candidate.text)
         trial = trial_of(recipe)
-        again = 1 if trial is recipe else 2
+        again = (1 if trial is recipe else 2) if candidate.again else 0
         outcome = fit_within(
             trial,
             self.train,
@@ -224,7 +225,8 @@ class _Trial:
 
         self.left -= again * outcome.seconds
         self.fitted.append(outcome.model)
-        self.again.append(registry.text_of(final_of(outcome.model, recipe)))
+        final = registry.text_of(final_of(outcome.model, recipe))
+        self.again.append(final if candidate.again else None)
         tried.figure = self.measure(outcome.model)
 
     def measure(self, model: Model) -> float:

@@ -39,22 +39,29 @@ def blend(models: Sequence[Model], valid: Ratings, **settings: Any) -> Model:
         expect("a model", model, Model, "a fitted model")
 
     expect_ratings("valid", valid, Ratings)
+    _check_unseen(models, valid)
     _check_alike(models)
-    given = models[0].given_
-    if valid.users != given.users or valid.items != given.items:
-        raise DataError(
-            "valid and the models have different vocabularies; make all parts with one split."
-        )
-
-    if n_shared := given.shared(valid):
-        raise LeakError(
-            f"The models have learned from {n_shared} of the {len(valid):,} ratings in valid, and "
-            "weights would be those of a training error; fit them without refit, or pass others."
-        )
 
     kind: Any = registry.find("blend")
 
     return kind.of(models, valid, **settings)
+
+
+def _check_unseen(models: Sequence[Model], valid: Ratings) -> None:
+    """Refuse ratings that one of the models has learned from, or of other vocabularies."""
+    for model in models:
+        given = model.given()
+        if valid.users != given.users or valid.items != given.items:
+            raise DataError(
+                "valid and the models have different vocabularies; make all parts with one split."
+            )
+
+        if n_shared := given.shared(valid):
+            raise LeakError(
+                f"{model!r} has learned from {n_shared} of the {len(valid):,} ratings in valid, "
+                "and its weight would be that of a training error; fit it with refit=False, or "
+                "pass other ratings."
+            )
 
 
 def _check_alike(models: Sequence[Model]) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from recollect.data.levels import are_levels
 from recollect.data.ratings import Ratings
 
 SECONDS_PER_MILLION = 120.0  # of ratings
 LEAST_SECONDS = 20.0
 
-# Validation ratings: a twentieth, but a thousand where there are not many more.
+# Validation ratings: a twentieth, but a thousand where there are not many more, and 20,000 where
+# there are very many.
 VALID_SHARE = 0.05
 MOST_VALID_SHARE = 0.2
-VALID_RATINGS = 1000
+LEAST_VALID_RATINGS = 1_000
+MOST_VALID_RATINGS = 20_000
 
-
-MAX_CATEGORIES = 100  # that `probit` takes
+# From so many ratings on, an autoencoder learns better than SVD++, and is no longer quick to fit.
+MANY_RATINGS = 300_000
 
 
 @dataclass(frozen=True)
@@ -29,22 +30,28 @@ class Candidate:
         share: of the seconds that are left when it begins, how much it may take.
         least_epochs: the share of its epochs without which it is left out.
         seconds_per_million: it is not even begun if its share is less for each million ratings.
+        again: whether it is fitted again on all ratings when the weights are known.
     """
 
     text: str
     share: float
     least_epochs: float = 0.15
     seconds_per_million: float = 0.0
+    again: bool = True
 
 
-# Quick ones first. `bias` takes no time: whatever is chosen is no worse on validation.
-QUICK = (Candidate("bias", 1.0), Candidate("svdpp", 0.2))
-BAYES_SHARE = 0.7
+# `bias` takes no time: whatever is chosen is no worse on validation.
+BIAS = Candidate("bias", 1.0)
+# Of few ratings quick models come first. `autorec` usually stops long before its last epoch.
+FEW = (BIAS, Candidate("svdpp", 0.2)), (Candidate("autorec", 1.0, least_epochs=0.1),)
+# Of many ratings a second fit of `autorec` gains less than the draws for which it leaves no time.
+MANY = (
+    (BIAS, Candidate("autorec", 0.4, least_epochs=0.1, again=False)),
+    (Candidate("svdpp", 1.0),),
+)
 # With probit a fit of a million ratings takes 400 s on two cores, and its trial half of that. With
 # fewer draws than all it is no better than without.
 PROBIT_SECONDS = 600.0
-# It usually stops long before its last epoch.
-LAST = Candidate("autorec", 1.0, least_epochs=0.1)
 OF_EVENTS = (
     Candidate("popularity", 1.0),
     Candidate("pmf absent_weight=0.1 offsets=False center=False", 0.4),
@@ -61,19 +68,32 @@ def candidates_for(ratings: Ratings) -> tuple[Candidate, ...]:
     if ratings.implicit:
         return OF_EVENTS
 
+    are_many = len(ratings) >= MANY_RATINGS
+    first, last = MANY if are_many else FEW
+
+    return (*first, *_bayes_mf(ratings, 0.9 if are_many else 0.7), *last)
+
+
+def _bayes_mf(ratings: Ratings, share: float) -> tuple[Candidate, ...]:
+    """`bayes_mf` with days where there are times; with categories if there is time for all draws.
+
+    Args:
+        ratings: to learn from.
+        share: of the seconds that are left.
+    """
     time = ratings.time is not None
-    bayes = Candidate(f"bayes_mf probit=False time={time}", BAYES_SHARE)
-    if not 2 <= len(np.unique(ratings.value)) <= MAX_CATEGORIES:
-        return (*QUICK, bayes, LAST)
+    plain = Candidate(f"bayes_mf probit=False time={time}", share)
+    if not are_levels(ratings.value):
+        return (plain,)
 
     probit = Candidate(
         f"bayes_mf probit=True time={time}",
-        BAYES_SHARE,
+        share,
         least_epochs=0.8,
         seconds_per_million=PROBIT_SECONDS,
     )
 
-    return (*QUICK, probit, bayes, LAST)
+    return (probit, plain)
 
 
 def default_seconds(ratings: Ratings) -> float:
@@ -83,5 +103,7 @@ def default_seconds(ratings: Ratings) -> float:
 
 def default_valid_share(n_ratings: int) -> float:
     """The share of validation ratings, if nobody states one."""
-    of_a_thousand = VALID_RATINGS / max(1, n_ratings)
-    return max(VALID_SHARE, min(MOST_VALID_SHARE, of_a_thousand))
+    n_valid = min(VALID_SHARE * n_ratings, MOST_VALID_RATINGS)
+    n_valid = max(n_valid, LEAST_VALID_RATINGS)
+
+    return min(MOST_VALID_SHARE, n_valid / max(1, n_ratings))

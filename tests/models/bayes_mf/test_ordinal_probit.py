@@ -39,11 +39,11 @@ def test_draws_of_cut_points_vary_as_their_posterior(observed):
     for _ in range(5):
         noise.draw(x, random, burning_in=True)
     draws = []
-    for _ in range(1500):
+    for _ in range(600):
         noise.draw(x, random, burning_in=False)
         draws.append(unconstrained(noise.cut()))
     covariance = np.linalg.inv(noise.fit(np.mean(draws, axis=0), x).information)
-    np.testing.assert_allclose(np.std(draws, axis=0), np.sqrt(np.diag(covariance)), rtol=0.15)
+    np.testing.assert_allclose(np.std(draws, axis=0), np.sqrt(np.diag(covariance)), rtol=0.2)
 
 
 def test_latent_variables_lie_between_the_cut_points_of_their_category(observed):

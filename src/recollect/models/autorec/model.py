@@ -275,4 +275,4 @@ class AutoRec(GradientRowModel):
 PAPER = {"offsets": False, "init": 0.01, "refit": False, "cold": "middle"}
 
 # Settings that learn planted ratings in a moment, for the tests of all models.
-QUICK = {"hidden": 12, "reg": 2.0, "epochs": 80}
+QUICK = {"hidden": 12, "reg": 2.0, "epochs": 80, "refit": False}

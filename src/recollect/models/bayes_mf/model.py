@@ -18,8 +18,9 @@ Differs: factors start at random instead of from PMF's. Users and items have off
     that they rated. Their sum over √n is the prior mean of a vector, as in Macau (Simm et al.
     2017), and they have a Normal-Wishart prior of their own; in libFM bags are features beside the
     factors, and vectors of one side also multiply each other.
-    `time` adds a vector of each day, which multiplies users' and items', as in libFM. `probit`
-    treats ratings as categories between cut points (Albert and Chib 1993, 2001).
+    `time`, the default where ratings have times, adds a vector of each day, which multiplies
+    users' and items', as in libFM. `probit`, the default where ratings have few different values,
+    treats them as categories between cut points (Albert and Chib 1993, 2001).
 """
 
 from __future__ import annotations
@@ -35,13 +36,18 @@ from scipy.special import ndtri
 from torch import Tensor, nn
 from typing_extensions import override
 
+from recollect.data.levels import are_levels
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
-from recollect.errors import DataError, SettingError
+from recollect.errors import SettingError
 from recollect.families.pair_blocks import in_blocks
 from recollect.families.pair_model import PairModel
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import Capabilities
+from recollect.models.bayes_mf.categories import (
+    categories_of,
+    nearest_category,
+)
 from recollect.models.bayes_mf.fold_in import FoldIn
 from recollect.models.bayes_mf.noise import Gaussian, Noise
 from recollect.models.bayes_mf.ordinal_probit import OrdinalProbit
@@ -53,7 +59,6 @@ from recollect.settings import setting
 from recollect.training import fit_loop
 from recollect.training.history import History
 
-MAX_CATEGORIES = 100  # of probit
 LEAST_STD = 1e-6  # ratings that are all the same are not divided by 0
 
 
@@ -70,11 +75,15 @@ class BayesMF(PairModel):
 
     factors: int = setting(32, at_least=1)  # D
     bags: bool = True  # also learn from who rated what, whatever the rating
-    time: bool = False  # also a vector for each day
-    probit: bool = False  # ratings are categories between cut points of a latent normal variable
+    # Also a vector for each day; None: where ratings have times
+    time: bool | None = setting(None, before=False)
+    # Ratings are categories between cut points of a latent normal variable; None: where they have
+    # few different values
+    probit: bool | None = setting(None, before=False)
     # Precision of the noise, in ratings of 1 to 5; None: drawn
     alpha: float | None = setting(None, above=0)
     init: float = setting(0.1, above=0)  # standard deviation of the factors at the start
+    refit: bool = True
     epochs: int = setting(200, at_least=1)  # draws of everything
     burn_in: int = setting(10, at_least=0)  # the first draws, which do not count
     # Draws that predictions are the mean of, evenly spaced among those that count
@@ -100,6 +109,25 @@ class BayesMF(PairModel):
                 f"{self.alpha})."
             )
 
+    @property
+    def has_days(self) -> bool:
+        """Whether there is a vector for each day."""
+        if self.time is None:
+            return self.given_.time is not None
+        return self.time
+
+    @property
+    def has_categories(self) -> bool:
+        """Whether ratings are categories between cut points."""
+        if self.probit is not None:
+            return self.probit
+
+        if self.alpha is not None:
+            return False
+
+        assert isinstance(self.given_, Ratings)
+        return are_levels(self.given_.value)
+
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
         k = self.factors + 1
@@ -119,7 +147,7 @@ class BayesMF(PairModel):
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
         n_days = 0
-        if self.time:
+        if self.has_days:
             n_days = len(rated_days(self.given_))
 
         n_counting = self.epochs - self.burn_in
@@ -134,20 +162,12 @@ class BayesMF(PairModel):
         )
 
     def _categories(self) -> Float32[np.ndarray, " categories"]:
-        """The different ratings, ascending, for `probit`."""
-        if not self.probit:
+        """The different ratings, ascending; none where ratings are numbers."""
+        if not self.has_categories:
             return np.empty(0, np.float32)
 
         assert isinstance(self.given_, Ratings)
-        categories = np.unique(self.given_.value)
-        # Where ratings are any real numbers, each of them would be a category of its own.
-        if not 2 <= len(categories) <= MAX_CATEGORIES:
-            raise DataError(
-                f"probit needs ratings with 2 to {MAX_CATEGORIES} different values, found "
-                f"{len(categories):,}; use probit=False."
-            )
-
-        return categories
+        return categories_of(self.given_.value)
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
@@ -186,16 +206,16 @@ class BayesMF(PairModel):
         days."""
         net: Samples = self.net_
         net.categories.copy_(torch.from_numpy(self._categories()))
-        # With probit the cut points take the place of both.
-        if not self.probit:
+        # The cut points of categories take the place of both.
+        if not len(net.categories):
             net.mu.fill_(train.mean)
             net.std.fill_(max(LEAST_STD, train.variance**0.5))
 
-        if self.time:
+        if self.has_days:
             net.days.copy_(torch.from_numpy(rated_days(train)))
 
     def _noise(self, train: Ratings) -> Noise:
-        if self.probit:
+        if len(self.net_.categories):
             return OrdinalProbit(self._category_of(train.value), len(self.net_.categories))
 
         alpha = self.alpha
@@ -215,13 +235,7 @@ class BayesMF(PairModel):
 
     def _category_of(self, value: Float32[np.ndarray, " ratings"]) -> Int64[np.ndarray, " ratings"]:
         """The nearest category of each rating."""
-        categories = self.net_.categories.cpu().numpy()
-        above = categories[1:]
-        below = categories[:-1]
-        # Between two categories the border is halfway.
-        between = (above + below) / 2
-
-        return np.searchsorted(between, value)
+        return nearest_category(self.net_.categories.cpu().numpy(), value)
 
     def _day_rows(
         self, times: Int[np.ndarray, " ratings"] | None, n: int
@@ -289,7 +303,7 @@ class BayesMF(PairModel):
     def _folded_in(self, rows: Rows, s: int) -> Float32[np.ndarray, "people k"]:
         """The vectors of new users, given draw s."""
         new = FoldIn(self.net_, rows, s)
-        if self.probit:
+        if len(self.net_.categories):
             users = new.from_categories(self._category_of(rows.value))
         else:
             users = new.from_values(self._standardized(rows.value))
@@ -327,15 +341,7 @@ class BayesMF(PairModel):
         *,
         times: Int[np.ndarray, " pairs"] | None = None,
     ) -> Float32[np.ndarray, " pairs"]:
-        """The standard deviation of each pair's rating: how far the draws differ, and the noise.
-
-        A cold pair has the standard deviation of all training ratings.
-
-        Args:
-            user: row numbers of users.
-            item: row numbers of items.
-            times: when each rating is given, in seconds since 1970; None: for each user's last day.
-        """
+        # How far the draws differ, and the noise; a cold pair has that of all training ratings.
         _, std = self._moments(user, item, times)
         return std
 
@@ -348,25 +354,11 @@ class BayesMF(PairModel):
         *,
         times: Int[np.ndarray, " pairs"] | None = None,
     ) -> tuple[Float32[np.ndarray, " pairs"], Float32[np.ndarray, " pairs"]]:
-        """Lower and upper bounds of the `level` prediction interval of each pair.
-
-        They lie as many standard deviations below and above the mean as for a normal distribution,
-        within the scale.
-
-        Args:
-            user: row numbers of users.
-            item: row numbers of items.
-            level: the probability that the rating lies within the interval, between 0 and 1.
-            times: when each rating is given, in seconds since 1970; None: for each user's last day.
-
-        Raises:
-            SettingError: if the level is not between 0 and 1.
-        """
         if not 0 < level < 1:
             raise SettingError(f"level must be a probability between 0 and 1, found {level}.")
 
         mean, std = self._moments(user, item, times)
-        # As much probability lies below the interval as above it.
+        # As for a normal distribution: as much probability lies below the interval as above it.
         n_stds = ndtri((1 + level) / 2)
         half_width = np.float32(n_stds) * std
         low = self.within_scale(mean - half_width)
@@ -432,5 +424,16 @@ class BayesMF(PairModel):
         return rows_first.reshape(n_rows, -1)
 
 
+# The settings of the paper, where the defaults are others.
+PAPER = {
+    "bags": False,
+    "time": False,
+    "probit": False,
+    "alpha": 2.0,
+    "factors": 30,
+    "refit": False,
+    "cold": "mean",
+}
+
 # Settings with which it learns planted ratings in a moment, for the tests that every model passes.
-QUICK = {"factors": 3, "epochs": 60, "burn_in": 4, "n_samples": 20}
+QUICK = {"factors": 3, "epochs": 60, "burn_in": 4, "n_samples": 20, "refit": False}

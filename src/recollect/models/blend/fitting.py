@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
+from torch import nn
 
 from recollect.data.ratings import Ratings
 from recollect.model import Model
@@ -48,6 +49,24 @@ def fit_members(
             net_watcher(figures, member.net_)
 
     return fitted
+
+
+def fit_others(
+    recipes: Sequence[Model], kept: Mapping[int, nn.Module], train: Ratings, run: Run
+) -> list[nn.Module]:
+    """The networks of all members, of which some stay as they are and the others are fitted.
+
+    Args:
+        recipes: the members, unfitted.
+        kept: the networks that stay, by the number of the member.
+        train: the ratings to learn from.
+        run: of the blend.
+    """
+    others = [number for number in range(len(recipes)) if number not in kept]
+    fitted = fit_members([recipes[number] for number in others], train, None, run)
+    nets = {**kept, **{n: member.net_ for n, member in zip(others, fitted, strict=True)}}
+
+    return [nets[number] for number in range(len(recipes))]
 
 
 def again_of(fitted: Sequence[Model]) -> list[Model]:

@@ -34,7 +34,13 @@ from recollect.data.splitting.validation import hold_out_validation
 from recollect.errors import DataError, SettingError
 from recollect.memory_estimate import Memory, Shape, of_blend
 from recollect.model import Capabilities, Model
-from recollect.models.blend.fitting import again_of, can_learn_from, fit_members, history_of
+from recollect.models.blend.fitting import (
+    again_of,
+    can_learn_from,
+    fit_members,
+    fit_others,
+    history_of,
+)
 from recollect.models.blend.members import capabilities_of, recipe_of, text_of
 from recollect.models.blend.network import Network
 from recollect.models.blend.weights import LEVELS, Calibration, choose_weights
@@ -103,7 +109,9 @@ class Blend(Model):
         assert isinstance(train, Ratings)
         learned: Network | None = vars(self).get("_learned")
         if learned is not None:  # the second fit of `refit`
-            self._take(fit_members(self.recipes(), train, None, run))
+            kept = {n: learned.members[n] for n in vars(self).get("_kept", ())}
+            nets = fit_others(self.recipes(), kept, train, run)
+            self.net_.members = nn.ModuleList(nets)
             self.net_.set(learned.weights, learned.calibration)
             return History()
 
@@ -182,6 +190,7 @@ class Blend(Model):
     def second_fit(self) -> Model:
         second = super().second_fit()
         vars(second)["_learned"] = self.net_
+        vars(second)["_kept"] = vars(self.inner).get("kept", frozenset())
         return second
 
     @classmethod
@@ -190,7 +199,7 @@ class Blend(Model):
         models: Sequence[Model],
         valid: Ratings,
         *,
-        again: Sequence[str] = (),
+        again: Sequence[str | None] = (),
         **settings: Any,
     ) -> Blend:
         """A blend of fitted models, whose weights are learned from ratings that none has seen.
@@ -198,7 +207,8 @@ class Blend(Model):
         Args:
             models: fitted on the same ratings.
             valid: the ratings to learn weights from.
-            again: the members that `fit_again` fits; empty: these.
+            again: the members that `fit_again` fits, None for one that it leaves as it is; empty:
+                all, as they are set here.
             settings: `clip` and `cold`.
         """
         first = models[0]
@@ -218,7 +228,10 @@ class Blend(Model):
             of_members.append(member)
 
         inner.history_ = inner.learn_weights(of_members, inner.given_, in_unit(valid, blend.unit_))
-        inner.members_again = tuple(again) or blend.members
+        again = again or blend.members
+        pairs = zip(again, blend.members, strict=True)
+        inner.members_again = tuple(text or member for text, member in pairs)
+        inner.kept = frozenset(n for n, text in enumerate(again) if text is None)
         blend.history_ = history_in_points(inner.history_, blend.unit_)
         add_baseline(blend.history_, cls.__name__, blend.given_, valid, clip=blend.clip)
 
