@@ -23,7 +23,7 @@ from recollect.training import snapshot_folder
 PMF = "pmf factors=3 reg_user=0.3 reg_item=0.3 epochs=15"
 AUTOREC = "autorec hidden=12 reg=2.0 epochs=20 refit=False"
 SHORT_BAYES = "bayes_mf factors=3 epochs=8 burn_in=4 n_samples=4 refit=False"
-BAYES = "bayes_mf factors=3 epochs=40 burn_in=4 n_samples=10 probit=False refit=False"
+BAYES = "bayes_mf factors=3 epochs=40 burn_in=4 n_samples=10 time=False probit=False refit=False"
 VARIANTS = [
     {"refit": False},
     {"members": ("bias", BAYES)},
