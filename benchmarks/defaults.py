@@ -45,7 +45,8 @@ def print_fits(data: str, ratings: Ratings, grid: str) -> None:
 def print_fit(data: str, train: Ratings, valid: Ratings, model: str, settings: Settings) -> None:
     """Fit, and print what the validation ratings say."""
     begun = time.perf_counter()
-    fitted = rc.make(model, **settings).fit(train, valid)
+    # With refit the validation ratings would be training ratings.
+    fitted = rc.make(model, refit=False, **settings).fit(train, valid)
     seconds = time.perf_counter() - begun
     predicted = fitted.predict(valid.user, valid.item, times=valid.time)
     error = (predicted - valid.value).astype(np.float64)
@@ -62,7 +63,7 @@ def print_fit(data: str, train: Ratings, valid: Ratings, model: str, settings: S
 
 def autorec(train: Ratings, side: Side) -> Iterator[tuple[str, Settings]]:
     """With offsets by the λ of W and the factor of V's λ; in the paper's form by both λ."""
-    fixed = {"side": side, "refit": False}
+    fixed = {"side": side}
     per_row = len(train) / np.count_nonzero(train.count(side))
     for reg in (200.0, 400.0, 800.0):
         for factor in (2, 4, 8):
