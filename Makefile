@@ -17,11 +17,14 @@ demo: $(READY)                  # train, compare and recommend, in about a minut
 # Tests of one model run in one process (loadgroup), so that it is fitted once.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup
 
+SHAPES := tests/test_contract.py tests/kernels tests/training tests/evaluation
+
 test: $(READY)                  # the quick tests, in a few minutes
 	$(PYTEST)
 
-test-all: $(READY)              # these and the slow ones
+test-all: $(READY)              # these and the slow ones, and shapes checked at every call of every model
 	$(PYTEST) -m "not paper"
+	CHECK_SHAPES=1 $(PYTEST) $(SHAPES)
 
 lint: $(READY)                  # style and types
 	$(BIN)/ruff check src tests examples benchmarks

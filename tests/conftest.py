@@ -1,12 +1,14 @@
-"""What every test may use. Shape annotations are checked while testing."""
+"""What every test may use. With CHECK_SHAPES=1 shape annotations are checked at every call."""
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests are small; several may run at once
 
-from jaxtyping import install_import_hook
+# The checks double the time of the tests: `make test-all` has them for some.
+if os.environ.get("CHECK_SHAPES"):
+    from jaxtyping import install_import_hook
 
-install_import_hook("recollect", "beartype.beartype")
+    install_import_hook("recollect", "beartype.beartype")
 
 import numpy as np
 import pytest

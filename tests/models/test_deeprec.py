@@ -84,12 +84,51 @@ def test_activations_are_those_of_their_papers(name):
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_loss_is_the_masked_squared_error(few, last, tied):
     """Over the ratings that are there, one of them 0; not over the cells that are not."""
-    model = unfitted(few, last_activation=last, tied=tied)
+    model = unfitted(few, last_activation=last, tied=tied, offsets=False)
     rows, known = rating_matrix(few)
     total, count = next(iter(model.recipe.steps(model.net_, model.block(few.by_user))))
     out = dense_forward(model.net_, rows, "selu", last=last, tied=tied)
     assert count == len(few) == known.sum()
     assert float(total.detach()) == pytest.approx(((out - rows)[known] ** 2).sum(), rel=1e-5)
+
+
+def test_with_offsets_each_rows_is_added_to_what_the_network_gives(few):
+    model = unfitted(few, offsets=True)
+    net = model.net_
+    net.offsets.set(2.5, torch.linspace(-1, 1, 4))
+    rows, known = rating_matrix(few)
+    residual = np.where(known, rows - 2.5 - np.linspace(-1, 1, 4), 0)
+    offset = 2.5 + residual.sum(axis=1) / (known.sum(axis=1) + net.offsets.reg)
+    out = dense_forward(net, rows, "selu", last=False) + offset[:, None]
+    total, count = next(iter(model.recipe.steps(net, model.block(few.by_user))))
+    assert count == len(few)
+    assert float(total.detach()) == pytest.approx(((out - rows)[known] ** 2).sum(), rel=1e-5)
+    np.testing.assert_allclose(model.complete(few.by_user), out, rtol=1e-5)
+
+
+def test_a_fit_with_offsets_starts_at_the_bias_model(planted_small):
+    split = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
+    model = DeepRec(hidden=(8, 4), epochs=0).fit(split.train, split.valid)
+    bias = rc.make("bias").fit(split.train)
+    pairs = (split.test.user, split.test.item)
+    np.testing.assert_allclose(model.predict(*pairs), bias.predict(*pairs), atol=1e-4)
+
+
+NO_OFFSETS = [
+    {"loss": "multinomial"},
+    {"refeed": 1},
+    {"center": True},
+    {"tied": True},
+    {"last_activation": True},
+]
+
+
+@pytest.mark.parametrize("settings", NO_OFFSETS, ids=str)
+def test_offsets_are_added_to_what_a_free_linear_layer_gives(settings):
+    with pytest.raises(SettingError, match="offsets=True needs"):
+        DeepRec(offsets=True, **settings)
+    assert not DeepRec(**settings).has_offsets
+    assert DeepRec().has_offsets
 
 
 def test_gradients_equal_differences_of_the_dense_statement(few):
@@ -122,7 +161,7 @@ def test_gradients_equal_differences_of_the_dense_statement(few):
 @pytest.mark.parametrize("tied", [True, False])
 def test_gradients_of_the_loss_equal_differences_of_its_dense_statement(few, tied):
     """The loss that is trained on, at observed cells; a tied weight gets both layers' parts."""
-    model = unfitted(few, activation="tanh", tied=tied)
+    model = unfitted(few, activation="tanh", tied=tied, offsets=False)
     net = model.net_
     rows, known = rating_matrix(few)
     loss, _ = next(iter(model.recipe.steps(net, model.block(few.by_user))))
@@ -226,7 +265,7 @@ def test_a_fit_that_diverges_keeps_its_best_weights(planted_small, caplog):
 def test_a_fit_that_diverges_at_once_is_an_error(planted_small, tmp_path):
     train, valid, _ = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
     with pytest.raises(TrainingError, match=r"epoch 1.*Nothing had been learned"):
-        DeepRec(hidden=(8, 4), dropout=0.0, learning_rate=1e6, batch_size=20).fit(
+        DeepRec(hidden=(8, 4), dropout=0.0, learning_rate=1e6, batch_size=20, offsets=False).fit(
             train, valid, Run(folder=tmp_path)
         )
 

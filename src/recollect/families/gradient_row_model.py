@@ -9,11 +9,13 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float32
 from torch import Tensor
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.data.sparse_rows import AnyRows
+from recollect.data.sparse_rows import AnyRows, Rows
 from recollect.families.row_model import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.memory_estimate import Memory, Shape, of_rows
 from recollect.run import Run
@@ -46,10 +48,31 @@ class GradientRowModel(RowModel):
         """Hook: how many cells validation ranks at once, for the memory estimate."""
         return 0
 
+    @property
+    def has_offsets(self) -> bool:
+        """Hook: whether the bias model's offset of a row is added to what the network gives.
+
+        If so, `net_.offsets` computes it, and the loss subtracts it from the ratings.
+        """
+        return False
+
+    @property
+    @override
+    def shifts_rows(self) -> bool:
+        return self.center or self.has_offsets
+
     def training_rows(self, train: AnyRatings) -> AnyRows:
-        """Hook: the rows that the network learns from, by default each minus its mean."""
+        """The rows that the network learns from: each minus its mean, if `center`."""
         rows = train.rows(self.side)
-        return rows.minus(self.row_means(rows))
+        # With offsets the network sees the ratings as they are.
+        return rows if self.has_offsets else rows.minus(self.row_means(rows))
+
+    @override
+    def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
+        if not self.has_offsets:
+            return super().inputs(rows)
+
+        return rows, self.net_.offsets(self.block(rows)).cpu().numpy()
 
     def options(self) -> GradientOptions:
         """The settings of the optimizer."""

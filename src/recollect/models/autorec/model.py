@@ -24,21 +24,23 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float32
 from torch import Tensor
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.data.sparse_rows import AnyRows, Rows
 from recollect.errors import SettingError
 from recollect.families.gradient_row_model import GradientRowModel
+from recollect.families.starting import (
+    SMALL,
+    ratings_per_row,
+    scale_input,
+    start_from_offsets,
+)
 from recollect.kernels import Block
 from recollect.model import Capabilities
 from recollect.models.autorec.network import Network
 from recollect.models.autorec.pretraining import train_to_give_back
-from recollect.models.autorec.starting import SMALL, ratings_per_row, start_from_offsets
 from recollect.nn import ACTIVATIONS, BOUNDED, ScaledActivation, layer_sizes
 from recollect.run import Run
 from recollect.settings import setting, share
@@ -109,16 +111,11 @@ class AutoRec(GradientRowModel):
         return self.output_activation == "identity"
 
     @property
+    @override
     def has_offsets(self) -> bool:
-        """Whether offsets are added to what the network gives."""
         if self.offsets is None:
             return self.linear and self.mask and not self.center
         return self.offsets
-
-    @property
-    @override
-    def shifts_rows(self) -> bool:
-        return self.center or self.has_offsets
 
     @override
     def check(self) -> None:
@@ -177,12 +174,18 @@ class AutoRec(GradientRowModel):
         """Minimize equation 2."""
         net = self.net_
         if net.offsets is not None:
-            start_from_offsets(net, train, self.side, scales_input=self.init is None)
+            self._start(net, train)
 
         if self._pretrains:
             self._pretrain(net, train, valid, run)
 
         return self.minimize(self.loss, train, valid, run, validate_start=self.has_offsets)
+
+    def _start(self, net: Network, train: AnyRatings) -> None:
+        """Start at the bias model's predictions."""
+        start_from_offsets(net, train, self.side)
+        if self.init is None:
+            scale_input(net.input.weight, train, self.side)
 
     def _pretrain(self, net: Network, train: AnyRatings, valid: Ratings | None, run: Run) -> None:
         """Start the deep network as a shallow one whose codes pass through the middle layers.
@@ -195,7 +198,7 @@ class AutoRec(GradientRowModel):
         shallow.net_ = shallow.build(train.n_users, train.n_items).to(self.device)
         options = dataclasses.replace(self.options(), epochs=self.pretrain_epochs)
         if self.has_offsets:
-            start_from_offsets(shallow.net_, train, self.side, scales_input=self.init is None)
+            self._start(shallow.net_, train)
 
         first_run = dataclasses.replace(run, folder=None, resume=False)
         self.pretrained_ = shallow.minimize(
@@ -214,18 +217,6 @@ class AutoRec(GradientRowModel):
         if not self._pretrains:
             return epochs
         return {**epochs, "pretrain_epochs": self.pretrained_.best_epoch}
-
-    @override
-    def training_rows(self, train: AnyRatings) -> AnyRows:
-        # The offsets are subtracted in the loss: the network sees the ratings as they are.
-        return train.rows(self.side) if self.has_offsets else super().training_rows(train)
-
-    @override
-    def inputs(self, rows: Rows) -> tuple[Rows, Float32[np.ndarray, " rows"]]:
-        if not self.has_offsets:
-            return super().inputs(rows)
-
-        return rows, self.net_.offsets(self.block(rows)).cpu().numpy()
 
     def loss(self, net: Network, rows: Block) -> tuple[Tensor, int]:
         """‖r − h(r)‖²_Ω: the squared error over observed cells, and the number of them."""

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
+from recollect.families.starting import start_from_offsets
 from recollect.model import Capabilities
 from recollect.models.deeprec.events import EventsRecipe
 from recollect.models.deeprec.network import Network
@@ -80,6 +81,9 @@ class DeepRec(DeepRecSettings):
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Minimize the losses of the recipe, a step after each."""
         recipe = self.recipe
+        if self.has_offsets:
+            start_from_offsets(self.net_, train, self.side)
+
         return self.minimize(
             recipe.steps,
             train,
@@ -87,6 +91,7 @@ class DeepRec(DeepRecSettings):
             run,
             measure=recipe.validation(train, valid),
             figure=recipe.figure,
+            validate_start=self.has_offsets,
             hint=recipe.hint,
         )
 

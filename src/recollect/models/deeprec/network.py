@@ -13,6 +13,7 @@ from recollect.models.deeprec.settings import DeepRecSettings
 from recollect.nn import (
     Dropout,
     ObservedOutput,
+    RowOffsets,
     SparseInput,
     TiedOutput,
     TransposedLinear,
@@ -65,6 +66,9 @@ class Network(nn.Module):
         self.drop_code = Dropout(settings.dropout)
         self.drop_hidden = Dropout(settings.hidden_dropout)
         self.drop_input = settings.input_dropout
+        self.offsets: RowOffsets | None = None
+        if settings.has_offsets:
+            self.offsets = RowOffsets(n_columns, reg=settings.row_reg)
 
     def encode(self, block: Block) -> Float[Tensor, "rows hidden"]:
         """All layers but the last, for sparse rows."""

@@ -96,7 +96,11 @@ class RatingsRecipe(Recipe):
             output = dense_output(net, hidden)
 
         predicted = net.decode(hidden, at=rows)
-        yield squared_error(predicted, rows.value)
+        value = rows.value
+        if net.offsets is not None:
+            value = value - net.offsets.at_cells(rows)
+
+        yield squared_error(predicted, value)
         if output is not None:
             yield from self.refeeding(net, rows, output)
 

@@ -12,6 +12,7 @@ from recollect.families.gradient_row_model import GradientRowModel
 from recollect.nn import ACTIVATIONS, layer_sizes
 from recollect.settings import setting, share
 from recollect.training.gradient_options import GradientOptions
+from recollect.training.offsets import REG_ITEM, REG_USER
 
 EVENT_LOSSES = ("weighted", "logistic", "multinomial")
 LOSSES = ("ratings", *EVENT_LOSSES)
@@ -40,6 +41,9 @@ class DeepRecSettings(GradientRowModel):
     dropout: float = share(0.8)  # share of the code dropped
     hidden_dropout: float = share(0.0)  # share of every other hidden layer dropped
     input_dropout: float = share(0.0)  # share of the input ratings dropped
+    # Ratings: whether the bias model's offsets are added to what the network gives; None: where
+    # the last layer is linear and free, there is no re-feeding, and `center` is off
+    offsets: bool | None = setting(None, before=False)
     tied: bool = False  # decoder weights are the encoder's, transposed ("constrained")
 
     # "ratings": squared error of observed ratings; the others are for events, over whole rows
@@ -68,7 +72,7 @@ class DeepRecSettings(GradientRowModel):
     decay: float = setting(0.5, above=0)  # factor of the learning rate at each milestone
     batch_size: int = setting(128, at_least=1)  # rows
     state_bits: int = 32  # Adam only: 16 halves the memory of its moments
-    epochs: int = setting(100, at_least=1)  # at most
+    epochs: int = setting(100, at_least=0)  # at most
     # Validations without a gain before the fit stops; None: never stop early
     patience: int | None = setting(10, at_least=1)
     # Epochs between validations
@@ -97,6 +101,23 @@ class DeepRecSettings(GradientRowModel):
     def linear(self) -> bool:
         return not self.last_activation or self.activation == "identity"
 
+    @property
+    @override
+    def has_offsets(self) -> bool:
+        if self.offsets is None:
+            return self._may_have_offsets
+        return self.offsets
+
+    @property
+    def _may_have_offsets(self) -> bool:
+        is_plain = not (self.tied or self.refeed or self.center)
+        return self.loss == "ratings" and self.linear and is_plain
+
+    @property
+    def row_reg(self) -> float:
+        """λ of a row's offset."""
+        return REG_ITEM if self.side == "item" else REG_USER
+
     @override
     def options(self) -> GradientOptions:
         """The settings of the optimizer."""
@@ -110,6 +131,14 @@ class DeepRecSettings(GradientRowModel):
             raise SettingError(
                 "tied=True gives the decoder the encoder's weights, so its sizes are the encoder's "
                 f"mirrored; found decoder={decoder} for hidden={encoder}: leave decoder out."
+            )
+
+        if self.offsets and not self._may_have_offsets:
+            raise SettingError(
+                'offsets=True needs loss="ratings", a linear last layer, tied=False, refeed=0 and '
+                f"center=False, found loss={self.loss!r}, last_activation={self.last_activation}, "
+                f"tied={self.tied}, refeed={self.refeed} and center={self.center}; leave offsets "
+                "out."
             )
 
         for name, losses in LOSSES_WITH.items():

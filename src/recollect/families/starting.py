@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from recollect.data.ratings import AnyRatings, Side
-from recollect.models.autorec.network import Network
 from recollect.training.offsets import RidgeOffsets
 
 SMALL = 0.01  # standard deviation of random weights
 
 
 @torch.no_grad()
-def start_from_offsets(net: Network, train: AnyRatings, side: Side, *, scales_input: bool) -> None:
+def start_from_offsets(net: Any, train: AnyRatings, side: Side) -> None:
     """Make the network one whose predictions are those of the bias model.
 
     Args:
-        net: with random weights of standard deviation SMALL, and with offsets.
+        net: with `offsets` (`nn.RowOffsets`), and a linear last layer `output`.
         train: the ratings to learn from.
         side: what a row is.
-        scales_input: whether V is scaled so that V r has a standard deviation of about 1.
     """
-    assert net.offsets is not None
     offsets = RidgeOffsets.fit(train)
     of_columns = offsets.b_user if side == "item" else offsets.b_item
     bias = net.output.bias
@@ -31,9 +31,19 @@ def start_from_offsets(net: Network, train: AnyRatings, side: Side, *, scales_in
     net.offsets.set(offsets.mu, column)
     bias.copy_(column)
     net.output.weight.zero_()
-    if scales_input:
-        squares_of_row = (train.mean**2 + train.variance) * ratings_per_row(train, side)
-        net.input.weight.mul_(1 / (SMALL * math.sqrt(squares_of_row)))
+
+
+@torch.no_grad()
+def scale_input(weight: Float[Tensor, "hidden columns"], train: AnyRatings, side: Side) -> None:
+    """Multiply V so that V r has a standard deviation of about 1 for a mean row.
+
+    Args:
+        weight: V, random, of standard deviation SMALL.
+        train: the ratings to learn from.
+        side: what a row is.
+    """
+    squares_of_row = (train.mean**2 + train.variance) * ratings_per_row(train, side)
+    weight.mul_(1 / (SMALL * math.sqrt(squares_of_row)))
 
 
 def ratings_per_row(train: AnyRatings, side: Side) -> float:
