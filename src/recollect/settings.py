@@ -121,11 +121,11 @@ def setting(
     return dataclasses.field(default=default, metadata={KEY: allowed})
 
 
-def share(default: Number, *, formerly: str | None = None) -> Any:
+def share(default: Number | None, *, formerly: str | None = None) -> Any:
     """A setting that is a share: at least 0 and below 1.
 
     Args:
-        default: the value if the user names none.
+        default: the value if the user names none; None: the model chooses.
         formerly: the name that earlier releases gave this setting.
     """
     return setting(

@@ -11,7 +11,7 @@ import recollect as rc
 FIT = [
     *("--model", "deeprec", "--threads", "1"),
     *settings("loss=multinomial", "hidden=8", "activation=tanh", "optimizer=adam"),
-    *settings("batch_size=20", "learning_rate=0.02", "epochs=6"),
+    *settings("batch_size=20", "learning_rate=0.02", "epochs=6", "refit=False"),
 ]
 
 

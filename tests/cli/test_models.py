@@ -1,5 +1,7 @@
 """recollect models."""
 
+import json
+
 import pytest
 from tests.cli.support import answer, call
 
@@ -55,7 +57,8 @@ def test_the_settings_of_a_paper_are_those_that_the_source_text_says(name) -> No
 
     changed = registry.settings(rc.make(name, like="paper"))
     defaults = registry.settings(rc.make(name))
-    assert {key: changed[key] for key in stated} == stated
+    as_json = {key: json.loads(json.dumps(value)) for key, value in changed.items()}
+    assert {key: as_json[key] for key in stated} == stated
     assert all(changed[key] == defaults[key] for key in defaults if key not in stated)
 
 

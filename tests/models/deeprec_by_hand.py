@@ -6,14 +6,26 @@ import torch
 from recollect.models.deeprec import DeepRec
 from recollect.models.deeprec.network import Network
 
+# The paper's activation, and nothing that a statement by hand would have to repeat.
+PLAIN = {
+    "activation": "selu",
+    "offsets": False,
+    "input_dropout": 0.0,
+    "reg": 0.0,
+    "optimizer": "sgd",
+    "learning_rate": 0.005,
+    "refit": False,
+}
+
 
 def network(n: int, **settings) -> Network:
-    return DeepRec(**settings).recipe.network(n, (1.0, 5.0))
+    return DeepRec(**{**PLAIN, **settings}).recipe.network(n, (1.0, 5.0))
 
 
 def unbuilt(ratings, **settings) -> DeepRec:
     """A model that has its ratings, and no network yet."""
-    model = DeepRec(**{"hidden": (3, 2), "dropout": 0.0, "batch_size": 100, **settings})
+    plain = {**PLAIN, "hidden": (3, 2), "dropout": 0.0, "batch_size": 100}
+    model = DeepRec(**{**plain, **settings})
     model.given_ = ratings
     return model
 

@@ -18,13 +18,20 @@ from recollect.run import Run
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
-    {"side": "item"},
-    {"tied": True, "refeed": 1},
-    {"refeed": 2, "refeed_target": "input", "refit": True},
-    {"last_activation": True, "activation": "lrelu", "refeed": 1, "refeed_share": 0.5},
-    {"loss": "weighted", "center": False, "activation": "tanh", "refit": False, "epochs": 15},
-    {"loss": "logistic", "center": False, "activation": "tanh", "refit": True, "epochs": 15},
-    {"loss": "multinomial", "center": False, "activation": "tanh", "refit": False, "epochs": 15},
+    {"side": "item", "refit": True},
+    {"center": True},
+    {"center": True, "tied": True, "refeed": 1},
+    {"center": True, "refeed": 2, "refeed_target": "input", "refit": True},
+    {
+        "center": True,
+        "last_activation": True,
+        "activation": "lrelu",
+        "refeed": 1,
+        "refeed_share": 0.5,
+    },
+    {"loss": "weighted", "activation": "tanh", "refit": False, "epochs": 15},
+    {"loss": "logistic", "activation": "tanh", "refit": True, "epochs": 15},
+    {"loss": "multinomial", "activation": "tanh", "refit": False, "epochs": 15},
 ]
 
 
@@ -84,7 +91,7 @@ def test_activations_are_those_of_their_papers(name):
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_loss_is_the_masked_squared_error(few, last, tied):
     """Over the ratings that are there, one of them 0; not over the cells that are not."""
-    model = unfitted(few, last_activation=last, tied=tied, offsets=False)
+    model = unfitted(few, last_activation=last, tied=tied)
     rows, known = rating_matrix(few)
     total, count = next(iter(model.recipe.steps(model.net_, model.block(few.by_user))))
     out = dense_forward(model.net_, rows, "selu", last=last, tied=tied)
@@ -108,7 +115,7 @@ def test_with_offsets_each_rows_is_added_to_what_the_network_gives(few):
 
 def test_a_fit_with_offsets_starts_at_the_bias_model(planted_small):
     split = rc.random_split(planted_small.ratings, test=0.1, valid=0.1, seed=0)
-    model = DeepRec(hidden=(8, 4), epochs=0).fit(split.train, split.valid)
+    model = DeepRec(hidden=(8, 4), epochs=0, refit=False).fit(split.train, split.valid)
     bias = rc.make("bias").fit(split.train)
     pairs = (split.test.user, split.test.item)
     np.testing.assert_allclose(model.predict(*pairs), bias.predict(*pairs), atol=1e-4)
@@ -161,7 +168,7 @@ def test_gradients_equal_differences_of_the_dense_statement(few):
 @pytest.mark.parametrize("tied", [True, False])
 def test_gradients_of_the_loss_equal_differences_of_its_dense_statement(few, tied):
     """The loss that is trained on, at observed cells; a tied weight gets both layers' parts."""
-    model = unfitted(few, activation="tanh", tied=tied, offsets=False)
+    model = unfitted(few, activation="tanh", tied=tied)
     net = model.net_
     rows, known = rating_matrix(few)
     loss, _ = next(iter(model.recipe.steps(net, model.block(few.by_user))))

@@ -37,7 +37,7 @@ def model(request, tastes) -> DeepRec:
 
 
 def unfitted(events: Ratings, **settings) -> DeepRec:
-    model = DeepRec(**{"hidden": 3, "activation": "tanh", "dropout": 0.0, **settings})
+    model = DeepRec(**{"hidden": 3, "activation": "tanh", "input_dropout": 0.0, **settings})
     model.given_ = events
     torch.manual_seed(1)
     model.net_ = model.build(events.n_users, events.n_items)
@@ -101,7 +101,9 @@ def test_it_beats_popularity_where_users_differ(model, tastes):
 def test_the_fit_is_stopped_by_the_ndcg_of_the_validation_events(tastes):
     """What the history has is what full_ranking measures, and the best of it is kept."""
     model = DeepRec(
-        loss="multinomial", **{**QUICK, "epochs": 12, "validate_every": 3}, valid_n=7
+        loss="multinomial",
+        **{**QUICK, "epochs": 12, "validate_every": 3, "refit": False},
+        valid_n=7,
     ).fit(tastes.train, tastes.valid)
     history = model.history_
     seen = history.column("valid_ndcg@7")

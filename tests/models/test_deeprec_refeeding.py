@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tests.dense import rating_matrix
-from tests.models.deeprec_by_hand import DeepByHand, dense_forward, unbuilt, unfitted
+from tests.models.deeprec_by_hand import PLAIN, DeepByHand, dense_forward, unbuilt, unfitted
 
 from recollect.models.deeprec import DeepRec
 from recollect.run import Run
@@ -66,7 +66,7 @@ def test_refeeding_is_a_second_step_on_the_output(few, target, factor):
     expected = refed_by_hand(
         rows, known, before, rate=0.02, momentum=0.9, target=target, factor=factor
     )
-    fitted = DeepRec(**settings).fit(few, run=Run(precision="32")).net_
+    fitted = DeepRec(**PLAIN | settings).fit(few, run=Run(precision="32")).net_
     after = (fitted.input.weight, fitted.input.bias, fitted.output.weight, fitted.output.bias)
     for x, y in zip(after, expected, strict=True):
         np.testing.assert_allclose(x.detach(), y, rtol=1e-4, atol=1e-6)
@@ -89,7 +89,7 @@ def test_refeeding_a_deep_network_twice_is_three_steps(few):
         by_hand.step(at_fed, 2 * (at_fed[-1] - fed) / fed.size, rate=0.02)
         fed = at_fed[-1]
 
-    fitted = DeepByHand(DeepRec(**settings).fit(few, run=Run(precision="32")).net_)
+    fitted = DeepByHand(DeepRec(**PLAIN | settings).fit(few, run=Run(precision="32")).net_)
     assert len(fitted.W) == 4
     for x, y in zip((*fitted.W, *fitted.b), (*by_hand.W, *by_hand.b), strict=True):
         np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -52,6 +52,9 @@ class Network(nn.Module):
         if self.std_scale < 0 or self.quantile[0] < 0 or (np.diff(self.quantile.cpu()) < 0).any():
             return "the quantiles of its errors do not ascend from 0"
 
-        faults = [member.fault() for member in self.members if hasattr(member, "fault")]  # type: ignore[operator]
+        for member in self.members:
+            own: Callable[[], str] | None = getattr(member, "fault", None)
+            if own is not None and (fault := own()):
+                return fault
 
-        return next(filter(None, faults), "")
+        return ""

@@ -2,15 +2,15 @@
 
 Source: Kuchaiev, Ginsburg. "Training Deep AutoEncoders for Collaborative Filtering." 2017,
 arXiv:1708.01715.
-Differs: without settings it is not the paper's model: refeed=0 with learning_rate=0.005, the rate
-that the paper has with re-feeding (refeed=1; 0.001 without); no activation after the last layer
-(last_activation=True is the paper's, but for its runs with sigmoid and tanh); the rate does not
-fall (milestones=(24, 36, 48, 66, 72) is the authors' code). The last batch of an epoch is trained
-on (the authors' code drops it, even a full one); the training error of an epoch is over its
-ratings, not a mean over batches; the fit is stopped by the validation error (the authors chose a
-checkpoint by it); predictions are clipped to the scale; pairs with an unknown user or item are
-predicted and counted (the paper leaves them out); a rating of 0 is a rating (their code takes it
-for unknown); a bounded last activation is stretched onto the scale. Re-fed rows are their own
+Differs: the defaults are not the paper's (`PAPER` below): for ratings there are two smaller layers
+of tanh, less dropout, a λ and Adam, and the bias model's offsets are added to what the network
+gives, where its training starts; there is no re-feeding, and no activation after the last layer.
+The rate does not fall (milestones=(24, 36, 48, 66, 72) is the authors' code). The last batch of an
+epoch is trained on (the authors' code drops it, even a full one); the training error of an epoch is
+over its ratings, not a mean over batches; the fit is stopped by the validation error (the authors
+chose a checkpoint by it); predictions are clipped to the scale; pairs with an unknown user or item
+are predicted and counted (the paper leaves them out); a rating of 0 is a rating (their code takes
+it for unknown); a bounded last activation is stretched onto the scale. Re-fed rows are their own
 target, as in the paper and its code; the first author wrote later that the target stays what was
 observed: that is `refeed_target="input"`. Events are not in the paper. Their input and the
 multinomial loss are those of Mult-DAE (Liang, Krishnan, Hoffman, Jebara. "Variational Autoencoders
@@ -105,15 +105,29 @@ class DeepRec(DeepRecSettings):
 
 
 # The settings of the paper, where the defaults are others.
-PAPER = {"refeed": 1, "cold": "mean"}
+PAPER = {
+    "hidden": (512, 512, 1024),
+    "activation": "selu",
+    "last_activation": True,
+    "dropout": 0.8,
+    "input_dropout": 0.0,
+    "reg": 0.0,
+    "refeed": 1,
+    "optimizer": "sgd",
+    "learning_rate": 0.005,
+    "batch_size": 128,
+    "refit": False,
+    "cold": "mean",
+}
 
 # Settings that learn planted ratings in a moment, for the tests of all models.
 QUICK = {
     "hidden": (12, 16),
     "dropout": 0.2,
-    "center": True,
-    "optimizer": "adam",
+    "input_dropout": 0.0,
+    "reg": 0.0,
     "learning_rate": 0.03,
     "batch_size": 40,
     "epochs": 30,
+    "refit": False,
 }

@@ -24,23 +24,45 @@ LOSSES_WITH = {
     "normalize": EVENT_LOSSES,
     "valid_n": EVENT_LOSSES,
 }
+# What None stands for, for ratings and for events.
+OF_RATINGS = {
+    "hidden": (256, 256),
+    "dropout": 0.1,
+    "input_dropout": 0.3,
+    "reg": 400.0,
+    "learning_rate": 0.0003,
+    "batch_size": 128,
+}
+OF_EVENTS = {
+    "hidden": 600,
+    "dropout": 0.0,
+    "input_dropout": 0.5,
+    "reg": 0.0,
+    "learning_rate": 0.001,
+    "batch_size": 500,
+}
 
 
 @dataclass(kw_only=True, eq=False)
 class DeepRecSettings(GradientRowModel):
-    """What the network, the losses and the optimizer of DeepRec are set by."""
+    """What the network, the losses and the optimizer of DeepRec are set by.
+
+    A setting that is None by default is filled in when the model is made: its best value depends
+    on whether the loss is for ratings or for events.
+    """
 
     side: Side = "user"  # what a row is
 
     # Sizes of the encoder's layers; the last one is the code
-    hidden: int | tuple[int, ...] = setting((512, 512, 1024), at_least=1)
+    hidden: int | tuple[int, ...] = setting(None, at_least=1)
     # Hidden sizes of the decoder; None: the encoder's in reverse order
     decoder: int | tuple[int, ...] | None = setting(None, at_least=1)
-    activation: str = setting("selu", one_of=tuple(ACTIVATIONS))  # of every layer
+    activation: str = setting("tanh", one_of=tuple(ACTIVATIONS))  # of every layer
     last_activation: bool = False  # of the last layer, too (the authors' code: True by default)
-    dropout: float = share(0.8)  # share of the code dropped
+    dropout: float = share(None)  # share of the code dropped
     hidden_dropout: float = share(0.0)  # share of every other hidden layer dropped
-    input_dropout: float = share(0.0)  # share of the input ratings dropped
+    input_dropout: float = share(None)  # share of the input ratings dropped
+    reg: float = setting(None, at_least=0)  # lambda on every weight matrix
     # Ratings: whether the bias model's offsets are added to what the network gives; None: where
     # the last layer is linear and free, there is no re-feeding, and `center` is off
     offsets: bool | None = setting(None, before=False)
@@ -64,19 +86,28 @@ class DeepRecSettings(GradientRowModel):
     refeed_share: float = setting(1.0, above=0, at_most=1)
 
     # In batches and with dropout, so neither L-BFGS nor Rprop
-    optimizer: str = setting("sgd", one_of=("sgd", "adam", "rmsprop"))
-    learning_rate: float = setting(0.005, above=0)  # in the first epoch
+    optimizer: str = setting("adam", one_of=("sgd", "adam", "rmsprop"))
+    learning_rate: float = setting(None, above=0)  # in the first epoch
     momentum: float = 0.9  # SGD only
     # Epochs from which on the learning rate is multiplied by decay
     milestones: tuple[int, ...] = setting((), at_least=1)
     decay: float = setting(0.5, above=0)  # factor of the learning rate at each milestone
-    batch_size: int = setting(128, at_least=1)  # rows
+    batch_size: int = setting(None, at_least=1)  # rows
+    refit: bool = True
     state_bits: int = 32  # Adam only: 16 halves the memory of its moments
     epochs: int = setting(100, at_least=0)  # at most
     # Validations without a gain before the fit stops; None: never stop early
     patience: int | None = setting(10, at_least=1)
     # Epochs between validations
     validate_every: int = setting(1, at_least=1, formerly="look_every")
+
+    def __post_init__(self) -> None:
+        defaults = OF_RATINGS if self.loss == "ratings" else OF_EVENTS
+        for name, value in defaults.items():
+            if getattr(self, name) is None:
+                setattr(self, name, value)
+
+        super().__post_init__()
 
     @property
     def encoder_and_decoder(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -9,7 +9,7 @@ categories of a column together, and a column per hidden unit.
 
 With visible="sigmoid" the categories of a column do not compete:
 
-    p(v_ik = 1 | h) = σ(b_ik + h · W_ik),    r̂_i = Σ_k value_k p(v_ik = 1 | h) / Σ_k p(v_ik = 1 | h)
+    p(v_ik = 1 | h) = σ(b_ik + h · W_ik),  r̂_i = Σ_k value_k p(v_ik = 1 | h) / Σ_k p(v_ik = 1 | h)
 
 With `threshold` h is 1 where p(h = 1 | v) > 1/2, in training and in predictions.
 """
