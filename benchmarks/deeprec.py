@@ -27,9 +27,16 @@ BATCH = 128
 RATE = 0.005
 SETTINGS: dict[str, Any] = {
     "hidden": HIDDEN,
+    "activation": "selu",
     "last_activation": True,
+    "dropout": 0.8,
+    "input_dropout": 0.0,
+    "reg": 0.0,
+    "offsets": False,
+    "optimizer": "sgd",
     "learning_rate": RATE,
     "batch_size": BATCH,
+    "refit": False,
 }
 WAYS = {"re-feeding": 1, "without": 0}
 PLAIN = "plain dense step, PyTorch"

@@ -29,7 +29,10 @@ EPOCHS: dict[str, tuple[str, dict[str, Any]]] = {
     "a pass of BiasedMF, k = 128": ("biased_mf", {"patience": None}),
     "a pass of SVD++, k = 64": ("svdpp", {"patience": None}),
     "a pass of timeSVD++, k = 64": ("timesvdpp", {"patience": None}),
-    "a draw of BayesMF, 32 factors, bags": ("bayes_mf", {"burn_in": 0}),
+    "a draw of BayesMF, 32 factors, bags": (
+        "bayes_mf",
+        {"burn_in": 0, "time": False, "probit": False},
+    ),
     "the same, days and ordered probit": ("bayes_mf", {"burn_in": 0, "time": True, "probit": True}),
 }
 LENGTHS = (39, 3883)  # words of a plot that are kept, on average, and plots

@@ -27,6 +27,7 @@ EVENTS = {
     "epochs": 40,
     "validate_every": 2,
     "patience": 5,
+    "refit": False,
 }
 MODELS = {
     "Popularity": ("popularity", {}),
