@@ -27,7 +27,6 @@ LOSSES_WITH = {
 # What None stands for, for ratings and for events.
 OF_RATINGS = {
     "hidden": (256, 256),
-    "dropout": 0.1,
     "input_dropout": 0.3,
     "reg": 400.0,
     "learning_rate": 0.0003,
@@ -35,7 +34,6 @@ OF_RATINGS = {
 }
 OF_EVENTS = {
     "hidden": 600,
-    "dropout": 0.0,
     "input_dropout": 0.5,
     "reg": 0.0,
     "learning_rate": 0.001,
@@ -59,7 +57,7 @@ class DeepRecSettings(GradientRowModel):
     decoder: int | tuple[int, ...] | None = setting(None, at_least=1)
     activation: str = setting("tanh", one_of=tuple(ACTIVATIONS))  # of every layer
     last_activation: bool = False  # of the last layer, too (the authors' code: True by default)
-    dropout: float = share(None)  # share of the code dropped
+    dropout: float = share(0.0)  # share of the code dropped
     hidden_dropout: float = share(0.0)  # share of every other hidden layer dropped
     input_dropout: float = share(None)  # share of the input ratings dropped
     reg: float = setting(None, at_least=0)  # lambda on every weight matrix
