@@ -44,7 +44,7 @@ def rmse(model, test) -> float:
 def test_it_is_a_blend_like_any_other_fitted_on_all_ratings(planted_small, tmp_path):
     train, _, test = rc.random_split(planted_small.ratings, test=0.2, seed=0)
     tried = []
-    model = rc.auto(train, threads=1, watch=tried.append)
+    model = rc.auto(train, minutes=60, threads=1, watch=tried.append)
     assert name_of(model) == "blend"
     assert model.given_.fingerprint == train.fingerprint
     assert rmse(model, test) < 0.9 * rmse(make("bias").fit(train), test)
@@ -217,7 +217,7 @@ def test_a_candidate_may_keep_what_it_has_learned_by_then(monkeypatch, planted_s
 
     real = Blend.fit_again
     monkeypatch.setattr(Blend, "fit_again", fit_again)
-    model = rc.auto(planted_small.ratings, threads=1)
+    model = rc.auto(planted_small.ratings, minutes=60, threads=1)
     assert model.given_.fingerprint == planted_small.ratings.fingerprint
     names = [text.split()[0] for text in model.members]
     before, after = watched["before"], model.net_.members

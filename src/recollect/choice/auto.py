@@ -207,9 +207,9 @@ class _Trial:
 
         # What is chosen is fitted again on all ratings: for as many epochs, or for twice as many.
         recipe = registry.from_text(candidate.text)
-        trial = trial_of(recipe)
-        again = 0
+        trial, again = recipe, 0
         if candidate.again:
+            trial = trial_of(recipe)
             again = 1 if trial is recipe else 2
 
         outcome = fit_within(

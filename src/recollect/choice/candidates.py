@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recollect.data.levels import are_levels
 from recollect.data.ratings import Ratings
@@ -17,7 +17,7 @@ MOST_VALID_SHARE = 0.2
 LEAST_VALID_RATINGS = 1_000
 MOST_VALID_RATINGS = 20_000
 
-# From so many ratings on, an autoencoder learns better than SVD++, and is no longer quick to fit.
+# From so many ratings on, an autoencoder is better than SVD++, and nothing is fitted twice.
 MANY_RATINGS = 300_000
 
 
@@ -42,16 +42,12 @@ class Candidate:
 
 # `bias` takes no time: whatever is chosen is no worse on validation.
 BIAS = Candidate("bias", 1.0)
-# Of few ratings quick models come first. `autorec` usually stops long before its last epoch.
-FEW = (BIAS, Candidate("svdpp", 0.2)), (Candidate("autorec", 1.0, least_epochs=0.1),)
-# Of many ratings a second fit of `autorec` gains less than the draws for which it leaves no time.
-MANY = (
-    (BIAS, Candidate("autorec", 0.4, least_epochs=0.1, again=False)),
-    (Candidate("svdpp", 1.0),),
-)
-# With probit a fit of a million ratings takes 400 s on two cores, and its trial half of that. With
-# fewer draws than all it is no better than without.
-PROBIT_SECONDS = 600.0
+# `autorec` usually stops long before its last epoch.
+AUTOREC = Candidate("autorec", 1.0, least_epochs=0.1)
+SVDPP = Candidate("svdpp", 0.2)
+# With probit a fit of a million ratings takes 400 s on two cores. With fewer draws than all it is
+# no better than without.
+PROBIT_SECONDS = 300.0
 OF_EVENTS = (
     Candidate("popularity", 1.0),
     Candidate("pmf absent_weight=0.1 offsets=False center=False", 0.4),
@@ -68,13 +64,16 @@ def candidates_for(ratings: Ratings) -> tuple[Candidate, ...]:
     if ratings.implicit:
         return OF_EVENTS
 
-    are_many = len(ratings) >= MANY_RATINGS
-    first, last = MANY if are_many else FEW
+    if len(ratings) < MANY_RATINGS:
+        return (BIAS, SVDPP, *_bayes_mf(ratings, share=0.7), AUTOREC)
 
-    return (*first, *_bayes_mf(ratings, 0.9 if are_many else 0.7), *last)
+    # The validation part is small, and the time of a second fit buys more in the first one.
+    all_models = (BIAS, replace(AUTOREC, share=0.4), SVDPP, *_bayes_mf(ratings, share=1.0))
+
+    return tuple(replace(candidate, again=False) for candidate in all_models)
 
 
-def _bayes_mf(ratings: Ratings, share: float) -> tuple[Candidate, ...]:
+def _bayes_mf(ratings: Ratings, *, share: float) -> tuple[Candidate, ...]:
     """`bayes_mf` with days where there are times; with categories if there is time for all draws.
 
     Args:

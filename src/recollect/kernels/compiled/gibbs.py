@@ -10,11 +10,12 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.ridge import PACK, _add_products, _clear_below, _factor, _solve
 from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total, zero
 
 
-@njit
+@inlined
 @no_type_check
 def _pair_rating(a, at, b, to, width, last):
     """What two rows give without a third: their offsets, and the product of their factors."""
@@ -30,7 +31,7 @@ def _pair_rating(a, at, b, to, width, last):
     return p + q + total(dot) - p * q
 
 
-@njit
+@inlined
 @no_type_check
 def _add_noise(a, width, k, z, at, x):
     """x += Rᵀ z: solved, it is R⁻¹ z, whose covariance is the inverse of Rᵀ R."""
@@ -44,7 +45,7 @@ def _add_noise(a, width, k, z, at, x):
             store(x, lane, added)
 
 
-@njit
+@inlined
 @no_type_check
 def _pack_cell(pack, slot, x, y, p, at, q, to, width, last):
     """Put a cell's features, f = p[at] + q[to] and 1 for the offset, into the pack; x += y f."""
@@ -62,7 +63,7 @@ def _pack_cell(pack, slot, x, y, p, at, q, to, width, last):
         store(x, lane, fma(y, load(pack, begin + lane), load(x, lane)))
 
 
-@njit
+@inlined
 @no_type_check
 def _add_ratings(start, end, left, right, value, p, q, width, k, a, pack, x):
     """A += Σ f fᵀ and x += Σ y f over the ratings from start to end, a pack at a time."""
@@ -205,7 +206,7 @@ def ratings(a, b, c, A, B, C, k, shares, out):
             out[j] = total(dot) + x + y + z - x * y - z * (x + y)
 
 
-@njit
+@inlined
 @no_type_check
 def _shift_residuals(residual, holder, weight, first, end, step, width):
     """residual[h] −= weight[h] · step of the holders of a vector that moved by `step`."""

@@ -10,11 +10,12 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.sgd import random_state, shuffle
 from recollect.kernels.compiled.simd import fma, load, splat, store, total, zero
 
 
-@njit
+@inlined
 @no_type_check
 def _product(f, at, x, to, width):
     """The inner product of two rows."""
@@ -24,7 +25,7 @@ def _product(f, at, x, to, width):
     return total(dot)
 
 
-@njit
+@inlined
 @no_type_check
 def _step(u, x, v, y, width, move, keep_p, keep_q):
     """p and q become keep_p p + move q and keep_q q + move p."""
@@ -42,7 +43,7 @@ def _step(u, x, v, y, width, move, keep_p, keep_q):
         store(v, y + lane, fma(move, p, kept_q))
 
 
-@njit
+@inlined
 @no_type_check
 def _step_of_model(
     t,
@@ -167,7 +168,7 @@ def descend_alone(
     return errors.sum(), weights.sum()
 
 
-@njit
+@inlined
 @no_type_check
 def _weigh(user_row, item_row, weight_user, weight_item, u, v, width, b_user, b_item, weight):
     """Fill in the weight of a rating in each model; returns Σ w, Σ w² and Σ w r̂_t."""

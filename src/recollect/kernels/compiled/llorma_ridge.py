@@ -8,12 +8,13 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.llorma import _product
 from recollect.kernels.compiled.ridge import PACK, _add_products, _clear_below, _factor, _solve
 from recollect.kernels.compiled.simd import fma, load, peek, splat, store, zero
 
 
-@njit
+@inlined
 @no_type_check
 def _pack_cell(pack, slot, x, s, y, features, at, width):
     """Put a cell's features, s times those of its column, into the pack; x += y times them."""
@@ -24,7 +25,7 @@ def _pack_cell(pack, slot, x, s, y, features, at, width):
         store(x, lane, added)
 
 
-@njit
+@inlined
 @no_type_check
 def _update_predicted(
     predicted, column, share, first, end, weight, weight_column, features, x, old, before, width
@@ -40,7 +41,7 @@ def _update_predicted(
             predicted[c] += s * (new_product - old_product)
 
 
-@njit
+@inlined
 @no_type_check
 def _add_cells(
     start,

@@ -12,12 +12,13 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total, zero
 
 BLOCK = 2048
 
 
-@njit
+@inlined
 @no_type_check
 def _tail(array, at, n):
     """The last numbers, fewer than sixteen, with zeros added."""
@@ -26,7 +27,7 @@ def _tail(array, at, n):
     return padded
 
 
-@njit
+@inlined
 @no_type_check
 def _store_pair(history, s, y, step, direction, gradient, previous, at, n, sums):
     """Store one block of the newest pair; sums += (direction · gradient, gradient · gradient)."""
@@ -48,7 +49,7 @@ def _store_pair(history, s, y, step, direction, gradient, previous, at, n, sums)
     sums[1] += total(square)
 
 
-@njit
+@inlined
 @no_type_check
 def _six_products(history, a, s, b, y, gradient, at, n, sums):
     """One block of (a, b) · (s, y, gradient); a, b, s and y are places in the history."""
@@ -77,7 +78,7 @@ def _six_products(history, a, s, b, y, gradient, at, n, sums):
     sums[5] += total(b_g)
 
 
-@njit
+@inlined
 @no_type_check
 def _products(history, width, pairs, place, step, direction, gradient, previous, at, n, sums):
     """One block: store the newest pair, the last of `pairs`, and multiply all pairs with it and the
@@ -135,7 +136,7 @@ def products(history, width, pairs, step, direction, gradient, previous, sums):
             _products(history, width, pairs, place, step, d, g, p, 0, 16, row)
 
 
-@njit
+@inlined
 @no_type_check
 def _combination(history, width, rows, coefficients, place, scaled_gradient):
     """Sixteen numbers of scaled_gradient + Σ coefficients[k] · history[rows[k]]."""
@@ -258,7 +259,7 @@ def adam(
         _adam(p, g, m, v, new, keep_square, new_square, rate, epsilon, inside)
 
 
-@njit
+@inlined
 @no_type_check
 def _widen(short):
     wide = np.empty(len(short), np.uint32)
@@ -268,7 +269,7 @@ def _widen(short):
     return wide
 
 
-@njit
+@inlined
 @no_type_check
 def _random_bits(i, salt):
     """32 random bits: a hash of the place and the salt ("lowbias32")."""

@@ -11,6 +11,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total, zero
 
 PACK = 64
@@ -24,7 +25,7 @@ def make_scratch(n_shares: int, width: int) -> np.ndarray:
     return np.zeros((n_shares, matrix + pack + two_vectors), np.float32)
 
 
-@njit
+@inlined
 @no_type_check
 def _add_products(a, width, k, pack, n):
     """A += Σ over the n packed cells of f fᵀ.
@@ -74,7 +75,7 @@ def _add_products(a, width, k, pack, n):
             store(a, row3 + 16, right3)
 
 
-@njit
+@inlined
 @no_type_check
 def _factor(a, width, k, least):
     """Cholesky: A = Rᵀ R, R in place of A; False where a pivot is not above `least`, so that 32
@@ -106,7 +107,7 @@ def _factor(a, width, k, least):
     return True
 
 
-@njit
+@inlined
 @no_type_check
 def _solve(a, width, k, x):
     """Rᵀ R x = b, x in place of b, by forward and backward substitution.
@@ -140,7 +141,7 @@ def _solve(a, width, k, x):
         x[j] = (right - total(dot)) / a[row + j]
 
 
-@njit
+@inlined
 @no_type_check
 def _clear_below(a, width, k):
     """Zeros left of the diagonal, as far as `_solve` reads there."""
@@ -151,7 +152,7 @@ def _clear_below(a, width, k):
             a[row + i] = 0
 
 
-@njit
+@inlined
 @no_type_check
 def _add_cells(start, end, column, value, source, width, k, a, pack, x):
     """A += Σ f fᵀ and x += Σ value · f over the cells from start to end, a pack at a time."""

@@ -7,13 +7,14 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.simd import fma, load, splat, store, total, zero
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ / φ: consecutive numbers become far apart
 MULTIPLIER = np.uint64(0x2545F4914F6CDD1D)  # of xorshift64*
 
 
-@njit
+@inlined
 @no_type_check
 def random_state(seed, number):
     """The initial state of one of many sequences of random numbers, which `number` tells apart. It
@@ -24,7 +25,7 @@ def random_state(seed, number):
     return spread | np.uint64(1)
 
 
-@njit
+@inlined
 @no_type_check
 def _next(state):
     """The next state (xorshift64*)."""
@@ -34,7 +35,7 @@ def _next(state):
     return state
 
 
-@njit
+@inlined
 @no_type_check
 def shuffle(order, state):
     """Fill `order` with the numbers from 0 on in random order (Fisher and Yates)."""
@@ -49,7 +50,7 @@ def shuffle(order, state):
         order[j], order[other] = order[other], order[j]
 
 
-@njit
+@inlined
 @no_type_check
 def _visit_cell(
     order, user, item, value, U, V, b_user, b_item, reg_user, reg_item, rate, offset_rate

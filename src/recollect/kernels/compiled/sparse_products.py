@@ -15,6 +15,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.simd import fma, four_totals, load, peek, splat, store, total, zero
 
 
@@ -53,7 +54,7 @@ def find_cuts(start, column, n_columns, size, cut):
     return True
 
 
-@njit
+@inlined
 @no_type_check
 def _pack(tile, dense, k, first, last, at, width):
     """Copy a panel of the operand's rows `first` to `last` so that it lies together."""
@@ -66,7 +67,7 @@ def _pack(tile, dense, k, first, last, at, width):
             store(tile, to_row + column, numbers)
 
 
-@njit
+@inlined
 @no_type_check
 def _gather64(out, to, source, stride, shift, column, value, first, last, add):
     """out[to : to + 64] (+)= Σ over the cells of value · source[stride · column + shift : … +
@@ -94,7 +95,7 @@ def _gather64(out, to, source, stride, shift, column, value, first, last, add):
     store(out, to + 48, s3)
 
 
-@njit
+@inlined
 @no_type_check
 def _gather16(out, to, source, stride, shift, column, value, first, last, add):
     """As `_gather64`, for 16 columns."""
@@ -110,7 +111,7 @@ def _gather16(out, to, source, stride, shift, column, value, first, last, add):
     store(out, to, s)
 
 
-@njit
+@inlined
 @no_type_check
 def _gather(out, k, at, width, source, stride, shift, column, value, cut, q, first, last):
     """One panel of these rows, from the cells that point into one tile."""
@@ -169,7 +170,7 @@ def times_dense(cut, column, value, dense, out, shares, size, packed, tiles):
                     _gather(to, k, at, width, source, k, at, column, value, cut, q, first, last)
 
 
-@njit
+@inlined
 @no_type_check
 def _dot64(h0, h1, h2, h3, source, at):
     """Sixteen parts of the inner product of 64 numbers."""
@@ -184,7 +185,7 @@ def _dot64(h0, h1, h2, h3, source, at):
     return fma(h3, x3, parts)
 
 
-@njit
+@inlined
 @no_type_check
 def _dots64(out, left, at, source, stride, shift, column, first, last):
     """out[cell] += left[at : at + 64] · source[stride · column + shift : … + 64].
@@ -215,7 +216,7 @@ def _dots64(out, left, at, source, stride, shift, column, first, last):
         out[c] += total(parts)
 
 
-@njit
+@inlined
 @no_type_check
 def _dots16(out, left, at, source, stride, shift, column, first, last):
     """As `_dots64`, for 16 columns and one cell at a time."""
@@ -226,7 +227,7 @@ def _dots16(out, left, at, source, stride, shift, column, first, last):
         out[c] += total(parts)
 
 
-@njit
+@inlined
 @no_type_check
 def _dots(out, left, k, at, done, width, source, stride, shift, column, cut, q, first, last):
     """One panel's part of the inner products; columns before `done` were in the panel before."""

@@ -12,11 +12,12 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.sgd import random_state, shuffle
 from recollect.kernels.compiled.simd import fma, load, splat, store, total, zero
 
 
-@njit
+@inlined
 @no_type_check
 def sum_y(item, first, end, Y, z):
     """z = |N|^-1/2 Σ y_j over a user's ratings.
@@ -44,7 +45,7 @@ def sum_y(item, first, end, Y, z):
         store(z, lane, fma(scale, lane_sum, zero()))
 
 
-@njit
+@inlined
 @no_type_check
 def change_y(item, first, end, Y, keep, change):
     """y_j ← keep y_j + |N|^-1/2 change for the items of a user's ratings.
@@ -93,7 +94,7 @@ def sum_y_of_all(start, item, Y, out):
         sum_y(item, first, end, Y, out[u])
 
 
-@njit
+@inlined
 @no_type_check
 def _product(p, z, all_q, at):
     """q_i · (p_u + z), where q_i begins at `at`."""
@@ -107,7 +108,7 @@ def _product(p, z, all_q, at):
     return total(dot)
 
 
-@njit
+@inlined
 @no_type_check
 def _update_factors(p, z, change, all_q, at, step, keep_p, keep_q, keep_y):
     """Gradient steps of p_u, q_i and of all y_j: x ← keep x + step · (the factor it is multiplied

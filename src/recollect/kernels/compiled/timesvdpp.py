@@ -8,6 +8,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
+from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.sgd import random_state, shuffle
 from recollect.kernels.compiled.simd import fma, load, splat, store, total, zero
 from recollect.kernels.compiled.svdpp import change_y, sum_y
@@ -16,7 +17,7 @@ from recollect.kernels.compiled.svdpp import change_y, sum_y
 ALPHA_USER, B_USER_DAY, B_ITEM_BIN, C_USER, C_USER_DAY, B_ITEM_FREQUENCY, ALPHA_P, P_DAY = range(8)
 
 
-@njit
+@inlined
 @no_type_check
 def _user_factors(p, z, alpha, all_p_day, dev, lane, at_day, by_day):
     """Sixteen factors of a user at a moment: p_u + z + dev alpha_u, and p_u,t of the day."""
@@ -31,7 +32,7 @@ def _user_factors(p, z, alpha, all_p_day, dev, lane, at_day, by_day):
     return factors
 
 
-@njit
+@inlined
 @no_type_check
 def _product(p, z, alpha, all_p_day, dev, at_day, by_day, all_q, at):
     """q_i · (the user's factors at a moment), where q_i begins at `at`."""
