@@ -206,6 +206,18 @@ def test_times_and_levels_are_used_where_there_is_much_time(planted_small):
     assert "bayes_mf probit=True" not in str(candidates_for(real))
 
 
+def test_of_many_ratings_nothing_is_fitted_twice(monkeypatch, planted_small):
+    monkeypatch.setattr(candidates, "MANY_RATINGS", 1000)
+    many = candidates_for(planted_small.ratings)
+    assert [candidate.text.split()[0] for candidate in many] == [
+        "bias",
+        "autorec",
+        "svdpp",
+        "bayes_mf",
+    ]
+    assert not any(candidate.again for candidate in many)
+
+
 def test_a_candidate_may_keep_what_it_has_learned_by_then(monkeypatch, planted_small):
     models = (QUICK[0], dataclasses.replace(QUICK[2], again=False), QUICK[1])
     monkeypatch.setattr(auto, "candidates_for", lambda ratings: models)

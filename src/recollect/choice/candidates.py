@@ -51,11 +51,7 @@ PROBIT_SECONDS = 300.0
 OF_EVENTS = (
     Candidate("popularity", 1.0),
     Candidate("pmf absent_weight=0.1 offsets=False center=False", 0.4),
-    Candidate(
-        "deeprec loss=multinomial hidden=600 activation=tanh dropout=0.0 input_dropout=0.5 "
-        "optimizer=adam learning_rate=0.001 batch_size=500",
-        1.0,
-    ),
+    Candidate("deeprec loss=multinomial", 1.0),
 )
 
 
