@@ -51,7 +51,7 @@ class DeepRecSettings(GradientRowModel):
 
     side: Side = "user"  # what a row is
 
-    # Sizes of the encoder's layers; the last one is the code
+    # Sizes of the encoder's layers; the last one is the code. None: (256, 256), of events 600
     hidden: int | tuple[int, ...] = setting(None, at_least=1)
     # Hidden sizes of the decoder; None: the encoder's in reverse order
     decoder: int | tuple[int, ...] | None = setting(None, at_least=1)
@@ -59,8 +59,10 @@ class DeepRecSettings(GradientRowModel):
     last_activation: bool = False  # of the last layer, too (the authors' code: True by default)
     dropout: float = share(0.0)  # share of the code dropped
     hidden_dropout: float = share(0.0)  # share of every other hidden layer dropped
-    input_dropout: float = share(None)  # share of the input ratings dropped
-    reg: float = setting(None, at_least=0)  # lambda on every weight matrix
+    # Share of the input ratings dropped; None: 0.3, of events 0.5
+    input_dropout: float = share(None)
+    # lambda on every weight matrix; None: 400, of events 0
+    reg: float = setting(None, at_least=0)
     # Ratings: whether the bias model's offsets are added to what the network gives; None: where
     # the last layer is linear and free, there is no re-feeding, and `center` is off
     offsets: bool | None = setting(None, before=False)
@@ -85,12 +87,13 @@ class DeepRecSettings(GradientRowModel):
 
     # In batches and with dropout, so neither L-BFGS nor Rprop
     optimizer: str = setting("adam", one_of=("sgd", "adam", "rmsprop"))
-    learning_rate: float = setting(None, above=0)  # in the first epoch
+    # In the first epoch; None: 0.0003, of events 0.001
+    learning_rate: float = setting(None, above=0)
     momentum: float = 0.9  # SGD only
     # Epochs from which on the learning rate is multiplied by decay
     milestones: tuple[int, ...] = setting((), at_least=1)
     decay: float = setting(0.5, above=0)  # factor of the learning rate at each milestone
-    batch_size: int = setting(None, at_least=1)  # rows
+    batch_size: int = setting(None, at_least=1)  # rows; None: 128, of events 500
     refit: bool = True
     state_bits: int = 32  # Adam only: 16 halves the memory of its moments
     epochs: int = setting(100, at_least=0)  # at most
