@@ -39,6 +39,7 @@ class Run:
     net_watchers: tuple[NetWatcher, ...] = ()
     precision: str | None = None  # of dense products: "32", "mixed"; None: what suits the model
     memory_check: bool = True  # refuse a fit that needs more memory than there is
+    warn_if_worse: bool = True  # than the simplest model on the validation ratings
 
     def __post_init__(self) -> None:
         if self.folder is not None:

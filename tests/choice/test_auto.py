@@ -75,8 +75,9 @@ TABLES = {
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_on_validation_it_is_never_worse_than_bias(table):
+def test_on_validation_it_is_never_worse_than_bias(table, caplog):
     choice = choose(TABLES[table](), run=RUN)
+    assert "worse than bias" not in caplog.text
     assert choice.tried[0].model == "bias"
     assert choice.figure <= choice.tried[0].figure + 1e-6
     weights = [tried.weight for tried in choice.tried if tried.weight]

@@ -25,7 +25,13 @@ NDCG = "valid_ndcg@"
 
 
 def add_baseline(
-    history: History, name: str, train: AnyRatings, valid: Ratings | None, *, clip: bool
+    history: History,
+    name: str,
+    train: AnyRatings,
+    valid: Ratings | None,
+    *,
+    clip: bool,
+    warns: bool = True,
 ) -> None:
     """Put the baseline's figure into a history, and warn if the fit is worse.
 
@@ -37,6 +43,7 @@ def add_baseline(
         train: the ratings or events it learned from.
         valid: those of its validation.
         clip: whether predictions are clipped to the scale.
+        warns: whether a fit that is worse is warned of.
     """
     if history.best_valid is None or valid is None or not isinstance(train, Ratings):
         return
@@ -53,7 +60,7 @@ def add_baseline(
     else:
         return
 
-    if is_worse:
+    if is_worse and warns:
         log.warning(_warning(history, name))
 
 

@@ -37,8 +37,15 @@ def fit_members(
         if run.folder is not None:
             folder = Path(run.folder) / MEMBERS / str(number)
 
-        # Memory was checked for all members.
-        member_run = replace(run, folder=folder, watchers=(), net_watchers=(), memory_check=False)
+        # Memory was checked for all members, and a member that is worse gets no weight.
+        member_run = replace(
+            run,
+            folder=folder,
+            watchers=(),
+            net_watchers=(),
+            memory_check=False,
+            warn_if_worse=False,
+        )
         member = dataclasses.replace(recipe, refit=False).fit(train, valid, member_run)
         fitted.append(member)
         figures = {"epoch": float(number), "seconds": member.seconds_}
