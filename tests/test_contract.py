@@ -328,7 +328,9 @@ def test_a_rating_of_zero_survives(model, few):
 
 # Models that see more than offsets: those whose vectors have a similarity.
 FACTOR_MODELS = [
-    name for name in model_names() if make(name, **QUICK[name]).capabilities.similarity
+    name
+    for name in model_names()
+    if (can := make(name, **QUICK[name]).capabilities).similarity and can.output == "ratings"
 ]
 
 

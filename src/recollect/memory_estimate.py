@@ -156,6 +156,22 @@ def of_factors(shape: Shape, *, numbers: int, texts: int = 0) -> Memory:
     return Memory(host)
 
 
+def of_item_weights(shape: Shape) -> Memory:
+    """The memory of a matrix of weights between items, solved in its own place.
+
+    Args:
+        shape: how large the data are.
+    """
+    leak_check = LEAK_CHECK if shape.n_valid else 0
+    host = of_data(shape)
+    host["libraries"] = LIBRARIES + COMPILED
+    host["parameters"] = 4 * shape.n_items**2
+    # The events by row and by column, twice; and a block of columns of XᵀX, sparse and dense.
+    host["temporaries"] = max(32, leak_check) * shape.held + 16 * 1024 * shape.n_items
+
+    return Memory(host)
+
+
 def of_rows(
     shape: Shape,
     run: Run,

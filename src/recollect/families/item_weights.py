@@ -1,0 +1,131 @@
+"""ItemWeights: the score of an item is a weighted sum over the events that a user has.
+
+    score[u, i] = Σ_j x[u, j] B[j, i],    x[u, j] = 1 where u has an event with j, else 0
+
+A concrete model learns B, items × items with zeros on the diagonal. A user is their events and
+nothing else: new events and new users count at once, without learning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Int, Int64
+from torch import nn
+from typing_extensions import override
+
+from recollect.data.ratings import AnyRatings, Ratings, Side
+from recollect.data.sparse_rows import Rows
+from recollect.errors import SizeError
+from recollect.kernels import Block, times_dense
+from recollect.memory_estimate import Memory, Shape, of_item_weights
+from recollect.model import Capabilities, Model
+from recollect.run import Run
+from recollect.unseen import BLOCK_CELLS
+
+MOST_VECTORS = 1 << 29  # numbers in the users' rows, written out: 2 GB
+
+
+class Weights(nn.Module):
+    """The network: B."""
+
+    def __init__(self, n_items: int) -> None:
+        super().__init__()
+        self.weight = nn.Buffer(torch.zeros(n_items, n_items))
+
+
+@dataclass(kw_only=True, eq=False)
+class ItemWeights(Model):
+    """A model of events whose network is a matrix of weights between items."""
+
+    @property
+    @override
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            output="scores",
+            needs=frozenset({"events"}),
+            stops_early=False,
+        )
+
+    @override
+    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
+        return of_item_weights(shape)
+
+    @override
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        return Weights(n_items)
+
+    @override
+    def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> Bool[np.ndarray, " users"]:
+        # A new user is a row like any other.
+        return np.zeros(len(user), bool)
+
+    @override
+    def score_known(
+        self, user: Int[np.ndarray, " users"], given: AnyRatings
+    ) -> Float32[np.ndarray, "users n_items"]:
+        rows = given.by_user.take(user)
+        return self.fold_in(rows.only_columns(self.known_items()))
+
+    @override
+    @torch.no_grad()
+    def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
+        block = Block.of(as_events(rows), self.net_.weight.device)
+        scores: np.ndarray = times_dense(block, self.net_.weight).cpu().numpy()
+
+        return scores
+
+    @override
+    def predict_known(
+        self,
+        user: Int[np.ndarray, " pairs"],
+        item: Int[np.ndarray, " pairs"],
+        given: AnyRatings,
+        times: Int64[np.ndarray, " pairs"] | None,
+    ) -> Float32[np.ndarray, " pairs"]:
+        different, place = np.unique(user, return_inverse=True)
+        order = np.argsort(place, kind="stable")
+        start = np.searchsorted(place[order], np.arange(len(different) + 1))
+        out = np.empty(len(user), np.float32)
+        step = max(1, BLOCK_CELLS // self.given_.n_items)
+
+        for first in range(0, len(different), step):
+            users = different[first : first + step]
+            pairs = order[start[first] : start[first + len(users)]]
+            scores = self.score_known(users, given)
+            out[pairs] = scores[place[pairs] - first, item[pairs]]
+
+        return out
+
+    @override
+    def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
+        """Of an item its weights in the scores of all items; of a user their row of events.
+
+        Raises:
+            SizeError: if the rows of all users, written out, would take more than 2 GB.
+        """
+        if side == "item":
+            weight: np.ndarray = self.net_.weight.cpu().numpy()
+            return weight
+
+        given = self.given_
+        assert isinstance(given, Ratings)
+        if given.n_users * given.n_items > MOST_VECTORS:
+            raise SizeError(
+                f"The vectors of users are their rows of events, {given.n_users:,} × "
+                f"{given.n_items:,} numbers here, more than 2 GB; ask for similar items, or a "
+                "model with factors, such as pmf."
+            )
+
+        rows = as_events(given.by_user)
+        dense = np.zeros((given.n_users, given.n_items), np.float32)
+        dense[rows.row, rows.column] = rows.value
+
+        return dense
+
+
+def as_events(rows: Rows) -> Rows:
+    """The rows with 1 in every cell, however often the event was."""
+    return replace(rows, value=np.ones(rows.n_cells, np.float32))
