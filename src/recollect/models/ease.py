@@ -35,7 +35,7 @@ class EASE(ItemWeights):
     """A linear autoencoder without hidden layer: items predict each other."""
 
     refit: bool = True
-    reg: float = setting(250.0, above=0)  # lambda
+    reg: float = setting(500.0, above=0)  # lambda
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
