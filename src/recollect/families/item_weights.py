@@ -2,38 +2,27 @@
 
     score[u, i] = Σ_j x[u, j] B[j, i],    x[u, j] = 1 where u has an event with j, else 0
 
-A concrete model learns B, items × items with zeros on the diagonal. A user is their events and
-nothing else: new events and new users count at once, without learning.
+A concrete model learns B, items × items with zeros on the diagonal, and says in `sums` how scores
+come of it. A user is their events and nothing else: new events and new users count at once, without
+learning.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32, Int, Int64
-from torch import nn
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SizeError
-from recollect.kernels import Block, times_dense
-from recollect.memory_estimate import Memory, Shape, of_item_weights
 from recollect.model import Capabilities, Model
-from recollect.run import Run
 from recollect.unseen import BLOCK_CELLS
 
-MOST_VECTORS = 1 << 29  # numbers in the users' rows, written out: 2 GB
-
-
-class Weights(nn.Module):
-    """The network: B."""
-
-    def __init__(self, n_items: int) -> None:
-        super().__init__()
-        self.weight = nn.Buffer(torch.zeros(n_items, n_items))
+MOST_VECTORS = 1 << 29  # numbers in all rows, written out: 2 GB
 
 
 @dataclass(kw_only=True, eq=False)
@@ -49,13 +38,9 @@ class ItemWeights(Model):
             stops_early=False,
         )
 
-    @override
-    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
-        return of_item_weights(shape)
-
-    @override
-    def build(self, n_users: int, n_items: int) -> nn.Module:
-        return Weights(n_items)
+    @abstractmethod
+    def sums(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
+        """X B, where every value in the rows is 1."""
 
     @override
     def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> Bool[np.ndarray, " users"]:
@@ -70,12 +55,8 @@ class ItemWeights(Model):
         return self.fold_in(rows.only_columns(self.known_items()))
 
     @override
-    @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
-        block = Block.of(as_events(rows), self.net_.weight.device)
-        scores: np.ndarray = times_dense(block, self.net_.weight).cpu().numpy()
-
-        return scores
+        return self.sums(as_events(rows))
 
     @override
     def predict_known(
@@ -101,26 +82,22 @@ class ItemWeights(Model):
 
     @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
-        """Of an item its weights in the scores of all items; of a user their row of events.
+        """The rows of events, of users or of items, with 1 in every cell.
 
         Raises:
-            SizeError: if the rows of all users, written out, would take more than 2 GB.
+            SizeError: if all of them, written out, would take more than 2 GB.
         """
-        if side == "item":
-            weight: np.ndarray = self.net_.weight.cpu().numpy()
-            return weight
-
         given = self.given_
         assert isinstance(given, Ratings)
         if given.n_users * given.n_items > MOST_VECTORS:
             raise SizeError(
-                f"The vectors of users are their rows of events, {given.n_users:,} × "
-                f"{given.n_items:,} numbers here, more than 2 GB; ask for similar items, or a "
-                "model with factors, such as pmf."
+                f"The vectors of {side}s are their rows of events, {given.n_users:,} × "
+                f"{given.n_items:,} numbers here, more than 2 GB; ask for similarity of a model "
+                "with factors, such as pmf."
             )
 
-        rows = as_events(given.by_user)
-        dense = np.zeros((given.n_users, given.n_items), np.float32)
+        rows = as_events(given.rows(side))
+        dense = np.zeros((len(rows), rows.n_columns), np.float32)
         dense[rows.row, rows.column] = rows.value
 
         return dense

@@ -17,17 +17,28 @@ import torch
 from jaxtyping import Float32
 from scipy.linalg import lapack
 from scipy.sparse import csr_array
+from torch import nn
 from typing_extensions import override
 
-from recollect.data.ratings import AnyRatings, Ratings
+from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import TrainingError
-from recollect.families.item_weights import ItemWeights, Weights, as_events
+from recollect.families.item_weights import ItemWeights, as_events
+from recollect.kernels import Block, times_dense
+from recollect.memory_estimate import Memory, Shape, of_item_weights
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training.history import History
 
 BLOCK = 1024  # columns of a matrix that are written at once
+
+
+class Weights(nn.Module):
+    """The network: B."""
+
+    def __init__(self, n_items: int) -> None:
+        super().__init__()
+        self.weight = nn.Buffer(torch.zeros(n_items, n_items))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -36,6 +47,14 @@ class EASE(ItemWeights):
 
     refit: bool = True
     reg: float = setting(500.0, above=0)  # lambda
+
+    @override
+    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
+        return of_item_weights(shape)
+
+    @override
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        return Weights(n_items)
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
@@ -51,6 +70,23 @@ class EASE(ItemWeights):
         net.weight.copy_(torch.from_numpy(weight))
 
         return History()
+
+    @override
+    @torch.no_grad()
+    def sums(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
+        block = Block.of(rows, self.net_.weight.device)
+        scores: np.ndarray = times_dense(block, self.net_.weight).cpu().numpy()
+
+        return scores
+
+    @override
+    def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
+        """Of an item its weights in the scores of all items; of a user their row of events."""
+        if side == "user":
+            return super().vectors(side)
+
+        weight: np.ndarray = self.net_.weight.cpu().numpy()
+        return weight
 
 
 def add_gramian(rows: Rows, out: Float32[np.ndarray, "columns columns"]) -> None:
