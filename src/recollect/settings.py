@@ -211,13 +211,32 @@ def value_as_text(value: Any) -> str:
     return str(value)
 
 
+def changed(model: Any) -> dict[str, Any]:
+    """The settings of a dataclass that differ from its defaults.
+
+    A default of None may have been filled in when the model was made, with a value that depends on
+    other settings; that is no difference.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(model)}
+    values = {name: getattr(model, name) for name in defaults}
+    different = {name: value for name, value in values.items() if value != defaults[name]}
+    stated_ones = {k: value for k, value in different.items() if defaults[k] is not None}
+    if len(stated_ones) == len(different):
+        return different
+
+    try:
+        filled = type(model)(**stated_ones)
+    except SettingError:  # they only go together with what was stated in place of a None
+        return different
+
+    return {
+        name: value
+        for name, value in different.items()
+        if name in stated_ones or value != getattr(filled, name)
+    }
+
+
 def stated(model: Any) -> str:
     """A dataclass's name with the settings that differ from their defaults: "PMF(factors=8)"."""
-    changed = []
-
-    for field in dataclasses.fields(model):
-        value = getattr(model, field.name)
-        if value != field.default:
-            changed.append(f"{field.name}={value!r}")
-
-    return f"{type(model).__name__}({', '.join(changed)})"
+    settings = [f"{name}={value!r}" for name, value in changed(model).items()]
+    return f"{type(model).__name__}({', '.join(settings)})"

@@ -15,6 +15,7 @@ from recollect.models.deeprec import DeepRec
 from recollect.models.deeprec.network import Network
 from recollect.nn import ACTIVATIONS
 from recollect.run import Run
+from recollect.settings import changed
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
@@ -119,6 +120,13 @@ def test_a_fit_with_offsets_starts_at_the_bias_model(planted_small):
     bias = rc.make("bias").fit(split.train)
     pairs = (split.test.user, split.test.item)
     np.testing.assert_allclose(model.predict(*pairs), bias.predict(*pairs), atol=1e-4)
+
+
+def test_what_was_filled_in_is_no_difference_from_the_defaults():
+    assert changed(DeepRec()) == {}
+    assert changed(DeepRec(loss="multinomial")) == {"loss": "multinomial"}
+    assert changed(DeepRec(reg=400.0, hidden=600)) == {"hidden": 600}
+    assert changed(DeepRec(loss="logistic", reg=400.0)) == {"loss": "logistic", "reg": 400.0}
 
 
 NO_OFFSETS = [

@@ -16,6 +16,7 @@ from recollect.cli.options.settings import Settings, settings_of
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import facts, memory, seconds, table
 from recollect.errors import SettingError, TrainingError
+from recollect.settings import changed
 
 PACKAGES = (
     "recollect",
@@ -203,11 +204,11 @@ def _brief(recipe: rc.Model) -> str:
     """The model with the settings that its size depends on."""
     from recollect import registry
 
-    defaults = registry.settings(type(recipe))
+    different = changed(recipe)
     shown = [
         f"{key}={value}"
         for key, value in registry.settings(recipe).items()
-        if value != defaults[key] or key in ("side", "hidden", "optimizer")
+        if key in different or key in ("side", "hidden", "optimizer")
     ]
 
     return " ".join([registry.name_of(recipe), *shown])

@@ -12,6 +12,7 @@ import recollect as rc
 from recollect.cli.output import choosing
 from recollect.cli.output.screen import Answer
 from recollect.cli.output.tables import cell, facts, interval, memory, seconds
+from recollect.settings import changed
 
 UPPER_CASE = ("rmse", "mae", "ndcg")
 
@@ -31,15 +32,14 @@ def header(recipe: rc.Model, parts: Any, out: Path, expected: dict[str, float | 
     by_part = {"train": parts.train, "valid": parts.valid, "test": parts.test}
     sizes = [f"{name} {len(part):,}" for name, part in by_part.items() if part is not None]
     settings = registry.settings(recipe)
-    defaults = registry.settings(type(recipe))
-    changed = [f"{key}={value}" for key, value in settings.items() if value != defaults[key]]
+    different = [f"{key}={value}" for key, value in changed(recipe).items()]
     available = expected["available_memory_mb"]
     lines = [
         f"{type(recipe).__name__} on {parts.name}: {ratings.n_users:,} users × "
         f"{ratings.n_items:,} items; {'events' if ratings.implicit else 'ratings'}: "
         f"{', '.join(sizes)}",
         f"{_scale(recipe, ratings)}; {_default_prediction(recipe, ratings)}",
-        f"settings: {', '.join(changed) or 'defaults'}",
+        f"settings: {', '.join(different) or 'defaults'}",
         f"memory: about {memory(expected['predicted_memory_mb'] or 0)} predicted, "
         f"{memory(available) if available else 'an unknown amount'} available",
     ]
