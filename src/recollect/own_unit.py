@@ -134,14 +134,8 @@ class OwnUnit:
             if isinstance(learned, History):
                 setattr(model, name, history_in_points(learned, self.unit_))
 
-        add_baseline(
-            model.history_,
-            type(self).__name__,
-            train,
-            valid,
-            clip=model.clip,
-            warns=run.warn_if_worse,
-        )
+        compared = {"clip": model.clip, "warns": run.warn_if_worse}
+        add_baseline(model.history_, type(self).__name__, train, valid, **compared)
         # Kept, because a model may have learned more than these.
         self._inner = (train, model.net_, inner)
 
