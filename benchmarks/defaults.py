@@ -1,4 +1,5 @@
-"""Settings from which a model's defaults are chosen: validation RMSE on data of different size.
+"""Settings from which a model's defaults are chosen, on data of different size: validation RMSE, or
+NDCG@10 of events.
 
 python benchmarks/defaults.py GRID [--only DATA ...] prints a JSON line a fit. The test part of each
 split is set aside unread, so that defaults are chosen here and measured elsewhere.
@@ -14,6 +15,7 @@ import numpy as np
 
 import recollect as rc
 from recollect.data.ratings import Ratings, Side
+from recollect.ranking import mean_ndcg
 from recollect.system import allocator
 
 allocator.configure()
@@ -36,8 +38,13 @@ def main() -> None:
 
 def print_fits(data: str, ratings: Ratings, grid: str) -> None:
     """One line a fit, by the validation part of a split whose test part nobody reads."""
-    train, valid, _ = rc.random_split(ratings, test=0.1, valid=0.05, seed=SEED)
-    print_fit(data, train, valid, "bias", {})
+    of_events = grid in EVENT_GRIDS
+    if of_events and not ratings.implicit:
+        ratings = ratings.events(from_=4)
+
+    share = 0.1 if of_events else 0.05
+    train, valid, _ = rc.random_split(ratings, test=0.1, valid=share, seed=SEED)
+    print_fit(data, train, valid, "popularity" if of_events else "bias", {})
     for model, settings in GRIDS[grid](train):
         print_fit(data, train, valid, model, settings)
 
@@ -48,17 +55,26 @@ def print_fit(data: str, train: Ratings, valid: Ratings, model: str, settings: S
     # With refit the validation ratings would be training ratings.
     fitted = rc.make(model, refit=False, **settings).fit(train, valid)
     seconds = time.perf_counter() - begun
-    predicted = fitted.predict(valid.user, valid.item, times=valid.time)
-    error = (predicted - valid.value).astype(np.float64)
     line = {
         "data": data,
         "model": model,
         **settings,
-        "valid": round(float(np.sqrt(np.mean(error**2))), 5),
+        "valid": round(validation_figure(fitted, train, valid), 5),
         "epoch": fitted.history_.best_epoch,
         "seconds": round(seconds, 1),
     }
     print(json.dumps(line), flush=True)
+
+
+def validation_figure(fitted: rc.Model, train: Ratings, valid: Ratings) -> float:
+    """NDCG@10 of events, RMSE of ratings."""
+    if train.implicit:
+        return mean_ndcg(fitted, valid, train, n=10)
+
+    predicted = fitted.predict(valid.user, valid.item, times=valid.time)
+    error = (predicted - valid.value).astype(np.float64)
+
+    return float(np.sqrt(np.mean(error**2)))
 
 
 def autorec(train: Ratings, side: Side) -> Iterator[tuple[str, Settings]]:
@@ -82,11 +98,76 @@ def bayes_mf(train: Ratings) -> Iterator[tuple[str, Settings]]:
             yield "bayes_mf", {"time": use_time, "probit": probit}
 
 
+def deeprec(train: Ratings) -> Iterator[tuple[str, Settings]]:
+    """The default, one change at a time, and what was tuned before there were offsets."""
+    yield "deeprec", {}
+    for change in (
+        {"activation": "elu"},
+        {"activation": "sigmoid"},
+        {"reg": 200.0},
+        {"reg": 800.0},
+        {"reg": 1600.0},
+        {"dropout": 0.3},
+        {"input_dropout": 0.1},
+        {"input_dropout": 0.6},
+        {"learning_rate": 0.001},
+        {"hidden": 512},
+        {"hidden": (512, 512)},
+        {"side": "item"},
+    ):
+        yield "deeprec", change
+    yield "deeprec", {"center": True, "activation": "elu", "dropout": 0.3, "reg": 800.0}
+
+
+def deeprec_of_events(train: Ratings) -> Iterator[tuple[str, Settings]]:
+    """The settings of Mult-DAE, and those for ratings."""
+    yield "deeprec", {"loss": "multinomial"}
+    for reg in (0.0, 800.0):
+        of_ratings = {"hidden": (256, 256), "input_dropout": 0.3, "learning_rate": 0.0003}
+        yield "deeprec", {"loss": "multinomial", "batch_size": 128, "reg": reg, **of_ratings}
+
+
+def ease(train: Ratings) -> Iterator[tuple[str, Settings]]:
+    """By λ."""
+    for reg in (10, 30, 100, 250, 500, 1000, 2000):
+        yield "ease", {"reg": float(reg)}
+
+
+def item_knn(train: Ratings) -> Iterator[tuple[str, Settings]]:
+    """By k, shrinkage and α, with both weightings."""
+    names = ("neighbors", "shrinkage", "asymmetry")
+    for weighting in ("none", "bm25"):
+        for values in (
+            (20, 20.0, 0.5),
+            (100, 20.0, 0.5),
+            (100, 100.0, 0.5),
+            (100, 0.0, 0.5),
+            (300, 20.0, 0.5),
+            (100, 20.0, 0.3),
+            (100, 20.0, 0.7),
+        ):
+            yield "item_knn", {**dict(zip(names, values, strict=True)), "weighting": weighting}
+
+
+def ials(train: Ratings) -> Iterator[tuple[str, Settings]]:
+    """By λ and b."""
+    pairs = ((3, 1), (10, 1), (10, 2), (10, 3), (5, 3), (30, 1), (30, 3))
+    for thousandths, tenths in pairs:
+        reg = thousandths / 1000
+        yield "ials", {"reg_user": reg, "reg_item": reg, "absent_weight": tenths / 10}
+
+
 GRIDS: dict[str, Callable[[Ratings], Iterator[tuple[str, Settings]]]] = {
     "autorec-item": lambda train: autorec(train, "item"),
     "autorec-user": lambda train: autorec(train, "user"),
     "bayes_mf": bayes_mf,
+    "deeprec": deeprec,
+    "deeprec-events": deeprec_of_events,
+    "ease": ease,
+    "item_knn": item_knn,
+    "ials": ials,
 }
+EVENT_GRIDS = ("deeprec-events", "ease", "item_knn", "ials")
 
 
 def part_of_1m(share: float) -> Ratings:

@@ -90,6 +90,20 @@ def expect_number(name: str, value: Any, what: str) -> None:
         raise SettingError(f"{name} is {what}, a number; found {found(value)}.")
 
 
+def expect_probability(name: str, value: float) -> None:
+    """Refuse a number that does not lie between 0 and 1.
+
+    Args:
+        name: of the argument.
+        value: as the caller gave it.
+
+    Raises:
+        SettingError: naming the argument.
+    """
+    if not 0 < value < 1:  # nor does NaN
+        raise SettingError(f"{name} must be a probability between 0 and 1, found {value}.")
+
+
 def expect_path(name: str, value: Any, *, such_as: str = "'lists.parquet'") -> None:
     """Refuse what is no path.
 

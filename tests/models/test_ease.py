@@ -5,6 +5,7 @@ import pytest
 from tests.events import as_matrix, events_in_groups, ndcg
 
 import recollect as rc
+from recollect import unseen
 from recollect.data.ratings import Ratings
 from recollect.errors import SettingError, TrainingError
 from recollect.families import item_weights
@@ -48,7 +49,7 @@ def test_the_weights_minimize_the_objective(groups):
 
 
 def test_scores_are_sums_of_weights_over_a_users_events(groups, monkeypatch):
-    monkeypatch.setattr(item_weights, "BLOCK_CELLS", 5 * groups.n_items)  # five users at a time
+    monkeypatch.setattr(unseen, "BLOCK_CELLS", 5 * groups.n_items)  # five users at a time
     model = EASE(reg=3.0).fit(groups)
     expected = as_matrix(groups) @ by_hand(as_matrix(groups), 3.0)
     np.testing.assert_allclose(model.scores(np.arange(80), groups), expected, atol=1e-5)

@@ -120,6 +120,10 @@ class Rows(AnyRows):
             rows = order[first : first + size]
             yield self.take(rows)
 
+    def as_csr(self) -> csr_array:
+        """The same as a SciPy matrix, in which an unknown cell is 0."""
+        return csr_array((self.value, self.column, self.start), shape=(len(self), self.n_columns))
+
     def only_columns(self, keep: Bool[np.ndarray, " columns"]) -> Rows:
         """The same rows, of the same width, with cells only in the columns of a mask."""
         if keep.all():

@@ -20,7 +20,7 @@ from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SizeError
 from recollect.model import Capabilities, Model
-from recollect.unseen import BLOCK_CELLS
+from recollect.unseen import predict_new_users, usable_rows_of
 
 MOST_VECTORS = 1 << 29  # numbers in all rows, written out: 2 GB
 
@@ -51,8 +51,7 @@ class ItemWeights(Model):
     def score_known(
         self, user: Int[np.ndarray, " users"], given: AnyRatings
     ) -> Float32[np.ndarray, "users n_items"]:
-        rows = given.by_user.take(user)
-        return self.fold_in(rows.only_columns(self.known_items()))
+        return self.fold_in(usable_rows_of(self, given, user))
 
     @override
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
@@ -66,19 +65,7 @@ class ItemWeights(Model):
         given: AnyRatings,
         times: Int64[np.ndarray, " pairs"] | None,
     ) -> Float32[np.ndarray, " pairs"]:
-        different, place = np.unique(user, return_inverse=True)
-        order = np.argsort(place, kind="stable")
-        start = np.searchsorted(place[order], np.arange(len(different) + 1))
-        out = np.empty(len(user), np.float32)
-        step = max(1, BLOCK_CELLS // self.given_.n_items)
-
-        for first in range(0, len(different), step):
-            users = different[first : first + step]
-            pairs = order[start[first] : start[first + len(users)]]
-            scores = self.score_known(users, given)
-            out[pairs] = scores[place[pairs] - first, item[pairs]]
-
-        return out
+        return predict_new_users(self, user, item, given)
 
     @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 from scipy.linalg import lapack
-from scipy.sparse import csr_array
 from torch import nn
 from typing_extensions import override
 
@@ -96,7 +95,7 @@ def add_gramian(rows: Rows, out: Float32[np.ndarray, "columns columns"]) -> None
         rows: X.
         out: changed in place.
     """
-    x = csr_array((rows.value, rows.column, rows.start), shape=(len(rows), rows.n_columns))
+    x = rows.as_csr()
     by_column = x.tocsc()
     transposed = x.T.tocsr()
 

@@ -122,8 +122,7 @@ class ItemKNN(ItemWeights):
     @override
     def sums(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         matrix = self._matrix.get(self.net_.matrix)
-        x = csr_array((rows.value, rows.column, rows.start), shape=(len(rows), rows.n_columns))
-        scores: np.ndarray = (x @ matrix).toarray()
+        scores: np.ndarray = (rows.as_csr() @ matrix).toarray()
 
         return scores.astype(np.float32, copy=False)
 

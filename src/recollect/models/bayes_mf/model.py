@@ -36,6 +36,7 @@ from scipy.special import ndtri
 from torch import Tensor, nn
 from typing_extensions import override
 
+from recollect.arguments import expect_probability
 from recollect.data.levels import are_levels
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
@@ -354,9 +355,7 @@ class BayesMF(PairModel):
         *,
         times: Int[np.ndarray, " pairs"] | None = None,
     ) -> tuple[Float32[np.ndarray, " pairs"], Float32[np.ndarray, " pairs"]]:
-        if not 0 < level < 1:
-            raise SettingError(f"level must be a probability between 0 and 1, found {level}.")
-
+        expect_probability("level", level)
         mean, std = self._moments(user, item, times)
         # As for a normal distribution: as much probability lies below the interval as above it.
         n_stds = ndtri((1 + level) / 2)

@@ -26,6 +26,7 @@ from jaxtyping import Float32, Float64, Int, Int64
 from torch import nn
 from typing_extensions import override
 
+from recollect.arguments import expect_probability
 from recollect.data.in_unit import in_unit
 from recollect.data.rating_unit import IDENTITY, RatingUnit
 from recollect.data.ratings import AnyRatings, Ratings, Side
@@ -375,9 +376,7 @@ class Blend(Model):
         *,
         times: Int[np.ndarray, " pairs"] | None = None,
     ) -> tuple[Float32[np.ndarray, " pairs"], Float32[np.ndarray, " pairs"]]:
-        if not 0 < level < 1:
-            raise SettingError(f"level must be a probability between 0 and 1, found {level}.")
-
+        expect_probability("level", level)
         std = self._std_of_pairs(user, item, times)
         cold = self.is_cold(user, item)
         n_stds = np.where(
