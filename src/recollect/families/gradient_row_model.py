@@ -23,6 +23,7 @@ from recollect.training import gradient
 from recollect.training.early_stopping import ValidationMetric
 from recollect.training.gradient_options import GradientOptions
 from recollect.training.history import History
+from recollect.training.offsets import REG_ITEM, REG_USER
 
 
 @dataclass(kw_only=True, eq=False)
@@ -55,6 +56,11 @@ class GradientRowModel(RowModel):
         If so, `net_.offsets` computes it, and the loss subtracts it from the ratings.
         """
         return False
+
+    @property
+    def row_reg(self) -> float:
+        """λ of a row's offset."""
+        return REG_ITEM if self.side == "item" else REG_USER
 
     @property
     @override

@@ -46,7 +46,6 @@ from recollect.run import Run
 from recollect.settings import setting, share
 from recollect.training.history import History
 from recollect.training.losses import squared_error
-from recollect.training.offsets import REG_ITEM, REG_USER
 
 log = logging.getLogger("recollect")
 
@@ -157,17 +156,13 @@ class AutoRec(GradientRowModel):
             dropout=self.dropout,
             input_dropout=self.input_dropout,
             binary=self.binary_code,
-            row_reg=self._row_reg if self.has_offsets else None,
+            row_reg=self.row_reg if self.has_offsets else None,
         )
 
     @property
     def _pretrains(self) -> bool:
         """Whether a shallow network's codes pass through the middle layers before the fit."""
         return self.pretrain and len(self.layers) > 1 and self.layers[0] == self.layers[-1]
-
-    @property
-    def _row_reg(self) -> float:
-        return REG_ITEM if self.side == "item" else REG_USER
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:

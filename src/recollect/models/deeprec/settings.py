@@ -12,7 +12,6 @@ from recollect.families.gradient_row_model import GradientRowModel
 from recollect.nn import ACTIVATIONS, layer_sizes
 from recollect.settings import setting, share
 from recollect.training.gradient_options import GradientOptions
-from recollect.training.offsets import REG_ITEM, REG_USER
 
 EVENT_LOSSES = ("weighted", "logistic", "multinomial")
 LOSSES = ("ratings", *EVENT_LOSSES)
@@ -144,11 +143,6 @@ class DeepRecSettings(GradientRowModel):
     def _may_have_offsets(self) -> bool:
         is_plain = not (self.tied or self.refeed or self.center)
         return self.loss == "ratings" and self.linear and is_plain
-
-    @property
-    def row_reg(self) -> float:
-        """λ of a row's offset."""
-        return REG_ITEM if self.side == "item" else REG_USER
 
     @override
     def options(self) -> GradientOptions:
