@@ -7,6 +7,8 @@ import pytest
 from tests.cli.support import EXPERIMENT, answer, call
 
 from recollect.experiment import runner
+from recollect.experiment.carried import FILE
+from recollect.experiment.results import read_json, write_json
 
 
 def test_runs_without_a_result_are_fitted_and_those_without_data_skipped(paper: Path) -> None:
@@ -40,6 +42,35 @@ def test_list_fits_nothing(paper: Path) -> None:
     states = {row["state"] for row in rows if row["run"] == "bias"}
     assert states == {"to do", "skipped: no data"}
     assert [path.name for path in Path("runs/results").iterdir()] == ["data.json"]
+
+
+def test_missing_leaves_out_what_an_earlier_release_has_printed(paper: Path) -> None:
+    call("run", paper, "--quiet")
+    folder = Path("runs/results")
+    paths = [path for path in folder.glob("*.json") if path.name != "data.json"]
+    records = sorted((read_json(path) for path in paths), key=lambda record: record["seed"])
+    printed = {
+        "fingerprint": records[0]["fingerprint"],
+        "splits": [[record["split"], record["seed"]] for record in records],
+        "model": records[0]["model"],
+        "settings": records[0]["settings"],
+        "metric": "rmse",
+        "interval": [0.9444, 0.94, 0.9488],
+        "fit_seconds": 75.0,
+        "peak_memory_mb": 512,
+    }
+    content = {"release": "0.0.9", "made": {}, "rows": [printed], "tables": {}}
+    write_json(folder / FILE, content)
+
+    for path in paths:
+        path.unlink()
+
+    result = call("run", paper, "--missing", "--json")
+    assert "2 runs, 0 cached, 2 of an earlier release, 0 to do" in result.stderr
+    rows = json.loads(result.stdout)["runs"]
+    row = next(row for row in rows if (row["part"], row["run"]) == ("tiny", "bias"))
+    assert (row["state"], row["value"], row["done"]) == ("of an earlier release", 0.9444, 0)
+    assert "2 to do" in call("run", paper, "--list").stderr
 
 
 def test_ctrl_c_says_that_the_same_command_goes_on(

@@ -17,9 +17,12 @@ from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import memory, seconds, table
 
 if TYPE_CHECKING:
+    from recollect.experiment.carried import Carried
     from recollect.experiment.planner import PlannedRun, Task
     from recollect.experiment.results import Results
     from recollect.experiment.spec import Part
+
+TO_DO = "to do"
 
 Only = Annotated[
     list[str] | None,
@@ -50,12 +53,19 @@ def run(
         ),
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run again what has a result.")] = False,
+    missing: Annotated[
+        bool,
+        typer.Option(
+            "--missing", help="Leave out rows whose figures an earlier release has printed."
+        ),
+    ] = False,
     list_: Annotated[bool, typer.Option("--list", help="Only show what there is to run.")] = False,
     results: ResultsFolder = None,
     trust: Trust = None,
 ) -> Answer:
     """Run what an experiment's file asks for and has no result yet; a table of what there is."""
     from recollect.experiment import planner
+    from recollect.experiment.carried import read_carried
     from recollect.experiment.parse import read
     from recollect.experiment.results import Results
     from recollect.experiment.spec import select
@@ -67,15 +77,21 @@ def run(
     data = planner.look_for_data(parts, records, other_parts=experiment.parts.values())
     _say_skipped(screen, parts, data)
     planned = planner.plan(selected, data)
-    todo = planner.tasks(experiment, planned, records, data, fresh=fresh)
+    carried = read_carried(records.folder)
+    needed = planner.without_figures(planned, carried) if missing else planned
+    todo = planner.tasks(experiment, needed, records, data, fresh=fresh)
     jobs = {job.key for planned_run in planned for job in planned_run.jobs}
-    screen.say(f"{len(jobs)} runs, {len(jobs) - len(todo)} cached, {len(todo)} to do")
+    left_out = {job.key for run in planned if run not in needed for job in run.jobs}
+    counts = [f"{len(jobs)} runs", f"{len(jobs - left_out) - len(todo)} cached"]
+    if left_out:
+        counts.append(f"{len(left_out)} of an earlier release")
+    screen.say(", ".join([*counts, f"{len(todo)} to do"]))
     if not list_:
         with resumable(records.folder):
             _carry_out(screen, todo, processes)
 
     new = {task.job.key for task in todo}
-    rows = [_row(planned_run, records, data, new) for planned_run in planned]
+    rows = [_row(planned_run, records, data, new, carried) for planned_run in planned]
     has_failed = any(row["failed"] for row in rows)
 
     return Answer(
@@ -120,7 +136,11 @@ def _outcome(record: Mapping[str, Any]) -> str:
 
 
 def _row(
-    planned: PlannedRun, results: Results, data: Mapping[str, Any], new: set[str]
+    planned: PlannedRun,
+    results: Results,
+    data: Mapping[str, Any],
+    new: set[str],
+    carried: Carried,
 ) -> dict[str, Any]:
     """What there is of a run of a table: the state and mean figure of its splits.
 
@@ -129,6 +149,7 @@ def _row(
         results: the records.
         data: what is known of each data set by its source.
         new: keys of the jobs that this command runs.
+        carried: rows of an earlier release; one stands where there is no record.
     """
     from recollect.experiment.results import is_done
 
@@ -139,6 +160,11 @@ def _row(
     failed = {record["failed"] for _, record in present if "failed" in record}
     n_cached = sum(key not in new for key, _ in done)
     figures = [record["test"][part.metric] for _, record in done]
+    state = _state(planned, data, failed, n_done=len(done), n_cached=n_cached)
+    row = carried.row(planned.jobs, part.metric)
+    if state == TO_DO and row is not None:
+        state = "of an earlier release"
+        figures = [row.interval.mean]
 
     return {
         "part": part.name,
@@ -147,7 +173,7 @@ def _row(
         "splits": len(planned.table.splits(part)),
         "done": len(done),
         "cached": n_cached,
-        "state": _state(planned, data, failed, n_done=len(done), n_cached=n_cached),
+        "state": state,
         "metric": part.metric,
         "value": statistics.fmean(figures) if figures else None,
         "failed": sorted(failed),
@@ -174,7 +200,7 @@ def _state(
 def _state_of_done(n_done: int, n_cached: int) -> str:
     """Whether results are new, from earlier, or both."""
     if not n_done:
-        return "to do"
+        return TO_DO
 
     if n_cached == n_done:
         return "cached"

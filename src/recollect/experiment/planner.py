@@ -11,6 +11,7 @@ import numpy as np
 
 from recollect import registry
 from recollect.data.ratings import Ratings
+from recollect.experiment.carried import Carried
 from recollect.experiment.part_data import load_part, reason_missing
 from recollect.experiment.results import Job, Results, is_done, job_of
 from recollect.experiment.spec import PUBLISHED, Experiment, Part, RunSpec, SplitSpec, Table
@@ -135,6 +136,16 @@ def plan(selected: Sequence[tuple[Table, Part]], data: DataFacts) -> list[Planne
                 planned.append(PlannedRun(part, table, fit, jobs))
 
     return planned
+
+
+def without_figures(planned: Iterable[PlannedRun], carried: Carried) -> list[PlannedRun]:
+    """The planned runs of which no earlier release has printed a figure.
+
+    Args:
+        planned: runs of tables.
+        carried: the rows of that release.
+    """
+    return [run for run in planned if carried.row(run.jobs, run.part.metric) is None]
 
 
 def tasks(
