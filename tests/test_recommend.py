@@ -260,7 +260,8 @@ def test_predict_says_what_is_no_pair(bias, pairs, message):
 @pytest.mark.parametrize("seen", [False, True])
 def test_top_n_equals_brute_force(model, seen):
     users = [4, 0, 77]
-    frame = rc.top_n(model, user_ids=model.given_.users.at(users), n=7, seen=seen)
+    ids = model.given_.users.at(users)
+    frame = rc.top_n(model, user_ids=ids, n=7, seen=seen, rank_by="rating")
     assert lists(frame) == expected(model, users, 7, seen=seen)
     asked = rc.predict(model, frame.select("user_id", "item_id"))
     np.testing.assert_allclose(
@@ -279,7 +280,8 @@ def test_top_n_recommends_nothing_they_have_rated(model):
 def test_top_n_among_candidates(model):
     ids = model.given_.items.ids
     candidates = [int(ids[9]), ids[2], "unheard of", ids[-1]]
-    frame = rc.top_n(model, user_ids=[model.given_.users.ids[3]], items=candidates, seen=True)
+    user = [model.given_.users.ids[3]]
+    frame = rc.top_n(model, user_ids=user, items=candidates, seen=True, rank_by="rating")
     assert lists(frame) == expected(model, [3], 10, seen=True, candidates={9, 2})
     with pytest.raises(DataError, match="None of the 2 candidate items has ratings"):
         rc.top_n(model, user_ids=["1"], items=["unheard of", ids[-1]])
@@ -337,13 +339,15 @@ def with_scores(bias, score):
 def test_items_beyond_the_top_of_the_scale_are_ranked_by_the_raw_prediction(bias):
     score = np.full(80, 2.0)
     score[[60, 10, 40]] = 7.0, 5.5, 6.0
-    frame = rc.top_n(with_scores(bias, score), user_ids=["1"], n=4, seen=True)
+    ranker = with_scores(bias, score)
+    frame = rc.top_n(ranker, user_ids=["1"], n=4, seen=True, rank_by="rating")
     assert frame["item_id"].to_list() == bias.given_.items.at([60, 40, 10, 0]).to_list()
     assert frame["prediction"].to_list() == [5, 5, 5, 2]
 
 
 def test_ties_go_by_row(bias):
-    frame = rc.top_n(with_scores(bias, np.full(80, 3.0)), user_ids=["1"], n=6, seen=True)
+    ranker = with_scores(bias, np.full(80, 3.0))
+    frame = rc.top_n(ranker, user_ids=["1"], n=6, seen=True, rank_by="rating")
     assert frame["item_id"].to_list() == bias.given_.items.ids[:6].to_list()
 
 
@@ -509,7 +513,7 @@ def test_someone_new_on_the_user_side_is_one_pass_through_the_network(ratings):
     residuals = 5 + 1 - 2 * offsets.mu - offsets.b_item[[2, 30]].sum()
     assert folded["prediction"][-1] == pytest.approx(offsets.mu + residuals / (2 + 5))
     raw[[2, 30, 79]] = -np.inf
-    frame = rc.top_n(model, ratings=mine, n=5)
+    frame = rc.top_n(model, ratings=mine, n=5, rank_by="rating")
     assert frame["item_id"].to_list() == ratings.items.at(np.argsort(-raw)[:5]).to_list()
     assert set(frame["user_id"]) == {"new"}
 

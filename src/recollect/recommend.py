@@ -20,7 +20,15 @@ from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError, SettingError
 from recollect.model import Model
-from recollect.ranking import NEVER, everyones_best, first_n, scores_of
+from recollect.ranking import (
+    BOTH,
+    NEVER,
+    by_both,
+    checked_rank_by,
+    everyones_best,
+    first_n,
+    rankings,
+)
 from recollect.request import (
     a_few,
     excluded_items,
@@ -90,13 +98,13 @@ def top_n(
     n: int = 10,
     items: Iterable[object] | None = None,
     seen: bool = False,
+    rank_by: str | None = None,
 ) -> pl.DataFrame:
     """The n best items for known users, or for a new one. Nothing is trained.
 
     Items that nobody rated are never recommended. A user_id the model does not know gets the items
     that are best for everyone, in the order of `ranking.everyones_best` and with the predictions
-    that `predict` has for them. All other lists are in the order of the raw predictions: several
-    may be clipped to the top of the scale.
+    that `predict` has for them.
 
     A RecollectWarning says who is unknown, which items are, and who gets fewer items than asked for
     because they have rated the others.
@@ -111,17 +119,21 @@ def top_n(
         n: how many items.
         items: the candidates; default: all.
         seen: whether items are recommended that the user has rated.
+        rank_by: "both", whether they will choose an item and whether they will like it; "rating",
+            the predicted rating alone; None: "both" for a model of ratings, the scores of one of
+            events.
 
     Returns: columns user_id, rank, item_id, title and other fields (if known), prediction.
 
     Raises:
-        SettingError: if n is below 1 or it is not clear for whom.
+        SettingError: if n is below 1, it is not clear for whom, or for an unknown `rank_by`.
         DataError: for a rating outside the scale, a count that is not above 0, or if the model
             knows none of `items`.
     """
     given_of(model)
     expect_whole("n", n, at_least=1, what="how many are wanted")
     excluded = excluded_items(model, items)
+    asked: Any = {"n": n, "excluded": excluded, "seen": seen, "rank_by": rank_by}
     ids = None if user_ids is None else ids_in("user_ids", user_ids)
     if ratings is None and events is None:
         if ids is None:
@@ -132,7 +144,7 @@ def top_n(
         shortage = Shortage(model, n, excluded)
         shortage.warn_of_strangers(ids)
         frames = [_empty_list(model)]
-        for part, frame in _ranked_blocks(model, ids, n=n, excluded=excluded, seen=seen):
+        for part, frame in _ranked_blocks(model, ids, **asked):
             shortage.count(ids[part], frame)
             frames.append(frame)
 
@@ -144,15 +156,8 @@ def top_n(
     if ids is not None:
         newer = with_earlier_ratings(model, ids, newer)
 
-    row = row_of_new_user(model, newer)
-    scores = _scores_of_new_user(model, row)
-    scores[:, excluded] = NEVER
-    if not seen:
-        scores[row.row, row.column] = NEVER
-
-    is_unknown = row.counts == 0
     who = pl.Series([NEW]) if ids is None else ids
-    frame = _ranked_frame(model, who, scores, n, is_unknown)
+    frame = _ranked_for_new_user(model, who, row_of_new_user(model, newer), **asked)
     shortage = Shortage(model, n, excluded)
     shortage.count(who, frame)
     shortage.warn()
@@ -168,6 +173,7 @@ def top_n_to_parquet(
     n: int = 10,
     items: Iterable[object] | None = None,
     seen: bool = False,
+    rank_by: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write `top_n` for all users to a Parquet file, block by block; returns how many rows.
@@ -181,6 +187,9 @@ def top_n_to_parquet(
         n: how many items each.
         items: the candidates; default: all.
         seen: whether items are recommended that the user has rated.
+        rank_by: "both", whether they will choose an item and whether they will like it; "rating",
+            the predicted rating alone; None: "both" for a model of ratings, the scores of one of
+            events.
         progress: called with (users done, users in all) after each block.
 
     Raises:
@@ -199,13 +208,14 @@ def top_n_to_parquet(
         raise SettingError(f"{path} is a folder; name a file, such as {example}.")
 
     excluded = excluded_items(model, items)
+    asked: Any = {"n": n, "excluded": excluded, "seen": seen, "rank_by": rank_by}
     schema = _empty_list(model).to_arrow().schema
     n_rows = 0
     shortage = Shortage(model, n, excluded)
     shortage.warn_of_strangers(ids)
 
     with replacing(path) as fresh, pq.ParquetWriter(fresh, schema, compression="zstd") as out:
-        for part, frame in _ranked_blocks(model, ids, n=n, excluded=excluded, seen=seen):
+        for part, frame in _ranked_blocks(model, ids, **asked):
             out.write_table(frame.to_arrow().cast(schema))
             n_rows += len(frame)
             shortage.count(ids[part], frame)
@@ -328,6 +338,40 @@ def _unit_vectors(model: Model, side: Side) -> Float32[np.ndarray, "entries k"]:
     return vectors / np.maximum(length, np.float32(1e-12))
 
 
+def _ranked_for_new_user(
+    model: Model,
+    who: pl.Series,
+    row: Rows,
+    *,
+    n: int,
+    excluded: Bool[np.ndarray, " n_items"],
+    seen: bool,
+    rank_by: str | None,
+) -> pl.DataFrame:
+    """The list of someone given by a row of ratings or events.
+
+    Args:
+        model: a fitted model.
+        who: the user_id of the list.
+        row: what they have rated.
+        n: how many items.
+        excluded: the items that are no candidates.
+        seen: whether items of the row are listed.
+        rank_by: as `top_n`.
+    """
+    predicted = _scores_of_new_user(model, row)
+    is_unknown = row.counts == 0
+    scores = predicted.copy()
+    if checked_rank_by(model, rank_by) == BOTH:
+        scores = by_both(model, predicted, row, known=~is_unknown)
+
+    scores[:, excluded] = NEVER
+    if not seen:
+        scores[row.row, row.column] = NEVER
+
+    return _ranked_frame(model, who, scores, predicted, n, is_unknown)
+
+
 def _scores_of_new_user(model: Model, row: Rows) -> Float32[np.ndarray, "1 n_items"]:
     """Raw predictions of every item for a new user; without ratings, what is best for everyone."""
     if row.n_cells == 0:
@@ -338,7 +382,13 @@ def _scores_of_new_user(model: Model, row: Rows) -> Float32[np.ndarray, "1 n_ite
 
 
 def _ranked_blocks(
-    model: Model, ids: pl.Series, *, n: int, excluded: Bool[np.ndarray, " n_items"], seen: bool
+    model: Model,
+    ids: pl.Series,
+    *,
+    n: int,
+    excluded: Bool[np.ndarray, " n_items"],
+    seen: bool,
+    rank_by: str | None,
 ) -> Iterator[tuple[slice, pl.DataFrame]]:
     """The lists of a block of users at a time, and which users these are."""
     given = model.given_
@@ -346,15 +396,17 @@ def _ranked_blocks(
 
     is_unknown = ~flags_of(given.count("user") > 0, rows)
 
-    for part, scores in scores_of(model, rows, given, seen=seen):
+    for ranking in rankings(model, rows, given, seen=seen, rank_by=rank_by):
+        part, scores = ranking.part, ranking.scores
         scores[:, excluded] = NEVER
-        yield part, _ranked_frame(model, ids[part], scores, n, is_unknown[part])
+        yield part, _ranked_frame(model, ids[part], scores, ranking.predicted, n, is_unknown[part])
 
 
 def _ranked_frame(
     model: Model,
     user_ids: pl.Series,
     scores: Float32[np.ndarray, "people n_items"],
+    predicted: Float32[np.ndarray, "people n_items"],
     n: int,
     is_unknown: Bool[np.ndarray, " people"],
 ) -> pl.DataFrame:
@@ -364,13 +416,14 @@ def _ranked_frame(
         model: a fitted model.
         user_ids: of the rows of scores.
         scores: what the items are ranked by.
+        predicted: raw predictions.
         n: how many.
         is_unknown: the users of whom nothing is known. Their items are ranked by what is best for
             everyone, and the predictions are those of `predict`.
     """
     frame = _first_n_frame(user_ids, scores, n, model.given_.items)
     frame = frame.rename({"of": "user_id", "id": "item_id", "score": "prediction"})
-    raw = frame["prediction"].to_numpy()
+    raw = predicted[frame["row"].to_numpy(), frame["column"].to_numpy()]
     if is_unknown.any():
         of_unknown = is_unknown[frame["row"].to_numpy()]
         raw = np.where(of_unknown, _defaults(model)[frame["column"].to_numpy()], raw)
@@ -392,7 +445,7 @@ def _empty_list(model: Model) -> pl.DataFrame:
     """A list of no users: the columns and their types."""
     nobody = pl.Series([], dtype=pl.String)
     scores = np.zeros((0, model.given_.n_items), np.float32)
-    return _ranked_frame(model, nobody, scores, 1, np.zeros(0, bool))
+    return _ranked_frame(model, nobody, scores, scores, 1, np.zeros(0, bool))
 
 
 def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> pl.DataFrame:

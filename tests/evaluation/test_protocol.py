@@ -226,7 +226,7 @@ def test_full_ranking_equals_brute_force(fitted, split):
         np.array([h for h, _ in found.values()]),
         np.array([n for _, n in found.values()]),
     )
-    scores = rc.full_ranking(fitted, split.test, n=7)
+    scores = rc.full_ranking(fitted, split.test, n=7, rank_by="rating")
     for name, metric in (
         ("ndcg", metrics.ndcg_at),
         ("recall", metrics.recall_at),
@@ -327,7 +327,7 @@ def test_new_items_are_ranked_alone_by_hand(reader, new_items):
     # Item 5 is unknown and gets the mean of all ratings, 3; users 0 to 2 see 4, 3, 5. Of user 3
     # nothing is known: all items get what is best for everyone, 3, and come by column: 3, 4, 5.
     # Relevant from 4 on: user 0 {3}, user 1 {5}, user 3 {3, 5}.
-    scores = rc.new_items_ranking(reader, new_items, n=2)
+    scores = rc.new_items_ranking(reader, new_items, n=2, rank_by="rating")
     second, nan = 1 / math.log2(3), math.nan
     expected = {
         "ndcg@2": [second, 0, nan, 1 / (1 + second)],

@@ -16,6 +16,7 @@ from recollect.errors import CheckpointError
 from recollect.system.atomic_files import checksum, recover
 from recollect.training.history import History
 
+CHOICES_OF = ("ease", "item_knn")  # what `interest.learn_choices` makes
 FORMER_BEST = "best_valid_rmse"  # of best_valid
 
 
@@ -141,6 +142,15 @@ def _is_unit(value: Any) -> bool:
     return is_pair and value[1] > 0
 
 
+def _is_choices(value: Any) -> bool:
+    """Whether it is a model of who chooses what, or missing, as of models of events."""
+    if value is None:
+        return True
+
+    is_object = isinstance(value, dict) and value.keys() == {"model", "settings"}
+    return is_object and value["model"] in CHOICES_OF and isinstance(value["settings"], dict)
+
+
 def _is_history(value: Any) -> bool:
     """Whether the figures of each epoch are numbers; one that diverged may have NaN."""
     if not isinstance(value, dict):
@@ -182,5 +192,6 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "seed": _is_whole,
     "seconds": _is_number,
     "history": _is_history,
+    "choices": _is_choices,
     "checksums": _names_files,
 }

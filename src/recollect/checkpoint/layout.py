@@ -16,7 +16,8 @@ FORMAT_OF_TODAYS_NAMES = 3
 
 MODEL = "model.json"
 STORED = "given"
-PARTS = ("net.safetensors", "given.safetensors", "vocab.json", "catalogue.parquet")
+CHOICES = "choices.safetensors"
+PARTS = (CHOICES, "net.safetensors", "given.safetensors", "vocab.json", "catalogue.parquet")
 TEXT_PARTS = ("text.json", "text.safetensors")
 STORED_PARTS = tuple(f"{STORED}/{name}" for name in files.NEEDED)
 FILES = (*PARTS, *TEXT_PARTS, *STORED_PARTS)

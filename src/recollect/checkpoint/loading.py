@@ -10,11 +10,13 @@ from recollect import registry
 from recollect.arguments import expect_path
 from recollect.checkpoint.about import history_of, parse
 from recollect.checkpoint.given import read_given
-from recollect.checkpoint.layout import MODEL
+from recollect.checkpoint.layout import CHOICES, MODEL
 from recollect.checkpoint.open_folder import OpenFolder
 from recollect.checkpoint.weights import read_network
 from recollect.data.rating_unit import RatingUnit
 from recollect.errors import CheckpointError, DataError, RecollectError, UntrustedError
+from recollect.families.item_weights import ItemWeights
+from recollect.interest import keep_choices
 from recollect.model import Model
 from recollect.settings import former_values
 from recollect.system.atomic_files import WRITING, left_beside, recover, resolved
@@ -154,5 +156,22 @@ def _read(about: dict[str, Any], opened: OpenFolder, trusted: registry.Trusted) 
     model.seed_ = about["seed"]
     model.seconds_ = about["seconds"]
     model._forget()
+    _read_choices(model, about, opened)
 
     return model
+
+
+def _read_choices(model: Model, about: dict[str, Any], opened: OpenFolder) -> None:
+    """Read who chooses what, if the folder has it; without, it is learned from the ratings."""
+    described = about.get("choices")
+    if described is None:
+        return
+
+    choices = registry.make(described["model"], **described["settings"])
+    assert isinstance(choices, ItemWeights)
+    choices.given_ = model.given_
+    choices.net_ = read_network(
+        choices, opened.path(CHOICES), format_=about["format"], name=str(opened.folder / CHOICES)
+    )
+    choices._forget()
+    keep_choices(model, choices)

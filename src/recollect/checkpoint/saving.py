@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors import numpy as numpy_file
@@ -18,11 +19,12 @@ from safetensors import torch as torch_file
 from recollect import registry
 from recollect.arguments import expect, expect_path
 from recollect.checkpoint.destination import check_destination
-from recollect.checkpoint.layout import FILES, FORMAT, MODEL, STORED
+from recollect.checkpoint.layout import CHOICES, FILES, FORMAT, MODEL, STORED
 from recollect.data.on_disk import stored_ratings
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.text.corpus import Corpus
 from recollect.errors import CheckpointError
+from recollect.interest import interest_of
 from recollect.model import Model
 from recollect.system.atomic_files import checksum, replacing
 
@@ -66,6 +68,7 @@ def _write(model: Model, folder: Path) -> None:
     }
     torch_file.save_file(weights, folder / "net.safetensors")
     _write_given(given, folder)
+    choices = _write_choices(model, folder)
     versions = {name: version(name) for name in ("recollect", "torch")}
     written = [name for name in FILES if (folder / name).exists()]
     about = {
@@ -83,6 +86,7 @@ def _write(model: Model, folder: Path) -> None:
         "seed": model.seed_,
         "seconds": round(model.seconds_, 3),
         "history": dataclasses.asdict(model.history_),
+        "choices": choices,
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {**versions, "python": platform.python_version()},
         "checksums": {name: _digest(folder / name) for name in written},
@@ -111,6 +115,18 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
 
     if given.text is not None:
         _write_text(given.text, folder)
+
+
+def _write_choices(model: Model, folder: Path) -> dict[str, Any] | None:
+    """Write who chooses what, which goes with a model of ratings; returns what model that is."""
+    if model.output != "ratings":
+        return None
+
+    choices = interest_of(model).choices
+    weights = {name: weight.contiguous() for name, weight in choices.net_.state_dict().items()}
+    torch_file.save_file(weights, folder / CHOICES)
+
+    return {"model": registry.name_of(choices), "settings": registry.settings(choices)}
 
 
 def _write_text(text: Corpus, folder: Path) -> None:

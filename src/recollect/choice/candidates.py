@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from recollect.data.levels import are_levels
+from recollect.data.levels import levels_of
 from recollect.data.ratings import Ratings
 
 SECONDS_PER_MILLION = 120.0  # of ratings
@@ -78,7 +78,7 @@ def _bayes_mf(ratings: Ratings, *, share: float) -> tuple[Candidate, ...]:
     """
     time = ratings.time is not None
     plain = Candidate(f"bayes_mf probit=False time={time}", share)
-    if not are_levels(ratings.value):
+    if levels_of(ratings) is None:
         return (plain,)
 
     probit = Candidate(

@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 
 import recollect as rc
-from recollect.cli.options.asking import NewItems, RunFolder, load_model
+from recollect.cli.options.asking import NewItems, RankBy, RunFolder, load_model
 from recollect.cli.options.source import Columns
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
@@ -45,6 +45,7 @@ def evaluate(
             "lowest count of an event (default: any).",
         ),
     ] = None,
+    rank_by: RankBy = None,
     new_items: NewItems = None,
     trust: Trust = None,
 ) -> Answer:
@@ -66,7 +67,8 @@ def evaluate(
         figures += errors.table(*ERRORS).to_dicts()
 
     if ranking or model.output == "scores":
-        lists = rc.full_ranking(model, ratings, n=n, relevant=relevant, given=visible)
+        how: Any = {"n": n, "relevant": relevant, "rank_by": rank_by}
+        lists = rc.full_ranking(model, ratings, given=visible, **how)
         names = ("relevant_from", "n_users", "n_without_relevant")
         about |= {name: lists.about[name] for name in names}
         figures += lists.table().to_dicts()

@@ -10,7 +10,7 @@ import typer
 from rich.console import RenderableType
 
 import recollect as rc
-from recollect.cli.options.asking import HowMany, NewItems, OutFile, RunFolder, load_model
+from recollect.cli.options.asking import HowMany, NewItems, OutFile, RankBy, RunFolder, load_model
 from recollect.cli.options.out_file import check_out
 from recollect.cli.options.source import FileOptions
 from recollect.cli.options.trust import Trust
@@ -64,6 +64,7 @@ def recommend(
     seen: Annotated[
         bool, typer.Option("--seen", help="Recommend items that the user has rated, too.")
     ] = False,
+    rank_by: RankBy = None,
     new_items: NewItems = None,
     trust: Trust = None,
     out: OutFile = None,
@@ -95,9 +96,9 @@ def recommend(
         "form": Format(**options.form()),
     }
     allowed = None if items is None else read_ids(items, "item", **reading)["item_id"]
-    wanted: dict[str, Any] = {"n": n, "items": allowed, "seen": seen}
+    wanted: dict[str, Any] = {"n": n, "items": allowed, "seen": seen, "rank_by": rank_by}
     if all_users and out is not None and out.suffix == ".parquet":
-        return _for_all_users(screen, model, out, **wanted)
+        return _for_all_users(screen, model, out, wanted)
 
     chosen = _chosen_items(event, events, reading)
     if chosen and ratings is not None:
@@ -185,19 +186,22 @@ def _check_request(
         check_ending(out)
 
 
-def _for_all_users(
-    screen: Screen, model: rc.Model, out: Path, *, n: int, items: Any, seen: bool
-) -> Answer:
-    """Write the recommendations for all users block by block, so that memory stays flat."""
+def _for_all_users(screen: Screen, model: rc.Model, out: Path, wanted: dict[str, Any]) -> Answer:
+    """Write the recommendations for all users block by block, so that memory stays flat.
+
+    Args:
+        screen: where progress is shown.
+        model: a fitted model.
+        out: the file to write.
+        wanted: arguments of `top_n`.
+    """
     n_users = model.given_.n_users
 
     with screen.steps("users", n_users) as step:
         rows = rc.top_n_to_parquet(
             model,
             out,
-            n=n,
-            items=items,
-            seen=seen,
+            **wanted,
             progress=lambda done, total: step(done, ""),
         )
 

@@ -18,13 +18,13 @@ from typing import Any
 
 from recollect import registry
 from recollect.arguments import expect, expect_ratings
+from recollect.data.levels import relevant_from
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.splitting import Split, random_split
 from recollect.data.splitting.shares import Share, check_shares
 from recollect.errors import TrainingError
 from recollect.evaluation import significance
 from recollect.evaluation.protocols import full_ranking, held_out
-from recollect.evaluation.ranked_lists import relevant_from
 from recollect.evaluation.summary import figure
 from recollect.model import Model
 from recollect.run import Run, peak_memory_mb

@@ -21,6 +21,7 @@ from jaxtyping import Bool, Float, Int64
 
 from recollect import registry
 from recollect.arguments import expect, expect_number, expect_whole
+from recollect.data.levels import relevant_from
 from recollect.data.ratings import Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.data.splitting import Split
@@ -31,7 +32,6 @@ from recollect.evaluation.ranked_lists import (
     catalogue,
     figures_of_all_lists,
     random_ndcg,
-    relevant_from,
     relevant_items,
 )
 from recollect.evaluation.scores import Scores
@@ -89,6 +89,7 @@ def full_ranking(
     relevant: int | float | None = None,
     given: Any = None,
     split: Split | None = None,
+    rank_by: str | None = None,
 ) -> Scores:
     """Rank all items for each user with test ratings, as `recommend.top_n` does; score the first n.
 
@@ -104,11 +105,12 @@ def full_ranking(
             scale (4 of 1 to 5), for events every one.
         given: as `held_out`.
         split: where the test ratings come from, for `about`.
+        rank_by: as `top_n`.
 
     Raises:
         LeakError: as held_out.
         DataError: as held_out.
-        SettingError: if n is below 1.
+        SettingError: if n is below 1, or for an unknown `rank_by`.
     """
     matched, visible = _matched(model, test, given, n=n)
     if relevant is not None:
@@ -116,7 +118,7 @@ def full_ranking(
 
     people = np.flatnonzero(matched.ratings.count("user") > 0)
     new = visible.rows_of(matched.ratings.users.at(people)) if len(visible.people) else None
-    blocks = scores_of(model, matched.user_row[people], visible.known, new=new)
+    blocks = scores_of(model, matched.user_row[people], visible.known, new=new, rank_by=rank_by)
 
     return _ranked(
         model,
@@ -220,7 +222,12 @@ def new_users(model: Model, split: Split) -> Scores:
 
 
 def new_users_ranking(
-    model: Model, split: Split, *, n: int = 10, relevant: int | float | None = None
+    model: Model,
+    split: Split,
+    *,
+    n: int = 10,
+    relevant: int | float | None = None,
+    rank_by: str | None = None,
 ) -> Scores:
     """`full_ranking` for users without training ratings: strong generalization.
 
@@ -229,6 +236,7 @@ def new_users_ranking(
         split: made by `new_user_split`.
         n: length of the lists.
         relevant: as `full_ranking`.
+        rank_by: as `top_n`.
 
     Raises:
         DataError: if the split gives nothing of these users.
@@ -243,6 +251,7 @@ def new_users_ranking(
         relevant=relevant,
         given=given,
         split=split,
+        rank_by=rank_by,
     )
 
 
@@ -261,7 +270,12 @@ def new_items(model: Model, split: Split) -> Scores:
 
 
 def new_items_ranking(
-    model: Model, split: Split, *, n: int = 10, relevant: int | float | None = None
+    model: Model,
+    split: Split,
+    *,
+    n: int = 10,
+    relevant: int | float | None = None,
+    rank_by: str | None = None,
 ) -> Scores:
     """Rank the items without training ratings alone, for each user with test ratings.
 
@@ -275,6 +289,7 @@ def new_items_ranking(
         split: made by `new_item_split`.
         n: length of the lists.
         relevant: as `full_ranking`.
+        rank_by: as `top_n`.
 
     Raises:
         LeakError: as full_ranking.
@@ -286,7 +301,9 @@ def new_items_ranking(
     unknown = new & ~model.known_items()
     people = np.flatnonzero(split.test.count("user") > 0)
     best = everyones_best(model.given_)
-    blocks = _only_candidates(new, unknown, best, scores_of(model, people, model.given_))
+    blocks = _only_candidates(
+        new, unknown, best, scores_of(model, people, model.given_, rank_by=rank_by)
+    )
     scores = _ranked(
         model,
         Matched.of(model, split.test),

@@ -5,26 +5,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Int64
 
-from recollect.data.ratings import AnyRatings
 from recollect.data.sparse_rows import Rows
 from recollect.evaluation.by_id import Matched
 from recollect.evaluation.metrics import metrics_of
 from recollect.model import Model
-
-DEFAULT_RELEVANT = 0.75  # a rating this far up the scale is relevant: 4 of 1 to 5
-
-
-def relevant_from(ratings: AnyRatings) -> float:
-    """The rating from which on an item is relevant by default; every event is.
-
-    Args:
-        ratings: with the scale that a model has learned from.
-    """
-    low, high = ratings.scale
-    if ratings.implicit:
-        return float(low)
-
-    return float(low + DEFAULT_RELEVANT * (high - low))
 
 
 def relevant_items(matched: Matched, threshold: float) -> Rows:

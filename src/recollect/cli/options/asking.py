@@ -35,6 +35,17 @@ NewItems = Annotated[
     ),
 ]
 
+RankBy = Annotated[
+    str | None,
+    typer.Option(
+        "--rank-by",
+        metavar="both|rating",
+        show_default=False,
+        help="Order by both, whether someone will choose an item and whether they will like it "
+        "(default of models of ratings), or by the predicted rating alone.",
+    ),
+]
+
 
 def load_model(run: Path, new_items: Path | None, trust: list[str] | None) -> rc.Model:
     """The saved model, with further items if there are texts of them.

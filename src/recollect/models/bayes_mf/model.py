@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.arguments import expect_probability
-from recollect.data.levels import are_levels
+from recollect.data.levels import levels_of
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError
@@ -127,7 +127,7 @@ class BayesMF(PairModel):
             return False
 
         assert isinstance(self.given_, Ratings)
-        return are_levels(self.given_.value)
+        return levels_of(self.given_) is not None
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:

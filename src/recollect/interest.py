@@ -1,0 +1,181 @@
+"""Lists from ratings: will someone choose an item, and will they like it?
+
+    score[u, i] = P(u chooses i) · P(u likes i)
+    P(u chooses i) ∝ max(Σ_j x[u, j] B[j, i], least),    x[u, j] = 1 where u has rated j, else 0
+    P(u likes i) = Φ((r̂[u, i] − t) / σ)
+
+B are the weights of EASE, learned from who rated what, whatever the ratings. r̂ is the model's
+prediction, σ its validation RMSE, Φ the normal distribution function, and t lies midway between the
+lowest rating that counts as liking and the one below it. A predicted rating alone puts items first
+that a few people love: it was learned from the ratings that people chose to give, and says nothing
+of whether someone would choose the item.
+
+Source: Steck. "Embarrassingly Shallow Autoencoders for Sparse Data." WWW 2019 (B). Steck. "Training
+    and Testing of Recommender Systems on Data Missing Not at Random." KDD 2010 (that a list takes
+    more than the rating). The product is ours; docs/recommending.md has its figures.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from scipy.special import ndtr
+
+from recollect import registry
+from recollect.data.levels import levels_of, relevant_from
+from recollect.data.ratings import AnyRatings, Ratings
+from recollect.data.sparse_rows import Rows
+from recollect.data.vocab import Vocab
+from recollect.errors import SizeError
+from recollect.families.item_weights import ItemWeights, as_events
+from recollect.system.once import Once
+from recollect.training.history import History
+
+log = logging.getLogger("recollect")
+
+MOST_EVENTS = 5_000_000  # that B is learned from; of more, those of some users are drawn
+MOST_ITEMS = 10_000  # whose B has 400 MB; of more items, each has neighbors instead
+LEAST = 1e-4  # of a row's largest: no item is certain not to be chosen
+SHARE_OF_SPREAD = 0.8  # the error of a model that was not validated, as a share of the ratings'
+
+
+@dataclass(frozen=True)
+class Interest:
+    """What turns predicted ratings into an order of items."""
+
+    choices: ItemWeights  # B, learned from who rated what
+    threshold: float  # t
+    error: float  # sigma, in rating points
+
+    def join(
+        self, predicted: Float32[np.ndarray, "people n_items"], rows: Rows
+    ) -> Float32[np.ndarray, "people n_items"]:
+        """P(u chooses i) · P(u likes i).
+
+        Args:
+            predicted: raw predictions of every item.
+            rows: what each of the people has rated.
+        """
+        chosen = self.choices.sums(as_events(rows))
+        most = chosen.max(axis=1, keepdims=True, initial=0)
+        # Someone with no rated item that has weights chooses any item alike.
+        most[most <= 0] = 1
+        np.maximum(chosen, np.float32(LEAST) * most, out=chosen)
+        z = (predicted - np.float32(self.threshold)) / np.float32(self.error)
+        chosen *= ndtr(z)
+
+        return chosen
+
+
+def interest_of(model: Any) -> Interest:
+    """The interest that goes with a model of ratings; learned when it is first asked for.
+
+    Args:
+        model: a fitted model of ratings.
+    """
+    return _once(model).get(lambda: _make(model, learn_choices(model.given_)))
+
+
+def keep_choices(model: Any, choices: ItemWeights) -> None:
+    """Give a fitted model of ratings the choices that were learned earlier.
+
+    Args:
+        model: a fitted model of ratings.
+        choices: as `learn_choices` gives them.
+    """
+    _once(model).get(lambda: _make(model, choices))
+
+
+def _once(model: Any) -> Once[Interest]:
+    """Where a model keeps its interest, as long as its ratings are the same."""
+    given, interest = vars(model).get("_interest", (None, None))
+    if given is not model.given_ or interest is None:
+        interest = Once()
+        # In one assignment, as several threads may ask.
+        model._interest = (model.given_, interest)
+
+    return interest
+
+
+def _make(model: Any, choices: ItemWeights) -> Interest:
+    return Interest(choices, threshold(model.given_), error_of(model))
+
+
+def learn_choices(ratings: AnyRatings) -> ItemWeights:
+    """Learn who chooses what from the pairs of ratings; of very many, from users drawn of them."""
+    events = _events(ratings)
+    if ratings.n_items <= MOST_ITEMS:
+        try:
+            return _fit("ease", events)
+        except SizeError as problem:
+            log.info("Lists are made from neighbors of items instead of EASE: %s", problem)
+
+    return _fit("item_knn", events)
+
+
+def _fit(name: str, events: Ratings) -> ItemWeights:
+    choices = registry.make(name)
+    assert isinstance(choices, ItemWeights)
+    choices.fit(events)
+
+    return choices
+
+
+def _events(ratings: AnyRatings) -> Ratings:
+    """The pairs of ratings as events; at most `MOST_EVENTS`, all of each user drawn."""
+    if isinstance(ratings, Ratings) and len(ratings) <= MOST_EVENTS:
+        return ratings.events()
+
+    people = _draw_users(ratings.count("user"))
+    rows = ratings.by_user.take(people)
+
+    return Ratings(
+        user=rows.row,
+        item=rows.column,
+        value=np.ones(rows.n_cells, np.float32),
+        users=Vocab(ratings.users.at(people)),
+        items=ratings.items,
+        scale=(0.0, 1.0),
+        implicit=True,
+        name=ratings.name,
+        checked=True,
+    )
+
+
+def _draw_users(count: Int64[np.ndarray, " users"]) -> Int64[np.ndarray, " some"]:
+    """Users drawn without replacement, as many as have `MOST_EVENTS` ratings at most, sorted."""
+    order = np.random.default_rng(0).permutation(np.flatnonzero(count))
+    n_events = np.cumsum(count[order])
+    n_users = max(1, int(np.searchsorted(n_events, MOST_EVENTS, side="right")))
+
+    return np.sort(order[:n_users])
+
+
+def threshold(ratings: AnyRatings) -> float:
+    """t: where ratings are levels, midway between the lowest that is liked and the one below."""
+    liked = relevant_from(ratings)
+    levels = levels_of(ratings)
+    if levels is None:
+        return liked
+
+    is_liked = levels >= liked
+    if is_liked.all() or not is_liked.any():
+        return liked
+
+    return float(levels[is_liked].min() + levels[~is_liked].max()) / 2
+
+
+def error_of(model: Any) -> float:
+    """σ: the validation RMSE of a fit, or what is usual of the spread of the ratings."""
+    history = getattr(model, "history_", History())  # a model that was not fitted has none
+    if history.valid_name == "valid_rmse" and history.best_valid:
+        return float(history.best_valid)
+
+    spread = float(model.given_.variance) ** 0.5
+    width = model.given_.scale[1] - model.given_.scale[0]
+
+    return SHARE_OF_SPREAD * spread or float(width)
