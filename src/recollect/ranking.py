@@ -101,7 +101,7 @@ def rankings(
     """What ranks every item for each user, a block of users at a time.
 
     Predictions are raw: clipped to the scale, many would tie at its top. Items that the model
-    cannot predict are never ranked.
+    cannot predict are never ranked, nor those that a user has rated too low to be an event.
 
     Args:
         model: a fitted model.
@@ -155,8 +155,26 @@ def _rankings(
         scores[:, never] = NEVER
         if not seen:
             scores[rows.row, rows.column] = NEVER
+            hide_disliked(given, people, scores)
 
         yield Ranking(part, scores, predicted)
+
+
+def hide_disliked(
+    given: AnyRatings,
+    people: Int64[np.ndarray, " people"],
+    scores: Float32[np.ndarray, "people n_items"],
+) -> None:
+    """Rank nowhere what people have rated too low to be an event (`Ratings.disliked`).
+
+    Args:
+        given: what predictions are made from.
+        people: row numbers of users; -1 is an unknown one.
+        scores: a row for each; changed in place.
+    """
+    if given.disliked is not None:
+        disliked = given.disliked.take(people)
+        scores[disliked.row, disliked.column] = NEVER
 
 
 def checked_rank_by(model: Model, rank_by: str | None) -> str:

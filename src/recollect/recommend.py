@@ -27,6 +27,7 @@ from recollect.ranking import (
     checked_rank_by,
     everyones_best,
     first_n,
+    hide_disliked,
     rankings,
 )
 from recollect.request import (
@@ -368,6 +369,7 @@ def _ranked_for_new_user(
     scores[:, excluded] = NEVER
     if not seen:
         scores[row.row, row.column] = NEVER
+        hide_disliked(model.given_, model.given_.users.rows(who), scores)
 
     return _ranked_frame(model, who, scores, predicted, n, is_unknown)
 

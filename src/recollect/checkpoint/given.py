@@ -13,18 +13,22 @@ from recollect.checkpoint.layout import STORED
 from recollect.checkpoint.open_folder import OpenFolder
 from recollect.data.on_disk import files, stored_ratings
 from recollect.data.ratings import AnyRatings, Ratings
+from recollect.data.sparse_rows import Rows
 from recollect.data.text.corpus import Corpus
 from recollect.data.text.tokenizer import tokenizer_of
 from recollect.data.text.word_vectors import WordVectors
-from recollect.data.vocab import Vocab
+from recollect.data.vocab import Vocab, check_rows
 from recollect.errors import CheckpointError
 
+GIVEN = "given.safetensors"
 Types = dict[str, type[np.generic]]  # by column
 COLUMNS: Types = {
     "user": np.int32,
     "item": np.int32,
     "value": np.float32,
     "time": np.int64,
+    "disliked_user": np.int32,
+    "disliked_item": np.int32,
 }
 TEXT_COLUMNS: Types = {
     "start": np.int64,
@@ -49,7 +53,7 @@ def read_given(about: dict[str, Any], opened: OpenFolder) -> AnyRatings:
     if f"{STORED}/{files.ABOUT}" in about["checksums"]:
         return stored_ratings.open_stored(opened.folder / STORED)
 
-    columns = _read_columns(opened, "given.safetensors", COLUMNS)
+    columns = _read_columns(opened, GIVEN, COLUMNS)
     ids = json.loads(opened.read("vocab.json"))
     catalogue = None
     if "catalogue.parquet" in about["checksums"]:
@@ -57,20 +61,49 @@ def read_given(about: dict[str, Any], opened: OpenFolder) -> AnyRatings:
         _expect("item_id" in catalogue.columns, "catalogue.parquet", "has no column item_id")
 
     low, high = about["scale"]
+    users = Vocab(pl.Series(ids["users"], dtype=pl.String))
+    items = Vocab(pl.Series(ids["items"], dtype=pl.String))
 
     return Ratings(
         columns["user"],
         columns["item"],
         columns["value"],
-        Vocab(pl.Series(ids["users"], dtype=pl.String)),
-        Vocab(pl.Series(ids["items"], dtype=pl.String)),
+        users,
+        items,
         time=columns.get("time"),
         scale=(low, high),
         implicit=bool(about.get("implicit", False)),
         name=about["data"],
         catalogue=catalogue,
         text=_read_text(opened) if "text.json" in about["checksums"] else None,
+        disliked=_read_disliked(columns, users, items),
     )
+
+
+def _read_disliked(columns: dict[str, np.ndarray], users: Vocab, items: Vocab) -> Rows | None:
+    """What each user has rated too low to be an event, if the folder has it.
+
+    Args:
+        columns: of given.safetensors.
+        users: the ids of users.
+        items: the ids of items.
+
+    Raises:
+        CheckpointError: for a row number without an id.
+    """
+    if "disliked_user" not in columns or "disliked_item" not in columns:
+        return None
+
+    user = columns["disliked_user"]
+    item = columns["disliked_item"]
+    _expect(len(user) == len(item), GIVEN, "has disliked users and items of different length")
+    if len(user):
+        check_rows("user", user, users)
+        check_rows("item", item, items)
+
+    rows, _ = Rows.group(user, item, n_rows=len(users), n_columns=len(items))
+
+    return rows
 
 
 def _read_text(opened: OpenFolder) -> Corpus:

@@ -104,6 +104,8 @@ def _write_given(given: AnyRatings, folder: Path) -> None:
     columns = {"user": given.user, "item": given.item, "value": given.value}
     if given.time is not None:
         columns["time"] = given.time
+    if given.disliked is not None:
+        columns |= {"disliked_user": given.disliked.row, "disliked_item": given.disliked.column}
 
     numpy_file.save_file(columns, folder / "given.safetensors")
     ids = {"users": given.users.ids.to_list(), "items": given.items.ids.to_list()}

@@ -42,6 +42,7 @@ class AnyRatings(ABC):
     time: Int64[np.ndarray, " ratings"] | None
     catalogue: pl.DataFrame | None
     text: Corpus | None = None
+    disliked: Rows | None = None
     name: str
     notes: tuple[str, ...]
 
@@ -160,6 +161,8 @@ class Ratings(AnyRatings):
         implicit: whether the values are counts of events.
         catalogue: facts about items (columns item_id, title, genres), or None.
         text: a document for each item (`with_texts`), or None.
+        disliked: of events that were ratings, a row for each user: the items that they have rated
+            lower. Models do not learn from them, and lists leave them out as seen. None: unknown.
         name: for messages and tables.
         notes: what was done beyond reading, a sentence each.
         checked: skips the checks; for parts and copies of ratings that passed them.
@@ -179,6 +182,7 @@ class Ratings(AnyRatings):
     implicit: bool = False
     catalogue: pl.DataFrame | None = field(default=None, repr=False)
     text: Corpus | None = field(default=None, repr=False)
+    disliked: Rows | None = field(default=None, repr=False)
     name: str = "ratings"
     notes: tuple[str, ...] = ()
     checked: bool = field(default=False, repr=False)
@@ -396,6 +400,8 @@ class Ratings(AnyRatings):
     def events(self, *, from_: int | float | None = None) -> Ratings:
         """The ratings of `from_` and more as events that count 1; None: all of them.
 
+        The others are kept as `disliked`: nothing is learned from them, and no list has them.
+
         Raises:
             DataError: if there are none.
         """
@@ -416,6 +422,7 @@ class Ratings(AnyRatings):
             value=np.ones(len(part), np.float32),
             scale=(0.0, 1.0),
             implicit=True,
+            disliked=None if is_event.all() else self.where(~is_event).by_user,
             notes=(*self.notes, note),
         )
 

@@ -68,9 +68,14 @@ def with_texts(
     for note in notes:
         log.info("%s: %s", ratings.name, note)
 
+    disliked = ratings.disliked
+    if disliked is not None:
+        disliked = replace(disliked, n_columns=len(items))
+
     return replace(
         ratings,
         items=items,
+        disliked=disliked,
         text=replace(corpus, notes=notes, vectors=vectors),
         notes=_notes_on_ratings(ratings) + notes,
     )

@@ -82,6 +82,7 @@ def aligned(ratings: Ratings, known: AnyRatings) -> tuple[Ratings, Bool[np.ndarr
         items=known.items,
         catalogue=None,
         text=None,
+        disliked=None,
     )
 
     return matched, is_known
