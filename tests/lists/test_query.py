@@ -118,6 +118,19 @@ def test_where_nothing_fits_each_term_says_how_many_it_leaves(bias):
     assert "most frequent values of tags are 'blue', 'Blue', 'red', 'slow'" in message
 
 
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("year>2010", "year is from 1980 to 2003"),
+        ("price>=500", "price is from 9.5 to 100"),  # and "free" is no number
+        ("released<1970", "released is from 1980-01-01 to 2003-07-01"),
+    ],
+)
+def test_where_no_number_fits_the_error_says_what_there_is(bias, query, message):
+    with pytest.raises(DataError, match=message):
+        rc.top_n(bias, user_ids=["u"], where=query)
+
+
 def test_without_a_table_the_item_id_is_the_only_field(ratings):
     plain = rc.make("bias").fit(rc.from_tuples([("u", "a", 5), ("v", "b", 3)], scale=(1, 5)))
     assert rc.top_n(plain, user_ids=["u"], where="item_id:b")["item_id"].to_list() == ["b"]

@@ -16,7 +16,7 @@ from recollect.cli.options.source import FileOptions
 from recollect.cli.options.trust import Trust
 from recollect.cli.options.wished import Wished
 from recollect.cli.output.screen import Answer, Screen
-from recollect.cli.output.tables import table
+from recollect.cli.output.tables import rows_of, table
 from recollect.errors import SettingError
 
 
@@ -300,7 +300,7 @@ def _lists(frame: Any, verb: str) -> list[RenderableType]:
     shown: list[RenderableType] = []
 
     for (user,), part in frame.group_by("user_id", maintain_order=True):
-        shown.append(table(names, part.select(names).rows(), title=f"For {user}"))
+        shown.append(table(names, rows_of(part, names), title=f"For {user}"))
         if "because" in part.columns:
             shown += _because(part, verb)
 

@@ -134,8 +134,7 @@ def _nothing_fits(
         message += ", and all together none"
 
     for term in wishes.terms:
-        name = fields.name_of(term.field)
-        if term.sign in ":=" and not (fields.fits(term) & known).any():
-            message += f". The most frequent values of {name} are {fields.examples(name)}"
+        if not (fields.fits(term) & known).any():
+            message += f". {fields.describe(term)}"
 
     return f"{message}. Leave out a condition, or change it."

@@ -133,11 +133,30 @@ class ItemFields:
 
         return fits
 
-    def examples(self, name: str) -> str:
-        """The values that most items have, for a message."""
+    def describe(self, term: Term) -> str:
+        """What values the field of a term has, for a message: from where to where, or the usual."""
+        name = self.name_of(term.field)
         counted = self.entries(name)["value"].value_counts(sort=True)
-        listed = counted.sort("count", "value", descending=[True, False])["value"].head(5)
-        return ", ".join(map(repr, listed)) or "no values"
+        values = counted.sort("count", "value", descending=[True, False])["value"]
+        if term.sign in COMPARE and len(values):
+            lowest, highest = _ends(values)
+            return f"{name} is from {lowest} to {highest}"
+
+        listed = ", ".join(map(repr, values.head(5))) or "none"
+
+        return f"The most frequent values of {name} are {listed}"
+
+
+def _ends(values: pl.Series) -> tuple[str, str]:
+    """The lowest and the highest of some values: of the numbers or, without any, as text."""
+    numbers = values.cast(pl.Float64, strict=False)
+    if numbers.null_count() == len(numbers):
+        return str(values.min()), str(values.max())
+
+    is_number = numbers.is_not_null()
+    in_order = values.filter(is_number).gather(numbers.filter(is_number).arg_sort())
+
+    return in_order[0], in_order[-1]
 
 
 def _stem(name: str) -> str:
