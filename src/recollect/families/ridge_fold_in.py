@@ -74,7 +74,10 @@ def influences_of_ridge(
     features = net.features("item").double()
     residual = residuals(net, Block.of(rows, features.device), "item").double()
     identity = torch.eye(features.shape[1], dtype=torch.float64, device=features.device)
-    base = absent_weight * (features.t() @ features)
+    base = torch.zeros_like(identity)
+    if absent_weight:
+        base = absent_weight * (features.t() @ features)
+
     influence = np.empty((rows.n_cells, items.shape[1]), np.float32)
 
     for person in range(len(rows)):

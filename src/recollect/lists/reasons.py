@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,10 +25,25 @@ from recollect.request import (
     row_of_new_user,
     with_earlier_ratings,
 )
-from recollect.unseen import flags_of, usable_rows_of
+from recollect.unseen import BLOCK_CELLS, flags_of, usable_rows_of
 
 MOST = 200  # ratings of a user that are left out in turn
 COLUMNS = ("user_id", "item_id")
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """A user whose list is explained.
+
+    Args:
+        user_id: of the user.
+        row: their ratings, one row.
+        items: row numbers of the items in the list.
+    """
+
+    user_id: str | None
+    row: Rows
+    items: Int[np.ndarray, " some"]
 
 
 def explain_list(
@@ -66,11 +83,10 @@ def explain_list(
     parts = []
     n_limited = 0
 
-    for user_id, row, items in _people(model, frame, ratings, events):
-        only = None if row.n_cells <= MOST else _tried(given, user_id, row)
-        influence = model.influences(row, items[None, :], only=only)
-        n_limited += int(np.isnan(influence).any())
-        parts.append(_reasons(model, user_id, row, items, influence, n))
+    for people in _together(_people(model, frame, ratings, events), given.n_items):
+        for person, influence in zip(people, _influences(model, people), strict=True):
+            n_limited += int(np.isnan(influence).any())
+            parts.append(_reasons(model, person, influence, n))
 
     if n_limited:
         by = "latest" if isinstance(given, Ratings) and given.time is not None else "highest"
@@ -116,10 +132,8 @@ def _item_rows(model: Model, ids: pl.Series) -> Int[np.ndarray, " pairs"]:
     return row.astype(np.int64)
 
 
-def _people(
-    model: Model, frame: pl.DataFrame, ratings: Any, events: Any
-) -> Iterator[tuple[str | None, Rows, np.ndarray]]:
-    """Each user of whom something is known: the id, one row of ratings, and the listed items.
+def _people(model: Model, frame: pl.DataFrame, ratings: Any, events: Any) -> Iterator[Person]:
+    """Each user of whom something is known.
 
     Args:
         model: a fitted model.
@@ -151,43 +165,61 @@ def _people(
             row = usable_rows_of(model, given, np.array([user]))
 
         if row.n_cells:
-            yield user_id, row, part["item"].to_numpy(writable=True)
+            yield Person(user_id, row, part["item"].to_numpy())
 
 
-def _tried(given: AnyRatings, user_id: str | None, row: Rows) -> Bool[np.ndarray, " cells"]:
+def _together(people: Iterable[Person], n_items: int) -> Iterator[list[Person]]:
+    """Neighbors with lists of the same length, as many as a block of scores has rows."""
+    most = max(1, BLOCK_CELLS // n_items)
+
+    for _, same in itertools.groupby(people, key=lambda person: len(person.items)):
+        while some := list(itertools.islice(same, most)):
+            yield some
+
+
+def _influences(model: Model, people: list[Person]) -> list[Float32[np.ndarray, "cells some"]]:
+    """What each rating of each user says for each item of the user's list."""
+    rows = Rows.stack([person.row for person in people], n_columns=people[0].row.n_columns)
+    items = np.stack([person.items for person in people])
+    only = np.concatenate([_tried(model.given_, person) for person in people])
+    influence = model.influences(rows, items, only=only)
+
+    return np.split(influence, rows.start[1:-1])
+
+
+def _tried(given: AnyRatings, person: Person) -> Bool[np.ndarray, " cells"]:
     """The MOST latest ratings of a user, or the highest ones where no times are known."""
+    row = person.row
+    tried = np.ones(row.n_cells, bool)
+    if row.n_cells <= MOST:
+        return tried
+
     key = row.value.astype(np.float64)
-    [user] = given.users.rows([user_id])
+    [user] = given.users.rows([person.user_id])
     if isinstance(given, Ratings) and given.time is not None and user != UNKNOWN:
         mine = given.user == user
         time = np.full(given.n_items, np.inf)  # what is not among them was given just now
         time[given.item[mine]] = given.time[mine]
         key = time[row.column]
 
-    tried = np.zeros(row.n_cells, bool)
-    tried[np.argsort(-key, kind="stable")[:MOST]] = True
+    tried[np.argsort(-key, kind="stable")[MOST:]] = False
 
     return tried
 
 
 def _reasons(
-    model: Model,
-    user_id: str | None,
-    row: Rows,
-    items: Int[np.ndarray, " some"],
-    influence: Float32[np.ndarray, "cells some"],
-    n: int,
+    model: Model, person: Person, influence: Float32[np.ndarray, "cells some"], n: int
 ) -> pl.DataFrame:
-    """The largest influences on each item of one user.
+    """The largest influences on each item of one user's list.
 
     Args:
         model: a fitted model.
-        user_id: whose list it is.
-        row: the user's ratings.
-        items: that are listed.
+        person: the user.
         influence: of each rating on each item; NaN where it was not tried.
         n: how many reasons an item.
     """
+    row = person.row
+    items = person.items
     # An item that the user has rated is no reason for itself.
     speaks = (np.nan_to_num(influence) > 0) & (row.column[:, None] != items)
     usable = np.where(speaks, influence, -np.inf)
@@ -200,7 +232,7 @@ def _reasons(
 
     return pl.DataFrame(
         {
-            "user_id": pl.Series([user_id] * len(cell), dtype=pl.String),
+            "user_id": pl.Series([person.user_id] * len(cell), dtype=pl.String),
             "item_id": vocab.at(items[place]),
             "reason": (reason + 1).astype(np.int32),
             "because_id": vocab.at(row.column[cell]),
@@ -214,7 +246,7 @@ def _with_titles(model: Model, parts: list[pl.DataFrame]) -> pl.DataFrame:
     """All parts as one frame, with the titles of the reasons if the model knows any."""
     nothing = np.zeros((0, 0), np.float32)
     no_row = Rows(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32), 0)
-    empty = _reasons(model, None, no_row, np.zeros(0, np.int64), nothing, 1)
+    empty = _reasons(model, Person(None, no_row, np.zeros(0, np.int64)), nothing, 1)
     frame = pl.concat([empty, *parts])
     catalogue = model.given_.catalogue
     if catalogue is None or "title" not in catalogue.columns:
