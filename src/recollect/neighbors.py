@@ -47,6 +47,7 @@ def similar(
         raise SettingError("similar takes either item_ids or user_ids, one of the two.")
 
     given = given_of(model)
+    expect_whole("n", n, at_least=1, what="how many are wanted")
     if item_ids is not None:
         frame = _neighbors(model, "item", ids_in("item_ids", item_ids), n)
         return with_titles(given, frame, "neighbor_id")
@@ -71,7 +72,6 @@ def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame
             f"{n_known:,} {side}s such as {a_few(examples)}."
         )
 
-    expect_whole("n", n, at_least=1, what="how many are wanted")
     unit = unit_vectors(model, side)
     frames = []
     step = max(1, BLOCK_CELLS // len(vocab))

@@ -152,31 +152,49 @@ def top_n(
                 "top_n takes user_ids, or the ratings or events of someone new; found none of them."
             )
 
-        shortage = Shortage(model, selection)
-        shortage.warn_of_strangers(ids)
-        frames = [_empty_list(model)]
-        for part, frame in _ranked_blocks(model, ids, selection):
-            shortage.count(ids[part], frame)
-            frames.append(frame)
-
-        shortage.warn()
-
-        return pl.concat(frames)
+        return _lists_of_known(model, ids, selection)
 
     newer = ratings_of_new_user(model, ratings, events)
     if ids is not None:
         newer = with_earlier_ratings(model, ids, newer)
 
-    row = row_of_new_user(model, newer)
+    return _list_of_new(model, pl.Series([NEW]) if ids is None else ids, newer, selection)
+
+
+def _lists_of_known(model: Model, ids: pl.Series, selection: Selection) -> pl.DataFrame:
+    """The lists of users by their ids."""
+    shortage = Shortage(model, selection)
+    shortage.warn_of_strangers(ids)
+    frames = [_empty_list(model)]
+    for part, frame in _ranked_blocks(model, ids, selection):
+        shortage.count(ids[part], frame)
+        frames.append(frame)
+
+    shortage.warn()
+
+    return pl.concat(frames)
+
+
+def _list_of_new(
+    model: Model, user_id: pl.Series, ratings: dict[str, float], selection: Selection
+) -> pl.DataFrame:
+    """The list of one user from their ratings.
+
+    Args:
+        model: a fitted model.
+        user_id: one id, for the list.
+        ratings: a rating or count per item_id.
+        selection: how the list is chosen.
+    """
+    row = row_of_new_user(model, ratings)
     scores = _scores_of_new_user(model, row)
     if not selection.seen:
         scores[row.row, row.column] = NEVER
 
     is_unknown = row.counts == 0
-    who = pl.Series([NEW]) if ids is None else ids
-    frame = _ranked_frame(model, who, scores, selection.ranked(scores), is_unknown)
+    frame = _ranked_frame(model, user_id, scores, selection.ranked(scores), is_unknown)
     shortage = Shortage(model, selection)
-    shortage.count(who, frame)
+    shortage.count(user_id, frame)
     shortage.warn()
 
     return frame

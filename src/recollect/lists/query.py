@@ -73,25 +73,35 @@ def parse(query: str) -> tuple[list[Term], bool | None]:
 
         place = match.end()
         text = match[0].strip()
-        is_negated = match["no"] is not None
         if match["sign"] is None:
             if match["field"] != SEEN:
                 raise SettingError(f"{text!r} is no term, and all terms must hold; {FORM}.")
 
-            seen.add(not is_negated)
+            seen.add(match["no"] is None)
             continue
 
-        sign = match["sign"].replace("==", "=")
-        value = _unquoted(match["value"])
-        if not value:
-            raise SettingError(f"{text!r} has no value; {FORM}.")
-
-        terms.append(Term(_unquoted(match["field"]), sign, (value,), is_negated, text))
+        terms.append(_term(match, text))
 
     if len(seen) > 1:
         raise SettingError(f"{query!r} has both seen and -seen; leave one out.")
 
     return terms, seen.pop() if seen else None
+
+
+def _term(match: re.Match[str], text: str) -> Term:
+    """A term with a field, a sign and a value.
+
+    Raises:
+        SettingError: if the value is blank.
+    """
+    value = _unquoted(match["value"])
+    if not value:
+        raise SettingError(f"{text!r} has no value; {FORM}.")
+
+    sign = match["sign"].replace("==", "=")
+    is_negated = match["no"] is not None
+
+    return Term(_unquoted(match["field"]), sign, (value,), is_negated, text)
 
 
 def _unquoted(text: str) -> str:
