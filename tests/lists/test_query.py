@@ -162,7 +162,6 @@ def test_a_mapping_or_an_expression_does_as_well(bias, where, items):
         (pl.col("nothing") > 1, "cannot be evaluated"),
         (pl.col("year"), "expected one Boolean"),
         (pl.col("year").max() > 1, "expected one Boolean"),
-        (7, "where is 7; pass a query"),
     ],
 )
 def test_another_where_is_refused(bias, where, message):

@@ -30,7 +30,9 @@ def ease(likes):
 def test_of_item_weights_they_are_the_weights(likes, name):
     model = rc.make(name, **({"reg": 5.0} if name == "ease" else {"neighbors": 10})).fit(likes)
     # Each item's scores, where one has chosen it alone.
-    weight = model.fold_in(Rows(np.arange(41), np.arange(40), np.ones(40, np.float32), 40))
+    weight = model.fold_in(
+        Rows(np.arange(41), np.arange(40, dtype=np.int32), np.ones(40, np.float32), 40)
+    )
     if name == "ease":
         np.testing.assert_allclose(weight, model.net_.weight.numpy(), rtol=1e-6)
     rows = likes.by_user.take(np.array([0, 7]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,7 @@ def unit_vectors(model: Model, side: Side) -> Float32[np.ndarray, "entries k"]:
     return vectors / np.maximum(length, np.float32(1e-12))
 
 
+@runtime_checkable
 class Similarity(Protocol):
     """The cosine of items, −1 to 1."""
 
