@@ -15,9 +15,11 @@ from tests.cases import QUICK, VARIANTS, label, made
 import recollect as rc
 from recollect.data.ratings import Ratings
 from recollect.data.sources.planted import planted_texts
+from recollect.data.sparse_rows import Rows
 from recollect.data.text.tokenizer import Tokenizer
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, LeakError, NotFittedError, SettingError
+from recollect.influences import Influences
 from recollect.registry import find, make, model_names, name_of, settings
 from recollect.run import Run
 
@@ -379,6 +381,50 @@ def test_settings_are_checked_and_the_nearest_is_named():
 def test_an_impossible_default_prediction_is_refused(cold):
     with pytest.raises(SettingError, match=r"cold (must be one of bias, mean|takes str)"):
         make("bias", cold=cold)
+
+
+def test_influences_are_summands_of_the_score_or_what_leaving_out_changes(fitted, parts):
+    """Of three users, one of whom has a single rating, and two items each."""
+    rows = parts.train.by_user.take(np.array([0, 3, 5]))
+    single = Rows(np.array([0, 1]), rows.column[:1], rows.value[:1], rows.n_columns)
+    rows = Rows.stack([rows, single], n_columns=rows.n_columns)
+    items = np.array([[1, 7], [2, 7], [9, 0], [4, 5]])
+    scores = np.take_along_axis(fitted.fold_in(rows), items, axis=1)
+    influence = fitted.influences(rows, items)
+    assert influence.shape == (rows.n_cells, 2)
+    assert influence.dtype == np.float32
+    if type(fitted).influences is Influences.influences:
+        for cell in (0, 1, rows.n_cells - 2, rows.n_cells - 1):
+            kept = np.arange(rows.n_cells) != cell
+            without, _ = Rows.group(
+                rows.row[kept],
+                rows.column[kept],
+                rows.value[kept],
+                n_rows=len(rows),
+                n_columns=rows.n_columns,
+            )
+            person = rows.row[cell]
+            changed = fitted.fold_in(without)[person, items[person]]
+            np.testing.assert_allclose(influence[cell], scores[person] - changed, atol=1e-4)
+        return
+
+    nothing = rows.only_columns(np.zeros(rows.n_columns, bool))
+    of_nobody = np.take_along_axis(fitted.fold_in(nothing), items, axis=1)
+    sums = np.stack([influence[rows.row == person].sum(axis=0) for person in range(len(rows))])
+    np.testing.assert_allclose(of_nobody + sums, scores, rtol=1e-4, atol=1e-4)
+
+
+def test_every_list_can_be_explained(fitted, parts):
+    lists = rc.top_n(fitted, user_ids=parts.train.users.ids[:3], n=2)
+    reasons = rc.explain_list(fitted, lists, n=2)
+    pairs = set(lists.select("user_id", "item_id").rows())
+    rated = set(parts.train.frame().select("user_id", "item_id").rows())
+    assert set(reasons.select("user_id", "item_id").rows()) <= pairs
+    assert set(reasons.select("user_id", "because_id").rows()) <= rated
+    assert reasons["reason"].is_in([1, 2]).all()
+    assert (reasons["influence"] > 0).all()
+    # Popularity alone asks nobody; of another model, somebody's ratings say something.
+    assert reasons.is_empty() == (name_of(type(fitted)) == "popularity")
 
 
 def test_a_default_prediction_outside_the_scale_is_refused(few):

@@ -195,3 +195,36 @@ def test_ratings_on_disk_have_lists_by_both(split, tmp_path):
     np.testing.assert_allclose(
         of_disk.join(predicted, rows), of_memory.join(predicted, rows), rtol=1e-4
     )
+
+
+def test_influences_are_scores_with_a_rating_less_those_without_it(model):
+    """Each rating left out in turn, in plain NumPy."""
+    given = model.given_
+    rows = given.by_user.take(np.array([3]))
+    items = np.array([[1, 4, 7]])
+    interested = interest.interest_of(model)
+    weights = interested.choices.net_.weight.numpy().astype(np.float64)
+    least = 1e-4 * (weights[rows.column].sum(axis=0)).max()
+
+    def logarithm(columns, predicted):
+        chosen = np.maximum(weights[columns].sum(axis=0)[items[0]], least)
+        z = (predicted - interested.threshold) / interested.error
+        return np.log(chosen) + norm.logcdf(z)
+
+    predicted = np.take_along_axis(model.fold_in(rows), items, axis=1)
+    of_ratings = model.influences(rows, items)
+    found = interested.influences(rows, items, predicted, of_ratings)
+    whole = logarithm(rows.column, predicted[0])
+
+    for cell in range(rows.n_cells):
+        without = logarithm(np.delete(rows.column, cell), predicted[0] - of_ratings[cell])
+        np.testing.assert_allclose(found[cell], whole - without, rtol=1e-2, atol=1e-4)
+
+
+def test_reasons_are_of_what_the_list_was_ranked_by(model):
+    users = model.given_.users.ids[:4]
+    lists = rc.top_n(model, user_ids=users, n=3)
+    both = rc.explain_list(model, lists)
+    assert both.equals(rc.explain_list(model, lists, rank_by="both"))
+    assert not both.equals(rc.explain_list(model, lists, rank_by="rating"))
+    assert set(both["user_id"]) == set(users)

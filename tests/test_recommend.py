@@ -587,7 +587,7 @@ def test_the_most_similar_share_the_taste(tastes, what):
 def test_similar_in_blocks_is_the_same_and_keeps_the_order(tastes, monkeypatch):
     ids = ["i7", "i0", "i7"]
     whole = rc.similar(tastes, item_ids=ids, n=3)
-    monkeypatch.setattr("recollect.recommend.BLOCK_CELLS", 40)
+    monkeypatch.setattr("recollect.neighbors.BLOCK_CELLS", 40)
     in_blocks = rc.similar(tastes, item_ids=ids, n=3)
     assert in_blocks["item_id"].to_list() == ["i7"] * 3 + ["i0"] * 3 + ["i7"] * 3
     np.testing.assert_allclose(

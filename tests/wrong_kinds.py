@@ -91,6 +91,10 @@ def calls(folder: Path) -> Iterator[tuple[str, Callable[[Any], Any]]]:
         yield f"top_n {name}", lambda x, name=name, more=more: rc.top_n(model, **{name: x}, **more)
 
     yield "top_n n", lambda x: rc.top_n(model, user_ids=["1"], n=x)
+    for wish in ("where", "exclude", "at_most", "diversity", "fresh"):
+        yield f"top_n {wish}", lambda x, wish=wish: rc.top_n(model, user_ids=["1"], **{wish: x})
+    yield "explain_list lists", lambda x: rc.explain_list(model, x)
+    yield "explain_list n", lambda x: rc.explain_list(model, FRAME, n=x)
     yield "top_n_to_parquet path", lambda x: rc.top_n_to_parquet(model, x)
     yield (
         "top_n_to_parquet user_ids",

@@ -59,9 +59,11 @@ if TYPE_CHECKING:
     )
     from recollect.evaluation.scores import Scores
     from recollect.experiment.tune_model import tune
+    from recollect.lists.reasons import explain_list
     from recollect.model import Model
     from recollect.model_descriptions import model_names
-    from recollect.recommend import fold_in, predict, similar, top_n, top_n_to_parquet
+    from recollect.neighbors import similar
+    from recollect.recommend import fold_in, predict, top_n, top_n_to_parquet
     from recollect.registry import find, make
     from recollect.run import Run
 
@@ -86,6 +88,7 @@ __all__ = [
     "cross_validate",
     "density_sweep",
     "explain",
+    "explain_list",
     "find",
     "fold_in",
     "from_frame",
@@ -151,8 +154,10 @@ _HOMES = {
     "experiment.tune_model": "tune",
     "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users"
     " new_users_ranking",
+    "lists.reasons": "explain_list",
     "model": "Model",
-    "recommend": "fold_in predict similar top_n top_n_to_parquet",
+    "neighbors": "similar",
+    "recommend": "fold_in predict top_n top_n_to_parquet",
     "run": "Run",
 }
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int, Int64
 from scipy.special import ndtr
 
 from recollect import registry
@@ -40,6 +40,7 @@ log = logging.getLogger("recollect")
 MOST_EVENTS = 5_000_000  # that B is learned from; of more, those of some users are drawn
 MOST_ITEMS = 10_000  # whose B has 400 MB; of more items, each has neighbors instead
 LEAST = 1e-4  # of a row's largest: no item is certain not to be chosen
+LOWEST = -12.0  # (r̂ − t) / σ; Φ of less is 0 in 32 bits
 SHARE_OF_SPREAD = 0.8  # the error of a model that was not validated, as a share of the ratings'
 
 
@@ -61,14 +62,55 @@ class Interest:
             rows: what each of the people has rated.
         """
         chosen = self.choices.sums(as_events(rows))
-        most = chosen.max(axis=1, keepdims=True, initial=0)
-        # Someone with no rated item that has weights chooses any item alike.
-        most[most <= 0] = 1
-        np.maximum(chosen, np.float32(LEAST) * most, out=chosen)
-        z = (predicted - np.float32(self.threshold)) / np.float32(self.error)
-        chosen *= ndtr(z)
+        np.maximum(chosen, _least(chosen), out=chosen)
+        chosen *= self._liked(predicted)
 
         return chosen
+
+    def influences(
+        self,
+        rows: Rows,
+        items: Int[np.ndarray, "people some"],
+        predicted: Float32[np.ndarray, "people some"],
+        influence: Float32[np.ndarray, "cells some"],
+    ) -> Float32[np.ndarray, "cells some"]:
+        """By how much each rating of a row raises the logarithm of the scores of some items.
+
+        The score with the rating, less the score without it, as in `Model.influences`.
+
+        Args:
+            rows: what each of the people has rated.
+            items: row numbers of items, the same number for each row.
+            predicted: their raw predictions.
+            influence: what each rating adds to these (`Model.influences`).
+        """
+        sums = self.choices.sums(as_events(rows))
+        least = _least(sums)[rows.row]
+        chosen = np.take_along_axis(sums, items, axis=1)[rows.row]
+        weights = self.choices.influences(as_events(rows), items)
+        of_choice = np.log(np.maximum(chosen, least) / np.maximum(chosen - weights, least))
+        with_it = predicted[rows.row]
+        of_rating = np.log(self._liked(with_it)) - np.log(self._liked(with_it - influence))
+
+        return (of_choice + of_rating).astype(np.float32)
+
+    def _liked(
+        self, predicted: Float32[np.ndarray, "rows some"]
+    ) -> Float32[np.ndarray, "rows some"]:
+        """P(u likes i); never quite 0, so that there is a logarithm."""
+        z = (predicted - np.float32(self.threshold)) / np.float32(self.error)
+        liked: np.ndarray = ndtr(np.maximum(z, np.float32(LOWEST)))
+
+        return liked
+
+
+def _least(chosen: Float32[np.ndarray, "people n_items"]) -> Float32[np.ndarray, "people 1"]:
+    """What P(u chooses i) is at least, for each row."""
+    most = chosen.max(axis=1, keepdims=True, initial=0)
+    # Someone with no rated item that has weights chooses any item alike.
+    most[most <= 0] = 1
+
+    return np.float32(LEAST) * most
 
 
 def interest_of(model: Any) -> Interest:

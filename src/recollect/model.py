@@ -5,9 +5,8 @@
     └── PairModel    a user and an item in, a rating out                 families/pair_model.py
 
 A model file writes four things: `build(n_users, n_items)`, which returns an `nn.Module`;
-`learn(train, valid, run)`, ordinary code that trains it; `predict_known` and `score_known`, for
-users who were in the training ratings; and `fold_in`, for users who were not. Inside, users and
-items are row numbers; row number -1 is a user or item never seen.
+`learn(train, valid, run)`, which trains it; `predict_known` and `score_known`, for users in the
+training ratings; and `fold_in`, for others. Users and items are row numbers; -1 is one never seen.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError, NotFittedError, SettingError
 from recollect.fit_checks import check_arguments, check_data
+from recollect.influences import Influences
 from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit
 from recollect.memory_limits import refuse_too_large
 from recollect.own_unit import OwnUnit
@@ -46,7 +46,7 @@ from recollect.unseen import COLD
 
 
 @dataclass(kw_only=True, eq=False)
-class Model(OwnUnit, ABC):
+class Model(OwnUnit, Influences, ABC):
     """A recipe: fields are settings; `net_` is what it learned from the ratings `given_`."""
 
     # Parts of `net_` that folders of format 1 and 2 call otherwise: the former name and today's.

@@ -58,6 +58,7 @@ ANSWERS: dict[str, Callable[[RatingUnit, Any], Any]] = {
     "predict_known": RatingUnit.points,
     "score_known": RatingUnit.points,
     "fold_in": RatingUnit.points,
+    "influences": _spread,
     "predict_std": _spread,
     "predict_interval": _interval,
     "cold_offsets": _offsets,

@@ -1,4 +1,4 @@
-"""7 · Answers of a fitted model: predict, top_n, fold_in, similar. Ids in, frames out.
+"""7 · Answers of a fitted model: predict, top_n, fold_in. Ids in, frames out.
 
 Nothing here needs the data the model was trained on beyond what the model carries.
 """
@@ -6,19 +6,21 @@ Nothing here needs the data the model was trained on beyond what the model carri
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 
-from recollect.arguments import expect_number, expect_path, expect_whole
-from recollect.data.catalogue import listed_fields
-from recollect.data.ratings import AnyRatings, Side
+from recollect.arguments import expect_number, expect_path
 from recollect.data.sparse_rows import Rows
-from recollect.data.vocab import UNKNOWN, Vocab
-from recollect.errors import DataError, SettingError
+from recollect.data.vocab import UNKNOWN
+from recollect.errors import SettingError
+from recollect.lists.frames import list_frame, with_titles
+from recollect.lists.selection import Selection
+from recollect.lists.wishes import Where, Wishes
 from recollect.model import Model
 from recollect.ranking import (
     BOTH,
@@ -31,8 +33,6 @@ from recollect.ranking import (
     rankings,
 )
 from recollect.request import (
-    a_few,
-    excluded_items,
     given_of,
     ids_in,
     pairs_frame,
@@ -43,7 +43,7 @@ from recollect.request import (
 )
 from recollect.shortage import Shortage
 from recollect.system.atomic_files import replacing
-from recollect.unseen import BLOCK_CELLS, default_of_new_users, flags_of
+from recollect.unseen import default_of_new_users, flags_of
 
 NEW = "new"  # the user_id of a new user, who is given by ratings alone
 
@@ -100,12 +100,18 @@ def top_n(
     items: Iterable[object] | None = None,
     seen: bool = False,
     rank_by: str | None = None,
+    exclude: Iterable[object] | PathLike[str] | None = None,
+    where: Where | None = None,
+    at_most: Mapping[str, int] | None = None,
+    diversity: float = 0.0,
+    fresh: float = 0.0,
 ) -> pl.DataFrame:
     """The n best items for known users, or for a new one. Nothing is trained.
 
     Items that nobody rated are never recommended. A user_id the model does not know gets the items
     that are best for everyone, in the order of `ranking.everyones_best` and with the predictions
-    that `predict` has for them.
+    that `predict` has for them. All other lists are in the order that `rank_by` says, unless
+    `at_most`, `diversity` or `fresh` changes it. Equal ones go by item row.
 
     A RecollectWarning says who is unknown, which items are, and who gets fewer items than asked for
     because they have rated the others.
@@ -123,18 +129,35 @@ def top_n(
         rank_by: "both", whether they will choose an item and whether they will like it; "rating",
             the predicted rating alone; None: "both" for a model of ratings, the scores of one of
             events.
+        exclude: items that are no candidates: their ids, or the path of a file of them.
+        where: conditions on the items' fields: a query such as "genre:Drama year>=1990 -seen", a
+            mapping of fields to values, or a Polars expression over the catalogue.
+        at_most: how many items of a list may share a value of a field: {"artist": 2}.
+        diversity: how much an item's similarity to those above it counts against it, from 0, the
+            order of the scores, to below 1.
+        fresh: the least share of fresh items in a list: the tenth of the items that came last or,
+            where no times are known, those with fewer than 10 events.
 
     Returns: columns user_id, rank, item_id, title and other fields (if known), prediction.
 
     Raises:
-        SettingError: if n is below 1, it is not clear for whom, or for an unknown `rank_by`.
-        DataError: for a rating outside the scale, a count that is not above 0, or if the model
-            knows none of `items`.
+        SettingError: if n is below 1, it is not clear for whom, or a wish cannot be read.
+        DataError: for a rating outside the scale, a count that is not above 0, or if the wishes
+            leave no item.
     """
     given_of(model)
-    expect_whole("n", n, at_least=1, what="how many are wanted")
-    excluded = excluded_items(model, items)
-    asked: Any = {"n": n, "excluded": excluded, "seen": seen, "rank_by": rank_by}
+    wishes = Wishes(
+        n=n,
+        items=items,
+        seen=seen,
+        rank_by=rank_by,
+        exclude=exclude,
+        where=where,
+        at_most=at_most,
+        diversity=diversity,
+        fresh=fresh,
+    )
+    selection = Selection(model, wishes)
     ids = None if user_ids is None else ids_in("user_ids", user_ids)
     if ratings is None and events is None:
         if ids is None:
@@ -142,25 +165,54 @@ def top_n(
                 "top_n takes user_ids, or the ratings or events of someone new; found none of them."
             )
 
-        shortage = Shortage(model, n, excluded)
-        shortage.warn_of_strangers(ids)
-        frames = [_empty_list(model)]
-        for part, frame in _ranked_blocks(model, ids, **asked):
-            shortage.count(ids[part], frame)
-            frames.append(frame)
-
-        shortage.warn()
-
-        return pl.concat(frames)
+        return _lists_of_known(model, ids, selection)
 
     newer = ratings_of_new_user(model, ratings, events)
     if ids is not None:
         newer = with_earlier_ratings(model, ids, newer)
 
-    who = pl.Series([NEW]) if ids is None else ids
-    frame = _ranked_for_new_user(model, who, row_of_new_user(model, newer), **asked)
-    shortage = Shortage(model, n, excluded)
-    shortage.count(who, frame)
+    return _list_of_new(model, pl.Series([NEW]) if ids is None else ids, newer, selection)
+
+
+def _lists_of_known(model: Model, ids: pl.Series, selection: Selection) -> pl.DataFrame:
+    """The lists of users by their ids."""
+    shortage = Shortage(model, selection)
+    shortage.warn_of_strangers(ids)
+    frames = [_empty_list(model)]
+    for part, frame in _ranked_blocks(model, ids, selection):
+        shortage.count(ids[part], frame)
+        frames.append(frame)
+
+    shortage.warn()
+
+    return pl.concat(frames)
+
+
+def _list_of_new(
+    model: Model, user_id: pl.Series, ratings: dict[str, float], selection: Selection
+) -> pl.DataFrame:
+    """The list of one user from their ratings.
+
+    Args:
+        model: a fitted model.
+        user_id: one id, for the list.
+        ratings: a rating or count per item_id.
+        selection: how the list is chosen.
+    """
+    row = row_of_new_user(model, ratings)
+    predicted = _scores_of_new_user(model, row)
+    is_unknown = row.counts == 0
+    scores = predicted.copy()
+    if checked_rank_by(model, selection.rank_by) == BOTH:
+        scores = by_both(model, predicted, row, known=~is_unknown)
+
+    if not selection.seen:
+        scores[row.row, row.column] = NEVER
+        hide_disliked(model.given_, model.given_.users.rows(user_id), scores)
+
+    frame = _ranked_frame(model, user_id, predicted, selection.ranked(scores), is_unknown)
+    shortage = Shortage(model, selection)
+    shortage.count(user_id, frame)
     shortage.warn()
 
     return frame
@@ -175,6 +227,11 @@ def top_n_to_parquet(
     items: Iterable[object] | None = None,
     seen: bool = False,
     rank_by: str | None = None,
+    exclude: Iterable[object] | PathLike[str] | None = None,
+    where: Where | None = None,
+    at_most: Mapping[str, int] | None = None,
+    diversity: float = 0.0,
+    fresh: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write `top_n` for all users to a Parquet file, block by block; returns how many rows.
@@ -191,6 +248,14 @@ def top_n_to_parquet(
         rank_by: "both", whether they will choose an item and whether they will like it; "rating",
             the predicted rating alone; None: "both" for a model of ratings, the scores of one of
             events.
+        exclude: items that are no candidates: their ids, or the path of a file of them.
+        where: conditions on the items' fields: a query such as "genre:Drama year>=1990 -seen", a
+            mapping of fields to values, or a Polars expression over the catalogue.
+        at_most: how many items of a list may share a value of a field: {"artist": 2}.
+        diversity: how much an item's similarity to those above it counts against it, from 0, the
+            order of the scores, to below 1.
+        fresh: the least share of fresh items in a list: the tenth of the items that came last or,
+            where no times are known, those with fewer than 10 events.
         progress: called with (users done, users in all) after each block.
 
     Raises:
@@ -202,21 +267,30 @@ def top_n_to_parquet(
 
     given = given_of(model)
     ids = given.users.ids if user_ids is None else ids_in("user_ids", user_ids)
-    expect_whole("n", n, at_least=1, what="how many are wanted")
+    wishes = Wishes(
+        n=n,
+        items=items,
+        seen=seen,
+        rank_by=rank_by,
+        exclude=exclude,
+        where=where,
+        at_most=at_most,
+        diversity=diversity,
+        fresh=fresh,
+    )
     expect_path("path", path)
     if Path(path).is_dir():
         example = Path(path) / "recommendations.parquet"
         raise SettingError(f"{path} is a folder; name a file, such as {example}.")
 
-    excluded = excluded_items(model, items)
-    asked: Any = {"n": n, "excluded": excluded, "seen": seen, "rank_by": rank_by}
+    selection = Selection(model, wishes)
     schema = _empty_list(model).to_arrow().schema
     n_rows = 0
-    shortage = Shortage(model, n, excluded)
+    shortage = Shortage(model, selection)
     shortage.warn_of_strangers(ids)
 
-    with replacing(path) as fresh, pq.ParquetWriter(fresh, schema, compression="zstd") as out:
-        for part, frame in _ranked_blocks(model, ids, **asked):
+    with replacing(path) as new, pq.ParquetWriter(new, schema, compression="zstd") as out:
+        for part, frame in _ranked_blocks(model, ids, selection):
             out.write_table(frame.to_arrow().cast(schema))
             n_rows += len(frame)
             shortage.count(ids[part], frame)
@@ -259,119 +333,7 @@ def fold_in(
     predictions = model.within_scale(raw)
     frame = pl.DataFrame({"item_id": given.items.ids, "prediction": predictions})
 
-    return _with_titles(given, frame, "item_id")
-
-
-def similar(
-    model: Model,
-    *,
-    item_ids: Iterable[object] | None = None,
-    user_ids: Iterable[object] | None = None,
-    n: int = 10,
-) -> pl.DataFrame:
-    """The n most similar items of each item, or users of each user.
-
-    Similarity is the cosine of the model's vectors, −1 to 1; items and users without ratings have
-    none and are left out.
-
-    Args:
-        model: a fitted model.
-        item_ids: the items; or
-        user_ids: the users.
-        n: how many each.
-
-    Returns: columns item_id (user_id), rank, neighbor_id, title (of items), similarity.
-
-    Raises:
-        SettingError: if n is below 1, or neither or both are given.
-        DataError: for an id that the model does not know.
-    """
-    if (item_ids is None) == (user_ids is None):
-        raise SettingError("similar takes either item_ids or user_ids, one of the two.")
-
-    given = given_of(model)
-    if item_ids is not None:
-        frame = _neighbors(model, "item", ids_in("item_ids", item_ids), n)
-        return _with_titles(given, frame, "neighbor_id")
-
-    return _neighbors(model, "user", ids_in("user_ids", user_ids), n)
-
-
-def _neighbors(model: Model, side: Side, ids: pl.Series, n: int) -> pl.DataFrame:
-    """The n entries of a side whose vectors are most similar to those of each id."""
-    given = model.given_
-    vocab = given.items if side == "item" else given.users
-    known = model.known_items() if side == "item" else given.count("user") > 0
-    rows = vocab.rows(ids)
-    is_unknown = (rows == UNKNOWN) | ~known[rows]
-    unknown = ids.filter(pl.Series(is_unknown, dtype=pl.Boolean))
-    if len(unknown):
-        preposition = "by user" if side == "user" else "of item"
-        n_known = int(known.sum())
-        examples = vocab.at(np.flatnonzero(known)[:3])
-        raise DataError(
-            f"The model knows no rating {preposition} {a_few(unknown)}; it knows "
-            f"{n_known:,} {side}s such as {a_few(examples)}."
-        )
-
-    unit = _unit_vectors(model, side)
-    frames = []
-    step = max(1, BLOCK_CELLS // len(vocab))
-
-    for first in range(0, max(1, len(rows)), step):
-        block = rows[first : first + step]
-        cosine = np.clip(unit[block] @ unit.T, -1, 1).astype(np.float32, copy=False)
-        cosine[:, ~known] = NEVER
-        cosine[np.arange(len(block)), block] = NEVER  # nobody is their own neighbor
-        frame = _first_n_frame(ids[first : first + step], cosine, n, vocab)
-        frames.append(frame)
-
-    names = {"of": f"{side}_id", "id": "neighbor_id", "score": "similarity"}
-
-    return pl.concat(frames).drop("row", "column").rename(names)
-
-
-def _unit_vectors(model: Model, side: Side) -> Float32[np.ndarray, "entries k"]:
-    """The model's vectors scaled to length 1; one of zeros stays as it is."""
-    vectors = model.vectors(side)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-
-    return vectors / np.maximum(length, np.float32(1e-12))
-
-
-def _ranked_for_new_user(
-    model: Model,
-    who: pl.Series,
-    row: Rows,
-    *,
-    n: int,
-    excluded: Bool[np.ndarray, " n_items"],
-    seen: bool,
-    rank_by: str | None,
-) -> pl.DataFrame:
-    """The list of someone given by a row of ratings or events.
-
-    Args:
-        model: a fitted model.
-        who: the user_id of the list.
-        row: what they have rated.
-        n: how many items.
-        excluded: the items that are no candidates.
-        seen: whether items of the row are listed.
-        rank_by: as `top_n`.
-    """
-    predicted = _scores_of_new_user(model, row)
-    is_unknown = row.counts == 0
-    scores = predicted.copy()
-    if checked_rank_by(model, rank_by) == BOTH:
-        scores = by_both(model, predicted, row, known=~is_unknown)
-
-    scores[:, excluded] = NEVER
-    if not seen:
-        scores[row.row, row.column] = NEVER
-        hide_disliked(model.given_, model.given_.users.rows(who), scores)
-
-    return _ranked_frame(model, who, scores, predicted, n, is_unknown)
+    return with_titles(given, frame, "item_id")
 
 
 def _scores_of_new_user(model: Model, row: Rows) -> Float32[np.ndarray, "1 n_items"]:
@@ -384,13 +346,7 @@ def _scores_of_new_user(model: Model, row: Rows) -> Float32[np.ndarray, "1 n_ite
 
 
 def _ranked_blocks(
-    model: Model,
-    ids: pl.Series,
-    *,
-    n: int,
-    excluded: Bool[np.ndarray, " n_items"],
-    seen: bool,
-    rank_by: str | None,
+    model: Model, ids: pl.Series, selection: Selection
 ) -> Iterator[tuple[slice, pl.DataFrame]]:
     """The lists of a block of users at a time, and which users these are."""
     given = model.given_
@@ -398,18 +354,19 @@ def _ranked_blocks(
 
     is_unknown = ~flags_of(given.count("user") > 0, rows)
 
-    for ranking in rankings(model, rows, given, seen=seen, rank_by=rank_by):
-        part, scores = ranking.part, ranking.scores
-        scores[:, excluded] = NEVER
-        yield part, _ranked_frame(model, ids[part], scores, ranking.predicted, n, is_unknown[part])
+    how: Any = {"seen": selection.seen, "rank_by": selection.rank_by}
+
+    for ranking in rankings(model, rows, given, **how):
+        part = ranking.part
+        ranked = selection.ranked(ranking.scores)
+        yield part, _ranked_frame(model, ids[part], ranking.predicted, ranked, is_unknown[part])
 
 
 def _ranked_frame(
     model: Model,
     user_ids: pl.Series,
-    scores: Float32[np.ndarray, "people n_items"],
     predicted: Float32[np.ndarray, "people n_items"],
-    n: int,
+    ranked: Int64[np.ndarray, "people n"],
     is_unknown: Bool[np.ndarray, " people"],
 ) -> pl.DataFrame:
     """The lists of some users, with predictions within the scale.
@@ -417,15 +374,14 @@ def _ranked_frame(
     Args:
         model: a fitted model.
         user_ids: of the rows of scores.
-        scores: what the items are ranked by.
-        predicted: raw predictions.
-        n: how many.
+        predicted: raw predictions of every item.
+        ranked: the items of each list in order; -1 where there are no more.
         is_unknown: the users of whom nothing is known. Their items are ranked by what is best for
             everyone, and the predictions are those of `predict`.
     """
-    frame = _first_n_frame(user_ids, scores, n, model.given_.items)
+    frame = list_frame(user_ids, predicted, ranked, model.given_.items)
     frame = frame.rename({"of": "user_id", "id": "item_id", "score": "prediction"})
-    raw = predicted[frame["row"].to_numpy(), frame["column"].to_numpy()]
+    raw = frame["prediction"].to_numpy()
     if is_unknown.any():
         of_unknown = is_unknown[frame["row"].to_numpy()]
         raw = np.where(of_unknown, _defaults(model)[frame["column"].to_numpy()], raw)
@@ -433,7 +389,7 @@ def _ranked_frame(
     clipped = pl.Series("prediction", model.within_scale(raw))
     frame = frame.with_columns(clipped).drop("row", "column")
 
-    return _with_titles(model.given_, frame, "item_id")
+    return with_titles(model.given_, frame, "item_id")
 
 
 def _defaults(model: Model) -> Float32[np.ndarray, " n_items"]:
@@ -447,44 +403,4 @@ def _empty_list(model: Model) -> pl.DataFrame:
     """A list of no users: the columns and their types."""
     nobody = pl.Series([], dtype=pl.String)
     scores = np.zeros((0, model.given_.n_items), np.float32)
-    return _ranked_frame(model, nobody, scores, scores, 1, np.zeros(0, bool))
-
-
-def _first_n_frame(of: pl.Series, scores: np.ndarray, n: int, vocab: Vocab) -> pl.DataFrame:
-    """The n best of each row of scores.
-
-    Args:
-        of: the id that each row belongs to.
-        scores: a row per id, a column per entry of the vocabulary.
-        n: how many.
-        vocab: the ids of the columns.
-
-    Returns: columns of, rank, id, score; and row and column, the place of the score.
-    """
-    expect_whole("n", n, at_least=1, what="how many are wanted")
-
-    ranked = first_n(min(n, len(vocab)), scores)
-    row, rank = np.nonzero(ranked >= 0)
-    column = ranked[row, rank]
-
-    return pl.DataFrame(
-        {
-            "of": of.gather(row),
-            "rank": (rank + 1).astype(np.int32),
-            "id": vocab.at(column),
-            "score": scores[row, column],
-            "row": row,
-            "column": column,
-        }
-    )
-
-
-def _with_titles(given: AnyRatings, frame: pl.DataFrame, key: str) -> pl.DataFrame:
-    """The frame with titles and other fields after the column of item ids, as far as known."""
-    fields = listed_fields(given.catalogue, frame[key])
-    place = frame.columns.index(key) + 1
-
-    for number, column in enumerate(fields):
-        frame.insert_column(place + number, column)
-
-    return frame
+    return _ranked_frame(model, nobody, scores, first_n(1, scores), np.zeros(0, bool))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
-from jaxtyping import Bool
 
 from recollect.errors import warn
+from recollect.lists.selection import Selection
 from recollect.model import Model
 from recollect.request import a_few
 from recollect.unseen import flags_of
@@ -19,13 +18,14 @@ class Shortage:
 
     Args:
         model: a fitted model.
-        n: the length of the lists.
-        excluded: items that are no candidates.
+        selection: how the lists are chosen.
     """
 
-    def __init__(self, model: Model, n: int, excluded: Bool[np.ndarray, " n_items"]) -> None:
+    def __init__(self, model: Model, selection: Selection) -> None:
         self.model = model
-        n_candidates = int((model.known_items() & ~excluded).sum())
+        self.selection = selection
+        n = selection.wishes.n
+        n_candidates = int((model.known_items() & ~selection.excluded).sum())
         # Who asks for more than there are asks for all, and is not told that it is fewer.
         self.n = n if n <= n_candidates else 0
         self.n_users = 0
@@ -68,15 +68,21 @@ class Shortage:
 
     def warn(self) -> None:
         """Warn of users who get no item, or fewer than there are, because they have the others."""
+        self.selection.warn()
         had = "had" if self.model.given_.implicit else "rated"
         if self.n_without:
+            every = "every one of these items" if self.selection.excluded.any() else "every item"
             warn(
                 f"Nothing is left to recommend to {self.n_without:,} of {self.n_users:,} users "
-                f"({a_few(pl.Series(self.without))}): they have {had} every item."
+                f"({a_few(pl.Series(self.without))}): they have {had} {every}."
             )
 
         if self.n_short:
+            why = f"they have {had} the others"
+            if self.selection.limits:
+                why += ", or at_most allows no more"
+
             warn(
                 f"{self.n_short:,} of {self.n_users:,} users ({a_few(pl.Series(self.short))}) get "
-                f"fewer than {self.n} items: they have {had} the others."
+                f"fewer than {self.n} items: {why}."
             )

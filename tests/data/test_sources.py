@@ -110,6 +110,7 @@ def test_every_release_reads_ratings_titles_and_genres(small, tmp_path, variant)
     assert ratings.scale == ((1.0, 5.0) if variant in ("100k", "1m") else (0.5, 5.0))
     assert ratings.titles(["2", "1"]) == ["Amélie", "Toy Story (1995)"]
     assert ratings.catalogue["genres"].to_list() == [["Animation", "Children's", "Comedy"], []]
+    assert ratings.catalogue["year"].to_list() == [1995, None]  # of "Toy Story (1995)" and "Amélie"
 
 
 def test_published_fold_has_the_vocabularies_of_the_whole(small, tmp_path):

@@ -10,7 +10,7 @@ import recollect as rc
 from recollect.cli.options.asking import HowMany, NewItems, RunFolder, load_model
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
-from recollect.cli.output.tables import table
+from recollect.cli.output.tables import rows_of, table
 from recollect.errors import SettingError
 
 
@@ -56,7 +56,7 @@ def similar(
 
     for (one,), part in frame.group_by(key, maintain_order=True):
         label = _label(model, str(one)) if items else str(one)
-        shown.append(table(names, part.select(names).rows(), title=f"Like {label}"))
+        shown.append(table(names, rows_of(part, names), title=f"Like {label}"))
 
     return Answer({"similar": frame.to_dicts()}, shown)
 

@@ -15,14 +15,15 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
-from jaxtyping import Bool, Float32, Float64, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64
 from typing_extensions import override
 
 from recollect.data.catalogue import titles
+from recollect.data.column_checks import check_columns
 from recollect.data.fingerprint import fingerprint
 from recollect.data.sparse_rows import AnyRows, Rows
 from recollect.data.text.corpus import Corpus
-from recollect.data.vocab import Vocab, check_rows
+from recollect.data.vocab import Vocab
 from recollect.errors import DataError
 
 Side = Literal["user", "item"]
@@ -196,70 +197,8 @@ class Ratings(AnyRatings):
                 "makes them."
             )
 
-        if self.checked:
-            return
-
-        self._check_lengths()
-        if len(self):
-            check_rows("user", self.user, self.users)
-            check_rows("item", self.item, self.items)
-            self._check_values()
-            self._check_pairs()
-
-    def _check_lengths(self) -> None:
-        columns = {"user": self.user, "item": self.item, "value": self.value}
-        lengths = {name: len(column) for name, column in columns.items()}
-        if self.time is not None:
-            lengths["time"] = len(self.time)
-
-        if len(set(lengths.values())) > 1:
-            raise DataError(
-                f"The columns of a ratings table must be equally long, found {lengths}."
-            )
-
-    def _check_values(self) -> None:
-        is_bad = ~np.isfinite(self.value)
-        if is_bad.any():
-            raise DataError(
-                f"{is_bad.sum()} ratings are NaN or infinite, the first "
-                f"{self._pair_in_words(is_bad)}; "
-                "remove them, or leave out the row: an absent pair is unknown."
-            )
-
-        low, high = self.scale
-        lowest, highest = self.value.min(), self.value.max()
-        if lowest < np.float32(low) or highest > np.float32(high):
-            raise DataError(
-                f"Ratings run from {lowest:g} to {highest:g}, outside the stated scale {low:g} to "
-                f"{high:g}; state the scale that the ratings have."
-            )
-
-        if self.implicit and lowest <= 0:
-            is_bad = self.value <= 0
-            raise DataError(
-                f"{is_bad.sum()} counts of events are not above 0, the first "
-                f"{self._pair_in_words(is_bad)}; leave the rows out: a pair without an event is "
-                "absent."
-            )
-
-    def _check_pairs(self) -> None:
-        pair = self.pair
-        pair.sort()
-        n_repeated = int((pair[1:] == pair[:-1]).sum())
-        if n_repeated:
-            raise DataError(
-                f"{n_repeated} pairs stand more than once; `recollect.read` and `from_frame` keep "
-                "the last of each."
-            )
-
-    def _pair_in_words(self, mask: Bool[np.ndarray, " ratings"]) -> str:
-        """The user and the item of the first rating that the mask selects, for messages."""
-        first = int(mask.argmax())
-        user = int(self.user[first])
-        item = int(self.item[first])
-        [user_id] = self.users.at([user])
-        [item_id] = self.items.at([item])
-        return f"by user {user_id!r} of item {item_id!r}"
+        if not self.checked:
+            check_columns(self)
 
     def __len__(self) -> int:
         return len(self.value)

@@ -17,7 +17,16 @@ from recollect.errors import DataError
 log = logging.getLogger("recollect")
 
 # Columns that lists have already.
-RESERVED = ("user_id", "rank", "prediction", "cold", "similarity", "neighbor_id", "known")
+RESERVED = (
+    "user_id",
+    "rank",
+    "prediction",
+    "cold",
+    "similarity",
+    "neighbor_id",
+    "known",
+    "because",
+)
 
 
 def with_items(

@@ -20,7 +20,7 @@ from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SizeError
 from recollect.model import Capabilities, Model
-from recollect.unseen import predict_new_users, usable_rows_of
+from recollect.unseen import BLOCK_CELLS, predict_new_users, usable_rows_of
 
 MOST_VECTORS = 1 << 29  # numbers in all rows, written out: 2 GB
 
@@ -56,6 +56,29 @@ class ItemWeights(Model):
     @override
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         return self.sums(as_events(rows))
+
+    @override
+    def influences(
+        self,
+        rows: Rows,
+        items: Int[np.ndarray, "people some"],
+        *,
+        only: Bool[np.ndarray, " cells"] | None = None,
+    ) -> Float32[np.ndarray, "cells some"]:
+        """B[j, i] of each event with j in a row and each item i: the summands of the score."""
+        influence = np.empty((rows.n_cells, items.shape[1]), np.float32)
+        step = max(1, BLOCK_CELLS // max(1, rows.n_columns))
+
+        for first in range(0, rows.n_cells, step):
+            column = rows.column[first : first + step]
+            start = np.arange(len(column) + 1)
+            # A row with one event has that row of B as its scores.
+            alone = Rows(start, column, np.ones(len(column), np.float32), rows.n_columns)
+            person = rows.row[first : first + step]
+            weight = self.sums(alone)
+            influence[first : first + step] = np.take_along_axis(weight, items[person], axis=1)
+
+        return influence
 
     @override
     def predict_known(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Int
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -21,7 +21,7 @@ from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError
 from recollect.families.pair_model import PairModel
-from recollect.families.ridge_fold_in import fold_in_factors
+from recollect.families.ridge_fold_in import fold_in_factors, influences_of_ridge
 from recollect.families.vectors import centered
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import Capabilities, Model
@@ -164,6 +164,28 @@ class FactorModel(PairModel):
         predicted = net.predict_all(user)
 
         return predicted.cpu().numpy()
+
+    @override
+    def influences(
+        self,
+        rows: Rows,
+        items: Int[np.ndarray, "people some"],
+        *,
+        only: Bool[np.ndarray, " cells"] | None = None,
+    ) -> Float32[np.ndarray, "cells some"]:
+        """The summands of the score of the ridge regression; items that were not known give 0."""
+        is_known = self.known_items()[rows.column]
+        influence = np.zeros((rows.n_cells, items.shape[1]), np.float32)
+        known = rows.only_columns(self.known_items())
+        influence[is_known] = influences_of_ridge(
+            self.net_,
+            known,
+            items,
+            reg=self.reg("user", known.counts),
+            absent_weight=self.absent_weight,
+        )
+
+        return influence
 
     @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:

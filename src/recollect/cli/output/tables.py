@@ -44,6 +44,22 @@ def table(
     return shown
 
 
+def rows_of(frame: Any, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    """The rows of a list as a table shows them: fields of items as they are, a year as 1994.
+
+    Args:
+        frame: a list; but for rank, numbers that are whole are fields of items.
+        columns: to show.
+    """
+    import polars as pl
+    import polars.selectors as cs
+
+    fields = cs.integer() - cs.by_name("rank", require_all=False)
+    shown: list[tuple[Any, ...]] = frame.with_columns(fields.cast(pl.String)).select(columns).rows()
+
+    return shown
+
+
 def facts(pairs: dict[str, Any], *, title: str | None = None) -> Table:
     """Names and values, one below the other."""
     shown = Table(

@@ -90,6 +90,7 @@ VARIANTS = {
 
 FOLDS = ("1", "2", "3", "4", "5", "a", "b")  # published splits of MovieLens 100K
 
+YEAR = r"\((\d{4})\)\s*$"  # at the end of a title
 NO_GENRES = "(no genres listed)"
 GENRES_100K = (
     "unknown",
@@ -115,7 +116,7 @@ GENRES_100K = (
 
 
 def load(variant: str, folder: Path | None = None) -> Ratings:
-    """The ratings of a release, with titles and genres in `catalogue`.
+    """The ratings of a release, with titles, genres and years in `catalogue`.
 
     Args:
         variant: a key of VARIANTS.
@@ -232,9 +233,12 @@ def _home(release: Variant, folder: Path | None) -> Path:
 
 
 def films(path: Path) -> pl.DataFrame:
-    """Titles and genres from u.item, movies.dat or movies.csv.
+    """Titles, genres and years from u.item, movies.dat or movies.csv.
 
-    Returns: columns item_id, title, genres.
+    The year is the one in parentheses at the end of a title, such as "Toy Story (1995)"; null where
+    there is none.
+
+    Returns: columns item_id, title, genres, year.
 
     Raises:
         DataError: if the file is missing.
@@ -251,7 +255,10 @@ def films(path: Path) -> pl.DataFrame:
         "genres": [_genres(genres) for _, _, genres in rows],
     }
 
-    return pl.DataFrame(columns, schema_overrides={"genres": pl.List(pl.String)})
+    table = pl.DataFrame(columns, schema_overrides={"genres": pl.List(pl.String)})
+    year = pl.col("title").str.extract(YEAR).cast(pl.Int64)
+
+    return table.with_columns(year=year)
 
 
 def _film_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
