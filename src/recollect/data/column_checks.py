@@ -1,4 +1,4 @@
-"""What columns of ratings must be: equally long, known, finite, within the scale, each pair once."""
+"""What columns of ratings must be: equally long, known, finite, on the scale, each pair once."""
 
 from __future__ import annotations
 
