@@ -83,7 +83,7 @@ def squared_errors(low, high, *, seed, n=400, n_users=50):
 
 
 def sums_of(user, squared):
-    return UserSums.of(user, squared, np.sqrt(squared))
+    return UserSums.of(user, {"rmse": squared, "mae": np.sqrt(squared)})
 
 
 def test_below_with_enough_splits_is_a_corrected_t_test():
