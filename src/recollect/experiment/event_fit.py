@@ -49,11 +49,18 @@ class EventParts:
 
         return cls(train, split.valid, split.test, split.given.where(is_tested))
 
-    def visible(self, model: Model) -> Ratings:
-        """What lists for test users may be made from."""
-        fitted = model.given_
-        assert isinstance(fitted, Ratings)
-        return fitted if self.given is None else fitted.union(self.given)
+    def visible(self) -> Ratings:
+        """What lists for test users may be made from: all events but those of test.
+
+        Validation events are among them, also for a model that does not learn from them: they are
+        known, and a list has no place for them.
+        """
+        visible = self.train
+        for part in (self.valid, self.given):
+            if part is not None:
+                visible = visible.union(part)
+
+        return visible
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def measure_events(
     parts = EventParts.of(split)
     fits = fit_events(model, parts, run)
     valid = None if parts.valid is None else rank(fits.judged, parts.valid)
-    scores = rank(fits.tested, parts.test, given=parts.visible(fits.tested))
+    scores = rank(fits.tested, parts.test, given=parts.visible())
     history = fits.judged.history_
     figures = {
         "test": figures_of(scores),
