@@ -115,22 +115,12 @@ def measure_events(
     fits = fit_events(model, parts, run)
     valid = None if parts.valid is None else rank(fits.judged, parts.valid)
     scores = rank(fits.tested, parts.test, given=parts.visible())
-    history = fits.judged.history_
     figures = {
         "test": figures_of(scores),
         "valid": None if valid is None else figures_of(valid),
-        "n_train": len(parts.train),
-        "n_valid": 0 if parts.valid is None else len(parts.valid),
-        "n_test": len(parts.test),
         "n_users": scores[CUTOFFS[0]].about["n_users"],
         "n_cold": scores[CUTOFFS[0]].about["n_cold"],
-        "epochs": len(history),
-        "best_epoch": history.best_epoch,
-        "curve": {
-            name: [(epoch, _rounded(figure)) for epoch, figure in history.column(name)]
-            for name in (history.train_name, history.valid_name)
-        },
-        "fit_seconds": round(fits.seconds, 3),
+        **_about_fit(parts, fits),
     }
     sums = None
     if sums_of is not None:
@@ -139,6 +129,25 @@ def measure_events(
         sums = UserSums.of(people, {sums_of: values.astype(np.float32)})
 
     return figures, sums
+
+
+def _about_fit(parts: EventParts, fits: EventFits) -> dict[str, Any]:
+    """How many events there were, and how the judged fit went from epoch to epoch."""
+    history = fits.judged.history_
+    curve = {
+        name: [(epoch, _rounded(figure)) for epoch, figure in history.column(name)]
+        for name in (history.train_name, history.valid_name)
+    }
+
+    return {
+        "n_train": len(parts.train),
+        "n_valid": 0 if parts.valid is None else len(parts.valid),
+        "n_test": len(parts.test),
+        "epochs": len(history),
+        "best_epoch": history.best_epoch,
+        "curve": curve,
+        "fit_seconds": round(fits.seconds, 3),
+    }
 
 
 def rank(model: Model, events: Ratings, *, given: Ratings | None = None) -> dict[int, Scores]:

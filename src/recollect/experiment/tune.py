@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -241,20 +242,11 @@ def _try_candidate(
         settings = {**space.settings, **drawn}
         # After a refit there would be no validation ratings left to judge by.
         model = replace(registry.make(space.model, **settings), refit=False)
+        judge = partial(_judge, metric=space.part.metric)
         figures = []
 
         for number, fold in enumerate(folds):
-            figures.append(
-                _judge(
-                    optuna,
-                    candidate,
-                    model,
-                    fold,
-                    threads,
-                    metric=space.part.metric,
-                    may_stop=number == 0,
-                )
-            )
+            figures.append(judge(optuna, candidate, model, fold, threads, may_stop=number == 0))
 
         figure = statistics.fmean(figures)
     except optuna.TrialPruned:
