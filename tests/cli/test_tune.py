@@ -34,7 +34,7 @@ def test_the_best_settings_are_printed_ready_for_use(
     assert "reg_user = 5.0" in result.stdout
 
     resumed = answer("tune", "space.toml", "--trials", 6)
-    assert (len(resumed["trials"]), resumed["best"]["rmse"]) == (6, 0.7)
+    assert (len(resumed["trials"]), resumed["best"]["figure"]) == (6, 0.7)
     assert Path("runs/tune/space.journal").is_file()
 
 

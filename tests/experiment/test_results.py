@@ -26,7 +26,7 @@ def sums_of(n_users: int, seed: int = 0) -> UserSums:
     rng = np.random.default_rng(seed)
     user = np.sort(rng.integers(n_users, size=20 * n_users))
     error = rng.normal(size=len(user))
-    return UserSums.of(user, error**2, np.abs(error))
+    return UserSums.of(user, {"rmse": error**2, "mae": np.abs(error)})
 
 
 def test_the_key_does_not_depend_on_the_order_of_settings():
@@ -51,10 +51,10 @@ def test_data_split_model_settings_and_seed_decide_the_key(other):
 
 def test_user_sums_add_up_each_users_ratings():
     user = np.array([7, 2, 7])
-    sums = UserSums.of(user, np.array([1.0, 4.0, 9.0]), np.array([1.0, 2.0, 3.0]))
+    sums = UserSums.of(user, {"rmse": np.array([1.0, 4.0, 9.0]), "mae": np.array([1.0, 2.0, 3.0])})
     assert sums.user.tolist() == [2, 7]
-    assert sums.squared.tolist() == [4.0, 10.0]
-    assert sums.absolute.tolist() == [2.0, 4.0]
+    assert sums.sums["rmse"].tolist() == [4.0, 10.0]
+    assert sums.sums["mae"].tolist() == [2.0, 4.0]
     assert sums.count.tolist() == [1, 2]
 
 
@@ -64,8 +64,8 @@ def test_user_sums_are_read_as_they_were_written(tmp_path):
     again = results.user_sums(JOB)
     np.testing.assert_array_equal(again.user, sums.user)
     np.testing.assert_array_equal(again.count, sums.count)
-    np.testing.assert_allclose(again.squared, sums.squared, rtol=1e-7)  # single precision
-    np.testing.assert_allclose(again.absolute, sums.absolute, rtol=1e-7)
+    np.testing.assert_allclose(again.sums["rmse"], sums.sums["rmse"], rtol=1e-7)  # single precision
+    np.testing.assert_allclose(again.sums["mae"], sums.sums["mae"], rtol=1e-7)
 
 
 def test_user_sums_of_six_thousand_users_are_kept_and_of_sixty_thousand_are_not(tmp_path):

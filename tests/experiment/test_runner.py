@@ -75,8 +75,8 @@ def test_a_record_holds_the_figures_of_the_same_fit_by_hand(done):
     np.testing.assert_array_equal(sums.user, np.unique(split.test.user))
     n_ratings = sums.count.sum()
     assert n_ratings == 160
-    assert np.sqrt(sums.squared.sum() / n_ratings) == pytest.approx(scores["rmse"], rel=1e-5)
-    assert sums.absolute.sum() / n_ratings == pytest.approx(scores["mae"], rel=1e-5)
+    assert np.sqrt(sums.sums["rmse"].sum() / n_ratings) == pytest.approx(scores["rmse"], rel=1e-5)
+    assert sums.sums["mae"].sum() / n_ratings == pytest.approx(scores["mae"], rel=1e-5)
 
 
 def test_finished_jobs_are_not_run_again_and_changed_ones_are(done):

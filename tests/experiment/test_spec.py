@@ -140,7 +140,7 @@ def test_an_error_has_its_place_and_what_is_known(tmp_path, old, new, message):
         ('below = ["auto"]', "below takes two runs, or two lists of runs"),
         (
             "",
-            "It has 0 of below, below_train, near, gains_little, improves, lowest, falls, overfits",
+            "It has 0 of below, above, below_train, near, gains_little, improves, lowest, highest",
         ),
         ('lowest = "auto"\nparts = ["huge"]', "There is no part 'huge'"),
     ],

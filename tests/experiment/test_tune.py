@@ -41,7 +41,7 @@ def written(folder, text=SPACE, data="planted/tiny", repeat=1):
 
 
 def found(study):
-    return [(trial.settings, trial.state, trial.rmse) for trial in study.trials]
+    return [(trial.settings, trial.state, trial.figure) for trial in study.trials]
 
 
 @pytest.mark.slow
@@ -134,7 +134,7 @@ def test_every_candidate_sees_the_same_splits_and_seeds(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tune, "_judge", judged)
     study = tune.tune(tune.read(written(tmp_path, repeat=2)), tmp_path / "s.journal")
-    assert [trial.rmse for trial in study.trials] == [1.5] * 4
+    assert [trial.figure for trial in study.trials] == [1.5] * 4
     assert len(seen) == 8
     assert len(set(seen)) == 2
     assert [(seed, first) for _, _, seed, first in seen[:2]] == [(0, True), (1, False)]
@@ -148,7 +148,7 @@ def test_the_figure_is_the_validation_error_of_a_fit_by_hand(tmp_path):
     model = rc.make("autorec", epochs=8, validate_every=1, offsets=False, **study.best.settings)
     assert model.fit(
         split.train, split.valid, rc.Run(threads=1)
-    ).history_.best_valid_rmse == pytest.approx(study.best.rmse)
+    ).history_.best_valid_rmse == pytest.approx(study.best.figure)
 
 
 @pytest.mark.slow

@@ -24,10 +24,10 @@ def test_the_best_candidate_has_the_lowest_error_of_a_fit_by_hand(split):
     seen = []
     study = tuned(split, trials=4, watch=lambda done, outcome: seen.append(done))
     assert seen == [1, 2, 3, 4]
-    assert study.best.rmse == min(trial.rmse for trial in study.trials if trial.state == "done")
+    assert study.best.figure == min(trial.figure for trial in study.trials if trial.state == "done")
     model = rc.make("pmf", epochs=4, **study.best.settings)
     model.fit(split.train, split.valid, rc.Run(threads=1))
-    assert model.history_.best_valid_rmse == pytest.approx(study.best.rmse)
+    assert model.history_.best_valid_rmse == pytest.approx(study.best.figure)
 
 
 @pytest.mark.slow
@@ -39,7 +39,7 @@ def test_the_same_call_goes_on_with_a_study_that_is_kept(split, tmp_path):
         trial.settings for trial in first.trials
     ]
     at_once = tuned(split, trials=3)
-    assert [trial.rmse for trial in at_once.trials] == [trial.rmse for trial in both.trials]
+    assert [trial.figure for trial in at_once.trials] == [trial.figure for trial in both.trials]
 
 
 @pytest.mark.parametrize(

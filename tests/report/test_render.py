@@ -103,7 +103,9 @@ def write_record(results, job, rmse):
         "curve": {"valid_rmse": [[1, 1.2], [2, 0.9], [3, 0.95]]},
     }
     squared = np.full(8, rmse**2)
-    results.write(job, figures_, UserSums.of(np.arange(8), squared, np.sqrt(squared)))
+    results.write(
+        job, figures_, UserSums.of(np.arange(8), {"rmse": squared, "mae": np.sqrt(squared)})
+    )
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def squared_errors(low, high, *, seed, n=400, n_users=50):
 
 
 def sums_of(user, squared):
-    return UserSums.of(user, squared, np.sqrt(squared))
+    return UserSums.of(user, {"rmse": squared, "mae": np.sqrt(squared)})
 
 
 def test_below_with_enough_splits_is_a_corrected_t_test():
@@ -246,6 +246,107 @@ def test_improves_is_over_the_best_of_the_others(percent, within, word):
 def test_without_a_result_a_check_is_open():
     outcomes = [outcome("a", [0.9]), outcome("b", [None])]
     assert judge_check(check_of("lowest", "a"), outcomes) == ("open", "no result of b")
+
+
+# --- metrics of which more is better --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "word", "text"),
+    [
+        (0.4200, 0.4195, 0.4205, "better", "better by 0.0010"),  # whole interval above 0.419
+        (0.4200, 0.4180, 0.4220, "confirmed", "confirmed"),  # above, but the interval holds it
+        (0.4170, 0.4165, 0.4175, "confirmed", "confirmed"),  # below by less than 0.003
+        (0.4140, 0.4090, 0.4195, "confirmed", "confirmed"),  # below by more, interval reaches it
+        (0.4140, 0.4135, 0.4145, "missed", "missed by 0.0050"),
+        (0.4160, NONE, NONE, "confirmed", "confirmed"),
+        (0.4159, NONE, NONE, "missed", "missed by 0.0031"),
+        (0.4221, NONE, NONE, "better", "better by 0.0031"),
+        (0.4219, NONE, NONE, "confirmed", "confirmed"),
+    ],
+)
+def test_a_claim_of_a_metric_of_lists_is_reached_from_below(mean, low, high, word, text):
+    claim = Claim(0.419, "Table 2", within=0.003)
+    assert judge_claim(claim, Interval(mean, low, high), "ndcg@100") == (word, text)
+
+
+def of_lists(name, values, *, curve=(), sums=None, **others):
+    """What was measured of a run of events, with other metrics by name and split."""
+    records = [
+        {
+            "test": {"ndcg@10": value, **{f"{key}@10": v[j] for key, v in others.items()}},
+            "curve": {"train_loss": [], "valid_ndcg@100": [*enumerate(curve)]},
+        }
+        for j, value in enumerate(values)
+    ]
+    run = RunSpec(name, "ease", series=name)
+    return Outcome(run, records, "ndcg@10", 0.2, lambda split: sums and sums[split])
+
+
+def test_above_is_below_turned_around():
+    a, b = [0.33, 0.34, 0.35], [0.29, 0.30, 0.31]
+    outcomes = [of_lists("a", a), of_lists("b", b)]
+    verdict = judge_check(check_of("above", "a", "b"), outcomes)
+    assert verdict.word == "confirmed"
+    assert verdict.text.startswith("by 0.0400, more than chance")
+    turned = judge_check(check_of("above", "b", "a"), outcomes)
+    assert turned.word == "not confirmed"
+    assert turned.text.startswith("below by 0.0400")
+    by_chance = [of_lists("a", a), of_lists("b", [0.30, 0.36, 0.33])]
+    verdict = judge_check(check_of("above", "a", "b"), by_chance)
+    assert verdict.text.startswith("above by 0.0100, which may be chance")
+
+
+def test_above_with_one_split_is_a_bootstrap_of_the_users_figures():
+    random = np.random.default_rng(0)
+    user = np.arange(200)
+    second = random.uniform(0.1, 0.5, 200)
+    first = second + random.normal(0.05, 0.02, 200)
+    values = [first, second]
+    sums = [[UserSums.of(user, {"ndcg@10": each})] for each in values]
+    outcomes = [
+        of_lists(name, [float(each.mean())], sums=kept)
+        for name, each, kept in zip("ab", values, sums, strict=True)
+    ]
+    verdict = judge_check(check_of("above", "a", "b"), outcomes)
+    single = paired_bootstrap(first, second, statistic="mean")
+    assert verdict.word == "confirmed"
+    assert f"by {single.difference:.4f}" in verdict.text
+    assert f"p = {single.p:.2g}, bootstrap over users, 1 split" in verdict.text
+
+
+def test_highest_rises_and_overfits_of_lists():
+    a = of_lists("a", [0.33], curve=[0.30, 0.33, 0.28])
+    b = of_lists("b", [0.30], curve=[0.29, 0.30])
+
+    def judge(*about, within=0.0):
+        return judge_check(check_of(*about, within=within), [a, b])
+
+    assert judge("highest", "a") == ("confirmed", "0.0300 above b")
+    assert judge("highest", "b") == ("not confirmed", "0.0300 below a")
+    assert judge("overfits", "a", within=0.04) == (
+        "confirmed",
+        "validation figure at the end 0.0500 below its best (a)",
+    )
+    assert judge("gains_little", "a", "b", within=0.02) == (
+        "not confirmed",
+        "the best, a, is 0.0300 above b; a gain of 0.02 counts as little",
+    )
+
+
+def test_no_run_of_a_group_is_best_in_any_measure():
+    net = of_lists("net", [0.30, 0.31], recall=[0.18, 0.17])
+    plain = of_lists("plain", [0.32, 0.33], recall=[0.17, 0.16])
+
+    def judge(*measures):
+        check = Check("so", "here", "never_best", (("net",),), measures=measures)
+        return judge_check(check, [net, plain])
+
+    assert judge("ndcg") == ("confirmed", "plain is best in NDCG@10 (2 splits)")
+    assert judge("ndcg", "recall") == (
+        "not confirmed",
+        "plain is best in NDCG@10; net is best in recall@10 (2 splits)",
+    )
 
 
 # --- rows that were carried over ------------------------------------------------------------------

@@ -120,19 +120,23 @@ def _carry_out(screen: Screen, todo: Sequence[Task], processes: int | None) -> N
         step(0, labels[0])
 
         for done, (task, record) in enumerate(run_tasks(todo, processes=processes), start=1):
-            screen.say(f"{task.label}: {_outcome(record)}")
+            screen.say(f"{task.label}: {_outcome(record, task.part)}")
             step(done, labels[done])
 
 
-def _outcome(record: Mapping[str, Any]) -> str:
+def _outcome(record: Mapping[str, Any], part: Part) -> str:
+    """The figure of a record: of events by the part's metric, of ratings the RMSE."""
+    from recollect.experiment.metric import label
+
     if "failed" in record:
         return f"failed: {record['failed']}"
 
-    rmse = record["test"]["rmse"]
+    metric = "rmse" if part.events is None else part.metric
+    figure = record["test"][metric]
     duration = seconds(record["seconds"])
     peak = memory(record["peak_memory_mb"])
 
-    return f"RMSE {rmse:.4f}, {duration}, {peak}"
+    return f"{label(metric)} {figure:.4f}, {duration}, {peak}"
 
 
 def _row(
@@ -210,12 +214,15 @@ def _state_of_done(n_done: int, n_cached: int) -> str:
 
 def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     """The rows for people; keys and failures are left out."""
-    columns = ("part", "table", "run", "splits", "test", "state")
+    from recollect.experiment.metric import label
+
+    columns = ("part", "table", "run", "splits", "metric", "test", "state")
     cells = []
 
     for row in rows:
         splits = f"{row['done']} of {row['splits']}"
-        cells.append((row["part"], row["table"], row["run"], splits, row["value"], row["state"]))
+        place = (row["part"], row["table"], row["run"])
+        cells.append((*place, splits, label(row["metric"]), row["value"], row["state"]))
 
     return table(columns, cells, title=name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,12 +78,13 @@ def tune(
 
 def _answer(study: Study, kept: Path) -> Answer:
     best = study.best
-    ranked = sorted(study.trials, key=_rank)
+    ranked = sorted(study.trials, key=partial(_rank, metric=study.metric))
     data = {
         "storage": kept,
         "data": study.space.part.data,
         "split": study.space.part.split,
         "model": study.space.model,
+        "metric": study.metric,
         "trials": [vars(trial) for trial in ranked],
         "best": None if best is None else vars(best),
         "importance": study.importance,
@@ -98,21 +100,28 @@ def _answer(study: Study, kept: Path) -> Answer:
     return Answer(data, [*shown, *_ready_for_use(settings)])
 
 
-def _rank(trial: Trial) -> tuple[bool, float]:
+def _rank(trial: Trial, metric: str) -> tuple[bool, float]:
     """The best finished candidate first, those without a figure last."""
-    return trial.state != "done", trial.rmse or float("inf")
+    from recollect.experiment.metric import more_is_better
+
+    sign = -1 if more_is_better(metric) else 1
+    error = float("inf") if trial.figure is None else sign * trial.figure
+
+    return trial.state != "done", error
 
 
 def _table(study: Study, ranked: Sequence[Trial]) -> Table:
     """The best candidates with their settings."""
+    from recollect.experiment.metric import label
+
     names = list(study.space.search)
     words = [name.replace("_", " ") for name in names]
-    columns = ("number", "valid RMSE", *words, "time", "state")
+    columns = ("number", f"valid {label(study.metric)}", *words, "time", "state")
     rows = []
 
     for trial in ranked[:SHOWN]:
         settings = [as_text(trial.settings.get(name)) for name in names]
-        rows.append((trial.number, trial.rmse, *settings, seconds(trial.seconds), trial.state))
+        rows.append((trial.number, trial.figure, *settings, seconds(trial.seconds), trial.state))
 
     title = f"{study.space.model} on {study.space.part.data}, {len(ranked)} candidates"
 

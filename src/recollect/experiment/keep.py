@@ -9,29 +9,36 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from recollect.data.ratings import Ratings
+from recollect.data.ratings import Ratings, Side
 from recollect.data.vocab import Vocab
-from recollect.errors import SettingError
+from recollect.errors import DataError, SettingError
 from recollect.experiment.texts import Texts
 from recollect.experiment.toml_file import refuse_unknown_keys
 
-KEYS = {"documents", "user_ratings"}
+KEYS = {"documents", "user_ratings", "item_ratings", "core"}
 
 
 @dataclass(frozen=True)
 class Keep:
-    """What a part keeps, in this order: items with a document, then users with enough ratings."""
+    """What a part keeps, in this order: items with a document, items and then users with enough
+    ratings, and of these the core."""
 
     documents: bool = False  # only items that have a document
+    item_ratings: int = 1  # only items with so many ratings or more
     user_ratings: int = 1  # only users with so many ratings or more, of the items that are left
+    core: int = 1  # only users and items with so many ratings or more of each other
 
     def __str__(self) -> str:
         parts = []
         if self.documents:
             parts.append("items with a document")
 
-        if self.user_ratings > 1:
-            parts.append(f"users with {self.user_ratings} ratings or more")
+        for side, least in (("items", self.item_ratings), ("users", self.user_ratings)):
+            if least > 1:
+                parts.append(f"{side} with {least} ratings or more")
+
+        if self.core > 1:
+            parts.append(f"the {self.core}-core of users and items")
 
         return " and ".join(parts)
 
@@ -42,6 +49,8 @@ class Keep:
             ratings: the whole of a data set.
             texts: those of its items.
             data: its name.
+
+        Raises: DataError if none is left.
         """
         kept = ratings
         if self.documents and texts is not None:
@@ -49,9 +58,14 @@ class Keep:
             has_document = np.isin(kept.items.ids.to_numpy(), ids)
             kept = kept.where(has_document[kept.item])
 
-        is_active = kept.count("user") >= self.user_ratings
+        kept = _with_enough(kept, "item", self.item_ratings)
+        kept = _with_enough(kept, "user", self.user_ratings)
 
-        return _without_absent(kept.where(is_active[kept.user]))
+        kept = core_of(kept, self.core)
+        if not len(kept):
+            raise DataError(f"None of {ratings!r} is left of {self}; keep more of them.")
+
+        return _without_absent(kept)
 
 
 def read_keep(raw: Mapping[str, Any] | None, *, has_texts: bool) -> Keep | None:
@@ -67,9 +81,12 @@ def read_keep(raw: Mapping[str, Any] | None, *, has_texts: bool) -> Keep | None:
         return None
 
     refuse_unknown_keys(raw, KEYS, "key of keep")
-    keep = Keep(raw.get("documents", False), raw.get("user_ratings", 1))
-    if not isinstance(keep.user_ratings, int) or keep.user_ratings < 1:
-        raise SettingError(f"user_ratings is a number, 1 or more; found {keep.user_ratings!r}.")
+    keep = Keep(**raw)
+
+    for name in ("item_ratings", "user_ratings", "core"):
+        number = getattr(keep, name)
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise SettingError(f"{name} is a number, 1 or more; found {number!r}.")
 
     if not isinstance(keep.documents, bool) or (keep.documents and not has_texts):
         raise SettingError(
@@ -78,6 +95,29 @@ def read_keep(raw: Mapping[str, Any] | None, *, has_texts: bool) -> Keep | None:
         )
 
     return keep
+
+
+def core_of(ratings: Ratings, k: int) -> Ratings:
+    """The k-core: users and items without k ratings of each other go, until none is left.
+
+    Args:
+        ratings: the whole.
+        k: the fewest ratings of a user and of an item.
+    """
+    n_before = len(ratings) + 1
+
+    while len(ratings) < n_before:
+        n_before = len(ratings)
+        ratings = _with_enough(_with_enough(ratings, "user", k), "item", k)
+
+    return ratings
+
+
+def _with_enough(ratings: Ratings, side: Side, least: int) -> Ratings:
+    """The ratings of users or items with so many ratings or more."""
+    row = ratings.user if side == "user" else ratings.item
+    has_enough = ratings.count(side) >= least
+    return ratings.where(has_enough[row])
 
 
 def _without_absent(ratings: Ratings) -> Ratings:

@@ -7,11 +7,13 @@ the file and the names that exist. The data themselves are not needed.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from recollect import registry
 from recollect.errors import SettingError, unknown
+from recollect.experiment.metric import check_metric
 from recollect.experiment.parse_check import read_check, refuse_wide_claims
 from recollect.experiment.parse_part import PART_KEYS, read_part
 from recollect.experiment.parse_run import (
@@ -20,7 +22,7 @@ from recollect.experiment.parse_run import (
     refuse_duplicates,
     refuse_unknown_parts,
 )
-from recollect.experiment.spec import RECORDS, Experiment, RunSpec, Table
+from recollect.experiment.spec import RECORDS, Experiment, Part, RunSpec, Table
 from recollect.experiment.texts import TEXT_KEYS
 from recollect.experiment.toml_file import (
     error_context,
@@ -30,10 +32,22 @@ from recollect.experiment.toml_file import (
 )
 
 FILE_KEYS = {"paper", "link", "protocol", "records", "part", "like", "table"}
-SHORT_FILE_KEYS = {"data", "split", "metric", "keep", *TEXT_KEYS, "run", "check", "figure"}
+SHORT_FILE_KEYS = {
+    "data",
+    "events",
+    "split",
+    "metric",
+    "chosen_by",
+    "keep",
+    *TEXT_KEYS,
+    "run",
+    "check",
+    "figure",
+    "also",
+}
 # A figure may also be a swept setting.
 FIGURES = ("runs", "epochs", "curves", "counts", "gain")
-TABLE_KEYS = {"name", "title", "shows", "parts", "splits", "figure", "run", "check"}
+TABLE_KEYS = {"name", "title", "shows", "parts", "splits", "figure", "also", "run", "check"}
 
 Raw = dict[str, Any]  # a TOML table
 
@@ -91,7 +105,7 @@ def _expand_short_file(raw: Raw, name: str) -> Raw:
     """A file with one data set and one table, written out with its part and its table."""
     refuse_unknown_keys(raw, FILE_KEYS | SHORT_FILE_KEYS, "key")
     part = {key: raw[key] for key in PART_KEYS if key in raw}
-    table = {key: raw[key] for key in ("run", "check", "figure") if key in raw}
+    table = {key: raw[key] for key in ("run", "check", "figure", "also") if key in raw}
     shared = {key: value for key, value in raw.items() if key not in SHORT_FILE_KEYS}
     # The part of movielens/100k is called 100k.
     data = str(raw.get("data", ""))
@@ -110,9 +124,13 @@ def _read_table(raw: Raw, around: Surroundings) -> Table:
         require_keys(raw, "name", "run")
         part_names = raw.get("parts", list(around.parts))
         refuse_unknown_parts(part_names, around.parts)
+        parts_of_table = [around.parts[name] for name in part_names]
         runs = {part: read_runs_of_part(raw["run"], part, around) for part in part_names}
         runs_of_first = runs[part_names[0]]
-        checks = [read_check(check, runs_of_first, around.parts) for check in raw.get("check", [])]
+        checks = [
+            read_check(check, runs_of_first, around.parts, part_names)
+            for check in raw.get("check", [])
+        ]
         refuse_wide_claims(runs, checks, around.parts)
 
         return Table(
@@ -121,7 +139,8 @@ def _read_table(raw: Raw, around: Surroundings) -> Table:
             shows=raw.get("shows", ""),
             runs=runs,
             checks=tuple(checks),
-            figure=_read_figure(raw, runs_of_first),
+            figure=_read_figure(raw, runs_of_first, parts_of_table),
+            also=_read_also(raw, parts_of_table),
             n_splits=_read_splits(raw.get("splits"), around),
         )
 
@@ -140,6 +159,24 @@ def _read_splits(raw: Any, around: Surroundings) -> int | dict[str, int] | None:
     return raw
 
 
+def _read_also(raw: Raw, parts: Sequence[Part]) -> tuple[str, ...]:
+    """Further metrics of lists that the table shows."""
+    metrics = raw.get("also", [])
+    if not isinstance(metrics, list):
+        raise SettingError(f'also is a list of metrics, such as ["recall@10"]; found {metrics!r}.')
+
+    for part in parts:
+        if metrics and part.events is None:
+            raise SettingError(
+                f"also adds metrics of lists, and part {part.name} is of ratings; leave it out."
+            )
+
+    for metric in metrics:
+        check_metric(metric, of_events=True)
+
+    return tuple(metrics)
+
+
 def _check_gain(runs: tuple[RunSpec, ...]) -> None:
     """Refuse a figure of the gain of one sweep over another without two sweeps of one setting."""
     series = {run.series for run in runs if run.swept}
@@ -151,12 +188,18 @@ def _check_gain(runs: tuple[RunSpec, ...]) -> None:
         )
 
 
-def _read_figure(raw: Raw, runs: tuple[RunSpec, ...]) -> str | None:
+def _read_figure(raw: Raw, runs: tuple[RunSpec, ...], parts: Sequence[Part]) -> str | None:
     figure: str | None = raw.get("figure")
     swept = {setting for run in runs for setting in run.swept}
     known = (*FIGURES, *swept)
     if figure is not None and figure not in known:
         raise unknown("figure", str(figure), known)
+
+    if figure == "curves" and any(part.events is not None for part in parts):
+        raise SettingError(
+            'figure = "curves" draws training and validation errors together, and of events they '
+            'are a loss and an NDCG; take figure = "epochs".'
+        )
 
     if figure == "gain":
         _check_gain(runs)

@@ -7,33 +7,48 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from recollect.errors import SettingError, unknown
+from recollect.evaluation.metrics import metrics_of
+from recollect.experiment.metric import more_is_better
 from recollect.experiment.parse_run import refuse_unknown_parts
 from recollect.experiment.spec import Check, Claim, Part, RunSpec
 from recollect.experiment.toml_file import error_context, refuse_unknown_keys, require_keys
 
 CHECKS = (
     "below",
+    "above",
     "below_train",
     "near",
     "gains_little",
     "improves",
     "lowest",
+    "highest",
+    "never_best",
     "falls",
+    "rises",
     "overfits",
 )
-OF_TWO = ("below", "below_train", "near", "gains_little", "improves")  # they compare two groups
-CHECK_KEYS = {"says", "where", "within", "parts", "by", "because", *CHECKS}
+# They compare two groups.
+OF_TWO = ("below", "above", "below_train", "near", "gains_little", "improves")
+OF_SWEEP = ("falls", "rises")
+# Of metrics of which less is better, and what asks the same where more is.
+IF_LESS_IS_BETTER = {"below": "above", "lowest": "highest", "falls": "rises"}
+IF_MORE_IS_BETTER = {more: less for less, more in IF_LESS_IS_BETTER.items()}
+CHECK_KEYS = {"says", "where", "within", "parts", "by", "because", "measures", *CHECKS}
+COMPARING = ("below", "above", "lowest", "highest")  # they say that a number is better than another
 ROUND = 1e-9  # figures are printed to four places; differences of them are as exact as this
 Raw = dict[str, Any]  # a TOML table
 
 
-def read_check(raw: Raw, runs: tuple[RunSpec, ...], parts: Mapping[str, Part]) -> Check:
+def read_check(
+    raw: Raw, runs: tuple[RunSpec, ...], parts: Mapping[str, Part], of_table: Sequence[str]
+) -> Check:
     """A check of a table.
 
     Args:
         raw: as read.
         runs: those of the table.
         parts: those of the file.
+        of_table: the names of the parts on which the table is made.
 
     Raises: SettingError, with the place, for runs or parts that do not exist.
     """
@@ -49,15 +64,58 @@ def read_check(raw: Raw, runs: tuple[RunSpec, ...], parts: Mapping[str, Part]) -
         _refuse_unknown_runs(kind, groups, runs)
         refuse_unknown_parts(raw.get("parts", []), parts)
 
-        return Check(
+        check = Check(
             says=raw["says"],
             where=raw["where"],
             kind=kind,
             groups=groups,
             within=float(raw.get("within", 0.0)),
             by=_read_by(kind, raw, parts),
+            measures=_read_measures(kind, raw),
             because=raw.get("because", ""),
             parts=_parts_of(raw),
+        )
+        for part in of_table:
+            if check.concerns(parts[part]):
+                _refuse_wrong_direction(check, parts[part])
+
+        return check
+
+
+def _read_measures(kind: str, raw: Raw) -> tuple[str, ...]:
+    """The metrics of lists, without cutoff, in which no run of a group is best."""
+    if kind != "never_best":
+        if "measures" in raw:
+            raise SettingError("measures is for never_best alone; leave it out.")
+
+        return ()
+
+    measures = raw.get("measures", [])
+    known = [metric.name for metric in metrics_of("lists")]
+    if not isinstance(measures, list) or not measures:
+        raise SettingError(
+            f"never_best says in which metrics: measures is a list of some of {', '.join(known)}."
+        )
+
+    for measure in measures:
+        if measure not in known:
+            raise unknown("metric of lists", str(measure), known)
+
+    return tuple(measures)
+
+
+def _refuse_wrong_direction(check: Check, part: Part) -> None:
+    """Refuse "below" where more is better, and "above" where less is."""
+    wrong = IF_LESS_IS_BETTER if more_is_better(part.metric) else IF_MORE_IS_BETTER
+    is_of_lists = part.events is not None
+    if check.kind == "never_best" and not is_of_lists:
+        raise SettingError(f"never_best is about metrics of lists, and part {part.name} has none.")
+
+    if check.kind in wrong:
+        better = "more" if is_of_lists else "less"
+        raise SettingError(
+            f"Of {part.metric}, the metric of part {part.name}, {better} is better: write "
+            f"{wrong[check.kind]} instead of {check.kind}."
         )
 
 
@@ -97,8 +155,8 @@ def _read_groups(kind: str, stated: Any) -> tuple[tuple[str, ...], ...]:
 def _with_members(
     kind: str, groups: tuple[tuple[str, ...], ...], runs: tuple[RunSpec, ...]
 ) -> tuple[tuple[str, ...], ...]:
-    """The groups with each sweep replaced by its runs; "falls" is about the sweep itself."""
-    if kind == "falls":
+    """The groups with each sweep replaced by its runs; of "falls" they are sweeps themselves."""
+    if kind in OF_SWEEP:
         return groups
 
     members: dict[str, list[str]] = {}
@@ -118,7 +176,7 @@ def _with_members(
 def _refuse_unknown_runs(
     kind: str, groups: tuple[tuple[str, ...], ...], runs: tuple[RunSpec, ...]
 ) -> None:
-    if kind == "falls":
+    if kind in OF_SWEEP:
         what = "swept run of this table"
         known = {run.series for run in runs if run.swept}
     else:
@@ -178,7 +236,7 @@ def _steps_of_checks(
         claims = {run.name: run.claim for run in of_part if run.claim is not None}
 
         for check in checks:
-            if check.kind not in ("below", "lowest") or not check.concerns(parts[part]):
+            if check.kind not in COMPARING or not check.concerns(parts[part]):
                 continue
 
             for first, second in compared(check, list(claims)):
@@ -192,22 +250,22 @@ def compared(check: Check, names: Sequence[str]) -> list[tuple[str, str]]:
     """The pairs of runs of which a check says that the first is better.
 
     Args:
-        check: "below" or "lowest".
-        names: of the runs with which the lowest is compared.
+        check: of a kind in COMPARING.
+        names: of the runs with which the lowest or highest is compared.
     """
-    if check.kind == "below":
+    if check.kind in ("below", "above"):
         first, second = check.groups
         return list(itertools.product(first, second))
 
-    (lowest,) = check.groups[0]
+    (best,) = check.groups[0]
 
-    return [(lowest, name) for name in names if name != lowest]
+    return [(best, name) for name in names if name != best]
 
 
 def _steps_of_parts(
     runs: Mapping[str, Sequence[RunSpec]], parts: Mapping[str, Part]
 ) -> Iterator[_Step]:
-    """The pairs of claims of a run on two parts that have the same data."""
+    """The pairs of claims of a run on two parts that have the same data and metric."""
     claims = [
         (run.name, part, run.claim)
         for part, of_part in runs.items()
@@ -216,6 +274,10 @@ def _steps_of_parts(
     ]
 
     for (name, part, claim), (other_name, other_part, other) in itertools.permutations(claims, 2):
-        is_sweep = name == other_name and parts[part].data == parts[other_part].data
+        same = (parts[part].data, parts[part].metric) == (
+            parts[other_part].data,
+            parts[other_part].metric,
+        )
+        is_sweep = name == other_name and same
         if is_sweep:
             yield _Step(name, part, claim, other, f"part {other_part}")

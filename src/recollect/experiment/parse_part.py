@@ -8,15 +8,28 @@ from typing import Any
 
 from recollect.data import sources
 from recollect.data.sources import netflix
-from recollect.data.splitting import find
+from recollect.data.sources.movielens import TOP_N_FOLDS
 from recollect.errors import SettingError, unknown
-from recollect.evaluation.metrics import rating_figures
+from recollect.experiment.events import Events, read_events
 from recollect.experiment.keep import Keep, read_keep
+from recollect.experiment.metric import check_metric
+from recollect.experiment.per_user import find_split
 from recollect.experiment.spec import PUBLISHED, Part
 from recollect.experiment.texts import TEXT_KEYS, read_texts
 from recollect.experiment.toml_file import error_context, refuse_unknown_keys, require_keys
 
-PART_KEYS = {"data", "split", "metric", "about", "keep", "published", *TEXT_KEYS}
+PART_KEYS = {
+    "data",
+    "events",
+    "split",
+    "metric",
+    "chosen_by",
+    "about",
+    "keep",
+    "published",
+    *TEXT_KEYS,
+}
+FOLDS = {"movielens/100k": (1, 2, 3, 4, 5), "movielens/1m": TOP_N_FOLDS}
 Raw = dict[str, Any]  # a TOML table
 
 
@@ -30,31 +43,94 @@ def read_part(name: str, raw: Raw) -> Part:
         require_keys(raw, "data", "split")
         check_data(raw["data"])
         check_split(raw["split"], raw["data"])
-        metric = raw.get("metric", "rmse")
-        if metric not in rating_figures():
-            raise unknown("metric of an experiment", metric, rating_figures())
-
         texts = read_texts(raw)
+        events = read_events(raw.get("events"))
+        if events is not None and raw["split"]["how"] == "new_item":
+            raise SettingError(
+                "Lists of all items say nothing of a new_item split, whose test items are new; "
+                "take a split of users or events."
+            )
+
+        keep = read_keep(raw.get("keep"), has_texts=texts is not None)
+        check_published(raw["split"], raw["data"], events, keep)
 
         return Part(
             name=name,
             data=raw["data"],
             split=raw["split"],
-            metric=metric,
+            metric=read_metric(raw, events),
+            chosen_by=_read_chosen_by(raw, events),
             about=raw.get("about", ""),
+            events=events,
             texts=texts,
-            keep=_read_keep_of_part(raw, has_texts=texts is not None),
+            keep=keep,
             published=_read_published(raw.get("published", {})),
         )
 
 
-def _read_keep_of_part(raw: Raw, *, has_texts: bool) -> Keep | None:
-    """Which ratings the part keeps; folds are files, of which nothing is left out."""
-    keep = read_keep(raw.get("keep"), has_texts=has_texts)
-    if keep is not None and raw["split"]["how"] == PUBLISHED:
-        raise SettingError("Published folds are kept whole; leave out keep.")
+def read_metric(raw: Raw, events: Events | None) -> str:
+    """The metric of a part; of events none is taken for granted.
 
-    return keep
+    Args:
+        raw: the part as read.
+        events: which of its ratings are events.
+
+    Raises: SettingError for a metric of other data, or none of events.
+    """
+    if events is not None and "metric" not in raw:
+        raise SettingError('A part of events says by what it is measured: metric = "ndcg@10".')
+
+    metric: str = raw.get("metric", "rmse")
+    check_metric(metric, of_events=events is not None)
+
+    return metric
+
+
+def _read_chosen_by(raw: Raw, events: Events | None) -> str:
+    """The validation figure that chooses among candidates, if it is another than the metric."""
+    metric: str = raw.get("chosen_by", "")
+    if not metric:
+        return ""
+
+    if events is None:
+        raise SettingError(
+            "chosen_by is for parts of events: of ratings the validation RMSE chooses; leave it "
+            "out."
+        )
+
+    check_metric(metric, of_events=True)
+
+    return metric
+
+
+def check_published(split: Raw, data: str, events: Events | None, keep: Keep | None) -> None:
+    """Refuse published splits of other ratings than those that were split.
+
+    Args:
+        split: of a part.
+        data: the name of its data.
+        events: which ratings are events.
+        keep: which ratings are kept.
+
+    Raises: SettingError with what was split.
+    """
+    if split["how"] != PUBLISHED:
+        return
+
+    if data == "movielens/1m":
+        if events != Events(4.0) or keep != Keep(core=10):
+            raise SettingError(
+                "The published splits of movielens/1m are of events = { from = 4 } and keep = "
+                "{ core = 10 }; state both."
+            )
+
+        return
+
+    if events is not None:
+        raise SettingError(f"The published splits of {data} are of ratings; leave out events.")
+
+    if keep is not None:
+        raise SettingError("Published folds are kept whole; leave out keep.")
 
 
 def _read_published(raw: Any) -> dict[str, int]:
@@ -99,7 +175,7 @@ def check_split(split: Any, data: str) -> None:
         _check_published_split(split, data)
         return
 
-    parameters = inspect.signature(find(split["how"])).parameters
+    parameters = inspect.signature(find_split(split["how"])).parameters
     known = {"how", "seed", "repeat", *parameters} - {"ratings"}
     refuse_unknown_keys(split, known, f"setting of the {split['how']} split")
     repeat = split.get("repeat", 1)
@@ -109,10 +185,14 @@ def check_split(split: Any, data: str) -> None:
 
 def _check_published_split(split: Raw, data: str) -> None:
     refuse_unknown_keys(split, {"how", "folds", "valid"}, f"setting of the {PUBLISHED} split")
-    if data != "movielens/100k":
+    if data not in FOLDS:
         raise SettingError(
-            f'The {PUBLISHED} folds are of movielens/100k, found data {data!r}; use how = "random".'
+            f"The {PUBLISHED} folds are of {' and '.join(FOLDS)}, found data {data!r}; "
+            'use how = "random".'
         )
 
-    if set(split.get("folds", [])) - {1, 2, 3, 4, 5}:
-        raise SettingError(f"folds are numbers from 1 to 5, found {split['folds']}.")
+    first, *_, last = FOLDS[data]
+    folds = split.get("folds", FOLDS["movielens/100k"])
+    if not set(folds) <= set(FOLDS[data]):
+        stated = f"found {split['folds']}" if "folds" in split else "found none: state folds"
+        raise SettingError(f"folds of {data} are numbers from {first} to {last}, {stated}.")

@@ -69,6 +69,7 @@ def _read_runs(raw: Raw, part: str, around: Surroundings) -> list[RunSpec]:
         runs = _expand_sweep(merged, name, claim, _read_tuned(merged, part, around))
         for run in runs:
             _refuse_validation_in_train(run, around.parts[part])
+            _refuse_other_kind(run, around.parts[part])
 
         return runs
 
@@ -221,6 +222,33 @@ def _refuse_validation_in_train(run: RunSpec, part: Part) -> None:
                 "lie in the test interval. The protocol of windows trains on the first one alone: "
                 f"write on.{part.name} = {{ refit = false }}."
             )
+
+
+def _refuse_other_kind(run: RunSpec, part: Part) -> None:
+    """Refuse a model of ratings on a part of events, a model of events on one of ratings, and a
+    choice by validation events that do not exist."""
+    wanted = "ratings" if part.events is None else "scores"
+    kinds = {"ratings": "ratings", "scores": "events"}
+
+    for fit in run.fits:
+        assert fit.model is not None
+        output = registry.make(fit.model, **fit.settings).output
+        if output != wanted:
+            raise SettingError(
+                f"{fit.model} with these settings is a model of {kinds[output]}, and part "
+                f"{part.name} is of {kinds[wanted]}."
+            )
+
+    if part.events is not None and run.candidates and not has_validation(part.split):
+        raise SettingError(
+            f"Candidates are chosen by validation events, and the split of part {part.name} has "
+            "none; give it valid = 0.1, or valid_users where users are held out."
+        )
+
+
+def has_validation(split: Raw) -> bool:
+    """Whether a split has a validation part."""
+    return split["how"] == "window" or bool(split.get("valid") or split.get("valid_users"))
 
 
 def _read_claim(raw: Any, part: str, parts: Mapping[str, Part]) -> Claim | None:

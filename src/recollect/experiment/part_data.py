@@ -8,7 +8,8 @@ from dataclasses import replace
 from recollect.data import open_data
 from recollect.data.ratings import Ratings
 from recollect.data.sources import movielens
-from recollect.data.splitting import Split, find, random_split
+from recollect.data.splitting import Split, random_split
+from recollect.experiment.per_user import find_split, per_user_split
 from recollect.experiment.spec import PUBLISHED, Part, SplitSpec
 from recollect.experiment.texts import with_texts_of
 
@@ -19,13 +20,16 @@ def reason_missing(part: Part) -> str | None:
     Nothing is downloaded.
     """
     reason = open_data.missing(part.data)
+    if reason is None and _is_top_n(part):
+        reason = movielens.top_n_missing()
+
     if reason is None and part.texts is not None:
         reason = part.texts.missing(part.data)
     return reason
 
 
 def load_part(part: Part) -> Ratings:
-    """The ratings of a part, with the texts of their items if it has some.
+    """The ratings or events of a part, with the texts of their items if it has some.
 
     Reviews are those of all ratings: they identify the data. A model is given what `split_part`
     has.
@@ -39,8 +43,11 @@ def load_part(part: Part) -> Ratings:
 
 
 def _kept_ratings(part: Part) -> Ratings:
-    """The ratings of a part without texts."""
+    """The ratings or events of a part without texts."""
     ratings = open_data.load(part.data)
+    if part.events is not None:
+        ratings = part.events.of(ratings)
+
     if part.keep is None:
         return ratings
     return part.keep.of(ratings, part.texts, part.data)
@@ -52,10 +59,13 @@ def split_part(part: Part, spec: SplitSpec) -> Split:
     Raises: as `load_part` and the split.
     """
     settings = {key: value for key, value in spec.settings.items() if key != "how"}
+    if _is_top_n(part):
+        return _top_n_fold(part, spec.seed, settings.get("valid", 0.0))
+
     if spec.settings["how"] == PUBLISHED:
         return _published_fold(part, spec.seed, settings.get("valid", 0.0))
 
-    split = find(spec.settings["how"])
+    split = find_split(spec.settings["how"])
     if "seed" in inspect.signature(split).parameters:
         settings["seed"] = spec.seed
 
@@ -72,6 +82,23 @@ def _with_own_reviews(split: Split, part: Part) -> Split:
     valid = None if split.valid is None else with_texts_of(split.valid, train)
 
     return replace(split, train=train, valid=valid, test=with_texts_of(split.test, train))
+
+
+def _is_top_n(part: Part) -> bool:
+    """Whether the splits of a part are the published ones of events in MovieLens 1M."""
+    return part.events is not None and part.split.get("how") == PUBLISHED
+
+
+def _top_n_fold(part: Part, fold: int, valid: float) -> Split:
+    """A published split of events; a share `valid` of each user's train is validation."""
+    train, test = movielens.top_n_fold(load_part(part), fold)
+    settings = {"fold": fold, "valid": valid}
+    if not valid:
+        return Split(train, None, test, "published fold", fold, settings)
+
+    halves = per_user_split(train, test=0, valid=valid, seed=fold)
+
+    return Split(halves.train, halves.valid, test, "published fold", fold, settings)
 
 
 def _published_fold(part: Part, fold: int, valid: float) -> Split:

@@ -2,7 +2,7 @@
 
     KEY.json     what was run, its figures on validation and test, the validation error by epoch,
                  seconds, memory, and which code made it; or why it failed
-    KEY.npz      errors on test summed by user, where a table compares runs over users
+    KEY.npz      values on test summed by user, where a table compares runs over users
     data.json    the data that were looked for: fingerprint and shape, or that they are missing
 
 KEY identifies what decides the figures: data, split, model, settings and seed. The code is not
@@ -15,6 +15,7 @@ import io
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -32,6 +33,8 @@ from recollect.system.atomic_files import checksum, replacing
 FORMAT = 2
 SOURCE = Path(__file__).parents[1]
 USER_SUMS_LIMIT = 64 * 1024  # bytes; larger ones would weigh on every clone of the repository
+# What files of sums call the values of a metric, where it is not the metric's own name.
+IN_FILE = {"rmse": "squared", "mae": "absolute"}
 Record = dict[str, Any]
 
 
@@ -71,49 +74,44 @@ def job_of(run: RunSpec, split: SplitSpec, fingerprint: str) -> Job:
 
 @dataclass(frozen=True)
 class UserSums:
-    """Errors on the test ratings of one split, summed by user.
+    """Values of the test ratings of one split, summed by user; of lists one value for each user.
 
     Two runs on the same split are compared by them; single errors would be a hundred times larger.
     """
 
     user: Int[ndarray, " users"]  # row numbers, ascending
-    squared: Float[ndarray, " users"]
-    absolute: Float[ndarray, " users"]
-    count: Int[ndarray, " users"]  # test ratings
+    # By metric: of "rmse" squared errors, of "mae" absolute ones, of "ndcg@10" the user's figure
+    sums: dict[str, Float[ndarray, " users"]]
+    count: Int[ndarray, " users"]  # values
 
     @classmethod
     def of(
-        cls,
-        user: Int[ndarray, " ratings"],
-        squared: Float[ndarray, " ratings"],
-        absolute: Float[ndarray, " ratings"],
+        cls, user: Int[ndarray, " values"], values: Mapping[str, Float[ndarray, " values"]]
     ) -> UserSums:
-        """Sums over each user's ratings.
+        """Sums over each user's values.
 
         Args:
-            user: the row number of the user of each test rating.
-            squared: the squared error of each test rating.
-            absolute: the absolute error of each test rating.
+            user: the row number of the user of each value.
+            values: by metric, one for each test rating, or one for each user.
         """
         users, position, count = np.unique(user, return_inverse=True, return_counts=True)
-        return cls(
-            user=users,
-            squared=np.bincount(position, squared),
-            absolute=np.bincount(position, absolute),
-            count=count,
-        )
+        sums = {metric: np.bincount(position, of_metric) for metric, of_metric in values.items()}
+
+        return cls(users, sums, count)
 
     def packed(self) -> bytes:
         """The sums as a compressed file, in single precision."""
         buffer = io.BytesIO()
         steps = np.diff(self.user, prepend=0)  # small numbers, which compress well
-        np.savez_compressed(
-            buffer,
-            user_steps=steps.astype(np.uint32),
-            squared=self.squared.astype(np.float32),
-            absolute=self.absolute.astype(np.float32),
-            count=self.count.astype(np.uint32),
-        )
+        arrays: dict[str, Any] = {
+            "user_steps": steps.astype(np.uint32),
+            "count": self.count.astype(np.uint32),
+        }
+
+        for metric, sums in self.sums.items():
+            arrays[IN_FILE.get(metric, metric)] = sums.astype(np.float32)
+
+        np.savez_compressed(buffer, **arrays)
 
         return buffer.getvalue()
 
@@ -121,10 +119,15 @@ class UserSums:
     def unpacked(cls, path: Path) -> UserSums:
         """The sums in a file that holds what `packed` returned."""
         with np.load(path, allow_pickle=False) as file:
+            metric_of = {name: metric for metric, name in IN_FILE.items()}
+            sums = {
+                metric_of.get(name, name): file[name].astype(np.float64)
+                for name in file.files
+                if name not in ("user_steps", "count")
+            }
             return cls(
                 user=np.cumsum(file["user_steps"], dtype=np.int64),
-                squared=file["squared"].astype(np.float64),
-                absolute=file["absolute"].astype(np.float64),
+                sums=sums,
                 count=file["count"].astype(np.int64),
             )
 
@@ -164,7 +167,7 @@ class Results:
         return record
 
     def user_sums(self, job: Job) -> UserSums | None:
-        """The errors of a job by user; None if they were not kept."""
+        """The values of a job by user; None if they were not kept."""
         path = self._user_sums_path(job)
         if not path.is_file():
             return None

@@ -14,9 +14,11 @@ import numpy as np
 
 from recollect import registry
 from recollect.data.ratings import Ratings
+from recollect.data.splitting import Split
 from recollect.errors import RecollectError, TrainingError
 from recollect.evaluation.metrics import rating_figures
 from recollect.evaluation.protocols import Scores, held_out, new_users
+from recollect.experiment.event_fit import measure_events
 from recollect.experiment.part_data import split_part
 from recollect.experiment.planner import Task, available_cores, processes_that_fit
 from recollect.experiment.results import Record, UserSums, made_by
@@ -89,14 +91,13 @@ def run_task(task: Task) -> Record:
     begun = time.monotonic()
 
     try:
-        figures, scores = _measure(task)
+        figures, user_sums = _measure(task)
     except Exception as problem:
         kind = "" if isinstance(problem, RecollectError) else f"{type(problem).__name__}: "
         return _write_failure(task, f"{kind}{problem}")
 
     seconds = round(time.monotonic() - begun, 3)
     figures |= {"seconds": seconds, "peak_memory_mb": round(peak_memory_mb(), 1)}
-    user_sums = _sum_by_user(scores) if task.keeps_user_sums else None
 
     return task.results.write(task.job, {**figures, **_provenance(task)}, user_sums)
 
@@ -114,11 +115,22 @@ def _provenance(task: Task) -> dict[str, Any]:
     }
 
 
-def _measure(task: Task) -> tuple[dict[str, Any], Scores]:
+def _measure(task: Task) -> tuple[dict[str, Any], UserSums | None]:
     """Fit, then score the test ratings once."""
     split = split_part(task.part, task.split)
     model = registry.make(task.job.model, **task.job.settings)
     run = Run(seed=task.job.seed, threads=task.threads)
+    if task.part.events is None:
+        figures, scores = _measure_ratings(model, split, run)
+        return figures, _sum_by_user(scores) if task.keeps_user_sums else None
+
+    sums_of = task.part.metric if task.keeps_user_sums else None
+
+    return measure_events(model, split, run, sums_of=sums_of)
+
+
+def _measure_ratings(model: Model, split: Split, run: Run) -> tuple[dict[str, Any], Scores]:
+    """The figures of a fit to ratings, and the scores of the test ratings behind them."""
     model.fit(split.train, split.valid, run)
     scores = held_out(model, split.test) if split.given is None else new_users(model, split)
     history = model.history_
@@ -174,7 +186,6 @@ def _sum_by_user(scores: Scores) -> UserSums:
     assert scores.group is not None
     user = np.asarray(scores.group)
     # Single precision first: the errors of a fit are not known any better.
-    squared = scores.values["rmse"].astype(np.float32)
-    absolute = scores.values["mae"].astype(np.float32)
+    values = {metric: scores.values[metric].astype(np.float32) for metric in ("rmse", "mae")}
 
-    return UserSums.of(user, squared, absolute)
+    return UserSums.of(user, values)

@@ -8,8 +8,10 @@ from typing import Any
 
 from recollect import registry
 from recollect.errors import SettingError
+from recollect.experiment.events import read_events
 from recollect.experiment.keep import read_keep
-from recollect.experiment.parse_part import check_data, check_split
+from recollect.experiment.metric import is_of_lists, label
+from recollect.experiment.parse_part import check_data, check_published, check_split, read_metric
 from recollect.experiment.spec import Part
 from recollect.experiment.texts import TEXT_KEYS, read_texts
 from recollect.experiment.toml_file import (
@@ -24,6 +26,7 @@ from recollect.system.door import words
 # Every other key is a setting that stays as it is.
 FILE_KEYS = {
     "data",
+    "events",
     "split",
     "keep",
     "model",
@@ -62,6 +65,9 @@ class Space:
             "search": self.search,
             "seed": self.seed,
         }
+        if is_of_lists(self.part.metric):
+            about["metric"] = self.part.metric
+
         return checksum(about)[:16]
 
 
@@ -83,17 +89,9 @@ def read(path: str | Path, *, trusted: registry.Trusted = ()) -> Space:
         require_keys(raw, "data", "split", "model", "search")
         check_data(raw["data"])
         check_split(raw["split"], raw["data"])
-        if raw.get("metric", "rmse") != "rmse":
-            raise SettingError(
-                "Candidates are judged by the validation RMSE; "
-                f"found metric = {raw['metric']!r}: leave it out."
-            )
-
-        texts = read_texts(raw)
-        keep = read_keep(raw.get("keep"), has_texts=texts is not None)
         space = Space(
             name=path.stem,
-            part=Part(path.stem, raw["data"], raw["split"], texts=texts, keep=keep),
+            part=_read_part(path.stem, raw),
             model=raw["model"],
             settings={key: value for key, value in raw.items() if key not in FILE_KEYS},
             search=raw["search"],
@@ -106,11 +104,35 @@ def read(path: str | Path, *, trusted: registry.Trusted = ()) -> Space:
     return space
 
 
+def _read_part(name: str, raw: dict[str, Any]) -> Part:
+    """The data, split and metric on which candidates are judged."""
+    texts = read_texts(raw)
+    keep = read_keep(raw.get("keep"), has_texts=texts is not None)
+    events = read_events(raw.get("events"))
+    check_published(raw["split"], raw["data"], events, keep)
+    metric = read_metric(raw, events)
+    if events is None and metric != "rmse":
+        raise SettingError(
+            "Candidates are judged by the validation RMSE; "
+            f"found metric = {metric!r}: leave it out."
+        )
+
+    return Part(
+        name=name,
+        data=raw["data"],
+        split=raw["split"],
+        metric=metric,
+        events=events,
+        texts=texts,
+        keep=keep,
+    )
+
+
 def check_search(space: Space) -> None:
     """Refuse a search without settings, or bounds that the model does not take.
 
     Raises:
-        SettingError: naming the setting, or for a model of events.
+        SettingError: naming the setting, or for a model of other data than the metric is of.
     """
     if not space.search:
         example = words(
@@ -123,13 +145,18 @@ def check_search(space: Space) -> None:
         with error_context(f"search {name}"):
             _check_bounds(bounds)
 
+    metric = space.part.metric
+    of_events = is_of_lists(metric)
+
     for end in (0, -1):
         values = {name: _end(bounds, end) for name, bounds in space.search.items()}
         model = registry.make(space.model, **{**space.settings, **values})
-        if model.output == "scores":
+        if (model.output == "scores") != of_events:
+            kind, needed = ("events", "ratings") if not of_events else ("ratings", "events")
             raise SettingError(
-                f"{space.model} with these settings learns from events, and candidates are judged "
-                "by the RMSE of ratings; tune a model of ratings."
+                f"{space.model} with these settings learns from {kind}, and candidates are judged "
+                f"by the {label(metric)} of {needed}; tune a model of {needed}, or by another "
+                "metric."
             )
 
 

@@ -18,11 +18,15 @@ from typing import Any
 
 from recollect import registry
 from recollect.errors import unknown
+from recollect.experiment.events import Events
 from recollect.experiment.keep import Keep
+from recollect.experiment.metric import is_of_lists
+from recollect.experiment.per_user import PER_USER
 from recollect.experiment.texts import Texts
 
-PUBLISHED = "published"  # the folds u1 to u5 of MovieLens 100K
-OVERLAPPING = ("random", "covering", "new_item", PUBLISHED)  # repetitions share training ratings
+PUBLISHED = "published"  # the folds u1 to u5 of MovieLens 100K, or those of events in MovieLens 1M
+# Repetitions share training ratings.
+OVERLAPPING = ("random", "covering", "new_user", "new_item", PER_USER, PUBLISHED)
 MIN_SPLITS = 3  # fewer give no interval and no t-test over splits
 RECORDS = Path("runs/results")  # where records are kept unless the file says otherwise
 
@@ -43,22 +47,31 @@ class Part:
     data: str
     split: dict[str, Any]  # as in the file: how, its settings, and which repetitions
     metric: str = "rmse"
+    chosen_by: str = ""  # the validation figure that chooses among candidates; empty: the metric
     about: str = ""  # a sentence for the page
+    events: Events | None = None  # which ratings are events; None: the part is of ratings
     texts: Texts | None = None
     keep: Keep | None = None  # which ratings; None: all
     published: dict[str, int] = field(default_factory=dict)  # counts that the paper prints
 
     @property
     def source(self) -> str:
-        """The name of the data, of the texts of their items, and which ratings are kept."""
+        """The name of the data, of their texts, which ratings are events, and which are kept."""
         source = self.data
         if self.texts is not None:
             source = f"{source} with {self.texts}"
 
-        if self.keep is not None:
-            source = f"{source}; {self.keep}"
+        return "; ".join([source, *self.subset])
 
-        return source
+    @property
+    def subset(self) -> list[str]:
+        """What is taken of the data, in words: which ratings are events, and which are kept."""
+        return [str(choice) for choice in (self.events, self.keep) if choice is not None]
+
+    @property
+    def choosing_metric(self) -> str:
+        """The metric of the validation part that chooses among candidates."""
+        return self.chosen_by or self.metric
 
     @property
     def splits(self) -> list[SplitSpec]:
@@ -89,6 +102,7 @@ class Tuned:
     data: str
     split: dict[str, Any]  # as in a part
     file: str = ""  # of tuning, as the experiment's file names it; empty: none was kept
+    subset: tuple[str, ...] = ()  # what was taken of the data, as `Part.subset`
 
     def __str__(self) -> str:
         if self.file:
@@ -148,6 +162,7 @@ class Check:
     groups: tuple[tuple[str, ...], ...]  # names of runs, for "falls" of a series
     within: float = 0.0
     by: dict[str, float] = field(default_factory=dict)  # for "improves": per cent, by part
+    measures: tuple[str, ...] = ()  # for "never_best": metrics without their cutoff
     because: str = ""  # why we believe that it is not confirmed
     parts: tuple[str, ...] = ()  # the parts that it concerns; none: all
 
@@ -172,6 +187,7 @@ class Table:
     runs: dict[str, tuple[RunSpec, ...]]  # by the name of the part
     checks: tuple[Check, ...] = ()
     figure: str | None = None  # "runs", "epochs", "curves", "counts" or a swept setting
+    also: tuple[str, ...] = ()  # further metrics, each a column of the page
     n_splits: int | dict[str, int] | None = None  # of the part's splits, or by part; None: all
 
     def splits(self, part: Part) -> list[SplitSpec]:
@@ -186,10 +202,10 @@ class Table:
         """Whether a check compares runs by a bootstrap over users: too few splits for a t-test."""
         n_splits = len(self.splits(part))
         has_t_test = part.overlaps and n_splits >= MIN_SPLITS
-        if has_t_test or part.metric not in ("rmse", "mae"):
+        if has_t_test or not has_user_sums(part.metric):
             return False
 
-        comparisons = [check for check in self.checks if check.kind == "below"]
+        comparisons = [check for check in self.checks if check.kind in ("below", "above")]
 
         return any(check.concerns(part) for check in comparisons)
 
@@ -205,6 +221,11 @@ class Experiment:
     parts: dict[str, Part]
     tables: dict[str, Table]
     records: Path = RECORDS
+
+
+def has_user_sums(metric: str) -> bool:
+    """Whether a figure is a mean over ratings or users, whose sums by user can be compared."""
+    return metric in ("rmse", "mae") or is_of_lists(metric)
 
 
 def splits_of(split: dict[str, Any]) -> list[SplitSpec]:

@@ -1,8 +1,9 @@
 """Choosing settings by the validation ratings: a search space becomes an Optuna study on disk.
 
-Every candidate is fitted on the same splits with the same seeds and judged by its validation RMSE
-alone: test ratings are dropped before the first fit. On the first split a candidate is stopped if
-it does worse than the median did after as many epochs.
+Every candidate is fitted on the same splits with the same seeds and judged by its validation figure
+alone, the RMSE of ratings or a metric of lists of events: test ratings are dropped before the first
+fit. On the first split a candidate is stopped if it does worse than the median did after as many
+epochs.
 
 The next candidate depends on the file, the seed and the earlier candidates, so an interrupted
 study resumes as if it had not been interrupted.
@@ -18,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +27,8 @@ from recollect import registry
 from recollect.data.ratings import Ratings
 from recollect.errors import RecollectError, SettingError, SizeError
 from recollect.experiment import journal
+from recollect.experiment.event_fit import EventParts, validation_figure
+from recollect.experiment.metric import is_of_lists, label, more_is_better
 from recollect.experiment.part_data import split_part
 from recollect.experiment.runner import validation_rmse
 from recollect.experiment.search_space import Bounds, Space, read
@@ -52,7 +56,8 @@ class Trial:
     number: int
     settings: dict[str, Any]  # those searched
     state: str  # "done", "stopped early", "too large" or "failed"
-    rmse: float | None  # mean over the splits; of a stopped candidate, the last one measured
+    # Mean over the splits; of a stopped candidate, the last RMSE measured, and nothing of events
+    figure: float | None
     seconds: float
     why: str = ""
 
@@ -67,12 +72,19 @@ class Study:
 
     @property
     def best(self) -> Trial | None:
-        """The finished candidate with the lowest validation RMSE."""
+        """The finished candidate with the best validation figure."""
         done = [trial for trial in self.trials if trial.state == "done"]
         if not done:
             return None
 
-        return min(done, key=lambda trial: trial.rmse or 0.0)
+        sign = -1 if more_is_better(self.metric) else 1
+
+        return min(done, key=lambda trial: sign * (trial.figure or 0.0))
+
+    @property
+    def metric(self) -> str:
+        """By which candidates are judged: "rmse", or one of lists, such as "ndcg@10"."""
+        return self.space.part.metric
 
 
 class Fold(NamedTuple):
@@ -129,19 +141,19 @@ def tune(
             candidate = _next_candidate(optuna, study, space, count)
             _try_candidate(optuna, study, candidate, space, folds, threads)
             count = len(_ended(study))
-            latest = _to_trial(study.trials[-1])
-            watch(count, _describe(latest))
+            latest = _to_trial(study.trials[-1], space.part.metric)
+            watch(count, _describe(latest, space.part.metric))
 
-        ended = [_to_trial(trial) for trial in _ended(study)]
+        ended = [_to_trial(trial, space.part.metric) for trial in _ended(study)]
 
         return Study(space, ended, _importance(optuna, study))
 
 
-def _describe(trial: Trial) -> str:
-    if trial.rmse is None:
+def _describe(trial: Trial, metric: str) -> str:
+    if trial.figure is None:
         return trial.state
 
-    return f"{trial.state}, RMSE {trial.rmse:.4f}"
+    return f"{trial.state}, {label(metric)} {trial.figure:.4f}"
 
 
 def _import_optuna() -> Any:
@@ -179,6 +191,7 @@ def _open_study(optuna: Any, space: Space, storage: Path) -> Any:
     study = optuna.create_study(
         storage=optuna.storages.JournalStorage(backend),
         study_name=space.key,
+        direction="maximize" if more_is_better(space.part.metric) else "minimize",
         pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=5),
         load_if_exists=True,
     )
@@ -222,19 +235,20 @@ def _try_candidate(
     """Fit a candidate on every split and tell the study the outcome."""
     begun = time.monotonic()
     state = "done"
-    rmse = None
+    figure = None
 
     try:
         drawn = {name: _draw(candidate, name, bounds) for name, bounds in space.search.items()}
         settings = {**space.settings, **drawn}
         # After a refit there would be no validation ratings left to judge by.
         model = replace(registry.make(space.model, **settings), refit=False)
-        errors = []
+        judge = partial(_judge, metric=space.part.metric)
+        figures = []
 
         for number, fold in enumerate(folds):
-            errors.append(_judge(optuna, candidate, model, fold, threads, may_stop=number == 0))
+            figures.append(judge(optuna, candidate, model, fold, threads, may_stop=number == 0))
 
-        rmse = statistics.fmean(errors)
+        figure = statistics.fmean(figures)
     except optuna.TrialPruned:
         state = "stopped early"
     except RecollectError as problem:
@@ -244,8 +258,8 @@ def _try_candidate(
     gc.collect()
     candidate.set_user_attr("seconds", time.monotonic() - begun)
     candidate.set_user_attr("state", state)
-    if rmse is not None:
-        study.tell(candidate, rmse)
+    if figure is not None:
+        study.tell(candidate, figure)
     elif state == "failed":
         study.tell(candidate, state=optuna.trial.TrialState.FAIL)
     else:
@@ -253,13 +267,22 @@ def _try_candidate(
 
 
 def _judge(
-    optuna: Any, candidate: Any, model: Model, fold: Fold, threads: int | None, *, may_stop: bool
+    optuna: Any,
+    candidate: Any,
+    model: Model,
+    fold: Fold,
+    threads: int | None,
+    *,
+    metric: str,
+    may_stop: bool,
 ) -> float:
-    """The validation RMSE on one split; with `may_stop` the fit may be stopped early."""
+    """The validation figure on one split; with `may_stop` the fit may be stopped early."""
 
     def watch(figures: dict[str, float]) -> None:
-        if "valid_rmse" in figures:
-            candidate.report(figures["valid_rmse"], int(figures["epoch"]))
+        # Of events the NDCG by which the model stops itself: its cutoff may be another one.
+        measured = [value for name, value in figures.items() if name.startswith("valid_")]
+        if measured:
+            candidate.report(measured[0], int(figures["epoch"]))
             if candidate.should_prune():
                 raise optuna.TrialPruned
 
@@ -270,6 +293,9 @@ def _judge(
         watchers=watchers,
     )
     fitted = replace(model).fit(fold.train, fold.valid, run)
+    if is_of_lists(metric):
+        return validation_figure(fitted, fold.valid, metric)
+
     rmse = validation_rmse(fitted, fold.valid)
     assert rmse is not None  # there are validation ratings, and no refit
 
@@ -289,7 +315,11 @@ def _load_folds(space: Space) -> Iterator[Fold]:
                 "split has none; give it valid = 0.05, or so."
             )
 
-        yield Fold(split.train, split.valid, spec.seed)
+        train = split.train
+        if space.part.events is not None:
+            train = EventParts.of(split).train
+
+        yield Fold(train, split.valid, spec.seed)
 
 
 def _draw(candidate: Any, name: str, bounds: Bounds) -> Any:
@@ -319,7 +349,7 @@ def _round(candidate: Any, name: str, value: float) -> float:
     return min(not_too_low, bounds.high)
 
 
-def _to_trial(candidate: Any) -> Trial:
+def _to_trial(candidate: Any, metric: str) -> Trial:
     settings = {}
 
     for name, value in candidate.params.items():
@@ -336,16 +366,19 @@ def _to_trial(candidate: Any) -> Trial:
         number=candidate.number,
         settings=settings,
         state=attributes["state"],
-        rmse=_last_rmse(candidate),
+        figure=_figure_of(candidate, metric),
         seconds=attributes["seconds"],
         why=attributes.get("why", ""),
     )
 
 
-def _last_rmse(candidate: Any) -> float | None:
+def _figure_of(candidate: Any, metric: str) -> float | None:
     """The figure of a finished candidate; of another the last validation RMSE, if there is one."""
     if candidate.state.name == "COMPLETE":
         return float(candidate.values[0])
+
+    if is_of_lists(metric):
+        return None
 
     by_epoch: dict[int, float] = candidate.intermediate_values
     if not by_epoch:

@@ -10,7 +10,10 @@ from typing import Any
 
 from recollect.arguments import expect, expect_path, expect_ratings, expect_whole
 from recollect.data.ratings import Ratings
+from recollect.errors import SettingError
 from recollect.experiment import tune as tuning
+from recollect.experiment.events import Events
+from recollect.experiment.metric import check_metric
 from recollect.experiment.search_space import Bounds, Space, check_search
 from recollect.experiment.spec import Part
 from recollect.experiment.tune import Fold, Study, Watch, ignore
@@ -26,17 +29,18 @@ def tune(
     trials: int = 50,
     minutes: float | None = None,
     seed: int = 0,
+    metric: str | None = None,
     threads: int | None = None,
     storage: str | Path | None = None,
     watch: Watch = ignore,
 ) -> Study:
-    """Fit candidates on `train` and judge them by their RMSE on `valid`; `best` is the lowest.
+    """Fit candidates on `train` and judge them by their figure on `valid`; `best` has the best one.
 
     The study has no test ratings, so that none can be chosen on. Fit the best settings, and score
     that fit on test ratings that neither part holds.
 
     Args:
-        model: the name of a model of ratings.
+        model: the name of a model.
         train: what candidates learn from.
         valid: what they are stopped and judged by.
         search: for each setting {"low": 1, "high": 1000}, with "log": True for equal ratios, or
@@ -45,14 +49,16 @@ def tune(
         trials: candidates in all, those of earlier calls with this storage included.
         minutes: begin no candidate after so many; None: no limit.
         seed: of the draws and of every fit.
+        metric: by which candidates are judged: "rmse" of ratings, or of events a metric of lists
+            with its length, such as "recall@20"; None: "rmse", of events "ndcg@10".
         threads: of a fit; None: every core.
         storage: a file that keeps the study, so that the same call goes on with it; None: kept in
             memory only, and lost if the call is interrupted.
         watch: called after each candidate with their number so far and the outcome.
 
     Raises:
-        SettingError: for a model or setting that does not exist, impossible bounds, a model of
-            events, or without Optuna.
+        SettingError: for a model, setting or metric that does not exist, impossible bounds, a
+            model of events for ratings or one of ratings for events, or without Optuna.
         LeakError: if train and valid share pairs.
     """
     expect("model", model, str, "the name of a model, such as 'autorec'")
@@ -67,7 +73,13 @@ def tune(
 
     expect_whole("seed", seed, at_least=0, what="where the random draws start")
     expect_whole("trials", trials, at_least=1, what="how many candidates are tried")
-    data = Part(train.name, train.fingerprint, {"how": "given", "valid": valid.fingerprint})
+    data = Part(
+        train.name,
+        train.fingerprint,
+        {"how": "given", "valid": valid.fingerprint},
+        metric=_metric_of(train, metric),
+        events=Events() if train.implicit else None,
+    )
     space = Space(
         name=train.name,
         part=data,
@@ -92,3 +104,16 @@ def tune(
             threads=threads,
             watch=watch,
         )
+
+
+def _metric_of(train: Ratings, metric: str | None) -> str:
+    """The metric that is stated, or the usual one of such data."""
+    if metric is None:
+        return "ndcg@10" if train.implicit else "rmse"
+
+    expect("metric", metric, str, "the name of a metric, such as 'ndcg@10'")
+    check_metric(metric, of_events=train.implicit)
+    if not train.implicit and metric != "rmse":
+        raise SettingError(f"Of ratings, candidates are judged by their RMSE; found {metric!r}.")
+
+    return metric

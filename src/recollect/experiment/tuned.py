@@ -14,7 +14,10 @@ from typing import Any
 from recollect.data.splitting.dates import as_seconds
 from recollect.errors import SettingError
 from recollect.experiment import search_space
+from recollect.experiment.events import read_events
+from recollect.experiment.keep import read_keep
 from recollect.experiment.parse_part import check_data, check_split
+from recollect.experiment.per_user import PER_USER
 from recollect.experiment.spec import PUBLISHED, Part, SplitSpec, Tuned, splits_of
 from recollect.experiment.toml_file import refuse_unknown_keys, require_keys
 
@@ -25,6 +28,8 @@ FIXES_TEST = {
     "covering": ("test",),
     "time": ("test", "test_from"),
     "window": ("train", "test", "valid_share", "drop_unseen"),
+    PER_USER: ("test",),
+    "new_user": ("users", "given", "min_ratings", "valid_users", "by"),
     PUBLISHED: ("fold",),
 }
 
@@ -40,7 +45,8 @@ def read_tuned(raw: Any, folder: Path) -> tuple[Tuned, search_space.Space | None
     """
     if isinstance(raw, str):
         space = search_space.read(folder / raw)
-        return Tuned(space.part.data, space.part.split, raw), space
+        subset = tuple(space.part.subset)
+        return Tuned(space.part.data, space.part.split, raw, subset), space
 
     if not isinstance(raw, Mapping):
         raise SettingError(
@@ -48,12 +54,15 @@ def read_tuned(raw: Any, folder: Path) -> tuple[Tuned, search_space.Space | None
             f"settings were chosen; found {raw!r}."
         )
 
-    refuse_unknown_keys(raw, {"data", "split"}, "key of tuned")
+    refuse_unknown_keys(raw, {"data", "events", "keep", "split"}, "key of tuned")
     require_keys(raw, "data", "split")
     check_data(raw["data"])
     check_split(raw["split"], raw["data"])
+    events = read_events(raw.get("events"))
+    keep = read_keep(raw.get("keep"), has_texts=False)
+    part = Part("", raw["data"], raw["split"], events=events, keep=keep)
 
-    return Tuned(raw["data"], raw["split"]), None
+    return Tuned(raw["data"], raw["split"], subset=tuple(part.subset)), None
 
 
 def check_found(space: search_space.Space, model: str, settings: Mapping[str, Any]) -> None:
@@ -105,12 +114,13 @@ def splits_with_overlap(tuned: Tuned, part: Part) -> list[int]:
     if tuned.data != part.data:
         return []
 
-    is_whole = part.keep is None
+    # Other ratings of the same data are drawn otherwise by the same seed.
+    is_same = tuned.subset == tuple(part.subset)
     used = splits_of(tuned.split)
     seeds = []
 
     for split in part.splits:
-        clean = [is_whole and is_disjoint(other, split) for other in used]
+        clean = [is_same and is_disjoint(other, split) for other in used]
         if not all(clean):
             seeds.append(split.seed)
 

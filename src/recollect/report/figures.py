@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from recollect.evaluation.significance import Interval
+from recollect.experiment.metric import label
 from recollect.experiment.spec import format_setting
 from recollect.report.rows import ResultRow
 from recollect.report.tables import ResultTable
@@ -156,7 +157,7 @@ def _draw_runs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None
 
     axes.set_yticks(range(len(rows)), [row.run.name for row in rows])
     axes.invert_yaxis()
-    axes.set(xlabel=table.part.metric.upper(), ylim=(len(rows) - 0.4, -0.6))
+    axes.set(xlabel=label(table.part.metric), ylim=(len(rows) - 0.4, -0.6))
 
 
 def _half_widths(interval: Interval) -> tuple[float, float]:
@@ -195,7 +196,7 @@ def _draw_sweep(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> Non
         )
 
     _mark_values(axes, values, is_numeric=is_numeric)
-    axes.set(xlabel=setting, ylabel=table.part.metric.upper())
+    axes.set(xlabel=setting, ylabel=label(table.part.metric))
 
 
 def _mark_values(axes: Any, values: Sequence[Any], *, is_numeric: bool) -> None:
@@ -264,15 +265,18 @@ def _gains(rows: Sequence[ResultRow]) -> dict[Any, float]:
 
     base, better = (means[name] for name in series)
 
+    sign = rows[0].outcome.sign
+
     return {
-        value: 100 * (mean - better[value]) / mean
+        value: sign * 100 * (mean - better[value]) / mean
         for value, mean in base.items()
         if value in better
     }
 
 
 def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:
-    """The validation error by epoch on the first split, a line per run, without far outliers.
+    """The validation figure by epoch on the first split, a line per run; errors without far
+    outliers.
 
     Of the kind "curves", the training error as well, dashed.
     """
@@ -304,20 +308,30 @@ def _draw_epochs(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> No
             )
             drawn.append(errors)
 
+    if table.part.events is not None:
+        # Models of events are stopped by the NDCG of their lists.
+        axes.set(xlabel="epoch", ylabel="validation NDCG")
+        return
+
     if drawn:
-        low = min(min(errors) for errors in drawn)
-        last = max(errors[-1] for errors in drawn)
-        # The first epochs are far above the others; a run that ends far above stays visible.
-        high = 1.1 * last
-        if last < 1.5 * low:
-            high = min(1.25 * low, 1.02 * last)
+        _cut_outliers(axes, drawn)
 
-        # Errors that hardly differ are not spread over the whole height.
-        high = max(1.03 * low, high)
-        axes.set_ylim(low - 0.05 * (high - low), high)
+    words = "RMSE: training dashed, validation" if with_training else "validation RMSE"
+    axes.set(xlabel="epoch", ylabel=words)
 
-    label = "RMSE: training dashed, validation" if with_training else "validation RMSE"
-    axes.set(xlabel="epoch", ylabel=label)
+
+def _cut_outliers(axes: Any, drawn: Sequence[Sequence[float]]) -> None:
+    """Show the errors without the first epochs, which are far above the others."""
+    low = min(min(errors) for errors in drawn)
+    last = max(errors[-1] for errors in drawn)
+    # A run that ends far above stays visible.
+    high = 1.1 * last
+    if last < 1.5 * low:
+        high = min(1.25 * low, 1.02 * last)
+
+    # Errors that hardly differ are not spread over the whole height.
+    high = max(1.03 * low, high)
+    axes.set_ylim(low - 0.05 * (high - low), high)
 
 
 def _draw_counts(axes: Any, table: ResultTable, rows: Sequence[ResultRow]) -> None:

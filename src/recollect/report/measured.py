@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from recollect.experiment.planner import jobs_of
@@ -35,7 +36,7 @@ def measure(
 ) -> Measured:
     """The records of a run.
 
-    Where it has candidates, each split has the record of the one with the lowest validation error;
+    Where it has candidates, each split has the record of the one with the best validation figure;
     none until all of them have figures.
 
     Args:
@@ -57,7 +58,7 @@ def measure(
     if not fits:
         return Measured([None] * n_splits, [], failures)
 
-    best = [_choose(of_split) for of_split in by_split]
+    best = [_choose(of_split, part) for of_split in by_split]
 
     return Measured(
         records=[fit.record if fit else None for fit in best],
@@ -67,21 +68,30 @@ def measure(
     )
 
 
-def _choose(fits: Sequence[_Fit]) -> _Fit | None:
-    """The candidate with the lowest validation error; None until all have one."""
+def _choose(fits: Sequence[_Fit], part: Part) -> _Fit | None:
+    """The candidate with the best validation figure; None until all have one."""
     if len(fits) == 1:
         return fits[0]
 
     if not all(is_done(fit.record) for fit in fits):
         return None
 
-    return min(fits, key=_validation_error)
+    if part.events is None:
+        return min(fits, key=_validation_error)
+
+    return max(fits, key=partial(_validation_figure, metric=part.choosing_metric))
 
 
 def _validation_error(fit: _Fit) -> float:
     assert fit.record is not None
     error: float | None = fit.record["valid_rmse"]
     return math.inf if error is None else error
+
+
+def _validation_figure(fit: _Fit, metric: str) -> float:
+    assert fit.record is not None
+    figure: float = fit.record["valid"][metric]
+    return figure
 
 
 def _describe_chosen(run: RunSpec, best: Sequence[_Fit | None]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,8 +18,9 @@ from recollect.evaluation.significance import (
     resampled_t,
 )
 from recollect.experiment.carried import CarriedRow
+from recollect.experiment.metric import more_is_better
 from recollect.experiment.results import Record, UserSums, is_done
-from recollect.experiment.spec import MIN_SPLITS, RunSpec
+from recollect.experiment.spec import MIN_SPLITS, RunSpec, has_user_sums
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Outcome:
     records: Sequence[Record | None]
     metric: str
     test_share: float | None  # of splits that overlap; None: they do not
-    user_sums: Callable[[int], UserSums | None]  # errors by user on the split of this number
+    user_sums: Callable[[int], UserSums | None]  # values by user on the split of this number
     carried: CarriedRow | None = None
 
     @property
@@ -62,6 +64,21 @@ class Outcome:
         return figure
 
     @property
+    def sign(self) -> int:
+        """1 if less is better, −1 if more is: a figure times this is an error."""
+        return -1 if more_is_better(self.metric) else 1
+
+    @property
+    def error(self) -> float:
+        """The mean, its sign changed if more is better: the best run has the least."""
+        return self.sign * self.mean
+
+    def mean_on(self, splits: Sequence[int], metric: str) -> float:
+        """Mean over some splits, which all have records, of any metric."""
+        records = [self.records[split] for split in splits]
+        return statistics.fmean(record["test"][metric] for record in records if record is not None)
+
+    @property
     def interval(self) -> Interval | None:
         """Mean over the splits with its 95% interval, without limits for fewer than MIN_SPLITS."""
         if self.carried is not None:
@@ -88,31 +105,36 @@ class Outcome:
 
     @property
     def curve(self) -> list[tuple[int, float]]:
-        """Epoch and validation RMSE on the first split that has a record."""
+        """Epoch and validation figure on the first split that has a record."""
         if self.carried is not None:
             return self.carried.curve
 
-        return self._curve("valid_rmse")
+        return self._curve("valid_")
 
     @property
     def train_curve(self) -> list[tuple[int, float]]:
-        """Epoch and training RMSE on the first split that has a record; none of a carried row."""
-        return self._curve("train_rmse")
+        """Epoch and training error on the first split that has a record; none of a carried row."""
+        return self._curve("train_")
 
-    def _curve(self, key: str) -> list[tuple[int, float]]:
+    def _curve(self, beginning: str) -> list[tuple[int, float]]:
+        """The figure by epoch whose name begins so, on the first split that has a record."""
         done = self.done
-        if not done:
-            return []
-
-        points = done[0]["curve"].get(key, [])
-
-        return [(epoch, error) for epoch, error in points]
+        return _curve_of(done[0], beginning) if done else []
 
     @property
     def last_train_errors(self) -> list[float]:
-        """The training RMSE of the last epoch on each split that has one."""
-        curves = [record["curve"].get("train_rmse", []) for record in self.done]
+        """The training error of the last epoch on each split that has one."""
+        curves = [_curve_of(record, "train_") for record in self.done]
         return [points[-1][1] for points in curves if points]
+
+
+def _curve_of(record: Record, beginning: str) -> list[tuple[int, float]]:
+    """Epoch and figure of the curve whose name begins so; of ratings it is an RMSE."""
+    for name, points in record["curve"].items():
+        if name.startswith(beginning):
+            return [(epoch, figure) for epoch, figure in points]
+
+    return []
 
 
 class Tested(NamedTuple):
@@ -137,7 +159,7 @@ def tested_difference(a: Outcome, b: Outcome) -> Tested | str:
         result = resampled_t(first, second, test_share=a.test_share)
         return Tested(result.difference, result.p, f"corrected t-test over {len(common)} splits")
 
-    if not common or a.metric not in ("rmse", "mae"):
+    if not common or not has_user_sums(a.metric):
         return "the runs have no split in common, or too few for this metric"
 
     splits = [j for j, _, _ in common]
@@ -145,7 +167,7 @@ def tested_difference(a: Outcome, b: Outcome) -> Tested | str:
     of_b = [b.user_sums(j) for j in splits]
     difference = compare_users(of_a, of_b, a.metric)
     if difference is None:
-        return "errors by user were not kept; `recollect run --fresh` keeps them"
+        return "values by user were not kept; `recollect run --fresh` keeps them"
 
     n_common = f"{len(splits)} split{'s' * (len(splits) > 1)}"
 
@@ -160,7 +182,7 @@ def compare_users(
     Args:
         first: errors of the first run by user, one per split.
         second: those of the second on the same splits.
-        metric: "rmse" or "mae".
+        metric: "rmse", "mae", or one of lists.
 
     Returns: None if the errors of a split were not kept.
     """
@@ -174,11 +196,13 @@ def compare_users(
     counts = np.concatenate([sums.count for sums in a])
     position = np.unique(users, return_inverse=True)[1]
     count = np.bincount(position, counts)
-    errors = "squared" if metric == "rmse" else "absolute"
     totals = []
 
     for run in (a, b):
-        values = np.concatenate([getattr(sums, errors) for sums in run])
+        if not all(metric in sums.sums for sums in run):
+            return None
+
+        values = np.concatenate([sums.sums[metric] for sums in run])
         totals.append(np.bincount(position, values))
 
     statistic: Statistic = "root_mean" if metric == "rmse" else "mean"

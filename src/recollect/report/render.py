@@ -10,6 +10,7 @@ from typing import Any
 
 from recollect.errors import SettingError
 from recollect.evaluation.significance import Interval
+from recollect.experiment.metric import label
 from recollect.experiment.spec import Claim
 from recollect.report import figures
 from recollect.report.rows import ResultRow
@@ -113,7 +114,8 @@ def format_seconds(seconds: float | None) -> str:
 
 def cells(row: ResultRow) -> dict[str, str]:
     """What a table says of a run, by column."""
-    texts = {
+    texts = {metric: format_figure(row.mean_of(metric)) for metric in row.also}
+    texts |= {
         "run": _describe_run(row),
         "ours": row.reason,
         "95% interval": format_interval(row.interval),
@@ -135,6 +137,14 @@ def cells(row: ResultRow) -> dict[str, str]:
             texts["verdict"] = row.verdict.text
 
     return texts
+
+
+def header(table: ResultTable, column: str) -> str:
+    """What stands above a column: of events the metric above our figures."""
+    if column == "ours" and table.part.events is not None:
+        return label(table.part.metric)
+
+    return label(column) if column in table.table.also else column
 
 
 def _describe_run(row: ResultRow) -> str:
@@ -173,7 +183,7 @@ def _format_splits(row: ResultRow) -> str:
 def columns(table: ResultTable) -> list[str]:
     """The columns of a table; those of the paper only if it claims something."""
     has_claims = any(row.claim for row in table.rows)
-    shown = ["run", "ours", "95% interval", "splits"]
+    shown = ["run", "ours", "95% interval", *table.table.also, "splits"]
     if has_claims:
         shown += ["paper", "ours − paper", "verdict"]
 
@@ -286,7 +296,7 @@ def _markdown_table(table: ResultTable, file: str | None) -> list[str]:
     lines = [
         f"**{table.part.name}.** {table.about}",
         "",
-        "| " + " | ".join(head) + " |",
+        "| " + " | ".join(header(table, column) for column in head) + " |",
         "|" + "---|" * len(head),
     ]
 
@@ -335,7 +345,7 @@ def html(reports: Sequence[Report], svgs: Mapping[FigureKey, str]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    functions = (cells, columns, failures, reasons, summary, svg, visible_rows)
+    functions = (cells, columns, failures, header, reasons, summary, svg, visible_rows)
     environment.globals |= {function.__name__: function for function in functions}
 
     template = environment.get_template("page.html")

@@ -26,6 +26,7 @@ class ResultRow:
     reason: str  # why there is no figure: "not run", "not built yet", "failed: …"; or empty
     chosen: str = ""  # which candidates the validation ratings chose, in words
     of_fold: float | None = None  # the figure of the fold that the claim is about
+    also: tuple[str, ...] = ()  # further metrics of lists that the table shows
 
     @property
     def run(self) -> RunSpec:
@@ -63,6 +64,12 @@ class ResultRow:
         peaks = [record["peak_memory_mb"] for record in self.outcome.done]
 
         return max(peaks, default=None)
+
+    def mean_of(self, metric: str) -> float | None:
+        """Mean over the splits of another metric of lists; None without a figure."""
+        records = self.outcome.records
+        done = [j for j, record in enumerate(records) if is_done(record)]
+        return self.outcome.mean_on(done, metric) if done else None
 
     @property
     def settings(self) -> str:
@@ -122,6 +129,7 @@ def make_row(
         reason=reason,
         chosen=measured.chosen,
         of_fold=_figure_of_fold(outcome, table, part),
+        also=table.also,
     )
 
 
@@ -136,9 +144,9 @@ def _judge_row(outcome: Outcome, table: Table, part: Part, reason: str) -> Verdi
         return Verdict("open", reason)
 
     if claim.fold is not None:
-        return judge_claim_of_fold(claim, _figure_of_fold(outcome, table, part))
+        return judge_claim_of_fold(claim, _figure_of_fold(outcome, table, part), part.metric)
 
-    return judge_claim(claim, interval)
+    return judge_claim(claim, interval, part.metric)
 
 
 def _figure_of_fold(outcome: Outcome, table: Table, part: Part) -> float | None:
@@ -156,7 +164,7 @@ def _figure_of_fold(outcome: Outcome, table: Table, part: Part) -> float | None:
 
 @dataclass(frozen=True)
 class _UserSumsOf:
-    """Reads errors by user when a test needs them: most tables do not."""
+    """Reads values by user when a test needs them: most tables do not."""
 
     results: Results
     jobs: Sequence[Job | None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from recollect.experiment.metric import label
 from recollect.experiment.results import Record
 from recollect.experiment.spec import PUBLISHED, Part, Table
 from recollect.experiment.tuned import splits_with_overlap
@@ -23,8 +24,11 @@ def describe_data(table: Table, part: Part, facts: Mapping[str, Any]) -> str:
         data += f" (fingerprint {facts['fingerprint']})"
 
     splits = describe_splits(table, part)
+    measured = ""
+    if part.events is not None:
+        measured = f"{label(part.metric)}: more is better. "
 
-    return f"{data}: {splits}."
+    return f"{measured}{data}: {splits}."
 
 
 def describe_splits(table: Table, part: Part) -> str:
@@ -64,6 +68,18 @@ def describe_counts(n_test: Sequence[int], n_cold: Sequence[int]) -> str:
     scored = _range(n_test)
     cold = _range(n_cold)
     return f"All {scored} test ratings of a split are scored, {cold} of them cold."
+
+
+def describe_event_counts(records: Sequence[Record]) -> str:
+    """How many test events a split has, and for how many users lists are made."""
+    events = _range([record["n_test"] for record in records])
+    users = _range([record["n_users"] for record in records])
+    cold = _range([record["n_cold"] for record in records])
+
+    return (
+        f"All {events} test events of a split are to be found in lists of all items for {users} "
+        f"users, {cold} of them cold."
+    )
 
 
 def _range(numbers: Sequence[int]) -> str:

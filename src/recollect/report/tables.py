@@ -14,6 +14,7 @@ from recollect.report.sentences import (
     describe_carried,
     describe_counts,
     describe_data,
+    describe_event_counts,
     describe_page,
     describe_published,
     describe_releases,
@@ -202,7 +203,9 @@ def _describe(result: ResultTable, facts: Mapping[str, Any], printed: CarriedTab
         n_test += printed.n_test
         n_cold += printed.n_cold
 
-    if n_test:
+    if result.part.events is not None and result.records:
+        sentences.append(describe_event_counts(result.records))
+    elif n_test:
         sentences.append(describe_counts(n_test, n_cold))
 
     if result.has_results:

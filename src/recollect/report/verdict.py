@@ -10,6 +10,7 @@ import numpy as np
 
 from recollect.evaluation.significance import Interval
 from recollect.experiment.carried import CarriedCheck
+from recollect.experiment.metric import cutoff_of, label, more_is_better
 from recollect.experiment.spec import Check, Claim
 from recollect.report.outcome import Outcome, tested_difference
 
@@ -27,40 +28,49 @@ class Verdict(NamedTuple):
     text: str
 
 
-def judge_claim(claim: Claim, interval: Interval) -> Verdict:
-    """Whether a figure reaches the paper's; lower is better.
+def judge_claim(claim: Claim, interval: Interval, metric: str = "rmse") -> Verdict:
+    """Whether a figure reaches the paper's.
 
-    better: the whole interval (without one: the figure and `within`) is below the claim.
-    confirmed: the figure is at most `within` above it, or the interval reaches it.
+    better: the whole interval (without one: the figure and `within`) is on the better side of the
+        claim: below it if less is better, above it if more is.
+    confirmed: the figure is at most `within` worse, or the interval reaches it.
     missed: neither.
+
+    Args:
+        claim: the paper's number.
+        interval: our figure, with limits if there are enough splits.
+        metric: it says whether less or more is better.
     """
-    # 0.834 is 0.003 above 0.831, not a bit more.
-    above = round(interval.mean - claim.value, 9)
-    upper = interval.high
-    if not np.isfinite(upper):
-        upper = interval.mean + claim.within
+    sign = -1 if more_is_better(metric) else 1
+    # How much worse: 0.834 is 0.003 above 0.831, not a bit more.
+    worse = round(sign * (interval.mean - claim.value), 9)
+    best, worst = sorted((sign * interval.low, sign * interval.high))
+    value = sign * claim.value
+    if not np.isfinite(worst):
+        worst = sign * interval.mean + claim.within
 
-    if upper < claim.value:
-        return Verdict("better", f"better by {-above:.4f}")
+    if worst < value:
+        return Verdict("better", f"better by {-worse:.4f}")
 
-    if above <= claim.within or interval.low <= claim.value:
+    if worse <= claim.within or best <= value:
         return Verdict("confirmed", "confirmed")
 
-    return Verdict("missed", f"missed by {above:.4f}")
+    return Verdict("missed", f"missed by {worse:.4f}")
 
 
-def judge_claim_of_fold(claim: Claim, fold: float | None) -> Verdict:
+def judge_claim_of_fold(claim: Claim, fold: float | None, metric: str = "rmse") -> Verdict:
     """Whether the figure of the fold that a claim is about reaches the paper's.
 
     Args:
         claim: of a fold.
         fold: our figure of this fold; None if it is not known.
+        metric: it says whether less or more is better.
     """
     if fold is None:
         return Verdict("open", f"no figure of fold {claim.fold}")
 
     without_limits = Interval(fold, float("nan"), float("nan"))
-    word, text = judge_claim(claim, without_limits)
+    word, text = judge_claim(claim, without_limits, metric)
 
     return Verdict(word, f"{text}: fold {claim.fold} has {fold:.4f}")
 
@@ -91,13 +101,13 @@ def judge_check(
 
 def _concerned(check: Check, outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The outcomes that a check is about, in the table's order for a series."""
-    if check.kind == "falls":
+    if check.kind in ("falls", "rises"):
         series = check.groups[0]
         return [
             outcome for outcome in outcomes if outcome.run.series in series and outcome.run.swept
         ]
 
-    if check.kind == "lowest":
+    if check.kind in ("lowest", "highest", "never_best"):
         return [outcome for outcome in outcomes if outcome.run.model]
 
     by_name = {outcome.run.name: outcome for outcome in outcomes}
@@ -112,7 +122,13 @@ def _pairs(check: Check, concerned: Sequence[Outcome]) -> list[tuple[Outcome, Ou
     return [(by_name[a], by_name[b]) for a, b in pairs]
 
 
-def _judge_below(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+def _sides(outcome: Outcome) -> tuple[str, str]:
+    """Where a better figure lies, and a worse one: below and above if less is better."""
+    return ("below", "above") if outcome.sign > 0 else ("above", "below")
+
+
+def _judge_better(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    """Whether each run of the first group is better than each of the second by more than chance."""
     tested = []
 
     for a, b in _pairs(check, concerned):
@@ -120,17 +136,19 @@ def _judge_below(check: Check, concerned: Sequence[Outcome]) -> Verdict:
         if isinstance(result, str):
             return Verdict("open", result)
 
-        tested.append(result)
+        # How much worse a is than b.
+        tested.append(result._replace(difference=a.sign * result.difference))
 
     # A positive difference weighs more than a large p: it contradicts the claim.
     worst = max(tested, key=lambda pair: (pair.difference >= 0, pair.p, pair.difference))
     p_and_test = f"(p = {worst.p:.2g}, {worst.test})"
+    better_side, worse_side = _sides(concerned[0])
     if worst.difference >= 0:
-        return Verdict("not confirmed", f"above by {worst.difference:.4f} {p_and_test}")
+        return Verdict("not confirmed", f"{worse_side} by {worst.difference:.4f} {p_and_test}")
 
     if worst.p >= LEVEL:
-        below = f"below by {-worst.difference:.4f}, which may be chance {p_and_test}"
-        return Verdict("not confirmed", below)
+        better = f"{better_side} by {-worst.difference:.4f}, which may be chance {p_and_test}"
+        return Verdict("not confirmed", better)
 
     least = min(-pair.difference for pair in tested)
     or_more = " or more" if len(tested) > 1 else ""
@@ -176,12 +194,13 @@ def _side(gain: float) -> str:
 
 
 def _judge_gains_little(check: Check, concerned: Sequence[Outcome]) -> Verdict:
-    """Whether the best of the first group is at most `within` below the best of the second."""
+    """Whether the best of the first group is at most `within` better than that of the second."""
     best, without = _best_of_groups(check, concerned)
-    gain = without.mean - best.mean
+    gain = without.error - best.error
     word = "confirmed" if gain <= check.within else "not confirmed"
+    side = _side(gain * best.sign)
     text = (
-        f"the best, {best.run.name}, is {abs(gain):.4f} {_side(gain)} {without.run.name}; a gain "
+        f"the best, {best.run.name}, is {abs(gain):.4f} {side} {without.run.name}; a gain "
         f"of {check.within:g} counts as little"
     )
 
@@ -189,61 +208,94 @@ def _judge_gains_little(check: Check, concerned: Sequence[Outcome]) -> Verdict:
 
 
 def _judge_improves(check: Check, concerned: Sequence[Outcome]) -> Verdict:
-    """Whether the best of the first group is below that of the second by so many per cent."""
+    """Whether the best of the first group is better than that of the second by so many per cent."""
     best, rival = _best_of_groups(check, concerned)
     (claimed,) = check.by.values()
-    percent = 100 * (rival.mean - best.mean) / rival.mean
+    percent = 100 * (rival.error - best.error) / rival.mean
     word = "confirmed" if percent >= claimed - check.within else "not confirmed"
 
     return Verdict(word, f"{percent:.2f}% over {rival.run.name}, the paper {claimed:.2f}%")
 
 
 def _best_of_groups(check: Check, concerned: Sequence[Outcome]) -> tuple[Outcome, Outcome]:
-    """The lowest mean of the first group, and that of the second."""
+    """The best mean of the first group, and that of the second."""
     by_name = {outcome.run.name: outcome for outcome in concerned}
     first, second = ([by_name[name] for name in group] for group in check.groups)
-    return min(first, key=_mean_of), min(second, key=_mean_of)
+    return min(first, key=_error_of), min(second, key=_error_of)
 
 
-def _mean_of(outcome: Outcome) -> float:
-    return outcome.mean
+def _error_of(outcome: Outcome) -> float:
+    return outcome.error
 
 
-def _judge_lowest(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+def _judge_best(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    """Whether a run has the best mean of the table."""
     name = check.groups[0][0]
     claimed = next(outcome for outcome in concerned if outcome.run.name == name)
     others = [outcome for outcome in concerned if outcome.run.name != name]
-    best_other = min(others, key=lambda outcome: outcome.mean)
+    best_other = min(others, key=_error_of)
     rival = best_other.run.name
-    gain = best_other.mean - claimed.mean
+    gain = best_other.error - claimed.error
+    better_side, worse_side = _sides(claimed)
     if gain > 0:
-        return Verdict("confirmed", f"{gain:.4f} below {rival}")
+        return Verdict("confirmed", f"{gain:.4f} {better_side} {rival}")
 
-    return Verdict("not confirmed", f"{-gain:.4f} above {rival}")
+    return Verdict("not confirmed", f"{-gain:.4f} {worse_side} {rival}")
+
+
+def _judge_never_best(check: Check, concerned: Sequence[Outcome]) -> Verdict:
+    """Whether no run of the group has the best mean of the table in any of the measures.
+
+    Compared are the splits on which all runs have figures.
+    """
+    n_splits = min(len(outcome.records) for outcome in concerned)
+    values = {outcome.run.name: outcome for outcome in concerned}
+    common = [j for j in range(n_splits) if all(o.value(j) is not None for o in concerned)]
+    if not common:
+        return Verdict("open", "the runs have no split in common")
+
+    n = cutoff_of(concerned[0].metric)
+    measures_of: dict[str, list[str]] = {}
+
+    for measure in check.measures:
+        metric = f"{measure}@{n}"
+        means = {name: outcome.mean_on(common, metric) for name, outcome in values.items()}
+        best = max(means, key=lambda name: means[name])
+        measures_of.setdefault(best, []).append(label(metric))
+
+    is_so = not set(measures_of) & set(check.groups[0])
+    lists = [f"{name} is best in {', '.join(measures)}" for name, measures in measures_of.items()]
+    plural = "s" * (len(common) > 1)
+    text = f"{'; '.join(lists)} ({len(common)} split{plural})"
+
+    return Verdict("confirmed" if is_so else "not confirmed", text)
 
 
 def _judge_falls(check: Check, concerned: Sequence[Outcome]) -> Verdict:
-    steps = [(after.mean - before.mean, before, after) for before, after in pairwise(concerned)]
-    rise, before, after = max(steps, key=lambda step: step[0])
-    if rise > check.within:
+    """Whether a sweep gets better from value to value: errors fall, figures of lists rise."""
+    steps = [(after.error - before.error, before, after) for before, after in pairwise(concerned)]
+    step, before, after = max(steps, key=lambda step: step[0])
+    rises = before.sign > 0
+    if step > check.within:
         place = f"from {before.run.name} to {after.run.name}"
-        return Verdict("not confirmed", f"rises by {rise:.4f} {place}")
+        return Verdict("not confirmed", f"{'rises' if rises else 'falls'} by {step:.4f} {place}")
 
     first = concerned[0].mean
     last = concerned[-1].mean
     text = f"from {first:.4f} to {last:.4f}"
     if check.within:
-        text += f"; steps up of {check.within:g} are allowed"
+        text += f"; steps {'up' if rises else 'down'} of {check.within:g} are allowed"
 
     return Verdict("confirmed", text)
 
 
 def _judge_overfits(check: Check, concerned: Sequence[Outcome]) -> Verdict:
-    """Whether the validation error of the last epoch is above the best by more than `within`."""
+    """Whether the validation figure of the last epoch is worse than the best by over `within`."""
     rises = {}
 
     for outcome in concerned:
-        errors = [error for _, error in outcome.curve]
+        # Of events the curve is an NDCG, of which more is better.
+        errors = [outcome.sign * figure for _, figure in outcome.curve]
         if not errors:
             return Verdict("open", f"{outcome.run.name} has no validation errors by epoch")
 
@@ -251,17 +303,24 @@ def _judge_overfits(check: Check, concerned: Sequence[Outcome]) -> Verdict:
 
     name = min(rises, key=lambda name: rises[name])
     word = "confirmed" if rises[name] > check.within else "not confirmed"
+    is_error = concerned[0].sign > 0
+    what = "validation error" if is_error else "validation figure"
+    side = _sides(concerned[0])[1]
 
-    return Verdict(word, f"validation error at the end {rises[name]:.4f} above its best ({name})")
+    return Verdict(word, f"{what} at the end {rises[name]:.4f} {side} its best ({name})")
 
 
 JUDGES: dict[str, Callable[[Check, Sequence[Outcome]], Verdict]] = {
-    "below": _judge_below,
+    "below": _judge_better,
+    "above": _judge_better,
     "below_train": _judge_below_train,
     "near": _judge_near,
     "gains_little": _judge_gains_little,
     "improves": _judge_improves,
-    "lowest": _judge_lowest,
+    "lowest": _judge_best,
+    "highest": _judge_best,
+    "never_best": _judge_never_best,
     "falls": _judge_falls,
+    "rises": _judge_falls,
     "overfits": _judge_overfits,
 }

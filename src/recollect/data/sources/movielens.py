@@ -89,6 +89,10 @@ VARIANTS = {
 }
 
 FOLDS = ("1", "2", "3", "4", "5", "a", "b")  # published splits of MovieLens 100K
+# Published splits of the events in MovieLens 1M: Anelli, Bellogín, Di Noia, Jannach, Pomo. "Top-N
+# Recommendation Algorithms: A Quest for the State-of-the-Art." UMAP 2022.
+TOP_N_FOLDS = (0, 1, 2, 3, 4)
+TOP_N_FILE = "topn/test{}.tsv.gz"
 
 YEAR = r"\((\d{4})\)\s*$"  # at the end of a title
 NO_GENRES = "(no genres listed)"
@@ -182,18 +186,77 @@ def fold(k: int | str, folder: str | Path | None = None) -> tuple[Ratings, Ratin
     return _part(whole, home / f"u{k}.base"), _part(whole, home / f"u{k}.test")
 
 
+def top_n_missing(folder: Path | None = None) -> str | None:
+    """What to do where the published splits of events are not here; None if they are."""
+    home = VARIANTS["1m"].folder
+    files = [TOP_N_FILE.format(k) for k in TOP_N_FOLDS]
+    absent = [file for file in files if download.found([f"{home}/{file}"], folder) is None]
+    if not absent:
+        return None
+
+    return (
+        f"{', '.join(absent)} of movielens/1m, the published test events, are not here; put them "
+        f"at $RECOLLECT_DATA/{home}/topn, a line user<tab>film for each event, packed by gzip"
+    )
+
+
+def top_n_fold(
+    events: Ratings, k: int, folder: str | Path | None = None
+) -> tuple[Ratings, Ratings]:
+    """Train and test events of one published split of MovieLens 1M.
+
+    The file of a split has its test events; all others are train.
+
+    Args:
+        events: what was split: ratings of 4 and more, of users and films with ten or more of each
+            other.
+        k: split 0 to 4.
+        folder: where to look for it; default: the data homes.
+
+    Raises:
+        SettingError: if there is no such split.
+        DataError: if its file is not there, or has events that `events` lack.
+    """
+    if k not in TOP_N_FOLDS:
+        raise SettingError(f"There is no split {k!r} of events of movielens/1m; expected 0 to 4.")
+
+    home = None if folder is None else Path(folder)
+    path = download.found([f"{VARIANTS['1m'].folder}/{TOP_N_FILE.format(k)}"], home)
+    if path is None:
+        raise DataError(top_n_missing(home) or f"The split {k} of movielens/1m is not here.")
+
+    listed = read(path, header=False, separator="\t", implicit=True)
+    test = _listed(events, listed)
+    if len(test) < len(listed):
+        raise DataError(
+            f"{path} has {len(listed):,} test events and {len(listed) - len(test):,} of them are "
+            f"not in {events!r}; take the ratings of 4 and more, of users and films with 10 or "
+            "more of each other."
+        )
+
+    is_test = np.isin(events.pair, test.pair)
+
+    return events.where(~is_test), test
+
+
 def _part(whole: Ratings, path: Path) -> Ratings:
     """The ratings of the whole set that stand in the file."""
     part = read(path, scale=whole.scale)
+    return replace(_listed(whole, part), name=f"{whole.name} {path.name}", checked=True)
+
+
+def _listed(whole: Ratings, part: Ratings) -> Ratings:
+    """The ratings of the whole set whose pairs stand in a file of its own ids."""
     # The file has a vocabulary of its own; its ids lead to the row numbers of the whole.
     row_of_user = whole.users.rows(part.users.ids)
     row_of_item = whole.items.rows(part.items.ids)
     user = row_of_user[part.user].astype(np.int64)
     item = row_of_item[part.item]
+    is_known = (user >= 0) & (item >= 0)
     pair = user * whole.n_items + item
-    is_in_part = np.isin(whole.pair, pair)
+    is_in_part = np.isin(whole.pair, pair[is_known])
 
-    return whole.where(is_in_part, name=f"{whole.name} {path.name}")
+    return whole.where(is_in_part)
 
 
 def documents(variant: str, name: str = "plot", folder: str | Path | None = None) -> Path:
