@@ -58,7 +58,7 @@ class Encoder(nn.Module):
         """
         x = self.input(rows, value=value, drop=drop)
         h = self.norms[0](self.g(x))
-        before = h  # the sum of all layers' outputs so far
+        before = h  # if densely connected: the sum of all layers' outputs so far
 
         for layer, norm in zip(self.layers, self.norms[1:], strict=True):
             x = layer(h)
@@ -66,7 +66,8 @@ class Encoder(nn.Module):
                 x = x + before
 
             h = norm(self.g(x))
-            before = before + h
+            if self.dense:
+                before = before + h
 
         # Under autocast the layers are in 16 bits, in which exponentials would lose digits.
         return self.mean(h).float(), self.log_variance(h).float()
