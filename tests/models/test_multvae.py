@@ -260,6 +260,14 @@ def test_planted_groups_are_found(groups, changes):
     assert ndcg(model, groups.test) > 0.19
 
 
+def test_the_preset_of_recvae_finds_them_too(groups):
+    """With its five layers, in small."""
+    small = {"hidden": (16,) * 5, "factors": 6, "batch_size": 20, "learning_rate": 0.01}
+    model = make("multvae", like="recvae", **small, epochs=60).fit(groups.train, groups.valid, RUN)
+    assert len(model.net_.encoder.norms) == 5
+    assert ndcg(model, groups.test) > 0.19
+
+
 def test_a_user_is_shown_items_of_their_group(groups):
     model = MultVAE(**QUICK).fit(groups.train, groups.valid, RUN)
     shown = rc.top_n(model, user_ids=["u4"], n=8)
@@ -328,13 +336,15 @@ def test_the_fit_is_stopped_by_the_ndcg_of_the_validation_events(groups):
     assert ndcg(model, groups.valid) == pytest.approx(history.best_valid, abs=1e-9)
 
 
-def test_the_old_encoder_is_in_the_memory_estimate_to_the_byte(groups):
-    shape = Shape.of(groups.train, groups.valid)
-    plain = MultVAE(**QUICK).memory(shape)
+@pytest.mark.parametrize(("n_valid", "copies"), [(0, 1), (50, 2)])
+def test_the_old_encoder_is_in_the_memory_estimate_to_the_byte(groups, n_valid, copies):
+    """With validation the best weights have a copy."""
+    shape = dataclasses.replace(Shape.of(groups.train), n_valid=n_valid)
     model = started(groups.train, prior="composite", hidden=16, factors=6)
-    old = MultVAE(**QUICK, prior="composite").memory(shape).host["old encoder"]
-    assert "old encoder" not in plain.host
-    assert old == sum(4 * buffer.numel() for buffer in model.net_.progress.old.buffers())
+    estimated = MultVAE(**QUICK, prior="composite").memory(shape).host["old encoder"]
+    n_bytes = sum(4 * buffer.numel() for buffer in model.net_.progress.old.buffers())
+    assert estimated == copies * n_bytes
+    assert "old encoder" not in MultVAE(**QUICK).memory(shape).host
 
 
 def test_the_optimizer_keeps_nothing_for_the_old_encoder(groups):

@@ -159,7 +159,10 @@ class MultVAE(GradientRowModel):
 
         encoder, _ = self.encoder_and_decoder
         sizes = (shape.n_items, *encoder, 2 * self.factors)
-        old = {"old encoder": 4 * sum(a * b + b for a, b in pairwise(sizes))}
+        numbers = sum(a * b + b for a, b in pairwise(sizes))
+        # The best weights by validation have a copy.
+        copies = 2 if shape.n_valid else 1
+        old = {"old encoder": 4 * numbers * copies}
         if memory.device:
             return dataclasses.replace(memory, device={**memory.device, **old})
 
