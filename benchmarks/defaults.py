@@ -181,6 +181,7 @@ def multvae(train: Ratings) -> Iterator[tuple[str, Settings]]:
         yield "multvae", change
     for gamma in (0.0025, 0.005, 0.01, 0.02):
         yield "multvae", {"like": "recvae", "gamma": gamma}
+    yield "multvae", {"like": "recvae", "gamma": 0.01, "learning_rate": 0.002}
 
 
 GRIDS: dict[str, Callable[[Ratings], Iterator[tuple[str, Settings]]]] = {
