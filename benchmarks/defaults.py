@@ -157,6 +157,33 @@ def ials(train: Ratings) -> Iterator[tuple[str, Settings]]:
         yield "ials", {"reg_user": reg, "reg_item": reg, "absent_weight": tenths / 10}
 
 
+def multvae(train: Ratings) -> Iterator[tuple[str, Settings]]:
+    """The default, one change at a time; and RecVAE by γ."""
+    yield "multvae", {}
+    for change in (
+        {"beta": 0.1},
+        {"beta": 0.5},
+        {"beta": 1.0},
+        {"anneal_steps": 0},
+        {"anneal_steps": 1000},
+        {"batch_size": 50},
+        {"batch_size": 100},
+        {"batch_size": 200},
+        {"learning_rate": 0.003},
+        {"learning_rate": 0.003, "anneal_steps": 0},
+        {"learning_rate": 0.003, "beta": 1.0},
+        {"input_dropout": 0.3},
+        {"input_dropout": 0.7},
+        {"hidden": 200},
+        {"decoder": ()},
+        {"factors": 64},
+    ):
+        yield "multvae", change
+    for gamma in (0.0025, 0.005, 0.01, 0.02):
+        yield "multvae", {"like": "recvae", "gamma": gamma}
+    yield "multvae", {"like": "recvae", "gamma": 0.01, "learning_rate": 0.002}
+
+
 GRIDS: dict[str, Callable[[Ratings], Iterator[tuple[str, Settings]]]] = {
     "autorec-item": lambda train: autorec(train, "item"),
     "autorec-user": lambda train: autorec(train, "user"),
@@ -166,8 +193,9 @@ GRIDS: dict[str, Callable[[Ratings], Iterator[tuple[str, Settings]]]] = {
     "ease": ease,
     "item_knn": item_knn,
     "ials": ials,
+    "multvae": multvae,
 }
-EVENT_GRIDS = ("deeprec-events", "ease", "item_knn", "ials")
+EVENT_GRIDS = ("deeprec-events", "ease", "item_knn", "ials", "multvae")
 
 
 def part_of_1m(share: float) -> Ratings:

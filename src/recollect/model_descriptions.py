@@ -46,7 +46,14 @@ class Description:
     summary: str
     source: str
     settings: tuple[Setting, ...]
-    paper: dict[str, Any]  # the paper's settings where the defaults are others; `make(…, like=)`
+    # Settings by the name that `make(…, like=)` takes; "paper": the paper's, where the defaults are
+    # others
+    presets: dict[str, dict[str, Any]]
+
+    @property
+    def paper(self) -> dict[str, Any]:
+        """The paper's settings where the defaults are others; empty if none are."""
+        return self.presets.get("paper", {})
 
 
 def model_names() -> list[str]:
@@ -75,8 +82,20 @@ def describe(name: str) -> Description:
         summary=_summary(document),
         source=_source(document),
         settings=_settings(lineage),
-        paper=ast.literal_eval(module.constants["PAPER"]) if "PAPER" in module.constants else {},
+        presets=_presets(module),
     )
+
+
+def _presets(module: _Module) -> dict[str, dict[str, Any]]:
+    """The settings that `PAPER` and `PRESETS` of a module state, by name."""
+    presets = {}
+    if "PAPER" in module.constants:
+        presets["paper"] = ast.literal_eval(module.constants["PAPER"])
+
+    if "PRESETS" in module.constants:
+        presets.update(ast.literal_eval(module.constants["PRESETS"]))
+
+    return presets
 
 
 def _summary(document: str) -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "make_of",
     "model_names",
     "name_of",
+    "presets",
     "settings",
     "text_of",
     "with_todays_names",
@@ -207,8 +208,9 @@ def make(name: str, *, like: str | None = None, **given: Any) -> Model:
 
     Args:
         name: as `find` takes it.
-        like: "paper": settings that are not given are those of the model's paper, where its module
-            states them (`PAPER`); None: the defaults.
+        like: the name of a preset: settings that are not given are its own. "paper" is that of the
+            model's paper, where its module states it (`PAPER`); others stand in `PRESETS`. None:
+            the defaults.
         given: settings by name; the others have their defaults. A name from an earlier release
             still works, and a note says today's name.
 
@@ -219,23 +221,43 @@ def make(name: str, *, like: str | None = None, **given: Any) -> Model:
     if like is None:
         return make_of(kind, given)
 
-    return make_of(kind, {**_stated_by_paper(kind, name, like), **given})
+    return make_of(kind, {**_preset(kind, name, like), **given})
 
 
-def _stated_by_paper(kind: type[Model], name: str, like: str) -> dict[str, Any]:
-    """The settings of a model's paper that differ from the defaults."""
-    if like != "paper":
-        what = words('like="paper"', "--like paper")
-        raise SettingError(f"There are no settings like {like!r}; there is {what}.")
+def _preset(kind: type[Model], name: str, like: str) -> dict[str, Any]:
+    """The settings of a preset that differ from the defaults.
 
-    module = inspect.getmodule(kind)
-    paper: dict[str, Any] | None = getattr(module, "PAPER", None)
-    if paper is None:
+    Args:
+        kind: the model's class.
+        name: of the model, for the message.
+        like: the name of the preset.
+
+    Raises:
+        SettingError: if the model has none of that name.
+    """
+    known = presets(kind)
+    if like in known:
+        return known[like]
+
+    if like == "paper":
         raise SettingError(
             f"{name} states no other settings for its paper; its page says how the defaults differ."
         )
 
-    return paper
+    # Where the model has no preset, the word that most models know is proposed.
+    names = list(known) or ["paper"]
+    there_is = " and ".join(words(f'like="{word}"', f"--like {word}") for word in names)
+    raise SettingError(f"There are no settings like {like!r}; there is {there_is}.")
+
+
+def presets(kind: type[Model]) -> dict[str, dict[str, Any]]:
+    """The settings that `like` can name: `PAPER` of the model's module as "paper", and those in its
+    `PRESETS`."""
+    module = inspect.getmodule(kind)
+    paper = getattr(module, "PAPER", None)
+    of_paper = {} if paper is None else {"paper": paper}
+
+    return {**of_paper, **getattr(module, "PRESETS", {})}
 
 
 def make_of(kind: type[Model], given: dict[str, Any]) -> Model:

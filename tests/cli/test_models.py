@@ -6,7 +6,7 @@ import pytest
 from tests.cli.support import answer, call
 
 import recollect as rc
-from recollect import registry
+from recollect import model_descriptions, registry
 from recollect.errors import SettingError
 
 
@@ -47,24 +47,38 @@ def test_the_settings_of_the_paper_are_listed_and_taken_by_one_word(tmp_path) ->
     assert "--like paper" in shown
 
 
-@pytest.mark.parametrize("name", rc.model_names())
-def test_the_settings_of_a_paper_are_those_that_the_source_text_says(name) -> None:
-    stated = answer("models", name)["paper"]
-    if not stated:
-        with pytest.raises(SettingError, match="states no other settings for its paper"):
-            rc.make(name, like="paper")
-        return
+PRESETS = [
+    (name, like) for name in rc.model_names() for like in model_descriptions.describe(name).presets
+]
 
-    changed = registry.settings(rc.make(name, like="paper"))
+
+@pytest.mark.parametrize(("name", "like"), PRESETS)
+def test_the_settings_of_a_preset_are_those_that_the_source_text_says(name, like) -> None:
+    stated = answer("models", name)["presets"][like]
+    changed = registry.settings(rc.make(name, like=like))
     defaults = registry.settings(rc.make(name))
     as_json = {key: json.loads(json.dumps(value)) for key, value in changed.items()}
     assert {key: as_json[key] for key in stated} == stated
     assert all(changed[key] == defaults[key] for key in defaults if key not in stated)
 
 
-def test_paper_is_the_only_word() -> None:
-    with pytest.raises(SettingError, match="no settings like 'papers'"):
-        rc.make("autorec", like="papers")
+@pytest.mark.parametrize("name", rc.model_names())
+def test_a_preset_is_in_the_source_text_if_the_module_has_it(name) -> None:
+    assert registry.presets(registry.find(name)) == model_descriptions.describe(name).presets
+
+
+def test_a_model_whose_defaults_are_the_papers_says_so() -> None:
+    with pytest.raises(SettingError, match="states no other settings for its paper"):
+        rc.make("bias", like="paper")
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [("autorec", 'like="paper".'), ("multvae", 'like="paper" and like="recvae".')],
+)
+def test_an_unknown_preset_is_refused_with_those_there_are(name, known) -> None:
+    with pytest.raises(SettingError, match=f"no settings like 'papers'; there is {known}"):
+        rc.make(name, like="papers")
 
 
 def test_a_model_must_be_named_for_the_settings_of_its_paper(tmp_path) -> None:

@@ -36,11 +36,16 @@ def models(
     ]
     shown = table(("setting", "type", "default", "range", "meaning"), cells)
     head = {"name": model.name, "what it is": model.summary, "source": model.source}
-    if model.paper:
-        stated = [f"{name}={json.dumps(value)}" for name, value in model.paper.items()]
-        head["--like paper"] = ", ".join(stated)
+    for preset, values in model.presets.items():
+        stated = [f"{name}={json.dumps(value)}" for name, value in values.items()]
+        head[f"--like {preset}"] = ", ".join(stated)
 
-    answer = {**_head(model), "paper": model.paper, "settings": settings}
+    answer = {
+        **_head(model),
+        "paper": model.paper,
+        "presets": model.presets,
+        "settings": settings,
+    }
 
     return Answer(answer, [facts(head), "", shown])
 

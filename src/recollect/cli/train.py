@@ -58,9 +58,10 @@ def train(
     like: Annotated[
         str | None,
         typer.Option(
-            metavar="paper",
+            metavar="PRESET",
             show_default=False,
-            help="paper: settings that --set does not name are those of the model's paper.",
+            help="Settings that --set does not name are those of a preset: paper, the model's "
+            "paper's; `recollect models NAME` lists all.",
         ),
     ] = None,
     members: Annotated[
@@ -169,7 +170,7 @@ def _recipe(
         model: its name.
         settings: its settings, each as KEY=VALUE.
         members: of a blend.
-        like: "paper", or None.
+        like: the name of a preset, or None.
     """
     from recollect import registry
 

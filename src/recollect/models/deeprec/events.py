@@ -12,26 +12,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.errors import DataError, SettingError
+from recollect.families import event_rows
+from recollect.families.event_rows import transformed_counts
 from recollect.kernels import Block
 from recollect.model import Capabilities
 from recollect.models.deeprec.network import Network
 from recollect.models.deeprec.recipe import Loss, Recipe
-from recollect.ranking import mean_ndcg
-from recollect.system.door import words
 from recollect.training import gradient
 from recollect.training.early_stopping import ValidationMetric
 from recollect.training.losses import logistic_loss, multinomial_loss, weighted_error
 from recollect.unseen import BLOCK_CELLS
 
-# Rows are users, and outputs are not ratings: these settings must have the values below.
-REQUIRED = {"side": "user", "center": False, "last_activation": False, "refeed": 0}
+# These settings are for ratings and must have the values below.
+REQUIRED = {**event_rows.REQUIRED, "last_activation": False, "refeed": 0}
 
 
 class EventsRecipe(Recipe):
@@ -43,28 +41,17 @@ class EventsRecipe(Recipe):
     @property
     @override
     def capabilities(self) -> Capabilities:
-        return Capabilities(
-            output="scores",
-            needs=frozenset({"events"}),
-            streams=True,
-            smaller=({"batch_size": 32},),
-        )
+        return event_rows.CAPABILITIES
 
     @property
     @override
     def dense_matrices(self) -> int:
-        return 5
+        return event_rows.DENSE_MATRICES
 
     @override
     def check(self) -> None:
         settings = self.settings
-        wrong = [name for name, value in REQUIRED.items() if getattr(settings, name) != value]
-        if wrong:
-            required = ", ".join(f"{name}={REQUIRED[name]!r}" for name in wrong)
-            raise SettingError(
-                f"loss={settings.loss!r} is on users' rows and its outputs are not ratings: it "
-                f"needs {required}; leave {' and '.join(wrong)} out."
-            )
+        event_rows.check_required(settings, REQUIRED, what=f"loss={settings.loss!r}")
 
     @override
     def network(self, n_columns: int, scale: tuple[float, float]) -> Network:
@@ -73,33 +60,15 @@ class EventsRecipe(Recipe):
         if settings.loss == "logistic":
             f = nn.Sigmoid()
 
-        values = partial(input_values, counts=settings.counts, normalize=settings.normalize)
+        values = partial(
+            event_rows.input_values, counts=settings.counts, normalize=settings.normalize
+        )
         return Network(n_columns, settings, f=f, input_values=values)
 
     @override
     def validation(self, train: AnyRatings, valid: Ratings | None) -> ValidationMetric | None:
-        """NDCG of the validation events among the items that are not in train.
-
-        Raises:
-            DataError: if no user has events in both, which would leave the figure unchanged
-                from epoch to epoch.
-        """
-        if valid is None or not len(valid):
-            return None
-
-        n_in_train = train.count("user")[valid.user]
-        if not n_in_train.any():
-            raise DataError(
-                "No user in valid has an event in train, so all users would get the same list in "
-                "every epoch; take valid from the same users "
-                f"({words('random_split(train, test=0, valid=0.05)', '--valid 0.05')}), or leave "
-                f"it out ({words('valid=None', '--valid 0')})."
-            )
-
-        n = self.settings.valid_n
-        ndcg = partial(mean_ndcg, self.settings, valid, train, n=n)
-
-        return ValidationMetric(f"valid_ndcg@{n}", ndcg, better="higher")
+        settings = self.settings
+        return event_rows.ndcg_of_valid(settings, train, valid, n=settings.valid_n)
 
     @override
     def steps(self, net: Network, rows: Block) -> Iterator[gradient.Step]:
@@ -129,36 +98,3 @@ class EventsRecipe(Recipe):
             return logistic_loss(out, row, column, absent=settings.absent_weight)
 
         return multinomial_loss(out, row, column, count)
-
-
-def transformed_counts(rows: Block, counts: str) -> Float[Tensor, " cells"]:
-    """The count of each event as it is ("plain"), as log(1 + count) ("log") or as 1 ("binary")."""
-    assert rows.value is not None
-    if counts == "plain":
-        return rows.value
-
-    if counts == "log":
-        return rows.value.log1p()
-
-    return torch.ones_like(rows.value)
-
-
-def input_values(rows: Block, *, counts: str, normalize: bool) -> Float[Tensor, " cells"]:
-    """What enters the network for each event.
-
-    Args:
-        rows: events as sparse rows.
-        counts: how counts enter: "plain", "log" or "binary".
-        normalize: whether each row is divided by its Euclidean length.
-    """
-    count = transformed_counts(rows, counts)
-    if not normalize:
-        return count
-
-    row = rows.rows.row_of_cells()
-    square = count.new_zeros(rows.n_rows)
-    square.index_add_(0, row, count.square())
-    # Rows without events have length 0, and no cell that would be divided by it.
-    length = square.sqrt()
-
-    return count / length[row]

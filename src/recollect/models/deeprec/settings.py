@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from recollect.data.ratings import Side
 from recollect.errors import SettingError
+from recollect.families.event_rows import COUNTS
 from recollect.families.gradient_row_model import GradientRowModel
 from recollect.nn import ACTIVATIONS, layer_sizes
 from recollect.settings import setting, share
@@ -72,7 +73,7 @@ class DeepRecSettings(GradientRowModel):
     alpha: float = setting(10.0, at_least=0)  # weighted: an event has weight 1 + alpha · count
     absent_weight: float = setting(1.0, above=0)  # weighted, logistic: of a cell without event
     # Events: how a count enters, as it is, as log(1 + count), or as 1
-    counts: str = setting("plain", one_of=("plain", "log", "binary"))
+    counts: str = setting("plain", one_of=COUNTS)
     normalize: bool = True  # events: each input row is divided by its Euclidean length
     valid_n: int = setting(100, at_least=1)  # events: stopped by the NDCG of lists of this length
 
