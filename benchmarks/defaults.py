@@ -40,7 +40,7 @@ def print_fits(data: str, ratings: Ratings, grid: str) -> None:
     """One line a fit, by the validation part of a split whose test part nobody reads."""
     of_events = grid in EVENT_GRIDS
     if of_events and not ratings.implicit:
-        ratings = ratings.events(from_=4)
+        ratings = ratings.events(from_=4, remember=False)
 
     share = 0.1 if of_events else 0.05
     train, valid, _ = rc.random_split(ratings, test=0.1, valid=share, seed=SEED)

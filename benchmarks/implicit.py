@@ -49,7 +49,7 @@ def main() -> None:
     """Fit and rank; a row per model."""
     pl.Config.set_tbl_rows(-1).set_tbl_cols(-1).set_tbl_width_chars(200).set_fmt_str_lengths(50)
     ratings = rc.load("movielens/1m")
-    split = rc.new_user_split(ratings.events(from_=4), users=0.1, given=0.8, seed=1)
+    split = rc.new_user_split(ratings.events(from_=4, remember=False), users=0.1, given=0.8, seed=1)
     print(f"{ratings!r}, {ratings.fingerprint}; {split}")
     print(pl.DataFrame(list(measured(ratings, split))))
 

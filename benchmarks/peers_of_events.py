@@ -237,7 +237,7 @@ def planted() -> Ratings:
 
 DATA: dict[str, Callable[[], Ratings]] = {
     "citeulike-t": lambda: rc.load("citeulike/t"),
-    "ml-1m": lambda: rc.load("movielens/1m").events(from_=4),
+    "ml-1m": lambda: rc.load("movielens/1m").events(from_=4, remember=False),
 }
 
 

@@ -36,7 +36,7 @@ def test_parts_of_events_keep_them(events):
 
 
 @pytest.mark.parametrize("name", ["ease", "popularity"])
-def test_no_list_has_what_someone_disliked(events, name, tmp_path):
+def test_no_list_has_what_someone_disliked(ratings, events, name, tmp_path):
     model = rc.make(name).fit(events)
     users = events.users.ids
     frame = rc.top_n(model, user_ids=users, n=100)
@@ -45,9 +45,7 @@ def test_no_list_has_what_someone_disliked(events, name, tmp_path):
     assert not shown & disliked
 
     # Without remembering, there are such lists: the test can fail.
-    forgetful = rc.make(name).fit(events.where(np.arange(len(events))))
-    forgetful.given_ = rc.from_frame(events.frame(), implicit=True)
-    forgetful.fit(forgetful.given_)
+    forgetful = rc.make(name).fit(ratings.events(from_=4, remember=False))
     other = rc.top_n(forgetful, user_ids=users, n=100)
     shown = pairs(events.users.rows(other["user_id"]), events.items.rows(other["item_id"]))
     assert shown & disliked

@@ -336,10 +336,13 @@ class Ratings(AnyRatings):
             checked=False,
         )
 
-    def events(self, *, from_: int | float | None = None) -> Ratings:
-        """The ratings of `from_` and more as events that count 1; None: all of them.
+    def events(self, *, from_: int | float | None = None, remember: bool = True) -> Ratings:
+        """The ratings of `from_` and more as events that count 1.
 
-        The others are kept as `disliked`: nothing is learned from them, and no list has them.
+        Args:
+            from_: the lowest rating that is an event; None: every one is.
+            remember: keep the lower ones as `disliked`: nothing is learned from them, and no list
+                has them. Papers' protocols forget them.
 
         Raises:
             DataError: if there are none.
@@ -361,7 +364,7 @@ class Ratings(AnyRatings):
             value=np.ones(len(part), np.float32),
             scale=(0.0, 1.0),
             implicit=True,
-            disliked=None if is_event.all() else self.where(~is_event).by_user,
+            disliked=None if is_event.all() or not remember else self.where(~is_event).by_user,
             notes=(*self.notes, note),
         )
 

@@ -27,7 +27,7 @@ class Events:
 
         Raises: DataError if there are none.
         """
-        return ratings.events(from_=self.threshold)
+        return ratings.events(from_=self.threshold, remember=False)
 
 
 def read_events(raw: Any) -> Events | None:
