@@ -1,4 +1,4 @@
-"""What several metrics share: checks of their arrays, and quotients that may have no value."""
+"""What several metrics share: checks of arrays, quotients without a value, cosines of sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
+from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError
+
+PAIR_WORDS = 4_000_000  # words of 16 bits that a block of pairs of sets holds at once
 
 
 def errors_of(
@@ -103,3 +106,61 @@ def times_recommended(recommended: Int[ndarray, "users k"], n_items: int) -> Int
         )
 
     return np.bincount(items, minlength=n_items)
+
+
+def cosine_of_sets(
+    one: Int[ndarray, " pairs"], other: Int[ndarray, " pairs"], sets: Rows
+) -> Float[ndarray, " pairs"]:
+    """|A ∩ B| / √(|A| |B|) of pairs of sets, none of which is empty.
+
+    Args:
+        one: the row of A in `sets`, for each pair.
+        other: the row of B.
+        sets: a row per set, with a cell for each of its members.
+    """
+    if not len(one):
+        return np.zeros(0)
+
+    # Each pair once, whichever of the two comes first: popular items stand in many lists.
+    low, high = np.minimum(one, other), np.maximum(one, other)
+    pair, of_pair = np.unique(low * len(sets) + high, return_inverse=True)
+    low, high = np.divmod(pair, len(sets))
+    listed, position = np.unique([low, high], return_inverse=True)
+    low, high = position.reshape(2, -1)
+    shared = _n_shared(low, high, sets.take(listed))
+    size = sets.counts[listed].astype(np.float64)
+    cosine = shared / np.sqrt(size[low] * size[high])
+
+    return cosine[of_pair]
+
+
+def _n_shared(
+    one: Int[ndarray, " pairs"], other: Int[ndarray, " pairs"], sets: Rows
+) -> Int[ndarray, " pairs"]:
+    """How many members the sets of each pair have in common."""
+    # A set is a row of bits, so that an intersection is one operation for every 16 members.
+    n_words = -(-sets.n_columns // 16)
+    word = sets.row.astype(np.int64) * n_words + sets.column // 16
+    bit = np.uint16(1) << (sets.column % 16).astype(np.uint16)
+    # Each member has a bit of its own, so their sum is their union.
+    bits = np.bincount(word, weights=bit, minlength=len(sets) * n_words)
+    bits = bits.astype(np.uint16).reshape(len(sets), n_words)
+    bits_in = _bits_in_a_word()
+    shared = np.empty(len(one), np.int64)
+    step = max(1, PAIR_WORDS // n_words)
+
+    for first in range(0, len(one), step):
+        part = slice(first, first + step)
+        common = bits[one[part]] & bits[other[part]]
+        shared[part] = bits_in[common].sum(axis=1, dtype=np.int64)
+
+    return shared
+
+
+def _bits_in_a_word() -> Int[ndarray, " words"]:
+    """How many bits of each number of 16 bits are 1."""
+    count = np.zeros(1, np.uint8)
+    for _ in range(16):
+        count = np.concatenate([count, count + 1]).astype(np.uint8)
+
+    return count
