@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt16
 from numpy import ndarray
 
 from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError
 
+FEW_MEMBERS = 128  # up to which sets are compared faster than repeated pairs are found
+MEMBERS = 65_536  # members of sets that are compared at once
 PAIR_WORDS = 4_000_000  # words of 16 bits that a block of pairs of sets holds at once
 
 
@@ -118,43 +122,56 @@ def cosine_of_sets(
         other: the row of B.
         sets: a row per set, with a cell for each of its members.
     """
-    if not len(one):
-        return np.zeros(0)
+    listed = np.zeros(len(sets), bool)
+    listed[one] = True
+    listed[other] = True
+    number = np.cumsum(listed) - 1
+    in_pairs = sets.take(np.flatnonzero(listed))
+    shared = _n_shared(number[one], number[other], in_pairs)
+    size = sets.counts.astype(np.float64)
 
-    # Each pair once, whichever of the two comes first: popular items stand in many lists.
-    low, high = np.minimum(one, other), np.maximum(one, other)
-    pair, of_pair = np.unique(low * len(sets) + high, return_inverse=True)
-    low, high = np.divmod(pair, len(sets))
-    listed, position = np.unique([low, high], return_inverse=True)
-    low, high = position.reshape(2, -1)
-    shared = _n_shared(low, high, sets.take(listed))
-    size = sets.counts[listed].astype(np.float64)
-    cosine = shared / np.sqrt(size[low] * size[high])
-
-    return cosine[of_pair]
+    return shared / np.sqrt(size[one] * size[other])
 
 
 def _n_shared(
     one: Int[ndarray, " pairs"], other: Int[ndarray, " pairs"], sets: Rows
 ) -> Int[ndarray, " pairs"]:
     """How many members the sets of each pair have in common."""
-    # A set is a row of bits, so that an intersection is one operation for every 16 members.
-    n_words = -(-sets.n_columns // 16)
-    word = sets.row.astype(np.int64) * n_words + sets.column // 16
-    bit = np.uint16(1) << (sets.column % 16).astype(np.uint16)
-    # Each member has a bit of its own, so their sum is their union.
-    bits = np.bincount(word, weights=bit, minlength=len(sets) * n_words)
-    bits = bits.astype(np.uint16).reshape(len(sets), n_words)
+    of_pair: Any = slice(None)
+    if sets.n_columns > FEW_MEMBERS:
+        # Popular items stand side by side in many lists: each pair once, whichever comes first.
+        pair = np.minimum(one, other) * len(sets) + np.maximum(one, other)
+        pair, of_pair = np.unique(pair, return_inverse=True)
+        one, other = np.divmod(pair, max(1, len(sets)))
+
+    shared = np.zeros(len(one), np.int64)
     bits_in = _bits_in_a_word()
-    shared = np.empty(len(one), np.int64)
-    step = max(1, PAIR_WORDS // n_words)
 
-    for first in range(0, len(one), step):
-        part = slice(first, first + step)
-        common = bits[one[part]] & bits[other[part]]
-        shared[part] = bits_in[common].sum(axis=1, dtype=np.int64)
+    for first_member in range(0, sets.n_columns, MEMBERS):
+        bits = _as_bits(sets, first_member)
+        step = max(1, PAIR_WORDS // bits.shape[1])
+        for first in range(0, len(one), step):
+            part = slice(first, first + step)
+            common = bits[one[part]] & bits[other[part]]
+            shared[part] += bits_in[common].sum(axis=1, dtype=np.int64)
 
-    return shared
+    return shared[of_pair]
+
+
+def _as_bits(sets: Rows, first: int) -> UInt16[ndarray, "sets words"]:
+    """Which of MEMBERS members from the first on are in each set, 16 in a word.
+
+    An intersection is then one operation for every 16 members.
+    """
+    n_words = -(-min(MEMBERS, sets.n_columns - first) // 16)
+    bits = np.zeros(len(sets) * n_words, np.uint16)
+    is_here = (sets.column >= first) & (sets.column < first + MEMBERS)
+    member = sets.column[is_here] - first
+    word = sets.row[is_here].astype(np.int64) * n_words + member // 16
+    # Each member has a bit of its own, so the sum is the union.
+    np.add.at(bits, word, np.uint16(1) << (member % 16).astype(np.uint16))
+
+    return bits.reshape(len(sets), n_words)
 
 
 def _bits_in_a_word() -> Int[ndarray, " words"]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Int64
 
 from recollect.data.ratings import AnyRatings
 from recollect.data.sparse_rows import Rows
 from recollect.evaluation.by_id import Matched
+from recollect.evaluation.list_facts import ListFacts
 from recollect.evaluation.metrics import metrics_of
 from recollect.model import Model
 
@@ -80,3 +83,21 @@ def random_ndcg(n: int, n_relevant: Int64[np.ndarray, " users"], n_items: int) -
     ndcg = expected / ideal
 
     return float(np.mean(ndcg))
+
+
+def figures_of_shown(n: int, facts: ListFacts) -> dict[str, Float[np.ndarray, " people"]]:
+    """The metrics of the items shown that these facts allow, a value for each user.
+
+    Args:
+        n: length of the lists.
+        facts: of the lists and their items, by name.
+    """
+    values = {}
+
+    for metric in metrics_of("shown"):
+        names = inspect.signature(metric.function).parameters
+        if all(name in facts.by_name for name in names):
+            arguments = {name: facts.by_name[name] for name in names}
+            values[f"{metric.name}@{n}"] = metric.function(**arguments)
+
+    return values

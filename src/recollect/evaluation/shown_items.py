@@ -109,7 +109,7 @@ def miscalibration_of(
     Args:
         shown: row numbers of items; -1: none.
         genres: the share of each genre in an item, adding up to 1; all 0 for an item without any.
-        own_genres: the same for each user's row.
+        own_genres: the sum of these over each user's row, in any unit; NaN: the row is empty.
 
     Source: Steck. "Calibrated Recommendations." RecSys 2018, equations 2 to 5, without weights.
     """
@@ -120,8 +120,9 @@ def miscalibration_of(
         total += np.where((item >= 0)[:, None], genres[item], 0)
 
     size = total.sum(axis=1)
-    has_both = (size > 0) & (own_genres.sum(axis=1) > 0)
-    p = own_genres[has_both]
+    own_size = own_genres.sum(axis=1)
+    has_both = (size > 0) & (own_size > 0)
+    p = own_genres[has_both] / own_size[has_both, None]
     q = total[has_both] / size[has_both, None]
     smoothed = (1 - SMOOTHING) * q + SMOOTHING * p
     ratio = np.where(p > 0, p / np.where(p > 0, smoothed, 1), 1)
