@@ -57,7 +57,7 @@ def evaluate(
     of events has only a ranking.
     """
     from recollect.evaluation.by_id import with_given
-    from recollect.evaluation.protocols import refuse_negatives
+    from recollect.evaluation.ranked_lists import refuse_negatives
 
     refuse_negatives(negatives)
     model = load_model(run, new_items, trust)

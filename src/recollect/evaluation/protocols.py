@@ -24,15 +24,16 @@ from recollect.arguments import expect, expect_number, expect_whole
 from recollect.data.ratings import Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.data.splitting import Split
-from recollect.errors import DataError, LeakError, SettingError
+from recollect.errors import DataError, LeakError
 from recollect.evaluation.by_id import Matched, Visible, shared_by_id
 from recollect.evaluation.list_facts import facts_of_lists
-from recollect.evaluation.metrics import SAMPLED, metrics_of
+from recollect.evaluation.metrics import metrics_of
 from recollect.evaluation.ranked_lists import (
     catalogue,
     figures_of_all_lists,
     figures_of_shown,
     random_ndcg,
+    refuse_negatives,
     relevant_from,
     relevant_items,
 )
@@ -137,24 +138,6 @@ def full_ranking(
         relevant=relevant,
         split=split,
         field=field,
-    )
-
-
-def refuse_negatives(negatives: int | None) -> None:
-    """Refuse a ranking among sampled items.
-
-    Raises:
-        SettingError: unless it is None; with the reason, and what to do.
-
-    Source: Krichene and Rendle. "On Sampled Metrics for Item Recommendation." KDD 2020.
-    """
-    if negatives is None:
-        return
-
-    raise SettingError(
-        f"{words('negatives=', '--negatives ')}{negatives} asks for a sample. {SAMPLED}. Leave it "
-        "out: all items are ranked. If that takes too long, test fewer users, which keeps the "
-        "metric; and compare a paper's sampled figures with none of these."
     )
 
 
