@@ -11,6 +11,7 @@ rankings are judged as those of the others: by the test ratings that are high.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from recollect.data.splitting.shares import Share, check_shares
 from recollect.errors import SettingError, TrainingError
 from recollect.evaluation import significance
 from recollect.evaluation.judged import Judged, Over
+from recollect.evaluation.list_facts import item_field
 from recollect.evaluation.metrics import find
 from recollect.evaluation.protocols import full_ranking, held_out
 from recollect.evaluation.ranked_lists import learned_from, relevant_from
@@ -158,8 +160,8 @@ def compare_models(
     expect_whole("n", n, at_least=1, what="the length of the lists")
     named = _candidates(candidates)
     judged = judged_by(metric, named, ratings, n=n, over=over, n_splits=len(seeds))
-    ranking = ranking or judged.of_lists or "scores" in _outputs(named)
-    candidates = with_baseline(named) if ranking else named
+    candidates = all_candidates(named, ranking=ranking or judged.of_lists)
+    ranking = "scores" in _outputs(candidates)
 
     runs = [replace(run or Run(), seed=seed) for seed in seeds]
     splits = (random_split(ratings, test=test, valid=valid, seed=seed) for seed in seeds)
@@ -211,12 +213,28 @@ def judged_by(
             f"compare lists: {words('metric=', '--metric ')}ndcg."
         )
 
+    if "genres" in inspect.signature(find(name).function).parameters:
+        _, genres = item_field(ratings, None)
+        if genres is None:
+            raise SettingError(
+                f"{name} is computed from genres, and {ratings.name!r} has no field of genres, "
+                "categories or tags of its items; give one "
+                f"({words('recollect.with_items', 'the data by its name')}) or compare by another "
+                "metric, such as ndcg."
+            )
+
     return Judged.of(name, n=n, over=over, n_splits=n_splits)
 
 
-def with_baseline(candidates: Mapping[str, Candidate]) -> dict[str, Candidate]:
-    """The models and popularity, if it is not among them."""
-    if any(candidate.model == BASELINE for candidate in candidates.values()):
+def all_candidates(candidates: Mapping[str, Candidate], *, ranking: bool) -> dict[str, Candidate]:
+    """The models, and popularity where lists are judged, if it is not among them.
+
+    Args:
+        candidates: the models by name.
+        ranking: whether lists are asked for; they are judged, too, if a model has nothing else.
+    """
+    has_baseline = any(candidate.model == BASELINE for candidate in candidates.values())
+    if has_baseline or not (ranking or "scores" in _outputs(candidates)):
         return dict(candidates)
 
     name = BASELINE
