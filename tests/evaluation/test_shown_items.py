@@ -163,7 +163,7 @@ def lists_and_rows(model, test, n):
     people = np.flatnonzero(test.count("user") > 0)
     table = rc.top_n(model, user_ids=test.users.at(people), n=n)
     lists = [
-        train.items.rows(table.filter(pl.col("user_id") == test.users.at([u])[0])["item_id"])
+        train.items.rows(table.filter(pl.col("user_id") == test.users.at([int(u)])[0])["item_id"])
         for u in people
     ]
     return [items.tolist() for items in lists], [

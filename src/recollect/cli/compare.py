@@ -108,25 +108,14 @@ def compare(
     texts.tokenizer()  # refuses wrong options before the work
     ratings = texts.attach(ratings_from(source, columns))
     seeds = range(seed, seed + repeat)
-
-    by: dict[str, Any] = {"n": n, "over": over}
-    judged = comparison.judged_by(metric, candidates, ratings, n_splits=repeat, **by)
+    arguments: dict[str, Any] = {"test": test, "valid": valid, "seeds": seeds, "run": run}
+    arguments |= {"ranking": ranking, "metric": metric, "n": n, "relevant": relevant, "over": over}
+    by: dict[str, Any] = {"n": n, "over": over, "n_splits": repeat}
+    judged = comparison.judged_by(metric, candidates, ratings, **by)
     n_models = len(comparison.all_candidates(candidates, ranking=ranking or judged.of_lists))
 
     with screen.steps("fits", repeat * n_models) as step:
-        compared = comparison.compare_models(
-            candidates,
-            ratings,
-            test=test,
-            valid=valid,
-            seeds=seeds,
-            run=run,
-            ranking=ranking,
-            relevant=relevant,
-            progress=step,
-            metric=metric,
-            **by,
-        )
+        compared = comparison.compare_models(candidates, ratings, **arguments, progress=step)
 
     protocol = _protocol(ratings, seeds, device, test=test, valid=valid)
     result = {**protocol, **_outcome(compared)}

@@ -123,7 +123,7 @@ def compare_models(
     metric: str | None = None,
     n: int = 10,
     relevant: int | float | None = None,
-    over: Over | None = None,
+    over: str | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Fit and score every model on the same random splits.
@@ -188,7 +188,7 @@ def judged_by(
     ratings: Ratings,
     *,
     n: int,
-    over: Over | None,
+    over: str | None,
     n_splits: int,
 ) -> Judged:
     """The metric by which models are compared, and over what.

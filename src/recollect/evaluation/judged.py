@@ -44,7 +44,7 @@ class Judged:
     of_lists: bool
 
     @classmethod
-    def of(cls, name: str, *, n: int, over: Over | None, n_splits: int) -> Judged:
+    def of(cls, name: str, *, n: int, over: str | None, n_splits: int) -> Judged:
         """The metric of this name.
 
         Args:
@@ -61,7 +61,7 @@ class Judged:
             raise unknown("kind of repetition", str(over), kinds)
 
         metric = find(name)
-        chosen: Over = over or ("splits" if n_splits > 1 else "users")
+        chosen: Any = over or ("splits" if n_splits > 1 else "users")
         if metric.of == "catalogue" and chosen == "users":
             raise SettingError(
                 f"{name} is one figure of all lists, so it has no values of single users to test; "

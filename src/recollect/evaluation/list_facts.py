@@ -70,7 +70,7 @@ def facts_of_lists(
     own = _own_shares(matched, visible, people, csr_array(hstack(of_items)))
     facts = {"shown": shown, "share": share, "own_share": own[:, 0]}
     if genres is None:
-        facts["sets"] = fitted.by_item.take(np.arange(fitted.n_items))
+        facts["sets"] = fitted.by_item
     else:
         facts |= {"sets": genres, "genres": of_items[1].toarray(), "own_genres": own[:, 1:]}
 
@@ -130,7 +130,7 @@ def _genre_rows(ratings: AnyRatings, catalogue: pl.DataFrame, field: str) -> Row
     item = ratings.items.rows(cells["item_id"])
     is_known = item != UNKNOWN
     genres = cells["genre"].unique().sort()
-    column = genres.search_sorted(cells["genre"]).to_numpy()
+    column = genres.search_sorted(cells["genre"]).to_numpy().astype(np.int64)
     rows, _ = Rows.group(
         item[is_known],
         column[is_known],

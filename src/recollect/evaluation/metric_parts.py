@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt16
+from jaxtyping import Bool, Float, Int, UInt8, UInt16
 from numpy import ndarray
 
-from recollect.data.sparse_rows import Rows
+from recollect.data.sparse_rows import AnyRows, Rows
 from recollect.errors import DataError
 
 FEW_MEMBERS = 128  # up to which sets are compared faster than repeated pairs are found
@@ -113,7 +113,7 @@ def times_recommended(recommended: Int[ndarray, "users k"], n_items: int) -> Int
 
 
 def cosine_of_sets(
-    one: Int[ndarray, " pairs"], other: Int[ndarray, " pairs"], sets: Rows
+    one: Int[ndarray, " pairs"], other: Int[ndarray, " pairs"], sets: AnyRows
 ) -> Float[ndarray, " pairs"]:
     """|A ∩ B| / √(|A| |B|) of pairs of sets, none of which is empty.
 
@@ -174,7 +174,7 @@ def _as_bits(sets: Rows, first: int) -> UInt16[ndarray, "sets words"]:
     return bits.reshape(len(sets), n_words)
 
 
-def _bits_in_a_word() -> Int[ndarray, " words"]:
+def _bits_in_a_word() -> UInt8[ndarray, " words"]:
     """How many bits of each number of 16 bits are 1."""
     count = np.zeros(1, np.uint8)
     for _ in range(16):

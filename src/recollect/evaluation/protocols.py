@@ -192,10 +192,8 @@ def _ranked(
         n_cold=int(strangers.sum()),
         **facts.about,
     )
-    if candidates is None:
-        candidates = catalogue(model, matched)
-
-    whole = figures_of_all_lists(n, shown, candidates)
+    listed = catalogue(model, matched) if candidates is None else candidates
+    whole = figures_of_all_lists(n, shown, listed)
 
     return Scores(values, "user", about, whole=whole)
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from recollect.data.sparse_rows import Rows
+from recollect.data.sparse_rows import AnyRows
 from recollect.evaluation.metric_parts import cosine_of_sets, divide
 
 SMOOTHING = 0.01  # Steck's α
@@ -70,7 +70,7 @@ def popularity_lift_of(
     return np.where(has_row, of_list / of_rows, np.nan)
 
 
-def diversity_of(shown: Int[ndarray, "users n"], sets: Rows) -> Float[ndarray, " users"]:
+def diversity_of(shown: Int[ndarray, "users n"], sets: AnyRows) -> Float[ndarray, " users"]:
     """Mean distance of the pairs of items in each list, 1 − cosine; 0 (all alike) to 1.
 
     An item is the set of its genres, or, where there are none, of the users who chose it: the

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from jaxtyping import Float64, Int, Int8, Int64
 
@@ -28,7 +26,7 @@ def per_user_split(
     *,
     test: Share = 0.2,
     valid: Share = 0.0,
-    by: Literal["random", "time"] = "random",
+    by: str = "random",
     min_train: int = 1,
     seed: int = 0,
 ) -> Split:
