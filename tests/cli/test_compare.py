@@ -51,3 +51,44 @@ def test_a_model_that_fails_is_named_beside_the_finished_ones(work: Path, tmp_pa
     shown = call("compare", plain, *models, "--repeat", 1, "--threads", 1)
     assert "rrn failed and is left out: rrn, seed 0: RRN needs the time" in shown.stdout
     assert "popularity" in shown.stdout
+
+
+def test_models_of_events_are_compared_by_lists(work: Path, tmp_path: Path) -> None:
+    source = [work / "ratings.csv", "--events-from", 4]
+    options = ["--model", "ease", "--repeat", 1, "--valid", 0, "--test", 0.2, "--threads", 1]
+    lists = ["--metric", "recall", "-n", 5]
+    result = answer("compare", *source, *options, *lists)
+    assert (result["metric"], result["better"], result["over"]) == ("recall@5", "higher", "users")
+    assert list(result["models"]) == ["ease", "popularity"]
+    events = rc.read(work / "ratings.csv").events(from_=4)
+    split = rc.random_split(events, test=0.2, seed=0)
+    expected = rc.full_ranking(rc.make("ease").fit(split.train), split.test, n=5)["recall@5"]
+    assert result["models"]["ease"]["figure"]["value"] == pytest.approx(expected)
+    [row] = result["differences"]
+    assert {"p_holm", "p_wilcoxon_holm"} <= set(row)
+
+    shown = " ".join(call("compare", *source, *options, *lists).stdout.split())
+    assert "in recall@5" in shown
+    assert "Wilcoxon's" in shown
+    assert "miscalibration" not in shown
+    assert "Intervals are over users (bootstrap)" in shown
+    first, second = ("ease", "popularity") if row["difference"] > 0 else ("popularity", "ease")
+    assert f"{first} is {abs(row['difference']):.4f} above {second}" in shown
+
+
+def test_ratings_are_compared_as_lists_on_request(work: Path) -> None:
+    options = ["--model", "bias", "--repeat", 2, "--valid", 0, "--threads", 1]
+    lists = ["--metric", "ndcg", "--relevant", 5, "--over", "users"]
+    result = answer("compare", work / "ratings.csv", *options, *lists)
+    assert (result["relevant_from"], result["over"]) == (5, "users")
+    assert result["models"]["popularity"]["rmse"] is None
+    shown = call("compare", work / "ratings.csv", *options, *lists).stdout
+    [head] = [line.split() for line in shown.splitlines() if line.split()[:1] == ["model"]]
+    assert head[1:5] == ["ndcg@10", "95%", "interval", "RMSE"]
+
+
+def test_a_comparison_by_a_sample_is_refused(work: Path) -> None:
+    options = ["--model", "bias", "--repeat", 1, "--negatives", 99]
+    shown = call("compare", work / "ratings.csv", *options)
+    assert shown.exit_code == 1
+    assert "--negatives 99 asks for a sample" in " ".join(shown.output.split())

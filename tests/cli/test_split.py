@@ -34,6 +34,8 @@ def test_the_parts_hold_every_rating_once(work: Path) -> None:
         ("covering", ["--test", "0.1"], [""]),
         ("time", ["--test", "0.2"], [""]),
         ("leave-last", settings("n=2"), [""]),
+        ("per-user", ["--test", "0.3", "--valid", "0.1"], [""]),
+        ("per-user", ["--test", "1", *settings("by=time")], [""]),
         ("new-users", settings("users=0.2"), [""]),
         ("new-items", settings("items=0.2"), [""]),
         ("folds", settings("k=2"), ["fold-1", "fold-2"]),
@@ -80,6 +82,16 @@ def test_a_short_option_splits_like_the_long_ones(
     answer("split", work / "ratings.csv", *short, "--out", tmp_path / "short")
     answer("split", work / "ratings.csv", *long, "--out", tmp_path / "long")
     assert pairs_by_part(tmp_path / "short") == pairs_by_part(tmp_path / "long")
+
+
+def test_a_number_of_each_users_ratings_is_test(work: Path, tmp_path: Path) -> None:
+    out = tmp_path / "parts"
+    record = answer("split", work / "ratings.csv", "--how", "per-user", "--test", 2, "--out", out)
+    per_user = pl.read_parquet(out / "test.parquet").group_by("user_id").len()["len"]
+    assert set(per_user) == {2}
+    assert record["seed"] == 0
+    random = call("split", work / "ratings.csv", "--test", 2, "--out", tmp_path / "no")
+    assert "test=2 is not a share" in random.output
 
 
 def test_a_named_window_is_that_of_the_library(

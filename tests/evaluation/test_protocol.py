@@ -458,10 +458,12 @@ def test_as_many_users_as_ratings_are_not_taken_for_each_other():
 def test_the_table_has_every_figure_and_no_interval_where_there_is_none(by_item):
     table = rc.full_ranking(by_item, ratings([0, 1], [3, 3], [2, 2]), n=2).table()
     of_lists = ("ndcg", "recall", "capped_recall", "precision", "map", "mrr", "hit")
-    measured = (*of_lists, "coverage", "gini")
+    of_shown = ("novelty", "popularity_lift", "diversity")
+    measured = (*of_lists, *of_shown, "coverage", "gini")
     assert table["metric"].to_list() == [f"{name}@2" for name in measured]
     assert table["value"][:7].is_nan().all()  # nobody has anything relevant
-    assert table["low"][7] is None
+    assert table["low"][7:10].is_not_null().all()  # whatever is relevant, lists are lists
+    assert table["low"][10:].is_null().all()
 
 
 def test_versus_is_a_paired_bootstrap_over_users(fitted, bias, split):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import RenderableType
-from rich.text import Text
 
 import recollect as rc
 from recollect.cli.options.fitting import Device, Seed, Threads
+from recollect.cli.options.lists import Negatives
 from recollect.cli.options.out_file import check_out
 from recollect.cli.options.settings import settings_of
 from recollect.cli.options.source import Columns, Source, ratings_from
 from recollect.cli.options.texts import Texts
+from recollect.cli.output.compared import shown
 from recollect.cli.output.screen import Answer, Screen
-from recollect.cli.output.tables import interval, memory, seconds, table
 from recollect.errors import SettingError, unknown
 from recollect.system.strict_json import to_json
 
@@ -58,19 +56,51 @@ def compare(
     threads: Threads = None,
     device: Device = "cpu",
     ranking: Annotated[
-        bool, typer.Option("--ranking", help="Rank all items for each user, too.")
+        bool,
+        typer.Option(
+            "--ranking",
+            help="Rank all items for each user, too; always done for events and metrics of lists.",
+        ),
     ] = False,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="By which the models are compared: rmse, ndcg, recall, … (default: rmse; of "
+            "events ndcg).",
+        ),
+    ] = None,
+    n: Annotated[int, typer.Option("-n", help="Length of the lists.")] = 10,
+    relevant: Annotated[
+        float | None,
+        typer.Option(
+            show_default=False,
+            help="The lowest rating of a relevant item (default: 4 on a scale of 1 to 5), or the "
+            "lowest count of an event (default: any).",
+        ),
+    ] = None,
+    over: Annotated[
+        Literal["splits", "users"] | None,
+        typer.Option(
+            show_default=False,
+            help="What intervals and tests are over (default: splits if there are several).",
+        ),
+    ] = None,
+    negatives: Negatives = None,
     out: Annotated[
         Path | None, typer.Option(metavar="JSON", help="Write all figures to this file.")
     ] = None,
 ) -> Answer:
     """Compare models on the same random splits.
 
-    Errors with intervals, which differences are more than chance, time and memory.
+    Errors, or figures of lists, with intervals; which differences are more than chance; time and
+    memory. Wherever lists are judged, popularity is beside the models.
     """
     from recollect.data.splitting.shares import check_shares
     from recollect.evaluation import comparison
+    from recollect.evaluation.ranked_lists import refuse_negatives
 
+    refuse_negatives(negatives)
     check_shares(test=test, valid=valid)
     check_out(screen, "--out", out, {"SOURCE": source})
     candidates = candidates_of(models, settings_of(settings))
@@ -78,24 +108,20 @@ def compare(
     texts.tokenizer()  # refuses wrong options before the work
     ratings = texts.attach(ratings_from(source, columns))
     seeds = range(seed, seed + repeat)
+    arguments: dict[str, Any] = {"test": test, "valid": valid, "seeds": seeds, "run": run}
+    arguments |= {"ranking": ranking, "metric": metric, "n": n, "relevant": relevant, "over": over}
+    by: dict[str, Any] = {"n": n, "over": over, "n_splits": repeat}
+    judged = comparison.judged_by(metric, candidates, ratings, **by)
+    n_models = len(comparison.all_candidates(candidates, ranking=ranking or judged.of_lists))
 
-    with screen.steps("fits", repeat * len(candidates)) as step:
-        compared = comparison.compare_models(
-            candidates,
-            ratings,
-            test=test,
-            valid=valid,
-            seeds=seeds,
-            run=run,
-            ranking=ranking,
-            progress=step,
-        )
+    with screen.steps("fits", repeat * n_models) as step:
+        compared = comparison.compare_models(candidates, ratings, **arguments, progress=step)
 
     protocol = _protocol(ratings, seeds, device, test=test, valid=valid)
     result = {**protocol, **_outcome(compared)}
     _write(result, out)
 
-    return Answer(result, _shown(result), failed=bool(compared.failed))
+    return Answer(result, shown(result), failed=bool(compared.failed))
 
 
 def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +191,7 @@ def _protocol(
     return {
         "data": ratings.name,
         "fingerprint": ratings.fingerprint,
+        "implicit": ratings.implicit,
         "scale": ratings.scale,
         "split": {"how": "random", "test": test, "valid": valid},
         "seeds": list(seeds),
@@ -174,102 +201,18 @@ def _protocol(
 
 def _outcome(compared: Comparison) -> dict[str, Any]:
     """What came of it: the figures of the models, their differences, and the versions used."""
+    from recollect.evaluation.metrics import find
+
     return {
+        "metric": compared.metric,
+        "better": find(compared.metric.partition("@")[0]).better,
+        "over": compared.over,
+        "relevant_from": compared.relevant_from,
         "models": compared.models,
         "differences": compared.differences,
         "failed": compared.failed,
         "versions": _versions(),
     }
-
-
-def _shown(result: dict[str, Any]) -> list[RenderableType]:
-    models = result["models"]
-    n_splits = len(result["seeds"])
-    rows = [_row(name, figures) for name, figures in models.items()]
-    columns = ("model", "RMSE", "95% interval", "MAE", "time of a fit", "peak memory")
-    shown: list[RenderableType] = [
-        table(columns, rows, title=result["data"]),
-        _conditions(result),
-        *_breakdowns(models, n_splits),
-        *_failures(result["failed"]),
-        "",
-    ]
-    first = next(iter(models.values()))
-    if first["ranking"]:
-        lists = [(name, *figures["ranking"].values()) for name, figures in models.items()]
-        shown.append(table(("model", *first["ranking"]), lists, title="All items ranked"))
-
-    shown.extend(_difference(row) for row in result["differences"])
-
-    return shown
-
-
-def _row(name: str, figures: dict[str, Any]) -> tuple[Any, ...]:
-    rmse, runs = figures["rmse"], figures["runs"]
-    errors = ("–", "", "–")  # of a model that has rankings only
-    if rmse is not None:
-        errors = (rmse["value"], interval(rmse["low"], rmse["high"]), figures["mae"])
-
-    return (
-        name,
-        *errors,
-        seconds(statistics.median(run["seconds"] for run in runs)),
-        memory(max(run["peak_memory_mb"] for run in runs)),
-    )
-
-
-def _conditions(result: dict[str, Any]) -> str:
-    first_runs = [figures["runs"][0] for figures in result["models"].values()]
-    n_cold = [run["n_cold"] for run in first_runs if run["n_cold"] is not None]
-    cold = f" ({n_cold[0]:,} cold in the first split)" if n_cold else ""
-    seeds = result["seeds"]
-    if len(seeds) > 1:
-        splits = f"{len(seeds)} random splits, seeds {seeds[0]} to {seeds[-1]}"
-        over = "over splits (corrected for their overlap)"
-    else:
-        splits = f"one random split, seed {seeds[0]}"
-        over = "over users (bootstrap)"
-
-    return (
-        f"{splits}; {result['split']['test']:.0%} test, all {first_runs[0]['n_test']:,} ratings "
-        f"scored{cold}. Intervals are {over}. Memory is that of the process of a fit, Python and "
-        "its libraries included."
-    )
-
-
-def _breakdowns(models: Mapping[str, Any], n_splits: int) -> list[RenderableType]:
-    """A line for each model whose training broke down."""
-    lines: list[RenderableType] = []
-
-    for name, figures in models.items():
-        reasons = [run["stopped"] for run in figures["runs"] if run["stopped"]]
-        if reasons:
-            text = f"{name}: training broke down in {len(reasons)} of {n_splits}. {reasons[0]}"
-            lines.append(Text(text, style="bold red"))
-
-    return lines
-
-
-def _failures(failed: Mapping[str, str]) -> list[RenderableType]:
-    """A line for each model that could not be fitted."""
-    return [
-        Text(f"{name} failed and is left out: {why}", style="bold red")
-        for name, why in failed.items()
-    ]
-
-
-def _difference(row: dict[str, Any]) -> str:
-    better, worse = row["model"], row["other"]
-    if row["difference"] > 0:
-        better, worse = worse, better
-
-    text = f"{better} is {abs(row['difference']):.4f} below {worse} in RMSE"
-    if row["significant"] is None:
-        return f"{text}; one split cannot say whether by more than chance."
-
-    chance = "more than by chance" if row["significant"] else "which may be chance"
-
-    return f"{text}, {chance} (p = {row['p_holm']:.2g})."
 
 
 def _versions() -> dict[str, str]:

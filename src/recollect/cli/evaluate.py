@@ -9,6 +9,7 @@ from rich.console import RenderableType
 
 import recollect as rc
 from recollect.cli.options.asking import NewItems, RankBy, RunFolder, load_model
+from recollect.cli.options.lists import Field, Negatives
 from recollect.cli.options.source import Columns
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
@@ -46,15 +47,20 @@ def evaluate(
         ),
     ] = None,
     rank_by: RankBy = None,
+    field: Field = None,
+    negatives: Negatives = None,
     new_items: NewItems = None,
     trust: Trust = None,
 ) -> Answer:
     """Score a model on ratings that it has not seen.
 
-    RMSE and MAE; with --ranking also NDCG, recall and others. A model of events has only a ranking.
+    RMSE and MAE; with --ranking also NDCG, recall and others, and what the lists are like. A model
+    of events has only a ranking.
     """
     from recollect.evaluation.by_id import with_given
+    from recollect.evaluation.ranked_lists import refuse_negatives
 
+    refuse_negatives(negatives)
     model = load_model(run, new_items, trust)
     ratings = _read(test, model, columns)
     visible = None if given is None else with_given(model, _read(given, model, columns))
@@ -67,9 +73,15 @@ def evaluate(
         figures += errors.table(*ERRORS).to_dicts()
 
     if ranking or model.output == "scores":
-        how: Any = {"n": n, "relevant": relevant, "rank_by": rank_by}
+        how: Any = {"n": n, "relevant": relevant, "rank_by": rank_by, "field": field}
         lists = rc.full_ranking(model, ratings, given=visible, **how)
-        names = ("relevant_from", "n_users", "n_without_relevant")
+        names = (
+            "relevant_from",
+            "n_users",
+            "n_without_relevant",
+            "item_field",
+            "diversity_from",
+        )
         about |= {name: lists.about[name] for name in names}
         figures += lists.table().to_dicts()
 
@@ -164,7 +176,12 @@ def _about_ranking(about: dict[str, Any]) -> str:
 
     seen = "had" if about["implicit"] else "rated"
 
+    genres = "the items have no genres, so there is no miscalibration"
+    if about["item_field"] is not None:
+        genres = f"miscalibration is of the items' {about['item_field']}"
+
     return (
         f"Ranked: all items the user has not {seen}, for {about['n_users']:,} users; {relevant}; "
-        f"{about['n_without_relevant']:,} users have no relevant item and do not count."
+        f"{about['n_without_relevant']:,} users have no relevant item and do not count where hits "
+        f"do. Diversity is computed from {about['diversity_from']}; {genres}."
     )

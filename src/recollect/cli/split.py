@@ -20,8 +20,8 @@ from recollect.cli.output.tables import facts, table
 from recollect.errors import SettingError, unknown
 
 HOW = (
-    "random (the default), covering, time, windows, leave-last, new-users, new-items, folds or "
-    "density."
+    "random (the default), covering, time, windows, per-user, leave-last, new-users, new-items, "
+    "folds or density."
 )
 COLUMNS = (
     "part",
@@ -57,11 +57,18 @@ def split(
         ),
     ] = None,
     test: Annotated[
-        float | None, typer.Option(show_default=False, help="Share of the ratings to test on.")
+        float | None,
+        typer.Option(
+            show_default=False,
+            help="Share of the ratings to test on; with --how per-user of each user's, or a number "
+            "of them.",
+        ),
     ] = None,
     valid: Annotated[
         float | None,
-        typer.Option(show_default=False, help="Validation share of the remaining ratings."),
+        typer.Option(
+            show_default=False, help="Validation share of the remaining ratings, or a number."
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -77,7 +84,8 @@ def split(
     from recollect.data.split_folder import facts_of, write_split
 
     stated = settings_of(settings)
-    stated |= {key: share for key, share in (("test", test), ("valid", valid)) if share is not None}
+    shares = (("test", test), ("valid", valid))
+    stated |= {key: _share_or_count(share) for key, share in shares if share is not None}
     is_netflix = netflix_folder(source) is not None
     how, settings_from = split_method(how, time, windows, is_netflix=is_netflix)
     function = _split_function(how)
@@ -101,6 +109,11 @@ def split(
     return Answer({"out": out, **records.get("", {"splits": records})}, shown)
 
 
+def _share_or_count(share: float) -> float | int:
+    """A number from 1 on counts ratings, where that is allowed."""
+    return int(share) if share >= 1 and share.is_integer() else share
+
+
 def _split_function(how: str) -> Callable[..., Any]:
     from recollect.data import splitting
 
@@ -109,6 +122,7 @@ def _split_function(how: str) -> Callable[..., Any]:
         "covering": splitting.covering_split,
         "time": splitting.time_split,
         "windows": splitting.window_split,
+        "per-user": splitting.per_user_split,
         "leave-last": splitting.leave_last_split,
         "new-users": splitting.new_user_split,
         "new-items": splitting.new_item_split,

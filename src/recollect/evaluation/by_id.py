@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Int64
+from jaxtyping import Bool, Float32, Int, Int32, Int64
 
 from recollect.data.from_objects import from_frame, is_table
 from recollect.data.on_disk.stored_ratings import StoredRatings
@@ -156,6 +156,25 @@ class Visible:
     def rows_of(self, user_ids: Any) -> Rows:
         """A row of the model's items for each user outside its vocabulary; empty for others."""
         return self.rows.take(self.people.rows(user_ids))
+
+    def rows_for(self, user_row: Int[np.ndarray, " some"], user_ids: Any) -> Rows:
+        """What is known of each user, in the model's numbers of items; its values mean nothing.
+
+        Args:
+            user_row: the model's row number of each user; -1: it does not know the id.
+            user_ids: their ids.
+        """
+        known = self.known.by_user.take(user_row)
+        if not len(self.people):
+            return known
+
+        # Nobody has ratings in both: the others are of users outside the vocabulary.
+        new = self.rows_of(user_ids)
+        row = np.concatenate([known.row, new.row])
+        column = np.concatenate([known.column, new.column])
+        rows, _ = Rows.group(row, column, n_rows=len(known), n_columns=known.n_columns)
+
+        return rows
 
 
 def _people_outside(ratings: Ratings, fitted: AnyRatings) -> tuple[Vocab, Rows]:

@@ -1,42 +1,53 @@
-"""Several models on the same random splits: errors, what differs beyond chance, time and memory.
+"""Several models on the same random splits: figures, what differs beyond chance, time and memory.
 
 Every fit runs in a process of its own, so that its time and its peak memory are its own. A model
 whose fit fails is named with the reason, and the others go on.
 
-A model of events beside models of ratings, such as popularity, learns from all training ratings as
-events. It has no errors, and its rankings are judged as those of the others: by the test ratings
-that are high.
+Models are compared by one metric: of ratings by the RMSE, of events by the NDCG, or by any other
+that is asked for. Wherever lists are judged, popularity is beside the models. A model of events
+beside models of ratings learns from all training ratings as events. It has no errors, and its
+rankings are judged as those of the others: by the test ratings that are high.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from recollect import registry
-from recollect.arguments import expect, expect_ratings
+from recollect.arguments import expect, expect_ratings, expect_whole
 from recollect.data.levels import relevant_from
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.splitting import Split, random_split
 from recollect.data.splitting.shares import Share, check_shares
-from recollect.errors import TrainingError
+from recollect.errors import SettingError, TrainingError
 from recollect.evaluation import significance
+from recollect.evaluation.judged import Judged, Over
+from recollect.evaluation.list_facts import item_field
+from recollect.evaluation.metrics import find
 from recollect.evaluation.protocols import full_ranking, held_out
+from recollect.evaluation.ranked_lists import learned_from
 from recollect.evaluation.summary import figure
 from recollect.model import Model
 from recollect.run import Run, peak_memory_mb
 from recollect.system import processes
+from recollect.system.door import words
 
 log = logging.getLogger("recollect")
 
 Progress = Callable[[int, str], None]  # fits that are done, and the label of the next one
 
+BASELINE = "popularity"  # the model beside which lists are judged
 OF_A_RUN = (
     "rmse",
     "mae",
+    "ranking",
     "seconds",
     "peak_memory_mb",
     "n_test",
@@ -64,29 +75,36 @@ class Fit:
     test: Ratings
     run: Run
     ranking: bool
+    judged: Judged
     relevant: float  # the rating from which on a test item is relevant
-    keep_errors: bool  # the errors of each rating, to compare models on a single split
+    is_only_split: bool  # intervals are over its users
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
     """What came out: figures of each model by name, and a row for each pair of models.
 
-    A model's figures are `model`, `settings`, `rmse` (value, low, high), `mae`, `ranking`, and
-    `runs`, one for each split; `rmse` and `mae` are None for a model of events. A row has the
-    columns of `significance.compare`.
+    A model's figures are `model`, `settings`, `figure` (value, low, high) of the metric by which
+    the models are compared, `rmse` (likewise), `mae`, `ranking`, and `runs`, one for each split;
+    `rmse` and `mae` are None for a model of events. A row has the columns of
+    `significance.compare`, and, of lists over users, those of Wilcoxon's test.
     """
 
     models: dict[str, dict[str, Any]]
     differences: list[dict[str, Any]]
     failed: dict[str, str] = field(default_factory=dict)  # why models have no figures
+    metric: str = "rmse"  # by which they are compared; of lists with the length, "ndcg@10"
+    over: Over = "splits"  # what intervals and tests are over
+    relevant_from: float | None = None  # the rating from which on items in lists are relevant
 
     def __repr__(self) -> str:
         lines = []
         for name, figures in self.models.items():
             rmse = figures["rmse"]
             shown = [] if rmse is None else [f"rmse {rmse['value']:.4f}"]
-            shown += [f"{metric} {value:.4f}" for metric, value in figures["ranking"].items()]
+            for metric, value in figures["ranking"].items():
+                shown.append(f"{metric} {value:.4f}")
+
             lines.append(f"{name}: {', '.join(shown)}")
 
         lines += [f"{name}: failed, {why}" for name, why in self.failed.items()]
@@ -103,56 +121,133 @@ def compare_models(
     seeds: Sequence[int] = range(5),
     run: Run | None = None,
     ranking: bool = False,
+    metric: str | None = None,
+    n: int = 10,
+    relevant: int | float | None = None,
+    over: str | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Fit and score every model on the same random splits.
 
-    Intervals are over the splits, corrected for their overlap; with one split, over its users.
+    Intervals and tests are over the splits, corrected for their overlap, or over users.
 
     Args:
         candidates: the models by the names that the answer gives them: unfitted models, names, or
-            Candidates; or a list of names.
-        ratings: to divide.
+            Candidates; or a list of names. Where lists are judged, popularity is added.
+        ratings: to divide; ratings or events.
         test: share of test ratings.
         valid: share of validation ratings among the remaining ones; 0: none.
         seeds: one for each split; a fit has the seed of its split.
         run: threads and device of each fit; None: all cores of the CPU.
-        ranking: whether to rank all items for each user, too; always done if one of the models has
-            only rankings.
+        ranking: whether to rank all items for each user, too; always done for a metric of lists, or
+            if one of the models has only rankings.
+        metric: by which models are compared: "rmse", "ndcg", "recall", …; None: "rmse" if one of
+            the models predicts ratings, else "ndcg".
+        n: length of the lists.
+        relevant: the rating from which on a test item is relevant; None: three quarters up the
+            scale (4 of 1 to 5), for events every one.
+        over: "splits": one figure per split; "users": a bootstrap over the users, whose values are
+            means over the splits (of ratings, all errors of all splits); None: splits if there are
+            several.
         progress: called before the first fit and after each one.
 
     Raises:
-        SettingError: for an impossible share, or a setting that does not exist or is out of range.
+        SettingError: for an impossible share, an unknown metric, or a setting that does not exist
+            or is out of range.
         TrainingError: if every model fails.
     """
     expect_ratings("ratings", ratings, Ratings)
     check_shares(test=test, valid=valid)
-    candidates = _candidates(candidates)
-    outputs = {registry.make(c.model, **c.settings).output for c in candidates.values()}
-    ranking = ranking or "scores" in outputs
+    expect_whole("n", n, at_least=1, what="the length of the lists")
+    named = _candidates(candidates)
+    judged = judged_by(metric, named, ratings, n=n, over=over, n_splits=len(seeds))
+    candidates = all_candidates(named, ranking=ranking or judged.of_lists)
+    ranking = "scores" in _outputs(candidates)
 
     runs = [replace(run or Run(), seed=seed) for seed in seeds]
-    splits = (
-        random_split(
-            ratings,
-            test=test,
-            valid=valid,
-            seed=seed,
-        )
-        for seed in seeds
-    )
-    relevant = relevant_from(ratings)
-    fits = _fits(candidates, splits, runs, ranking=ranking, relevant=relevant)
+    splits = (random_split(ratings, test=test, valid=valid, seed=seed) for seed in seeds)
+    threshold = relevant_from(ratings) if relevant is None else float(relevant)
+    fits = _fits(candidates, splits, runs, ranking=ranking, relevant=threshold, judged=judged)
     labels = [(name, f"{name}, seed {seed}") for seed in seeds for name in candidates]
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in candidates}
     failed: dict[str, str] = {}
     _run(fits, labels, results, failed, progress)
     finished = {name: runs for name, runs in results.items() if name not in failed}
-    if not finished:
+    if not set(finished) & set(named):
         reasons = "; ".join(f"{name}: {why}" for name, why in failed.items())
         raise TrainingError(f"None of the models could be fitted. {reasons}")
 
-    return _comparison(candidates, finished, failed, test)
+    return replace(
+        _comparison(candidates, finished, failed, test, judged),
+        relevant_from=threshold if ranking else None,
+    )
+
+
+def judged_by(
+    metric: str | None,
+    candidates: Mapping[str, Candidate],
+    ratings: Ratings,
+    *,
+    n: int,
+    over: str | None,
+    n_splits: int,
+) -> Judged:
+    """The metric by which models are compared, and over what.
+
+    Args:
+        metric: its name; None: that of the models.
+        candidates: the models by name.
+        ratings: to divide.
+        n: length of the lists.
+        over: as asked for; None: the splits if there are several.
+        n_splits: how many there are.
+
+    Raises:
+        SettingError: for a metric that is unknown, or that none of the models has.
+    """
+    predicts_ratings = "ratings" in _outputs(candidates) and not ratings.implicit
+    name = metric or ("rmse" if predicts_ratings else "ndcg")
+    if find(name).of == "ratings" and not predicts_ratings:
+        raise SettingError(
+            f"{words('metric=', '--metric ')}{name} is of predicted ratings, and "
+            f"{'these are events' if ratings.implicit else 'none of the models predicts any'}; "
+            f"compare lists: {words('metric=', '--metric ')}ndcg."
+        )
+
+    if "genres" in inspect.signature(find(name).function).parameters:
+        _, genres = item_field(ratings, None)
+        if genres is None:
+            raise SettingError(
+                f"{name} is computed from genres, and {ratings.name!r} has no field of genres, "
+                "categories or tags of its items; give one "
+                f"({words('recollect.with_items', 'the data by its name')}) or compare by another "
+                "metric, such as ndcg."
+            )
+
+    return Judged.of(name, n=n, over=over, n_splits=n_splits)
+
+
+def all_candidates(candidates: Mapping[str, Candidate], *, ranking: bool) -> dict[str, Candidate]:
+    """The models, and popularity where lists are judged, if it is not among them.
+
+    Args:
+        candidates: the models by name.
+        ranking: whether lists are asked for; they are judged, too, if a model has nothing else.
+    """
+    has_baseline = any(candidate.model == BASELINE for candidate in candidates.values())
+    if has_baseline or not (ranking or "scores" in _outputs(candidates)):
+        return dict(candidates)
+
+    name = BASELINE
+    while name in candidates:
+        name = f"{name} (baseline)"
+
+    return {**candidates, name: Candidate(BASELINE)}
+
+
+def _outputs(candidates: Mapping[str, Candidate]) -> set[str]:
+    """What the models predict: "ratings", "scores" or both."""
+    return {registry.make(c.model, **c.settings).output for c in candidates.values()}
 
 
 def _candidates(given: Any) -> dict[str, Candidate]:
@@ -189,6 +284,7 @@ def _fits(
     *,
     ranking: bool,
     relevant: float,
+    judged: Judged,
 ) -> Iterator[Fit]:
     """Every candidate on every split; a split is made when its first fit begins."""
     for split, run in zip(splits, runs, strict=True):
@@ -200,8 +296,9 @@ def _fits(
                 split.test,
                 run,
                 ranking,
+                judged,
                 relevant,
-                keep_errors=len(runs) == 1,
+                is_only_split=len(runs) == 1,
             )
 
 
@@ -244,21 +341,29 @@ def _comparison(
     finished: dict[str, list[dict[str, Any]]],
     failed: dict[str, str],
     test_share: Share,
+    judged: Judged,
 ) -> Comparison:
-    """The figures of the finished models, and the differences between those with errors.
+    """The figures of the finished models, and the differences between those with the metric.
 
     Args:
         candidates: all models.
         finished: the results of each model whose fits succeeded.
         failed: why the others have none.
         test_share: share of test ratings.
+        judged: the metric, and over what models are compared.
     """
-    with_errors = {name: runs for name, runs in finished.items() if runs[0]["rmse"] is not None}
+    models = {}
+
+    for name, runs in finished.items():
+        models[name] = _summary(candidates[name], runs, test_share)
+        models[name]["figure"] = judged.interval(runs, test_share)
 
     return Comparison(
-        {name: _summary(candidates[name], runs, test_share) for name, runs in finished.items()},
-        _differences(with_errors, test_share) if len(with_errors) > 1 else [],
+        models,
+        judged.differences(finished, test_share),
         failed,
+        metric=judged.figure,
+        over=judged.over,
     )
 
 
@@ -266,7 +371,7 @@ def fit_and_score(fit: Fit) -> dict[str, Any]:
     """Fit a model on a split; its errors and rankings there, its time, and its peak memory."""
     candidate = fit.candidate
     model = registry.make(candidate.model, **candidate.settings)
-    model.fit(*_learned_from(model, fit), fit.run)
+    model.fit(*learned_from(model, fit.train, fit.valid), fit.run)
     result: dict[str, Any] = {
         "rmse": None,
         "mae": None,
@@ -278,59 +383,41 @@ def fit_and_score(fit: Fit) -> dict[str, Any]:
         "stopped": model.history_.stopped or None,
         "ranking": {},
         "interval": None,
-        "errors": None,
+        "values": None,
     }
     if model.output == "ratings":
         result |= _errors(model, fit)
 
     if fit.ranking:
-        lists = full_ranking(model, fit.test, relevant=fit.relevant)
-        result["ranking"] = {name: lists[name] for name in (*lists.names(), *lists.whole)}
+        result |= _lists(model, fit)
 
     return result
-
-
-def _learned_from(model: Model, fit: Fit) -> tuple[AnyRatings, Ratings | None]:
-    """What the model learns from, and its validation part: for a model of events, events."""
-    train, valid = fit.train, fit.valid
-    if model.output == "ratings" or not isinstance(train, Ratings) or train.implicit:
-        return train, valid
-
-    return train.events(), None if valid is None else valid.events()
 
 
 def _errors(model: Model, fit: Fit) -> dict[str, Any]:
     """The errors of a fitted model on the test ratings."""
     scores = held_out(model, fit.test)
     errors = {"rmse": scores["rmse"], "mae": scores["mae"], "n_cold": scores.about["n_cold"]}
-    if not fit.keep_errors:
-        return errors
+    if fit.is_only_split:
+        errors["interval"] = figure(scores, "rmse")
 
-    per_rating = (scores.values["rmse"], fit.test.user)
+    if not fit.judged.of_lists and fit.judged.over == "users":
+        errors["values"] = (scores.values[fit.judged.name], fit.test.user)
 
-    return {**errors, "interval": figure(scores, "rmse"), "errors": per_rating}
+    return errors
 
 
-def _differences(
-    by_name: dict[str, list[dict[str, Any]]], test_share: Share
-) -> list[dict[str, Any]]:
-    """The difference in RMSE of each pair of models, its interval, p, and Holm's p."""
-    first = next(iter(by_name.values()))[0]
-    if first["errors"] is None:
-        figures = {name: [run["rmse"] for run in runs] for name, runs in by_name.items()}
-        over_splits = significance.compare(figures, over="splits", test_share=test_share)
-        return over_splits.to_dicts()
+def _lists(model: Model, fit: Fit) -> dict[str, Any]:
+    """The figures of the lists of a fitted model."""
+    scores = full_ranking(model, fit.test, n=fit.judged.n, relevant=fit.relevant)
+    lists: dict[str, Any] = {
+        "ranking": {name: scores[name] for name in (*scores.names(), *scores.whole)}
+    }
+    if fit.judged.of_lists and fit.judged.over == "users":
+        people = np.flatnonzero(fit.test.count("user") > 0)
+        lists["values"] = (scores.of(fit.judged.figure), people)
 
-    errors = {name: runs[0]["errors"][0] for name, runs in by_name.items()}
-    user = first["errors"][1]
-    over_ratings = significance.compare(
-        errors,
-        over="ratings",
-        statistic="root_mean",
-        group=user,
-    )
-
-    return over_ratings.to_dicts()
+    return lists
 
 
 def _summary(candidate: Candidate, runs: list[dict[str, Any]], test_share: Share) -> dict[str, Any]:

@@ -5,11 +5,16 @@ one, write a function and decorate it:
 
     @metric("mae", of="ratings")           one value per rating; the figure is their mean
     @metric("ndcg", of="lists")            one value per user, from a ranked list; likewise
+    @metric("novelty", of="shown")         one value per user, from what the items shown are
     @metric("coverage", of="catalogue")    one figure of all lists together
 
 Of ranked lists, `ranked[u, j]` says whether the j-th recommendation to user u was relevant, and
 `n_relevant[u]` how many items were relevant to u in all, including those not recommended. A user
 with nothing relevant gets NaN, so that the caller decides whether to leave them out.
+
+A metric of the items shown takes what it needs by name: shown, share, own_share, sets, genres,
+own_genres (`shown_items` says what they are). Where one is missing, such as genres, a protocol
+leaves the metric out and says so.
 """
 
 from __future__ import annotations
@@ -22,7 +27,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from recollect.errors import DataError, unknown
+from recollect.errors import DataError, SettingError, unknown
 from recollect.evaluation.metric_parts import (
     divide,
     errors_of,
@@ -31,8 +36,21 @@ from recollect.evaluation.metric_parts import (
     times_recommended,
     where_any_relevant,
 )
+from recollect.evaluation.shown_items import (
+    diversity_of,
+    miscalibration_of,
+    novelty_of,
+    popularity_lift_of,
+)
 
-Kind = Literal["ratings", "lists", "catalogue"]
+Kind = Literal["ratings", "lists", "shown", "catalogue"]
+Better = Literal["lower", "higher"]
+
+SAMPLED = (
+    "A ranking among sampled items is another metric than one among all items: it may put models "
+    "in another order, and what it rewards changes with the size of the sample (Krichene and "
+    "Rendle, KDD 2020)"
+)
 
 
 @dataclass(frozen=True)
@@ -43,13 +61,14 @@ class Metric:
     function: Callable[..., Any]
     of: Kind
     root: bool = False  # the figure is the root of the mean
+    better: Better | None = None  # None: neither is; it says what lists are like
 
 
 METRICS: dict[str, Metric] = {}
 
 
 def metric(
-    name: str, *, of: Kind, root: bool = False
+    name: str, *, of: Kind, root: bool = False, better: Better | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Put the decorated function into METRICS.
 
@@ -57,10 +76,11 @@ def metric(
         name: in tables, on the command line and in experiments.
         of: what the function is computed from.
         root: whether the figure is the root of the mean of the values, as for RMSE.
+        better: which figures are better; None: neither.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        METRICS[name] = Metric(name, function, of, root)
+        METRICS[name] = Metric(name, function, of, root, better)
         return function
 
     return register
@@ -70,8 +90,14 @@ def find(name: str) -> Metric:
     """The metric of this name.
 
     Raises:
-        SettingError: listing the names there are.
+        SettingError: listing the names there are; for a sampled metric, why there is none.
     """
+    if "sampled" in name.lower():
+        raise SettingError(
+            f"There is no metric {name!r}. {SAMPLED}. Ask for it without the sample: "
+            f"{', '.join(metric.name for metric in metrics_of('lists'))} rank all items."
+        )
+
     if name not in METRICS:
         raise unknown("metric", name, METRICS)
     return METRICS[name]
@@ -91,7 +117,7 @@ def rating_figures() -> list[str]:
     return names + over_users
 
 
-@metric("rmse", of="ratings", root=True)
+@metric("rmse", of="ratings", root=True, better="lower")
 def squared_errors(
     value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictions"]
 ) -> Float[ndarray, " ratings"]:
@@ -104,7 +130,7 @@ def squared_errors(
     return np.square(errors)
 
 
-@metric("mae", of="ratings")
+@metric("mae", of="ratings", better="lower")
 def absolute_errors(
     value: Float[ndarray, " ratings"], predicted: Float[ndarray, " predictions"]
 ) -> Float[ndarray, " ratings"]:
@@ -201,7 +227,7 @@ def mean_per_user(
     return divide(total, count)
 
 
-@metric("ndcg", of="lists")
+@metric("ndcg", of="lists", better="higher")
 def ndcg_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
@@ -232,7 +258,7 @@ def ndcg_at(
     return divide(gain, ideal)
 
 
-@metric("recall", of="lists")
+@metric("recall", of="lists", better="higher")
 def recall_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
@@ -251,7 +277,7 @@ def recall_at(
     return divide(n_hits, n_relevant)
 
 
-@metric("capped_recall", of="lists")
+@metric("capped_recall", of="lists", better="higher")
 def capped_recall_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
@@ -276,7 +302,7 @@ def capped_recall_at(
     return divide(n_hits, n_possible)
 
 
-@metric("precision", of="lists")
+@metric("precision", of="lists", better="higher")
 def precision_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
@@ -297,7 +323,7 @@ def precision_at(
     return where_any_relevant(precision, n_relevant)
 
 
-@metric("map", of="lists")
+@metric("map", of="lists", better="higher")
 def average_precision_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
@@ -326,7 +352,7 @@ def average_precision_at(
     return divide(at_hits.sum(axis=1), n_possible)
 
 
-@metric("mrr", of="lists")
+@metric("mrr", of="lists", better="higher")
 def reciprocal_rank_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
@@ -351,7 +377,7 @@ def reciprocal_rank_at(
     return where_any_relevant(reciprocal, n_relevant)
 
 
-@metric("hit", of="lists")
+@metric("hit", of="lists", better="higher")
 def hit_at(
     k: int, ranked: Bool[ndarray, "users places"], n_relevant: Int[ndarray, " users"]
 ) -> Float[ndarray, " users"]:
@@ -371,7 +397,7 @@ def hit_at(
     return where_any_relevant(has_hit, n_relevant)
 
 
-@metric("coverage", of="catalogue")
+@metric("coverage", of="catalogue", better="higher")
 def coverage(recommended: Int[ndarray, "users k"], n_items: int) -> float:
     """Share of the items that are recommended to anyone, 0 to 1; NaN without items.
 
@@ -413,3 +439,10 @@ def gini(recommended: Int[ndarray, "users k"], n_items: int) -> float:
     weighted = (weight * times).sum()
 
     return float(weighted / (n_items * total))
+
+
+# What items shown are, rather than whether they were relevant.
+metric("novelty", of="shown")(novelty_of)
+metric("popularity_lift", of="shown")(popularity_lift_of)
+metric("diversity", of="shown")(diversity_of)
+metric("miscalibration", of="shown", better="lower")(miscalibration_of)

@@ -1,7 +1,7 @@
 """Protocols: show a fitted model what it may see, and score its predictions. All return `Scores`.
 
     held_out             test ratings: RMSE and MAE, per rating and per user
-    full_ranking         every item ranked for every user: NDCG, recall, precision, …; coverage
+    full_ranking         every item ranked for every user: NDCG, recall, …; what is shown; coverage
     new_users            held_out for users without training ratings, from the ratings they give
     new_users_ranking    full_ranking for them
     new_items            held_out for items without training ratings
@@ -27,11 +27,14 @@ from recollect.data.sparse_rows import Rows
 from recollect.data.splitting import Split
 from recollect.errors import DataError, LeakError
 from recollect.evaluation.by_id import Matched, Visible, shared_by_id
+from recollect.evaluation.list_facts import facts_of_lists
 from recollect.evaluation.metrics import metrics_of
 from recollect.evaluation.ranked_lists import (
     catalogue,
     figures_of_all_lists,
+    figures_of_shown,
     random_ndcg,
+    refuse_negatives,
     relevant_items,
 )
 from recollect.evaluation.scores import Scores
@@ -90,12 +93,15 @@ def full_ranking(
     given: Any = None,
     split: Split | None = None,
     rank_by: str | None = None,
+    field: str | None = None,
+    negatives: int | None = None,
 ) -> Scores:
     """Rank all items for each user with test ratings, as `recommend.top_n` does; score the first n.
 
     Neither what a user has in `given` is ranked, nor items without training ratings; a user of whom
     nothing is known gets what is best for everyone. Users with nothing relevant count in no mean
-    (their values are NaN). A relevant item that the model does not know counts as not found.
+    (their values are NaN). A relevant item that the model does not know counts as not found. What
+    the lists are like (novelty, diversity, …) is measured of every user who has one.
 
     Args:
         model: a fitted model.
@@ -106,12 +112,18 @@ def full_ranking(
         given: as `held_out`.
         split: where the test ratings come from, for `about`.
         rank_by: as `top_n`.
+        field: the field of the items from which diversity and miscalibration are computed; None:
+            genres, categories or tags, whichever there is. Without one, diversity is computed from
+            the users whom items share, and there is no miscalibration; `about` says so.
+        negatives: refused: all items are ranked, never a sample of them.
 
     Raises:
         LeakError: as held_out.
-        DataError: as held_out.
-        SettingError: if n is below 1, or for an unknown `rank_by`.
+        DataError: as held_out; or for a field without values.
+        SettingError: if n is below 1, for negatives, a field that the items do
+            not have, or an unknown `rank_by`.
     """
+    refuse_negatives(negatives)
     matched, visible = _matched(model, test, given, n=n)
     if relevant is not None:
         expect_number("relevant", relevant, "the lowest rating of a relevant item")
@@ -128,6 +140,7 @@ def full_ranking(
         n=n,
         relevant=relevant,
         split=split,
+        field=field,
     )
 
 
@@ -140,6 +153,7 @@ def _ranked(
     n: int,
     relevant: int | float | None,
     split: Split | None,
+    field: str | None = None,
     candidates: Bool[np.ndarray, " n_numbers"] | None = None,
 ) -> Scores:
     """Judge the first n items by these scores, for each user with test ratings in turn.
@@ -152,6 +166,7 @@ def _ranked(
         n: length of the lists.
         relevant: the rating from which on an item is relevant; None: by the scale.
         split: where the test ratings come from.
+        field: of the items, for diversity and miscalibration; None: the usual ones.
         candidates: the items of which coverage is a share; None: those with ratings in the fit or
             the test, and those that the model can predict without.
     """
@@ -166,6 +181,8 @@ def _ranked(
     for metric in metrics_of("lists"):
         values[f"{metric.name}@{n}"] = metric.function(n, is_hit, n_good)
 
+    facts = facts_of_lists(model, matched, visible, shown, people, field=field)
+    values |= figures_of_shown(n, facts)
     strangers = matched.is_stranger(model, visible, people)
     about = _about(
         model,
@@ -176,11 +193,10 @@ def _ranked(
         n_users=len(people),
         n_without_relevant=int((n_good == 0).sum()),
         n_cold=int(strangers.sum()),
+        **facts.about,
     )
-    if candidates is None:
-        candidates = catalogue(model, matched)
-
-    whole = figures_of_all_lists(n, shown, candidates)
+    listed = catalogue(model, matched) if candidates is None else candidates
+    whole = figures_of_all_lists(n, shown, listed)
 
     return Scores(values, "user", about, whole=whole)
 
@@ -228,6 +244,7 @@ def new_users_ranking(
     n: int = 10,
     relevant: int | float | None = None,
     rank_by: str | None = None,
+    field: str | None = None,
 ) -> Scores:
     """`full_ranking` for users without training ratings: strong generalization.
 
@@ -237,6 +254,7 @@ def new_users_ranking(
         n: length of the lists.
         relevant: as `full_ranking`.
         rank_by: as `top_n`.
+        field: as `full_ranking`.
 
     Raises:
         DataError: if the split gives nothing of these users.
@@ -252,6 +270,7 @@ def new_users_ranking(
         given=given,
         split=split,
         rank_by=rank_by,
+        field=field,
     )
 
 
@@ -276,6 +295,7 @@ def new_items_ranking(
     n: int = 10,
     relevant: int | float | None = None,
     rank_by: str | None = None,
+    field: str | None = None,
 ) -> Scores:
     """Rank the items without training ratings alone, for each user with test ratings.
 
@@ -290,6 +310,7 @@ def new_items_ranking(
         n: length of the lists.
         relevant: as `full_ranking`.
         rank_by: as `top_n`.
+        field: as `full_ranking`.
 
     Raises:
         LeakError: as full_ranking.
@@ -312,6 +333,7 @@ def new_items_ranking(
         n=n,
         relevant=relevant,
         split=split,
+        field=field,
         candidates=new,
     )
     n_new = int(new.sum())

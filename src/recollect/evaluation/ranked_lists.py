@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
-import numpy as np
-from jaxtyping import Bool, Int64
+import inspect
 
+import numpy as np
+from jaxtyping import Bool, Float, Int64
+
+from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
+from recollect.errors import SettingError
 from recollect.evaluation.by_id import Matched
-from recollect.evaluation.metrics import metrics_of
+from recollect.evaluation.list_facts import ListFacts
+from recollect.evaluation.metrics import SAMPLED, metrics_of
 from recollect.model import Model
+from recollect.system.door import words
+
+
+def refuse_negatives(negatives: int | None) -> None:
+    """Refuse a ranking among sampled items.
+
+    Raises:
+        SettingError: unless it is None; with the reason, and what to do.
+
+    Source: Krichene and Rendle. "On Sampled Metrics for Item Recommendation." KDD 2020.
+    """
+    if negatives is None:
+        return
+
+    raise SettingError(
+        f"{words('negatives=', '--negatives ')}{negatives} asks for a sample. {SAMPLED}. Leave it "
+        "out: all items are ranked. If that takes too long, test fewer users, which keeps the "
+        "metric; and compare a paper's sampled figures with none of these."
+    )
+
+
+def learned_from(
+    model: Model, train: AnyRatings, valid: Ratings | None
+) -> tuple[AnyRatings, Ratings | None]:
+    """What the model learns from of train and validation ratings: a model of events, events.
+
+    Args:
+        model: not yet fitted.
+        train: ratings or events to learn from.
+        valid: ratings or events to choose by, or None.
+    """
+    if model.output == "ratings" or not isinstance(train, Ratings) or train.implicit:
+        return train, valid
+
+    return train.events(), None if valid is None else valid.events()
 
 
 def relevant_items(matched: Matched, threshold: float) -> Rows:
@@ -64,3 +104,21 @@ def random_ndcg(n: int, n_relevant: Int64[np.ndarray, " users"], n_items: int) -
     ndcg = expected / ideal
 
     return float(np.mean(ndcg))
+
+
+def figures_of_shown(n: int, facts: ListFacts) -> dict[str, Float[np.ndarray, " people"]]:
+    """The metrics of the items shown that these facts allow, a value for each user.
+
+    Args:
+        n: length of the lists.
+        facts: of the lists and their items, by name.
+    """
+    values = {}
+
+    for metric in metrics_of("shown"):
+        names = inspect.signature(metric.function).parameters
+        if all(name in facts.by_name for name in names):
+            arguments = {name: facts.by_name[name] for name in names}
+            values[f"{metric.name}@{n}"] = metric.function(**arguments)
+
+    return values

@@ -23,9 +23,9 @@ MACRO = "_macro"  # the end of a figure's name: its mean over users instead of r
 
 # What two Scores must have in common to be compared, and what a message calls it.
 MUST_AGREE = {
-    "tested_on": "test ratings",
-    "relevant_from": "rating from which on an item is relevant",
-    "n_candidates": "number of items that were ranked",
+    "tested_on": "the test ratings",
+    "relevant_from": "the rating from which on an item is relevant",
+    "n_candidates": "the number of items that were ranked",
 }
 
 
@@ -90,7 +90,7 @@ class Scores:
         if name not in self.names():
             raise SettingError(
                 f"There are no values of {name!r} here, only of {', '.join(self.names())}. "
-                "held_out measures errors, full_ranking the ranking figures."
+                f"{self._why_not(name)}"
             )
 
         assert self.group is not None
@@ -153,7 +153,7 @@ class Scores:
             DataError: if the two were not measured on the same test ratings in the same way.
             SettingError: for a figure that either does not have.
         """
-        self._check_comparable(other)
+        self._check_comparable(other, name)
         first = self._in_order(name)
         second = other._in_order(name)
         finite = np.isfinite(first) & np.isfinite(second)
@@ -193,13 +193,30 @@ class Scores:
 
         return pl.DataFrame(rows, schema=schema)
 
-    def _check_comparable(self, other: Scores) -> None:
-        for key, what in MUST_AGREE.items():
+    def _why_not(self, name: str) -> str:
+        """Why there are no values of a figure, in a sentence."""
+        metric = metrics.METRICS.get(name.partition("@")[0])
+        is_shown = metric is not None and metric.of == "shown"
+        if is_shown and self.about.get("item_field", "") is None:
+            return (
+                "The items have no field of genres, which it needs; give the model's ratings a "
+                "table of items (with_items)."
+            )
+
+        return "held_out measures errors, full_ranking the ranking figures."
+
+    def _check_comparable(self, other: Scores, name: str) -> None:
+        must_agree = dict(MUST_AGREE)
+        if name.startswith("diversity@"):
+            must_agree["diversity_from"] = "what diversity is computed from"
+
+        for key, what in must_agree.items():
             first = self.about.get(key)
             second = other.about.get(key)
             if first != second or (key == "tested_on" and first is None):
+                subject = what[0].upper() + what[1:]
                 raise DataError(
-                    f"The {what} must be the same for both scores, found {first} and {second}; "
+                    f"{subject} must be the same for both scores, found {first} and {second}; "
                     "score both models on one split, in the same way."
                 )
 

@@ -62,6 +62,15 @@ SPLITS = {
         ratings, test=0.1, valid=0.1, seed=seed
     ),
     "time": lambda ratings, seed: splits.time_split(ratings, test=0.2, valid=0.1),
+    "per user": lambda ratings, seed: splits.per_user_split(
+        ratings, test=0.3, valid=0.2, seed=seed
+    ),
+    "one of each user": lambda ratings, seed: splits.per_user_split(
+        ratings, test=1, valid=1, seed=seed
+    ),
+    "latest of each user": lambda ratings, seed: splits.per_user_split(
+        ratings, test=0.3, valid=0.2, by="time", seed=seed
+    ),
     "last": lambda ratings, seed: splits.leave_last_split(ratings, n=2, valid=1),
     "fold": lambda ratings, seed: next(splits.k_folds(ratings, k=4, valid=0.1, seed=seed)),
     "density": lambda ratings, seed: splits.density_sweep(ratings, shares=(0.5,), seed=seed)[0.5],
@@ -197,6 +206,7 @@ def test_time_split_of_ratings_of_one_moment_is_refused():
     [
         lambda r: splits.time_split(r),
         lambda r: splits.leave_last_split(r),
+        lambda r: splits.per_user_split(r, by="time"),
         lambda r: splits.window_split(
             r, train=("2005-09-01", "2005-11-30"), test=("2005-12-01", "2005-12-31")
         ),
@@ -340,6 +350,70 @@ def test_leave_last_takes_each_users_latest():
     assert pairs(train) == {1, 3, 6}  # user 2 has too few and stays whole
 
 
+def test_a_fifth_of_every_users_ratings_is_test():
+    ratings = ratings_of([(u, j) for u in range(5) for j in range(10 * (u + 1))])
+    split = splits.per_user_split(ratings, test=0.2, valid=0.25, seed=0)
+    assert split.test.count("user").tolist() == [2, 4, 6, 8, 10]
+    assert split.valid.count("user").tolist() == [2, 4, 6, 8, 10]
+    assert split.train.count("user").tolist() == [6, 12, 18, 24, 30]
+
+
+def test_a_users_share_is_one_rating_at_least_and_leaves_one_in_train():
+    ratings = ratings_of([(u, j) for u in range(4) for j in range(u + 1)])
+    small, large = (splits.per_user_split(ratings, test=share, seed=0) for share in (0.1, 0.9))
+    assert small.test.count("user").tolist() == [0, 1, 1, 1]  # user 0 has one, which is train
+    assert large.test.count("user").tolist() == [0, 1, 2, 3]
+    assert large.train.count("user").tolist() == [1, 1, 1, 1]
+
+
+def test_one_rating_of_each_user_is_left_out():
+    ratings = random_ratings()
+    split = splits.per_user_split(ratings, test=1, valid=2, min_train=3, seed=0)
+    is_tested = ratings.count("user") >= 6
+    assert is_tested.any()
+    assert not is_tested.all()
+    assert np.array_equal(split.test.count("user"), is_tested)
+    assert np.array_equal(split.valid.count("user"), 2 * is_tested)
+
+
+def test_every_rating_of_a_user_is_as_likely_to_be_left_out():
+    ratings = ratings_of([(u, j) for u in range(4) for j in range(5)])
+    times = np.zeros(20)
+    for seed in range(500):
+        times[splits.per_user_split(ratings, test=1, seed=seed).test.pair] += 1
+    # Binomial(500, 1/5), standard deviation 8.9.
+    assert np.abs(times - 100).max() < 4 * 9
+
+
+def test_a_users_latest_share_is_later_than_the_rest_of_the_user():
+    ratings = random_ratings(5)
+    split = splits.per_user_split(ratings, test=0.3, by="time")
+    latest = np.full(ratings.n_users, -1)
+    np.maximum.at(latest, split.train.user, split.train.time)
+    assert (split.test.time >= latest[split.test.user]).all()
+    assert split.seed is None
+
+
+@pytest.mark.parametrize("valid", [0, 2])
+def test_the_latest_of_each_user_are_those_of_leave_last(valid):
+    ratings = random_ratings(2)
+    split = splits.per_user_split(ratings, test=2, valid=valid, by="time")
+    assert part_pairs(split) == part_pairs(splits.leave_last_split(ratings, n=2, valid=valid))
+
+
+def test_the_test_part_is_the_same_with_and_without_a_valid_share():
+    ratings = random_ratings()
+    without = splits.per_user_split(ratings, test=0.2, seed=4)
+    with_valid = splits.per_user_split(ratings, test=0.2, valid=0.3, seed=4)
+    assert pairs(without.test) == pairs(with_valid.test)
+
+
+def test_another_seed_leaves_others_out():
+    ratings = random_ratings()
+    first, second = (splits.per_user_split(ratings, test=1, seed=seed) for seed in (0, 1))
+    assert pairs(first.test) != pairs(second.test)
+
+
 @settings(max_examples=15, deadline=None)
 @given(k=st.integers(2, 7), seed=st.integers(0, 1000))
 def test_each_rating_is_in_one_folds_test(k, seed):
@@ -477,6 +551,13 @@ def test_more_new_items_than_there_are_is_refused():
         lambda r: splits.k_folds(r, k=1),
         lambda r: splits.density_sweep(r, shares=(0.5, 1.5)),
         lambda r: splits.leave_last_split(r, n=0),
+        lambda r: splits.per_user_split(r, test=0),
+        lambda r: splits.per_user_split(r, test=1.0),
+        lambda r: splits.per_user_split(r, valid=-0.1),
+        lambda r: splits.per_user_split(r, by="item"),
+        lambda r: splits.per_user_split(r, min_train=-1),
+        lambda r: splits.per_user_split(r, test=0.5, min_train=0),
+        lambda r: splits.per_user_split(r, seed=-1),
         lambda r: splits.new_user_split(r, users=1.5),
         lambda r: splits.new_user_split(r, users=0),
         lambda r: splits.new_user_split(r, given=0),
@@ -546,6 +627,7 @@ def test_pairs_of_other_vocabularies_cannot_be_compared():
 
 def test_find_gives_the_split_of_that_name():
     assert splits.find("leave_last") is splits.leave_last_split
+    assert splits.find("per_user") is splits.per_user_split
     assert splits.find("new_item") is splits.new_item_split
 
 

@@ -12,6 +12,7 @@ from recollect.data.splitting.folds import k_folds
 from recollect.data.splitting.leave_last import leave_last_split
 from recollect.data.splitting.new_items import new_item_split
 from recollect.data.splitting.new_users import new_user_split
+from recollect.data.splitting.per_user import per_user_split
 from recollect.data.splitting.random import random_split
 from recollect.data.splitting.split import Split, shared_pairs
 from recollect.data.splitting.time import time_split
@@ -28,6 +29,7 @@ __all__ = [
     "leave_last_split",
     "new_item_split",
     "new_user_split",
+    "per_user_split",
     "random_split",
     "shared_pairs",
     "time_split",

@@ -8,6 +8,7 @@ from recollect.data.splitting.covering import covering_split
 from recollect.data.splitting.leave_last import leave_last_split
 from recollect.data.splitting.new_items import new_item_split
 from recollect.data.splitting.new_users import new_user_split
+from recollect.data.splitting.per_user import per_user_split
 from recollect.data.splitting.random import random_split
 from recollect.data.splitting.split import Split
 from recollect.data.splitting.time import time_split
@@ -20,6 +21,7 @@ SPLITS: dict[str, Callable[..., Split]] = {
     "time": time_split,
     "window": window_split,
     "leave_last": leave_last_split,
+    "per_user": per_user_split,
     "new_user": new_user_split,
     "new_item": new_item_split,
 }

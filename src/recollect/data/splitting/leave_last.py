@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from recollect.arguments import expect_ratings
 from recollect.data.ratings import Ratings
-from recollect.data.splitting.dates import times_of
-from recollect.data.splitting.shares import place_in_group
-from recollect.data.splitting.split import TEST, VALID, Split, split_by_part
+from recollect.data.splitting.per_user import latest_first, parts_of_users
+from recollect.data.splitting.split import Split, split_by_part
 from recollect.errors import SettingError
 
 
@@ -17,7 +14,8 @@ def leave_last_split(ratings: Ratings, *, n: int = 1, valid: int = 0, min_train:
 
     Users with fewer than n + valid + min_train ratings are in train only. Ratings of the same
     moment are ordered by the row number of the item. As the last ratings of users lie at different
-    moments, train has ratings that are newer than some of test; `time_split` has none.
+    moments, train has ratings that are newer than some of test; `time_split` has none. A random
+    one of each user's ratings is left out by `per_user_split(ratings, test=1)`.
 
     Args:
         ratings: the whole, with times.
@@ -36,14 +34,8 @@ def leave_last_split(ratings: Ratings, *, n: int = 1, valid: int = 0, min_train:
             f"n={n}, valid={valid}, min_train={min_train}."
         )
 
-    order = np.lexsort((ratings.item, times_of(ratings, "leave_last_split"), ratings.user))
-    user = ratings.user[order]
-    count = ratings.count("user")[user]
-    from_last = count - 1 - place_in_group(user)
-    has_enough = count >= n + valid + min_train
-    part = np.zeros(len(order), np.int8)
-    part[order[has_enough & (from_last < n + valid)]] = VALID
-    part[order[has_enough & (from_last < n)]] = TEST
+    order = latest_first(ratings, "leave_last_split")
+    part = parts_of_users(ratings, order, test=n, valid=valid, min_train=min_train)
     settings = {"n": n, "valid": valid, "min_train": min_train}
 
     return split_by_part(
