@@ -9,6 +9,7 @@ from tests.experiment.experiment_files import plan_all, write_file
 
 import recollect as rc
 from recollect.data.sources import movielens
+from recollect.data.splitting.per_user import per_user_split
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, SettingError
 from recollect.experiment import part_data, runner
@@ -17,7 +18,6 @@ from recollect.experiment.events import Events
 from recollect.experiment.keep import Keep, core_of
 from recollect.experiment.metric import CUTOFFS, list_metrics
 from recollect.experiment.parse import read
-from recollect.experiment.per_user import per_user_split
 from recollect.experiment.spec import Part, SplitSpec
 from recollect.report.measured import measure
 from recollect.report.render import markdown
@@ -104,34 +104,6 @@ def test_a_core_that_leaves_nothing_is_an_error():
 # --- splits ---------------------------------------------------------------------------------------
 
 
-def test_a_share_of_each_users_ratings_is_drawn():
-    events = events_of()
-    split = per_user_split(events, test=0.3, valid=0.2, seed=3)
-    n = events.count("user")
-    n_test = np.minimum(np.rint(0.3 * n), np.maximum(n - 1, 0))
-    assert split.test.count("user").tolist() == n_test.tolist()
-    n_valid = np.minimum(np.rint(0.2 * (n - n_test)), np.maximum(n - n_test - 1, 0))
-    assert split.valid.count("user").tolist() == n_valid.tolist()
-    parts = np.concatenate([part.pair for part in split])
-    assert sorted(parts) == sorted(events.pair)
-
-
-def test_the_seed_fixes_test_whatever_is_drawn_for_validation():
-    events = events_of()
-    first = per_user_split(events, test=0.3, valid=0.2, seed=3)
-    second = per_user_split(events, test=0.3, seed=3)
-    other = per_user_split(events, test=0.3, seed=4)
-    assert set(first.test.pair) == set(second.test.pair)
-    assert set(other.test.pair) != set(second.test.pair)
-
-
-def test_the_draw_does_not_depend_on_the_order_of_the_ratings():
-    events = events_of()
-    turned = events.where(np.random.default_rng(0).permutation(len(events)))
-    first, second = (per_user_split(each, test=0.3, seed=1).test for each in (events, turned))
-    assert set(first.pair) == set(second.pair)
-
-
 SPLITS = [
     {"how": "per_user", "test": 0.3, "valid": 0.2},
     {"how": "random", "test": 0.3, "valid": 0.2},
@@ -195,8 +167,8 @@ def test_the_published_splits_of_events_are_files_of_test_events(tmp_path, monke
     part = part_of({"how": "published", "folds": [2], "valid": 0.2})
     split = part_data.split_part(part, part.splits[0])
     assert set(split.test.pair) == set(drawn.pair)
-    by_hand = per_user_split(train, test=0, valid=0.2, seed=2)
-    assert set(split.valid.pair) == set(by_hand.valid.pair)
+    by_hand = per_user_split(train, test=0.2, seed=2)
+    assert set(split.valid.pair) == set(by_hand.test.pair)
 
 
 # --- what a file may say --------------------------------------------------------------------------

@@ -5,10 +5,10 @@ from tests.events import events_in_groups
 from tests.experiment.experiment_files import write_file
 
 import recollect as rc
+from recollect.data.splitting.per_user import per_user_split
 from recollect.errors import SettingError
 from recollect.experiment import tune
 from recollect.experiment.parse import read
-from recollect.experiment.per_user import per_user_split
 from recollect.experiment.tuned import splits_with_overlap
 
 SPACE = """

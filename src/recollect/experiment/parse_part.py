@@ -9,11 +9,11 @@ from typing import Any
 from recollect.data import sources
 from recollect.data.sources import netflix
 from recollect.data.sources.movielens import TOP_N_FOLDS
+from recollect.data.splitting import find
 from recollect.errors import SettingError, unknown
 from recollect.experiment.events import Events, read_events
 from recollect.experiment.keep import Keep, read_keep
 from recollect.experiment.metric import check_metric
-from recollect.experiment.per_user import find_split
 from recollect.experiment.spec import PUBLISHED, Part
 from recollect.experiment.texts import TEXT_KEYS, read_texts
 from recollect.experiment.toml_file import error_context, refuse_unknown_keys, require_keys
@@ -175,7 +175,7 @@ def check_split(split: Any, data: str) -> None:
         _check_published_split(split, data)
         return
 
-    parameters = inspect.signature(find_split(split["how"])).parameters
+    parameters = inspect.signature(find(split["how"])).parameters
     known = {"how", "seed", "repeat", *parameters} - {"ratings"}
     refuse_unknown_keys(split, known, f"setting of the {split['how']} split")
     repeat = split.get("repeat", 1)

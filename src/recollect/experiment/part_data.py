@@ -8,8 +8,7 @@ from dataclasses import replace
 from recollect.data import open_data
 from recollect.data.ratings import Ratings
 from recollect.data.sources import movielens
-from recollect.data.splitting import Split, random_split
-from recollect.experiment.per_user import find_split, per_user_split
+from recollect.data.splitting import Split, find, per_user_split, random_split
 from recollect.experiment.spec import PUBLISHED, Part, SplitSpec
 from recollect.experiment.texts import with_texts_of
 
@@ -65,7 +64,7 @@ def split_part(part: Part, spec: SplitSpec) -> Split:
     if spec.settings["how"] == PUBLISHED:
         return _published_fold(part, spec.seed, settings.get("valid", 0.0))
 
-    split = find_split(spec.settings["how"])
+    split = find(spec.settings["how"])
     if "seed" in inspect.signature(split).parameters:
         settings["seed"] = spec.seed
 
@@ -96,9 +95,9 @@ def _top_n_fold(part: Part, fold: int, valid: float) -> Split:
     if not valid:
         return Split(train, None, test, "published fold", fold, settings)
 
-    halves = per_user_split(train, test=0, valid=valid, seed=fold)
+    halves = per_user_split(train, test=valid, seed=fold)
 
-    return Split(halves.train, halves.valid, test, "published fold", fold, settings)
+    return Split(halves.train, halves.test, test, "published fold", fold, settings)
 
 
 def _published_fold(part: Part, fold: int, valid: float) -> Split:

@@ -21,12 +21,11 @@ from recollect.errors import unknown
 from recollect.experiment.events import Events
 from recollect.experiment.keep import Keep
 from recollect.experiment.metric import is_of_lists
-from recollect.experiment.per_user import PER_USER
 from recollect.experiment.texts import Texts
 
 PUBLISHED = "published"  # the folds u1 to u5 of MovieLens 100K, or those of events in MovieLens 1M
 # Repetitions share training ratings.
-OVERLAPPING = ("random", "covering", "new_user", "new_item", PER_USER, PUBLISHED)
+OVERLAPPING = ("random", "covering", "new_user", "new_item", "per_user", PUBLISHED)
 MIN_SPLITS = 3  # fewer give no interval and no t-test over splits
 RECORDS = Path("runs/results")  # where records are kept unless the file says otherwise
 

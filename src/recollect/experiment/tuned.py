@@ -17,7 +17,6 @@ from recollect.experiment import search_space
 from recollect.experiment.events import read_events
 from recollect.experiment.keep import read_keep
 from recollect.experiment.parse_part import check_data, check_split
-from recollect.experiment.per_user import PER_USER
 from recollect.experiment.spec import PUBLISHED, Part, SplitSpec, Tuned, splits_of
 from recollect.experiment.toml_file import refuse_unknown_keys, require_keys
 
@@ -28,7 +27,7 @@ FIXES_TEST = {
     "covering": ("test",),
     "time": ("test", "test_from"),
     "window": ("train", "test", "valid_share", "drop_unseen"),
-    PER_USER: ("test",),
+    "per_user": ("test",),
     "new_user": ("users", "given", "min_ratings", "valid_users", "by"),
     PUBLISHED: ("fold",),
 }
