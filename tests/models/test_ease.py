@@ -166,7 +166,7 @@ def test_an_item_has_at_most_so_many_neighbors(groups):
     model = EASE(reg=3.0, keep=1.0, neighbors=4).fit(groups)
     x = as_matrix(groups)
     nearest = np.argsort(-cosines(x), axis=0, kind="stable")[:4].T
-    expected = by_hand_within(x, 3.0, list(nearest[:-1]) + [np.array([], int)])
+    expected = by_hand_within(x, 3.0, [*nearest[:-1], np.array([], int)])
     np.testing.assert_allclose(model.net_.matrix().toarray(), expected, atol=1e-5)
 
 
