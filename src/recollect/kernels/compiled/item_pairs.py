@@ -12,8 +12,8 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.cholesky import clear_below, factor, solve
 from recollect.kernels.compiled.inlined import inlined
-from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total, zero
 
 PANEL = (
     64  # rows that are factored before the rows below are reduced by all of them; of 4 rows each
@@ -204,125 +204,6 @@ def _add_gramian(members, item_start, user, count, end, width, a):
         count[u] = 0
 
 
-@inlined
-@no_type_check
-def _reduce_below(a, width, k, first, last):
-    """Take from the rows below a panel what its factored rows explain: A −= Rᵀ R.
-
-    A tile of four rows and 32 columns stays in eight registers while the panel's rows go by.
-    """
-    for i in range(last, k, 4):
-        for at in range(i // 32 * 32, width, 32):
-            row0 = i * width + at
-            row1 = row0 + width
-            row2 = row1 + width
-            row3 = row2 + width
-            left0 = load(a, row0)
-            left1 = load(a, row1)
-            left2 = load(a, row2)
-            left3 = load(a, row3)
-            right0 = load(a, row0 + 16)
-            right1 = load(a, row1 + 16)
-            right2 = load(a, row2 + 16)
-            right3 = load(a, row3 + 16)
-
-            for p in range(first, last):
-                row = p * width
-                left = load(a, row + at)
-                right = load(a, row + at + 16)
-                f0 = splat(-peek(a, row + i))
-                f1 = splat(-peek(a, row + i + 1))
-                f2 = splat(-peek(a, row + i + 2))
-                f3 = splat(-peek(a, row + i + 3))
-                left0 = fma(f0, left, left0)
-                left1 = fma(f1, left, left1)
-                left2 = fma(f2, left, left2)
-                left3 = fma(f3, left, left3)
-                right0 = fma(f0, right, right0)
-                right1 = fma(f1, right, right1)
-                right2 = fma(f2, right, right2)
-                right3 = fma(f3, right, right3)
-
-            store(a, row0, left0)
-            store(a, row1, left1)
-            store(a, row2, left2)
-            store(a, row3, left3)
-            store(a, row0 + 16, right0)
-            store(a, row1 + 16, right1)
-            store(a, row2 + 16, right2)
-            store(a, row3 + 16, right3)
-
-
-@inlined
-@no_type_check
-def _factor(a, width, k):
-    """Cholesky: A = Rᵀ R, R in place of A, a panel of rows at a time; False where 32 bits cannot
-    tell a pivot from 0.
-    """
-    for first in range(0, k, PANEL):
-        last = min(first + PANEL, k)
-
-        for j in range(first, last):
-            row = j * width
-            pivot = a[row + j]
-            # "not … >", so that a pivot that is no number is refused, too.
-            if not pivot > 0:
-                return False
-
-            scale = splat(np.float32(1) / np.sqrt(pivot))
-
-            for at in range(j // 16 * 16, width, 16):
-                store(a, row + at, fma(scale, load(a, row + at), zero()))
-
-            for i in range(j + 1, last):
-                times = splat(-peek(a, row + i))
-                below = i * width
-
-                for at in range(i // 16 * 16, width, 16):
-                    reduced = fma(times, load(a, row + at), load(a, below + at))
-                    store(a, below + at, reduced)
-
-        if last < k:
-            _reduce_below(a, width, k, first, last)
-
-    return True
-
-
-@inlined
-@no_type_check
-def _column_of_inverse(a, width, k, d, x):
-    """x = the column d of (Rᵀ R)⁻¹, by forward and backward substitution.
-
-    Left of R's diagonal there must be zeros as far as its first vector reaches.
-    """
-    x[:] = 0
-    x[d] = 1
-
-    # Before row d everything is 0.
-    for j in range(d, k):
-        row = j * width
-        solved = x[j] / a[row + j]
-        times = splat(-solved)
-
-        for at in range(j // 16 * 16, width, 16):
-            store(x, at, fma(times, load(a, row + at), load(x, at)))
-
-        # The vectors also change x[j] itself.
-        x[j] = solved
-
-    for j in range(k - 1, -1, -1):
-        row = j * width
-        right = x[j]
-        # 0, so that the product has only what is solved already.
-        x[j] = 0
-        dot = zero()
-
-        for at in range(j // 16 * 16, width, 16):
-            dot = fma(load(a, row + at), load(x, at), dot)
-
-        x[j] = (right - total(dot)) / a[row + j]
-
-
 @njit(
     parallel=True,
     cache=True,
@@ -363,25 +244,25 @@ def solve_blocks(
             members = member[first[b] : first[b + 1]]
             k = len(members)
             width = (k + 31) // 32 * 32
-            if len(memory) < width * width + width:
-                memory = np.empty(width * width + width, np.float32)
+            size = width * width
+            if len(memory) < size + 2 * width:
+                memory = np.empty(size + 2 * width, np.float32)
 
-            a = memory[: width * width]
-            x = memory[width * width : width * width + width]
+            a = memory[:size]
+            x = memory[size : size + width]
+            least = memory[size + width : size + 2 * width]
+            least[:] = 0
             a[:] = 0
             _add_gramian(members, item_start, user, count, end, width, a)
 
             for j in range(k):
                 a[j * width + j] += reg
 
-            if not _factor(a, width, k):
+            if not factor(a, width, k, least):
                 n_singular += 1
                 continue
 
-            for j in range(k):
-                # What the first vector of a row reads left of the diagonal.
-                for before in range(j // 16 * 16, j):
-                    a[j * width + before] = 0
+            clear_below(a, width, k)
 
             for s in range(solved_start[b], solved_start[b + 1]):
                 i = solved[s]
@@ -389,7 +270,10 @@ def solve_blocks(
                 while members[d] != i:
                     d += 1
 
-                _column_of_inverse(a, width, k, d, x)
+                # The column d of P.
+                x[:] = 0
+                x[d] = 1
+                solve(a, width, k, x)
                 scale = np.float32(-1) / x[d]
                 x[d] = 0
 

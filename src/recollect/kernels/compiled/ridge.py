@@ -11,8 +11,9 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.cholesky import clear_below, factor, solve
 from recollect.kernels.compiled.inlined import inlined
-from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total, zero
+from recollect.kernels.compiled.simd import fma, load, peek, splat, store
 
 PACK = 64
 
@@ -73,83 +74,6 @@ def _add_products(a, width, k, pack, n):
             store(a, row1 + 16, right1)
             store(a, row2 + 16, right2)
             store(a, row3 + 16, right3)
-
-
-@inlined
-@no_type_check
-def _factor(a, width, k, least):
-    """Cholesky: A = Rᵀ R, R in place of A; False where a pivot is not above `least`, so that 32
-    bits cannot tell it from 0.
-    """
-    for j in range(k):
-        pivot = a[j * width + j]
-        # "not … >", so that a pivot that is no number is refused, too.
-        if not pivot > least[j]:
-            return False
-
-        scale = splat(np.float32(1) / np.sqrt(pivot))
-
-        row = j * width
-
-        # Only the upper triangle counts: row j begins at column j, rounded down to a whole vector.
-        for at in range(j // 16 * 16, width, 16):
-            scaled = fma(scale, load(a, row + at), zero())
-            store(a, row + at, scaled)
-
-        for i in range(j + 1, k):
-            times = splat(-peek(a, row + i))
-            below = i * width
-
-            for at in range(i // 16 * 16, width, 16):
-                reduced = fma(times, load(a, row + at), load(a, below + at))
-                store(a, below + at, reduced)
-
-    return True
-
-
-@inlined
-@no_type_check
-def _solve(a, width, k, x):
-    """Rᵀ R x = b, x in place of b, by forward and backward substitution.
-
-    The vectors of 16 also cover entries left of R's diagonal and beyond its k columns; there they
-    meet zeros.
-    """
-    for j in range(k):
-        row = j * width
-        x[j] = x[j] / a[row + j]
-        times = splat(-x[j])
-        # The vectors below also change x[j] itself.
-        solved = x[j]
-
-        for at in range(j // 16 * 16, width, 16):
-            reduced = fma(times, load(a, row + at), load(x, at))
-            store(x, at, reduced)
-
-        x[j] = solved
-
-    for j in range(k - 1, -1, -1):
-        row = j * width
-        right = x[j]
-        # 0, so that the product has only what is solved already.
-        x[j] = 0
-        dot = zero()
-
-        for at in range(j // 16 * 16, width, 16):
-            dot = fma(load(a, row + at), load(x, at), dot)
-
-        x[j] = (right - total(dot)) / a[row + j]
-
-
-@inlined
-@no_type_check
-def _clear_below(a, width, k):
-    """Zeros left of the diagonal, as far as `_solve` reads there."""
-    for j in range(k):
-        row = j * width
-        # From the beginning of the vector that the diagonal is in.
-        for i in range(j // 16 * 16, j):
-            a[row + i] = 0
 
 
 @inlined
@@ -217,9 +141,9 @@ def ridge(start, column, value, features, base, reg, pull, k, shares, scratch, o
                 a[i * width + i] += reg[j]
                 least[i] = np.float32(1e-6) * a[i * width + i]
 
-            singular[j] = not _factor(a, width, k, least)
+            singular[j] = not factor(a, width, k, least)
             if not singular[j]:
-                _clear_below(a, width, k)
-                _solve(a, width, k, x)
+                clear_below(a, width, k)
+                solve(a, width, k, x)
 
             out[j] = x

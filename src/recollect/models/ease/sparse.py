@@ -43,16 +43,16 @@ class SparseWeights(nn.Module):
     def set(self, matrix: csr_array) -> None:
         """Take B."""
         device = self.start.device
-        self.start = torch.from_numpy(matrix.indptr.astype(np.int64)).to(device)
-        self.column = torch.from_numpy(matrix.indices.astype(np.int32)).to(device)
-        self.weight = torch.from_numpy(matrix.data.astype(np.float32)).to(device)
+        self.start = nn.Buffer(torch.from_numpy(matrix.indptr.astype(np.int64)).to(device))
+        self.column = nn.Buffer(torch.from_numpy(matrix.indices.astype(np.int32)).to(device))
+        self.weight = nn.Buffer(torch.from_numpy(matrix.data.astype(np.float32)).to(device))
 
     def resize(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Make place for as many weights as a file has: the settings do not say how many."""
         n_weights = shapes.get("weight", (0,))
         if len(n_weights) == 1:
-            self.column = torch.zeros(n_weights, dtype=torch.int32)
-            self.weight = torch.zeros(n_weights)
+            self.column = nn.Buffer(torch.zeros(n_weights, dtype=torch.int32))
+            self.weight = nn.Buffer(torch.zeros(n_weights))
 
     def fault(self) -> str:
         """What is wrong with the places of the weights; "" if nothing is."""
