@@ -133,6 +133,24 @@ def ease(train: Ratings) -> Iterator[tuple[str, Settings]]:
         yield "ease", {"reg": float(reg)}
 
 
+def ease_sparse(train: Ratings) -> Iterator[tuple[str, Settings]]:
+    """By the share of the weights and of the blocks."""
+    for keep in (0.005, 0.02, 0.1):
+        for block_share in (0.0, 0.25, 0.5):
+            yield "ease", {"keep": keep, "block_share": block_share}
+
+
+def elsa(train: Ratings) -> Iterator[tuple[str, Settings]]:
+    """By factors, rate and batch."""
+    for factors in (64, 256):
+        for learning_rate in (0.003, 0.01, 0.03):
+            for batch_size in (64, 256):
+                yield (
+                    "elsa",
+                    {"factors": factors, "learning_rate": learning_rate, "batch_size": batch_size},
+                )
+
+
 def item_knn(train: Ratings) -> Iterator[tuple[str, Settings]]:
     """By k, shrinkage and α, with both weightings."""
     names = ("neighbors", "shrinkage", "asymmetry")
@@ -191,11 +209,13 @@ GRIDS: dict[str, Callable[[Ratings], Iterator[tuple[str, Settings]]]] = {
     "deeprec": deeprec,
     "deeprec-events": deeprec_of_events,
     "ease": ease,
+    "ease-sparse": ease_sparse,
+    "elsa": elsa,
     "item_knn": item_knn,
     "ials": ials,
     "multvae": multvae,
 }
-EVENT_GRIDS = ("deeprec-events", "ease", "item_knn", "ials", "multvae")
+EVENT_GRIDS = ("deeprec-events", "ease", "ease-sparse", "elsa", "item_knn", "ials", "multvae")
 
 
 def part_of_1m(share: float) -> Ratings:

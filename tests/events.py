@@ -23,6 +23,16 @@ def events_in_groups(n_users: int = 80, n_items: int = 60) -> Ratings:
     return Ratings(user.astype(np.int32), item.astype(np.int32), count, users, items).events()
 
 
+def from_matrix(x: np.ndarray) -> Ratings:
+    """Users × items, an event where it is not 0."""
+    user, item = np.nonzero(x)
+    users = Vocab([f"u{j}" for j in range(x.shape[0])])
+    items = Vocab([f"i{j}" for j in range(x.shape[1])])
+    count = np.ones(len(user), np.float32)
+
+    return Ratings(user.astype(np.int32), item.astype(np.int32), count, users, items).events()
+
+
 def as_matrix(events: Ratings, *, counts: bool = False) -> np.ndarray:
     """Users × items: 1 for an event, or its count."""
     x = np.zeros((events.n_users, events.n_items))

@@ -172,6 +172,29 @@ def of_item_weights(shape: Shape) -> Memory:
     return Memory(host)
 
 
+def of_sparse_item_weights(shape: Shape, *, keep: float, neighbors: int) -> Memory:
+    """The memory of the largest weights between items, found in blocks of similar items.
+
+    Args:
+        shape: how large the data are.
+        keep: share of the items × items weights.
+        neighbors: the most weights of an item.
+    """
+    leak_check = LEAK_CHECK if shape.n_valid else 0
+    candidates = shape.n_items * min(neighbors, max(1, shape.n_items - 1))
+    n_weights = min(int(keep * shape.n_items**2), candidates) + shape.n_items
+    host = of_data(shape)
+    host["libraries"] = LIBRARIES + COMPILED
+    host["parameters"] = 8 * n_weights
+    # Similar items and their cosines, once more while the largest are looked for; then the weights
+    # by column, and the blocks.
+    choosing = 13 * candidates
+    solving = 24 * n_weights
+    host["temporaries"] = max(32, leak_check) * shape.held + max(choosing, solving)
+
+    return Memory(host)
+
+
 def of_rows(
     shape: Shape,
     run: Run,

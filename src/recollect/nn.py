@@ -380,13 +380,13 @@ class Factors(nn.Module):
         """The predicted ratings of every item for users with these factors."""
         # The features' column of ones is multiplied with the items' offsets.
         features = self.features_of(user)
-        predicted = features @ self.item.t() + self.mu
-        if not self.offsets:
-            return predicted
+        predicted = features @ self.item.t()
+        # In place: another table of all items would have to be written and read.
+        predicted += self.mu
+        if self.offsets:
+            predicted += user[:, -1:]
 
-        b_user = user[:, -1:]
-
-        return predicted + b_user
+        return predicted
 
 
 def layer_sizes(hidden: int | tuple[int, ...]) -> tuple[int, ...]:

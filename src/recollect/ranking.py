@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float32, Int, Int64
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError, unknown
 from recollect.interest import interest_of
+from recollect.kernels.first_n import first_n as largest_of_rows
 from recollect.model import Model
 from recollect.system.door import words
 from recollect.unseen import BLOCK_CELLS, flags_of, share_of_users, users_known_to
@@ -34,21 +34,7 @@ def first_n(n: int, scores: Float32[np.ndarray, "rows columns"]) -> Int64[np.nda
     if not n_largest:
         return ranked
 
-    # Only the scores from a row's n-th largest on are sorted.
-    largest = torch.from_numpy(scores).topk(n_largest, sorted=False).values
-    threshold = largest.min(dim=1).values.numpy()
-    # NEVER lies below the smallest finite number.
-    threshold = np.maximum(threshold, np.finfo(np.float32).min)
-    # Where scores tie at the threshold, a row has more than n of these.
-    row, column = np.nonzero(scores >= threshold[:, None])
-    order = np.lexsort((column, -scores[row, column], row))
-
-    # The rank of an entry: its place in this order, less the place where its row begins.
-    per_row = np.bincount(row, minlength=len(scores))
-    begin = np.cumsum(per_row) - per_row
-    rank = np.arange(len(row)) - np.repeat(begin, per_row)
-    within = rank < n
-    ranked[row[within], rank[within]] = column[order][within]
+    ranked[:, :n_largest] = largest_of_rows(scores, n_largest)
 
     return ranked
 

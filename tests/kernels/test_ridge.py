@@ -108,3 +108,19 @@ def test_numbers_that_have_overflowed_are_an_error_of_ours(number):
 
     with pytest.raises(TrainingError, match="have overflowed"):
         ridge(block, features, reg=torch.ones(2))
+
+
+@pytest.mark.parametrize("n", [0, 1, 4, 15, 16, 17, 31, 32, 33, 64])
+def test_rows_with_few_cells_are_solved_as_numpy_solves_them(n):
+    """By an equation for each cell up to half of the factors, by one for each factor beyond."""
+    k = 64
+    block = random_block([n] * 3, 250)
+    random = torch.Generator().manual_seed(n)
+    features = torch.randn(250, k, generator=random)
+    prior = torch.randn(3, k, generator=random)
+    reg = torch.tensor([0.5, 1.0, 300.0])
+    of_all = torch.randn(500, k, generator=random)
+    for base in (torch.zeros(k, k), 0.2 * of_all.t() @ of_all):
+        solution = ridge(block, features, reg=reg, prior=prior, base=base)
+        expected = by_numpy(block, features, reg=reg, prior=prior, base=base)
+        np.testing.assert_allclose(solution, expected, atol=2e-4)

@@ -61,6 +61,7 @@ def read_network(model: Model, path: Path, *, format_: int, name: str) -> nn.Mod
             forms[key] = (TYPES.get(piece.get_dtype()), tuple(piece.get_shape()))
 
         net = build(model, n_numbers=sum(math.prod(shape) for _, shape in forms.values()))
+        _resize(net, forms)
         expected = {key: _form(tensor) for key, tensor in net.state_dict().items()}
         _refuse_differences(expected, forms, name)
         weights = {key: file.get_tensor(name_in_file) for key, name_in_file in names.items()}
@@ -70,6 +71,12 @@ def read_network(model: Model, path: Path, *, format_: int, name: str) -> nn.Mod
     _refuse_impossible(net, name)
 
     return net.eval()
+
+
+def _resize(net: nn.Module, forms: Mapping[str, Form]) -> None:
+    """Let a network whose settings do not say how many numbers it has take the file's sizes."""
+    if hasattr(net, "resize"):
+        net.resize({key: shape for key, (_, shape) in forms.items()})  # type: ignore[operator]
 
 
 def _form(tensor: Tensor) -> Form:

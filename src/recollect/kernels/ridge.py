@@ -5,6 +5,11 @@ Row j's solution minimizes Σ over its cells of (value − x · f)² + reg_j ‖
 where f are the features of the cell's column; `reference.ridge` states it in NumPy. On a CPU in 32
 bits each row's normal equations are added up, factored and solved while they are in the core's
 cache (`compiled.ridge`). Elsewhere rows with about as many cells are solved together.
+
+A row with n < k / 2 cells needs n equations instead of k: where base = Q Λ Qᵀ and D = Λ + reg_j I,
+in the coordinates of Q, with F the features of the row's cells and x₀ = D⁻¹ pull,
+
+    x = x₀ + D⁻¹ Fᵀ (I + F D⁻¹ Fᵀ)⁻¹ (value − F x₀)
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -143,7 +148,19 @@ def _solve_in_32_bits(
     width = -(-k // 32) * 32
     start = block.rows.start.numpy()
     out = np.empty((block.n_rows, width), np.float32)
+    is_rotated = np.zeros(block.n_rows, np.bool_)
     singular = np.zeros(block.n_rows, np.bool_)
+    few = min(loops.PACK, k // 2)
+    if not equations.base.isfinite().all():
+        few = -1  # what has overflowed has no eigenvectors
+
+    eigenvalue, rotation = _diagonal_base(equations.base)
+    features = _padded(equations.features, (0, width - k))
+    pull = _padded(equations.pull, (0, width - k))
+    rotated_features, rotated_pull = features, pull
+    if rotation is not None:
+        rotated_features = _padded(equations.features @ rotation, (0, width - k))
+        rotated_pull = _padded(equations.pull @ rotation, (0, width - k))
 
     with one_at_a_time() as n_threads:
         work = work_of_solving(start, k)
@@ -153,18 +170,42 @@ def _solve_in_32_bits(
             start,
             block.column.numpy(),
             equations.value.contiguous().numpy(),
-            _padded(equations.features, (0, width - k)),
+            features,
             _padded(equations.base, (0, width - k, 0, width - k)).reshape(-1),
             equations.reg.numpy(),
-            _padded(equations.pull, (0, width - k)),
+            pull,
             k,
+            few,
+            eigenvalue,
+            rotated_features,
+            rotated_pull,
             shares,
             scratch,
             out,
+            is_rotated,
             singular,
         )
 
-    return torch.from_numpy(out[:, :k].copy()), singular
+    solution = torch.from_numpy(out[:, :k].copy())
+    if rotation is not None:
+        rotated = torch.from_numpy(is_rotated)
+        solution[rotated] = solution[rotated] @ rotation.t()
+
+    return solution, singular
+
+
+def _diagonal_base(
+    base: Float[Tensor, "k k"],
+) -> tuple[Float32[np.ndarray, " k"], Float[Tensor, "k k"] | None]:
+    """Λ and Q of base = Q Λ Qᵀ; where base is 0 or has overflowed, Q is None."""
+    if not base.any() or not base.isfinite().all():
+        return np.zeros(len(base), np.float32), None
+
+    eigenvalue, rotation = torch.linalg.eigh(base.double())
+    # Sums of squares have no eigenvalue below 0 but by rounding.
+    eigenvalue = eigenvalue.clamp(min=0).float()
+
+    return eigenvalue.numpy(), rotation.float()
 
 
 def _padded(tensor: Tensor, zeros: tuple[int, ...]) -> np.ndarray:

@@ -31,6 +31,7 @@ from typing_extensions import override
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.families.item_weights import ItemWeights
+from recollect.kernels.item_pairs import sum_rows
 from recollect.memory_estimate import Memory, Shape, of_pairs
 from recollect.run import Run
 from recollect.settings import setting
@@ -121,10 +122,7 @@ class ItemKNN(ItemWeights):
 
     @override
     def sums(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
-        matrix = self._matrix.get(self.net_.matrix)
-        scores: np.ndarray = (rows.as_csr() @ matrix).toarray()
-
-        return scores.astype(np.float32, copy=False)
+        return sum_rows(rows, self._matrix.get(self.net_.matrix))
 
 
 def item_vectors(events: Ratings, weighting: str) -> csr_array:

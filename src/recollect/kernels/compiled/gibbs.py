@@ -10,8 +10,9 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.cholesky import clear_below, factor, solve
 from recollect.kernels.compiled.inlined import inlined
-from recollect.kernels.compiled.ridge import PACK, _add_products, _clear_below, _factor, _solve
+from recollect.kernels.compiled.ridge import PACK, _add_products
 from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total, zero
 
 
@@ -147,11 +148,11 @@ def draw(
                 # A pivot below a millionth of its diagonal has lost its digits.
                 least[i] = np.float32(1e-6) * a[i * width + i]
 
-            singular[j] = not _factor(a, width, k, least)
+            singular[j] = not factor(a, width, k, least)
             if not singular[j]:
-                _clear_below(a, width, k)
+                clear_below(a, width, k)
                 _add_noise(a, width, k, z, j * width, x)
-                _solve(a, width, k, x)
+                solve(a, width, k, x)
 
             out[j] = x
 

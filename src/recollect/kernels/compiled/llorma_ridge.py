@@ -8,9 +8,10 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.cholesky import clear_below, factor, solve
 from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.llorma import _product
-from recollect.kernels.compiled.ridge import PACK, _add_products, _clear_below, _factor, _solve
+from recollect.kernels.compiled.ridge import PACK, _add_products
 from recollect.kernels.compiled.simd import fma, load, peek, splat, store, zero
 
 
@@ -197,12 +198,12 @@ def solve_rows(
                 # A pivot below a millionth of its diagonal has lost its digits.
                 least[i] = np.float32(1e-6) * a[i * width + i]
 
-            singular[j] = not _factor(a, width, k, least)
+            singular[j] = not factor(a, width, k, least)
             if singular[j]:
                 continue
 
-            _clear_below(a, width, k)
-            _solve(a, width, k, x)
+            clear_below(a, width, k)
+            solve(a, width, k, x)
             # Before `factors` has the new row: the change is that from the old one.
             if joint:
                 _update_predicted(

@@ -1,5 +1,5 @@
 """The loops of `kernels.ridge`, compiled by Numba: each row's normal equations are added up,
-factored and solved in the cache.
+factored and solved in the cache. A row with few cells is solved by an equation for each of them.
 
 Arrays only, everything float32. A matrix has `width` rows and columns, a multiple of 32, and is
 kept row after row in one array; only its upper triangle counts. A pack holds the features of up to
@@ -11,6 +11,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit, prange
 
+from recollect.kernels.compiled.cholesky import clear_below, factor, solve
 from recollect.kernels.compiled.inlined import inlined
 from recollect.kernels.compiled.simd import fma, load, peek, splat, store, total, zero
 
@@ -18,11 +19,13 @@ PACK = 64
 
 
 def make_scratch(n_shares: int, width: int) -> np.ndarray:
-    """Memory for each share of a thread: a matrix, a pack of cells and two vectors."""
+    """Memory for each share of a thread: a matrix, a pack of cells, and two vectors of as many
+    numbers as a row and as a pack has cells.
+    """
     matrix = width * width
     pack = width * PACK
-    two_vectors = 2 * width
-    return np.zeros((n_shares, matrix + pack + two_vectors), np.float32)
+    vectors = 2 * width + 2 * PACK
+    return np.zeros((n_shares, matrix + pack + vectors), np.float32)
 
 
 @inlined
@@ -77,83 +80,6 @@ def _add_products(a, width, k, pack, n):
 
 @inlined
 @no_type_check
-def _factor(a, width, k, least):
-    """Cholesky: A = Rᵀ R, R in place of A; False where a pivot is not above `least`, so that 32
-    bits cannot tell it from 0.
-    """
-    for j in range(k):
-        pivot = a[j * width + j]
-        # "not … >", so that a pivot that is no number is refused, too.
-        if not pivot > least[j]:
-            return False
-
-        scale = splat(np.float32(1) / np.sqrt(pivot))
-
-        row = j * width
-
-        # Only the upper triangle counts: row j begins at column j, rounded down to a whole vector.
-        for at in range(j // 16 * 16, width, 16):
-            scaled = fma(scale, load(a, row + at), zero())
-            store(a, row + at, scaled)
-
-        for i in range(j + 1, k):
-            times = splat(-peek(a, row + i))
-            below = i * width
-
-            for at in range(i // 16 * 16, width, 16):
-                reduced = fma(times, load(a, row + at), load(a, below + at))
-                store(a, below + at, reduced)
-
-    return True
-
-
-@inlined
-@no_type_check
-def _solve(a, width, k, x):
-    """Rᵀ R x = b, x in place of b, by forward and backward substitution.
-
-    The vectors of 16 also cover entries left of R's diagonal and beyond its k columns; there they
-    meet zeros.
-    """
-    for j in range(k):
-        row = j * width
-        x[j] = x[j] / a[row + j]
-        times = splat(-x[j])
-        # The vectors below also change x[j] itself.
-        solved = x[j]
-
-        for at in range(j // 16 * 16, width, 16):
-            reduced = fma(times, load(a, row + at), load(x, at))
-            store(x, at, reduced)
-
-        x[j] = solved
-
-    for j in range(k - 1, -1, -1):
-        row = j * width
-        right = x[j]
-        # 0, so that the product has only what is solved already.
-        x[j] = 0
-        dot = zero()
-
-        for at in range(j // 16 * 16, width, 16):
-            dot = fma(load(a, row + at), load(x, at), dot)
-
-        x[j] = (right - total(dot)) / a[row + j]
-
-
-@inlined
-@no_type_check
-def _clear_below(a, width, k):
-    """Zeros left of the diagonal, as far as `_solve` reads there."""
-    for j in range(k):
-        row = j * width
-        # From the beginning of the vector that the diagonal is in.
-        for i in range(j // 16 * 16, j):
-            a[row + i] = 0
-
-
-@inlined
-@no_type_check
 def _add_cells(start, end, column, value, source, width, k, a, pack, x):
     """A += Σ f fᵀ and x += Σ value · f over the cells from start to end, a pack at a time."""
     for first in range(start, end, PACK):
@@ -173,13 +99,119 @@ def _add_cells(start, end, column, value, source, width, k, a, pack, x):
         _add_products(a, width, k, pack, n)
 
 
+@inlined
+@no_type_check
+def _scale_cells(start, n, column, source, eigenvalue, reg, width, k, pack, root):
+    """pack = F D^−½ of n cells and root = D^−½, D = eigenvalues + reg; False where D has a 0."""
+    root[:] = 0
+
+    for i in range(k):
+        d = eigenvalue[i] + reg
+        # "not … >", so that what is no number is refused, too.
+        if not d > 0:
+            return False
+
+        root[i] = np.float32(1) / np.sqrt(d)
+
+    for c in range(n):
+        at = np.int64(peek(column, start + c)) * width
+
+        for lane in range(0, width, 16):
+            scaled = fma(load(source, at + lane), load(root, lane), zero())
+            store(pack, c * width + lane, scaled)
+
+    return True
+
+
+@inlined
+@no_type_check
+def _solve_in_cells(start, n, value, width, a, pack, root, x, y, least):
+    """The solution of a row by as many equations as it has cells, fewer than k; False where 32 bits
+    cannot solve them.
+
+    With H = F D^−½ and g = D^−½ pull: x = D^−½ (g + Hᵀ y), (H Hᵀ + I) y = value − H g.
+
+    Args:
+        start: the first cell of the row.
+        n: how many cells it has.
+        value: the value of each cell.
+        width: of the pack.
+        a: memory for a matrix.
+        pack: H, a row for each cell.
+        root: D^−½.
+        x: pull; overwritten with the solution.
+        y: memory for a number per cell.
+        least: the same.
+    """
+    size = (n + 31) // 32 * 32
+    a[: size * size] = 0
+    y[:] = 0
+
+    for lane in range(0, width, 16):
+        store(x, lane, fma(load(root, lane), load(x, lane), zero()))
+
+    for c in range(n):
+        row = c * width
+
+        for e in range(c, n):
+            dot = zero()
+            for lane in range(0, width, 16):
+                dot = fma(load(pack, row + lane), load(pack, e * width + lane), dot)
+
+            a[c * size + e] = total(dot)
+
+        dot = zero()
+
+        for lane in range(0, width, 16):
+            dot = fma(load(pack, row + lane), load(x, lane), dot)
+
+        a[c * size + c] += 1
+        y[c] = peek(value, start + c) - total(dot)
+        least[c] = np.float32(1e-6) * a[c * size + c]
+
+    if not factor(a, size, n, least):
+        return False
+
+    clear_below(a, size, n)
+    solve(a, size, n, y)
+
+    for c in range(n):
+        times = splat(peek(y, c))
+
+        for lane in range(0, width, 16):
+            store(x, lane, fma(times, load(pack, c * width + lane), load(x, lane)))
+
+    for lane in range(0, width, 16):
+        store(x, lane, fma(load(root, lane), load(x, lane), zero()))
+
+    return True
+
+
 @njit(
     parallel=True,
     cache=True,
     nogil=True,
 )
 @no_type_check
-def ridge(start, column, value, features, base, reg, pull, k, shares, scratch, out, singular):
+def ridge(
+    start,
+    column,
+    value,
+    features,
+    base,
+    reg,
+    pull,
+    k,
+    few,
+    eigenvalue,
+    rotated_features,
+    rotated_pull,
+    shares,
+    scratch,
+    out,
+    is_rotated,
+    singular,
+):
     """out[j] solves (base + reg[j] I + Σ f fᵀ) x = pull[j] + Σ value · f over j's cells.
 
     Args:
@@ -191,23 +223,49 @@ def ridge(start, column, value, features, base, reg, pull, k, shares, scratch, o
         reg: λ of each row.
         pull: rows × width.
         k: number of equations of each row.
+        few: a row of at most so many cells is solved by as many equations; at most PACK and k / 2,
+            −1 for none.
+        eigenvalue: k, of base.
+        rotated_features: columns × width, the features in the coordinates of base's eigenvectors.
+        rotated_pull: rows × width, the same.
         shares: the first row of each share of a thread, and the number of rows.
-        scratch: an array per share, for a matrix, a pack and two vectors.
+        scratch: an array per share, for a matrix, a pack and four vectors.
         out: rows × width, the solutions.
+        is_rotated: rows, overwritten: whether a solution is in those coordinates.
         singular: becomes True for rows that 32 bits cannot solve.
     """
     width = features.shape[1]
     source = features.reshape(-1)
+    rotated_source = rotated_features.reshape(-1)
     end_of_matrix = width * width
     end_of_pack = end_of_matrix + width * PACK
+    end_of_vectors = end_of_pack + 2 * width
 
     for t in prange(len(shares) - 1):
         a = scratch[t, :end_of_matrix]
         pack = scratch[t, end_of_matrix:end_of_pack]
         x = scratch[t, end_of_pack : end_of_pack + width]
-        least = scratch[t, end_of_pack + width :]
+        least = scratch[t, end_of_pack + width : end_of_vectors]
+        y = scratch[t, end_of_vectors : end_of_vectors + PACK]
+        least_of_cells = scratch[t, end_of_vectors + PACK :]
 
         for j in range(shares[t], shares[t + 1]):
+            n = start[j + 1] - start[j]
+            is_rotated[j] = False
+
+            if n <= few and _scale_cells(
+                start[j], n, column, rotated_source, eigenvalue, reg[j], width, k, pack, least
+            ):
+                x[:] = rotated_pull[j]
+                is_rotated[j] = _solve_in_cells(
+                    start[j], n, value, width, a, pack, least, x, y, least_of_cells
+                )
+
+            if is_rotated[j]:
+                singular[j] = False
+                out[j] = x
+                continue
+
             a[:] = base
             x[:] = pull[j]
             _add_cells(start[j], start[j + 1], column, value, source, width, k, a, pack, x)
@@ -217,9 +275,9 @@ def ridge(start, column, value, features, base, reg, pull, k, shares, scratch, o
                 a[i * width + i] += reg[j]
                 least[i] = np.float32(1e-6) * a[i * width + i]
 
-            singular[j] = not _factor(a, width, k, least)
+            singular[j] = not factor(a, width, k, least)
             if not singular[j]:
-                _clear_below(a, width, k)
-                _solve(a, width, k, x)
+                clear_below(a, width, k)
+                solve(a, width, k, x)
 
             out[j] = x

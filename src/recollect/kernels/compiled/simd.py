@@ -10,6 +10,7 @@ of sixteen the widest registers of the processor (one of AVX-512, two of AVX2, f
     fma(x, y, z)                x y + z
     total(x)                    the sum of the sixteen
     four_totals(array, at, …)   the sums of four vectors, added to four numbers in a row
+    any_above(array, at, x)     whether one of sixteen numbers is above x
     peek(array, at)             one element
 
 No index is checked, and none may be negative: Numba's own indexing checks every one, which would
@@ -225,6 +226,28 @@ def _neighbors(builder: Any, x: Any, y: Any, *, half: bool = False) -> Any:
     right = builder.shuffle_vector(x, y, odd)
 
     return builder.fadd(left, right)
+
+
+@intrinsic
+def any_above(typing: Any, array: Any, at: Any, x: Any) -> Any:
+    """Whether one of array[at : at + 16] is above the same place of x; what is no number is not.
+
+    Args:
+        typing: Numba's typing context.
+        array: float32.
+        at: the first element.
+        x: sixteen numbers.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(context, builder, array, *args[:2], to=_FLOAT)
+        numbers = builder.load(pointer, align=4)
+        is_above = builder.fcmp_ordered(">", numbers, args[2])
+        bits = builder.bitcast(is_above, ir.IntType(WIDTH))
+
+        return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(WIDTH), 0))
+
+    return types.boolean(array, types.intp, LANES), generate
 
 
 @intrinsic

@@ -1,0 +1,168 @@
+"""Which items share users, and weights between items, where there are too many items for a matrix
+of all pairs.
+
+`reference.item_pairs` states each in NumPy, `compiled.item_pairs` does the work. Events are given
+as sparse rows of ones, by item and by user.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32, Int32, Int64
+from scipy.sparse import csc_array, csr_array
+
+from recollect.data.sparse_rows import Rows
+from recollect.errors import TrainingError
+from recollect.kernels.compiled import item_pairs as loops
+from recollect.kernels.compiled.threads import SHARES_PER_THREAD, equal_shares, one_at_a_time
+
+Pattern = tuple[Int64[np.ndarray, " items_and_one"], Int32[np.ndarray, " pairs"]]
+
+
+def most_similar(
+    by_item: Rows, by_user: Rows, most: int
+) -> tuple[Int32[np.ndarray, "items most"], Float32[np.ndarray, "items most"]]:
+    """The items that share most users with each item, by the cosine of their columns.
+
+    Args:
+        by_item: the users of each item.
+        by_user: the items of each user.
+        most: how many at most.
+
+    Returns: the items, the most similar first and -1 where fewer share a user, and the cosines.
+    """
+    n_items = len(by_item)
+    neighbor = np.empty((n_items, most), np.int32)
+    similarity = np.empty((n_items, most), np.float32)
+
+    with one_at_a_time() as n_threads:
+        # Counting costs the events of an item's users, choosing about as much as there are items.
+        cost = np.repeat(by_user.counts, by_user.counts)
+        per_item = np.bincount(by_user.column, weights=cost, minlength=n_items) + n_items
+        work = np.concatenate([[0], np.cumsum(per_item)])
+        loops.most_similar(
+            by_item.start,
+            by_item.column,
+            by_user.start,
+            by_user.column,
+            equal_shares(work, SHARES_PER_THREAD * n_threads),
+            neighbor,
+            similarity,
+        )
+
+    return neighbor, similarity
+
+
+def largest_pairs(
+    neighbor: Int32[np.ndarray, "items most"],
+    similarity: Float32[np.ndarray, "items most"],
+    n_pairs: int,
+) -> Pattern:
+    """The most similar pairs of all, as the neighbors of each item, the most similar first.
+
+    Args:
+        neighbor: of each item.
+        similarity: of each item to it; 0 pads.
+        n_pairs: how many pairs; those that tie with the last of them are kept, too.
+    """
+    least = np.float32(0)
+    if n_pairs < similarity.size:
+        place = similarity.size - n_pairs
+        least = np.partition(similarity, place, axis=None)[place]
+
+    is_kept = (similarity >= least) & (neighbor >= 0)
+    counts = np.count_nonzero(is_kept, axis=1)
+    start = np.concatenate([[0], np.cumsum(counts)])
+
+    return start, neighbor[is_kept]
+
+
+def weights_within(by_item: Rows, pattern: Pattern, *, reg: float, share: float) -> csr_array:
+    """Weights between items, where an item's have to do with its neighbors alone.
+
+    With C an item and its neighbors, and P = (X_Cᵀ X_C + λ I)⁻¹, the weights of an item i of C are
+    B[j, i] = −P[j, i] / P[i, i] for every j in C but i, and 0 for any other j.
+
+    Args:
+        by_item: the users of each item.
+        pattern: the neighbors of each item, the most similar first.
+        reg: λ.
+        share: r; of a block C, the item and its nearest, the part whose weights are found in it. 0:
+            each item's are found in its own block.
+
+    Raises:
+        TrainingError: if a block is too close to a singular one for 32 bits.
+    """
+    start, neighbor = pattern
+    n_items = len(by_item)
+    counts = np.diff(start)
+    center = np.empty(n_items, np.int64)
+    solved_in = np.empty(n_items, np.int64)
+    order = np.argsort(-counts, kind="stable")
+    n_blocks = loops.cover(start, neighbor, order, share, center, solved_in)
+    center = center[:n_blocks]
+
+    size = counts[center] + 1
+    first = np.concatenate([[0], np.cumsum(size)])
+    member = np.empty(first[-1], np.int32)
+    is_center = np.zeros(first[-1], bool)
+    is_center[first[:-1]] = True
+    member[is_center] = center
+    of_centers = np.arange(first[-1] - n_blocks) + np.repeat(
+        start[center] - (first[:-1] - np.arange(n_blocks)), counts[center]
+    )
+    member[~is_center] = neighbor[of_centers]
+
+    n_solved = np.bincount(solved_in, minlength=n_blocks)
+    at = np.concatenate([[0], np.cumsum(size[solved_in])])
+    row = np.empty(at[-1], np.int32)
+    weight = np.empty(at[-1], np.float32)
+
+    with one_at_a_time() as n_threads:
+        n_singular = loops.solve_blocks(
+            by_item.start,
+            by_item.column,
+            by_item.n_columns,
+            np.float32(reg),
+            first,
+            member,
+            np.concatenate([[0], np.cumsum(n_solved)]),
+            np.argsort(solved_in, kind="stable"),
+            at,
+            n_threads * SHARES_PER_THREAD,
+            row,
+            weight,
+        )
+
+    if n_singular:
+        raise TrainingError(
+            "The weights between items cannot be computed in 32 bits: raise reg (--set reg=…)."
+        )
+
+    return csc_array((weight, row, at), shape=(n_items, n_items)).tocsr()
+
+
+def sum_rows(rows: Rows, matrix: csr_array) -> Float32[np.ndarray, "rows columns"]:
+    """The product of sparse rows and a sparse matrix, as a dense one.
+
+    Args:
+        rows: a row for each of the result.
+        matrix: as many rows as those have columns.
+    """
+    n_rows = len(rows)
+    out = np.empty((n_rows, matrix.shape[1]), np.float32)
+
+    with one_at_a_time() as n_threads:
+        shares = equal_shares(np.arange(n_rows + 1), SHARES_PER_THREAD * n_threads)
+        loops.sum_rows(
+            rows.start,
+            rows.column,
+            rows.value,
+            matrix.indptr,
+            matrix.indices,
+            matrix.data,
+            shares,
+            out,
+        )
+
+    return out

@@ -1,0 +1,145 @@
+"""EASE: a linear autoencoder on events, whose weights between items have a closed form.
+
+    minimizing  ‖X − X B‖² + λ ‖B‖²   with  diag(B) = 0
+    P = (XᵀX + λ I)⁻¹,   B[j, i] = −P[j, i] / P[i, i] for j ≠ i                     equation 8
+
+With `keep`, B[j, i] may differ from 0 only where items j and i share many users, and column i is
+equation 8 of i and these items alone.
+
+Source: Steck. "Embarrassingly Shallow Autoencoders for Sparse Data." WWW 2019. Steck. "Markov
+    Random Fields for Collaborative Filtering." NeurIPS 2019 (section 3.2: the sparse weights).
+Differs: an event counts as 1 however often it was, and everything is computed in 32 bits. With
+    `keep`, items are similar by the cosine of their columns, where the second paper takes the
+    correlation and also scales the columns; each item's weights are found in one block, where it
+    takes the mean over several.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from scipy.sparse import csr_array
+from torch import nn
+from typing_extensions import override
+
+from recollect.capabilities import Capabilities
+from recollect.data.ratings import AnyRatings, Ratings, Side
+from recollect.data.sparse_rows import Rows
+from recollect.errors import SizeError
+from recollect.families.item_weights import MOST_VECTORS, ItemWeights, as_events
+from recollect.kernels import Block, times_dense
+from recollect.kernels.item_pairs import sum_rows
+from recollect.memory_estimate import Memory, Shape, of_item_weights, of_sparse_item_weights
+from recollect.models.ease.exact import Weights, solve_exactly
+from recollect.models.ease.sparse import SparseWeights, solve_sparsely
+from recollect.run import Run
+from recollect.settings import setting
+from recollect.system.once import Once
+from recollect.training.history import History
+
+SPARSE = 0.005  # `keep` as it is proposed where memory cannot hold every weight
+
+
+@dataclass(kw_only=True, eq=False)
+class EASE(ItemWeights):
+    """A linear autoencoder without hidden layer: items predict each other."""
+
+    refit: bool = True
+    reg: float = setting(500.0, above=0)  # lambda
+    # Share of the items × items weights that may differ from 0; None: all of them
+    keep: float | None = setting(None, above=0, at_most=1)
+    # With `keep`: at most so many weights of each item differ from 0
+    neighbors: int = setting(1000, at_least=1)
+    # With `keep`, r: the nearest part of an item and its neighbors is solved together with it
+    block_share: float = setting(0.0, at_least=0, at_most=1)
+
+    @property
+    @override
+    def capabilities(self) -> Capabilities:
+        smaller = ({"keep": SPARSE}, {"keep": SPARSE, "neighbors": 100})
+        return Capabilities(
+            output="scores",
+            needs=frozenset({"events"}),
+            stops_early=False,
+            smaller=smaller,
+        )
+
+    @override
+    def estimate_memory(self, shape: Shape, run: Run) -> Memory:
+        if self.keep is None:
+            return of_item_weights(shape)
+
+        return of_sparse_item_weights(shape, keep=self.keep, neighbors=self.neighbors)
+
+    @override
+    def build(self, n_users: int, n_items: int) -> nn.Module:
+        if self.keep is None:
+            return Weights(n_items)
+
+        return SparseWeights(n_items)
+
+    @override
+    def _forget(self) -> None:
+        self._matrix: Once[csr_array] = Once()
+
+    @override
+    def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
+        """Solve equation 8."""
+        assert isinstance(train, Ratings)
+        if self.keep is None:
+            solve_exactly(self.net_, as_events(train.by_user), reg=self.reg)
+        else:
+            solve_sparsely(
+                self.net_,
+                train,
+                reg=self.reg,
+                keep=self.keep,
+                neighbors=self.neighbors,
+                share=self.block_share,
+            )
+
+        return History()
+
+    @override
+    @torch.no_grad()
+    def sums(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
+        if self.keep is not None:
+            return sum_rows(rows, self._matrix.get(self.net_.matrix))
+
+        block = Block.of(rows, self.net_.weight.device)
+        scores: np.ndarray = times_dense(block, self.net_.weight).cpu().numpy()
+
+        return scores
+
+    @override
+    def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
+        """Of an item its weights in the scores of all items; of a user their row of events.
+
+        Raises:
+            SizeError: if all of them, written out, would take more than 2 GB.
+        """
+        if side == "user":
+            return super().vectors(side)
+
+        if self.keep is None:
+            weight: np.ndarray = self.net_.weight.cpu().numpy()
+            return weight
+
+        matrix = self._matrix.get(self.net_.matrix)
+        n_items = matrix.shape[0]
+        if n_items**2 > MOST_VECTORS:
+            raise SizeError(
+                f"The vectors of items are their weights, {n_items:,} × {n_items:,} numbers here, "
+                "more than 2 GB; ask for similarity of a model with factors, such as ials."
+            )
+
+        dense: np.ndarray = matrix.toarray()
+        return dense
+
+
+# Settings with which it learns planted events in a moment, for the tests that every model passes.
+QUICK: dict[str, Any] = {"reg": 5.0}
