@@ -128,9 +128,10 @@ def deeprec_of_events(train: Ratings) -> Iterator[tuple[str, Settings]]:
 
 
 def ease(train: Ratings) -> Iterator[tuple[str, Settings]]:
-    """By λ."""
-    for reg in (10, 30, 100, 250, 500, 1000, 2000):
-        yield "ease", {"reg": float(reg)}
+    """By λ, the noise and how much active users count."""
+    for dropout, activity in ((0.0, 0.0), (0.5, 0.0), (0.5, 0.5), (0.33, 0.5), (0.67, 0.5)):
+        for reg in (10, 30, 100, 250, 500, 1000):
+            yield "ease", {"reg": float(reg), "dropout": dropout, "activity": activity}
 
 
 def ease_sparse(train: Ratings) -> Iterator[tuple[str, Settings]]:

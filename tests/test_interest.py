@@ -12,7 +12,8 @@ from recollect.data.vocab import Vocab
 from recollect.errors import SettingError
 from recollect.models.autorec.model import QUICK
 
-REG = 500.0  # that of EASE
+REG = 250.0  # the defaults of EASE
+NOISE = 1.0
 
 
 def ratings_of(triples, *, n_users, n_items, scale=(1.0, 5.0)):
@@ -42,7 +43,9 @@ def joined_by_hand(model, user):
     given = model.given_
     _, known = rating_matrix(given)
     x = known.astype(np.float64)
-    inverse = np.linalg.inv(x.T @ x + REG * np.eye(given.n_items))
+    weight = x.sum(axis=1) ** -0.5
+    gramian = x.T @ (weight[:, None] / weight.mean() * x)
+    inverse = np.linalg.inv(gramian + np.diag(REG + NOISE * np.diag(gramian)))
     weights = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0)
     chosen = x[user] @ weights

@@ -77,16 +77,27 @@ def largest_pairs(
     return start, neighbor[is_kept]
 
 
-def weights_within(by_item: Rows, pattern: Pattern, *, reg: float, share: float) -> csr_array:
+def weights_within(
+    by_item: Rows,
+    pattern: Pattern,
+    user_weight: Float32[np.ndarray, " users"],
+    *,
+    reg: float,
+    noise: float,
+    share: float,
+) -> csr_array:
     """Weights between items, where an item's have to do with its neighbors alone.
 
-    With C an item and its neighbors, and P = (X_Cᵀ X_C + λ I)⁻¹, the weights of an item i of C are
-    B[j, i] = −P[j, i] / P[i, i] for every j in C but i, and 0 for any other j.
+    With C an item and its neighbors, G = X_Cᵀ W X_C and P = (G + λ I + noise diag(G))⁻¹, the
+    weights of an item i of C are B[j, i] = −P[j, i] / P[i, i] for every j in C but i, and 0 for any
+    other j. W has the users' weights.
 
     Args:
         by_item: the users of each item.
         pattern: the neighbors of each item, the most similar first.
+        user_weight: of each user.
         reg: λ.
+        noise: p / (1 − p), where p is the share of events that noise drops.
         share: r; of a block C, the item and its nearest, the part whose weights are found in it. 0:
             each item's are found in its own block.
 
@@ -122,8 +133,9 @@ def weights_within(by_item: Rows, pattern: Pattern, *, reg: float, share: float)
         n_singular = loops.solve_blocks(
             by_item.start,
             by_item.column,
-            by_item.n_columns,
+            user_weight,
             np.float32(reg),
+            np.float32(noise),
             first,
             member,
             np.concatenate([[0], np.cumsum(n_solved)]),

@@ -149,13 +149,14 @@ def cover(start, neighbor, order, share, center, solved_in):
 
 @inlined
 @no_type_check
-def _add_gramian(members, item_start, user, count, end, width, a):
-    """A += what each two members of a block share, in the upper triangle.
+def _add_gramian(members, item_start, user, user_weight, count, end, width, a):
+    """A += the weight of the users that each two members of a block share, in the upper triangle.
 
     Args:
         members: the block's items.
         item_start: the first event of each item.
         user: of each event, item by item.
+        user_weight: a number per user.
         count: a 0 per user, and zeros again afterwards.
         end: a number per user, overwritten.
         width: of the matrix.
@@ -195,11 +196,13 @@ def _add_gramian(members, item_start, user, count, end, width, a):
             end[u] += 1
 
     for u in people[:n_people]:
+        of_user = user_weight[u]
+
         for c in range(end[u] - count[u], end[u]):
             row = np.int64(place[c]) * width
 
             for d in range(c, end[u]):
-                a[row + place[d]] += 1
+                a[row + place[d]] += of_user
 
         count[u] = 0
 
@@ -211,15 +214,30 @@ def _add_gramian(members, item_start, user, count, end, width, a):
 )
 @no_type_check
 def solve_blocks(
-    item_start, user, n_users, reg, first, member, solved_start, solved, at, n_shares, row, weight
+    item_start,
+    user,
+    user_weight,
+    reg,
+    noise,
+    first,
+    member,
+    solved_start,
+    solved,
+    at,
+    n_shares,
+    row,
+    weight,
 ):
-    """The weights of items in blocks: B[j, i] = −P[j, i] / P[i, i], P = (G + reg I)⁻¹ of a block.
+    """The weights of items in blocks: B[j, i] = −P[j, i] / P[i, i] in each block.
+
+    P = (G + reg I + noise diag(G))⁻¹, G the weight of the users that each two items share.
 
     Args:
         item_start: items + 1, the first event of each item.
         user: of each event, item by item.
-        n_users: how many users there are.
+        user_weight: a number per user.
         reg: λ.
+        noise: p / (1 − p).
         first: blocks + 1, the first member of each block.
         member: the items of the blocks, one block after the other.
         solved_start: blocks + 1, the first item that is solved for in each block.
@@ -235,8 +253,8 @@ def solve_blocks(
     n_singular = 0
 
     for t in prange(n_shares):
-        count = np.zeros(n_users, np.int32)
-        end = np.empty(n_users, np.int64)
+        count = np.zeros(len(user_weight), np.int32)
+        end = np.empty(len(user_weight), np.int64)
         memory = np.empty(0, np.float32)
 
         # Blocks come from large to small: every share has some of each size.
@@ -253,10 +271,10 @@ def solve_blocks(
             least = memory[size + width : size + 2 * width]
             least[:] = 0
             a[:] = 0
-            _add_gramian(members, item_start, user, count, end, width, a)
+            _add_gramian(members, item_start, user, user_weight, count, end, width, a)
 
             for j in range(k):
-                a[j * width + j] += reg
+                a[j * width + j] += noise * a[j * width + j] + reg
 
             if not factor(a, width, k, least):
                 n_singular += 1

@@ -22,20 +22,22 @@ class Weights(nn.Module):
         self.weight = nn.Buffer(torch.zeros(n_items, n_items))
 
 
-def solve_exactly(net: Weights, x: Rows, *, reg: float) -> None:
-    """Write equation 8 into the network.
+def solve_exactly(net: Weights, x: Rows, *, reg: float, noise: float) -> None:
+    """Write B into the network.
 
     Args:
         net: overwritten.
-        x: a row of ones for each user.
+        x: a row of √w for each user.
         reg: λ.
+        noise: p / (1 − p).
 
     Raises:
         TrainingError: if 32 bits cannot solve it.
     """
     weight = net.weight.cpu().numpy()  # on the CPU the network's own memory
     add_gramian(x, weight)
-    np.fill_diagonal(weight, weight.diagonal() + np.float32(reg))
+    diagonal = weight.diagonal()
+    np.fill_diagonal(weight, diagonal + np.float32(noise) * diagonal + np.float32(reg))
     invert(weight)
     weight /= -weight.diagonal().copy()
     np.fill_diagonal(weight, 0)

@@ -1,14 +1,20 @@
 """EASE: a linear autoencoder on events, whose weights between items have a closed form.
 
-    minimizing  ‖X − X B‖² + λ ‖B‖²   with  diag(B) = 0
-    P = (XᵀX + λ I)⁻¹,   B[j, i] = −P[j, i] / P[i, i] for j ≠ i                     equation 8
+    minimizing  Σ_u w_u ‖x_u − x_u B‖² + Σ_j (λ + p/(1−p) G[j, j]) ‖B_j‖²   with  diag(B) = 0
+    G = Xᵀ W X,   P = (G + λ I + p/(1−p) diag(G))⁻¹,   B[j, i] = −P[j, i] / P[i, i] for j ≠ i
+    w_u = n_u^−a, divided by the mean over the users
 
-With `keep`, B[j, i] may differ from 0 only where items j and i share many users, and column i is
-equation 8 of i and these items alone.
+n_u are the events of a user. p is the share of a user's events that noise drops from the input
+(`dropout`), its expectation in closed form; a is `activity`. With p = a = 0 this is equation 8 of
+the first paper. With `keep`, B[j, i] may differ from 0 only where items j and i share many users,
+and column i is computed of i and these items alone.
 
-Source: Steck. "Embarrassingly Shallow Autoencoders for Sparse Data." WWW 2019. Steck. "Markov
-    Random Fields for Collaborative Filtering." NeurIPS 2019 (section 3.2: the sparse weights).
-Differs: an event counts as 1 however often it was, and everything is computed in 32 bits. With
+Source: Steck. "Embarrassingly Shallow Autoencoders for Sparse Data." WWW 2019. Steck.
+    "Autoencoders that don't overfit towards the Identity." NeurIPS 2020 (p: the denoising
+    autoencoder of full rank). Steck. "Markov Random Fields for Collaborative Filtering." NeurIPS
+    2019 (section 3.2: the sparse weights).
+Differs: the users' weights are ours: without them those with the most events decide. An event
+    counts as 1 however often it was, and everything is computed in 32 bits. With
     `keep`, items are similar by the cosine of their columns, where the second paper takes the
     correlation and also scales the columns; each item's weights are found in one block, where it
     takes the mean over several.
@@ -16,7 +22,7 @@ Differs: an event counts as 1 however often it was, and everything is computed i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,7 +55,11 @@ class EASE(ItemWeights):
     """A linear autoencoder without hidden layer: items predict each other."""
 
     refit: bool = True
-    reg: float = setting(500.0, above=0)  # lambda
+    reg: float = setting(250.0, above=0, before=500.0)  # lambda
+    # p: the share of a user's events that noise drops from the input
+    dropout: float = setting(0.5, at_least=0, below=1, before=0.0)
+    # a: how much less each user counts the more events they have
+    activity: float = setting(0.5, at_least=0, before=0.0)
     # Share of the items × items weights that may differ from 0; None: all of them
     keep: float | None = setting(None, above=0, at_most=1)
     # With `keep`: at most so many weights of each item differ from 0
@@ -88,15 +98,21 @@ class EASE(ItemWeights):
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        """Solve equation 8."""
+        """Solve for B."""
         assert isinstance(train, Ratings)
+        noise = self.dropout / (1 - self.dropout)
+        weight = user_weights(train, self.activity)
         if self.keep is None:
-            solve_exactly(self.net_, as_events(train.by_user), reg=self.reg)
+            x = as_events(train.by_user)
+            x = replace(x, value=np.sqrt(weight)[x.row])
+            solve_exactly(self.net_, x, reg=self.reg, noise=noise)
         else:
             solve_sparsely(
                 self.net_,
                 train,
+                weight,
                 reg=self.reg,
+                noise=noise,
                 keep=self.keep,
                 neighbors=self.neighbors,
                 share=self.block_share,
@@ -140,6 +156,20 @@ class EASE(ItemWeights):
         dense: np.ndarray = matrix.toarray()
         return dense
 
+
+def user_weights(events: Ratings, activity: float) -> Float32[np.ndarray, " users"]:
+    """w of each user: 1 on average over those with events."""
+    count = events.count("user")
+    has_events = count > 0
+    weight = np.zeros(len(count))
+    weight[has_events] = count[has_events] ** -activity
+    weight /= max(weight[has_events].mean(), 1e-12) if has_events.any() else 1
+
+    return weight.astype(np.float32)
+
+
+# The settings of the paper, where the defaults are others.
+PAPER: dict[str, Any] = {"dropout": 0.0, "activity": 0.0}
 
 # Settings with which it learns planted events in a moment, for the tests that every model passes.
 QUICK: dict[str, Any] = {"reg": 5.0}

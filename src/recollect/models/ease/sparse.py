@@ -2,7 +2,7 @@
 
     s[j, i] = x_j · x_i / (|x_j| |x_i|)        the cosine of two items, by the users they share
     N(i) = the items j whose s[j, i] is among the n² · keep largest of all, at most `neighbors`
-    P = (X_Cᵀ X_C + λ I)⁻¹  of C = N(i) and i;   B[j, i] = −P[j, i] / P[i, i] for j in N(i), else 0
+    P of C = N(i) and i alone;   B[j, i] = −P[j, i] / P[i, i] for j in N(i), else 0
 
 The pairs are counted an item at a time and forgotten but for the largest, so that no items × items
 matrix is ever held. With r above 0 the weights of the nearest items of N(i) are found in the block
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from scipy.sparse import csr_array
 from torch import nn
 
@@ -71,14 +72,24 @@ class SparseWeights(nn.Module):
 
 
 def solve_sparsely(
-    net: SparseWeights, events: Ratings, *, reg: float, keep: float, neighbors: int, share: float
+    net: SparseWeights,
+    events: Ratings,
+    user_weight: Float32[np.ndarray, " users"],
+    *,
+    reg: float,
+    noise: float,
+    keep: float,
+    neighbors: int,
+    share: float,
 ) -> None:
     """Write the weights of similar items into the network.
 
     Args:
         net: overwritten.
         events: to learn from.
+        user_weight: w of each user.
         reg: λ.
+        noise: p / (1 − p).
         keep: share of the items × items weights that may differ from 0.
         neighbors: the most weights of an item.
         share: r; of an item and its neighbors, the nearest part that is solved with it.
@@ -90,4 +101,5 @@ def solve_sparsely(
     most = min(neighbors, max(1, n_items - 1))
     n_pairs = max(1, round(keep * n_items**2))
     pattern = largest_pairs(*most_similar(events.by_item, events.by_user, most), n_pairs)
-    net.set(weights_within(events.by_item, pattern, reg=reg, share=share))
+    how = {"reg": reg, "noise": noise, "share": share}
+    net.set(weights_within(events.by_item, pattern, user_weight, **how))
