@@ -29,7 +29,7 @@ def groups() -> Ratings:
 
 
 def weights_of_users(x: np.ndarray, activity: float) -> np.ndarray:
-    """n to the power of -activity, 1 on average over users with events; none of these is without."""
+    """n to the power of -activity, 1 on average; every user has events."""
     weight = x.sum(axis=1) ** -activity
     return weight / weight.mean()
 
@@ -209,7 +209,7 @@ def test_an_item_has_at_most_so_many_neighbors(groups):
     model = EASE(**PLAIN, reg=3.0, keep=1.0, neighbors=4).fit(groups)
     x = as_matrix(groups)
     nearest = np.argsort(-cosines(x), axis=0, kind="stable")[:4].T
-    expected = by_hand_within(x, 3.0, [*nearest[:-1], np.array([], int)])
+    expected = by_hand_within(x, 3.0, [*nearest[:-1], np.array([], int)], np.ones(len(x)), 0.0)
     np.testing.assert_allclose(model.net_.matrix().toarray(), expected, atol=1e-5)
 
 

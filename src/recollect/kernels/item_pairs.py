@@ -1,11 +1,13 @@
 """Which items share users, and weights between items, where there are too many items for a matrix
 of all pairs.
 
-`reference.item_pairs` states each in NumPy, `compiled.item_pairs` does the work. Events are given
+`compiled.item_pairs` does the work; the tests of EASE state each in plain NumPy. Events are given
 as sparse rows of ones, by item and by user.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
@@ -77,6 +79,51 @@ def largest_pairs(
     return start, neighbor[is_kept]
 
 
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Items whose weights are found together: an item, the center, and its neighbors.
+
+    Blocks come from large to small.
+    """
+
+    first: Int64[np.ndarray, " blocks_and_one"]  # the first member of each block
+    member: Int32[np.ndarray, " members"]  # the center first, then the most similar
+    solved_in: Int64[np.ndarray, " items"]  # the block in which each item's weights are found
+
+    @classmethod
+    def of(cls, pattern: Pattern, share: float) -> Blocks:
+        """Blocks in which every item is solved once.
+
+        Args:
+            pattern: the neighbors of each item, the most similar first.
+            share: r; of a block, the center and its nearest, the part that is solved in it.
+        """
+        start, neighbor = pattern
+        counts = np.diff(start)
+        order = np.argsort(-counts, kind="stable")
+        center = np.empty(len(counts), np.int64)
+        solved_in = np.empty(len(counts), np.int64)
+        n_blocks = loops.cover(start, neighbor, order, share, center, solved_in)
+        center = center[:n_blocks]
+
+        first = np.concatenate([[0], np.cumsum(counts[center] + 1)])
+        member = np.empty(first[-1], np.int32)
+        is_center = np.zeros(first[-1], bool)
+        is_center[first[:-1]] = True
+        member[is_center] = center
+        # A neighbor lies as far from the first of its block as it does in the pattern.
+        begins = first[:-1] - np.arange(n_blocks)
+        shift = np.repeat(start[center] - begins, counts[center])
+        member[~is_center] = neighbor[np.arange(len(shift)) + shift]
+
+        return cls(first, member, solved_in)
+
+    @property
+    def sizes(self) -> Int64[np.ndarray, " blocks"]:
+        """How many members each block has."""
+        return np.diff(self.first)
+
+
 def weights_within(
     by_item: Rows,
     pattern: Pattern,
@@ -104,28 +151,10 @@ def weights_within(
     Raises:
         TrainingError: if a block is too close to a singular one for 32 bits.
     """
-    start, neighbor = pattern
+    blocks = Blocks.of(pattern, share)
     n_items = len(by_item)
-    counts = np.diff(start)
-    center = np.empty(n_items, np.int64)
-    solved_in = np.empty(n_items, np.int64)
-    order = np.argsort(-counts, kind="stable")
-    n_blocks = loops.cover(start, neighbor, order, share, center, solved_in)
-    center = center[:n_blocks]
-
-    size = counts[center] + 1
-    first = np.concatenate([[0], np.cumsum(size)])
-    member = np.empty(first[-1], np.int32)
-    is_center = np.zeros(first[-1], bool)
-    is_center[first[:-1]] = True
-    member[is_center] = center
-    of_centers = np.arange(first[-1] - n_blocks) + np.repeat(
-        start[center] - (first[:-1] - np.arange(n_blocks)), counts[center]
-    )
-    member[~is_center] = neighbor[of_centers]
-
-    n_solved = np.bincount(solved_in, minlength=n_blocks)
-    at = np.concatenate([[0], np.cumsum(size[solved_in])])
+    n_solved = np.bincount(blocks.solved_in, minlength=len(blocks.sizes))
+    at = np.concatenate([[0], np.cumsum(blocks.sizes[blocks.solved_in])])
     row = np.empty(at[-1], np.int32)
     weight = np.empty(at[-1], np.float32)
 
@@ -136,10 +165,10 @@ def weights_within(
             user_weight,
             np.float32(reg),
             np.float32(noise),
-            first,
-            member,
+            blocks.first,
+            blocks.member,
             np.concatenate([[0], np.cumsum(n_solved)]),
-            np.argsort(solved_in, kind="stable"),
+            np.argsort(blocks.solved_in, kind="stable"),
             at,
             n_threads * SHARES_PER_THREAD,
             row,

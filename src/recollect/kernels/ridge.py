@@ -146,66 +146,62 @@ def _solve_in_32_bits(
     k = equations.features.shape[1]
     # The loops work on tiles of 32 columns; zeros behind the k features change no solution.
     width = -(-k // 32) * 32
-    start = block.rows.start.numpy()
+    beyond = (0, width - k)
     out = np.empty((block.n_rows, width), np.float32)
     is_rotated = np.zeros(block.n_rows, np.bool_)
     singular = np.zeros(block.n_rows, np.bool_)
-    few = min(loops.PACK, k // 2)
-    if not equations.base.isfinite().all():
-        few = -1  # what has overflowed has no eigenvectors
-
-    eigenvalue, rotation = _diagonal_base(equations.base)
-    features = _padded(equations.features, (0, width - k))
-    pull = _padded(equations.pull, (0, width - k))
-    rotated_features, rotated_pull = features, pull
-    if rotation is not None:
-        rotated_features = _padded(equations.features @ rotation, (0, width - k))
-        rotated_pull = _padded(equations.pull @ rotation, (0, width - k))
+    few, eigenvalue, rotation = _coordinates(equations.base)
 
     with one_at_a_time() as n_threads:
-        work = work_of_solving(start, k)
-        shares = equal_shares(work, SHARES_PER_THREAD * n_threads)
-        scratch = loops.make_scratch(len(shares) - 1, width)
+        shares = equal_shares(
+            work_of_solving(block.rows.start.numpy(), k), SHARES_PER_THREAD * n_threads
+        )
         loops.ridge(
-            start,
+            block.rows.start.numpy(),
             block.column.numpy(),
             equations.value.contiguous().numpy(),
-            features,
-            _padded(equations.base, (0, width - k, 0, width - k)).reshape(-1),
+            _padded(equations.features, beyond),
+            _padded(equations.base, beyond * 2).reshape(-1),
             equations.reg.numpy(),
-            pull,
+            _padded(equations.pull, beyond),
             k,
             few,
             eigenvalue,
-            rotated_features,
-            rotated_pull,
+            _padded(equations.features @ rotation, beyond),
+            _padded(equations.pull @ rotation, beyond),
             shares,
-            scratch,
+            loops.make_scratch(len(shares) - 1, width),
             out,
             is_rotated,
             singular,
         )
 
     solution = torch.from_numpy(out[:, :k].copy())
-    if rotation is not None:
-        rotated = torch.from_numpy(is_rotated)
-        solution[rotated] = solution[rotated] @ rotation.t()
+    rotated = torch.from_numpy(is_rotated)
+    solution[rotated] = solution[rotated] @ rotation.t()
 
     return solution, singular
 
 
-def _diagonal_base(
+def _coordinates(
     base: Float[Tensor, "k k"],
-) -> tuple[Float32[np.ndarray, " k"], Float[Tensor, "k k"] | None]:
-    """Λ and Q of base = Q Λ Qᵀ; where base is 0 or has overflowed, Q is None."""
-    if not base.any() or not base.isfinite().all():
-        return np.zeros(len(base), np.float32), None
+) -> tuple[int, Float32[np.ndarray, " k"], Float[Tensor, "k k"]]:
+    """In which coordinates rows with few cells are solved: how many cells are few (−1: no row's),
+    and Λ and Q of base = Q Λ Qᵀ.
+    """
+    k = len(base)
+    few = min(loops.PACK, k // 2)
+    if not base.any():
+        return few, np.zeros(k, np.float32), torch.eye(k)
+
+    if not base.isfinite().all():
+        return -1, np.zeros(k, np.float32), torch.eye(k)
 
     eigenvalue, rotation = torch.linalg.eigh(base.double())
     # Sums of squares have no eigenvalue below 0 but by rounding.
     eigenvalue = eigenvalue.clamp(min=0).float()
 
-    return eigenvalue.numpy(), rotation.float()
+    return few, eigenvalue.numpy(), rotation.float()
 
 
 def _padded(tensor: Tensor, zeros: tuple[int, ...]) -> np.ndarray:
