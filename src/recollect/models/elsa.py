@@ -11,8 +11,8 @@ so that no row of all items is ever made: a step costs the events of its users a
 
 Source: Vančura, Alves, Kasalický, Kordík. "Scalable Linear Shallow Autoencoder for Collaborative
     Filtering." RecSys 2022.
-Differs: an event counts as 1 however often it was; Adam instead of Nadam; scores below 0 stay as
-    they are, where the authors' program sets them to 0.
+Differs: an event counts as 1 however often it was; Adam and a tenth of the rate, where the authors'
+    program has Nadam; A starts from normal numbers, theirs from uniform ones.
 """
 
 from __future__ import annotations
