@@ -1,61 +1,19 @@
-"""Fitting the members of a blend, and what it leaves in the history."""
+"""Fitting a blend again, and what it leaves in the history."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 from torch import nn
 
 from recollect.data.ratings import Ratings
+from recollect.families.members import fit_members
 from recollect.model import Model
 from recollect.models.blend.weights import Weights
 from recollect.run import Run
 from recollect.training.history import History
-from recollect.training.snapshot_folder import MEMBERS
-
-
-def fit_members(
-    recipes: Sequence[Model], train: Ratings, valid: Ratings | None, run: Run
-) -> list[Model]:
-    """The members, fitted one after the other.
-
-    Args:
-        recipes: unfitted.
-        train: the ratings to learn from.
-        valid: ratings that choose when to stop, and that no member may learn from.
-        run: of the blend; each member keeps its snapshots in a folder of its own.
-    """
-    fitted = []
-
-    for number, recipe in enumerate(recipes, start=1):
-        folder = None
-        if run.folder is not None:
-            folder = Path(run.folder) / MEMBERS / str(number)
-
-        # Memory was checked for all members, and a member that is worse gets no weight.
-        member_run = replace(
-            run,
-            folder=folder,
-            watchers=(),
-            net_watchers=(),
-            memory_check=False,
-            warn_if_worse=False,
-        )
-        member = dataclasses.replace(recipe, refit=False).fit(train, valid, member_run)
-        fitted.append(member)
-        figures = {"epoch": float(number), "seconds": member.seconds_}
-
-        for watcher in run.watchers:
-            watcher(figures)
-        for net_watcher in run.net_watchers:
-            net_watcher(figures, member.net_)
-
-    return fitted
 
 
 def fit_others(
@@ -74,18 +32,6 @@ def fit_others(
     nets = {**kept, **{n: member.net_ for n, member in zip(others, fitted, strict=True)}}
 
     return [nets[number] for number in range(len(recipes))]
-
-
-def again_of(fitted: Sequence[Model]) -> list[Model]:
-    """Unfitted members that take as many epochs as were best."""
-    return [dataclasses.replace(member, **member.best_epochs()) for member in fitted]
-
-
-def can_learn_from(part: Ratings) -> bool:
-    """Whether two users and two items have ratings, as every model needs."""
-    n_users = np.count_nonzero(part.count("user"))
-    n_items = np.count_nonzero(part.count("item"))
-    return bool(n_users >= 2 and n_items >= 2)
 
 
 def history_of(

@@ -33,15 +33,10 @@ from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.data.splitting.validation import hold_out_validation
 from recollect.errors import DataError, SettingError
+from recollect.families.members import again_of, can_learn_from, fit_members
 from recollect.memory_estimate import Memory, Shape, of_blend
 from recollect.model import Capabilities, Model
-from recollect.models.blend.fitting import (
-    again_of,
-    can_learn_from,
-    fit_members,
-    fit_others,
-    history_of,
-)
+from recollect.models.blend.fitting import fit_others, history_of
 from recollect.models.blend.members import capabilities_of, recipe_of, text_of
 from recollect.models.blend.network import Network
 from recollect.models.blend.weights import LEVELS, Calibration, choose_weights
