@@ -418,7 +418,8 @@ def test_every_list_can_be_explained(fitted, parts):
     lists = rc.top_n(fitted, user_ids=parts.train.users.ids[:3], n=2)
     reasons = rc.explain_list(fitted, lists, n=2)
     pairs = set(lists.select("user_id", "item_id").rows())
-    rated = set(parts.train.frame().select("user_id", "item_id").rows())
+    # With refit the validation ratings, too.
+    rated = set(fitted.given_.frame().select("user_id", "item_id").rows())
     assert set(reasons.select("user_id", "item_id").rows()) <= pairs
     assert set(reasons.select("user_id", "because_id").rows()) <= rated
     assert reasons["reason"].is_in([1, 2]).all()

@@ -32,6 +32,7 @@ from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import Vocab
 from recollect.errors import SizeError
 from recollect.families.item_weights import ItemWeights, as_events
+from recollect.run import Run
 from recollect.system.once import Once
 from recollect.training.history import History
 
@@ -98,7 +99,8 @@ class Interest:
         self, predicted: Float32[np.ndarray, "rows some"]
     ) -> Float32[np.ndarray, "rows some"]:
         """P(u likes i); never quite 0, so that there is a logarithm."""
-        z = (predicted - np.float32(self.threshold)) / np.float32(self.error)
+        # Not the difference first: of very large ratings it would be infinite.
+        z = predicted / np.float32(self.error) - np.float32(self.threshold / self.error)
         liked: np.ndarray = ndtr(np.maximum(z, np.float32(LOWEST)))
 
         return liked
@@ -156,13 +158,14 @@ def learn_choices(ratings: AnyRatings) -> ItemWeights:
         except SizeError as problem:
             log.info("Lists are made from neighbors of items instead of EASE: %s", problem)
 
-    return _fit("item_knn", events)
+    # It takes little, and a model that was fitted must be saved.
+    return _fit("item_knn", events, Run(memory_check=False))
 
 
-def _fit(name: str, events: Ratings) -> ItemWeights:
+def _fit(name: str, events: Ratings, run: Run | None = None) -> ItemWeights:
     choices = registry.make(name)
     assert isinstance(choices, ItemWeights)
-    choices.fit(events)
+    choices.fit(events, run=run)
 
     return choices
 
@@ -208,7 +211,7 @@ def threshold(ratings: AnyRatings) -> float:
     if is_liked.all() or not is_liked.any():
         return liked
 
-    return float(levels[is_liked].min() + levels[~is_liked].max()) / 2
+    return float(levels[is_liked].min()) / 2 + float(levels[~is_liked].max()) / 2
 
 
 def error_of(model: Any) -> float:
@@ -217,7 +220,8 @@ def error_of(model: Any) -> float:
     if history.valid_name == "valid_rmse" and history.best_valid:
         return float(history.best_valid)
 
-    spread = float(model.given_.variance) ** 0.5
-    width = model.given_.scale[1] - model.given_.scale[0]
+    # In the unit of the model, as the square of a very large number would be infinite.
+    spread = float(model.inner.given_.variance) ** 0.5
+    width = model.inner.given_.scale[1] - model.inner.given_.scale[0]
 
-    return SHARE_OF_SPREAD * spread or float(width)
+    return float(SHARE_OF_SPREAD * spread or width) * float(model.unit_.size)

@@ -84,7 +84,8 @@ def test_ratings_are_compared_as_lists_on_request(work: Path) -> None:
     assert result["models"]["popularity"]["rmse"] is None
     shown = call("compare", work / "ratings.csv", *options, *lists).stdout
     [head] = [line.split() for line in shown.splitlines() if line.split()[:1] == ["model"]]
-    assert head[1:5] == ["ndcg@10", "95%", "interval", "RMSE"]
+    # Where the table is narrow, "95%" stands above "interval".
+    assert [word for word in head[1:5] if word != "95%"][:3] == ["ndcg@10", "interval", "RMSE"]
 
 
 def test_a_comparison_by_a_sample_is_refused(work: Path) -> None:

@@ -128,7 +128,7 @@ def test_test_ratings_make_no_difference(tmp_path):
 def test_every_candidate_sees_the_same_splits_and_seeds(tmp_path, monkeypatch):
     seen = []
 
-    def judged(optuna, trial, model, fold, threads, *, may_stop):
+    def judged(optuna, trial, model, fold, threads, *, may_stop, metric):
         seen.append((fold.train.fingerprint, fold.valid.fingerprint, fold.seed, may_stop))
         return 1.0 + fold.seed
 

@@ -28,7 +28,9 @@ QUICK = {
 @pytest.fixture(scope="module")
 def tastes(checkerboard) -> rc.Split:
     """Two tastes, all items equally popular; three tenths of the events are for the test."""
-    return rc.random_split(checkerboard.events(from_=5), test=0.3, valid=0.1, seed=0)
+    return rc.random_split(
+        checkerboard.events(from_=5, remember=False), test=0.3, valid=0.1, seed=0
+    )
 
 
 @pytest.fixture(scope="module", params=LOSSES)
@@ -166,7 +168,9 @@ def test_newer_events_of_a_known_user_count_at_once(model):
 
 
 def test_new_users_are_ranked_for_from_their_given_events(checkerboard):
-    split = rc.new_user_split(checkerboard.events(from_=5), users=0.25, given=0.5, seed=0)
+    split = rc.new_user_split(
+        checkerboard.events(from_=5, remember=False), users=0.25, given=0.5, seed=0
+    )
     model = DeepRec(loss="multinomial", **QUICK).fit(split.train, run=Run(threads=1))
     scores = rc.new_users_ranking(model, split, n=5)
     assert (
@@ -190,7 +194,9 @@ def test_without_events_items_are_ranked_by_popularity(model):
 
 
 def test_validation_users_without_training_events_are_refused(checkerboard):
-    split = rc.new_user_split(checkerboard.events(from_=5), users=0.2, valid_users=0.2, seed=0)
+    split = rc.new_user_split(
+        checkerboard.events(from_=5, remember=False), users=0.2, valid_users=0.2, seed=0
+    )
     with pytest.raises(DataError, match="No user in valid has an event in train"):
         DeepRec(loss="logistic", **QUICK).fit(split.train, split.valid)
 

@@ -132,10 +132,13 @@ def final_of(fitted: Model, recipe: Model) -> Model:
         fitted: on a part of them.
         recipe: of which `trial_of` made the fitted one.
     """
+    epochs = getattr(recipe, "epochs", None)
+    if epochs is None:  # such as one in closed form
+        return recipe
+
     if recipe.capabilities.stops_early:
         return dataclasses.replace(fitted, **fitted.best_epochs())
 
-    epochs = getattr(recipe, "epochs", 1)
     of_trial = getattr(fitted, "epochs", 1)
 
     return _with_epochs(recipe, min(epochs, 2 * of_trial)) or recipe

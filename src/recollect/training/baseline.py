@@ -137,9 +137,14 @@ def popularity_ndcg(train: Ratings, valid: Ratings, *, n: int) -> float:
 def _seen_before(
     train: Ratings, valid: Ratings, rank: Int64[np.ndarray, " n_items"]
 ) -> Int64[np.ndarray, " valid"]:
-    """How many items of each validation event's user in `train` are ranked before its item."""
+    """How many items that each validation event's user has seen are ranked before its item."""
     n_items = len(rank)
-    seen = np.sort(train.user.astype(np.int64) * n_items + rank[train.item])
+    user, item = train.user, train.item
+    if train.disliked is not None:
+        user = np.concatenate([user, train.disliked.row])
+        item = np.concatenate([item, train.disliked.column])
+
+    seen = np.sort(user.astype(np.int64) * n_items + rank[item])
     first_of_user = valid.user.astype(np.int64) * n_items
     before_item = np.searchsorted(seen, first_of_user + rank[valid.item])
     before_user = np.searchsorted(seen, first_of_user)

@@ -319,7 +319,7 @@ def films(path: Path) -> pl.DataFrame:
     }
 
     table = pl.DataFrame(columns, schema_overrides={"genres": pl.List(pl.String)})
-    year = pl.col("title").str.extract(YEAR).cast(pl.Int64)
+    year = pl.col("title").cast(pl.String).str.extract(YEAR).cast(pl.Int64)
 
     return table.with_columns(year=year)
 
