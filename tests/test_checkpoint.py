@@ -251,9 +251,20 @@ def test_a_flipped_bit_anywhere_is_damage(folder, name):
     for place in random.integers(len(whole), size=40):
         broken = bytearray(whole)
         broken[place] ^= 1 << int(random.integers(8))
+        if name == "model.json" and _has_the_same_values(bytes(broken), whole):
+            continue
+
         (folder / name).write_bytes(broken)
         with pytest.raises(CheckpointError, match=r"damaged|newer"):
             rc.load_model(folder)
+
+
+def _has_the_same_values(broken: bytes, whole: bytes) -> bool:
+    """Whether JSON means the same, such as 1e-05 and 1E-05, or 0.1 with another far digit."""
+    try:
+        return json.loads(broken) == json.loads(whole)
+    except ValueError:
+        return False
 
 
 @pytest.mark.parametrize(
