@@ -173,6 +173,18 @@ def test_without_a_model_the_best_model_of_events_is_taken(work: Path, tmp_path:
     assert rc.load_model(tmp_path / "run").output == "scores"
 
 
+def test_members_of_a_blend_of_events_are_named_with_it(work: Path, tmp_path: Path) -> None:
+    members = ["--members", "ease reg=5.0", "--members", "popularity"]
+    train = ["train", work / "ratings.csv", "--events-from", 4, *members]
+    result = answer(*train, "--model", "rank_blend", "--out", tmp_path / "run")
+    assert result["settings"]["members"] == ["ease reg=5.0", "popularity"]
+    listed = answer("recommend", tmp_path / "run", "--user", 5, "-n", 3)["recommendations"]
+    assert len(listed) == 3
+
+    refused = call(*train, "--model", "ials", "--out", tmp_path / "other")
+    assert "--members are those of a blend (of events, --model rank_blend)" in refused.stderr
+
+
 def test_members_of_a_blend_are_named_and_shown(work: Path, tmp_path: Path) -> None:
     members = ["--members", "bias", "--members", "pmf factors=3 epochs=5"]
     train = ["train", work / "split", *members, *settings("refit=false"), "--out"]

@@ -23,6 +23,7 @@ from recollect.cli.output.interruption import going_on_after_hangup
 from recollect.cli.output.screen import Answer, Screen
 from recollect.errors import SettingError
 
+BLENDS = ("blend", "rank_blend")  # models with members, of ratings and of events
 DEFAULT_VALID = 0.05  # share of validation ratings
 
 
@@ -179,10 +180,13 @@ def _recipe(
         raise SettingError(f"--like {like} is of one model; name it, such as --model autorec.")
 
     if members:
-        if model not in (None, "blend") or "members" in given:
-            raise SettingError("--members are those of a blend; leave out --model, or --members.")
+        if model not in (None, *BLENDS) or "members" in given:
+            raise SettingError(
+                "--members are those of a blend (of events, --model rank_blend); leave out "
+                "--model, or --members."
+            )
 
-        return registry.make("blend", members=tuple(members), **given)
+        return registry.make(model or BLENDS[0], members=tuple(members), **given)
 
     return None if model is None else registry.make(model, like=like, **given)
 
