@@ -8,11 +8,46 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
-from recollect.data.ratings import Ratings
+from recollect.data.ratings import AnyRatings, Ratings
+from recollect.errors import SettingError
 from recollect.model import Model
 from recollect.run import Run
 from recollect.training.snapshot_folder import MEMBERS
+
+
+def expect_members(members: object, example: str) -> None:
+    """Refuse members that are no texts, or none at all.
+
+    Args:
+        members: the setting of a blend.
+        example: members that it could have, for the message.
+
+    Raises:
+        SettingError: naming what was found.
+    """
+    are_texts = isinstance(members, tuple) and all(isinstance(member, str) for member in members)
+    if not are_texts or not members:
+        raise SettingError(
+            f"members is a list of {example} (--members, repeated); found {members!r}."
+        )
+
+
+def unfitted_networks(recipes: Sequence[Model], given: AnyRatings) -> list[nn.Module]:
+    """The network of each member before it learns.
+
+    Args:
+        recipes: the members, unfitted.
+        given: the ratings or events that they will learn from.
+    """
+    nets = []
+
+    for recipe in recipes:
+        recipe.given_ = given
+        nets.append(recipe.build(given.n_users, given.n_items))
+
+    return nets
 
 
 def fit_members(

@@ -32,8 +32,14 @@ from recollect.data.rating_unit import IDENTITY, RatingUnit
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.data.splitting.validation import hold_out_validation
-from recollect.errors import DataError, SettingError
-from recollect.families.members import again_of, can_learn_from, fit_members
+from recollect.errors import DataError
+from recollect.families.members import (
+    again_of,
+    can_learn_from,
+    expect_members,
+    fit_members,
+    unfitted_networks,
+)
 from recollect.memory_estimate import Memory, Shape, of_blend
 from recollect.model import Capabilities, Model
 from recollect.models.blend.fitting import fit_others, history_of
@@ -68,14 +74,8 @@ class Blend(Model):
 
     @override
     def check(self) -> None:
-        are_texts = isinstance(self.members, tuple) and all(
-            isinstance(member, str) for member in self.members
-        )
-        if not are_texts or not self.members:
-            raise SettingError(
-                "members is a list of models with their settings, such as ['bayes_mf', 'autorec "
-                f"side=user'] (--members, repeated); found {self.members!r}."
-            )
+        example = "models with their settings, such as ['bayes_mf', 'autorec side=user']"
+        expect_members(self.members, example)
 
         for member in self.members:
             recipe_of(member)
@@ -90,13 +90,7 @@ class Blend(Model):
 
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
-        nets = []
-
-        for recipe in self.recipes():
-            recipe.given_ = self.given_
-            nets.append(recipe.build(n_users, n_items))
-
-        return Network(nets)
+        return Network(unfitted_networks(self.recipes(), self.given_))
 
     # Learning.
 

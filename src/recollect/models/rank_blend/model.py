@@ -30,7 +30,13 @@ from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.data.splitting.validation import hold_out_validation
 from recollect.errors import DataError, SettingError
-from recollect.families.members import again_of, can_learn_from, fit_members
+from recollect.families.members import (
+    again_of,
+    can_learn_from,
+    expect_members,
+    fit_members,
+    unfitted_networks,
+)
 from recollect.memory_estimate import Memory, Shape, of_blend
 from recollect.model import Capabilities, Model
 from recollect.models.rank_blend.weights import choose_weights, standard
@@ -91,14 +97,8 @@ class RankBlend(Model):
 
     @override
     def check(self) -> None:
-        are_texts = isinstance(self.members, tuple) and all(
-            isinstance(member, str) for member in self.members
-        )
-        if not are_texts or not self.members:
-            raise SettingError(
-                "members is a list of models of events with their settings, such as ['ease', 'ials "
-                f"factors=128'] (--members, repeated); found {self.members!r}."
-            )
+        example = "models of events with their settings, such as ['ease', 'ials factors=128']"
+        expect_members(self.members, example)
 
         for member in self.members:
             recipe_of(member)
@@ -113,13 +113,7 @@ class RankBlend(Model):
 
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
-        nets = []
-
-        for recipe in self.recipes():
-            recipe.given_ = self.given_
-            nets.append(recipe.build(n_users, n_items))
-
-        return Network(nets)
+        return Network(unfitted_networks(self.recipes(), self.given_))
 
     # Learning.
 
