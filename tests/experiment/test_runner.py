@@ -12,7 +12,7 @@ import pytest
 from tests.experiment.experiment_files import CHECK, TINY, plan_all, write_file
 
 import recollect as rc
-from recollect.errors import TrainingError
+from recollect.errors import SettingError, TrainingError
 from recollect.experiment import results as results_module
 from recollect.experiment import runner
 
@@ -53,6 +53,16 @@ def test_a_record_is_small_enough_for_a_repository(done):
     files = list(results.folder.iterdir())
     assert len(files) == 4 + 4 + 1  # records, errors by user, data.json
     assert max(file.stat().st_size for file in files) < 4096
+
+
+def test_a_device_that_is_not_there_is_refused_and_no_record_written(tmp_path):
+    _, todo, results = plan_all(write_file(tmp_path), tmp_path / "results")
+    written = list(results.folder.glob("*.json"))
+
+    with pytest.raises(SettingError, match='"cpu" or "cuda"'):
+        list(runner.run_tasks(todo, processes=0, device="gpu"))
+
+    assert list(results.folder.glob("*.json")) == written
 
 
 def test_a_record_names_the_release_and_in_a_checkout_the_commit(done):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from recollect.cli.options.fitting import Device
 from recollect.cli.options.records import ResultsFolder
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.interruption import resumable
@@ -60,6 +61,7 @@ def run(
         ),
     ] = False,
     list_: Annotated[bool, typer.Option("--list", help="Only show what there is to run.")] = False,
+    device: Device = "cpu",
     results: ResultsFolder = None,
     trust: Trust = None,
 ) -> Answer:
@@ -81,14 +83,15 @@ def run(
     needed = planner.without_figures(planned, carried) if missing else planned
     todo = planner.tasks(experiment, needed, records, data, fresh=fresh)
     jobs = {job.key for planned_run in planned for job in planned_run.jobs}
-    left_out = {job.key for run in planned if run not in needed for job in run.jobs}
-    counts = [f"{len(jobs)} runs", f"{len(jobs - left_out) - len(todo)} cached"]
+    wanted = {job.key for planned_run in needed for job in planned_run.jobs}
+    left_out = jobs - wanted
+    counts = [f"{len(jobs)} runs", f"{len(wanted) - len(todo)} cached"]
     if left_out:
         counts.append(f"{len(left_out)} of an earlier release")
     screen.say(", ".join([*counts, f"{len(todo)} to do"]))
     if not list_:
         with resumable(records.folder):
-            _carry_out(screen, todo, processes)
+            _carry_out(screen, todo, processes, device)
 
     new = {task.job.key for task in todo}
     rows = [_row(planned_run, records, data, new, carried) for planned_run in planned]
@@ -108,7 +111,7 @@ def _say_skipped(screen: Screen, parts: Sequence[Part], data: Mapping[str, Any])
             screen.say(f"skipped: {data[source]['missing']}")
 
 
-def _carry_out(screen: Screen, todo: Sequence[Task], processes: int | None) -> None:
+def _carry_out(screen: Screen, todo: Sequence[Task], processes: int | None, device: str) -> None:
     """Run the tasks, with a line for each that ends and the name of the next on the bar."""
     from recollect.experiment.runner import run_tasks
 
@@ -116,10 +119,12 @@ def _carry_out(screen: Screen, todo: Sequence[Task], processes: int | None) -> N
     # After the last task there is none to name.
     labels.append("")
 
+    fits = run_tasks(todo, processes=processes, device=device)
+
     with screen.steps("runs", len(todo)) as step:
         step(0, labels[0])
 
-        for done, (task, record) in enumerate(run_tasks(todo, processes=processes), start=1):
+        for done, (task, record) in enumerate(fits, start=1):
             screen.say(f"{task.label}: {_outcome(record, task.part)}")
             step(done, labels[done])
 

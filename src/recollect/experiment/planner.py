@@ -42,6 +42,7 @@ class Task:
     label: str  # for people
     memory: int  # bytes, as predicted
     threads: int | None = None
+    device: str = "cpu"
     keeps_user_sums: bool = False
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import torch
 
 from recollect import registry
 from recollect.data.ratings import Ratings
@@ -31,7 +32,7 @@ CURVE_DIGITS = 6  # significant ones: enough to draw and to compare epochs
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, processes: int | None = None
+    tasks: Sequence[Task], *, processes: int | None = None, device: str = "cpu"
 ) -> Iterator[tuple[Task, Record]]:
     """Run tasks and give each with its record, in their order.
 
@@ -42,12 +43,17 @@ def run_tasks(
         tasks: what to run; the cores are divided among those that run at a time.
         processes: how many run at a time; 0: one after another in this process; None: as many as
             cores and memory allow.
+        device: where to fit: "cpu", "cuda", "cuda:1"; all tasks share it.
+
+    Raises:
+        SettingError: there is no such device; no job is recorded as failed for it.
     """
+    Run(device=device)
     if processes is None:
         processes = _default_processes(tasks)
 
     threads = max(1, available_cores() // max(1, processes))
-    remaining = deque(replace(task, threads=threads) for task in tasks)
+    remaining = deque(replace(task, threads=threads, device=device) for task in tasks)
     begun = datetime.now(UTC)
 
     while remaining:
@@ -109,17 +115,18 @@ def _write_failure(task: Task, reason: str) -> Record:
 
 def _provenance(task: Task) -> dict[str, Any]:
     date = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return {
-        "data": task.part.source,
-        "made": {**made_by(), "threads": task.threads, "date": date},
-    }
+    made = {**made_by(), "threads": task.threads, "date": date}
+    if task.device != "cpu":
+        made["device"] = torch.cuda.get_device_name(task.device)
+
+    return {"data": task.part.source, "made": made}
 
 
 def _measure(task: Task) -> tuple[dict[str, Any], UserSums | None]:
     """Fit, then score the test ratings once."""
     split = split_part(task.part, task.split)
     model = registry.make(task.job.model, **task.job.settings)
-    run = Run(seed=task.job.seed, threads=task.threads)
+    run = Run(seed=task.job.seed, threads=task.threads, device=task.device)
     if task.part.events is None:
         figures, scores = _measure_ratings(model, split, run)
         return figures, _sum_by_user(scores) if task.keeps_user_sums else None
