@@ -1,6 +1,7 @@
 """Pages: what stands on them, that they are made from records alone, and those in docs/results."""
 
 import itertools
+import json
 import math
 import re
 from dataclasses import replace
@@ -14,7 +15,7 @@ from recollect.errors import SettingError
 from recollect.experiment.carried import FILE
 from recollect.experiment.parse import read
 from recollect.experiment.results import Results, UserSums, job_of, write_json
-from recollect.report import figures, render
+from recollect.report import figures, render, sentences
 from recollect.report.tables import make_report
 
 ROOT = Path(__file__).parents[2]
@@ -157,6 +158,15 @@ def test_a_table_says_what_was_measured_on_what_and_which_code_made_it(made_up):
         "2). All 160 test ratings of a split are scored, 2 of them cold. "
         "Made by release 0.1 (commit abc1234)."
     )
+
+
+def test_a_table_says_which_of_its_fits_ran_on_a_card(made_up):
+    _, results, _ = made_up
+    records = [json.loads(path.read_text()) for path in sorted(results.folder.glob("*.json"))]
+    records = [record for record in records if "made" in record]
+    records[0]["made"]["device"] = "NVIDIA H100"
+    last = f"; 1 of {len(records)} fits on NVIDIA H100."
+    assert sentences.describe_releases(records).endswith(last)
 
 
 def test_a_page_says_when_it_was_made_and_with_which_versions(made_up):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -168,7 +169,15 @@ def describe_releases(records: Sequence[Record]) -> str:
         plural = "s" * (len(names) > 1)
         releases.append(f"{release} (commit{plural} {', '.join(names)})" if names else release)
 
-    return f"Made by release {' and '.join(releases)}."
+    return f"Made by release {' and '.join(releases)}{_on_cards(records)}."
+
+
+def _on_cards(records: Sequence[Record]) -> str:
+    """How many of the fits ran on which card; empty if all ran on the CPU."""
+    cards = [record["made"]["device"] for record in records if "device" in record["made"]]
+    n_fits = [f"{n} of {len(records)} fits on {card}" for card, n in Counter(cards).items()]
+
+    return f"; {', '.join(n_fits)}" if n_fits else ""
 
 
 def describe_carried(n_rows: int, release: str) -> str:
