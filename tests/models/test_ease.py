@@ -10,7 +10,7 @@ import recollect as rc
 from recollect import unseen
 from recollect.data.ratings import Ratings
 from recollect.errors import SettingError, TrainingError
-from recollect.families import item_weights
+from recollect.families import vectors
 from recollect.memory_estimate import Shape
 from recollect.models.ease import EASE, exact
 from recollect.models.ease import model as model_module
@@ -142,7 +142,7 @@ def test_a_penalty_of_0_is_refused():
 
 
 def test_vectors_of_very_many_users_are_refused(groups, monkeypatch):
-    monkeypatch.setattr(item_weights, "MOST_VECTORS", 100)
+    monkeypatch.setattr(vectors, "MOST_NUMBERS", 100)
     model = EASE(**PLAIN, reg=3.0).fit(groups)
     with pytest.raises(SettingError, match="more than 2 GB"):
         model.vectors("user")
@@ -250,7 +250,7 @@ def test_weights_at_impossible_places_are_a_fault(change, fault):
 
 def test_vectors_of_very_many_items_are_refused(groups, monkeypatch):
     model = EASE(**PLAIN, reg=3.0, keep=0.2).fit(groups)
-    monkeypatch.setattr(model_module, "MOST_VECTORS", 100)
+    monkeypatch.setattr(model_module, "MOST_NUMBERS", 100)
     with pytest.raises(SettingError, match="more than 2 GB"):
         model.vectors("item")
 

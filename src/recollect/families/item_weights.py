@@ -13,20 +13,19 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int, Int64
+from jaxtyping import Bool, Float32, Int
 from typing_extensions import override
 
-from recollect.data.ratings import AnyRatings, Ratings, Side
+from recollect.data.ratings import Ratings, Side
 from recollect.data.sparse_rows import Rows
-from recollect.errors import SizeError
-from recollect.model import Capabilities, Model
-from recollect.unseen import BLOCK_CELLS, predict_new_users, usable_rows_of
-
-MOST_VECTORS = 1 << 29  # numbers in all rows, written out: 2 GB
+from recollect.families.users_as_rows import UsersAsRows
+from recollect.families.vectors import written_out
+from recollect.model import Capabilities
+from recollect.unseen import BLOCK_CELLS
 
 
 @dataclass(kw_only=True, eq=False)
-class ItemWeights(Model):
+class ItemWeights(UsersAsRows):
     """A model of events whose network is a matrix of weights between items."""
 
     @property
@@ -41,17 +40,6 @@ class ItemWeights(Model):
     @abstractmethod
     def sums(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """X B, where every value in the rows is 1."""
-
-    @override
-    def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> Bool[np.ndarray, " users"]:
-        # A new user is a row like any other.
-        return np.zeros(len(user), bool)
-
-    @override
-    def score_known(
-        self, user: Int[np.ndarray, " users"], given: AnyRatings
-    ) -> Float32[np.ndarray, "users n_items"]:
-        return self.fold_in(usable_rows_of(self, given, user))
 
     @override
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
@@ -81,16 +69,6 @@ class ItemWeights(Model):
         return influence
 
     @override
-    def predict_known(
-        self,
-        user: Int[np.ndarray, " pairs"],
-        item: Int[np.ndarray, " pairs"],
-        given: AnyRatings,
-        times: Int64[np.ndarray, " pairs"] | None,
-    ) -> Float32[np.ndarray, " pairs"]:
-        return predict_new_users(self, user, item, given)
-
-    @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:
         """The rows of events, of users or of items, with 1 in every cell.
 
@@ -99,18 +77,8 @@ class ItemWeights(Model):
         """
         given = self.given_
         assert isinstance(given, Ratings)
-        if given.n_users * given.n_items > MOST_VECTORS:
-            raise SizeError(
-                f"The vectors of {side}s are their rows of events, {given.n_users:,} × "
-                f"{given.n_items:,} numbers here, more than 2 GB; ask for similarity of a model "
-                "with factors, such as pmf."
-            )
 
-        rows = as_events(given.rows(side))
-        dense = np.zeros((len(rows), rows.n_columns), np.float32)
-        dense[rows.row, rows.column] = rows.value
-
-        return dense
+        return written_out(as_events(given.rows(side)), side, "events")
 
 
 def as_events(rows: Rows) -> Rows:

@@ -36,7 +36,8 @@ from recollect.capabilities import Capabilities
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SizeError
-from recollect.families.item_weights import MOST_VECTORS, ItemWeights, as_events
+from recollect.families.item_weights import ItemWeights, as_events
+from recollect.families.vectors import MOST_NUMBERS
 from recollect.kernels import Block, times_dense
 from recollect.kernels.item_pairs import sum_rows
 from recollect.memory_estimate import Memory, Shape, of_item_weights, of_sparse_item_weights
@@ -147,7 +148,7 @@ class EASE(ItemWeights):
 
         matrix = self._matrix.get(self.net_.matrix)
         n_items = matrix.shape[0]
-        if n_items**2 > MOST_VECTORS:
+        if n_items**2 > MOST_NUMBERS:
             raise SizeError(
                 f"The vectors of items are their weights, {n_items:,} × {n_items:,} numbers here, "
                 "more than 2 GB; ask for similarity of a model with factors, such as ials."
