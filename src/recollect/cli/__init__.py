@@ -25,6 +25,7 @@ from recollect.cli import (
     split,
     train,
     tune,
+    update,
 )
 from recollect.cli.data import convert, describe, fetch, plant, store
 from recollect.cli.data import list as data_list
@@ -59,6 +60,7 @@ verb(data_app)(store.store)
 verb(data_app)(plant.plant)
 verb(app)(split.split)
 verb(app)(train.train)
+verb(app)(update.update)
 verb(app)(evaluate.evaluate)
 verb(app)(predict.predict)
 verb(app)(recommend.recommend)

@@ -20,6 +20,8 @@ from recollect.data.sparse_rows import Rows
 from recollect.errors import DataError
 from recollect.families.pair_model import PairModel
 from recollect.model import Capabilities
+from recollect.online.change import Change
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.training.history import History
 
@@ -51,12 +53,26 @@ class Popularity(PairModel):
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
-        # Users whose events are all in other parts of a split do not count.
-        n_users = np.count_nonzero(train.count("user"))
-        share = train.count("item") / n_users
-        self.net_.share.copy_(torch.tensor(share, dtype=torch.float32))
-
+        self.net_.share.copy_(torch.from_numpy(self._shares(train)))
         return History()
+
+    def _shares(self, events: AnyRatings) -> Float32[np.ndarray, " n_items"]:
+        """The share of each item."""
+        # Users whose events are all in other parts of a split do not count.
+        n_users = max(1, np.count_nonzero(events.count("user")))
+        share: np.ndarray = events.count("item") / n_users
+        return share.astype(np.float32)
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        return Updatable(learns="the shares of all items", waits="", exact=True, retracts=True)
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        net = Shares(change.after.n_items)
+        net.share.copy_(torch.from_numpy(self._shares(change.after)))
+        return net.to(self.net_.share.device)
 
     @override
     def score_known(

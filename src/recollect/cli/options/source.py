@@ -257,6 +257,34 @@ def ratings_from(source: str, columns: Columns) -> rc.Ratings:
     return columns.apply_events_from(rc.read(source, **arguments))
 
 
+def ratings_for(model: rc.Model, path: str, columns: Columns) -> rc.Ratings:
+    """A file of what a model has learned from: ratings on its scale, or events.
+
+    Args:
+        model: fitted.
+        path: of the file.
+        columns: how to read the file.
+
+    Raises:
+        SettingError: if the options state events and the model has learned from ratings.
+    """
+    arguments = columns.arguments()
+    learned_from = model.given_
+    if learned_from.implicit:
+        if columns.events_from is None:
+            arguments["implicit"] = True
+
+        return columns.apply_events_from(rc.read(path, **arguments))
+
+    if columns.implicit or columns.events_from is not None:
+        raise SettingError(
+            "This model has learned from ratings and takes ratings; leave out --implicit and "
+            "--events-from."
+        )
+
+    return rc.read(path, **{"scale": learned_from.scale, **arguments})
+
+
 def any_ratings_from(source: str, columns: Columns) -> rc.Ratings | rc.StoredRatings:
     """As `ratings_from`; a folder of stored ratings, too, which stay on disk.
 
