@@ -140,7 +140,6 @@ class Model(OwnUnit, Influences, Updating, ABC):
 
         self.seed_ = run.seed
         self.seconds_ = time.monotonic() - started
-
         return self
 
     def _fit(self, train: AnyRatings, valid: Ratings | None, run: Run) -> None:
@@ -151,7 +150,6 @@ class Model(OwnUnit, Influences, Updating, ABC):
 
         with own_generator(run.seed):
             self.learn_in_own_unit(train, valid, run)
-
         if self.refit and valid is not None and train.in_memory:
             self.fit_again(train.union(valid), run)
 
