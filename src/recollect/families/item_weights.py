@@ -20,8 +20,14 @@ from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SizeError
 from recollect.model import Capabilities, Model
+from recollect.online.result import Updatable
 from recollect.unseen import BLOCK_CELLS, predict_new_users, usable_rows_of
 
+# What an update changes of a model whose weights wait.
+WAITING_WEIGHTS = Updatable(
+    learns="the rows of users, from which their scores are computed",
+    waits="the weights between items; a new item has none and gets the score 0",
+)
 MOST_VECTORS = 1 << 29  # numbers in all rows, written out: 2 GB
 
 
