@@ -47,7 +47,7 @@ def updatable_rows(side: str) -> Updatable:
 
 @torch.no_grad()
 def learn_columns(
-    model: Any, change: Change, before: Any, solve: Callable[[Any, Codes, Change], None]
+    model: Any, change: Change, before: Any, solve: Callable[[Any, Codes, Change, Any], None]
 ) -> Any:
     """The network of a row model after a change; its codes are kept with it.
 
@@ -65,7 +65,7 @@ def learn_columns(
         _set_offsets_of_new_columns(model, change)
 
     codes = _codes(model, change, before)
-    solve(model, codes, change)
+    solve(model, codes, change, before)
     model._fitted_codes.get(lambda: codes)
 
     return net
@@ -106,15 +106,17 @@ def _codes(model: Any, change: Change, before: Any) -> Codes:
     return all_codes, all_means
 
 
-def solve_rating_columns(model: Any, codes: Codes, change: Change) -> None:
+def solve_rating_columns(model: Any, codes: Codes, change: Change, before: Any) -> None:
     """Write the output columns with new ratings into the network.
 
     Args:
         model: an autoencoder of ratings; `net_` is written into.
         codes: of all rows.
         change: of the ratings.
+        before: the model before, whose prior of the columns is kept.
     """
-    prior = model.column_prior()
+    prior = before.column_prior()
+    model._column_prior.get(lambda: prior)
     other = model.other_side
     layer = model.net_.output
     is_new = np.isin(change.touched(other), change.new(other))

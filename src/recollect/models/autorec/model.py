@@ -226,7 +226,6 @@ class AutoRec(GradientRowModel):
 
     @override
     def learn_change(self, change: Change, before: Any) -> nn.Module:
-        self._column_prior.get(before.column_prior)
         return learn_columns(self, change, before, solve_rating_columns)
 
     def loss(self, net: Network, rows: Block) -> tuple[Tensor, int]:
