@@ -18,6 +18,7 @@ from recollect.cli import (
     explain,
     models,
     predict,
+    prequential,
     recommend,
     report,
     run,
@@ -67,6 +68,7 @@ verb(app)(recommend.recommend)
 verb(app)(similar.similar)
 verb(app)(explain.explain)
 verb(app)(compare.compare)
+verb(app)(prequential.prequential)
 verb(app)(run.run)
 verb(app)(report.report)
 verb(app)(tune.tune)
