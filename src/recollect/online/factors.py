@@ -8,6 +8,8 @@ counts.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, Int64
@@ -21,6 +23,8 @@ from recollect.online.networks import sharing, with_rows
 from recollect.training.als import solve_factors
 
 GROWTH = 1.05
+
+AnyFactors = TypeVar("AnyFactors", bound=Factors)
 
 
 def is_due(
@@ -52,7 +56,7 @@ def due_items(change: Change) -> Int64[np.ndarray, " items"]:
     return items[is_due(change.count_before("item")[items], count)]
 
 
-def grown(net: Factors, change: Change) -> Factors:
+def grown(net: AnyFactors, change: Change) -> AnyFactors:
     """A copy of a network of factors with rows for all users and items after a change.
 
     Those of users and items that had no rating are 0, whatever they were drawn as.

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 from scipy.sparse import csr_array, eye_array, vstack
 
 from recollect.data.ratings import Ratings
@@ -106,10 +106,11 @@ class Inverse:
 
     def weights(self) -> Float32[np.ndarray, "n_items n_items"]:
         """B[j, i] = −P[j, i] / P[i, i], and 0 on the diagonal."""
-        weight = self.matrix / -self.matrix.diagonal()
+        weight = np.empty(self.matrix.shape, np.float32)
+        np.divide(self.matrix, -self.matrix.diagonal(), out=weight, casting="same_kind")
         np.fill_diagonal(weight, 0)
 
-        return weight.astype(np.float32)
+        return weight
 
     def _updated(
         self, n_items: int, columns: csr_array, d: Float64[np.ndarray, " rank"]
@@ -121,14 +122,24 @@ class Inverse:
             columns: Uᵀ.
             d: the diagonal of D.
         """
-        matrix = np.zeros((n_items, n_items))
+        matrix = self._with_items(n_items)
+        product = columns @ matrix  # Uᵀ P
+        inner = np.diag(1 / d) + columns @ product.T
+        solved = np.linalg.solve(inner, product)
+        # BLAS reads columns, which of a symmetric matrix are the rows: P' in the place of P.
+        place = {"beta": 1, "c": matrix.T, "overwrite_c": 1}
+        return blas.dgemm(-1, product.T, solved.T, trans_b=1, **place).T
+
+    def _with_items(self, n_items: int) -> Float64[np.ndarray, "n_items n_items"]:
+        """A copy of P with items that have no events."""
         n_before = len(self.matrix)
+        if n_items == n_before:
+            return self.matrix.copy()
+
+        matrix = np.zeros((n_items, n_items))
         matrix[:n_before, :n_before] = self.matrix
         new = np.arange(n_before, n_items)
         matrix[new, new] = 1 / self.reg
-        product = columns @ matrix  # Uᵀ P
-        inner = np.diag(1 / d) + columns @ product.T
-        matrix -= product.T @ np.linalg.solve(inner, product)
 
         return matrix
 
