@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int64
 
 from recollect.data.numbering import numbered_like
 from recollect.data.ratings import Ratings, Side
+from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import UNKNOWN, Vocab
 from recollect.errors import DataError
 from recollect.online.change import Change
@@ -49,6 +50,9 @@ def merge(given: Ratings, new: Ratings) -> Change:
     is_new = is_used & ~is_there
     is_again = is_used & is_there
     after = _with_new(_replaced(base, joined, is_again, entry[is_used[is_there]]), joined, is_new)
+    if after.implicit and (after.disliked is not None or new.disliked is not None):
+        after = _with_disliked(after, new)
+
     n_older = int((~is_used).sum())
 
     return Change(
@@ -142,7 +146,7 @@ def _numbered(given: Ratings, new: Ratings) -> Ratings:
         new, users=users, items=items, user=user, item=item, text=None, disliked=None, notes=()
     )
 
-    return numbered_like(used, given)
+    return replace(numbered_like(used, given), catalogue=new.catalogue, checked=True)
 
 
 def _used(vocab: Vocab, row: np.ndarray) -> tuple[Vocab, np.ndarray]:
@@ -266,6 +270,25 @@ def _with_new(base: Ratings, new: Ratings, is_new: Bool[np.ndarray, " new"]) -> 
     )
 
     return longer
+
+
+def _with_disliked(after: Ratings, new: Ratings) -> Ratings:
+    """The events with what their users have rated too low, then or now, and not chosen since."""
+    n_items = after.n_items
+    known = [after.disliked] if after.disliked is not None else []
+    pairs = [rows.row.astype(np.int64) * n_items + rows.column for rows in known]
+    if new.disliked is not None:
+        user = after.users.rows(new.users.ids)[new.disliked.row]
+        item = after.items.rows(new.items.ids)[new.disliked.column]
+        is_known = (user != UNKNOWN) & (item != UNKNOWN)
+        pairs.append(user[is_known].astype(np.int64) * n_items + item[is_known])
+
+    user, item = np.divmod(np.setdiff1d(np.concatenate(pairs), after.pair), n_items)
+    disliked, _ = Rows.group(user, item, n_rows=after.n_users, n_columns=n_items)
+    told = replace(after, disliked=disliked, checked=True)
+    _keep_rows(told, *_grouped(after))
+
+    return told
 
 
 def _without(base: Ratings, is_kept: Bool[np.ndarray, " ratings"]) -> Ratings:
