@@ -57,14 +57,15 @@ class Prequential:
         return float(self._figures(self.value[way].mean()))
 
     def gain_share(self, way: str) -> float | None:
-        """Which share of what "refit" gains over "frozen" a way gains; None without both."""
+        """Which share of what "refit" gains over "frozen" a way gains; None where it gains nothing,
+        or without both."""
         if not {"frozen", "refit"} <= self.value.keys():
             return None
 
-        frozen = self.figure("frozen")
-        most = frozen - self.figure("refit")
+        sign = -1 if self.is_error else 1
+        gain = {name: sign * (self.figure(name) - self.figure("frozen")) for name in self.value}
 
-        return (frozen - self.figure(way)) / most if most else None
+        return gain[way] / gain["refit"] if gain["refit"] > 0 else None
 
     def table(self) -> pl.DataFrame:
         """A row per way: its figure, its share of the gain, fits, and milliseconds an event."""
