@@ -15,6 +15,8 @@ from recollect.online.change import Change
 from recollect.online.merge import merge, take_back
 from recollect.online.result import Updatable, Update
 from recollect.system.door import words
+from recollect.system.once import Once
+from recollect.training.offsets import RidgeOffsets
 
 
 class Updating:
@@ -123,12 +125,7 @@ class Updating:
         """Learn the change, and take what was learned in one step."""
         model: Any = self
         before = model.inner
-        inner = copy.copy(before)
-        in_unit = change.in_unit(model.unit_)
-        inner.given_ = in_unit.after
-        inner._forget()
-        net = inner.learn_change(in_unit, before)
-        inner.net_ = net.eval()
+        inner = learned(before, change.in_unit(model.unit_))
         if before is model:
             vars(self).update(vars(inner))
             return
@@ -139,3 +136,38 @@ class Updating:
         after._forget()
         after._inner = (change.after, inner.net_, inner)
         vars(self).update(vars(after))
+
+
+def learned(before: Any, change: Change) -> Any:
+    """A copy of a model that has learned a change; the model before is not written into.
+
+    Args:
+        before: the model in its own unit.
+        change: of its ratings, in that unit.
+    """
+    after = copy.copy(before)
+    after.given_ = change.after
+    after._forget()
+    after.net_ = after.learn_change(change, before).eval()
+    _keep_cold_offsets(after, change, before)
+
+    return after
+
+
+def _keep_cold_offsets(after: Any, change: Change, before: Any) -> None:
+    """Keep the offsets for cold pairs, if they were asked for, with those of touched rows anew.
+
+    Args:
+        after: the model that has learned the change.
+        change: of the ratings.
+        before: the model before.
+    """
+    fitted_on, once = vars(before).get("_cold_offsets", (None, None))
+    offsets = None if once is None else once.known
+    if fitted_on is not change.before or offsets is None:
+        return
+
+    touched = {"users": change.touched("user"), "items": change.touched("item")}
+    kept = Once[RidgeOffsets]()
+    kept.get(lambda: offsets.solved_again(change.after, **touched))
+    after._cold_offsets = (change.after, kept)
