@@ -13,7 +13,6 @@ others who chose it.
 from __future__ import annotations
 
 import argparse
-import time
 
 import numpy as np
 import polars as pl
@@ -92,54 +91,56 @@ def drift() -> None:
         print(half_life, {way: result.figure(way) for way in result.value}, days)
 
 
-def new_items(models: dict[str, dict]) -> None:
-    """Items of MovieLens 1M held out whole; five people's events with each are learned from.
+def new_items(model: rc.Model, data: str) -> None:
+    """Items held out whole; five people's events with each are learned from, by update and by fit.
 
-    Of the others who chose such an item: its place in their list of all items, as a share of it,
-    beside that of as many people who did not choose it.
+    Of the others who chose such an item it is asked where the item stands for them.
     """
-    events = rc.load("movielens/1m").events(from_=4, remember=False)
+    events = rc.load(data).events(from_=4, remember=False)
     random = np.random.default_rng(0)
-    count = events.count("item")
-    held = random.choice(np.flatnonzero(count >= 50), 100, replace=False)
-    is_held = np.isin(events.item, held)
-    rank = np.full(len(events), 0)
     order = random.permutation(len(events))
+    held = random.choice(np.flatnonzero(events.count("item") >= 30), 100, replace=False)
+    rank = np.full(len(events), -1)
     for item in held:
         of_item = order[events.item[order] == item]
         rank[of_item] = np.arange(len(of_item))
 
-    early = events.where(~is_held)
-    five = events.where(is_held & (rank < CHOOSERS))
-    later = events.where(is_held & (rank >= CHOOSERS))
-    for name, settings in models.items():
-        model = rc.make(name, **settings)
-        started = time.perf_counter()
-        model.fit(early, run=rc.Run(threads=1))
-        fit = time.perf_counter() - started
-        done = model.update(five)
-        print(name, f"fit {fit:.1f} s, {done}")
-        print(places(model, later, held, random))
+    early = events.where(rank < 0)
+    five = events.where((rank >= 0) & (rank < CHOOSERS))
+    later = events.where(rank >= CHOOSERS)
+    run = rc.Run(threads=1)
+    fitted = dataclasses.replace(model).fit(early, run=run)
+    print(fitted.update(five))
+    users = random.choice(np.unique(later.user), min(600, later.n_users), replace=False)
+    print("update", places(fitted, later, held, users))
+    again = dataclasses.replace(model).fit(early.union(five), run=run)
+    print("fit   ", places(again, later, held, users))
 
 
-def places(model: rc.Model, later: Ratings, held: np.ndarray, random: np.random.Generator) -> dict:
-    """Where held-out items stand in lists, of those who chose them and of others."""
-    users = random.choice(np.unique(later.user), 1000, replace=False)
-    own = {"chose": [], "others": [], "first_100": [], "others_first_100": []}
+def places(
+    model: rc.Model, later: Ratings, held: np.ndarray, users: np.ndarray
+) -> dict[str, float]:
+    """Where new items stand in the lists of those who chose them.
+
+    Returns: of an item in a list of all items its place, as a share of it, and how often it is among
+        the first 100; the same among the new items alone, and how often it is the first tenth.
+    """
+    figures: dict[str, list[float]] = {
+        name: [] for name in ("place", "first_100", "among_new", "first_tenth")
+    }
     for part, scores in scores_of(model, users, model.given_):
         for user, row in zip(users[part], scores, strict=True):
-            n_listed = int((row > NEVER).sum())
-            chosen = later.item[later.user == user]
-            other = np.setdiff1d(held, later.item[later.user == user])
-            for kind, first, items in (
-                ("chose", "first_100", chosen),
-                ("others", "others_first_100", other),
-            ):
-                place = (row[None, :] > row[items][:, None]).sum(axis=1)[row[items] > NEVER]
-                own[kind] += (place / n_listed).tolist()
-                own[first] += (place < 100).tolist()
+            listed = row[row > NEVER]
+            new = row[held]
+            for own in row[later.item[later.user == user]]:
+                place = float((listed > own).sum() + ((listed == own).sum() - 1) / 2)
+                among = float((new > own).sum() + ((new == own).sum() - 1) / 2)
+                figures["place"].append(place / len(listed))
+                figures["first_100"].append(place < 100)
+                figures["among_new"].append(among / (len(new) - 1))
+                figures["first_tenth"].append(among < len(new) / 10)
 
-    return {kind: round(float(np.mean(values)), 4) for kind, values in own.items()}
+    return {name: round(float(np.mean(values)), 4) for name, values in figures.items()}
 
 
 def main() -> None:
@@ -147,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=("movielens", "drift", "new-items"))
     parser.add_argument("--model", default="bias", help="Model and settings, as for compare.")
+    parser.add_argument("--data", default="movielens/1m", help="Of new-items.")
     parser.add_argument("--plot")
     arguments = parser.parse_args()
     from recollect.registry import from_text, name_of, settings
@@ -157,7 +159,7 @@ def main() -> None:
     elif arguments.part == "drift":
         drift()
     else:
-        new_items({name_of(recipe): dict(settings(recipe))})
+        new_items(recipe, arguments.data)
 
 
 if __name__ == "__main__":

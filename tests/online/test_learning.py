@@ -13,6 +13,7 @@ import recollect as rc
 from recollect.data.ratings import Ratings
 from recollect.data.sources.planted import planted
 from recollect.errors import NotUpdatableError
+from recollect.interest import interest_of
 from recollect.models.ease import dynamic
 from recollect.models.item_knn import ItemKNN
 from recollect.online.columns import recursive_least_squares
@@ -289,3 +290,31 @@ def test_a_new_kind_of_rating_needs_a_fit_of_bayes_mf(ratings):
     half = dataclasses.replace(whole.where(np.arange(3000, 3010)), value=np.full(10, 2.5, "f4"))
     with pytest.raises(NotUpdatableError, match="values that the fit did not have"):
         model.update(half)
+
+
+def test_lists_after_an_update_go_by_the_interest_learned_before_until_much_has_come(ratings):
+    """A new item joins the lists when five people have rated it."""
+    model = rc.make("pmf", **QUICK["pmf"]).fit(ratings, run=RUN)
+    rc.top_n(model, user_ids=["1"], n=3)
+    choices = interest_of(model).choices
+    ids = ratings.users.ids
+    value = float(ratings.value.max())
+    scale = {"scale": ratings.scale}
+    model.update(rc.from_tuples([(ids[row], "new", value) for row in range(4)], **scale))
+    kept = interest_of(model).choices
+    n_items = ratings.n_items
+    torch.testing.assert_close(kept.net_.weight[:n_items, :n_items], choices.net_.weight)
+    assert len(rc.top_n(model, user_ids=["1"], n=3)) == 3
+    model.update(rc.from_tuples([(ids[4], "new", value)], **scale))
+    assert interest_of(model).choices.net_.weight[:, n_items].abs().sum() > 0
+
+
+@pytest.mark.parametrize("settings", [("item_knn", {}), ("ease", {"keep": 0.3}), ("elsa", {})])
+def test_weights_for_more_items_give_the_same_scores_of_known_ones(settings, groups):
+    name, changes = settings
+    model = rc.make(name, **{**QUICK[name], **changes}).fit(groups, run=RUN)
+    rows = groups.by_user.take(np.arange(9))
+    wider = dataclasses.replace(rows, n_columns=rows.n_columns + 3)
+    longer = model.with_items(rows.n_columns + 3).sums(wider)
+    np.testing.assert_allclose(longer[:, :-3], model.sums(rows), atol=1e-6)
+    assert (longer[:, -3:] == 0).all()

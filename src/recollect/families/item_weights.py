@@ -9,11 +9,13 @@ learning.
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int, Int64
+from torch import nn
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
@@ -47,6 +49,21 @@ class ItemWeights(Model):
     @abstractmethod
     def sums(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """X B, where every value in the rows is 1."""
+
+    @abstractmethod
+    def grown(self, n_items: int) -> nn.Module:
+        """The network for more items, of which the further ones have no weights."""
+
+    def with_items(self, n_items: int) -> ItemWeights:
+        """A copy of the model for more items, of which the further ones have no weights.
+
+        It gives `sums` alone: what it was fitted on stays.
+        """
+        copied = copy.copy(self)
+        copied._forget()
+        copied.net_ = self.grown(n_items)
+
+        return copied
 
     @override
     def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> Bool[np.ndarray, " users"]:

@@ -148,8 +148,12 @@ class ELSA(ItemWeights):
 
     @override
     def learn_change(self, change: Change, before: Any) -> nn.Module:
+        return self.grown(change.after.n_items)
+
+    @override
+    def grown(self, n_items: int) -> nn.Module:
         net = sharing(self.net_)
-        net.weight = nn.Parameter(with_rows(net.weight, change.after.n_items))
+        net.weight = nn.Parameter(with_rows(net.weight, n_items))
         return net
 
     def validation(self, train: Ratings, valid: Ratings | None) -> ValidationMetric | None:

@@ -34,6 +34,7 @@ from recollect.families.item_weights import ItemWeights
 from recollect.kernels.item_pairs import sum_rows
 from recollect.memory_estimate import Memory, Shape, of_pairs
 from recollect.online.change import Change
+from recollect.online.networks import sharing, with_rows
 from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
@@ -148,6 +149,13 @@ class ItemKNN(ItemWeights):
             self._find_neighbors(net, x, np.arange(after.n_items))
 
         return net.to(self.net_.neighbor.device)
+
+    @override
+    def grown(self, n_items: int) -> nn.Module:
+        net = sharing(self.net_)
+        net.neighbor = nn.Buffer(with_rows(net.neighbor, n_items))
+        net.similarity = nn.Buffer(with_rows(net.similarity, n_items))
+        return net
 
     def _replace_neighbors(
         self, net: Neighbors, x: csr_array, items: Int[np.ndarray, " touched"]

@@ -49,6 +49,7 @@ from recollect.models.ease.dynamic import Inverse, is_kept
 from recollect.models.ease.exact import Weights, solve_exactly
 from recollect.models.ease.sparse import SparseWeights, solve_sparsely
 from recollect.online.change import Change
+from recollect.online.networks import with_rows
 from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
@@ -151,11 +152,7 @@ class EASE(ItemWeights):
     def learn_change(self, change: Change, before: Any) -> nn.Module:
         n_items = change.after.n_items
         if self.keep is not None:
-            sparse = SparseWeights(n_items)
-            matrix = before._matrix.get(before.net_.matrix).copy()
-            matrix.resize((n_items, n_items))
-            sparse.set(matrix)
-            return sparse
+            return self.grown(n_items)
 
         if before._inverse is None:
             how = {"reg": self.reg, "noise": self._noise, "activity": self.activity}
@@ -168,6 +165,21 @@ class EASE(ItemWeights):
         net.weight = nn.Buffer(torch.from_numpy(inverse.weights()).to(self.net_.weight.device))
 
         return net
+
+    @override
+    def grown(self, n_items: int) -> nn.Module:
+        if self.keep is None:
+            net = Weights(0)
+            rows = with_rows(self.net_.weight, n_items)
+            net.weight = nn.Buffer(with_rows(rows, n_items, dim=1))
+            return net
+
+        sparse = SparseWeights(n_items)
+        matrix = self.net_.matrix()
+        matrix.resize((n_items, n_items))
+        sparse.set(matrix)
+
+        return sparse
 
     @override
     @torch.no_grad()
