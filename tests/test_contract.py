@@ -8,6 +8,7 @@ import copy
 import dataclasses
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from tests.cases import QUICK, VARIANTS, label, made
@@ -18,8 +19,16 @@ from recollect.data.sources.planted import planted_texts
 from recollect.data.sparse_rows import Rows
 from recollect.data.text.tokenizer import Tokenizer
 from recollect.data.vocab import Vocab
-from recollect.errors import DataError, LeakError, NotFittedError, SettingError
+from recollect.errors import (
+    DataError,
+    LeakError,
+    NotFittedError,
+    NotUpdatableError,
+    SettingError,
+)
 from recollect.influences import Influences
+from recollect.model import Model
+from recollect.online.result import Update
 from recollect.registry import find, make, model_names, name_of, settings
 from recollect.run import Run
 
@@ -173,6 +182,126 @@ def test_a_loaded_model_is_the_saved_one(fitted, parts, tmp_path):
     np.testing.assert_array_equal(fitted.predict(*pairs), loaded.predict(*pairs))
     assert settings(loaded) == settings(fitted)
     assert loaded.given_.fingerprint == fitted.given_.fingerprint
+
+
+@pytest.fixture(scope="module")
+def further(parts):
+    """Ratings that come later: of known users and items, and of a new user and a new item.
+
+    The vocabulary is another one. Known users rate items of the test part and of the new item.
+    """
+    frame = parts.test.where(np.arange(20)).frame()
+    value = frame.columns[2]
+    high = frame[value].max()
+    user_ids = parts.train.users.ids
+    item_ids = parts.train.items.ids
+    rows = {
+        "user_id": ["new user"] * 6 + user_ids[:5].to_list(),
+        "item_id": item_ids[:6].to_list() + ["new item"] * 5,
+        value: [high, 2.0, high, high, 2.0, high] + [high] * 5,
+    }
+    if "timestamp" in frame.columns:
+        rows["timestamp"] = [int(frame["timestamp"].max())] * 11
+
+    both = pl.concat([frame, pl.DataFrame(rows, schema=frame.schema)])
+    implicit = parts.train.implicit
+    return rc.from_frame(both, scale=None if implicit else parts.train.scale, implicit=implicit)
+
+
+def updated(fitted, ratings) -> tuple[Model, Update]:
+    """A copy of the model after an update, and what was done; skips a model without updates."""
+    model = copy.copy(fitted)
+    if is_updatable(model):
+        return model, model.update(ratings)
+
+    with pytest.raises(NotUpdatableError, match="fit it again"):
+        model.update(ratings)
+    pytest.skip("of models that can be updated")
+
+
+def is_updatable(model) -> bool:
+    try:
+        return bool(str(model.updatable))
+    except NotUpdatableError:
+        return False
+
+
+def test_an_update_takes_in_new_users_and_items(fitted, parts, further):
+    model, done = updated(fitted, further)
+    assert (done.ratings, done.users_new, done.items_new) == (31, 1, 1)
+    given = model.given_
+    n_known = (fitted.given_.n_users, fitted.given_.n_items)
+    assert (given.n_users, given.n_items) == (n_known[0] + 1, n_known[1] + 1)
+    # The fit may have had the validation ratings, and nothing of these.
+    assert len(given) == len(fitted.given_) + 31
+    table = model.scores(np.arange(given.n_users), given)
+    assert table.shape == (given.n_users, given.n_items)
+    assert np.isfinite(table).all()
+    pairs = np.array([[3, given.n_items - 1], [given.n_users - 1, 7], [given.n_users - 1, 9]]).T
+    assert not model.is_cold(*pairs).any()
+    assert np.isfinite(model.predict(*pairs)).all()
+
+
+def test_lists_after_an_update_hide_what_was_seen_and_know_who_is_new(fitted, parts, further):
+    model, _ = updated(fitted, further)
+    lists = rc.top_n(model, user_ids=["new user", parts.train.users.ids[0]], n=200)
+    shown = set(lists.select("user_id", "item_id").rows())
+    assert {"new user", parts.train.users.ids[0]} == set(lists["user_id"])
+    assert not shown & set(model.given_.frame().select("user_id", "item_id").rows())
+
+
+def test_an_update_does_not_change_a_copy(fitted, parts, further):
+    pairs = (parts.test.user, parts.test.item)
+    before = fitted.predict(*pairs)
+    weights = {key: tensor.clone() for key, tensor in fitted.net_.state_dict().items()}
+    updated(fitted, further)
+    np.testing.assert_array_equal(before, fitted.predict(*pairs))
+    for key, tensor in fitted.net_.state_dict().items():
+        torch.testing.assert_close(tensor, weights[key], rtol=0, atol=0, msg=key)
+
+
+def test_an_updated_model_is_saved_as_any_other(fitted, parts, further, tmp_path):
+    model, _ = updated(fitted, further)
+    rc.save(model, tmp_path / "m")
+    loaded = rc.load_model(tmp_path / "m")
+    user, item = (axis.reshape(-1) for axis in np.indices((model.given_.n_users, 12)))
+    np.testing.assert_allclose(
+        model.predict(user, item), loaded.predict(user, item), rtol=1e-4, atol=1e-4
+    )
+    assert loaded.given_.fingerprint == model.given_.fingerprint
+
+
+def test_an_exact_update_is_a_fit_on_all_ratings(fitted, model, further):
+    changed, done = updated(fitted, further)
+    if not done.exact:
+        pytest.skip("of models whose update is exact")
+    again = dataclasses.replace(model).fit(changed.given_)
+    everyone = np.arange(changed.given_.n_users)
+    np.testing.assert_allclose(
+        changed.scores(everyone, changed.given_),
+        again.scores(everyone, again.given_),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_ratings_taken_back_leave_no_trace(fitted, model, further):
+    """The model is the one that a fit on what is left gives; ids keep their rows."""
+    changed, _ = updated(fitted, further)
+    if not changed.updatable.retracts:
+        with pytest.raises(NotUpdatableError, match="cannot take ratings back"):
+            changed.retract(further)
+        return
+    assert changed.retract(further).ratings == 31
+    assert len(changed.given_) == len(fitted.given_)
+    again = dataclasses.replace(model).fit(changed.given_)
+    everyone = np.arange(changed.given_.n_users)
+    np.testing.assert_allclose(
+        changed.scores(everyone, changed.given_),
+        again.scores(everyone, again.given_),
+        rtol=1e-5,
+        atol=1e-5,
+    )
 
 
 def test_an_unfitted_model_says_so(model):

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from recollect.evaluation.comparison import compare_models
     from recollect.evaluation.comparison import compare_models as compare
     from recollect.evaluation.cross_validation import cross_validate
+    from recollect.evaluation.prequential.protocol import prequential
     from recollect.evaluation.protocols import (
         full_ranking,
         held_out,
@@ -113,6 +114,7 @@ __all__ = [
     "open_stored",
     "per_user_split",
     "predict",
+    "prequential",
     "random_split",
     "read",
     "save",
@@ -154,6 +156,7 @@ _HOMES = {
     "evaluation.comparison": "compare=compare_models compare_models",
     "evaluation.cross_validation": "cross_validate",
     "experiment.tune_model": "tune",
+    "evaluation.prequential.protocol": "prequential",
     "evaluation.protocols": "full_ranking held_out new_items new_items_ranking new_users"
     " new_users_ranking",
     "lists.reasons": "explain_list",

@@ -6,6 +6,7 @@
     ├── SettingError     (ValueError)    a setting, model or data set that does not exist, or a
     │   │                                value out of range
     │   ├── SizeError                    a fit needs more memory than there is
+    │   ├── NotUpdatableError            a model cannot learn from further ratings without a fit
     │   └── UntrustedError               a file names code that the caller does not trust
     ├── NotFittedError   (RuntimeError)  a prediction was asked for before fit
     ├── TrainingError    (RuntimeError)  the fit cannot go on: NaN, or another fit's snapshot
@@ -46,6 +47,10 @@ class SettingError(RecollectError, ValueError):
 
 class SizeError(SettingError):
     """A fit needs more memory than there is."""
+
+
+class NotUpdatableError(SettingError):
+    """A model cannot learn from further ratings, or forget some, without a new fit."""
 
 
 class UntrustedError(SettingError):

@@ -18,7 +18,7 @@ Source: Steck. "Embarrassingly Shallow Autoencoders for Sparse Data." WWW 2019 (
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,10 @@ MOST_EVENTS = 5_000_000  # that B is learned from; of more, those of some users 
 MOST_ITEMS = 10_000  # whose B has 400 MB; of more items, each has neighbors instead
 LEAST = 1e-4  # of a row's largest: no item is certain not to be chosen
 LOWEST = -12.0  # (r̂ − t) / σ; Φ of less is 0 in 32 bits
+# After updates, B is learned anew when so large a share of the ratings has come, or a new item has
+# so many.
+MOST_CHANGE = 0.01
+ENOUGH = 5
 SHARE_OF_SPREAD = 0.8  # the error of a model that was not validated, as a share of the ratings'
 
 
@@ -52,6 +56,7 @@ class Interest:
     choices: ItemWeights  # B, learned from who rated what
     threshold: float  # t
     error: float  # sigma, in rating points
+    item_count: Int64[np.ndarray, " n_items"]  # the ratings that B was learned from, per item
 
     def join(
         self, predicted: Float32[np.ndarray, "people n_items"], rows: Rows
@@ -138,15 +143,38 @@ def _once(model: Any) -> Once[Interest]:
     """Where a model keeps its interest, as long as its ratings are the same."""
     given, interest = vars(model).get("_interest", (None, None))
     if given is not model.given_ or interest is None:
+        former = None if interest is None else interest.known
         interest = Once()
+        if former is not None and _is_current(former, model.given_):
+            grown = former.choices.with_items(model.given_.n_items)
+            kept = replace(_make(model, grown), item_count=former.item_count)
+            interest.get(lambda: kept)
+
         # In one assignment, as several threads may ask.
         model._interest = (model.given_, interest)
 
     return interest
 
 
+def _is_current(interest: Interest, ratings: AnyRatings) -> bool:
+    """Whether B of earlier ratings still serves after updates: few have come, and none of the new
+    items has enough to be chosen by.
+    """
+    before = interest.item_count
+    now = ratings.count("item")
+    if len(now) < len(before):
+        return False
+
+    n_before = int(before.sum())
+    is_new = np.append(before == 0, np.ones(len(now) - len(before), bool))
+    has_enough = (now[is_new] >= ENOUGH).any()
+
+    return bool(abs(int(now.sum()) - n_before) <= MOST_CHANGE * n_before and not has_enough)
+
+
 def _make(model: Any, choices: ItemWeights) -> Interest:
-    return Interest(choices, threshold(model.given_), error_of(model))
+    given = model.given_
+    return Interest(choices, threshold(given), error_of(model), given.count("item"))
 
 
 def learn_choices(ratings: AnyRatings) -> ItemWeights:

@@ -33,6 +33,7 @@ from recollect.fit_checks import check_arguments, check_data
 from recollect.influences import Influences
 from recollect.memory_estimate import Memory, Shape, of_pairs, of_refit
 from recollect.memory_limits import refuse_too_large
+from recollect.online.updating import Updating
 from recollect.own_unit import OwnUnit
 from recollect.run import Run
 from recollect.settings import check_ranges, setting, stated
@@ -46,7 +47,7 @@ from recollect.unseen import COLD
 
 
 @dataclass(kw_only=True, eq=False)
-class Model(OwnUnit, Influences, ABC):
+class Model(OwnUnit, Influences, Updating, ABC):
     """A recipe: fields are settings; `net_` is what it learned from the ratings `given_`."""
 
     # Parts of `net_` that folders of format 1 and 2 call otherwise: the former name and today's.
@@ -139,7 +140,6 @@ class Model(OwnUnit, Influences, ABC):
 
         self.seed_ = run.seed
         self.seconds_ = time.monotonic() - started
-
         return self
 
     def _fit(self, train: AnyRatings, valid: Ratings | None, run: Run) -> None:
@@ -150,7 +150,6 @@ class Model(OwnUnit, Influences, ABC):
 
         with own_generator(run.seed):
             self.learn_in_own_unit(train, valid, run)
-
         if self.refit and valid is not None and train.in_memory:
             self.fit_again(train.union(valid), run)
 

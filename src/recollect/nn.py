@@ -159,6 +159,10 @@ class RowOffsets(nn.Module):
         # A full batch asks for the same block at each step.
         self._last: tuple[Block, Tensor] | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        # A copy starts without the block that was asked for last.
+        return {**vars(self), "_last": None}
+
     @torch.no_grad()
     def set(self, mu: float, column: Float[Tensor, " columns"]) -> None:
         """Take the mean rating and the offset of each column."""

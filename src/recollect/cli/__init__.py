@@ -18,6 +18,7 @@ from recollect.cli import (
     explain,
     models,
     predict,
+    prequential,
     recommend,
     report,
     run,
@@ -25,6 +26,7 @@ from recollect.cli import (
     split,
     train,
     tune,
+    update,
 )
 from recollect.cli.data import convert, describe, fetch, plant, store
 from recollect.cli.data import list as data_list
@@ -59,12 +61,14 @@ verb(data_app)(store.store)
 verb(data_app)(plant.plant)
 verb(app)(split.split)
 verb(app)(train.train)
+verb(app)(update.update)
 verb(app)(evaluate.evaluate)
 verb(app)(predict.predict)
 verb(app)(recommend.recommend)
 verb(app)(similar.similar)
 verb(app)(explain.explain)
 verb(app)(compare.compare)
+verb(app)(prequential.prequential)
 verb(app)(run.run)
 verb(app)(report.report)
 verb(app)(tune.tune)

@@ -10,11 +10,10 @@ from rich.console import RenderableType
 import recollect as rc
 from recollect.cli.options.asking import NewItems, RankBy, RunFolder, load_model
 from recollect.cli.options.lists import Field, Negatives
-from recollect.cli.options.source import Columns
+from recollect.cli.options.source import Columns, ratings_for
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import interval, table
-from recollect.errors import SettingError
 
 ERRORS = ("rmse", "mae", "rmse_macro", "mae_macro")
 
@@ -62,8 +61,8 @@ def evaluate(
 
     refuse_negatives(negatives)
     model = load_model(run, new_items, trust)
-    ratings = _read(test, model, columns)
-    visible = None if given is None else with_given(model, _read(given, model, columns))
+    ratings = ratings_for(model, test, columns)
+    visible = None if given is None else with_given(model, ratings_for(model, given, columns))
     about = {"run": run, "test": test, **_counts(model, ratings)}
     figures: list[dict[str, Any]] = []
     if model.output == "ratings":
@@ -86,34 +85,6 @@ def evaluate(
         figures += lists.table().to_dicts()
 
     return _answer(about, figures)
-
-
-def _read(path: str, model: rc.Model, columns: Columns) -> rc.Ratings:
-    """A file of what the model has learned from: ratings on its scale, or events.
-
-    Args:
-        path: of the file.
-        model: fitted.
-        columns: how to read the file.
-
-    Raises:
-        SettingError: if the options state events and the model has learned from ratings.
-    """
-    arguments = columns.arguments()
-    learned_from = model.given_
-    if learned_from.implicit:
-        if columns.events_from is None:
-            arguments["implicit"] = True
-
-        return columns.apply_events_from(rc.read(path, **arguments))
-
-    if columns.implicit or columns.events_from is not None:
-        raise SettingError(
-            "This model has learned from ratings and is scored on ratings; leave out --implicit "
-            "and --events-from."
-        )
-
-    return rc.read(path, **{"scale": learned_from.scale, **arguments})
 
 
 def _counts(model: rc.Model, test: rc.Ratings) -> dict[str, Any]:

@@ -17,8 +17,8 @@ def numbered_like(ratings: Ratings, like: AnyRatings) -> Ratings:
     Ids that `like` writes in another way ("1" for "1.0") are the same; of a pair that becomes one
     by that, the last rating counts.
     """
-    users, row_of_user = _extended(like.users, ratings.users)
-    items, row_of_item = _extended(like.items, ratings.items)
+    users, row_of_user = extended(like.users, ratings.users)
+    items, row_of_item = extended(like.items, ratings.items)
     table = RatingTable(
         row_of_user[ratings.user],
         row_of_item[ratings.item],
@@ -33,8 +33,13 @@ def numbered_like(ratings: Ratings, like: AnyRatings) -> Ratings:
     return table.ratings(ratings.name, ratings.notes, ratings.scale)
 
 
-def _extended(known: Vocab, new: Vocab) -> tuple[Vocab, Int32[np.ndarray, " new"]]:
-    """The known ids followed by new ones, and the row in them of each id of `new`."""
+def extended(known: Vocab, new: Vocab) -> tuple[Vocab, Int32[np.ndarray, " new"]]:
+    """The known ids followed by new ones, and the row in them of each id of `new`.
+
+    Args:
+        known: the ids whose rows stay.
+        new: ids, of which those that are not known get the next rows.
+    """
     row = known.rows(new.ids)
     is_unknown = row == UNKNOWN
     unknown = new.ids.filter(pl.Series(is_unknown))

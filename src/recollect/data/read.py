@@ -7,15 +7,17 @@ file  →  frames with columns user, item, rating, time    parsing.files
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from recollect.arguments import expect_path, expect_ratings, expect_scale
 from recollect.data.builder import RatingsBuilder
 from recollect.data.numbering import numbered_like
 from recollect.data.parsing.columns import Column, requested_columns
+from recollect.data.parsing.event_weights import EventWeights
 from recollect.data.parsing.files import Format, open_table
 from recollect.data.ratings import AnyRatings, Ratings
+from recollect.errors import SettingError
 
 
 def read(
@@ -35,6 +37,8 @@ def read(
     wide: bool = False,
     not_rated: int | float | None = None,
     like: AnyRatings | None = None,
+    event_weights: Mapping[str, float] | None = None,
+    event: Column = "event",
 ) -> Ratings:
     """The ratings in a file: CSV, TSV, "::" or blanks between fields, JSON lines, Parquet, Excel.
 
@@ -47,6 +51,8 @@ def read(
     With `implicit` each line is an event, such as a view or a purchase. It counts 1, or what the
     column of counts says (`rating`, or a usual name: `names.COUNT`). Events of one pair are added
     up and the newest time is kept. Without a header they stand in the order user, item, time.
+    With `event_weights` an event counts by its kind, which stands in the column `event`: a purchase
+    may count as five views.
 
     Args:
         path: of the file.
@@ -66,6 +72,9 @@ def read(
         like: ratings that these go with, such as those that a model has learned from. Users and
             items get their row numbers, those that they do not have the next ones; without `scale`
             and `implicit` it has theirs. None: numbered by themselves.
+        event_weights: what an event counts, by its kind; 0: such events are left out. With them the
+            lines are events. None: kinds are not looked at.
+        event: with `event_weights`, the column of the kinds.
 
     Raises:
         DataError: if the file is missing, empty or damaged, a column cannot be found, or an entry
@@ -79,6 +88,16 @@ def read(
         implicit = implicit or like.implicit
         if scale is None and not implicit:
             scale = like.scale
+
+    weights = None if event_weights is None else EventWeights(event_weights)
+    if weights is not None:
+        if rating is not None:
+            raise SettingError(
+                f"The column {rating!r} of counts and event_weights are given; the weights take "
+                "the place of counts: leave one of the two out."
+            )
+
+        implicit, rating = True, event
 
     requested = requested_columns(user=user, item=item, rating=rating, time=time)
     form = Format(
@@ -97,9 +116,11 @@ def read(
     table = open_table(path, requested, form, implicit=implicit)
 
     for frame, locate in table.frames():
-        builder.add(frame, locate)
+        block = (frame, locate) if weights is None else weights.weigh(frame, locate)
+        builder.add(*block)
 
-    ratings = builder.ratings(name or name_of(path), str(path), table.notes)
+    notes = table.notes if weights is None else (*table.notes, *weights.notes)
+    ratings = builder.ratings(name or name_of(path), str(path), notes)
 
     return ratings if like is None else numbered_like(ratings, like)
 

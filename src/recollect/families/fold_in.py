@@ -24,6 +24,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from recollect.online.columns import ridge
+
 # λ shrinks the fitted columns, so their covariance is too small in directions with little data.
 # λ alone, as a prior, would allow a variance of 2 σ² / λ there; this share of it is added.
 # Chosen on new users of MovieLens 1M: docs/log.md.
@@ -79,12 +81,33 @@ class OutputColumns:
     ) -> Float[Tensor, " rows"]:
         """The new user's prediction for every row.
 
-        A nonlinear f is linearized around the last solution (Gauss-Newton).
-
         Args:
             code: the codes of the rows that the user rated.
             value: their ratings.
             codes: the codes of all rows.
+            f: the activation of the last layer.
+            linear: whether f is the identity; then one solve is exact.
+        """
+        column = self.column(code, value, f=f, linear=linear)
+        predicted = f(with_ones(codes) @ column)
+
+        return predicted.float()
+
+    def column(
+        self,
+        code: Float[Tensor, "rated k_less_one"],
+        value: Float[Tensor, " rated"],
+        *,
+        f: Callable[[Tensor], Tensor],
+        linear: bool,
+    ) -> Float[Tensor, " k"]:
+        """x = (w, b): a new output column, in 64 bits.
+
+        A nonlinear f is linearized around the last solution (Gauss-Newton).
+
+        Args:
+            code: the codes of the rows that have a rating in the column.
+            value: their ratings.
             f: the activation of the last layer.
             linear: whether f is the identity; then one solve is exact.
         """
@@ -106,10 +129,7 @@ class OutputColumns:
             if change < CONVERGED:
                 break
 
-        column = self.mean + self.root @ z  # x = m + R z
-        predicted = f(with_ones(codes) @ column)
-
-        return predicted.float()
+        return self.mean + self.root @ z  # x = m + R z
 
 
 def with_ones(code: Float[Tensor, "rows k_less_one"]) -> Float[Tensor, "rows k"]:
@@ -128,27 +148,3 @@ def _value_and_slope(f: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, 
         (slope,) = torch.autograd.grad(output.sum(), x)
 
     return output.detach(), slope
-
-
-def ridge(a: Float[Tensor, "n k"], target: Float[Tensor, " n"], reg: float) -> Float[Tensor, " k"]:
-    """x that minimizes ‖target − a x‖² + reg ‖x‖².
-
-    x = (aᵀa + reg I)⁻¹ aᵀ target = aᵀ (a aᵀ + reg I)⁻¹ target: the smaller of the two systems is
-    solved, k × k or n × n.
-
-    Args:
-        a: the design matrix.
-        target: the value to fit in each row.
-        reg: the weight of the penalty.
-    """
-    n, k = a.shape
-    if n > k:
-        identity = torch.eye(k, dtype=a.dtype, device=a.device)
-        gram = a.t() @ a
-        return torch.linalg.solve(gram + reg * identity, a.t() @ target)
-
-    identity = torch.eye(n, dtype=a.dtype, device=a.device)
-    gram = a @ a.t()
-    dual = torch.linalg.solve(gram + reg * identity, target)
-
-    return a.t() @ dual

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float32
 from torch import Tensor
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import AnyRows, Rows
+from recollect.families.event_columns import ColumnMap
 from recollect.families.row_model import BLOCK_RATINGS, BLOCK_ROWS, RowModel
 from recollect.memory_estimate import Memory, Shape, of_rows
 from recollect.run import Run
+from recollect.system.once import Once
 from recollect.training import gradient
 from recollect.training.early_stopping import ValidationMetric
 from recollect.training.gradient_options import GradientOptions
@@ -79,6 +82,21 @@ class GradientRowModel(RowModel):
             return super().inputs(rows)
 
         return rows, self.net_.offsets(self.block(rows)).cpu().numpy()
+
+    @override
+    def _forget(self) -> None:
+        super()._forget()
+        self._column_map: Once[ColumnMap] = Once()
+
+    def column_map(self) -> ColumnMap:
+        """How the codes of those who choose an item give its output column; of models of events."""
+        events = self.given_
+        assert isinstance(events, Ratings)
+        codes, _ = self.codes(events)
+        layer = self.net_.output
+        columns = torch.cat([layer.weight, layer.bias[:, None]], dim=1).detach()
+
+        return self._column_map.get(lambda: ColumnMap.of(events, codes, columns))
 
     def options(self) -> GradientOptions:
         """The settings of the optimizer."""

@@ -9,11 +9,13 @@ learning.
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int
+from torch import nn
 from typing_extensions import override
 
 from recollect.data.ratings import Ratings, Side
@@ -21,7 +23,14 @@ from recollect.data.sparse_rows import Rows
 from recollect.families.users_as_rows import UsersAsRows
 from recollect.families.vectors import written_out
 from recollect.model import Capabilities
+from recollect.online.result import Updatable
 from recollect.unseen import BLOCK_CELLS
+
+# What an update changes of a model whose weights wait.
+WAITING_WEIGHTS = Updatable(
+    learns="the rows of users, from which their scores are computed",
+    waits="the weights between items; a new item has none and gets the score 0",
+)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -40,6 +49,21 @@ class ItemWeights(UsersAsRows):
     @abstractmethod
     def sums(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """X B, where every value in the rows is 1."""
+
+    @abstractmethod
+    def grown(self, n_items: int) -> nn.Module:
+        """The network for more items, of which the further ones have no weights."""
+
+    def with_items(self, n_items: int) -> ItemWeights:
+        """A copy of the model for more items, of which the further ones have no weights.
+
+        It gives `sums` alone: what it was fitted on stays.
+        """
+        copied = copy.copy(self)
+        copied._forget()
+        copied.net_ = self.grown(n_items)
+
+        return copied
 
     @override
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:

@@ -26,6 +26,9 @@ from recollect.families.vectors import centered
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import Capabilities, Model
 from recollect.nn import Factors
+from recollect.online.change import Change
+from recollect.online.factors import due_items, grown, solve_rows
+from recollect.online.result import Updatable
 from recollect.ranking import mean_ndcg
 from recollect.run import Run
 from recollect.settings import setting
@@ -146,6 +149,43 @@ class FactorModel(PairModel):
             return ValidationMetric(f"valid_ndcg@{VALID_N}", ndcg, better="higher")
 
         return valid_rmse(self, train, valid)
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        return Updatable(
+            learns="the factors of users with new ratings and of items whose ratings have grown by "
+            "5%, each by ridge regression on those of the other side",
+            waits="the factors of all other users and items"
+            + (", and the mean" if self.offsets or self.center else ""),
+        )
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        after = change.after
+        net = grown(self.net_, change)
+        users = change.touched("user")
+        user_reg = self.reg("user", after.count("user"))
+        item_reg = self.item_reg(after)
+        weight = self.absent_weight
+        solve_rows(net, after, "user", users, reg=user_reg, absent_weight=weight)
+        solve_rows(
+            net,
+            after,
+            "item",
+            due_items(change),
+            reg=item_reg,
+            absent_weight=weight,
+            prior_mean=self.item_prior(net),
+        )
+        # Once more, as items that were new had no factors yet.
+        solve_rows(net, after, "user", users, reg=user_reg, absent_weight=weight)
+
+        return net
+
+    def item_prior(self, net: Factors) -> Float32[Tensor, "items k"] | None:
+        """What the factors of the items of a learned network are drawn towards; None: 0."""
+        return None
 
     @override
     def score_known(

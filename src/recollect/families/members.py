@@ -13,6 +13,9 @@ from torch import nn
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 from recollect.model import Model
+from recollect.online.change import Change
+from recollect.online.result import Updatable
+from recollect.online.updating import learned
 from recollect.run import Run
 from recollect.training.snapshot_folder import MEMBERS
 
@@ -99,3 +102,31 @@ def can_learn_from(part: Ratings) -> bool:
     n_users = np.count_nonzero(part.count("user"))
     n_items = np.count_nonzero(part.count("item"))
     return bool(n_users >= 2 and n_items >= 2)
+
+
+def updatable_members(members: Sequence[Model]) -> Updatable:
+    """What an update changes of a blend, whose members learn each by itself.
+
+    Args:
+        members: fitted or not.
+
+    Raises:
+        NotUpdatableError: if a member learns by a fit only.
+    """
+    can = {type(member).__name__: member.updatable for member in members}
+    waits = [f"{name}: {of_member.waits}" for name, of_member in can.items() if of_member.waits]
+
+    return Updatable(
+        learns="; ".join(f"{name}: {of_member.learns}" for name, of_member in can.items()),
+        waits="; ".join([*waits, "the weights of the members"]),
+    )
+
+
+def updated_members(fitted: Sequence[Model], change: Change) -> list[Model]:
+    """Copies of the members that have learned a change.
+
+    Args:
+        fitted: the members, in the unit of the blend.
+        change: of the ratings, in that unit.
+    """
+    return [learned(member, change) for member in fitted]

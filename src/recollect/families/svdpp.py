@@ -30,6 +30,10 @@ from recollect.kernels.ridge import ridge
 from recollect.kernels.svdpp import StepSizes, SVDppArrays, TimeSlots
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.nn import Factors
+from recollect.online.change import Change
+from recollect.online.factors import due_items, grown
+from recollect.online.networks import with_rows
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training import fit_loop
@@ -214,30 +218,86 @@ class SVDppModel(PairModel):
     @override
     @torch.no_grad()
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
-        """Raw predictions for new users, with p_u and b_u by ridge regression.
-
-        Σ y_j is known from the items; what it leaves of the ratings is regressed on.
-        """
+        """Raw predictions for new users, with p_u and b_u by ridge regression."""
         net: Any = self.net_
-        rows = rows.only_columns(self.known_items())
-        block = Block.of(rows, net.item.device)
-        q = net.item[:, : self.factors].contiguous()
-        y_sums = net.y_sums(block)
-        of_y = observed(block, y_sums, q)
-        values = residuals(net, block, "item") - of_y
-        reg_of_rows = reg_by_count(self.reg_user, rows.counts, self.reg_power)
-        reg = torch.from_numpy(reg_of_rows)
-
-        # A ridge regression has one λ per row, and that of b_u is another than that of p_u: b_u is
-        # the coefficient of a feature that is longer or shorter than 1 in that proportion.
-        feature = float(np.sqrt(self.reg_user / self.reg_offset))
-        features = nn.functional.pad(q, (0, 1), value=feature)
-        solution = ridge(block, features, reg=reg.to(q.device), value=values)
-        p = solution[:, :-1]
-        b_user = feature * solution[:, -1:]
+        p, y_sums, b_user = self._solved_users(net, rows.only_columns(self.known_items()))
         user = torch.cat([p + y_sums, b_user], dim=1)
 
         return net.predict_all(user).cpu().numpy()
+
+    def _solved_users(self, net: SVDppFactors, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+        """p_u, |N(u)|^-1/2 Σ y_j and b_u of users with these ratings.
+
+        Σ y_j is known from the items; what it leaves of the ratings is regressed on.
+        """
+        block = Block.of(rows, net.item.device)
+        q = net.item[:, : self.factors].contiguous()
+        y_sums = net.y_sums(block)
+        values = residuals(net, block, "item") - observed(block, y_sums, q)
+        p, b_user = self._solved(block, q, values, self.reg_user)
+
+        return p, y_sums, b_user
+
+    def _solved(
+        self, block: Block, features: Tensor, values: Tensor, reg: float
+    ) -> tuple[Tensor, Tensor]:
+        """The factors and the offset of each row, by ridge regression.
+
+        A ridge regression has one λ per row, and that of an offset is another than that of factors:
+        the offset is the coefficient of a feature that is longer or shorter than 1 in that
+        proportion.
+
+        Args:
+            block: ratings.
+            features: factors of the columns.
+            values: what is to be explained of each rating.
+            reg: λ of the factors, before it grows with the ratings.
+        """
+        count = block.rows.start.diff().cpu().numpy()
+        of_rows = torch.from_numpy(reg_by_count(reg, count, self.reg_power))
+        feature = float(np.sqrt(reg / self.reg_offset))
+        extended = nn.functional.pad(features, (0, 1), value=feature)
+        solution = ridge(block, extended, reg=of_rows.to(features.device), value=values)
+
+        return solution[:, :-1], feature * solution[:, -1:]
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        return Updatable(
+            learns="p and the offset of users with new ratings, q and the offset of items whose "
+            "ratings have grown by 5%, each by ridge regression on the other side",
+            waits="y of all items (new ones have none), the factors of all other users and items, "
+            "and the mean",
+        )
+
+    @override
+    @torch.no_grad()
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        net = grown(self.net_, change)
+        net.p = nn.Buffer(with_rows(net.p, change.after.n_users))
+        net.y = nn.Buffer(with_rows(net.y, change.after.n_items))
+        net.y[torch.from_numpy(change.new("item"))] = 0
+        users = change.touched("user")
+        self._solve_users(net, change.after, users)
+        items = due_items(change)
+        block = Block.of(change.after.by_item.take(items), net.item.device)
+        sums = net.user[:, : self.factors].contiguous()
+        q, b_item = self._solved(block, sums, residuals(net, block, "user"), self.reg_item)
+        net.item[torch.from_numpy(items)] = torch.cat([q, b_item], dim=1)
+        # Once more, as items that were new had no factors yet.
+        self._solve_users(net, change.after, users)
+
+        return net
+
+    def _solve_users(
+        self, net: SVDppFactors, ratings: Ratings, users: Int[np.ndarray, " users"]
+    ) -> None:
+        """Write what is solved for of some users into a network."""
+        p, y_sums, b_user = self._solved_users(net, ratings.by_user.take(users))
+        index = torch.from_numpy(users)
+        net.p[index] = p
+        net.user[index] = torch.cat([p + y_sums, b_user], dim=1)
 
     @override
     def vectors(self, side: Side) -> Float32[np.ndarray, "rows k"]:

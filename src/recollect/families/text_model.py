@@ -108,6 +108,11 @@ class TextModel(FactorModel):
         is_rated = super().known_items()
         return is_rated | corpus.has
 
+    @override
+    def item_prior(self, net: Factors) -> Tensor:
+        assert self.given_.text is not None
+        return torch.as_tensor(self.text_factors(self.given_.text), device=net.item.device)
+
     def text_factors(self, corpus: Corpus) -> Float32[np.ndarray, "documents k"]:
         """The prior means θ of items with these documents; nothing else of them is needed."""
         theta = latent_vectors(self.net_.text, corpus)

@@ -25,6 +25,8 @@ from recollect.errors import DataError
 from recollect.families.pair_model import PairModel
 from recollect.memory_estimate import Memory, Shape, of_pairs
 from recollect.model import Capabilities
+from recollect.online.change import Change
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training.history import History
@@ -51,6 +53,12 @@ class Offsets(nn.Module):
         b_item = self.b_item[item]
         predicted = self.mu + b_user + b_item
         return predicted.float()
+
+    def set(self, offsets: RidgeOffsets) -> None:
+        """Take the mean and the offsets."""
+        self.mu.fill_(offsets.mu)
+        self.b_user.copy_(torch.from_numpy(offsets.b_user))
+        self.b_item.copy_(torch.from_numpy(offsets.b_item))
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """mu, b_user and b_item."""
@@ -91,12 +99,33 @@ class Bias(PairModel):
         offsets = RidgeOffsets.fit(
             train, reg_user=self.reg_user, reg_item=self.reg_item, epochs=self.epochs
         )
-        net: Offsets = self.net_
-        net.mu.fill_(offsets.mu)
-        net.b_user.copy_(torch.from_numpy(offsets.b_user))
-        net.b_item.copy_(torch.from_numpy(offsets.b_item))
+        self.net_.set(offsets)
 
         return History()
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        return Updatable(
+            learns="the offsets of users and items with new ratings, as the minimum over them",
+            waits="the mean, and the offsets of all other users and items",
+        )
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        after = change.after
+        net = Offsets(after.n_users, after.n_items).to(self.net_.mu.device)
+        net.set(
+            before.cold_offsets().solved_again(
+                after,
+                users=change.touched("user"),
+                items=change.touched("item"),
+                reg_item=self.reg_item,
+                epochs=self.epochs,
+            )
+        )
+
+        return net
 
     @override
     def predict_cold(

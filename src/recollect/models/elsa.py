@@ -30,9 +30,12 @@ from typing_extensions import override
 from recollect.capabilities import Capabilities
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
-from recollect.families.item_weights import ItemWeights, as_events
+from recollect.families.item_weights import WAITING_WEIGHTS, ItemWeights, as_events
 from recollect.kernels import Block, times_dense
 from recollect.memory_estimate import Memory, Shape, of_rows
+from recollect.online.change import Change
+from recollect.online.networks import sharing, with_rows
+from recollect.online.result import Updatable
 from recollect.ranking import mean_ndcg
 from recollect.run import Run
 from recollect.settings import setting
@@ -137,6 +140,21 @@ class ELSA(ItemWeights):
             figure="train_loss",
             fit_key=self.fit_key(train, valid),
         )
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        return WAITING_WEIGHTS
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        return self.grown(change.after.n_items)
+
+    @override
+    def grown(self, n_items: int) -> nn.Module:
+        net = sharing(self.net_)
+        net.weight = nn.Parameter(with_rows(net.weight, n_items))
+        return net
 
     def validation(self, train: Ratings, valid: Ratings | None) -> ValidationMetric | None:
         """NDCG of the validation events; None without any."""

@@ -33,6 +33,9 @@ from recollect.data.sparse_rows import Rows
 from recollect.families.item_weights import ItemWeights
 from recollect.kernels.item_pairs import sum_rows
 from recollect.memory_estimate import Memory, Shape, of_pairs
+from recollect.online.change import Change
+from recollect.online.networks import sharing, with_rows
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.system.once import Once
@@ -43,6 +46,7 @@ BLOCK = 512  # items whose neighbors are found at once
 # Of BM25: how soon repeated events count no more, and how much a popular item's events are reduced.
 K1 = 1.2
 B = 0.75
+MOST_TOUCHED = 0.25  # of the items: above, an update compares all items again
 
 
 class Neighbors(nn.Module):
@@ -93,28 +97,123 @@ class ItemKNN(ItemWeights):
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         assert isinstance(train, Ratings)
         net: Neighbors = self.net_
-        x = item_vectors(train, self.weighting)
+        everyone = np.arange(train.n_items)
+        self._find_neighbors(net, item_vectors(train, self.weighting), everyone)
+
+        return History()
+
+    def _find_neighbors(
+        self, net: Neighbors, x: csr_array, items: Int[np.ndarray, " some"]
+    ) -> None:
+        """Write the nearest items of some items into the network.
+
+        Args:
+            net: written into.
+            x: the vector of every item.
+            items: row numbers of items.
+        """
         square = np.asarray(x.power(2).sum(axis=1))
         by_user = x.T.tocsr()
         k = net.neighbor.shape[1]
 
-        for first in range(0, train.n_items, BLOCK):
-            items = np.arange(first, min(first + BLOCK, train.n_items))
-            shared = (x[items] @ by_user).toarray()
-            similarity = shared / self._denominator(square, items)
-            similarity[np.arange(len(items)), items] = 0
+        for first in range(0, len(items), BLOCK):
+            block = items[first : first + BLOCK]
+            shared = (x[block] @ by_user).toarray()
+            similarity = shared / self._denominator(square, block)
+            similarity[np.arange(len(block)), block] = 0
             nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
             kept = np.take_along_axis(similarity, nearest, axis=1)
-            net.neighbor[first : first + len(items)] = torch.from_numpy(nearest.astype(np.int32))
-            net.similarity[first : first + len(items)] = torch.from_numpy(kept.astype(np.float32))
+            net.neighbor[block] = torch.from_numpy(nearest.astype(np.int32))
+            net.similarity[block] = torch.from_numpy(kept.astype(np.float32))
 
-        return History()
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        learns = "all neighbors and similarities"
+        return Updatable(learns=learns, waits="", exact=True, retracts=True)
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        after = change.after
+        net = Neighbors(after.n_items, min(self.neighbors, after.n_items))
+        x = item_vectors(after, self.weighting)
+        items = change.touched("item")
+        is_small = len(items) < MOST_TOUCHED * after.n_items
+        if (
+            is_small
+            and self.weighting == "none"
+            and net.neighbor.shape[1] == self.net_.neighbor.shape[1]
+        ):
+            self._replace_neighbors(net, x, items)
+        else:
+            self._find_neighbors(net, x, np.arange(after.n_items))
+
+        return net.to(self.net_.neighbor.device)
+
+    @override
+    def grown(self, n_items: int) -> nn.Module:
+        net = sharing(self.net_)
+        net.neighbor = nn.Buffer(with_rows(net.neighbor, n_items))
+        net.similarity = nn.Buffer(with_rows(net.similarity, n_items))
+        return net
+
+    def _replace_neighbors(
+        self, net: Neighbors, x: csr_array, items: Int[np.ndarray, " touched"]
+    ) -> None:
+        """Write the neighbors of all items where the vectors of some have changed.
+
+        An untouched item keeps its untouched neighbors and weighs the touched items against them.
+        What it had left out was no more similar than its last neighbor was: if what is left now
+        reaches that, nothing else can come in; if not, all items are compared with it.
+
+        Args:
+            net: written into; `self.net_` is the one before.
+            x: the vector of every item.
+            items: those whose vectors have changed.
+        """
+        old = self.net_
+        n_items, k = net.neighbor.shape
+        n_before = len(old.neighbor)
+        neighbor = np.zeros((n_items, k), np.int64)
+        similarity = np.zeros((n_items, k))
+        neighbor[:n_before] = old.neighbor.cpu().numpy()
+        similarity[:n_before] = old.similarity.cpu().numpy()
+        least = similarity.min(axis=1)
+        similarity[np.isin(neighbor, items)] = -1
+
+        square = np.asarray(x.power(2).sum(axis=1))
+        shared = (x @ x[items].T.tocsr()).toarray()  # of every item with each touched one
+        own = square ** (1 - self.asymmetry)
+        denominator = np.maximum(
+            own[:, None] * square[items] ** self.asymmetry + self.shrinkage, 1e-12
+        )
+        of_touched = shared / denominator
+        of_touched[items, np.arange(len(items))] = -1
+        candidates = np.concatenate([similarity, of_touched], axis=1)
+        names = np.concatenate([neighbor, np.broadcast_to(items, of_touched.shape)], axis=1)
+        nearest = np.argpartition(-candidates, k - 1, axis=1)[:, :k]
+        kept = np.take_along_axis(candidates, nearest, axis=1)
+        net.neighbor.copy_(torch.from_numpy(np.take_along_axis(names, nearest, axis=1)))
+        net.similarity.copy_(torch.from_numpy(np.maximum(kept, 0)))
+
+        is_open = kept.min(axis=1) < least
+        is_open[items] = True
+        self._find_neighbors(net, x, np.flatnonzero(is_open))
 
     def _denominator(
-        self, square: Float64[np.ndarray, " n_items"], items: Int[np.ndarray, " some"]
-    ) -> Float64[np.ndarray, "some n_items"]:
-        """|x_j|^(2α) |x_i|^(2 − 2α) + shrinkage, i one of some items and j any; never 0."""
-        of_others = square**self.asymmetry
+        self,
+        square: Float64[np.ndarray, " n_items"],
+        items: Int[np.ndarray, " some"],
+        others: Int[np.ndarray, " others"] | None = None,
+    ) -> Float64[np.ndarray, "some others"]:
+        """|x_j|^(2α) |x_i|^(2 − 2α) + shrinkage, never 0.
+
+        Args:
+            square: |x|² of every item.
+            items: the items i.
+            others: the items j; None: all.
+        """
+        of_others = (square if others is None else square[others]) ** self.asymmetry
         own = square[items] ** (1 - self.asymmetry)
         denominator = own[:, None] * of_others + self.shrinkage
 

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int, Int32, Int64
 from torch import nn
+from torch.nn import functional
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
@@ -29,6 +30,9 @@ from recollect.families.users_as_rows import UsersAsRows
 from recollect.families.vectors import written_out
 from recollect.kernels.rating_neighbors import correlate, deviations
 from recollect.memory_estimate import Memory, Shape, of_pairs
+from recollect.online.change import Change
+from recollect.online.networks import sharing, with_rows
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training.history import History
@@ -46,6 +50,12 @@ class RatingNeighbors(nn.Module):
         self.b_item = nn.Buffer(torch.zeros(n_items, dtype=torch.float64))
         self.neighbor = nn.Buffer(torch.full((n_items, most), -1, dtype=torch.int32))  # -1 pads
         self.similarity = nn.Buffer(torch.zeros(n_items, most))
+
+    def set_offsets(self, offsets: RidgeOffsets) -> None:
+        """Take mu, b_user and b_item in place of those before."""
+        self.mu = nn.Buffer(torch.tensor(offsets.mu, dtype=torch.float64))
+        self.b_user = nn.Buffer(torch.from_numpy(offsets.b_user))
+        self.b_item = nn.Buffer(torch.from_numpy(offsets.b_item))
 
     def offsets(self, reg_user: float) -> RidgeOffsets:
         """mu, b_user and b_item, with the λ of later users."""
@@ -91,13 +101,33 @@ class KNNBaseline(UsersAsRows):
             shrinkage=self.shrinkage,
             most=net.neighbor.shape[1],
         )
-        net.mu.fill_(offsets.mu)
-        net.b_user.copy_(torch.from_numpy(offsets.b_user))
-        net.b_item.copy_(torch.from_numpy(offsets.b_item))
+        net.set_offsets(offsets)
         net.neighbor.copy_(torch.from_numpy(neighbor))
         net.similarity.copy_(torch.from_numpy(similarity))
 
         return History()
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        return Updatable(
+            learns="the rows of users, from which predictions are computed, and the offsets of "
+            "users and items with new ratings",
+            waits="the neighbors of items; a new item has none and gets its offset alone",
+        )
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        net = sharing(self.net_)
+        n_items = change.after.n_items
+        n_new = n_items - len(net.neighbor)
+        net.similarity = nn.Buffer(with_rows(net.similarity, n_items))
+        net.neighbor = nn.Buffer(functional.pad(net.neighbor, (0, 0, 0, n_new), value=-1))
+        touched = {"users": change.touched("user"), "items": change.touched("item")}
+        offsets = before.cold_offsets()
+        net.set_offsets(offsets.solved_again(change.after, **touched, reg_item=self.reg_item))
+
+        return net
 
     @override
     def cold_offsets(self) -> RidgeOffsets:

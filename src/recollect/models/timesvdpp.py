@@ -28,11 +28,12 @@ from typing_extensions import override
 
 from recollect.data.calendar import SECONDS, Days
 from recollect.data.ratings import AnyRatings, Ratings
-from recollect.errors import SettingError
+from recollect.errors import NotUpdatableError, SettingError
 from recollect.families.svdpp import SVDppFactors, SVDppModel
 from recollect.kernels.svdpp import TIME_PARAMETERS, TimeSlots
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import Capabilities
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.system.once import Once
@@ -258,6 +259,14 @@ class TimeSVDpp(SVDppModel):
             n_slots=len(self.days) + 1,
             n_bins=self.bins,
             day_factors=self.day_factors,
+        )
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        raise NotUpdatableError(
+            "TimeSVDpp has numbers of each user for each day, bin and time span, which go together "
+            "and wait for a fit; fit it again with the further ratings, or use svdpp."
         )
 
     @override

@@ -5,6 +5,7 @@ tables           an experiment and its results, put together
 figures          the figures of an experiment
 render           the HTML page, and a Markdown page per experiment
 training_curve   the curve of one fit
+prequential_curve  the lines of a prequential evaluation
 phrases          figures of what a model of texts responds to
 """
 

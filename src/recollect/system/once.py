@@ -20,6 +20,11 @@ class Once(Generic[Value]):
         self._lock = threading.Lock()
         self._values: list[Value] = []  # empty before the first request, then one value
 
+    @property
+    def known(self) -> Value | None:
+        """The value; None if nobody has asked for it yet."""
+        return self._values[0] if self._values else None
+
     def get(self, compute: Callable[[], Value]) -> Value:
         """The value; `compute` is called if there is none yet."""
         if self._values:

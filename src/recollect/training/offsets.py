@@ -82,17 +82,65 @@ class RidgeOffsets:
 
         return cls(mu, b_user, b_item, reg_user)
 
+    def solved_again(
+        self,
+        ratings: Ratings,
+        *,
+        users: Int[np.ndarray, " some"],
+        items: Int[np.ndarray, " others"],
+        reg_item: float = REG_ITEM,
+        epochs: int = EPOCHS,
+    ) -> RidgeOffsets:
+        """The offsets with those of some users and items anew: the minimum of the sum over them,
+        where mu and all other offsets stay.
+
+        Args:
+            ratings: all ratings; users and items beyond those of these offsets begin at 0.
+            users: row numbers of users.
+            items: row numbers of items.
+            reg_item: λ of the items' offsets.
+            epochs: at most, as in `fit`.
+        """
+        b_user = np.zeros(ratings.n_users)
+        b_item = np.zeros(ratings.n_items)
+        b_user[: len(self.b_user)] = self.b_user
+        b_item[: len(self.b_item)] = self.b_item
+        of_users = ratings.by_user.take(users)
+        of_items = ratings.by_item.take(items)
+
+        for _ in range(epochs):
+            before = b_item[items]
+            b_item[items] = _residual_means(of_items, self.mu, b_user, reg=reg_item)
+            b_user[users] = _residual_means(of_users, self.mu, b_item, reg=self.reg_user)
+            if np.abs(b_item[items] - before).max(initial=0.0) < SETTLED:
+                break
+
+        return RidgeOffsets(self.mu, b_user, b_item, self.reg_user)
+
     def of_new_users(self, rows: Rows) -> Float64[np.ndarray, " people"]:
         """The offset of each new user: the shrunken mean of what the items do not explain.
 
         Args:
             rows: a row of item ratings for each of them.
         """
-        of_items = self.b_item[rows.column]
-        residual = rows.value.astype(np.float64) - self.mu - of_items
-        total = np.bincount(rows.row, weights=residual, minlength=len(rows))
-        # Of no ratings at all, bincount gives integers.
-        return shrunken_mean(total.astype(np.float64), rows.counts, reg=self.reg_user)
+        return _residual_means(rows, self.mu, self.b_item, reg=self.reg_user)
+
+
+def _residual_means(
+    rows: Rows, mu: float, other: Float64[np.ndarray, " columns"], *, reg: float
+) -> Float64[np.ndarray, " rows"]:
+    """The offset of each row: the shrunken mean of what the columns do not explain.
+
+    Args:
+        rows: sparse rows of ratings.
+        mu: the mean rating.
+        other: the offset of each column.
+        reg: λ.
+    """
+    residual = rows.value.astype(np.float64) - mu - other[rows.column]
+    total = np.bincount(rows.row, weights=residual, minlength=len(rows))
+    # Of no ratings at all, bincount gives integers.
+    return shrunken_mean(total.astype(np.float64), rows.counts, reg=reg)
 
 
 def _solve(

@@ -151,6 +151,23 @@ class Columns(FileOptions):
         ),
     ] = None
 
+    event_weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND=WEIGHT,…",
+            help="Each line is an event that counts by its kind: view=1,like=3,purchase=5; 0 "
+            "leaves a kind out.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    event_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|NUMBER",
+            help="With --event-weights, the column of the kinds (default: event).",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
     wide: Annotated[
         bool,
         typer.Option(
@@ -185,7 +202,21 @@ class Columns(FileOptions):
                 "the two."
             )
 
+        if self.event_weights is not None and self.events_from is not None:
+            raise SettingError(
+                "--event-weights is for events without ratings, --events-from for ratings; state "
+                "one of the two."
+            )
+
+        if self.event_column is not None and self.event_weights is None:
+            raise SettingError(
+                "--event-column names the kinds of events; state what they count, too: "
+                "--event-weights view=1,purchase=5."
+            )
+
         stated = {
+            "event_weights": self._weights(),
+            "event": self.event_column,
             "scale": None if self.scale is None else scale_of(self.scale),
             "implicit": self.implicit or None,
             "wide": self.wide or None,
@@ -194,6 +225,11 @@ class Columns(FileOptions):
         others = {name: value for name, value in stated.items() if value is not None}
 
         return {**self.columns(), **self.form(), **others}
+
+    def _weights(self) -> dict[str, float] | None:
+        from recollect.data.parsing.event_weights import weights_of
+
+        return None if self.event_weights is None else weights_of(self.event_weights)
 
     def apply_events_from(self, ratings: rc.Ratings) -> rc.Ratings:
         """The ratings; with --events-from, the high ones as events."""
@@ -255,6 +291,34 @@ def ratings_from(source: str, columns: Columns) -> rc.Ratings:
         _refuse_columns(f"{source} holds Netflix' files", arguments)
 
     return columns.apply_events_from(rc.read(source, **arguments))
+
+
+def ratings_for(model: rc.Model, path: str, columns: Columns) -> rc.Ratings:
+    """A file of what a model has learned from: ratings on its scale, or events.
+
+    Args:
+        model: fitted.
+        path: of the file.
+        columns: how to read the file.
+
+    Raises:
+        SettingError: if the options state events and the model has learned from ratings.
+    """
+    arguments = columns.arguments()
+    learned_from = model.given_
+    if learned_from.implicit:
+        if columns.events_from is None:
+            arguments["implicit"] = True
+
+        return columns.apply_events_from(rc.read(path, **arguments))
+
+    if columns.implicit or columns.event_weights or columns.events_from is not None:
+        raise SettingError(
+            "This model has learned from ratings and takes ratings; leave out --implicit, "
+            "--event-weights and --events-from."
+        )
+
+    return rc.read(path, **{"scale": learned_from.scale, **arguments})
 
 
 def any_ratings_from(source: str, columns: Columns) -> rc.Ratings | rc.StoredRatings:

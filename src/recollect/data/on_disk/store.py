@@ -105,7 +105,8 @@ def _no_report(percent: int, step: str) -> None:
 
 def _check_no_events(source: Ratings | str | Path, reading: dict[str, Any]) -> None:
     """Refuse events, in memory or in a file."""
-    if reading.get("implicit") or (isinstance(source, Ratings) and source.implicit):
+    is_file_of_events = reading.get("implicit") or reading.get("event_weights")
+    if is_file_of_events or (isinstance(source, Ratings) and source.implicit):
         raise SettingError(
             "Events cannot be stored yet, ratings can; hold the events in memory (recollect.read)."
         )

@@ -25,12 +25,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 from recollect.families.gradient_row_model import GradientRowModel
+from recollect.families.row_updates import learn_columns, solve_rating_columns, updatable_rows
 from recollect.families.starting import (
     SMALL,
     ratings_per_row,
@@ -42,6 +43,8 @@ from recollect.model import Capabilities
 from recollect.models.autorec.network import Network
 from recollect.models.autorec.pretraining import train_to_give_back
 from recollect.nn import ACTIVATIONS, BOUNDED, ScaledActivation, layer_sizes
+from recollect.online.change import Change
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting, share
 from recollect.training.history import History
@@ -212,6 +215,18 @@ class AutoRec(GradientRowModel):
         if not self._pretrains:
             return epochs
         return {**epochs, "pretrain_epochs": self.pretrained_.best_epoch}
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        if not self.mask:
+            return super().updatable
+
+        return updatable_rows(self.side)
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        return learn_columns(self, change, before, solve_rating_columns)
 
     def loss(self, net: Network, rows: Block) -> tuple[Tensor, int]:
         """‖r − h(r)‖²_Ω: the squared error over observed cells, and the number of them."""

@@ -1,9 +1,13 @@
-"""New users of BayesMF: the posterior mean of their vectors, given one draw of everything else."""
+"""New users of BayesMF: the posterior mean of their vectors, given one draw of everything else.
+
+Items with new ratings are solved for in the same way, given the users.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float32, Int64
+import torch
+from jaxtyping import Bool, Float32, Int64
 from scipy.sparse import csr_array
 
 from recollect.data.sparse_rows import Rows
@@ -12,19 +16,54 @@ from recollect.models.bayes_mf import truncated_normal
 from recollect.models.bayes_mf.ordinal_probit import bounds
 from recollect.models.bayes_mf.samples import Samples
 
+LEAST_VARIANCE = 1e-6  # of a vector's numbers in the items' prior, so that there is an inverse
 PROBIT_SWEEPS = 8  # the latent variables' means, then the vectors
 
 
-class FoldIn:
-    """New users with these ratings, on a day without ratings, beside draw s of everything else."""
+class ItemsGivenUsers:
+    """The draws with the sides exchanged, so that items are solved for as new users are.
 
-    def __init__(self, net: Samples, rows: Rows, s: int) -> None:
+    The items' prior of a draw is the normal distribution of the item vectors in it.
+    """
+
+    def __init__(self, net: Samples, is_known: Bool[np.ndarray, " n_items"]) -> None:
+        """Estimate the priors.
+
+        Args:
+            net: the draws.
+            is_known: the items that were drawn.
+        """
+        known = net.item[:, torch.from_numpy(is_known)].double()
+        self.user = net.item
+        self.item = net.user
+        self.day = net.day
+        self.bag_vectors = net.bag_vectors[:, :0]
+        self.alpha = net.alpha
+        self.cut = net.cut
+        self.mean = known.mean(dim=1)
+        deviation = known - self.mean[:, None]
+        k = known.shape[2]
+        covariance = deviation.transpose(1, 2) @ deviation / max(1, known.shape[1] - 1)
+        self.precision = torch.linalg.inv(covariance + LEAST_VARIANCE * torch.eye(k).double())
+
+
+class FoldIn:
+    """Users with these ratings, beside draw s of everything else."""
+
+    def __init__(
+        self,
+        net: Samples | ItemsGivenUsers,
+        rows: Rows,
+        s: int,
+        day: Int64[np.ndarray, " ratings"] | None = None,
+    ) -> None:
         """Take the draw's item vectors and prior.
 
         Args:
             net: the draws.
             rows: ratings of known items, a row per user.
             s: which draw.
+            day: a row of `net.day` for each rating; None: that of any day without ratings.
         """
         self.net = net
         self.rows = rows
@@ -36,10 +75,11 @@ class FoldIn:
         self.items = gibbs.table(rows.n_columns, k)
         self.items[:, :k] = net.item[s].float().cpu().numpy()
 
+        n_days = net.day.shape[1]
+        self.days = gibbs.table(n_days, k)
+        self.days[:, :k] = net.day[s].float().cpu().numpy()
         # The last day of the network is that of any day without ratings.
-        self.any_day = gibbs.table(1, k)
-        self.any_day[0, :k] = net.day[s, -1].float().cpu().numpy()
-        self.day = np.zeros_like(rows.column)
+        self.day = np.full(rows.n_cells, n_days - 1) if day is None else day
 
         self.prior_mean = self._prior_mean()
         # Divided by α, since the compiled loops take ratings with noise of precision 1.
@@ -81,7 +121,7 @@ class FoldIn:
         return gibbs.draw(
             given,
             self.items,
-            self.any_day,
+            self.days,
             base=self.precision,
             pull=pull,
             noise=no_noise,
@@ -103,7 +143,7 @@ class FoldIn:
             residual = truncated_normal.mean(low, high)
             z = x + residual.astype(np.float32)
             users = self.from_values(z)
-            tables = (users, self.items, self.any_day)
+            tables = (users, self.items, self.days)
             x = gibbs.ratings(cells, tables, self.k)
 
         return users

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -45,9 +45,9 @@ from recollect.families.pair_blocks import in_blocks
 from recollect.families.pair_model import PairModel
 from recollect.memory_estimate import Memory, Shape, of_factors
 from recollect.model import Capabilities
+from recollect.models.bayes_mf import updates
 from recollect.models.bayes_mf.categories import (
     categories_of,
-    nearest_category,
 )
 from recollect.models.bayes_mf.fold_in import FoldIn
 from recollect.models.bayes_mf.noise import Gaussian, Noise
@@ -55,6 +55,8 @@ from recollect.models.bayes_mf.ordinal_probit import OrdinalProbit
 from recollect.models.bayes_mf.rated_days import day_rows, last_day_rows, rated_days
 from recollect.models.bayes_mf.sampler import GibbsSampler
 from recollect.models.bayes_mf.samples import Samples
+from recollect.online.change import Change
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training import fit_loop
@@ -158,11 +160,11 @@ class BayesMF(PairModel):
             n_items=n_items,
             n_days=n_days,
             k=self.factors + 1,
-            n_categories=len(self._categories()),
+            n_categories=len(self.rating_categories()),
             bags=self.bags,
         )
 
-    def _categories(self) -> Float32[np.ndarray, " categories"]:
+    def rating_categories(self) -> Float32[np.ndarray, " categories"]:
         """The different ratings, ascending; none where ratings are numbers."""
         if not self.has_categories:
             return np.empty(0, np.float32)
@@ -206,7 +208,7 @@ class BayesMF(PairModel):
         """Put into the network what ratings are standardized by, or their categories; and the
         days."""
         net: Samples = self.net_
-        net.categories.copy_(torch.from_numpy(self._categories()))
+        net.categories.copy_(torch.from_numpy(self.rating_categories()))
         # The cut points of categories take the place of both.
         if not len(net.categories):
             net.mu.fill_(train.mean)
@@ -217,26 +219,13 @@ class BayesMF(PairModel):
 
     def _noise(self, train: Ratings) -> Noise:
         if len(self.net_.categories):
-            return OrdinalProbit(self._category_of(train.value), len(self.net_.categories))
+            return OrdinalProbit(self.net_.category_of(train.value), len(self.net_.categories))
 
         alpha = self.alpha
         if alpha is not None:
             alpha *= self.net_.std.item() ** 2  # in standardized ratings
 
-        return Gaussian(self._standardized(train.value), alpha)
-
-    def _standardized(
-        self, value: Float32[np.ndarray, " ratings"]
-    ) -> Float32[np.ndarray, " ratings"]:
-        """Ratings less their mean, divided by their standard deviation."""
-        mu = np.float32(self.net_.mu.item())
-        std = np.float32(self.net_.std.item())
-
-        return (value - mu) / std
-
-    def _category_of(self, value: Float32[np.ndarray, " ratings"]) -> Int64[np.ndarray, " ratings"]:
-        """The nearest category of each rating."""
-        return nearest_category(self.net_.categories.cpu().numpy(), value)
+        return Gaussian(self.net_.standardized(train.value), alpha)
 
     def _day_rows(
         self, times: Int[np.ndarray, " ratings"] | None, n: int
@@ -303,13 +292,25 @@ class BayesMF(PairModel):
 
     def _folded_in(self, rows: Rows, s: int) -> Float32[np.ndarray, "people k"]:
         """The vectors of new users, given draw s."""
-        new = FoldIn(self.net_, rows, s)
-        if len(self.net_.categories):
-            users = new.from_categories(self._category_of(rows.value))
-        else:
-            users = new.from_values(self._standardized(rows.value))
+        return self.solved(FoldIn(self.net_, rows, s), rows)
 
-        return users[:, : new.k]
+    def solved(self, new: FoldIn, rows: Rows) -> Float32[np.ndarray, "people k"]:
+        """The vectors of people with these ratings in a draw."""
+        if len(self.net_.categories):
+            people = new.from_categories(self.net_.category_of(rows.value))
+        else:
+            people = new.from_values(self.net_.standardized(rows.value))
+
+        return people[:, : new.k]
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        return updates.UPDATABLE
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        return updates.learned(self, change)
 
     def _mean_table(
         self,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float32, Int, Int64
 from torch import Tensor, nn
+
+from recollect.models.bayes_mf.categories import nearest_category
 
 
 class Samples(nn.Module):
@@ -77,6 +80,16 @@ class Samples(nn.Module):
             return f"a user's last day is none of {n_days}"
 
         return ""
+
+    def standardized(
+        self, value: Float32[np.ndarray, " ratings"]
+    ) -> Float32[np.ndarray, " ratings"]:
+        """Ratings less their mean, divided by their standard deviation."""
+        return (value - np.float32(self.mu.item())) / np.float32(self.std.item())
+
+    def category_of(self, value: Float32[np.ndarray, " ratings"]) -> Int64[np.ndarray, " ratings"]:
+        """The nearest category of each rating."""
+        return nearest_category(self.categories.cpu().numpy(), value)
 
     def forward(self, user: Tensor, item: Tensor, day: Tensor | None = None) -> Tensor:
         """The rating of each pair: the mean over the draws.

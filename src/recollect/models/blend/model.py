@@ -39,6 +39,8 @@ from recollect.families.members import (
     expect_members,
     fit_members,
     unfitted_networks,
+    updatable_members,
+    updated_members,
 )
 from recollect.memory_estimate import Memory, Shape, of_blend
 from recollect.model import Capabilities, Model
@@ -46,6 +48,9 @@ from recollect.models.blend.fitting import fit_others, history_of
 from recollect.models.blend.members import capabilities_of, recipe_of, text_of
 from recollect.models.blend.network import Network
 from recollect.models.blend.weights import LEVELS, Calibration, choose_weights
+from recollect.online.change import Change
+from recollect.online.networks import sharing
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training.baseline import add_baseline
@@ -269,6 +274,20 @@ class Blend(Model):
             member.seconds_ = self.history_.epochs[number]["seconds"]
 
         return members
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        return updatable_members(self.recipes())
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        members = updated_members(before.fitted_members(), change)
+        net = sharing(self.net_)
+        net.members = nn.ModuleList([member.net_ for member in members])
+        self._fitted = (self.given_, net.members, members)
+
+        return net
 
     def _weighted(self) -> list[tuple[Model, float]]:
         """The members that count, with their weights."""

@@ -21,11 +21,15 @@ for Collaborative Filtering." WWW 2018), the weighted loss is that of Hu, Koren,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings
+from recollect.errors import NotUpdatableError
+from recollect.families.event_columns import UPDATABLE, solve_new_items
+from recollect.families.row_updates import learn_columns, solve_rating_columns, updatable_rows
 from recollect.families.starting import start_from_offsets
 from recollect.model import Capabilities
 from recollect.models.deeprec.events import EventsRecipe
@@ -33,6 +37,8 @@ from recollect.models.deeprec.network import Network
 from recollect.models.deeprec.ratings import RatingsRecipe
 from recollect.models.deeprec.recipe import Recipe
 from recollect.models.deeprec.settings import DeepRecSettings
+from recollect.online.change import Change
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.training.history import History
 
@@ -94,6 +100,22 @@ class DeepRec(DeepRecSettings):
             validate_start=self.has_offsets,
             hint=recipe.hint,
         )
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        if self.tied:
+            raise NotUpdatableError(
+                "The last layer of a tied DeepRec has the first layer's weights, which wait for a "
+                "fit; fit it again with the further ratings, or with tied=False."
+            )
+
+        return updatable_rows(self.side) if self.loss == "ratings" else UPDATABLE
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        solve = solve_rating_columns if self.loss == "ratings" else solve_new_items
+        return learn_columns(self, change, before, solve)
 
     @override
     def penalty(self, net: Network) -> list[tuple[Tensor, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from scipy.linalg import lapack
 from torch import nn
 
@@ -44,7 +44,7 @@ def solve_exactly(net: Weights, x: Rows, *, reg: float, noise: float) -> None:
     net.weight.copy_(torch.from_numpy(weight))
 
 
-def add_gramian(rows: Rows, out: Float32[np.ndarray, "columns columns"]) -> None:
+def add_gramian(rows: Rows, out: Float[np.ndarray, "columns columns"]) -> None:
     """out += XᵀX, a block of columns at a time.
 
     Args:
@@ -77,11 +77,14 @@ def invert(matrix: Float32[np.ndarray, "n n"]) -> None:
             "The weights between items cannot be computed in 32 bits: raise reg (--set reg=…)."
         )
 
-    # It is in one triangle; the other one is its mirror image.
+    mirror(inverse)
+    matrix[...] = inverse
+
+
+def mirror(matrix: Float[np.ndarray, "n n"]) -> None:
+    """Write the lower triangle of a matrix into its upper one."""
     for first in range(0, len(matrix), BLOCK):
         block = slice(first, first + BLOCK)
-        lower = np.tril(inverse[block, block])
-        inverse[block, block] = lower + np.tril(lower, -1).T
-        inverse[block, block.stop :] = inverse[block.stop :, block].T
-
-    matrix[...] = inverse
+        lower = np.tril(matrix[block, block])
+        matrix[block, block] = lower + np.tril(lower, -1).T
+        matrix[block, block.stop :] = matrix[block.stop :, block].T

@@ -36,13 +36,17 @@ from recollect.capabilities import Capabilities
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SizeError
-from recollect.families.item_weights import ItemWeights, as_events
+from recollect.families.item_weights import WAITING_WEIGHTS, ItemWeights, as_events
 from recollect.families.vectors import MOST_NUMBERS
 from recollect.kernels import Block, times_dense
 from recollect.kernels.item_pairs import sum_rows
 from recollect.memory_estimate import Memory, Shape, of_item_weights, of_sparse_item_weights
+from recollect.models.ease.dynamic import Inverse, is_kept
 from recollect.models.ease.exact import Weights, solve_exactly
 from recollect.models.ease.sparse import SparseWeights, solve_sparsely
+from recollect.online.change import Change
+from recollect.online.networks import with_rows
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.system.once import Once
@@ -96,12 +100,13 @@ class EASE(ItemWeights):
     @override
     def _forget(self) -> None:
         self._matrix: Once[csr_array] = Once()
+        self._inverse: Inverse | None = None  # between updates
 
     @override
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Solve for B."""
         assert isinstance(train, Ratings)
-        noise = self.dropout / (1 - self.dropout)
+        noise = self._noise
         weight = user_weights(train, self.activity)
         if self.keep is None:
             x = as_events(train.by_user)
@@ -120,6 +125,57 @@ class EASE(ItemWeights):
             )
 
         return History()
+
+    @property
+    def _noise(self) -> float:
+        """p / (1 − p)."""
+        return self.dropout / (1 - self.dropout)
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        if self.keep is not None:
+            return WAITING_WEIGHTS
+
+        return Updatable(
+            learns="all weights between items, by an update of the inverse matrix",
+            waits="the mean that users' weights are divided by" if self.activity else "",
+            exact=not self.activity,
+            retracts=not self.activity,
+        )
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        n_items = change.after.n_items
+        if self.keep is not None:
+            return self.grown(n_items)
+
+        if before._inverse is None:
+            how = {"reg": self.reg, "noise": self._noise, "activity": self.activity}
+            inverse = Inverse.of(change.after, **how)
+        else:
+            inverse = before._inverse.after(change)
+
+        self._inverse = inverse if is_kept(n_items) else None
+        net = Weights(n_items)
+        net.weight = nn.Buffer(torch.from_numpy(inverse.weights()).to(self.net_.weight.device))
+
+        return net
+
+    @override
+    def grown(self, n_items: int) -> nn.Module:
+        if self.keep is None:
+            net = Weights(0)
+            rows = with_rows(self.net_.weight, n_items)
+            net.weight = nn.Buffer(with_rows(rows, n_items, dim=1))
+            return net
+
+        sparse = SparseWeights(n_items)
+        matrix = self.net_.matrix()
+        matrix.resize((n_items, n_items))
+        sparse.set(matrix)
+
+        return sparse
 
     @override
     @torch.no_grad()

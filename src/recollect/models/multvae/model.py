@@ -19,18 +19,21 @@ import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.errors import SettingError
 from recollect.families import event_rows
+from recollect.families.event_columns import UPDATABLE, solve_new_items
 from recollect.families.event_rows import COUNTS
 from recollect.families.gradient_row_model import GradientRowModel
+from recollect.families.row_updates import learn_columns
 from recollect.kernels import Block
 from recollect.memory_estimate import Memory, Shape
 from recollect.model import Capabilities
@@ -38,6 +41,8 @@ from recollect.models.multvae.divergence import kl_to_standard, sampled_kl_to_co
 from recollect.models.multvae.network import Encoder, Network
 from recollect.models.multvae.schedule import Schedule, Turn
 from recollect.nn import ACTIVATIONS, layer_sizes
+from recollect.online.change import Change
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting, share
 from recollect.training.gradient_options import GradientOptions
@@ -182,6 +187,15 @@ class MultVAE(GradientRowModel):
                 event_rows.input_values, counts=self.counts, normalize=self.normalize
             ),
         )
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        return UPDATABLE
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        return learn_columns(self, change, before, solve_new_items)
 
     def schedule(self, train: AnyRatings) -> Schedule:
         """What each step does on these events."""

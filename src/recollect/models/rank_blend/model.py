@@ -36,10 +36,15 @@ from recollect.families.members import (
     expect_members,
     fit_members,
     unfitted_networks,
+    updatable_members,
+    updated_members,
 )
 from recollect.memory_estimate import Memory, Shape, of_blend
 from recollect.model import Capabilities, Model
 from recollect.models.rank_blend.weights import choose_weights, standard
+from recollect.online.change import Change
+from recollect.online.networks import sharing
+from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
 from recollect.training.history import History
@@ -222,6 +227,20 @@ class RankBlend(Model):
             self._fitted = (self.given_, self.net_.members, members)
 
         return members
+
+    @property
+    @override
+    def updatable(self) -> Updatable:
+        return updatable_members(self.recipes())
+
+    @override
+    def learn_change(self, change: Change, before: Any) -> nn.Module:
+        members = updated_members(before.fitted_members(), change)
+        net = sharing(self.net_)
+        net.members = nn.ModuleList([member.net_ for member in members])
+        self._fitted = (self.given_, net.members, members)
+
+        return net
 
     def _weighted(self) -> list[tuple[Model, float]]:
         """The members that count, with their weights."""
