@@ -1,0 +1,1 @@
+VARIANTS = [{"tied": True, "loss": "logistic"}]
