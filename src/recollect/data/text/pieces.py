@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 WORD = re.compile(r"\w+")
+PIECE_MARK = "~"
 LENGTHS = (2, 3)  # of the runs of letters
 
 
@@ -26,6 +27,6 @@ def pieces(title: str) -> list[str]:
         marked = f"<{word}>"
         for length in LENGTHS:
             for first in range(len(marked) - length + 1):
-                found["~" + marked[first : first + length]] = None
+                found[PIECE_MARK + marked[first : first + length]] = None
 
     return list(found)

@@ -12,13 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Bool, Float32, Int32, Int64
 from scipy.sparse import csr_array, hstack
 
+from recollect.data.kinds import Kinds
 from recollect.data.playlists import WORDS
 from recollect.data.ratings import Ratings
 from recollect.data.sparse_rows import Rows
+from recollect.data.text.pieces import PIECE_MARK
 from recollect.data.vocab import Vocab
+
+# A title has ten times as many pieces as words; of their squares it has about as much.
+PIECE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +32,7 @@ class Columns:
 
     Args:
         features: the features of each item, items × features, 1 or nothing.
+        value: what each item counts in a list: 1, of a piece of a title's word PIECE.
         kind: of each column, the items' kinds first and then a number for each field of features.
         inputs: the columns that enter the network.
         outputs: for each kind that is predicted, the items that the network scores.
@@ -34,6 +40,7 @@ class Columns:
     """
 
     features: csr_array
+    value: Float32[np.ndarray, " n_items"]
     kind: Int32[np.ndarray, " columns"]
     inputs: Int64[np.ndarray, " inputs"]
     outputs: tuple[Int64[np.ndarray, " some"], ...]
@@ -55,17 +62,17 @@ class Columns:
         return np.concatenate(self.outputs)
 
     def expand(self, rows: Rows) -> csr_array:
-        """Lists with the features of their items: lists × columns, of lists that have k items of a
-        feature log(1 + k) / log 2, 1 for an item.
+        """Lists with the features of their items, lists × columns.
+
+        An item has its value, a feature that k items of the list have log2(1 + k).
         """
-        items = csr_array(
-            (np.ones(rows.n_cells, np.float32), rows.column, rows.start),
-            shape=(len(rows), self.n_items),
-        )
+        shape = (len(rows), self.n_items)
+        items = csr_array((self.value[rows.column], rows.column, rows.start), shape=shape)
         if not self.features.shape[1]:
             return items
 
-        features = items @ self.features
+        ones = csr_array((np.ones_like(items.data), rows.column, rows.start), shape=shape)
+        features = ones @ self.features
         features.data = np.log2(1 + features.data).astype(np.float32)
 
         return csr_array(hstack([items, features], format="csr"))
@@ -119,11 +126,20 @@ def columns_of(
 
     return Columns(
         features,
+        np.where(_are_pieces(kinds), PIECE, 1).astype(np.float32),
         kind,
         np.sort(np.concatenate(inputs)),
         tuple(_frequent(kind == k, count, min_events, most) for k in numbers),
         numbers,
     )
+
+
+def _are_pieces(kinds: Kinds) -> Bool[np.ndarray, " n_items"]:
+    """Which items are pieces of words of titles."""
+    if WORDS not in kinds.names:
+        return np.zeros(len(kinds.of_item), bool)
+
+    return kinds.mask(WORDS) & kinds.own_ids.str.starts_with(PIECE_MARK).to_numpy()
 
 
 def _frequent(

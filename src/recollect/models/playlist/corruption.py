@@ -20,6 +20,7 @@ def seen_cells(
     *,
     hide: float,
     drop: float,
+    whole: int | None,
     random: np.random.Generator,
 ) -> Bool[np.ndarray, " cells"]:
     """The cells of lists that are seen: of each list at least one of its kinds is not hidden.
@@ -29,6 +30,7 @@ def seen_cells(
         kind_of_item: the number of each item's kind.
         hide: the probability that a kind of a list is hidden; if all would be, one stays.
         drop: the probability that an item of a kind that is not hidden is not seen.
+        whole: the kind whose items are seen together or not at all: words of titles; None: none.
         random: the generator.
     """
     kind = kind_of_item[rows.column]
@@ -40,6 +42,8 @@ def seen_cells(
     hidden = drawn < hide
     hidden[np.arange(len(rows)), drawn.argmax(axis=1)] = False
     is_dropped = random.random(rows.n_cells) < drop
+    if whole is not None:
+        is_dropped &= kind != whole
 
     return ~hidden[rows.row, kind] & ~is_dropped
 

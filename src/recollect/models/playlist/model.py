@@ -200,7 +200,7 @@ class Playlist(Model):
         again = max(1, min(training.MOST_TIMES, training.MOST_LISTS // n))
         judged = training.judged_lists(
             train.by_user.take(np.repeat(chosen, again)),
-            train.kinds.of_item,
+            train.kinds,
             hide=self.hide,
             random=random,
         )
@@ -222,7 +222,7 @@ class Playlist(Model):
         names = [train.kinds.names[kind] for kind in columns.targets]
         seeker = Seeker(
             columns,
-            train.kinds.of_item,
+            train.kinds,
             self,
             training.weights_of(self.kind_weights, names),
         )

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from recollect.data.kinds import Kinds
+from recollect.data.playlists import WORDS
 from recollect.data.ratings import Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.errors import SettingError, unknown
@@ -37,18 +39,28 @@ class Judged:
     hidden: Rows
 
 
-def judged_lists(
-    lists: Rows, kind_of_item: np.ndarray, *, hide: float, random: np.random.Generator
-) -> Judged:
+def words_of(kinds: Kinds) -> int | None:
+    """The number of the kind that holds words of titles, which are seen whole; None without any."""
+    return kinds.number(WORDS) if WORDS in kinds.names else None
+
+
+def judged_lists(lists: Rows, kinds: Kinds, *, hide: float, random: np.random.Generator) -> Judged:
     """Lists of which whole kinds and half of the rest are hidden.
 
     Args:
         lists: whole.
-        kind_of_item: the number of each item's kind.
+        kinds: of the items.
         hide: the probability that a kind is hidden.
         random: the generator.
     """
-    is_seen = seen_cells(lists, kind_of_item, hide=hide, drop=1 - SEEN, random=random)
+    is_seen = seen_cells(
+        lists,
+        kinds.of_item,
+        hide=hide,
+        drop=1 - SEEN,
+        whole=words_of(kinds),
+        random=random,
+    )
     return Judged(only_cells(lists, is_seen), only_cells(lists, ~is_seen))
 
 
@@ -68,7 +80,7 @@ def judged_by_valid(
         people = np.sort(random.choice(people, MOST_LISTS, replace=False))
 
     rows = train.by_user.take(people)
-    is_seen = seen_cells(rows, train.kinds.of_item, hide=hide, drop=0.0, random=random)
+    is_seen = seen_cells(rows, train.kinds.of_item, hide=hide, drop=0.0, whole=None, random=random)
 
     return Judged(only_cells(rows, is_seen), valid.by_user.take(people))
 
@@ -104,13 +116,13 @@ class Seeker:
 
     Args:
         columns: what enters and what is scored.
-        kind_of_item: the number of each item's kind.
+        kinds: of the items.
         settings: of the model: hide, input_dropout, loss, absent_weight, sampled.
         weights: of each kind that is predicted, in the loss.
     """
 
     columns: Columns
-    kind_of_item: np.ndarray
+    kinds: Kinds
     settings: Any
     weights: tuple[float, ...]
 
@@ -120,9 +132,10 @@ class Seeker:
         rows = rows_of(block)
         is_seen = seen_cells(
             rows,
-            self.kind_of_item,
+            self.kinds.of_item,
             hide=self.settings.hide,
             drop=self.settings.input_dropout,
+            whole=None,
             random=random,
         )
         entered = self.columns.network_rows(self.columns.expand(only_cells(rows, is_seen)))

@@ -167,7 +167,10 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def as_entries(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """A table of lists as the challenge's objects; ids that are numbers are written as numbers."""
+    """A table of lists as the challenge's objects; ids that are numbers are written as numbers.
+
+    A column `date` is written as updt_date.
+    """
     entries = []
 
     for row in table.to_dicts():
@@ -178,6 +181,8 @@ def as_entries(table: pl.DataFrame) -> list[dict[str, Any]]:
         }
         if "title" in row:
             entry["plylst_title"] = row["title"]
+        if "date" in row:
+            entry["updt_date"] = row["date"]
 
         entries.append(entry)
 
