@@ -12,13 +12,13 @@ of one who knows the theme are a bound that nothing can pass: with `themes`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import polars as pl
 from jaxtyping import Float64, Int64
 
-from recollect.data.sources.melon.synthetic import Truth, tag_name
+from recollect.data.sources.melon.synthetic import BORROWED, Truth, of_theme, tag_name
 
 LEAST = 1e-5  # probability of a theme, below which its items are not looked at
 IMPOSSIBLE = -200.0  # the logarithm of what cannot be; sums of it stay finite
@@ -26,41 +26,55 @@ N_SONGS = 100
 N_TAGS = 10
 
 
-@dataclass(frozen=True, eq=False)
 class _Kind:
-    """Songs or tags, theme by theme.
+    """Songs or tags of all themes.
 
     Args:
-        items: of each theme.
-        rates: of these, in lists of the theme.
-        months: from which month on each of these can be in a list; None: always.
+        theme_of: the theme of each item; -1 for a hit.
+        rate: of each item in lists of its theme.
+        month: from which month on each item can be in a list.
+        n_themes: how many there are.
     """
 
-    items: list[Int64[np.ndarray, " some"]]
-    rates: list[Float64[np.ndarray, " some"]]
-    months: list[Int64[np.ndarray, " some"]] | None
+    def __init__(
+        self,
+        theme_of: Int64[np.ndarray, " items"],
+        rate: Float64[np.ndarray, " items"],
+        month: Int64[np.ndarray, " items"],
+        n_themes: int,
+    ) -> None:
+        self.theme_of = theme_of
+        self.rate = rate
+        self.month = month
+        self.n_themes = n_themes
+        self.items = [of_theme(theme, theme_of, rate, n_themes) for theme in range(n_themes)]
 
-    def rate(self, theme: int, month: int, factor: float) -> Float64[np.ndarray, " some"]:
-        """The rates in lists of a month, times a factor."""
-        if self.months is None:
-            return factor * self.rates[theme]
+    def rates(
+        self, theme: int, month: int, factor: float
+    ) -> tuple[Int64[np.ndarray, " some"], Float64[np.ndarray, " some"]]:
+        """The items of a theme, and their rates in lists of a month, times a factor."""
+        items, rate = self.items[theme]
+        return items, np.where(self.month[items] <= month, factor * rate, 0.0)
 
-        return np.where(self.months[theme] <= month, factor * self.rates[theme], 0.0)
+    @cache  # noqa: B019 - it lives as long as one call of best_results
+    def log_of_none(self, month: int) -> Float64[np.ndarray, " themes"]:
+        """log P(nothing is shown | theme), where half of a list is shown, of each theme."""
+        return np.array(
+            [np.log1p(-self.rates(theme, month, 0.5)[1]).sum() for theme in range(self.n_themes)]
+        )
 
     def log_likelihood(
-        self, shown: Int64[np.ndarray, " shown"], month: int, factor: float
+        self, shown: Int64[np.ndarray, " shown"], month: int
     ) -> Float64[np.ndarray, " themes"]:
-        """log P(exactly these are shown | theme) of each theme."""
-        out = np.empty(len(self.items))
+        """log P(exactly these are shown | theme), where half of a list is shown, of each theme."""
+        # Hits say nothing, as all themes have them at one rate.
+        own = shown[self.theme_of[shown] >= 0]
+        out = self.log_of_none(month) + len(own) * IMPOSSIBLE
 
-        for theme, items in enumerate(self.items):
-            rate = self.rate(theme, month, factor)
-            order = np.argsort(items)
-            place = np.searchsorted(items[order], shown).clip(max=len(items) - 1)
-            place = order[place]
-            own = np.where(items[place] == shown, rate[place], 0.0)
-            odds = np.log(np.maximum(own, 1e-300)) - np.log1p(-own)
-            out[theme] = np.maximum(odds, IMPOSSIBLE).sum() + np.log1p(-rate).sum()
+        for back, factor in ((0, 0.5), (1, 0.5 * BORROWED)):
+            rate = factor * self.rate[own]
+            odds = np.log(rate) - np.log1p(-rate) - IMPOSSIBLE
+            np.add.at(out, (self.theme_of[own] - back) % self.n_themes, odds)
 
         return out
 
@@ -82,13 +96,11 @@ def best_results(
         months: of the lists.
         themes: of the lists, for one who knows them; None: they are guessed from what is shown.
     """
-    n_themes = range(truth.sizes.themes)
-    of_songs = [truth.songs_of(theme) for theme in n_themes]
-    of_tags = [truth.tags_of(theme) for theme in n_themes]
-    issued = [truth.issued[items] for items, _ in of_songs]
-    songs = _Kind([i for i, _ in of_songs], [r for _, r in of_songs], issued)
-    tags = _Kind([i for i, _ in of_tags], [r for _, r in of_tags], None)
-    words = [dict(zip(*truth.words_of(theme), strict=True)) for theme in n_themes]
+    n_themes = truth.sizes.themes
+    songs = _Kind(truth.song_theme, truth.song_rate, truth.issued, n_themes)
+    always = np.zeros(truth.sizes.tags, np.int64)
+    tags = _Kind(truth.tag_theme, truth.tag_rate, always, n_themes)
+    words = _themes_of_words(truth)
     tag_number = {tag_name(tag): tag for tag in range(truth.sizes.tags)}
     answers: list[tuple[list[str], list[str]]] = []
 
@@ -99,13 +111,13 @@ def best_results(
         half_tags = "tags" in shown_kinds[index]
         month = int(months[index])
         if themes is not None:
-            posterior = np.eye(len(n_themes))[themes[index]]
+            posterior = np.eye(n_themes)[themes[index]]
         else:
-            log = _log_of_title(words, row["title"])
+            log = _log_of_title(words, row["title"], n_themes)
             if half_songs:
-                log = log + songs.log_likelihood(shown_songs, month, 0.5)
+                log = log + songs.log_likelihood(shown_songs, month)
             if half_tags:
-                log = log + tags.log_likelihood(shown_tags, month, 0.5)
+                log = log + tags.log_likelihood(shown_tags, month)
             posterior = np.exp(log - log.max())
             posterior /= posterior.sum()
 
@@ -119,13 +131,27 @@ def best_results(
     )
 
 
-def _log_of_title(words: list[dict[str, float]], title: str) -> Float64[np.ndarray, " themes"]:
+def _themes_of_words(truth: Truth) -> dict[str, list[tuple[int, float]]]:
+    """For each word the themes that have it, and its probability at each place of a title."""
+    themes: dict[str, list[tuple[int, float]]] = {}
+
+    for theme in range(truth.sizes.themes):
+        for name, rate in zip(*truth.words_of(theme), strict=True):
+            themes.setdefault(name, []).append((theme, float(rate)))
+
+    return themes
+
+
+def _log_of_title(
+    words: dict[str, list[tuple[int, float]]], title: str, n_themes: int
+) -> Float64[np.ndarray, " themes"]:
     """log P(title | theme) of each theme; 0 of an empty one."""
-    out = np.zeros(len(words))
+    out = np.zeros(n_themes)
 
     for token in title.split():
-        rates = np.array([own.get(token, 0.0) for own in words])
-        out += np.maximum(np.log(np.maximum(rates, 1e-300)), IMPOSSIBLE)
+        out += IMPOSSIBLE
+        for theme, rate in words[token]:
+            out[theme] += np.log(rate) - IMPOSSIBLE
 
     return out
 
@@ -151,10 +177,10 @@ def _first(
     items, chances = [], []
 
     for theme in np.flatnonzero(posterior > LEAST):
-        rate = kind.rate(int(theme), month, 0.5 if is_half else 1.0)
+        own, rate = kind.rates(int(theme), month, 0.5 if is_half else 1.0)
         # Of what is not shown: it is hidden, or not in the list.
         chance = rate / (1 - rate) if is_half else rate
-        items.append(kind.items[theme])
+        items.append(own)
         chances.append(posterior[theme] * chance)
 
     distinct, place = np.unique(np.concatenate(items), return_inverse=True)
@@ -163,7 +189,7 @@ def _first(
     ranked = distinct[np.argsort(-chance, kind="stable")]
     ranked = ranked[~np.isin(ranked, shown)]
     if len(ranked) < n:
-        every = np.unique(np.concatenate(kind.items))
+        every = np.arange(len(kind.theme_of))
         others = every[~np.isin(every, np.concatenate([ranked, shown]))]
         ranked = np.concatenate([ranked, others])
 

@@ -29,7 +29,7 @@ COMMON = 40  # words that all themes have
 TITLE = 3  # words of a title
 OWN_WORD = 0.75  # probability that a word of a title is one of its theme's
 BORROWED = 0.3  # rate of the next theme's songs, tags and words
-SYLLABLES = "ka mo ri te su na lo vi pe do ha ju ze bi ro ma".split()
+SYLLABLES = ("ka", "mo", "ri", "te", "su", "na", "lo", "vi", "pe", "do", "ha", "ju", "ze", "bi")
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class Truth:
 
     def songs_of(self, theme: int) -> tuple[Int64[np.ndarray, " some"], np.ndarray]:
         """The songs that a list of a theme may have, and the probability of each."""
-        return _of_theme(theme, self.song_theme, self.song_rate, self.sizes.themes)
+        return of_theme(theme, self.song_theme, self.song_rate, self.sizes.themes)
 
     def tags_of(self, theme: int) -> tuple[Int64[np.ndarray, " some"], np.ndarray]:
         """The tags that a list of a theme may have, and the probability of each."""
-        return _of_theme(theme, self.tag_theme, self.tag_rate, self.sizes.themes)
+        return of_theme(theme, self.tag_theme, self.tag_rate, self.sizes.themes)
 
     def words_of(self, theme: int) -> tuple[list[str], np.ndarray]:
         """The words of a theme's titles, and the probability of each at each place."""
@@ -97,9 +97,17 @@ class Truth:
         return names, np.concatenate([rates, np.full(COMMON, (1 - OWN_WORD) / COMMON)])
 
 
-def _of_theme(
+def of_theme(
     theme: int, theme_of: np.ndarray, rate: np.ndarray, n_themes: int
 ) -> tuple[np.ndarray, np.ndarray]:
+    """The items that a list of a theme may have, and the probability of each.
+
+    Args:
+        theme: its number.
+        theme_of: of each item; -1 for a hit.
+        rate: of each item in lists of its theme.
+        n_themes: how many there are.
+    """
     own = np.flatnonzero(theme_of == theme)
     borrowed = np.flatnonzero(theme_of == (theme + 1) % n_themes)
     hits = np.flatnonzero(theme_of == -1)
