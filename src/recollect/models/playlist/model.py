@@ -76,7 +76,7 @@ class Playlist(Model):
     hidden: int = setting(300, at_least=1)
     activation: str = setting("tanh", one_of=tuple(ACTIVATIONS))
     tied: bool = False  # whether an item's output weights are its input weights
-    dropout: float = share(0.3)  # share of the hidden units that is dropped in training
+    dropout: float = share(0.5)  # share of the hidden units that is dropped in training
     hide: float = share(0.4)  # probability that a kind of a list is hidden in training
     input_dropout: float = share(0.5)  # share of the other items that is hidden in training
     loss: str = setting("multinomial", one_of=("multinomial", "logistic"))
@@ -101,10 +101,10 @@ class Playlist(Model):
     optimizer: str = setting("adam", one_of=("sgd", "adam", "rmsprop"))
     learning_rate: float = setting(0.002, above=0)
     momentum: float = 0.9  # SGD only
-    batch_size: int = setting(250, at_least=1)  # lists
+    batch_size: int = setting(100, at_least=1)  # lists
     epochs: int = setting(60, at_least=0)  # at most; an epoch is a pass over the lists
     # Validations without a gain before the fit stops; None: never stop early
-    patience: int | None = setting(4, at_least=1)
+    patience: int | None = setting(6, at_least=1)
     validate_every: int = setting(1, at_least=1)  # epochs between validations
     refit: bool = True
 

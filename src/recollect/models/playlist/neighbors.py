@@ -111,7 +111,8 @@ def unit(expanded: csr_array, weight: Float64[np.ndarray, " columns"]) -> csr_ar
     square = np.bincount(row, weights=value**2, minlength=expanded.shape[0])
     length = np.sqrt(np.maximum(square, 1e-12))
     scaled = (value / length[row]).astype(np.float32)
-    matrix = csr_array((scaled, expanded.indices, expanded.indptr), shape=expanded.shape)
+    # A copy, as columns without weight are taken out in place.
+    matrix = csr_array((scaled, expanded.indices, expanded.indptr), shape=expanded.shape, copy=True)
     matrix.eliminate_zeros()
 
     return matrix

@@ -29,7 +29,7 @@ COMMON = 40  # words that all themes have
 TITLE = 3  # words of a title
 OWN_WORD = 0.75  # probability that a word of a title is one of its theme's
 BORROWED = 0.3  # rate of the next theme's songs, tags and words
-SYLLABLES = ("ka", "mo", "ri", "te", "su", "na", "lo", "vi", "pe", "do", "ha", "ju", "ze", "bi")
+SYLLABLES = [first + vowel for first in "bdfghjklmnprstvwz" for vowel in "aeiou"]
 
 
 @dataclass(frozen=True)
@@ -199,14 +199,18 @@ def with_dates(lists: pl.DataFrame) -> pl.DataFrame:
 
 
 def word(theme: int, k: int) -> str:
-    """The k-th word of a theme; of -1, one that all have."""
-    number = theme * WORDS + k if theme >= 0 else 10**6 + k
+    """The k-th word of a theme, three syllables; of -1, one that all have."""
+    number = theme * WORDS + k if theme >= 0 else THEMES * WORDS + k
+    # Distinct, as the factor has no divisor in common with the number of words, and neighboring
+    # numbers share no syllable.
+    number = number * 123_457 % len(SYLLABLES) ** 3
     letters = []
-    while number or not letters:
+
+    for _ in range(3):
         number, syllable = divmod(number, len(SYLLABLES))
         letters.append(SYLLABLES[syllable])
 
-    return ("x" if theme < 0 else "") + "".join(letters) + "n"
+    return "".join(letters)
 
 
 def tag_name(tag: int) -> str:
