@@ -5,7 +5,7 @@ Nothing here needs the data the model was trained on beyond what the model carri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import polars as pl
 from jaxtyping import Bool, Float32, Int64
 
 from recollect.arguments import expect_number, expect_path
+from recollect.data.by_kind import checked_kinds, items_of_kind
 from recollect.data.sparse_rows import Rows
 from recollect.data.vocab import UNKNOWN
 from recollect.errors import SettingError
@@ -105,6 +106,7 @@ def top_n(
     at_most: Mapping[str, int] | None = None,
     diversity: float = 0.0,
     fresh: float = 0.0,
+    kinds: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """The n best items for known users, or for a new one. Nothing is trained.
 
@@ -121,8 +123,9 @@ def top_n(
         user_ids: known users. One user_id with ratings or events is a known user with newer ones:
             ratings replace earlier ones, events add to them.
         ratings: those of a new user: {item_id: rating}.
-        events: of a new user, if the model learned from events: a list of item ids, or
-            {item_id: count}.
+        events: of a new user, if the model learned from events: a list of item ids,
+            {item_id: count}, or lists of ids by kind, with the title of the list if it has one:
+            {"songs": [17, 4], "tags": ["rainy day"], "title": "for the train"}.
         n: how many items.
         items: the candidates; default: all.
         seen: whether items are recommended that the user has rated.
@@ -137,6 +140,7 @@ def top_n(
             order of the scores, to below 1.
         fresh: the least share of fresh items in a list: the tenth of the items that came last or,
             where no times are known, those with fewer than 10 events.
+        kinds: the kinds of items, n of each, kind by kind; None: n items of any kind.
 
     Returns: columns user_id, rank, item_id, title and other fields (if known), prediction.
 
@@ -145,7 +149,25 @@ def top_n(
         DataError: for a rating outside the scale, a count that is not above 0, or if the wishes
             leave no item.
     """
-    given_of(model)
+    given = given_of(model)
+    if kinds is not None:
+        among = None if items is None else given.items.canonical(ids_in("items", items))
+        pools = [items_of_kind(given.kinds, kind, among) for kind in checked_kinds(kinds)]
+        wanted: dict[str, Any] = {
+            "user_ids": user_ids,
+            "ratings": ratings,
+            "events": events,
+            "n": n,
+            "seen": seen,
+            "rank_by": rank_by,
+            "exclude": exclude,
+            "where": where,
+            "at_most": at_most,
+            "diversity": diversity,
+            "fresh": fresh,
+        }
+        return pl.concat([top_n(model, items=pool, **wanted) for pool in pools])
+
     wishes = Wishes(
         n=n,
         items=items,

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int64
 from scipy.sparse import issparse
 
 from recollect.arguments import expect
+from recollect.data.by_kind import is_by_kind, item_ids_by_kind
 from recollect.data.from_objects import columns_of, ids_in, is_table
 from recollect.data.parsing import times
 from recollect.data.ratings import AnyRatings
@@ -159,7 +160,7 @@ def ratings_of_new_user(model: Model, ratings: Any, events: Any) -> dict[str, fl
     Args:
         model: a fitted model.
         ratings: {item_id: rating}.
-        events: a list of item ids, or {item_id: count}.
+        events: a list of item ids, {item_id: count}, or lists of ids by kind.
 
     Raises:
         SettingError: if both or neither are given, ratings to a model of events or the reverse, or
@@ -184,6 +185,9 @@ def ratings_of_new_user(model: Model, ratings: Any, events: Any) -> dict[str, fl
             f"This {name} learned from events, and to it a low rating would count as having chosen "
             f"the item; give events: {how}."
         )
+
+    if is_by_kind(events):
+        events = item_ids_by_kind(model.given_.kinds, events)
 
     if events is not None and not isinstance(events, Mapping):
         counts = ids_in("events", events).value_counts(sort=False)

@@ -32,6 +32,7 @@ from recollect.cli.data import convert, describe, fetch, plant, store
 from recollect.cli.data import list as data_list
 from recollect.cli.output import streams
 from recollect.cli.output.screen import Screen
+from recollect.cli.playlists import answer, questions, score
 from recollect.cli.verb import verb
 from recollect.system import allocator
 
@@ -49,6 +50,11 @@ data_app = typer.Typer(
     no_args_is_help=True,
     context_settings=HELP_OPTIONS,
     help="Data sets: list, fetch, describe, convert, store, plant.",
+)
+playlists_app = typer.Typer(
+    no_args_is_help=True,
+    context_settings=HELP_OPTIONS,
+    help="Completing playlists: questions, answer, score.",
 )
 
 verb(app)(models.models)
@@ -73,6 +79,10 @@ verb(app)(run.run)
 verb(app)(report.report)
 verb(app)(tune.tune)
 verb(app)(doctor.doctor)
+app.add_typer(playlists_app, name="playlists")
+verb(playlists_app)(questions.questions)
+verb(playlists_app)(answer.answer)
+verb(playlists_app)(score.score)
 
 
 def _print_version(is_stated: bool) -> bool:

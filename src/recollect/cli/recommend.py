@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 import recollect as rc
 from recollect.cli.options.asking import HowMany, NewItems, OutFile, RankBy, RunFolder, load_model
+from recollect.cli.options.list_so_far import ListSoFar
 from recollect.cli.options.out_file import check_out
 from recollect.cli.options.source import FileOptions
 from recollect.cli.options.trust import Trust
@@ -25,6 +26,7 @@ def recommend(
     run: RunFolder,
     options: FileOptions,
     wished: Wished,
+    so_far: ListSoFar,
     users: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +76,8 @@ def recommend(
     """Recommend items to known users, or to a new user from ratings or events."""
     from recollect.data.parsing.files import Format
 
-    is_from_file = bool(event) or events is not None or ratings is not None
+    by_kind = so_far.chosen()
+    is_from_file = bool(event or by_kind) or events is not None or ratings is not None
     _check_request(
         users,
         all_users=all_users,
@@ -110,6 +113,12 @@ def recommend(
         return _for_all_users(screen, model, out, **wanted)
 
     newer = _newer(ratings, event, events, reading)
+    if by_kind:
+        newer = _with_kinds(by_kind, newer)
+
+    if so_far.kind or by_kind:
+        wanted["kinds"] = so_far.kind or _predicted_kinds(model)
+
     user_ids = model.given_.users.ids if all_users else users or None
     frame = rc.top_n(model, user_ids=user_ids, **newer, **wanted)
     reasons = rc.explain_list(model, frame, rank_by=rank_by, **newer) if wished.explain else None
@@ -149,6 +158,32 @@ def _newer(
         "events": chosen or None,
         "ratings": None if ratings is None else read_item_ratings(ratings, **reading),
     }
+
+
+def _with_kinds(by_kind: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
+    """The items of a list by kind, as the events of `top_n`.
+
+    Args:
+        by_kind: of --song, --tag, --title and --known.
+        newer: of --event, --events and --ratings.
+
+    Raises:
+        SettingError: if there are both.
+    """
+    if any(value is not None for value in newer.values()):
+        raise SettingError(
+            "State --song, --tag, --title and --known, or --event, --events and --ratings; one of "
+            "the two."
+        )
+
+    return {"events": by_kind, "ratings": None}
+
+
+def _predicted_kinds(model: rc.Model) -> list[str]:
+    """The kinds of items that are listed if none is stated: all but words of titles."""
+    from recollect.data.playlists import WORDS
+
+    return [kind for kind in model.given_.kinds.names if kind != WORDS]
 
 
 def _answer(frame: Any, reasons: Any, without_ratings: list[str], out: Path | None) -> Answer:
@@ -223,8 +258,8 @@ def _check_request(
 
     if all_users == (bool(users) or is_from_file):
         raise SettingError(
-            "State one of: --user ID, --all-users, or for a new user --ratings FILE, --event ID or "
-            "--events FILE."
+            "State one of: --user ID, --all-users, or for a new user --ratings FILE, --event ID, "
+            "--events FILE, or --song, --tag, --title and --known."
         )
 
     if all_users and out is None:
@@ -305,9 +340,12 @@ def _lists(frame: Any, verb: str) -> list[RenderableType]:
 
     names = [column for column in frame.columns if column not in ("user_id", "because")]
     shown: list[RenderableType] = []
+    # Lists of several kinds stand one below the other.
+    by = ["user_id", "kind"] if "kind" in names else ["user_id"]
 
-    for (user,), part in frame.group_by("user_id", maintain_order=True):
-        shown.append(table(names, rows_of(part, names), title=f"For {user}"))
+    for (user, *kind), part in frame.group_by(by, maintain_order=True):
+        title = f"For {user}: {kind[0]}" if kind else f"For {user}"
+        shown.append(table(names, rows_of(part, names), title=title))
         if "because" in part.columns:
             shown += _because(part, verb)
 

@@ -5,6 +5,8 @@ ratings.csv       a file
 runs/split        a folder that `recollect split` wrote
 runs/stored       a folder of ratings on disk
 nf_prize_dataset  a folder of the Netflix Prize's files
+melon, train.json a folder or a file of playlists in Melon's format
+mpd/data          a folder of slices of the Million Playlist Dataset
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ from recollect.data.on_disk.stored_ratings import is_stored
 from recollect.data.parsing.opening import check_path
 from recollect.data.ratings import Ratings
 from recollect.data.read import read
-from recollect.data.sources import netflix
+from recollect.data.sources import melon, mpd, netflix
 from recollect.data.split_folder import is_split
 from recollect.errors import unknown
 
-Kind = Literal["name", "file", "split", "stored", "netflix"]
+Kind = Literal["name", "file", "split", "stored", "netflix", "melon", "mpd"]
 
 
 def kind_of(source: str | Path) -> Kind:
@@ -43,6 +45,12 @@ def kind_of(source: str | Path) -> Kind:
 
         if netflix.is_folder(source):
             return "netflix"
+
+        if mpd.is_source(source):
+            return "mpd"
+
+    if path.exists() and melon.is_source(source):
+        return "melon"
 
     if path.is_file():
         return "file"
@@ -72,8 +80,9 @@ def load(source: str | Path, folder: str | Path | None = None) -> Ratings:
     """
     expect_path("source", source, such_as="'ratings.csv', or a name, such as 'movielens/1m'")
     kind = kind_of(source)
-    if kind == "netflix":
-        return netflix.read(source)
+    reads = {"netflix": netflix.read, "melon": melon.read, "mpd": mpd.read}
+    if kind in reads:
+        return reads[kind](source)
 
     if kind != "name":
         return read(source)

@@ -21,6 +21,7 @@ from typing_extensions import override
 from recollect.data.catalogue import titles
 from recollect.data.column_checks import check_columns
 from recollect.data.fingerprint import fingerprint
+from recollect.data.kinds import Kinds, kinds_of
 from recollect.data.sparse_rows import AnyRows, Rows
 from recollect.data.text.corpus import Corpus
 from recollect.data.vocab import Vocab
@@ -88,6 +89,11 @@ class AnyRatings(ABC):
     def by_item(self) -> AnyRows:
         """A row per item, a column per user."""
         return self.rows("item")
+
+    @cached_property
+    def kinds(self) -> Kinds:
+        """Which kind each item is of, by the column `kind` of the catalogue."""
+        return kinds_of(self.items, self.catalogue)
 
     def titles(self, item_ids: Iterable[object] | pl.Series) -> list[str | None]:
         """The title of each item; None if it is unknown."""
@@ -160,7 +166,7 @@ class Ratings(AnyRatings):
         time: seconds since 1970, or None.
         scale: the lowest and the highest possible rating.
         implicit: whether the values are counts of events.
-        catalogue: facts about items (columns item_id, title, genres), or None.
+        catalogue: facts about items (columns item_id, title, genres, kind), or None.
         text: a document for each item (`with_texts`), or None.
         disliked: of events that were ratings, a row for each user: the items that they have rated
             lower. Models do not learn from them, and lists leave them out as seen. None: unknown.

@@ -59,7 +59,7 @@ def logistic_loss(
     row: Int[Tensor, " events"],
     column: Int[Tensor, " events"],
     *,
-    absent: float,
+    absent: float | Float[Tensor, " columns"],
 ) -> tuple[Tensor, int]:
     """−Σ log σ(out) over events − `absent` · Σ log(1 − σ(out)) over all other cells: the
     cross-entropy.
@@ -68,13 +68,17 @@ def logistic_loss(
         out: the network's outputs.
         row: of each event.
         column: of each event.
-        absent: the weight of a cell without an event.
+        absent: the weight of a cell without an event, or that of each column.
     """
     at_events = out[row, column]
+    of_events = absent[column] if isinstance(absent, Tensor) else absent
     # softplus(x) is −log σ(−x), without overflow. The second term takes an event's cell off the
     # sum over every cell.
-    events = softplus(-at_events) - absent * softplus(at_events)
-    every_cell = absent * softplus(out).sum()
+    events = softplus(-at_events) - of_events * softplus(at_events)
+    if isinstance(absent, Tensor):
+        every_cell = (softplus(out) @ absent).sum()
+    else:
+        every_cell = absent * softplus(out).sum()
 
     return every_cell + events.sum(), len(row)
 

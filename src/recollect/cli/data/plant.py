@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from recollect.cli.data.plant_melon import plant_melon
 from recollect.cli.options.fitting import Seed
 from recollect.cli.output.screen import Answer, Screen
 from recollect.errors import unknown
@@ -16,26 +17,31 @@ def plant(
     screen: Screen,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")],
     like: Annotated[
-        str, typer.Option(help="The data set whose file format is used: netflix.")
+        str, typer.Option(help="The data set whose file format is used: netflix or melon.")
     ] = "netflix",
     share: Annotated[
         float,
         typer.Option(
-            help="Share of that set's number of ratings; users and items shrink by its square "
-            "root, so that the density stays."
+            help="Share of that set's size. Of netflix: of its ratings; users and items shrink by "
+            "its square root, so that the density stays."
         ),
     ] = 0.01,
     form: Annotated[
         str,
-        typer.Option(help="training_set (a file per film) or combined_data (many films a file)."),
+        typer.Option(
+            help="Of netflix: training_set (a file per film) or combined_data (many films a file)."
+        ),
     ] = "training_set",
     seed: Seed = 0,
 ) -> Answer:
     """Write made-up ratings as the files of a public data set, to try its reader without them."""
     from recollect.data.sources.netflix.synthetic import sizes, write_netflix
 
+    if like == "melon":
+        return plant_melon(screen, folder, share=share, seed=seed)
+
     if like != "netflix":
-        raise unknown("format of files to plant", like, ["netflix"])
+        raise unknown("format of files to plant", like, ["melon", "netflix"])
 
     n_users, n_items, n_ratings = sizes(share)
 

@@ -287,8 +287,8 @@ def ratings_from(source: str, columns: Columns) -> rc.Ratings:
     if kind == "name":
         _refuse_columns(f"{source} is a data set by name", arguments)
 
-    if kind == "netflix":
-        _refuse_columns(f"{source} holds Netflix' files", arguments)
+    if kind in ("netflix", "melon", "mpd"):
+        _refuse_columns(f"{source} holds files of a format of their own", arguments)
 
     return columns.apply_events_from(rc.read(source, **arguments))
 

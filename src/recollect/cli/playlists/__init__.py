@@ -1,0 +1,1 @@
+"""The verbs about playlists: questions, answer, score."""
