@@ -30,6 +30,7 @@ from recollect.cli.data import convert, describe, fetch, plant, store
 from recollect.cli.data import list as data_list
 from recollect.cli.output import streams
 from recollect.cli.output.screen import Screen
+from recollect.cli.service import serve
 from recollect.cli.verb import verb
 from recollect.system import allocator
 
@@ -68,6 +69,7 @@ verb(app)(compare.compare)
 verb(app)(run.run)
 verb(app)(report.report)
 verb(app)(tune.tune)
+verb(app)(serve.serve)
 verb(app)(doctor.doctor)
 
 

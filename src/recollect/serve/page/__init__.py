@@ -1,0 +1,1 @@
+"""The page at `/`: rendered here, with one small script and no build step."""
