@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
+import traceback
 import warnings
 
 import torch
@@ -29,6 +31,17 @@ class JsonLines(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in OWN_FIELDS}
 
         return json.dumps(line, default=str)
+
+
+def place_of(problem: BaseException) -> str:
+    """Where an error of ours occurred: file and line, without its message, which may have ids."""
+    remote = re.findall(r'File "([^"]+)", line (\d+)', str(problem.__cause__ or ""))
+    if remote:
+        return ":".join(remote[-1])
+
+    frames = traceback.extract_tb(problem.__traceback__)
+
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"
 
 
 def prepare_process() -> None:

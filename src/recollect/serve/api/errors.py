@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import traceback
 from http import HTTPStatus
 from typing import Any
 
@@ -23,6 +22,7 @@ from recollect.errors import (
     TrainingError,
 )
 from recollect.serve.access import RefusedError
+from recollect.serve.process import place_of
 
 log = logging.getLogger("recollect.serve")
 
@@ -127,9 +127,5 @@ def _http(request: Request, error: Exception) -> Response:
 
 def _unexpected(request: Request, error: Exception) -> Response:
     """An error of ours: the log gets its kind and place, not its message, which may have ids."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    log.error(
-        "error",
-        extra={"kind": type(error).__name__, "place": f"{place.filename}:{place.lineno}"},
-    )
+    log.error("error", extra={"kind": type(error).__name__, "place": place_of(error)})
     return problem(500, "This is an error in Recollect; the log of the service says where.")

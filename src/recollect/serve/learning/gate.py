@@ -65,7 +65,7 @@ def judge(new: Model, active: Model, newest: Ratings | None, given: Ratings) -> 
 
     first = _scores(new, newest, given)
     second = _scores(active, newest, given)
-    difference = first.compare(second, metric)
+    difference = first.versus(second, metric)
     # Less is better of errors, more of hits.
     passes = difference.low <= 0 if metric == "rmse" else difference.high >= 0
 

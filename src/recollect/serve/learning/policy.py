@@ -9,6 +9,7 @@ import time
 from recollect.errors import RecollectError
 from recollect.serve.learning.folders import new_folder, remove, to_remove
 from recollect.serve.learning.refit import REFIT, FitRequest, Fitted, fit_version
+from recollect.serve.process import place_of
 from recollect.serve.service import Service
 from recollect.serve.settings import RefitPolicy
 from recollect.serve.store import jobs, lists, log, meta, versions
@@ -124,7 +125,10 @@ class Learner:
             detail, state = {"problem": str(problem)}, "failed"
         except Exception as problem:
             # What a library raised must not end the service's learning.
-            detail, state = {"problem": f"{type(problem).__name__} in the fit"}, "failed"
+            events.error(
+                "refit_error", extra={"kind": type(problem).__name__, "place": place_of(problem)}
+            )
+            detail, state = {"problem": f"{type(problem).__name__}; the log says where."}, "failed"
 
         store.write(lambda session: jobs.end(session, job.id, state, {**job.detail, **detail}))
         events.info("refit_ended", extra={"job": job.id, "state": state})
