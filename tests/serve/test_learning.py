@@ -13,8 +13,8 @@ from recollect.data.from_objects import from_frame
 from recollect.models.bias import Bias
 from recollect.serve.answers.catalogue import Catalogue
 from recollect.serve.answers.served import Served
-from recollect.serve.learning.active import arm_of, digest_of
-from recollect.serve.learning.folders import KEPT, new_folder
+from recollect.serve.learning.active import arm_of
+from recollect.serve.learning.folders import KEPT, digest_of, new_folder
 from recollect.serve.learning.gate import judge
 from recollect.serve.learning.policy import why_now
 from recollect.serve.learning.refit import FitRequest, fit_version, newest_ratings
@@ -276,7 +276,12 @@ def test_three_versions_are_kept_and_the_folder_that_was_given_stays(
         for request in requests:
             rc.save(bias, request.folder)
             yield Fitted(
-                "bias", digest_of(request.folder), 1, True, {"seconds": 0, "gate": {"new": 1}}, "yes"
+                "bias",
+                digest_of(request.folder),
+                1,
+                True,
+                {"seconds": 0, "gate": {"new": 1}},
+                "yes",
             )
 
     monkeypatch.setattr("recollect.serve.learning.policy.run_each", fit)

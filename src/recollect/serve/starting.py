@@ -10,7 +10,7 @@ from recollect.checkpoint import load as load_model
 from recollect.data.ratings import Ratings
 from recollect.errors import CheckpointError, SettingError
 from recollect.model import Model
-from recollect.serve.learning.active import digest_of
+from recollect.serve.learning.folders import curve_of, digest_of
 from recollect.serve.store import meta, versions
 from recollect.serve.store.database import Session
 from recollect.serve.store.store import Store
@@ -62,7 +62,9 @@ def prepare(store: Store, run: Path | None, trusted: tuple[str, ...] = ()) -> St
     except OSError as problem:
         raise CheckpointError(f"{run} cannot be read: {problem}.") from problem
 
-    return store.write(lambda session: _note(session, model, run.resolve(), digest))
+    # In a transaction of its own: a million ratings take longer than a request may.
+    with store.database.transaction() as session:
+        return _note(session, model, run.resolve(), digest)
 
 
 def _note(session: Session, model: Model, folder: Path, digest: str) -> Started:
@@ -91,7 +93,11 @@ def _note(session: Session, model: Model, folder: Path, digest: str) -> Started:
         kind=registry.name_of(model),
         # Of a store with ratings of its own nobody can say which of them the model has seen.
         upto_seq=imported.seq if imported else 0,
-        figures={"seconds": round(model.seconds_, 2), "n_ratings": len(given)},
+        figures={
+            "seconds": round(model.seconds_, 2),
+            "n_ratings": len(given),
+            "curve": curve_of(model),
+        },
     )
     versions.activate(session, version, "start")
 

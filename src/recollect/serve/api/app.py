@@ -77,6 +77,11 @@ def make_app(service: Service) -> FastAPI:
     for group in GROUPS:
         app.include_router(group.router)
 
+    if service.settings.page:
+        from recollect.serve.page.routes import add_page
+
+        add_page(app)
+
     add_handlers(app)
     if is_loopback(service.settings.host):
         # A page of another site must not reach a service without keys by a name of its own.

@@ -143,7 +143,7 @@ def recommend(
         interval=interval,
     )
 
-    return _answer(service, person, wanted, cursor)
+    return answer_list(service, person, wanted, cursor)
 
 
 @router.post("/recommendations", dependencies=[READ])
@@ -170,7 +170,7 @@ def recommend_to_someone(body: NewPersonIn, service: OfService) -> ListOut:
         fresh=body.fresh,
         explain=body.explain,
     )
-    answer = _answer(service, person, wanted, body.cursor)
+    answer = answer_list(service, person, wanted, body.cursor)
     n_unknown = int((rows < 0).sum())
     if n_unknown:
         answer.notes.append(f"{n_unknown:,} of {len(rows):,} given items are unknown.")
@@ -204,7 +204,7 @@ def _limits(stated: list[str]) -> tuple[tuple[str, int], ...]:
     return tuple(limits)
 
 
-def _answer(service: Service, person: Person, wanted: Wanted, cursor: str | None) -> ListOut:
+def answer_list(service: Service, person: Person, wanted: Wanted, cursor: str | None) -> ListOut:
     """Make a list, keep it, and write it as an answer.
 
     Args:

@@ -12,10 +12,8 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from recollect.checkpoint import load as load_model
-from recollect.checkpoint.layout import MODEL
 from recollect.errors import RecollectError, StoreError
 from recollect.serve.answers.catalogue import Catalogue
 from recollect.serve.answers.listing import make_list
@@ -153,9 +151,18 @@ class Models:
         experiment = experiments.running(session)
         loaded = dict(self._state.loaded) if self._state else {}
         needed = _needed(active, experiment, versions.before(session, active))
-        for version in needed:
+        for version in sorted(needed, key=lambda one: one != active):
+            # At the start the version before may answer for one that is damaged.
+            is_needed = version == active if self._state else not loaded and len(needed) == 1
             if version not in loaded:
-                self._load(loaded, version, is_needed=version == active or self._state is None)
+                self._load(loaded, version, is_needed=is_needed)
+
+        if not loaded:
+            raise StoreError(f"Version {active} cannot be loaded, nor the one before it.")
+
+        if active not in loaded:
+            active = next(iter(loaded))
+            log.error("version_before_answers", extra={"version": active})
 
         kept = {version: served for version, served in loaded.items() if version in needed}
         before = None if self._state is None else self._state.active
@@ -252,12 +259,3 @@ def arm_of(experiment: Experiment, user_id: str) -> experiments.Arm:
             return arm
 
     return experiment.arms[-1]
-
-
-def digest_of(folder: str | Path) -> str:
-    """SHA-256 of a saved model: of its description, which has the checksums of all files.
-
-    Raises:
-        OSError: if there is none.
-    """
-    return hashlib.sha256((Path(folder) / MODEL).read_bytes()).hexdigest()

@@ -1,13 +1,16 @@
-"""Where versions lie, and which are kept."""
+"""Where versions lie, which are kept, and what a saved one is told by."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from recollect.checkpoint.layout import MODEL
+from recollect.model import Model
 from recollect.serve.store import experiments, versions
 from recollect.serve.store.database import Session
 
@@ -41,3 +44,19 @@ def remove(folder: Path, versions_folder: Path) -> None:
     if folder.resolve().parent == versions_folder.resolve():
         with suppress(OSError):
             shutil.rmtree(folder)
+
+
+def digest_of(folder: str | Path) -> str:
+    """SHA-256 of a saved model: of its description, which has the checksums of all files.
+
+    Raises:
+        OSError: if there is none.
+    """
+    return hashlib.sha256((Path(folder) / MODEL).read_bytes()).hexdigest()
+
+
+def curve_of(model: Model) -> dict[str, list[tuple[int, float]]]:
+    """What was measured after each epoch of a fit, by the name of the figure."""
+    history = model.history_
+    names = (history.train_name, history.valid_name)
+    return {name: points for name in names if (points := history.column(name))}

@@ -21,7 +21,7 @@ from recollect.errors import TrainingError
 from recollect.model import Model
 from recollect.run import Run
 from recollect.serve.answers.catalogue import Catalogue
-from recollect.serve.learning.active import digest_of
+from recollect.serve.learning.folders import curve_of, digest_of
 from recollect.serve.learning.gate import LEAST, MOST, SHARE, judge
 from recollect.serve.store import jobs, meta
 from recollect.serve.store.records import Kind, Version
@@ -118,7 +118,7 @@ def fit_version(request: FitRequest) -> Fitted:
         "seconds": round(seconds, 2),
         "n_ratings": len(given),
         "gate": verdict.as_dict(),
-        "curve": _curve(model),
+        "curve": curve_of(model),
     }
 
     return Fitted(
@@ -189,10 +189,3 @@ def _ratings(table: pl.DataFrame, kind: Kind, catalogue: pl.DataFrame | None) ->
 
 def _reads_texts(model: Model) -> bool:
     return "text" in model.capabilities.needs
-
-
-def _curve(model: Model) -> dict[str, list[tuple[int, float]]]:
-    """What was measured after each epoch, for the page."""
-    history = model.history_
-    names = (history.train_name, history.valid_name)
-    return {name: points for name in names if (points := history.column(name))}

@@ -31,7 +31,6 @@ FIRST = (
     "CREATE TABLE ratings (user_row BIGINT NOT NULL, item_row BIGINT NOT NULL,"
     " value DOUBLE PRECISION NOT NULL, time BIGINT, seq BIGINT NOT NULL,"
     " PRIMARY KEY (user_row, item_row)) {table_by_key}",
-    "CREATE INDEX ratings_item ON ratings (item_row, user_row)",
     "CREATE INDEX ratings_seq ON ratings (seq)",
     # `items` are row numbers of items, 8 bytes each: those shown, and those of earlier pages.
     "CREATE TABLE lists (id TEXT PRIMARY KEY, user_row BIGINT, version BIGINT NOT NULL,"

@@ -209,7 +209,8 @@ def _write_ratings(
     )
     session.insert("ratings", ("user_row", "item_row", "value", "time", "seq"), rows)
     session.run(
-        "UPDATE users SET changed = ? WHERE row IN (SELECT user_row FROM ratings WHERE seq = ?)",
+        "UPDATE users SET changed = ? WHERE row IN"
+        " (SELECT DISTINCT user_row FROM ratings WHERE seq = ?)",
         (seq, seq),
     )
 
