@@ -49,6 +49,7 @@ LAYER = {
     "experiment": 8,
     "explain": 8,
     "report": 8,
+    "serve": 8,
     "cli": 9,
     "__init__": 9,
     "__main__": 10,
@@ -95,7 +96,13 @@ ORDER = {
 }
 HOMES = {
     "matplotlib": {"report"},
-    "jinja2": {"report"},
+    "jinja2": {"report", "serve"},
+    "fastapi": {"serve"},
+    "starlette": {"serve"},
+    "uvicorn": {"serve"},
+    "pydantic": {"serve"},
+    "psycopg": {"serve"},
+    "prometheus_client": {"serve"},
     "optuna": {"experiment"},
     "openpyxl": {"data"},
     "pooch": {"data"},

@@ -12,6 +12,8 @@
     ├── TrainingError    (RuntimeError)  the fit cannot go on: NaN, or another fit's snapshot
     ├── ProcessError     (RuntimeError)  a forked process, which would hang
     ├── CheckpointError  (OSError)       a saved model that is damaged, newer, or not there
+    ├── StoreError       (OSError)       the database of a service cannot be read or written
+    ├── ServiceError     (RuntimeError)  a service refused a request of the client, or is not there
     └── FetchError       (OSError)       a download that failed or has the wrong checksum
 
 Each message says what was found, what was expected, and what to do.
@@ -71,6 +73,14 @@ class ProcessError(RecollectError, RuntimeError):
 
 class CheckpointError(RecollectError, OSError):
     """A saved model is damaged, newer than this version, or not there."""
+
+
+class StoreError(RecollectError, OSError):
+    """The database of a service cannot be read or written."""
+
+
+class ServiceError(RecollectError, RuntimeError):
+    """A service refused a request of the client, or cannot be reached."""
 
 
 class FetchError(RecollectError, OSError):

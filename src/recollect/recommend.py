@@ -222,11 +222,9 @@ def _list_of_new(
         selection: how the list is chosen.
     """
     row = row_of_new_user(model, ratings)
-    predicted = _scores_of_new_user(model, row)
     is_unknown = row.counts == 0
-    scores = predicted.copy()
-    if checked_rank_by(model, selection.rank_by) == BOTH:
-        scores = by_both(model, predicted, row, known=~is_unknown)
+    predicted = _scores_of_new_user(model, row)
+    scores = ranked_by(model, predicted, row, selection.rank_by)
 
     if not selection.seen:
         scores[row.row, row.column] = NEVER
@@ -356,6 +354,29 @@ def fold_in(
     frame = pl.DataFrame({"item_id": given.items.ids, "prediction": predictions})
 
     return with_titles(given, frame, "item_id")
+
+
+def ranked_by(
+    model: Model,
+    predicted: Float32[np.ndarray, "people n_items"],
+    rows: Rows,
+    rank_by: str | None,
+) -> Float32[np.ndarray, "people n_items"]:
+    """The scores by which every item is ranked for some people, as a new array.
+
+    Args:
+        model: a fitted model.
+        predicted: its raw predictions; of people without ratings, `everyones_best`.
+        rows: what each of them has rated, of items that the model knows.
+        rank_by: as `top_n`.
+
+    Raises:
+        SettingError: as `top_n`.
+    """
+    if checked_rank_by(model, rank_by) == BOTH:
+        return by_both(model, predicted, rows, known=rows.counts > 0)
+
+    return predicted.copy()
 
 
 def _scores_of_new_user(model: Model, row: Rows) -> Float32[np.ndarray, "1 n_items"]:

@@ -33,6 +33,7 @@ from recollect.cli.data import list as data_list
 from recollect.cli.output import streams
 from recollect.cli.output.screen import Screen
 from recollect.cli.playlists import answer, questions, score
+from recollect.cli.service import serve
 from recollect.cli.verb import verb
 from recollect.system import allocator
 
@@ -78,6 +79,7 @@ verb(app)(prequential.prequential)
 verb(app)(run.run)
 verb(app)(report.report)
 verb(app)(tune.tune)
+verb(app)(serve.serve)
 verb(app)(doctor.doctor)
 app.add_typer(playlists_app, name="playlists")
 verb(playlists_app)(questions.questions)

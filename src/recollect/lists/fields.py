@@ -34,13 +34,17 @@ class ItemFields:
 
     Args:
         given: ratings with a catalogue, or without; then the item_id is the only field.
+        catalogue: what is known of the items now, in place of that; None: nothing else is.
     """
 
-    def __init__(self, given: AnyRatings) -> None:
+    def __init__(self, given: AnyRatings, catalogue: pl.DataFrame | None = None) -> None:
         ids = given.items.ids.alias("item_id").to_frame()
         self.table = ids
-        if given.catalogue is not None:
-            known = given.catalogue.unique("item_id", keep="first")
+        if catalogue is None:
+            catalogue = given.catalogue
+
+        if catalogue is not None:
+            known = catalogue.unique("item_id", keep="first")
             self.table = ids.join(known, on="item_id", how="left", maintain_order="left")
 
         self._entries: dict[str, pl.DataFrame] = {}

@@ -39,6 +39,7 @@ class Selection:
     Args:
         model: a fitted model.
         wishes: what was asked for.
+        fields: of the model's items; None: those that it was fitted with.
 
     Raises:
         SettingError: for an unknown field, a condition that cannot be read, or diversity where
@@ -46,8 +47,8 @@ class Selection:
         DataError: if no item is left, or none is fresh.
     """
 
-    def __init__(self, model: Model, wishes: Wishes) -> None:
-        fields = ItemFields(model.given_)
+    def __init__(self, model: Model, wishes: Wishes, fields: ItemFields | None = None) -> None:
+        fields = fields or ItemFields(model.given_)
         self.wishes = wishes
         self.seen = wishes.seen
         self.rank_by = wishes.rank_by

@@ -1,0 +1,113 @@
+"""The application of one process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import anyio.to_thread
+from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from recollect.serve.api import (
+    events,
+    experiments,
+    export,
+    health,
+    items,
+    models,
+    predictions,
+    ratings,
+    recommendations,
+    users,
+)
+from recollect.serve.api.errors import PROBLEMS, add_handlers
+from recollect.serve.api.middleware import AroundRequests
+from recollect.serve.learning.policy import Learner
+from recollect.serve.service import Service
+from recollect.serve.settings import ServeSettings, is_loopback
+
+THREADS = 16  # requests that one process works at
+LOCAL_NAMES = ["127.0.0.1", "localhost", "[::1]", "testserver"]
+ABOUT = """Every answer knows the rating sent a millisecond ago.
+
+Writes are durable when they are answered, and may be sent again: nothing is counted twice. Errors
+are `application/problem+json`; their `detail` says what was found, what was expected, and what to
+do."""
+GROUPS = (
+    health,
+    ratings,
+    events,
+    recommendations,
+    predictions,
+    items,
+    users,
+    models,
+    experiments,
+    export,
+)
+
+
+def make_app(service: Service) -> FastAPI:
+    """The application around a service that is not open yet."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        await anyio.to_thread.run_sync(service.open)
+        learner = Learner(service)
+        learner.start()
+
+        try:
+            yield
+        finally:
+            learner.stop()
+            await anyio.to_thread.run_sync(service.close)
+
+    app = FastAPI(
+        title="Recollect",
+        version=version("recollect"),
+        description=ABOUT,
+        lifespan=lifespan,
+        responses=PROBLEMS,
+    )
+    app.state.service = service
+    for group in GROUPS:
+        app.include_router(group.router)
+
+    if service.settings.page:
+        from recollect.serve.page.routes import add_page
+
+        add_page(app)
+
+    add_handlers(app)
+    if is_loopback(service.settings.host):
+        # A page of another site must not reach a service without keys by a name of its own.
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=LOCAL_NAMES)
+
+    app.add_middleware(
+        AroundRequests, metrics=service.metrics, body_bytes=service.settings.body_bytes
+    )
+
+    return app
+
+
+@dataclass(frozen=True)
+class Application:
+    """What a process of the service starts with: called there, it makes the application.
+
+    Args:
+        settings: what the service was started with.
+    """
+
+    settings: ServeSettings
+
+    def __call__(self) -> FastAPI:
+        """The application, in the process that calls it."""
+        from recollect.serve.process import prepare_process
+
+        prepare_process()
+
+        return make_app(Service(self.settings))
