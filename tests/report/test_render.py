@@ -441,12 +441,18 @@ def test_without_the_libraries_it_says_what_to_install(monkeypatch):
     "path", sorted((ROOT / "experiments").glob("*.toml")), ids=lambda p: p.stem
 )
 def test_the_pages_of_the_repository_are_what_its_records_give(path):
-    """A fresh clone draws its own pages."""
+    """A fresh clone draws its own pages; each says why we believe what did not come out."""
     experiment = read(path)
     report = make_report(experiment, Results(experiment.records))
     page = ROOT / "docs" / "results" / f"{experiment.name}.md"
     figure = re.compile(r"^!\[.*\n", re.MULTILINE)
     assert figure.sub("", page.read_text()).split() == render.markdown(report, {}).split()
+
+    for table in report.tables:
+        missed = [row for row in table.rows if row.verdict and row.verdict.word == "missed"]
+        assert all(row.claim.because for row in missed), [row.run.name for row in missed]
+        not_so = [check for check, verdict in table.checks if verdict.word == "not confirmed"]
+        assert all(check.because for check in not_so), [check.says for check in not_so]
 
 
 def test_what_looks_like_html_in_a_file_is_text_on_its_pages(tmp_path):
