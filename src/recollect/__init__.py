@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from recollect.data.with_items import with_items
     from recollect.data.with_texts import with_texts
     from recollect.errors import RecollectError, RecollectWarning
-    from recollect.evaluation.comparison import compare_models
-    from recollect.evaluation.comparison import compare_models as compare
+    from recollect.evaluation.comparison.compare import compare_models
+    from recollect.evaluation.comparison.compare import compare_models as compare
     from recollect.evaluation.cross_validation import cross_validate
     from recollect.evaluation.prequential.protocol import prequential
     from recollect.evaluation.protocols import (
@@ -153,7 +153,7 @@ _HOMES = {
     "data.text.tokenizer": "Tokenizer",
     "errors": "RecollectError RecollectWarning",
     "evaluation.scores": "Scores",
-    "evaluation.comparison": "compare=compare_models compare_models",
+    "evaluation.comparison.compare": "compare=compare_models compare_models",
     "evaluation.cross_validation": "cross_validate",
     "experiment.tune_model": "tune",
     "evaluation.prequential.protocol": "prequential",

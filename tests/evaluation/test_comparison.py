@@ -8,7 +8,8 @@ from tests.events import events_in_groups
 
 import recollect as rc
 from recollect.errors import SettingError, TrainingError
-from recollect.evaluation.comparison import Candidate, compare_models
+from recollect.evaluation.comparison.candidates import Candidate
+from recollect.evaluation.comparison.compare import compare_models
 from recollect.evaluation.significance import (
     mean_interval,
     paired_bootstrap,
@@ -306,3 +307,28 @@ def test_cross_validation_tests_every_rating_once():
     assert table["rmse"][0] == pytest.approx(rc.held_out(fitted, first.test)["rmse"])
     assert table["ndcg@5"][0] == pytest.approx(rc.full_ranking(fitted, first.test, n=5)["ndcg@5"])
     assert rc.cross_validate("popularity", ratings.events(), k=2)["hit@10"].is_finite().all()
+
+
+def test_each_users_share_and_lists_by_rating_alone_can_be_asked_for():
+    ratings = rc.load("planted/tiny")
+    settings = {
+        "test": 0.2,
+        "seeds": [0],
+        "ranking": True,
+        "how": "per_user",
+        "run": rc.Run(threads=1),
+    }
+    by_rating = compare_models(["bias"], ratings, rank_by="rating", **settings).models["bias"]
+    by_both = compare_models(["bias"], ratings, rank_by="both", **settings).models["bias"]
+    split = rc.per_user_split(ratings, test=0.2, valid=0.05, seed=0)
+    model = rc.make("bias").fit(split.train, split.valid)
+    lists = rc.full_ranking(model, split.test, n=10, relevant=4, rank_by="rating")
+    assert by_rating["ranking"]["ndcg@10"] == pytest.approx(lists["ndcg@10"])
+    assert by_rating["rmse"] == by_both["rmse"]
+    assert by_rating["ranking"]["ndcg@10"] != by_both["ranking"]["ndcg@10"]
+
+
+@pytest.mark.parametrize("asked", [{"how": "time"}, {"rank_by": "popularity"}])
+def test_other_splits_and_ways_to_rank_are_refused(asked):
+    with pytest.raises(SettingError, match=next(iter(asked.values()))):
+        compare_models(["bias"], rc.load("planted/tiny"), **asked)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 import recollect as rc
+from recollect.cli.options.asking import RankBy
 from recollect.cli.options.fitting import Device, Seed, Threads
 from recollect.cli.options.lists import Negatives
 from recollect.cli.options.out_file import check_out
@@ -21,7 +22,7 @@ from recollect.errors import SettingError, unknown
 from recollect.system.strict_json import to_json
 
 if TYPE_CHECKING:
-    from recollect.evaluation.comparison import Comparison
+    from recollect.evaluation.comparison.compare import Comparison
 
 
 def compare(
@@ -86,22 +87,32 @@ def compare(
             help="What intervals and tests are over (default: splits if there are several).",
         ),
     ] = None,
+    how: Annotated[
+        str,
+        typer.Option(
+            "--how", metavar="random|per-user", help="A share of all ratings, or of each user's."
+        ),
+    ] = "random",
+    rank_by: RankBy = None,
     negatives: Negatives = None,
     out: Annotated[
         Path | None, typer.Option(metavar="JSON", help="Write all figures to this file.")
     ] = None,
 ) -> Answer:
-    """Compare models on the same random splits.
+    """Compare models on the same splits.
 
     Errors, or figures of lists, with intervals; which differences are more than chance; time and
     memory. Wherever lists are judged, popularity is beside the models.
     """
     from recollect.data.splitting.shares import check_shares
-    from recollect.evaluation import comparison
+    from recollect.evaluation.comparison.candidates import all_candidates, judged_by
+    from recollect.evaluation.comparison.compare import compare_models, split_by
     from recollect.evaluation.ranked_lists import refuse_negatives
 
     refuse_negatives(negatives)
     check_shares(test=test, valid=valid)
+    how = how.replace("-", "_")
+    split_by(how)
     check_out(screen, "--out", out, {"SOURCE": source})
     candidates = candidates_of(models, settings_of(settings))
     run = rc.Run(threads=threads, device=device)
@@ -110,14 +121,15 @@ def compare(
     seeds = range(seed, seed + repeat)
     arguments: dict[str, Any] = {"test": test, "valid": valid, "seeds": seeds, "run": run}
     arguments |= {"ranking": ranking, "metric": metric, "n": n, "relevant": relevant, "over": over}
+    arguments |= {"how": how, "rank_by": rank_by}
     by: dict[str, Any] = {"n": n, "over": over, "n_splits": repeat}
-    judged = comparison.judged_by(metric, candidates, ratings, **by)
-    n_models = len(comparison.all_candidates(candidates, ranking=ranking or judged.of_lists))
+    judged = judged_by(metric, candidates, ratings, **by)
+    n_models = len(all_candidates(candidates, ranking=ranking or judged.of_lists))
 
     with screen.steps("fits", repeat * n_models) as step:
-        compared = comparison.compare_models(candidates, ratings, **arguments, progress=step)
+        compared = compare_models(candidates, ratings, **arguments, progress=step)
 
-    protocol = _protocol(ratings, seeds, device, test=test, valid=valid)
+    protocol = _protocol(ratings, seeds, device, how=how, test=test, valid=valid)
     result = {**protocol, **_outcome(compared)}
     _write(result, out)
 
@@ -135,7 +147,7 @@ def candidates_of(models: list[str], settings: dict[str, Any]) -> dict[str, Any]
         SettingError: for a name that is given twice, or a setting of none of the models.
     """
     from recollect import registry
-    from recollect.evaluation.comparison import Candidate
+    from recollect.evaluation.comparison.candidates import Candidate
 
     candidates: dict[str, Candidate] = {}
 
@@ -185,7 +197,7 @@ def _write(result: dict[str, Any], out: Path | None) -> None:
 
 
 def _protocol(
-    ratings: rc.Ratings, seeds: Sequence[int], device: str, *, test: float, valid: float
+    ratings: rc.Ratings, seeds: Sequence[int], device: str, *, how: str, test: float, valid: float
 ) -> dict[str, Any]:
     """What the models were compared on: the data, its splits, and the device."""
     return {
@@ -193,7 +205,7 @@ def _protocol(
         "fingerprint": ratings.fingerprint,
         "implicit": ratings.implicit,
         "scale": ratings.scale,
-        "split": {"how": "random", "test": test, "valid": valid},
+        "split": {"how": how, "test": test, "valid": valid},
         "seeds": list(seeds),
         "device": device,
     }

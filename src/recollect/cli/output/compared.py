@@ -86,9 +86,10 @@ def _conditions(result: dict[str, Any]) -> str:
     n_cold = [run["n_cold"] for run in first_runs if run["n_cold"] is not None]
     cold = f" ({n_cold[0]:,} cold in the first split)" if n_cold and n_cold[0] else ""
     seeds = result["seeds"]
-    splits = f"one random split, seed {seeds[0]}"
+    of_what = " of each user" if result["split"]["how"] == "per_user" else ""
+    splits = f"one random split{of_what}, seed {seeds[0]}"
     if len(seeds) > 1:
-        splits = f"{len(seeds)} random splits, seeds {seeds[0]} to {seeds[-1]}"
+        splits = f"{len(seeds)} random splits{of_what}, seeds {seeds[0]} to {seeds[-1]}"
 
     over = "users (bootstrap)"
     if result["over"] == "splits":
