@@ -13,6 +13,7 @@ others who chose it.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -109,11 +110,11 @@ def new_items(model: rc.Model, data: str) -> None:
     five = events.where((rank >= 0) & (rank < CHOOSERS))
     later = events.where(rank >= CHOOSERS)
     run = rc.Run(threads=1)
-    fitted = dataclasses.replace(model).fit(early, run=run)
+    fitted = replace(model).fit(early, run=run)
     print(fitted.update(five))
     users = random.choice(np.unique(later.user), min(600, later.n_users), replace=False)
     print("update", places(fitted, later, held, users))
-    again = dataclasses.replace(model).fit(early.union(five), run=run)
+    again = replace(model).fit(early.union(five), run=run)
     print("fit   ", places(again, later, held, users))
 
 
@@ -122,8 +123,9 @@ def places(
 ) -> dict[str, float]:
     """Where new items stand in the lists of those who chose them.
 
-    Returns: of an item in a list of all items its place, as a share of it, and how often it is among
-        the first 100; the same among the new items alone, and how often it is the first tenth.
+    Returns: of an item in a list of all items its place, as a share of it, and how often it is
+        among the first 100; the same among the new items alone, and how often it is in their first
+        tenth.
     """
     figures: dict[str, list[float]] = {
         name: [] for name in ("place", "first_100", "among_new", "first_tenth")
