@@ -1,18 +1,21 @@
 """How well updates keep up, and what they cost: the figures of docs/online.md.
 
     python benchmarks/online.py movielens --model bias --plot docs/online.png
+    python benchmarks/online.py cost --model bias
     python benchmarks/online.py drift
-    python benchmarks/online.py new-items
+    python benchmarks/online.py new-items --data movielens/100k --model item_knn
 
 `movielens` is MovieLens 1M in order of time: the first 60% are fitted, the next 20% (13 days) are
-predicted and learned from. `drift` plants a change of what is popular. `new-items` holds items out
-whole, gives five people's events with each, and asks where the item stands in the lists of all
-others who chose it.
+predicted and learned from. `cost` is what an event takes by itself and in batches. `drift` plants a
+change of what is popular. `new-items` holds items out whole, gives five people's events with each,
+and asks where the item stands for all others who chose it.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -43,6 +46,27 @@ def movielens(model: str, settings: dict, plot: str | None) -> None:
     print("update once a day:", daily.figure("update"))
     if plot:
         draw(result, plot, window=10_000, title=f"{model}, MovieLens 1M in order of time")
+
+
+def cost(model: rc.Model) -> None:
+    """Milliseconds an event takes of an update of MovieLens 1M, by how many come at a time."""
+    ratings = rc.load("movielens/1m")
+    order = np.argsort(ratings.time, kind="stable")
+    n = round(0.6 * len(order))
+    fitted = model.fit(ratings.where(np.sort(order[:n])), run=rc.Run(threads=1))
+    fitted.update(ratings.where(order[n : n + 100]))  # compiles what is compiled at the first call
+    n += 100
+    for batch in (1, 10, 100, 1000):
+        times = 30 if batch < 1000 else 10
+        wall = time.perf_counter()
+        processor = time.process_time()
+        for _ in range(times):
+            fitted.update(ratings.where(order[n : n + batch]))
+            n += batch
+
+        spent = (time.perf_counter() - wall, time.process_time() - processor)
+        milliseconds = [round(1000 * seconds / times / batch, 3) for seconds in spent]
+        print(f"{batch} at a time: {milliseconds[0]} ms an event, {milliseconds[1]} of a processor")
 
 
 def planted_drift(n_days: int = 60, per_day: int = 400, n_items: int = 300) -> Ratings:
@@ -109,11 +133,11 @@ def new_items(model: rc.Model, data: str) -> None:
     five = events.where((rank >= 0) & (rank < CHOOSERS))
     later = events.where(rank >= CHOOSERS)
     run = rc.Run(threads=1)
-    fitted = dataclasses.replace(model).fit(early, run=run)
+    fitted = replace(model).fit(early, run=run)
     print(fitted.update(five))
     users = random.choice(np.unique(later.user), min(600, later.n_users), replace=False)
     print("update", places(fitted, later, held, users))
-    again = dataclasses.replace(model).fit(early.union(five), run=run)
+    again = replace(model).fit(early.union(five), run=run)
     print("fit   ", places(again, later, held, users))
 
 
@@ -122,8 +146,9 @@ def places(
 ) -> dict[str, float]:
     """Where new items stand in the lists of those who chose them.
 
-    Returns: of an item in a list of all items its place, as a share of it, and how often it is among
-        the first 100; the same among the new items alone, and how often it is the first tenth.
+    Returns: of an item in a list of all items its place, as a share of it, and how often it is
+        among the first 100; the same among the new items alone, and how often it is in their first
+        tenth.
     """
     figures: dict[str, list[float]] = {
         name: [] for name in ("place", "first_100", "among_new", "first_tenth")
@@ -146,7 +171,7 @@ def places(
 def main() -> None:
     """Measure one part."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=("movielens", "drift", "new-items"))
+    parser.add_argument("part", choices=("movielens", "cost", "drift", "new-items"))
     parser.add_argument("--model", default="bias", help="Model and settings, as for compare.")
     parser.add_argument("--data", default="movielens/1m", help="Of new-items.")
     parser.add_argument("--plot")
@@ -156,6 +181,8 @@ def main() -> None:
     recipe = from_text(arguments.model)
     if arguments.part == "movielens":
         movielens(name_of(recipe), dict(settings(recipe)), arguments.plot)
+    elif arguments.part == "cost":
+        cost(recipe)
     elif arguments.part == "drift":
         drift()
     else:

@@ -13,6 +13,7 @@ import recollect as rc
 from recollect import registry
 from recollect.data import open_data, sources, splitting
 from recollect.data.sources.planted import planted
+from recollect.errors import NotUpdatableError
 from recollect.evaluation import metrics, protocols
 
 ROOT = Path(__file__).parents[1]
@@ -92,6 +93,22 @@ def test_the_defaults_in_the_docs_are_those_of_the_code(model):
     assert stated
     for setting, default in stated.items():
         assert default.strip("`") == repr(defaults[setting]).replace("'", '"'), setting
+
+
+@pytest.mark.parametrize("model", rc.model_names())
+def test_what_an_update_does_is_in_the_docs(model):
+    """Whether it is exact, and whether ratings are taken back, as the default settings say."""
+    text = page("docs/online.md").partition("## What each model learns")[2].partition("\n## ")[0]
+    [row] = [line for line in text.splitlines() if re.match(rf"\|.*`{model}`[^|]*\|.*\|", line)][:1]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    try:
+        can = registry.make(model).updatable
+    except NotUpdatableError:
+        assert "refused" in cells[1]
+        return
+    assert "refused" not in cells[1]
+    assert (cells[3] == "yes") == can.exact
+    assert (cells[4] == "yes") == can.retracts
 
 
 @pytest.mark.parametrize("metric", metrics.METRICS.values(), ids=lambda metric: metric.name)

@@ -16,6 +16,8 @@ class Capabilities:
     needs: frozenset[str] = frozenset()
     # Whether it has vectors of users and items, whose cosine is similarity.
     similarity: bool = True
+    # Of models of events: whether counts (or weights of kinds of events) change what is learned
+    counts: bool = False
     # Whether it learns from ratings on disk, too.
     streams: bool = False
     # Whether validation may end a fit; if not, `refit` learns from train and validation at once.

@@ -87,6 +87,9 @@ def _check_needs(model: Any, train: AnyRatings, name: str) -> None:
             f"ratings; take the high ones as events: {how}."
         )
 
+    if train.implicit and not model.capabilities.counts and train.scale[1] > 1:
+        log.info("%s counts an event as 1, however often it was or whatever its kind weighs.", name)
+
     if model.output == "ratings" and train.implicit:
         raise DataError(
             f"{name} with these settings learns how high the ratings are, and {train!r} are "

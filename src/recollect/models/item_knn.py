@@ -18,7 +18,7 @@ Differs: a shrinkage in the denominator, as in Bell and Koren (ICDM 2007), takes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from scipy.sparse import csr_array
 from torch import nn
 from typing_extensions import override
 
+from recollect.capabilities import Capabilities
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.data.sparse_rows import Rows
 from recollect.families.item_weights import ItemWeights
@@ -78,6 +79,11 @@ class ItemKNN(ItemWeights):
     shrinkage: float = setting(20.0, at_least=0)
     # What an event weighs: 1, or as a word in a document, the less the more events its user has
     weighting: str = setting("none", one_of=WEIGHTINGS)
+
+    @property
+    @override
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, counts=self.weighting != "none")
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:

@@ -10,6 +10,7 @@ a is `absent_weight`. The losses stand in `training/losses.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from jaxtyping import Float
@@ -41,7 +42,7 @@ class EventsRecipe(Recipe):
     @property
     @override
     def capabilities(self) -> Capabilities:
-        return event_rows.CAPABILITIES
+        return replace(event_rows.CAPABILITIES, counts=self.settings.counts != "binary")
 
     @property
     @override

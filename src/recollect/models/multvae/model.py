@@ -99,7 +99,7 @@ class MultVAE(GradientRowModel):
     @property
     @override
     def capabilities(self) -> Capabilities:
-        return event_rows.CAPABILITIES
+        return dataclasses.replace(event_rows.CAPABILITIES, counts=self.counts != "binary")
 
     @property
     def encoder_and_decoder(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
