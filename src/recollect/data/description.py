@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Num
 
-from recollect.data.ratings import AnyRatings, Side
+from recollect.data.ratings import AnyRatings, Ratings, Side
 
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 MOST_VALUES = 20  # with more different values, tenths of the scale are counted instead
@@ -39,8 +40,58 @@ def describe(ratings: AnyRatings) -> dict[str, Any]:
         "notes": ratings.notes,
         "implicit": ratings.implicit,
         "titles": ratings.catalogue is not None,
+        "kinds": describe_kinds(ratings),
         "fingerprint": ratings.fingerprint,
     }
+
+
+def describe_kinds(ratings: AnyRatings) -> list[dict[str, Any]]:
+    """Of each kind of items: how many, in how many pairs and of how many users, and the median of
+    these users; empty if all items are of one kind, or the ratings are on disk.
+    """
+    kinds = ratings.kinds
+    if len(kinds) < 2 or not isinstance(ratings, Ratings):
+        return []
+
+    rows = []
+    of_pair = kinds.of_item[ratings.item]
+
+    for number, kind in enumerate(kinds.names):
+        own = np.bincount(ratings.user[of_pair == number], minlength=ratings.n_users)
+        rows.append(
+            {
+                "kind": kind,
+                "items": int(kinds.sizes[number]),
+                "pairs": int(own.sum()),
+                "users": int((own > 0).sum()),
+                "median": float(np.median(own[own > 0])) if own.any() else 0.0,
+            }
+        )
+
+    return rows
+
+
+def compare_published(ratings: AnyRatings, published: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Published counts of lists, and of items of each kind, beside what is found.
+
+    Args:
+        ratings: of lists.
+        published: how many, by "lists", a kind, or "a kind in lists" for its pairs.
+    """
+    found = {"lists": ratings.n_users}
+    for row in describe_kinds(ratings):
+        found[row["kind"]] = row["items"]
+        found[f"{row['kind']} in lists"] = row["pairs"]
+
+    return [
+        {
+            "count": name,
+            "found": found.get(name, 0),
+            "published": number,
+            "verdict": "the same" if found.get(name, 0) == number else "differs",
+        }
+        for name, number in published.items()
+    ]
 
 
 def count_values(ratings: AnyRatings) -> dict[str, int]:

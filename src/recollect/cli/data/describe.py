@@ -18,7 +18,7 @@ BAR = 40  # characters of the longest bar
 
 def describe(screen: Screen, source: Source, columns: Columns, texts: Texts) -> Answer:
     """Describe ratings: sizes, scale, values, times, ratings per user and item, and texts."""
-    from recollect.data import description
+    from recollect.data import description, sources
     from recollect.data.sources import netflix
 
     ratings = texts.attach(any_ratings_from(source, columns))
@@ -26,6 +26,10 @@ def describe(screen: Screen, source: Source, columns: Columns, texts: Texts) -> 
     data["scale_from"] = _scale_from(ratings, columns)
     if ratings.text is not None:
         data["texts"] = text_options.describe_texts(ratings.text)
+
+    counts = sources.published(source)
+    if counts:
+        data["published_counts"] = description.compare_published(ratings, counts)
 
     if isinstance(ratings, rc.Ratings) and netflix_folder(source) is not None:
         data["published"] = netflix.published(ratings)
@@ -50,6 +54,14 @@ def _shown(data: dict[str, Any], quantiles: tuple[float, ...]) -> list[Renderabl
         _values(data),
         table((of_what, *least_to_most), counts),
     ]
+
+    if data["kinds"]:
+        names = ("kind", "items", "pairs", "users", "median per user")
+        shown.append(table(names, [tuple(row.values()) for row in data["kinds"]]))
+
+    if "published_counts" in data:
+        rows = [tuple(row.values()) for row in data["published_counts"]]
+        shown.append(table(("count", "found", "published", "verdict"), rows))
 
     if "texts" in data:
         shown += [text_options.texts_table(data["texts"]), ""]

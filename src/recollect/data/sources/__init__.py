@@ -6,6 +6,8 @@ A file has VARIANTS, a dictionary whose values say in a line what the variant is
     is_here(variant, folder)   whether they can be loaded without a download
     how_to_get(variant)        what to do where they are not here, in half a sentence
 
+It may have PUBLISHED, counts of each variant by what is counted: "lists", "songs".
+
 `data.open_data` finds it by its name; nothing else has to know of it.
 """
 
@@ -34,3 +36,14 @@ def known() -> dict[str, str]:
         for variant, about in module_of(family).VARIANTS.items():
             names[f"{family}/{variant}"] = str(about)
     return names
+
+
+def published(name: str) -> dict[str, int]:
+    """The published counts of a data set of lists, by what is counted; empty if none are known."""
+    family, _, variant = name.partition("/")
+    if family not in families():
+        return {}
+
+    counts: dict[str, dict[str, int]] = vars(module_of(family)).get("PUBLISHED", {})
+
+    return dict(counts.get(variant, {}))

@@ -55,6 +55,10 @@ from recollect.training.history import History
 from recollect.unseen import BLOCK_CELLS, predict_new_users, share_of_users, usable_rows_of
 
 LEAST_HELD_OUT = 10  # lists by which weights are chosen and the fit is stopped
+# Lists of a batch where none are stated: an epoch has about STEPS of them.
+LEAST_BATCH = 100
+MOST_BATCH = 1000
+STEPS = 50
 # What is added of popularity: items of which no member knows anything follow in its order.
 POPULARITY = 1e-6
 COPIES = 5  # parameters, gradients, two moments of Adam, the best weights
@@ -101,7 +105,8 @@ class Playlist(Model):
     optimizer: str = setting("adam", one_of=("sgd", "adam", "rmsprop"))
     learning_rate: float = setting(0.002, above=0)
     momentum: float = 0.9  # SGD only
-    batch_size: int = setting(100, at_least=1)  # lists
+    # Lists; None: a fiftieth of all, from 100 to 1,000
+    batch_size: int | None = setting(None, at_least=1)
     epochs: int = setting(60, at_least=0)  # at most; an epoch is a pass over the lists
     # Validations without a gain before the fit stops; None: never stop early
     patience: int | None = setting(6, at_least=1)
@@ -119,9 +124,13 @@ class Playlist(Model):
         self.options().check()
         training.weights_of(self.kind_weights, ())
 
-    def options(self) -> GradientOptions:
-        """The settings of the optimizer."""
-        return GradientOptions.of(self, mixed=True)
+    def options(self, n_lists: int = 0) -> GradientOptions:
+        """The settings of the optimizer, for so many lists."""
+        return GradientOptions.of(self, mixed=True, batch_size=self._batch_of(n_lists))
+
+    def _batch_of(self, n_lists: int) -> int:
+        """Lists of a batch."""
+        return self.batch_size or min(max(LEAST_BATCH, n_lists // STEPS), MOST_BATCH)
 
     @override
     def estimate_memory(self, shape: Shape, run: Run) -> Memory:
@@ -131,7 +140,7 @@ class Playlist(Model):
         of_network = 4 * COPIES * self.hidden * (inputs + outputs)
         # Scores of a batch, their gradient and the weights of the items drawn.
         drawn = min(outputs, 2 * self.sampled)
-        step = 4 * drawn * (3 * self.batch_size + 2 * self.hidden)
+        step = 4 * drawn * (3 * self._batch_of(shape.n_users) + 2 * self.hidden)
         scored = 4 * 12 * max(BLOCK_CELLS, shape.n_items)
         return of_pairs(shape, parameters=of_network + step + scored, bytes_per_rating=100)
 
@@ -240,7 +249,7 @@ class Playlist(Model):
             rows,
             seeker.loss,
             run,
-            self.options(),
+            self.options(len(rows)),
             penalty=self._penalty,
             measure=measure,
             figure="train_loss",
