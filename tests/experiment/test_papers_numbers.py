@@ -162,5 +162,10 @@ def test_the_papers_own_numbers_pass_the_checks(name):
                     assert abs(claims[a] - claims[b]) <= check.within, (check.says, part)
                     n_compared += 1
 
-    of_others = ("baselines-2019", "lowest-error", "rankers", "topn-2022")  # whose claims are others'
+    of_others = (
+        "baselines-2019",
+        "lowest-error",
+        "rankers",
+        "topn-2022",
+    )  # whose claims are others'
     assert n_compared or name in of_others

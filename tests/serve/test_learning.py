@@ -9,8 +9,6 @@ import polars as pl
 import pytest
 
 import recollect as rc
-from recollect.data.from_objects import from_frame
-from recollect.models.bias import Bias
 from recollect.serve.answers.catalogue import Catalogue
 from recollect.serve.answers.served import Served
 from recollect.serve.learning.active import arm_of
@@ -359,18 +357,11 @@ def test_the_interval_of_a_share_is_wilson_s():
 # Without a fit
 
 
-class UpdatedBias(Bias):
-    """A test double: learns further ratings by a fit on all of them."""
-
-    def update(self, ratings):
-        columns = ("user_id", "item_id", "rating")
-        both = pl.concat([part.frame().select(columns) for part in (self.given_, ratings)])
-        last = both.unique(["user_id", "item_id"], keep="last")
-        self.fit(from_frame(last, scale=self.given_.scale))
-
-
-def test_a_model_that_can_be_updated_learns_new_users_and_items(client, db, films):
-    before = UpdatedBias().fit(films)
+@pytest.mark.parametrize(
+    ("name", "settings"), [("bias", {}), ("biased_mf", {"factors": 3, "epochs": 3})]
+)
+def test_a_model_that_can_be_updated_learns_new_users_and_items(client, db, films, name, settings):
+    before = rc.make(name, **settings).fit(films)
     with open_store(db) as store:
         served = Served(versions.find(store.reader(), 1), before)
         assert updated(served, store.reader(), Catalogue()) is None
@@ -385,6 +376,16 @@ def test_a_model_that_can_be_updated_learns_new_users_and_items(client, db, film
     assert newer.upto_seq > served.upto_seq
     assert newer.columns(items)[items.row_of["new item 3"]] >= 0
     assert served.columns(items)[items.row_of["new item 3"]] < 0
+
+
+def test_a_model_that_cannot_be_updated_is_left_as_it_is(client, db, films):
+    settings = {"hidden": 3, "epochs": 2}
+    before = rc.make("rbm", **settings).fit(films)
+    with open_store(db) as store:
+        served = Served(versions.find(store.reader(), 1), before)
+        for j in range(120):
+            rate(client, f"new-{j % 12}", {films.items.ids[j % 70]: 3})
+        assert updated(served, store.reader(), Catalogue()) is None
 
 
 def test_a_text_makes_a_new_item_recommendable_within_seconds(tmp_path, start, checkerboard, plots):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import polars as pl
 
 from recollect.data.from_objects import from_frame
-from recollect.data.ratings import AnyRatings, Ratings
-from recollect.errors import DataError
+from recollect.errors import DataError, NotUpdatableError
 from recollect.families.text_model import TextModel
+from recollect.model import Model
 from recollect.serve.answers.catalogue import Catalogue, Items
 from recollect.serve.answers.served import Served
 from recollect.serve.store import log
@@ -18,19 +18,6 @@ from recollect.serve.store.database import Session
 from recollect.serve.store.tables import ratings_table
 
 LEAST = 100  # ratings that an update is worth
-
-
-@runtime_checkable
-class Updatable(Protocol):
-    """A model that learns further ratings, users and items at once.
-
-    `update` leaves the arrays that answers are being made from as they are, and replaces them.
-    """
-
-    given_: AnyRatings
-
-    def update(self, ratings: Ratings) -> Any:
-        """Learn ratings that are newer than those of the fit."""
 
 
 def updated(served: Served, session: Session, catalogue: Catalogue) -> Served | None:
@@ -45,13 +32,21 @@ def updated(served: Served, session: Session, catalogue: Catalogue) -> Served | 
         session: to read with.
         catalogue: of the store.
     """
-    if isinstance(served.model, Updatable):
-        return _with_ratings(served, session)
-
+    fresh = served
     if isinstance(served.model, TextModel):
-        return _with_texts(served, served.model, catalogue.now(session))
+        fresh = _with_texts(served, served.model, catalogue.now(session)) or fresh
 
-    return None
+    if _can_be_updated(served.model):
+        fresh = _with_ratings(fresh, session) or fresh
+
+    return None if fresh is served else fresh
+
+
+def _can_be_updated(model: Model) -> bool:
+    try:
+        return bool(model.updatable)
+    except NotUpdatableError:
+        return False
 
 
 def _with_ratings(served: Served, session: Session) -> Served | None:
@@ -61,17 +56,14 @@ def _with_ratings(served: Served, session: Session) -> Served | None:
 
     newer = ratings_table(session, since=served.upto_seq)
     upto = newer["seq"].max()
-    given = served.model.given_
+    model = copy.copy(served.model)
+    given = model.given()
     how: dict[str, Any] = {"implicit": True} if given.implicit else {"scale": given.scale}
     if newer["timestamp"].null_count():
         newer = newer.drop("timestamp")
 
-    ratings = from_frame(newer.drop("seq"), **how)
-    # The network is copied as well: requests are being answered from this one.
-    model = copy.copy(served.model)
-    model.net_ = copy.deepcopy(served.model.net_)
-    assert isinstance(model, Updatable)
-    model.update(ratings)
+    # What the copy learns is computed beside the arrays that requests are answered from.
+    model.update(from_frame(newer.drop("seq"), **how))
     fresh = Served(served.version, model)
     # Whoever has changed since is folded in, as before.
     fresh.upto_seq = int(str(upto))
@@ -82,7 +74,7 @@ def _with_ratings(served: Served, session: Session) -> Served | None:
 def _with_texts(served: Served, model: TextModel, items: Items) -> Served | None:
     """The version with the items that have a text and that it does not know; None without any."""
     columns = served.columns(items)
-    tried = served.keep("texts", set)
+    tried: set[tuple[int, str | None]] = served.keep("texts", set)
     new = {
         items.ids[row]: items.texts[row]
         for row in sorted(items.row_of.values())
