@@ -13,8 +13,9 @@ from recollect.data.from_objects import from_frame
 from recollect.models.bias import Bias
 from recollect.serve.answers.catalogue import Catalogue
 from recollect.serve.answers.served import Served
+from recollect.serve.digests import digest_of
 from recollect.serve.learning.active import arm_of
-from recollect.serve.learning.folders import KEPT, digest_of, new_folder
+from recollect.serve.learning.folders import KEPT, new_folder
 from recollect.serve.learning.gate import judge
 from recollect.serve.learning.policy import why_now
 from recollect.serve.learning.refit import FitRequest, fit_version, newest_ratings
@@ -82,6 +83,7 @@ def second_folder(films, tmp_path_factory):
 # Fits
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_asked_for_takes_over_and_knows_the_new_users(client, films):
     rate_for_many(client, films)
     assert client.get("/v1/users/new-3/recommendations").json()["basis"] == "fold_in"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from functools import partial
 
 from recollect.errors import RecollectError
 from recollect.serve.learning.folders import new_folder, remove, to_remove
@@ -175,9 +176,7 @@ class Learner:
         version = service.store.write(write)
         service.models.refresh()
         for old, old_folder in to_remove(service.store.reader()):
-            service.store.write(
-                lambda session, old=old: versions.set_state(session, old, versions.REMOVED)
-            )
+            service.store.write(partial(_note_removed, version=old))
             remove(old_folder, service.settings.versions)
 
         return version
@@ -188,3 +187,7 @@ class Learner:
         figure = fitted.figures["gate"]["new"]
         if figure is not None:
             metrics.gate_figure.set(figure)
+
+
+def _note_removed(session: Session, *, version: int) -> None:
+    versions.set_state(session, version, versions.REMOVED)

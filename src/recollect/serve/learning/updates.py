@@ -82,7 +82,7 @@ def _with_ratings(served: Served, session: Session) -> Served | None:
 def _with_texts(served: Served, model: TextModel, items: Items) -> Served | None:
     """The version with the items that have a text and that it does not know; None without any."""
     columns = served.columns(items)
-    tried = served.keep("texts", set)
+    tried: set[tuple[int, str | None]] = served.keep("texts", set)
     new = {
         items.ids[row]: items.texts[row]
         for row in sorted(items.row_of.values())
