@@ -267,6 +267,23 @@ def test_a_damaged_version_is_refused_and_the_service_goes_on(client, db, second
     assert client.get("/v1/users/nobody/recommendations").status_code == 200
 
 
+def test_a_version_that_is_removed_while_it_is_loaded_does_not_become_active(
+    client, db, second_folder, monkeypatch
+):
+    version = add_version(db, second_folder)
+    models = client.app.state.service.models
+    load = models.load
+
+    def load_and_lose(found):
+        with open_store(db) as store:
+            store.write(lambda session: versions.set_state(session, version, versions.REMOVED))
+        return load(found)
+
+    monkeypatch.setattr(models, "load", load_and_lose)
+    assert client.post(f"/v1/models/{version}/activate").status_code == 404
+    assert client.get("/v1/models").json()["active"] == "1"
+
+
 def test_three_versions_are_kept_and_the_folder_that_was_given_stays(
     client, db, films, monkeypatch, tmp_path, run_folder
 ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from functools import partial
+from pathlib import Path
 
 from recollect.errors import RecollectError
 from recollect.serve.learning.folders import new_folder, remove, to_remove
@@ -175,8 +175,7 @@ class Learner:
 
         version = service.store.write(write)
         service.models.refresh()
-        for old, old_folder in to_remove(service.store.reader()):
-            service.store.write(partial(_note_removed, version=old))
+        for old_folder in service.store.write(_note_removed):
             remove(old_folder, service.settings.versions)
 
         return version
@@ -189,5 +188,13 @@ class Learner:
             metrics.gate_figure.set(figure)
 
 
-def _note_removed(session: Session, *, version: int) -> None:
-    versions.set_state(session, version, versions.REMOVED)
+def _note_removed(session: Session) -> list[Path]:
+    """Note the versions beyond those that are kept as removed; returns their folders.
+
+    In one transaction, so that none of them becomes active meanwhile.
+    """
+    older = to_remove(session)
+    for version, _ in older:
+        versions.set_state(session, version, versions.REMOVED)
+
+    return [folder for _, folder in older]
