@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from recollect.recommend import fold_in, predict, top_n, top_n_to_parquet
     from recollect.registry import find, make
     from recollect.run import Run
+    from recollect.serve.client import connect
 
 __all__ = [
     "Corpus",
@@ -86,6 +87,7 @@ __all__ = [
     "blend",
     "compare",
     "compare_models",
+    "connect",
     "covering_split",
     "cross_validate",
     "density_sweep",
@@ -164,6 +166,7 @@ _HOMES = {
     "neighbors": "similar",
     "recommend": "fold_in predict top_n top_n_to_parquet",
     "run": "Run",
+    "serve.client": "connect",
 }
 
 _MODULES = {"explain"}  # modules that are public by themselves

@@ -11,8 +11,9 @@ import pytest
 import recollect as rc
 from recollect.serve.answers.catalogue import Catalogue
 from recollect.serve.answers.served import Served
+from recollect.serve.digests import digest_of
 from recollect.serve.learning.active import arm_of
-from recollect.serve.learning.folders import KEPT, digest_of, new_folder
+from recollect.serve.learning.folders import KEPT, new_folder
 from recollect.serve.learning.gate import judge
 from recollect.serve.learning.policy import why_now
 from recollect.serve.learning.refit import FitRequest, fit_version, newest_ratings
@@ -80,6 +81,7 @@ def second_folder(films, tmp_path_factory):
 # Fits
 
 
+@pytest.mark.slow
 def test_a_fit_that_is_asked_for_takes_over_and_knows_the_new_users(client, films):
     rate_for_many(client, films)
     assert client.get("/v1/users/new-3/recommendations").json()["basis"] == "fold_in"
@@ -261,6 +263,23 @@ def test_a_damaged_version_is_refused_and_the_service_goes_on(client, db, second
     assert "damaged" in answer.json()["detail"]
     assert client.get("/v1/models").json()["active"] == "1"
     assert client.get("/v1/users/nobody/recommendations").status_code == 200
+
+
+def test_a_version_that_is_removed_while_it_is_loaded_does_not_become_active(
+    client, db, second_folder, monkeypatch
+):
+    version = add_version(db, second_folder)
+    models = client.app.state.service.models
+    load = models.load
+
+    def load_and_lose(found):
+        with open_store(db) as store:
+            store.write(lambda session: versions.set_state(session, version, versions.REMOVED))
+        return load(found)
+
+    monkeypatch.setattr(models, "load", load_and_lose)
+    assert client.post(f"/v1/models/{version}/activate").status_code == 404
+    assert client.get("/v1/models").json()["active"] == "1"
 
 
 def test_three_versions_are_kept_and_the_folder_that_was_given_stays(

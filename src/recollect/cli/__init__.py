@@ -33,7 +33,8 @@ from recollect.cli.data import list as data_list
 from recollect.cli.output import streams
 from recollect.cli.output.screen import Screen
 from recollect.cli.playlists import answer, questions, score
-from recollect.cli.service import serve
+from recollect.cli.service import keys, serve
+from recollect.cli.service import store as service_store
 from recollect.cli.verb import verb
 from recollect.system import allocator
 
@@ -58,6 +59,17 @@ playlists_app = typer.Typer(
     help="Completing playlists: questions, answer, score.",
 )
 
+store_app = typer.Typer(
+    no_args_is_help=True,
+    context_settings=HELP_OPTIONS,
+    help="The store of a service: import, export, move, check, report.",
+)
+keys_app = typer.Typer(
+    no_args_is_help=True,
+    context_settings=HELP_OPTIONS,
+    help="The keys of a service: add, list, revoke.",
+)
+
 verb(app)(models.models)
 app.add_typer(data_app, name="data")
 verb(data_app, "list")(data_list.list_known)
@@ -80,6 +92,16 @@ verb(app)(run.run)
 verb(app)(report.report)
 verb(app)(tune.tune)
 verb(app)(serve.serve)
+app.add_typer(store_app, name="store")
+verb(store_app, "import")(service_store.import_)
+verb(store_app)(service_store.export)
+verb(store_app)(service_store.move)
+verb(store_app)(service_store.check)
+verb(store_app)(service_store.report)
+app.add_typer(keys_app, name="keys")
+verb(keys_app)(keys.add)
+verb(keys_app, "list")(keys.list_)
+verb(keys_app)(keys.revoke)
 verb(app)(doctor.doctor)
 app.add_typer(playlists_app, name="playlists")
 verb(playlists_app)(questions.questions)

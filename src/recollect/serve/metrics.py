@@ -19,36 +19,51 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        own = {"registry": self.registry, "namespace": "recollect"}
-        latest = {**own, "multiprocess_mode": "mostrecent"}
-        self.requests = Histogram(
-            "request_seconds", "Seconds of a request.", ("route", "status"), buckets=SECONDS, **own
-        )
-        self.events = Counter("events", "Events by what became of them.", ("outcome",), **own)
-        self.lists = Counter("lists", "Lists by what they were made from.", ("basis",), **own)
-        self.listed = Counter("listed_items", "Places of lists.", ("basis",), **own)
-        self.repeated = Counter(
-            "repeated_items", "Places of lists that the user's last list had as well.", **own
-        )
+        self.requests = self._histogram("request_seconds", "Seconds of a request.", SECONDS)
+        self.events = self._counter("events", "Events by what became of them.", "outcome")
+        self.lists = self._counter("lists", "Lists by what they were made from.", "basis")
+        self.listed = self._counter("listed_items", "Places of lists.", "basis")
         self.commit_seconds = Histogram(
-            "commit_seconds", "Seconds of a commit of the store.", buckets=SECONDS, **own
+            "recollect_commit_seconds",
+            "Seconds of a commit of the store.",
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self.commit_size = Histogram(
-            "commit_requests", "Requests in a commit.", buckets=SIZES, **own
+            "recollect_commit_requests",
+            "Requests in a commit.",
+            buckets=SIZES,
+            registry=self.registry,
         )
         self.queue = Gauge(
-            "store_queue", "Requests that wait to be written.", multiprocess_mode="livesum", **own
+            "recollect_store_queue",
+            "Requests that wait to be written.",
+            multiprocess_mode="livesum",
+            registry=self.registry,
         )
-        self.version = Gauge("model_version", "The version of the model that answers.", **latest)
-        self.fitted = Gauge("model_fitted_timestamp", "When it was fitted.", **latest)
-        self.events_since_fit = Gauge(
-            "events_since_fit", "Ratings that the model has not learned from.", **latest
+        self.version = self._latest("model_version", "The version of the model that answers.")
+        self.fitted = self._latest("model_fitted_timestamp", "When it was fitted.")
+        self.events_since_fit = self._latest(
+            "events_since_fit", "Ratings that the model has not learned from."
         )
-        self.fit_seconds = Gauge("fit_seconds", "Seconds of the last fit.", **latest)
-        self.gate_figure = Gauge(
-            "gate_figure", "Figure of the last fitted version on the newest ratings.", **latest
+        self.fit_seconds = self._latest("fit_seconds", "Seconds of the last fit.")
+        self.gate_figure = self._latest(
+            "gate_figure", "Figure of the last fitted version on the newest ratings."
         )
-        self.catalogue = Gauge("catalogue_items", "Items in the catalogue.", **latest)
+        self.catalogue = self._latest("catalogue_items", "Items in the catalogue.")
+
+    def _counter(self, name: str, text: str, label: str) -> Counter:
+        return Counter(f"recollect_{name}", text, (label,), registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        labels = ("route", "status")
+        return Histogram(f"recollect_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+    def _latest(self, name: str, text: str) -> Gauge:
+        """A figure of which, of several processes, the last that was set counts."""
+        return Gauge(
+            f"recollect_{name}", text, multiprocess_mode="mostrecent", registry=self.registry
+        )
 
     def text(self) -> bytes:
         """All figures in the text format of Prometheus."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from recollect import registry
-from recollect.checkpoint import load as load_model
-from recollect.data.ratings import Ratings
 from recollect.errors import CheckpointError, SettingError
-from recollect.model import Model
-from recollect.serve.learning.folders import curve_of, digest_of
+from recollect.serve.digests import digest_of
 from recollect.serve.store import meta, versions
 from recollect.serve.store.database import Session
 from recollect.serve.store.store import Store
-from recollect.serve.store.tables import Imported, import_ratings
+
+if TYPE_CHECKING:
+    from recollect.model import Model
+    from recollect.serve.store.tables import Imported
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,20 @@ def prepare(store: Store, run: Path | None, trusted: tuple[str, ...] = ()) -> St
             )
         return Started(active, is_new=False, imported=None)
 
-    model = load_model(run, trusted=trusted)
+    # Of a version that the store has nothing is loaded here.
+    digest = digest_of(run) if run.is_dir() else None
+    known = None if digest is None else versions.with_digest(store.reader(), digest)
+    if known is not None:
+        active = versions.active(store.reader())
+        assert active is not None
+        return Started(active, is_new=False, imported=None)
 
-    try:
-        digest = digest_of(run)
-    except OSError as problem:
-        raise CheckpointError(f"{run} cannot be read: {problem}.") from problem
+    from recollect.checkpoint import load as load_model
+
+    model = load_model(run, trusted=trusted)
+    digest = digest_of(run)
+    if digest is None:
+        raise CheckpointError(f"{run} was removed while it was read.")
 
     # In a transaction of its own: a million ratings take longer than a request may.
     with store.database.transaction() as session:
@@ -68,12 +76,11 @@ def prepare(store: Store, run: Path | None, trusted: tuple[str, ...] = ()) -> St
 
 
 def _note(session: Session, model: Model, folder: Path, digest: str) -> Started:
-    """Write a model to the store, if it does not know it, and let it answer."""
-    known = versions.with_digest(session, digest)
-    if known is not None:
-        active = versions.active(session)
-        assert active is not None
-        return Started(active, is_new=False, imported=None)
+    """Write a model to the store, and let it answer."""
+    from recollect import registry
+    from recollect.data.ratings import Ratings
+    from recollect.serve.learning.folders import curve_of
+    from recollect.serve.store.tables import import_ratings
 
     given = model.given_
     imported = None

@@ -93,7 +93,10 @@ def _text(value: Any) -> str:
 
 
 class Catalogue:
-    """The items of a store, as of the last time they were asked for."""
+    """The items of a store, as of the last time they were asked for.
+
+    A person is read first and the items after them: then all that the person has rated is there.
+    """
 
     def __init__(self) -> None:
         none = np.zeros(0, np.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -153,10 +153,12 @@ def _exclude(
             notes.append(f"{n_unknown:,} of {len(rows):,} allowed items are unknown to the model.")
 
     denied = items.rows(list(wanted.deny))
-    for rows in (denied[denied >= 0], shown):
-        if rows is not None and len(rows):
-            column = columns[rows]
-            allowed[column[column >= 0]] = False
+    left_out = denied[denied >= 0]
+    if shown is not None:
+        left_out = np.concatenate([left_out, shown])
+
+    column = columns[left_out]
+    allowed[column[column >= 0]] = False
 
     scores[0, ~allowed] = NEVER
 
@@ -242,13 +244,9 @@ def _with_intervals(
     return [
         entry
         if column < 0
-        else _replaced(entry, std=float(std[j]), low=float(low[j]), high=float(high[j]))
+        else replace(entry, std=float(std[j]), low=float(low[j]), high=float(high[j]))
         for j, (entry, column) in enumerate(zip(entries, columns, strict=True))
     ]
-
-
-def _replaced(entry: Entry, **changes: object) -> Entry:
-    return Entry(**{**vars(entry), **changes})  # type: ignore[arg-type]
 
 
 def _with_reasons(
@@ -280,7 +278,7 @@ def _with_reasons(
         reason = Reason(items.row_of[because], float(number), float(influence))
         reasons.setdefault(items.row_of[item_id], []).append(reason)
 
-    return [_replaced(entry, reasons=tuple(reasons.get(entry.item, ()))) for entry in entries]
+    return [replace(entry, reasons=tuple(reasons.get(entry.item, ()))) for entry in entries]
 
 
 def _notes(scored: Scored, wanted: Wanted, n_listed: int) -> list[str]:

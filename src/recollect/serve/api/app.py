@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 
 import anyio.to_thread
@@ -27,7 +26,7 @@ from recollect.serve.api.errors import PROBLEMS, add_handlers
 from recollect.serve.api.middleware import AroundRequests
 from recollect.serve.learning.policy import Learner
 from recollect.serve.service import Service
-from recollect.serve.settings import ServeSettings, is_loopback
+from recollect.serve.settings import is_loopback
 
 THREADS = 16  # requests that one process works at
 LOCAL_NAMES = ["127.0.0.1", "localhost", "[::1]", "testserver"]
@@ -92,22 +91,3 @@ def make_app(service: Service) -> FastAPI:
     )
 
     return app
-
-
-@dataclass(frozen=True)
-class Application:
-    """What a process of the service starts with: called there, it makes the application.
-
-    Args:
-        settings: what the service was started with.
-    """
-
-    settings: ServeSettings
-
-    def __call__(self) -> FastAPI:
-        """The application, in the process that calls it."""
-        from recollect.serve.process import prepare_process
-
-        prepare_process()
-
-        return make_app(Service(self.settings))

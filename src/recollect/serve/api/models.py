@@ -129,21 +129,33 @@ def _activate(service: Service, version: int, why: str) -> ActiveOut:
     It is loaded first: one that cannot be changes nothing.
     """
     session = service.reader()
-    found = versions.find(session, version)
-    if found is None or found.state == versions.REMOVED:
-        raise HTTPException(404, f"There is no version {version}, or it was removed.")
-
+    found = _kept(session, version)
     before = versions.active(session)
     if version not in service.models.state.loaded:
         service.models.load(found)
 
     def write(session: Session) -> None:
+        # It may have been removed meanwhile.
+        _kept(session, version)
         versions.activate(session, version, why)
 
     service.store.write(write)
     service.models.refresh()
 
     return ActiveOut(active=str(version), before=str(before))
+
+
+def _kept(session: Session, version: int) -> Version:
+    """A version whose folder is there.
+
+    Raises:
+        HTTPException: if there is none, or it was removed.
+    """
+    found = versions.find(session, version)
+    if found is None or found.state == versions.REMOVED:
+        raise HTTPException(404, f"There is no version {version}, or it was removed.")
+
+    return found
 
 
 @router.get("/jobs", dependencies=[READ])

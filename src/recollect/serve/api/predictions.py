@@ -51,9 +51,9 @@ def predict(
 
     Unknown users and items get the default prediction and are marked as cold.
     """
-    items = service.items()
     session = service.reader()
     people = {user: users.person(session, user) for user in {pair.user for pair in body}}
+    items = service.items()
     # Users of an experiment may have models of their own.
     of_version: dict[int, list[int]] = {}
     choices = {user: service.models.for_user(user) for user in people}

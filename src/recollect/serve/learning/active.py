@@ -209,10 +209,10 @@ class Models:
     def warm_up(self, served: Served) -> None:
         """Make some lists, so that the first that is asked for is no slower than the others."""
         session = self.store.reader()
-        items = self.catalogue.now(session)
         rows = session.rows("SELECT id FROM users ORDER BY changed DESC LIMIT ?", (WARM_UP,))
         for (user_id,) in rows:
-            make_list(served, items, users.person(session, user_id), Wanted())
+            person = users.person(session, user_id)
+            make_list(served, self.catalogue.now(session), person, Wanted())
 
     def update(self) -> bool:
         """Let the versions learn what they can without a fit; returns whether any has."""

@@ -1,15 +1,13 @@
-"""Where versions lie, which are kept, and what a saved one is told by."""
+"""Where versions lie, which are kept, and the curve of a fit."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from recollect.checkpoint.layout import MODEL
 from recollect.model import Model
 from recollect.serve.store import experiments, versions
 from recollect.serve.store.database import Session
@@ -44,15 +42,6 @@ def remove(folder: Path, versions_folder: Path) -> None:
     if folder.resolve().parent == versions_folder.resolve():
         with suppress(OSError):
             shutil.rmtree(folder)
-
-
-def digest_of(folder: str | Path) -> str:
-    """SHA-256 of a saved model: of its description, which has the checksums of all files.
-
-    Raises:
-        OSError: if there is none.
-    """
-    return hashlib.sha256((Path(folder) / MODEL).read_bytes()).hexdigest()
 
 
 def curve_of(model: Model) -> dict[str, list[tuple[int, float]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from pathlib import Path
 
 from recollect.errors import RecollectError
 from recollect.serve.learning.folders import new_folder, remove, to_remove
@@ -174,10 +175,7 @@ class Learner:
 
         version = service.store.write(write)
         service.models.refresh()
-        for old, old_folder in to_remove(service.store.reader()):
-            service.store.write(
-                lambda session, old=old: versions.set_state(session, old, versions.REMOVED)
-            )
+        for old_folder in service.store.write(_note_removed):
             remove(old_folder, service.settings.versions)
 
         return version
@@ -188,3 +186,15 @@ class Learner:
         figure = fitted.figures["gate"]["new"]
         if figure is not None:
             metrics.gate_figure.set(figure)
+
+
+def _note_removed(session: Session) -> list[Path]:
+    """Note the versions beyond those that are kept as removed; returns their folders.
+
+    In one transaction, so that none of them becomes active meanwhile.
+    """
+    older = to_remove(session)
+    for version, _ in older:
+        versions.set_state(session, version, versions.REMOVED)
+
+    return [folder for _, folder in older]

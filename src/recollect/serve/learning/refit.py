@@ -21,7 +21,8 @@ from recollect.errors import TrainingError
 from recollect.model import Model
 from recollect.run import Run
 from recollect.serve.answers.catalogue import Catalogue
-from recollect.serve.learning.folders import curve_of, digest_of
+from recollect.serve.digests import digest_of
+from recollect.serve.learning.folders import curve_of
 from recollect.serve.learning.gate import LEAST, MOST, SHARE, judge
 from recollect.serve.store import jobs, meta
 from recollect.serve.store.records import Kind, Version
@@ -114,6 +115,8 @@ def fit_version(request: FitRequest) -> Fitted:
     newest = _ratings(table.filter(is_newest), kind, None) if is_newest.any() else None
     verdict = judge(model, active, newest, given)
     save(model, request.folder)
+    digest = digest_of(request.folder)
+    assert digest is not None
     figures = {
         "seconds": round(seconds, 2),
         "n_ratings": len(given),
@@ -123,7 +126,7 @@ def fit_version(request: FitRequest) -> Fitted:
 
     return Fitted(
         registry.name_of(model),
-        digest_of(request.folder),
+        digest,
         upto_seq,
         verdict.passes,
         figures,

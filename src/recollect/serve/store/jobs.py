@@ -37,8 +37,8 @@ class Job:
 
 
 def _job(row: Row) -> Job:
-    *fields, detail = row
-    return Job(*fields, json.loads(detail))
+    job_id, kind, state, made, ended, detail = row
+    return Job(job_id, kind, state, made, ended, json.loads(detail))
 
 
 def add(session: Session, kind: str, detail: dict[str, Any]) -> str:

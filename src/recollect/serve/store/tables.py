@@ -88,7 +88,7 @@ def _add_users(session: Session, ids: pl.Series, wanted: np.ndarray) -> tuple[np
         ids: of users.
         wanted: which of them have ratings to be written.
     """
-    known = dict(session.rows("SELECT id, row FROM users"))
+    known: dict[str, int] = dict(session.rows("SELECT id, row FROM users"))
     listed = ids.to_list()
     new = [
         id_ for id_, is_wanted in zip(listed, wanted, strict=True) if is_wanted and id_ not in known
@@ -102,7 +102,7 @@ def _add_users(session: Session, ids: pl.Series, wanted: np.ndarray) -> tuple[np
 
 def _add_items(session: Session, ratings: Ratings) -> tuple[np.ndarray, int]:
     """Row numbers of the items, those that are new written first; and how many were new."""
-    known = dict(session.rows("SELECT id, row FROM items"))
+    known: dict[str, int] = dict(session.rows("SELECT id, row FROM items"))
     listed = ratings.items.ids.to_list()
     facts = _facts(ratings)
     # What the store knows of an item is newer than what came with its ratings.
