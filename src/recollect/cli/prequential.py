@@ -67,7 +67,7 @@ def prequential(
     from recollect.data.splitting.shares import check_shares
     from recollect.data.tables import check_ending, write_table
 
-    check_shares(test=1 - start, valid=valid)
+    check_shares(valid=valid)
     if plot is not None:
         report.check(plot)
         check_out(screen, "--plot", plot, {"SOURCE": source})
