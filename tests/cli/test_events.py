@@ -136,7 +136,7 @@ def test_a_known_user_gets_recommendations_from_newer_events(work: Path) -> None
         ),
         (["recommend", "run", "--event", "3", "--ratings", "ratings.csv"], "one of the two"),
         (["recommend", "bias", "--event", "3"], "learned from ratings"),
-        (["evaluate", "bias", "parts/test.parquet", "--implicit"], "scored on ratings"),
+        (["evaluate", "bias", "parts/test.parquet", "--implicit"], "takes ratings"),
         (["data", "store", "ratings.csv", "stored", "--events-from", "4"], "cannot be stored"),
     ],
 )

@@ -175,6 +175,8 @@ def test_impossible_requests_are_refused_before_the_work(ratings):
     with pytest.raises(SettingError, match="at least one of frozen"):
         rc.prequential(bias, ratings, ways=())
     with pytest.raises(DataError, match="leaves none on one side"):
+        rc.prequential(bias, ratings, start=0.00001)
+    with pytest.raises(SettingError, match=r"start is the share .* found 1"):
         rc.prequential(bias, ratings, start=1.0)
     with pytest.raises(SettingError, match="batch is the number of events"):
         rc.prequential(bias, ratings, batch=0)

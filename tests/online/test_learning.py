@@ -143,6 +143,15 @@ def test_ease_after_updates_is_ease_of_all_events(settings, monkeypatch):
     np.testing.assert_allclose(model.net_.weight, again.net_.weight, atol=1e-5)
 
 
+def test_ease_of_too_many_items_for_an_inverse_is_solved_anew(groups, monkeypatch):
+    monkeypatch.setattr(dynamic, "MOST_NUMBERS", 100)
+    first, later = in_two(groups, 60)
+    model = rc.make("ease", reg=5.0, refit=False, activity=0.0).fit(first, run=RUN)
+    model.update(later)
+    again = dataclasses.replace(model).fit(model.given_, run=RUN)
+    np.testing.assert_array_equal(model.net_.weight, again.net_.weight)
+
+
 def test_ease_with_weights_of_users_keeps_their_mean_until_the_next_fit(groups, monkeypatch):
     """A mean that is held is a λ that is multiplied: B of c G and λ is that of G and λ / c."""
     monkeypatch.setattr(dynamic, "MOST_RANK", 100.0)

@@ -63,19 +63,11 @@ def prequential(
     device: Device = "cpu",
 ) -> Answer:
     """Predict, score and learn in order of time: frozen, fold-in, update and refit side by side."""
-    from recollect import report
     from recollect.data.splitting.shares import check_shares
-    from recollect.data.tables import check_ending, write_table
+    from recollect.data.tables import write_table
 
-    check_shares(test=1 - start, valid=valid)
-    if plot is not None:
-        report.check(plot)
-        check_out(screen, "--plot", plot, {"SOURCE": source})
-
-    if out is not None:
-        check_ending(out)
-        check_out(screen, "--out", out, {"SOURCE": source})
-
+    check_shares(valid=valid)
+    _check_files(screen, source, plot=plot, out=out)
     recipe = rc.make(model, **settings_of(settings))
     ratings = texts.attach(ratings_from(source, columns))
     chosen: dict[str, Any] = {"ways": tuple(ways)} if ways else {}
@@ -94,6 +86,27 @@ def prequential(
         write_table(result.windows(window), out)
 
     return _answer(result, {"plot": plot, "out": out})
+
+
+def _check_files(screen: Screen, source: str, *, plot: Path | None, out: Path | None) -> None:
+    """Refuse files that could not be written, before the work.
+
+    Args:
+        screen: where it is said that a file will be replaced.
+        source: what is read.
+        plot: of the picture; None: none.
+        out: of the windows; None: none.
+    """
+    from recollect import report
+    from recollect.data.tables import check_ending
+
+    if plot is not None:
+        report.check(plot)
+        check_out(screen, "--plot", plot, {"SOURCE": source})
+
+    if out is not None:
+        check_ending(out)
+        check_out(screen, "--out", out, {"SOURCE": source})
 
 
 def _answer(result: Any, files: dict[str, Path | None]) -> Answer:

@@ -15,7 +15,7 @@ from recollect.data.builder import RatingsBuilder
 from recollect.data.numbering import numbered_like
 from recollect.data.parsing.columns import Column, requested_columns
 from recollect.data.parsing.event_weights import EventWeights
-from recollect.data.parsing.files import Format, open_table
+from recollect.data.parsing.files import Format, Table, open_table
 from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 
@@ -89,14 +89,8 @@ def read(
         if scale is None and not implicit:
             scale = like.scale
 
-    weights = None if event_weights is None else EventWeights(event_weights)
+    weights = _weights(event_weights, rating)
     if weights is not None:
-        if rating is not None:
-            raise SettingError(
-                f"The column {rating!r} of counts and event_weights are given; the weights take "
-                "the place of counts: leave one of the two out."
-            )
-
         implicit, rating = True, event
 
     requested = requested_columns(user=user, item=item, rating=rating, time=time)
@@ -115,14 +109,49 @@ def read(
     )
     table = open_table(path, requested, form, implicit=implicit)
 
+    notes = _add_frames(builder, table, weights)
+    ratings = builder.ratings(name or name_of(path), str(path), notes)
+
+    return ratings if like is None else numbered_like(ratings, like)
+
+
+def _add_frames(
+    builder: RatingsBuilder, table: Table, weights: EventWeights | None
+) -> Sequence[str]:
+    """Add all frames of a table; returns the notes on how they were read.
+
+    Args:
+        builder: to which they are added.
+        table: the file, opened.
+        weights: what kinds of events count; None: kinds are not looked at.
+    """
     for frame, locate in table.frames():
         block = (frame, locate) if weights is None else weights.weigh(frame, locate)
         builder.add(*block)
 
-    notes = table.notes if weights is None else (*table.notes, *weights.notes)
-    ratings = builder.ratings(name or name_of(path), str(path), notes)
+    return table.notes if weights is None else (*table.notes, *weights.notes)
 
-    return ratings if like is None else numbered_like(ratings, like)
+
+def _weights(event_weights: Mapping[str, float] | None, rating: Column) -> EventWeights | None:
+    """What kinds of events count; None if kinds are not looked at.
+
+    Args:
+        event_weights: as `read` takes them.
+        rating: the column of counts that the caller names; None: none.
+
+    Raises:
+        SettingError: for both.
+    """
+    if event_weights is None:
+        return None
+
+    if rating is not None:
+        raise SettingError(
+            f"The column {rating!r} of counts and event_weights are given; the weights take the "
+            "place of counts: leave one of the two out."
+        )
+
+    return EventWeights(event_weights)
 
 
 def name_of(path: str | Path) -> str:

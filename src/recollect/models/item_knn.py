@@ -145,11 +145,9 @@ class ItemKNN(ItemWeights):
         x = item_vectors(after, self.weighting)
         items = change.touched("item")
         is_small = len(items) < MOST_TOUCHED * after.n_items
-        if (
-            is_small
-            and self.weighting == "none"
-            and net.neighbor.shape[1] == self.net_.neighbor.shape[1]
-        ):
+        same_k = net.neighbor.shape[1] == self.net_.neighbor.shape[1]
+        # By BM25 an event changes the weights of all others.
+        if is_small and same_k and self.weighting == "none":
             self._replace_neighbors(net, x, items)
         else:
             self._find_neighbors(net, x, np.arange(after.n_items))
@@ -189,11 +187,7 @@ class ItemKNN(ItemWeights):
 
         square = np.asarray(x.power(2).sum(axis=1))
         shared = (x @ x[items].T.tocsr()).toarray()  # of every item with each touched one
-        own = square ** (1 - self.asymmetry)
-        denominator = np.maximum(
-            own[:, None] * square[items] ** self.asymmetry + self.shrinkage, 1e-12
-        )
-        of_touched = shared / denominator
+        of_touched = shared / self._denominator(square, np.arange(n_items), items)
         of_touched[items, np.arange(len(items))] = -1
         candidates = np.concatenate([similarity, of_touched], axis=1)
         names = np.concatenate([neighbor, np.broadcast_to(items, of_touched.shape)], axis=1)

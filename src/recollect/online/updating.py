@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
@@ -29,6 +29,9 @@ class Updating:
     put it in the model's place, or take a lock.
     """
 
+    # Why a model learns by a fit only, for the message; of those that override nothing here.
+    why_not_updatable: ClassVar[str] = "learns from all ratings at once"
+
     net_: Any
     given_: AnyRatings
 
@@ -40,8 +43,8 @@ class Updating:
             NotUpdatableError: if the model learns by a fit only.
         """
         raise NotUpdatableError(
-            f"{type(self).__name__} learns from all ratings at once and cannot be updated; fit it "
-            "again with the further ratings."
+            f"{type(self).__name__} {self.why_not_updatable} and cannot be updated; fit it again "
+            "with the further ratings."
         )
 
     def learn_change(self, change: Change, before: Any) -> nn.Module:

@@ -29,6 +29,7 @@ from recollect.evaluation.prequential.ways import (
 )
 from recollect.model import Model
 from recollect.run import Run
+from recollect.system.door import words
 
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
@@ -49,7 +50,14 @@ class Stream:
         Raises:
             DataError: without times, or if a part would be empty.
         """
-        order = np.argsort(times_of(ratings, "prequential"), kind="stable")
+        if ratings.time is None:
+            column = words('time="when"', "--time-column when")
+            raise DataError(
+                f"Prequential evaluation goes by time, and {ratings.name!r} has no times; name "
+                f"their column: {column}."
+            )
+
+        order = np.argsort(ratings.time, kind="stable")
         n_first = round(start * len(ratings))
         if not 0 < n_first < len(ratings):
             raise DataError(
@@ -118,13 +126,7 @@ def prequential(
     expect_ratings("ratings", ratings, Ratings)
     expect_whole("batch", batch, at_least=1, what="the number of events learned from at once")
     every = seconds_of(refit_every)
-    for way in ways:
-        if way not in WAYS:
-            raise unknown("way", way, WAYS)
-
-    if not ways:
-        raise SettingError(f"ways names at least one of {', '.join(WAYS)}; found none.")
-
+    _check(ways, start)
     stream = Stream.of(ratings, start=start, batch=batch)
     fit = partial(_fitted, model, valid=valid, run=run or Run())
     fitted = fit(stream.first(stream.n_first))
@@ -143,6 +145,30 @@ def prequential(
         timing={name: way.timing for name, way in sides.items()},
         about=_about(model, stream, start=start, refit_every=every, valid=valid),
     )
+
+
+def _check(ways: Sequence[str], start: float) -> None:
+    """Refuse ways and a share that cannot be.
+
+    Args:
+        ways: by name.
+        start: share of the ratings that is fitted first.
+
+    Raises:
+        SettingError: naming them.
+    """
+    for way in ways:
+        if way not in WAYS:
+            raise unknown("way", way, WAYS)
+
+    if not 0 < start < 1:
+        raise SettingError(
+            f"{words('start', '--start')} is the share of the ratings that is fitted first, above "
+            f"0 and below 1; found {start:g}."
+        )
+
+    if not ways:
+        raise SettingError(f"ways names at least one of {', '.join(WAYS)}; found none.")
 
 
 def seconds_of(duration: str | int) -> int:

@@ -8,7 +8,7 @@ SparseFC and GLocalK share its settings, its objective and L-BFGS:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -30,6 +30,8 @@ from recollect.training.losses import squared_error
 @dataclass(kw_only=True, eq=False)
 class KernelAutoencoderModel(GradientRowModel):
     """Squared error over observed cells only, λ on every W and λ_K on every kernel K."""
+
+    why_not_updatable: ClassVar[str] = "multiplies its weights by kernels that all columns share,"
 
     # Units of each hidden layer, all sigmoid
     hidden: int | tuple[int, ...] = setting((500, 500), at_least=1)

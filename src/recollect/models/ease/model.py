@@ -106,25 +106,28 @@ class EASE(ItemWeights):
     def learn(self, train: AnyRatings, valid: Ratings | None, run: Run) -> History:
         """Solve for B."""
         assert isinstance(train, Ratings)
-        noise = self._noise
-        weight = user_weights(train, self.activity)
         if self.keep is None:
-            x = as_events(train.by_user)
-            x = replace(x, value=np.sqrt(weight)[x.row])
-            solve_exactly(self.net_, x, reg=self.reg, noise=noise)
+            self._solve_all(self.net_, train)
         else:
             solve_sparsely(
                 self.net_,
                 train,
-                weight,
+                user_weights(train, self.activity),
                 reg=self.reg,
-                noise=noise,
+                noise=self._noise,
                 keep=self.keep,
                 neighbors=self.neighbors,
                 share=self.block_share,
             )
 
         return History()
+
+    def _solve_all(self, net: Weights, events: Ratings) -> None:
+        """Write every weight between items into a network."""
+        x = as_events(events.by_user)
+        weight = user_weights(events, self.activity)
+        x = replace(x, value=np.sqrt(weight)[x.row])
+        solve_exactly(net, x, reg=self.reg, noise=self._noise)
 
     @property
     def _noise(self) -> float:
@@ -150,14 +153,19 @@ class EASE(ItemWeights):
         if self.keep is not None:
             return self.grown(n_items)
 
+        if not is_kept(n_items):
+            net = Weights(n_items)
+            self._solve_all(net, change.after)
+            return net.to(self.net_.weight.device)
+
         if before._inverse is None:
             how = {"reg": self.reg, "noise": self._noise, "activity": self.activity}
             inverse = Inverse.of(change.after, **how)
         else:
             inverse = before._inverse.after(change)
 
-        self._inverse = inverse if is_kept(n_items) else None
-        net = Weights(n_items)
+        self._inverse = inverse
+        net = Weights(0)
         net.weight = nn.Buffer(torch.from_numpy(inverse.weights()).to(self.net_.weight.device))
 
         return net

@@ -60,6 +60,10 @@ class LLORMA(PairModel):
     """The mean of local models U_t · V_t, weighted by the angles of user and item to their
     anchors."""
 
+    why_not_updatable: ClassVar[str] = (
+        "has local models around anchors, each of which weighs all ratings,"
+    )
+
     former_network_names: ClassVar = {"everywhere": "global_factors"}
 
     anchors: int = setting(50, at_least=1)  # q: local models

@@ -46,6 +46,10 @@ from recollect.training.history import History
 class RBM(RowModel):
     """A restricted Boltzmann machine on item rows (I-RBM) or user rows (U-RBM, the paper's)."""
 
+    why_not_updatable: ClassVar[str] = (
+        "has weights of each value of each column, learned by sampling all rows,"
+    )
+
     former_network_names: ClassVar = {"level": "category_value", "rated": "D"}
 
     center: bool = False  # must stay False: ratings are categories, without a mean to subtract

@@ -56,6 +56,10 @@ BYTES_PER_RATING = 112  # of the time steps of both sides
 class RRN(PairModel):
     """mu + b_u + b_i + u · m + ũ_t · m̃_t, where ũ_t and m̃_t are affine in the states of LSTMs."""
 
+    why_not_updatable: ClassVar[str] = (
+        "has states that recurrent networks compute from all ratings before,"
+    )
+
     former_network_names: ClassVar = {"still": "stationary", "moving": "dynamic"}
 
     hidden: int = setting(40, at_least=1)  # units of each LSTM
