@@ -116,8 +116,8 @@ def test_a_weight_that_is_not_finite_is_refused(folder, value):
     [
         ("n_drawn", 0, "it has 0 draws"),
         ("n_drawn", 99, "it has 99 draws"),
-        ("last_day", -1, "a user's last day"),
-        ("last_day", 10**6, "a user's last day"),
+        ("last_moment", -1, "a user's latest moment"),
+        ("last_moment", 10**6, "a user's latest moment"),
     ],
 )
 def test_a_number_that_no_fit_leaves_is_refused(planted_small, tmp_path, name, value, said):

@@ -12,6 +12,7 @@ from recollect.data.ratings import Ratings
 from recollect.data.sources.planted import planted
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, SettingError
+from recollect.models.bayes_mf.moments import N_PLACES, Places, row_of_place
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
@@ -120,7 +121,7 @@ def test_days_have_effects_of_their_own():
     ratings = ratings_of(
         user, item, value, n_users=60, n_items=50, time=day * 86_400, scale=(0.0, 6.0)
     )
-    model = rc.make("bayes_mf", **QUICK | {"time": True}).fit(ratings)
+    model = rc.make("bayes_mf", **QUICK | {"time": True, "time_as": "day"}).fit(ratings)
     pairs = np.zeros(3, np.int64), np.zeros(3, np.int64)
     even, odd, unknown = model.predict(*pairs, times=np.array([4, 5, 77]) * 86_400)
     assert odd - even == pytest.approx(1, abs=0.1)
@@ -128,6 +129,48 @@ def test_days_have_effects_of_their_own():
     last_day = int(day[user == 0].max())
     expected = odd if last_day % 2 else even
     assert model.predict(*pairs)[0] == pytest.approx(expected, abs=0.2)
+
+
+def test_places_are_counted_by_hand():
+    """How many ratings a user of the training ratings gave earlier on that day."""
+    random = np.random.default_rng(4)
+    n = 600
+    user, item = np.divmod(random.permutation(12 * 60)[:n], 60)
+    time = random.integers(0, 3 * 86_400, n) + 11_000 * 86_400
+    ratings = ratings_of(
+        user, item, np.ones(n), n_users=12, n_items=60, time=time, scale=(0.0, 6.0)
+    )
+    places = Places(ratings)
+    asked = random.integers(-86_400, 4 * 86_400, 200) + 11_000 * 86_400
+    who = random.integers(0, 12, 200)
+    same_day = (time // 86_400 == asked[:, None] // 86_400) & (user == who[:, None])
+    earlier = (same_day & (time < asked[:, None])).sum(axis=1)
+    np.testing.assert_array_equal(places.rows(who, asked), row_of_place(earlier))
+    newest = [time[user == u].max() for u in range(12)]
+    of_day = [((user == u) & (time // 86_400 == newest[u] // 86_400)).sum() for u in range(12)]
+    np.testing.assert_array_equal(places.latest(ratings), row_of_place(np.array(of_day)))
+    steps = row_of_place(np.array([0, 1, 2, 3, 7, 8, 1447, 10**6]))
+    assert steps.tolist() == [0, 2, 3, 4, 6, 6, 20, 21]
+
+
+def test_ratings_that_fall_within_a_day_are_learned_as_places():
+    """The first ratings of a day are two higher than the later ones."""
+    random = np.random.default_rng(1)
+    user, item = np.divmod(np.arange(60 * 40), 40)
+    place = np.argsort(random.random((60, 40)), axis=1).ravel()
+    value = 3 + 2 * (place < 10) + 0.2 * random.standard_normal(len(user))
+    time = 86_400 * user + 60 * place
+    ratings = ratings_of(user, item, value, n_users=60, n_items=40, time=time, scale=(0.0, 6.0))
+    split = rc.random_split(ratings, test=0.2, seed=0)
+    errors = {
+        time_as: rmse(
+            rc.make("bayes_mf", **QUICK | {"time": True, "time_as": time_as}).fit(split.train),
+            split.test,
+        )
+        for time_as in ("day", "place")
+    }
+    assert errors["place"] < 0.55
+    assert errors["day"] > 0.8
 
 
 @pytest.fixture(scope="module")
@@ -200,12 +243,15 @@ def test_a_saved_model_of_categories_predicts_the_same(stars, probit, tmp_path):
 SHORT = {"factors": 2, "epochs": 6, "burn_in": 2, "n_samples": 4}
 
 
-def test_by_default_levels_are_categories_and_times_are_days(stars, parts):
+def test_by_default_levels_are_categories_and_times_are_moments(stars, parts):
     of_levels = rc.make("bayes_mf", **SHORT).fit(stars.train)
     assert of_levels.net_.categories.tolist() == [1, 2, 3, 4, 5]
-    assert len(of_levels.net_.days) == len(np.unique(stars.train.time // 86_400))
+    assert len(of_levels.net_.moment_numbers) == N_PLACES
+    on_days = dataclasses.replace(stars.train, time=stars.train.time // 86_400 * 86_400)
+    of_days = rc.make("bayes_mf", **SHORT).fit(on_days)
+    assert len(of_days.net_.moment_numbers) == len(np.unique(stars.train.time // 86_400))
     of_numbers = rc.make("bayes_mf", **SHORT).fit(dataclasses.replace(parts.train, time=None))
-    assert len(of_numbers.net_.categories) == len(of_numbers.net_.days) == 0
+    assert len(of_numbers.net_.categories) == len(of_numbers.net_.moment_numbers) == 0
 
 
 def test_a_stated_precision_of_the_noise_means_numbers(stars):

@@ -36,7 +36,7 @@ class ItemsGivenUsers:
         known = net.item[:, torch.from_numpy(is_known)].double()
         self.user = net.item
         self.item = net.user
-        self.day = net.day
+        self.moment = net.moment
         self.bag_vectors = net.bag_vectors[:, :0]
         self.alpha = net.alpha
         self.cut = net.cut
@@ -55,7 +55,7 @@ class FoldIn:
         net: Samples | ItemsGivenUsers,
         rows: Rows,
         s: int,
-        day: Int64[np.ndarray, " ratings"] | None = None,
+        moment: Int64[np.ndarray, " ratings"] | None = None,
     ) -> None:
         """Take the draw's item vectors and prior.
 
@@ -63,7 +63,7 @@ class FoldIn:
             net: the draws.
             rows: ratings of known items, a row per user.
             s: which draw.
-            day: a row of `net.day` for each rating; None: that of any day without ratings.
+            moment: a row of `net.moment` for each rating; None: that of any moment without ratings.
         """
         self.net = net
         self.rows = rows
@@ -75,11 +75,11 @@ class FoldIn:
         self.items = gibbs.table(rows.n_columns, k)
         self.items[:, :k] = net.item[s].float().cpu().numpy()
 
-        n_days = net.day.shape[1]
-        self.days = gibbs.table(n_days, k)
-        self.days[:, :k] = net.day[s].float().cpu().numpy()
-        # The last day of the network is that of any day without ratings.
-        self.day = np.full(rows.n_cells, n_days - 1) if day is None else day
+        n_moments = net.moment.shape[1]
+        self.moments = gibbs.table(n_moments, k)
+        self.moments[:, :k] = net.moment[s].float().cpu().numpy()
+        # The last moment of the network is that of any without ratings.
+        self.moment = np.full(rows.n_cells, n_moments - 1) if moment is None else moment
 
         self.prior_mean = self._prior_mean()
         # Divided by α, since the compiled loops take ratings with noise of precision 1.
@@ -110,7 +110,7 @@ class FoldIn:
         given = gibbs.RowRatings(
             start=self.rows.start,
             left=self.rows.column,
-            right=self.day,
+            right=self.moment,
             value=value,
         )
 
@@ -121,7 +121,7 @@ class FoldIn:
         return gibbs.draw(
             given,
             self.items,
-            self.days,
+            self.moments,
             base=self.precision,
             pull=pull,
             noise=no_noise,
@@ -134,7 +134,7 @@ class FoldIn:
         means and the vectors in turn.
         """
         cut = self.net.cut[self.s].double().cpu().numpy()
-        cells = (self.rows.row, self.rows.column, self.day)
+        cells = (self.rows.row, self.rows.column, self.moment)
         x = np.zeros(len(category), np.float32)
 
         for _ in range(PROBIT_SWEEPS):
@@ -143,7 +143,7 @@ class FoldIn:
             residual = truncated_normal.mean(low, high)
             z = x + residual.astype(np.float32)
             users = self.from_values(z)
-            tables = (users, self.items, self.days)
+            tables = (users, self.items, self.moments)
             x = gibbs.ratings(cells, tables, self.k)
 
         return users

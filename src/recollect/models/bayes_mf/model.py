@@ -18,9 +18,11 @@ Differs: factors start at random instead of from PMF's. Users and items have off
     that they rated. Their sum over √n is the prior mean of a vector, as in Macau (Simm et al.
     2017), and they have a Normal-Wishart prior of their own; in libFM bags are features beside the
     factors, and vectors of one side also multiply each other.
-    `time`, the default where ratings have times, adds a vector of each day, which multiplies
-    users' and items', as in libFM. `probit`, the default where ratings have few different values,
-    treats them as categories between cut points (Albert and Chib 1993, 2001).
+    `time`, the default where ratings have times, adds a vector of each moment, which multiplies
+    users' and items', as libFM does with days. Where times tell the order of ratings within a day,
+    a moment is a place in the user's day, which is ours (`moments.py`). `probit`, the default where
+    ratings have few different values, treats them as categories between cut points (Albert and Chib
+    1993, 2001).
 """
 
 from __future__ import annotations
@@ -50,15 +52,16 @@ from recollect.models.bayes_mf.categories import (
     categories_of,
 )
 from recollect.models.bayes_mf.fold_in import FoldIn
+from recollect.models.bayes_mf.moments import KINDS, Days, Moments, Places, is_finer_than_days
 from recollect.models.bayes_mf.noise import Gaussian, Noise
 from recollect.models.bayes_mf.ordinal_probit import OrdinalProbit
-from recollect.models.bayes_mf.rated_days import day_rows, last_day_rows, rated_days
 from recollect.models.bayes_mf.sampler import GibbsSampler
 from recollect.models.bayes_mf.samples import Samples
 from recollect.online.change import Change
 from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
+from recollect.system.once import Once
 from recollect.training import fit_loop
 from recollect.training.history import History
 
@@ -74,12 +77,18 @@ class BayesMF(PairModel):
         "levels": "categories",
         "spread": "std",
         "n": "n_drawn",
+        "day": "moment",
+        "days": "moment_numbers",
+        "last_day": "last_moment",
     }
 
     factors: int = setting(32, at_least=1)  # D
     bags: bool = True  # also learn from who rated what, whatever the rating
-    # Also a vector for each day; None: where ratings have times
+    # Also a vector for each moment; None: where ratings have times
     time: bool | None = setting(None, before=False)
+    # What a moment is: a day, or a place in the user's day; None: a place, where times tell
+    # the order of ratings within a day
+    time_as: str | None = setting(None, one_of=KINDS, before="day")
     # Ratings are categories between cut points of a latent normal variable; None: where they have
     # few different values
     probit: bool | None = setting(None, before=False)
@@ -113,11 +122,31 @@ class BayesMF(PairModel):
             )
 
     @property
-    def has_days(self) -> bool:
-        """Whether there is a vector for each day."""
+    def has_moments(self) -> bool:
+        """Whether there is a vector for each moment."""
         if self.time is None:
             return self.given_.time is not None
         return self.time
+
+    def moments(self) -> Moments:
+        """The moments that vectors are of."""
+        return self._moments_of.get(self._find_moments)
+
+    def _find_moments(self) -> Moments:
+        if not self.has_moments:
+            return Days(np.empty(0, np.int64))
+
+        time_as = self.time_as
+        if time_as is None:
+            time_as = "place" if is_finer_than_days(self.given_) else "day"
+
+        assert isinstance(self.given_, Ratings)
+
+        return Places(self.given_) if time_as == "place" else Days.of(self.given_)
+
+    @override
+    def _forget(self) -> None:
+        self._moments_of: Once[Moments] = Once()
 
     @property
     def has_categories(self) -> bool:
@@ -149,16 +178,12 @@ class BayesMF(PairModel):
 
     @override
     def build(self, n_users: int, n_items: int) -> nn.Module:
-        n_days = 0
-        if self.has_days:
-            n_days = len(rated_days(self.given_))
-
         n_counting = self.epochs - self.burn_in
         return Samples(
             min(self.n_samples, n_counting),
             n_users=n_users,
             n_items=n_items,
-            n_days=n_days,
+            n_moments=len(self._find_moments()),
             k=self.factors + 1,
             n_categories=len(self.rating_categories()),
             bags=self.bags,
@@ -177,22 +202,19 @@ class BayesMF(PairModel):
         assert isinstance(train, Ratings)
         net: Samples = self.net_
         valid = valid if valid is not None and len(valid) else None
-        self._set_scale_and_days(train)
-        day = self._day_rows(train.time, len(train))
-        last_day = last_day_rows(train.user, day, n_users=train.n_users, unknown=len(net.days))
-        net.last_day.copy_(torch.from_numpy(last_day))
+        self._set_scale_and_moments(train)
 
         sampler = GibbsSampler(
             net,
             train,
             self._noise(train),
-            day=day,
+            moment=self._moment_rows(train.user, train.time),
             bags=self.bags,
             init=self.init,
             burn_in=self.burn_in,
             epochs=self.epochs,
             valid=valid,
-            valid_day=None if valid is None else self._day_rows(valid.time, len(valid)),
+            valid_moment=None if valid is None else self._moment_rows(valid.user, valid.time),
         )
 
         history = fit_loop.run_epochs(
@@ -204,9 +226,9 @@ class BayesMF(PairModel):
 
         return history
 
-    def _set_scale_and_days(self, train: Ratings) -> None:
+    def _set_scale_and_moments(self, train: Ratings) -> None:
         """Put into the network what ratings are standardized by, or their categories; and the
-        days."""
+        moments."""
         net: Samples = self.net_
         net.categories.copy_(torch.from_numpy(self.rating_categories()))
         # The cut points of categories take the place of both.
@@ -214,8 +236,9 @@ class BayesMF(PairModel):
             net.mu.fill_(train.mean)
             net.std.fill_(max(LEAST_STD, train.variance**0.5))
 
-        if self.has_days:
-            net.days.copy_(torch.from_numpy(rated_days(train)))
+        moments = self.moments()
+        net.moment_numbers.copy_(torch.from_numpy(moments.numbers))
+        net.last_moment.copy_(torch.from_numpy(moments.latest(train)))
 
     def _noise(self, train: Ratings) -> Noise:
         if len(self.net_.categories):
@@ -227,23 +250,25 @@ class BayesMF(PairModel):
 
         return Gaussian(self.net_.standardized(train.value), alpha)
 
-    def _day_rows(
-        self, times: Int[np.ndarray, " ratings"] | None, n: int
-    ) -> Int64[np.ndarray, " ratings"]:
-        """The row of `net_.day` of each of n ratings."""
-        days = self.net_.days.cpu().numpy()
-        return day_rows(days, times, n)
-
-    def _day_rows_of_pairs(
+    def _moment_rows(
         self, user: Int[np.ndarray, " pairs"], times: Int[np.ndarray, " pairs"] | None
     ) -> Int64[np.ndarray, " pairs"]:
-        """The row of `net_.day` of each pair: that of its time, or the user's last."""
+        """The row of `net_.moment` of each pair; without times that of any other moment."""
+        moments = self.moments()
         if times is None:
-            last_day = self.net_.last_day.cpu().numpy()
-            day: np.ndarray = last_day[user]
-            return day
+            return np.full(len(user), len(moments))
 
-        return self._day_rows(np.asarray(times), len(user))
+        return moments.rows(user, np.asarray(times))
+
+    def _moment_rows_of_pairs(
+        self, user: Int[np.ndarray, " pairs"], times: Int[np.ndarray, " pairs"] | None
+    ) -> Int64[np.ndarray, " pairs"]:
+        """The row of `net_.moment` of each pair: that of its time, or the user's latest."""
+        if times is None:
+            latest: np.ndarray = self.net_.last_moment.cpu().numpy()[user]
+            return latest
+
+        return self._moment_rows(user, times)
 
     @override
     @torch.no_grad()
@@ -255,8 +280,8 @@ class BayesMF(PairModel):
         times: Int64[np.ndarray, " pairs"] | None,
     ) -> Float32[np.ndarray, " pairs"]:
         net: Samples = self.net_
-        day = self._day_rows_of_pairs(user, times)
-        predicted = in_blocks(net, user, item, day, device=net.user.device)
+        moment = self._moment_rows_of_pairs(user, times)
+        predicted = in_blocks(net, user, item, moment, device=net.user.device)
 
         return predicted.cpu().numpy()
 
@@ -272,7 +297,7 @@ class BayesMF(PairModel):
             drawn = net.user[s]
             return drawn.float()[rows]
 
-        return self._mean_table(vectors, net.last_day[rows])
+        return self._mean_table(vectors, net.last_moment[rows])
 
     @override
     @torch.no_grad()
@@ -280,15 +305,15 @@ class BayesMF(PairModel):
         # In each draw, a new user's vector is its posterior mean given that draw of all else.
         rows = rows.only_columns(self.known_items())
         device = self.net_.user.device
-        n_days = len(self.net_.days)
-        unknown_day = torch.full((len(rows),), n_days, device=device)
+        n_moments = len(self.net_.moment_numbers)
+        unknown = torch.full((len(rows),), n_moments, device=device)
 
         def vectors(s: int) -> Float[Tensor, "people k"]:
             array = self._folded_in(rows, s)
             folded_in = torch.from_numpy(array)
             return folded_in.to(device)
 
-        return self._mean_table(vectors, unknown_day)
+        return self._mean_table(vectors, unknown)
 
     def _folded_in(self, rows: Rows, s: int) -> Float32[np.ndarray, "people k"]:
         """The vectors of new users, given draw s."""
@@ -315,21 +340,21 @@ class BayesMF(PairModel):
     def _mean_table(
         self,
         vectors: Callable[[int], Float[Tensor, "people k"]],
-        day: Int[Tensor, " people"],
+        moment: Int[Tensor, " people"],
     ) -> Float32[np.ndarray, "people n_items"]:
         """The rating of every item: the mean over the draws.
 
         Args:
             vectors: the people's vectors in a draw, by its number.
-            day: a row of `net_.day` for each of them.
+            moment: a row of `net_.moment` for each of them.
         """
         net: Samples = self.net_
         n_items = net.item.shape[1]
-        total = torch.zeros(len(day), n_items, device=day.device)
+        total = torch.zeros(len(moment), n_items, device=moment.device)
 
         # One draw at a time: the tables of all would be draws × people × items numbers.
         for s in range(int(net.n_drawn)):
-            x = net.latent_table(s, vectors(s), day)
+            x = net.latent_table(s, vectors(s), moment)
             total += net.expected(x, net.cut[s])
 
         mean = total / net.n_drawn
@@ -380,7 +405,7 @@ class BayesMF(PairModel):
         self.given()  # refuses a model that is not fitted
         user = np.asarray(user, np.int64)
         item = np.asarray(item, np.int64)
-        day = self._day_rows_of_pairs(user, times)
+        moment = self._moment_rows_of_pairs(user, times)
         n_pairs = len(user)
         mean = np.empty(n_pairs, np.float32)
         std = np.full(n_pairs, self.given_.variance**0.5, np.float32)
@@ -394,7 +419,7 @@ class BayesMF(PairModel):
         mean[cold] = self.predict_cold(user[cold], item[cold])
         warm = ~cold
         device = self.net_.user.device
-        blocks = in_blocks(moments, user[warm], item[warm], day[warm], device=device)
+        blocks = in_blocks(moments, user[warm], item[warm], moment[warm], device=device)
         both = blocks.cpu().numpy()
         mean[warm] = both[:, 0]
         std[warm] = both[:, 1]

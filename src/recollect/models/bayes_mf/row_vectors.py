@@ -1,4 +1,4 @@
-"""The vectors of users, of items or of days, drawn from their posterior; their prior; their
+"""The vectors of users, of items or of moments, drawn from their posterior; their prior; their
 bags."""
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Bags:
 
 @dataclass
 class RowVectors:
-    """A vector for each user, item or day, and the prior that the vectors are draws from."""
+    """A vector for each user, item or moment, and the prior that the vectors are draws from."""
 
     start: Int64[np.ndarray, " rows_and_one"]  # where each row's ratings begin
     left: Int[np.ndarray, " cells"]  # a row of the first of the two other tables, per rating

@@ -1,4 +1,4 @@
-"""Gibbs sampling: items, users, days and the noise in turn, each given the others."""
+"""Gibbs sampling: items, users, moments and the noise in turn, each given the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from recollect.models.bayes_mf.row_vectors import Bags, RowVectors
 from recollect.models.bayes_mf.samples import Samples
 
 # In the order in which they are drawn, with the two others that a rating combines each with.
-OTHERS = {"item": ("user", "day"), "user": ("item", "day"), "day": ("user", "item")}
+OTHERS = {"item": ("user", "moment"), "user": ("item", "moment"), "moment": ("user", "item")}
 
 
 class GibbsSampler:
@@ -30,34 +30,34 @@ class GibbsSampler:
         train: Ratings,
         noise: Noise,
         *,
-        day: Int64[np.ndarray, " ratings"],
+        moment: Int64[np.ndarray, " ratings"],
         bags: bool,
         init: float,
         burn_in: int,
         epochs: int,
         valid: Ratings | None = None,
-        valid_day: Int64[np.ndarray, " valid"] | None = None,
+        valid_moment: Int64[np.ndarray, " valid"] | None = None,
     ) -> None:
-        """Draw the factors at random; days have none before their first draw.
+        """Draw the factors at random; moments have none before their first draw.
 
         Args:
             net: where draws are kept.
             train: the ratings.
             noise: between the factors and the ratings.
-            day: a row of `net.day` for each rating.
+            moment: a row of `net.moment` for each rating.
             bags: whether prior means depend on who rated what.
             init: standard deviation of the factors at the start.
             burn_in: the first draws, which do not count.
             epochs: how many draws there will be.
             valid: ratings whose RMSE is measured after each draw; None: none.
-            valid_day: a row of `net.day` for each of them.
+            valid_moment: a row of `net.moment` for each of them.
         """
         self.net: Any = net
         self.device = net.user.device
         self.noise = noise
         self.burn_in = burn_in
         self.n_counting = epochs - burn_in
-        self.rows = {"user": train.user, "item": train.item, "day": day}
+        self.rows = {"user": train.user, "item": train.item, "moment": moment}
         self.vectors = self._initial_vectors(init)
         self.rating = train.value
         if bags:
@@ -68,8 +68,8 @@ class GibbsSampler:
         self._blas = ThreadpoolController()
         self.valid = valid
         if valid is not None:
-            assert valid_day is not None
-            self._valid_rows = (valid.user, valid.item, valid_day)
+            assert valid_moment is not None
+            self._valid_rows = (valid.user, valid.item, valid_moment)
             self._valid_total = np.zeros(len(valid))
 
     def _initial_vectors(self, init: float) -> dict[str, RowVectors]:
@@ -88,8 +88,8 @@ class GibbsSampler:
             )
 
             table = gibbs.table(n_rows[name], k)
-            # Days start at 0, so that without `time` they never change a prediction.
-            if name != "day":
+            # Moments start at 0, so that without `time` they never change a prediction.
+            if name != "moment":
                 shape = (n_rows[name], n_factors)
                 table[:, :n_factors] = init * random.standard_normal(shape)
 
@@ -125,12 +125,12 @@ class GibbsSampler:
         random = generator_from_torch()
 
         for name, (left, right) in OTHERS.items():
-            if name != "day" or len(self.net.days):
+            if name != "moment" or len(self.net.moment_numbers):
                 lefts = self.vectors[left].table
                 rights = self.vectors[right].table
                 self.vectors[name].draw(self.noise, lefts, rights, random)
 
-        x = self._latent(self.rows["user"], self.rows["item"], self.rows["day"])
+        x = self._latent(self.rows["user"], self.rows["item"], self.rows["moment"])
         self.noise.draw(x, random, burning_in=number <= self.burn_in)
 
         # The noise is on standardized ratings; the history has it in ratings.
@@ -154,11 +154,11 @@ class GibbsSampler:
         self,
         user: Int[np.ndarray, " pairs"],
         item: Int[np.ndarray, " pairs"],
-        day: Int[np.ndarray, " pairs"],
+        moment: Int[np.ndarray, " pairs"],
     ) -> Float32[np.ndarray, " pairs"]:
         """What the factors of this draw predict, before it becomes a rating."""
-        tables = [self.vectors[name].table for name in ("user", "item", "day")]
-        rows = (user, item, day)
+        tables = [self.vectors[name].table for name in ("user", "item", "moment")]
+        rows = (user, item, moment)
         k = self.net.user.shape[2]
 
         return gibbs.ratings(rows, tables, k)

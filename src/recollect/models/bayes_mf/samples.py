@@ -13,7 +13,7 @@ from recollect.models.bayes_mf.categories import nearest_category
 
 
 class Samples(nn.Module):
-    """Draws of every user's, item's and day's vector: factors, and the offset last. A draw predicts
+    """Draws of the vectors of users, items and moments: factors, the offset last. A draw predicts
 
         x = b_u + b_i + b_t + U_u · V_i + (U_u + V_i) · D_t
 
@@ -28,7 +28,7 @@ class Samples(nn.Module):
         *,
         n_users: int,
         n_items: int,
-        n_days: int,
+        n_moments: int,
         k: int,
         n_categories: int,
         bags: bool,
@@ -39,7 +39,7 @@ class Samples(nn.Module):
             n_samples: how many draws are kept.
             n_users: number of users.
             n_items: number of items.
-            n_days: number of days with ratings.
+            n_moments: number of moments: days with ratings, or places in a user's day.
             k: numbers of a vector, the offset included.
             n_categories: different ratings; 0 where they are numbers.
             bags: whether a user's prior mean depends on the items that they rated.
@@ -52,7 +52,7 @@ class Samples(nn.Module):
 
         self.user = vectors(n_users)
         self.item = vectors(n_items)
-        self.day = vectors(n_days + 1)  # the last row is that of any day without ratings
+        self.moment = vectors(n_moments + 1)  # the last row is that of any moment without ratings
         self.bag_vectors = vectors(n_items if bags else 0)  # Y_j
         # Mean and precision of the users' prior, for users who are not in train.
         self.mean = nn.Buffer(torch.zeros(n_samples, k))
@@ -62,9 +62,10 @@ class Samples(nn.Module):
         self.categories = nn.Buffer(torch.zeros(n_categories))  # the ratings, ascending
         self.mu = nn.Buffer(torch.zeros(()))
         self.std = nn.Buffer(torch.ones(()))
-        self.days = nn.Buffer(torch.zeros(n_days, dtype=torch.int64))  # since 1970, ascending
-        # A row of `day` for each user: their last one.
-        self.last_day = nn.Buffer(torch.full((n_users,), n_days, dtype=torch.int64))
+        # What each stands for (`moments.py`).
+        self.moment_numbers = nn.Buffer(torch.zeros(n_moments, dtype=torch.int64))
+        # A row of `moment` for each user: their latest one.
+        self.last_moment = nn.Buffer(torch.full((n_users,), n_moments, dtype=torch.int64))
         self.n_drawn = nn.Buffer(torch.zeros((), dtype=torch.int64))  # draws kept so far
 
     def fault(self) -> str:
@@ -74,10 +75,10 @@ class Samples(nn.Module):
         if not 1 <= n_drawn <= n_samples:
             return f"it has {n_drawn} draws, expected 1 to {n_samples}"
 
-        n_days = len(self.days)
-        is_day = (self.last_day >= 0) & (self.last_day <= n_days)
-        if not bool(is_day.all()):
-            return f"a user's last day is none of {n_days}"
+        n_moments = len(self.moment_numbers)
+        is_moment = (self.last_moment >= 0) & (self.last_moment <= n_moments)
+        if not bool(is_moment.all()):
+            return f"a user's latest moment is none of {n_moments}"
 
         return ""
 
@@ -91,42 +92,42 @@ class Samples(nn.Module):
         """The nearest category of each rating."""
         return nearest_category(self.categories.cpu().numpy(), value)
 
-    def forward(self, user: Tensor, item: Tensor, day: Tensor | None = None) -> Tensor:
+    def forward(self, user: Tensor, item: Tensor, moment: Tensor | None = None) -> Tensor:
         """The rating of each pair: the mean over the draws.
 
         Args:
             user: row numbers of users.
             item: row numbers of items.
-            day: rows of `day`; default: each user's last.
+            moment: rows of `moment`; default: each user's latest.
         """
         n_pairs = len(user)
         total = torch.zeros(n_pairs, device=user.device)
 
-        for s, x in enumerate(self.latent(user, item, day)):
+        for s, x in enumerate(self.latent(user, item, moment)):
             expected = self.expected(x, self.cut[s])
             total += expected
 
         return total / self.n_drawn
 
     def latent(
-        self, user: Tensor, item: Tensor, day: Tensor | None = None
+        self, user: Tensor, item: Tensor, moment: Tensor | None = None
     ) -> Iterator[Float[Tensor, " pairs"]]:
         """x of the pairs, draw by draw.
 
         Args:
             user: row numbers of users.
             item: row numbers of items.
-            day: rows of `day`; default: each user's last.
+            moment: rows of `moment`; default: each user's latest.
         """
-        if day is None:
-            day = self.last_day[user]
+        if moment is None:
+            moment = self.last_moment[user]
 
         n_drawn = int(self.n_drawn)
         for s in range(n_drawn):
             # In 16 bits a sum of products would err by far more than the vectors do.
             u = self.user[s].float()[user]
             v = self.item[s].float()[item]
-            d = self.day[s].float()[day]
+            d = self.moment[s].float()[moment]
 
             offsets = u[:, -1] + v[:, -1] + d[:, -1]
             products = u * v + (u + v) * d
@@ -135,21 +136,21 @@ class Samples(nn.Module):
             yield offsets + factors
 
     def latent_table(
-        self, s: int, user: Float[Tensor, "users k"], day: Int[Tensor, " users"]
+        self, s: int, user: Float[Tensor, "users k"], moment: Int[Tensor, " users"]
     ) -> Float[Tensor, "users items"]:
         """x of every item in one draw.
 
         Args:
             s: which draw.
             user: the vectors of the users.
-            day: a row of `day` for each user.
+            moment: a row of `moment` for each user.
         """
         v = self.item[s].float()
-        d = self.day[s].float()[day]
+        d = self.moment[s].float()[moment]
 
         product = user * d
-        user_and_day = product[:, :-1].sum(dim=1)
-        without_item = user[:, -1] + d[:, -1] + user_and_day
+        user_and_moment = product[:, :-1].sum(dim=1)
+        without_item = user[:, -1] + d[:, -1] + user_and_moment
 
         # U · V + D · V = (U + D) · V: one product of matrices for both.
         left = (user + d)[:, :-1]
@@ -175,19 +176,19 @@ class Samples(nn.Module):
         return expected
 
     def moments(
-        self, user: Tensor, item: Tensor, day: Tensor | None = None
+        self, user: Tensor, item: Tensor, moment: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each pair's rating: how far draws differ, and the noise.
 
         Args:
             user: row numbers of users.
             item: row numbers of items.
-            day: rows of `day`; default: each user's last.
+            moment: rows of `moment`; default: each user's latest.
         """
         # In 64 bits: the variance is a small difference of large numbers.
         total, square, noise = torch.zeros(3, len(user), dtype=torch.float64, device=user.device)
 
-        for s, x in enumerate(self.latent(user, item, day)):
+        for s, x in enumerate(self.latent(user, item, moment)):
             expected = self.expected(x, self.cut[s]).double()
             total = total + expected
             square = square + expected.square()

@@ -1,8 +1,8 @@
 """BayesMF after a change of its ratings: vectors of touched rows in every draw, given all others.
 
 They are posterior means given that draw of everything else, and no draws themselves: intervals of
-their ratings are somewhat too narrow until the next fit. A day that is new has the vector of any
-day without ratings.
+their ratings are somewhat too narrow until the next fit. A day that is new has the
+vector of any day without ratings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from recollect.data.ratings import Ratings, Side
 from recollect.data.sparse_rows import Rows
 from recollect.errors import NotUpdatableError
 from recollect.models.bayes_mf.fold_in import FoldIn, ItemsGivenUsers
-from recollect.models.bayes_mf.rated_days import day_rows, last_day_rows, rated_days
+from recollect.models.bayes_mf.moments import Days, Moments
 from recollect.models.bayes_mf.samples import Samples
 from recollect.online.change import Change
 from recollect.online.factors import due_items
@@ -34,8 +34,8 @@ Solve = Callable[[FoldIn, Rows], Float32[np.ndarray, "rows width"]]
 UPDATABLE = Updatable(
     learns="the vectors of users with new ratings and of items whose ratings have grown by 5%, in "
     "every draw",
-    waits="the vectors of all others and of days, the priors and the noise; intervals of what was "
-    "updated are somewhat too narrow until then",
+    waits="the vectors of all others and of moments, the priors and the noise; intervals of what "
+    "was updated are somewhat too narrow until then",
 )
 
 
@@ -55,20 +55,21 @@ def learned(model: Any, change: Change) -> Samples:
             "cut points between those that it had; fit it again with the further ratings."
         )
 
-    net = grown(model.net_, change, rated_days(change.after))
+    moments = model.moments()
+    net = grown(model.net_, change, moments)
     model.net_ = net
-    learn(net, change, model.solved)
+    learn(net, change, moments, model.solved)
 
     return net
 
 
-def grown(net: Samples, change: Change, days: Int64[np.ndarray, " days"]) -> Samples:
-    """A copy of the draws with rows for all users, items and days after a change.
+def grown(net: Samples, change: Change, moments: Moments) -> Samples:
+    """A copy of the draws with rows for all users, items and moments after a change.
 
     Args:
         net: the draws.
         change: of the ratings.
-        days: those with ratings after the change, counted from 1970, ascending.
+        moments: those after the change.
     """
     copied = sharing(net)
     copied.user = nn.Buffer(with_rows(net.user, change.after.n_users, dim=1))
@@ -77,26 +78,33 @@ def grown(net: Samples, change: Change, days: Int64[np.ndarray, " days"]) -> Sam
     if net.bag_vectors.shape[1]:
         copied.bag_vectors = nn.Buffer(with_rows(net.bag_vectors, change.after.n_items, dim=1))
 
-    known = net.days.cpu().numpy()
-    # A day that the draws lack has their last vector, that of any other day.
-    source = np.append(day_rows(known, days * SECONDS, len(days)), len(known))
-    copied.day = nn.Buffer(net.day[:, torch.from_numpy(source)])
-    copied.days = nn.Buffer(torch.from_numpy(days).to(net.days.device))
+    if isinstance(moments, Days):
+        known = Days(net.moment_numbers.cpu().numpy())
+        # A day that the draws lack has their last vector, that of any other day.
+        of_days = known.rows(np.zeros(len(moments), np.int64), moments.days * SECONDS)
+        source = np.append(of_days, len(known))
+        copied.moment = nn.Buffer(net.moment[:, torch.from_numpy(source)])
+        numbers = torch.from_numpy(moments.numbers)
+        copied.moment_numbers = nn.Buffer(numbers.to(net.moment_numbers.device))
 
     return copied
 
 
 @torch.no_grad()
-def learn(net: Samples, change: Change, solve: Solve) -> None:
+def learn(net: Samples, change: Change, moments: Moments, solve: Solve) -> None:
     """Write the vectors of the users and items of a change into the draws.
 
     Args:
         net: the draws, with rows for all.
         change: of the ratings.
+        moments: those after the change.
         solve: the vectors in a draw.
     """
     after = change.after
-    day = day_rows(net.days.cpu().numpy(), after.time, len(after))
+    moment = np.full(len(after), len(moments))
+    if after.time is not None:
+        moment = moments.rows(after.user, after.time)
+
     users = change.touched("user")
     items = due_items(change)
     is_known = change.count_before("item") > 0
@@ -105,10 +113,10 @@ def learn(net: Samples, change: Change, solve: Solve) -> None:
 
     for side, rows in turns:
         sides = net if side == "user" else ItemsGivenUsers(net, is_known)
-        _solve_rows(sides, after, side, rows, day, solve, n_drawn=int(net.n_drawn))
+        _solve_rows(sides, after, side, rows, moment, solve, n_drawn=int(net.n_drawn))
 
-    last = last_day_rows(after.user, day, n_users=after.n_users, unknown=len(net.days))
-    net.last_day = nn.Buffer(torch.from_numpy(last).to(net.days.device))
+    latest = torch.from_numpy(moments.latest(after))
+    net.last_moment = nn.Buffer(latest.to(net.last_moment.device))
 
 
 def _solve_rows(
@@ -116,7 +124,7 @@ def _solve_rows(
     ratings: Ratings,
     side: Side,
     rows: Int64[np.ndarray, " rows"],
-    day: Int64[np.ndarray, " ratings"],
+    moment: Int64[np.ndarray, " ratings"],
     solve: Solve,
     *,
     n_drawn: int,
@@ -128,7 +136,7 @@ def _solve_rows(
         ratings: all ratings.
         side: whose rows.
         rows: their numbers.
-        day: a row of `sides.day` for each rating.
+        moment: a row of `sides.moment` for each rating.
         solve: the vectors in a draw.
         n_drawn: draws.
     """
@@ -138,7 +146,7 @@ def _solve_rows(
     every = ratings.rows(side)
     cells = every.take(rows)
     place = np.concatenate([np.arange(every.start[row], every.start[row + 1]) for row in rows])
-    of_cells = day[ratings.entry(side)[place]]
+    of_cells = moment[ratings.entry(side)[place]]
     index = torch.from_numpy(rows)
 
     for s in range(n_drawn):
