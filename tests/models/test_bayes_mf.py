@@ -12,7 +12,7 @@ from recollect.data.ratings import Ratings
 from recollect.data.sources.planted import planted
 from recollect.data.vocab import Vocab
 from recollect.errors import DataError, SettingError
-from recollect.models.bayes_mf.moments import N_PLACES, Places, row_of_place
+from recollect.models.bayes_mf.moments import N_STEPS, Elapsed, step_of
 
 # Settings worth a run of their own in the tests that every model passes (tests/test_contract.py).
 VARIANTS = [
@@ -131,8 +131,7 @@ def test_days_have_effects_of_their_own():
     assert model.predict(*pairs)[0] == pytest.approx(expected, abs=0.2)
 
 
-def test_places_are_counted_by_hand():
-    """How many ratings a user of the training ratings gave earlier on that day."""
+def test_elapsed_time_is_that_since_the_first_rating_of_the_day():
     random = np.random.default_rng(4)
     n = 600
     user, item = np.divmod(random.permutation(12 * 60)[:n], 60)
@@ -140,20 +139,25 @@ def test_places_are_counted_by_hand():
     ratings = ratings_of(
         user, item, np.ones(n), n_users=12, n_items=60, time=time, scale=(0.0, 6.0)
     )
-    places = Places(ratings)
+    elapsed = Elapsed(ratings)
     asked = random.integers(-86_400, 4 * 86_400, 200) + 11_000 * 86_400
     who = random.integers(0, 12, 200)
-    same_day = (time // 86_400 == asked[:, None] // 86_400) & (user == who[:, None])
-    earlier = (same_day & (time < asked[:, None])).sum(axis=1)
-    np.testing.assert_array_equal(places.rows(who, asked), row_of_place(earlier))
-    newest = [time[user == u].max() for u in range(12)]
-    of_day = [((user == u) & (time // 86_400 == newest[u] // 86_400)).sum() for u in range(12)]
-    np.testing.assert_array_equal(places.latest(ratings), row_of_place(np.array(of_day)))
-    steps = row_of_place(np.array([0, 1, 2, 3, 7, 8, 1447, 10**6]))
-    assert steps.tolist() == [0, 2, 3, 4, 6, 6, 20, 21]
+    expected = []
+    for person, moment in zip(who, asked, strict=True):
+        same = time[(user == person) & (time // 86_400 == moment // 86_400)]
+        expected.append(max(0, moment - same.min()) if len(same) else 0)
+    np.testing.assert_array_equal(elapsed.rows(who, asked), step_of(np.array(expected)))
+    latest = []
+    for person in range(12):
+        newest = time[user == person].max()
+        same = time[(user == person) & (time // 86_400 == newest // 86_400)]
+        latest.append(newest - same.min())
+    np.testing.assert_array_equal(elapsed.latest(ratings), step_of(np.array(latest)))
+    steps = step_of(np.array([0, 24, 25, 60, 180, 86_399]))
+    assert steps.tolist() == [0, 0, 1, 2, 4, 20]
 
 
-def test_ratings_that_fall_within_a_day_are_learned_as_places():
+def test_ratings_that_fall_within_a_day_are_learned():
     """The first ratings of a day are two higher than the later ones."""
     random = np.random.default_rng(1)
     user, item = np.divmod(np.arange(60 * 40), 40)
@@ -167,9 +171,9 @@ def test_ratings_that_fall_within_a_day_are_learned_as_places():
             rc.make("bayes_mf", **QUICK | {"time": True, "time_as": time_as}).fit(split.train),
             split.test,
         )
-        for time_as in ("day", "place")
+        for time_as in ("day", "elapsed")
     }
-    assert errors["place"] < 0.55
+    assert errors["elapsed"] < 0.55
     assert errors["day"] > 0.8
 
 
@@ -246,7 +250,7 @@ SHORT = {"factors": 2, "epochs": 6, "burn_in": 2, "n_samples": 4}
 def test_by_default_levels_are_categories_and_times_are_moments(stars, parts):
     of_levels = rc.make("bayes_mf", **SHORT).fit(stars.train)
     assert of_levels.net_.categories.tolist() == [1, 2, 3, 4, 5]
-    assert len(of_levels.net_.moment_numbers) == N_PLACES
+    assert len(of_levels.net_.moment_numbers) == N_STEPS
     on_days = dataclasses.replace(stars.train, time=stars.train.time // 86_400 * 86_400)
     of_days = rc.make("bayes_mf", **SHORT).fit(on_days)
     assert len(of_days.net_.moment_numbers) == len(np.unique(stars.train.time // 86_400))

@@ -19,10 +19,10 @@ Differs: factors start at random instead of from PMF's. Users and items have off
     2017), and they have a Normal-Wishart prior of their own; in libFM bags are features beside the
     factors, and vectors of one side also multiply each other.
     `time`, the default where ratings have times, adds a vector of each moment, which multiplies
-    users' and items', as libFM does with days. Where times tell the order of ratings within a day,
-    a moment is a place in the user's day, which is ours (`moments.py`). `probit`, the default where
-    ratings have few different values, treats them as categories between cut points (Albert and Chib
-    1993, 2001).
+    users' and items', as libFM does with days. Where times are finer than days, a moment is the
+    time since the user's first rating of the day, which is ours (`moments.py`). `probit`, the
+    default where ratings have few different values, treats them as categories between cut points
+    (Albert and Chib 1993, 2001).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from recollect.models.bayes_mf.categories import (
     categories_of,
 )
 from recollect.models.bayes_mf.fold_in import FoldIn
-from recollect.models.bayes_mf.moments import KINDS, Days, Moments, Places, is_finer_than_days
+from recollect.models.bayes_mf.moments import KINDS, Days, Elapsed, Moments, is_finer_than_days
 from recollect.models.bayes_mf.noise import Gaussian, Noise
 from recollect.models.bayes_mf.ordinal_probit import OrdinalProbit
 from recollect.models.bayes_mf.sampler import GibbsSampler
@@ -86,8 +86,8 @@ class BayesMF(PairModel):
     bags: bool = True  # also learn from who rated what, whatever the rating
     # Also a vector for each moment; None: where ratings have times
     time: bool | None = setting(None, before=False)
-    # What a moment is: a day, or a place in the user's day; None: a place, where times tell
-    # the order of ratings within a day
+    # What a moment is: a day, or the time elapsed since the user's first rating of the day; None:
+    # that time, where times are finer than days
     time_as: str | None = setting(None, one_of=KINDS, before="day")
     # Ratings are categories between cut points of a latent normal variable; None: where they have
     # few different values
@@ -138,11 +138,11 @@ class BayesMF(PairModel):
 
         time_as = self.time_as
         if time_as is None:
-            time_as = "place" if is_finer_than_days(self.given_) else "day"
+            time_as = "elapsed" if is_finer_than_days(self.given_) else "day"
 
         assert isinstance(self.given_, Ratings)
 
-        return Places(self.given_) if time_as == "place" else Days.of(self.given_)
+        return Elapsed(self.given_) if time_as == "elapsed" else Days.of(self.given_)
 
     @override
     def _forget(self) -> None:

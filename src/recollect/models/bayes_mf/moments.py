@@ -1,9 +1,8 @@
-"""The moment of a rating: its day, or its place in the user's day.
+"""The moment of a rating: its day, or the time since the user's first rating of that day.
 
-A day is the same for all users: it is about what changes with time. A place is how many ratings the
-user gave earlier on that day, in steps of √2: people begin with the items that they know best, and
-their ratings move as a sitting goes on. Places are counted among the ratings that a model learns
-from, which a rating to be predicted is put among by its time.
+A day is the same for all users: it is about what changes with time. Elapsed minutes, in steps of
+√2, tell how far into a sitting a rating is: people begin with the items that they know best, and
+their ratings move as they go on. The first rating is the first that the model learns from.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ from typing_extensions import override
 from recollect.data.calendar import SECONDS
 from recollect.data.ratings import AnyRatings, Ratings
 
-KINDS = ("day", "place")
-N_PLACES = 22  # the last is that of 1,448 earlier ratings and more
+KINDS = ("day", "elapsed")
+N_STEPS = 22  # of elapsed time; the last begins after 24 hours, and nobody is in it
+MINUTE = 60
 
 
 class Moments(ABC):
@@ -44,7 +44,7 @@ class Moments(ABC):
 
     @abstractmethod
     def latest(self, ratings: Ratings) -> Int64[np.ndarray, " users"]:
-        """The row of each user's newest rating, or of the next one on the same day.
+        """The row of each user's newest rating.
 
         Args:
             ratings: those that the model learns from.
@@ -103,8 +103,8 @@ class Days(Moments):
 
 
 @dataclass(frozen=True, eq=False)
-class Places(Moments):
-    """Places in the days of users.
+class Elapsed(Moments):
+    """The time since a user's first rating of the day.
 
     Args:
         ratings: with times; those that the model learns from.
@@ -115,60 +115,68 @@ class Places(Moments):
     @property
     @override
     def numbers(self) -> Int64[np.ndarray, " moments"]:
-        return np.arange(N_PLACES)
+        return np.arange(N_STEPS)
 
     @cached_property
-    def _keys(self) -> Int64[np.ndarray, " ratings"]:
-        """User, day and second of the day of each rating as one number, ascending."""
-        assert self.ratings.time is not None
-        return np.sort(self._key(self.ratings.user, self.ratings.time))
+    def _first(self) -> tuple[Int64[np.ndarray, " user_days"], Int64[np.ndarray, " user_days"]]:
+        """A number for each user and day with ratings, ascending, and when the first was given."""
+        times = self.ratings.time
+        assert times is not None
+        key = self._key(self.ratings.user, times)
+        order = np.lexsort((times, key))
+        user_days, place = np.unique(key[order], return_index=True)
+
+        return user_days, times[order][place]
 
     @cached_property
-    def _first_day(self) -> int:
-        assert self.ratings.time is not None
-        return int(self.ratings.time.min(initial=0)) // SECONDS
-
-    @cached_property
-    def _n_days(self) -> int:
-        assert self.ratings.time is not None
-        return int(self.ratings.time.max(initial=0)) // SECONDS - self._first_day + 3
+    def _days(self) -> tuple[int, int]:
+        """The first day with ratings, and how many days there are up to the last."""
+        times = self.ratings.time
+        assert times is not None
+        first = int(times.min(initial=0)) // SECONDS
+        return first, int(times.max(initial=0)) // SECONDS - first + 1
 
     def _key(
         self, user: Int[np.ndarray, " pairs"], times: Int[np.ndarray, " pairs"]
     ) -> Int64[np.ndarray, " pairs"]:
+        """A number for each pair's user and day."""
+        first, n_days = self._days
         # One more day at either end stands for all that lie outside, where nobody has a rating.
-        day = np.clip(times // SECONDS - self._first_day + 1, 0, self._n_days - 1)
-        return (np.asarray(user, np.int64) * self._n_days + day) * SECONDS + times % SECONDS
+        day = np.clip(times // SECONDS - first, -1, n_days) + 1
+        return np.asarray(user, np.int64) * (n_days + 2) + day
 
     @override
     def rows(
         self, user: Int[np.ndarray, " pairs"], times: Int[np.ndarray, " pairs"]
     ) -> Int64[np.ndarray, " pairs"]:
-        key = self._key(user, times)
-        begin = key - times % SECONDS
-        earlier = np.searchsorted(self._keys, key) - np.searchsorted(self._keys, begin)
+        user_days, first = self._first
+        if not len(user_days):
+            return np.zeros(len(times), np.int64)
 
-        return row_of_place(earlier)
+        key = self._key(user, times)
+        row = np.minimum(np.searchsorted(user_days, key), len(user_days) - 1)
+        # Whoever has no rating on that day begins with this one.
+        seconds = np.where(user_days[row] == key, times - first[row], 0)
+
+        return step_of(seconds)
 
     @override
     def latest(self, ratings: Ratings) -> Int64[np.ndarray, " users"]:
         assert ratings.time is not None
         newest = np.full(ratings.n_users, np.iinfo(np.int64).min)
         np.maximum.at(newest, ratings.user, ratings.time)
-        has_ratings = ratings.count("user") > 0
-        row = np.full(ratings.n_users, N_PLACES)
-        # A moment later, so that the newest rating itself is an earlier one.
-        end_of_day = newest[has_ratings] // SECONDS * SECONDS + SECONDS - 1
-        after = np.minimum(newest[has_ratings] + 1, end_of_day)
-        row[has_ratings] = self.rows(np.flatnonzero(has_ratings), after)
+        with_ratings = np.flatnonzero(ratings.count("user"))
+        row = np.full(ratings.n_users, N_STEPS)
+        row[with_ratings] = self.rows(with_ratings, newest[with_ratings])
 
         return row
 
 
-def row_of_place(earlier: Int[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
-    """The row of a rating before which the user has given so many on that day: ⌊2 log₂(n + 1)⌋."""
-    steps = np.floor(2 * np.log2(np.asarray(earlier) + 1.0) + 1e-9)
-    return np.minimum(steps, N_PLACES - 1).astype(np.int64)
+def step_of(seconds: Int[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
+    """The row of a rating so long after the first of the day: ⌊2 log₂(minutes + 1)⌋."""
+    minutes = np.maximum(seconds, 0) / MINUTE
+    steps = np.floor(2 * np.log2(minutes + 1) + 1e-9)
+    return np.minimum(steps, N_STEPS - 1).astype(np.int64)
 
 
 def is_finer_than_days(ratings: AnyRatings) -> bool:

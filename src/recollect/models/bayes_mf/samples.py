@@ -39,7 +39,7 @@ class Samples(nn.Module):
             n_samples: how many draws are kept.
             n_users: number of users.
             n_items: number of items.
-            n_moments: number of moments: days with ratings, or places in a user's day.
+            n_moments: number of moments: days with ratings, or steps of elapsed time.
             k: numbers of a vector, the offset included.
             n_categories: different ratings; 0 where they are numbers.
             bags: whether a user's prior mean depends on the items that they rated.
