@@ -42,7 +42,7 @@ MODELS = (
     "item_knn neighbors=500 shrinkage=5",
     "ease keep=0.01",
     "multvae hidden=300 factors=100",
-    "deeprec loss=multinomial hidden=[300] last_activation=false",
+    "deeprec loss=multinomial",
     "playlist",
 )
 
