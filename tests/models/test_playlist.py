@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 import recollect as rc
 from recollect.data.playlists import as_events
@@ -213,6 +214,36 @@ def test_the_chosen_weights_are_the_best_of_the_grid_for_many_lists():
     assert weight[1] >= 0.8
     # With no list of its own, a situation has the weights of all.
     np.testing.assert_array_equal(blending.best_weight(figures, np.zeros(400, bool), 3), weight)
+
+
+def test_scores_are_divided_by_the_largest_of_what_a_list_lacks_kind_by_kind():
+    kind = np.array([0, 0, 0, 1, 1])
+    table = np.array([[8.0, 4, 2, 5, 1], [0, 0, 3, 6, 0]], np.float32)
+    seen, _ = Rows.group(np.array([0, 1, 1]), np.array([0, 3, 4]), n_rows=2, n_columns=5)
+    expected = np.array([[2, 1, 0.5, 1, 0.2], [0, 0, 1, 1, 0]])
+    found = blending.scaled_sparse(csr_array(table), seen, kind).toarray()
+    np.testing.assert_allclose(found, expected)
+    for number in range(2):
+        items = np.flatnonzero(kind == number)
+        own = blending.scaled(table[:, items], training.columns_among(seen, items))
+        np.testing.assert_allclose(own, expected[:, items])
+
+
+def test_a_score_is_the_weighted_sum_of_the_members(fitted, moods):
+    rows = moods.by_user.take(np.array([4])).only_columns(~moods.kinds.mask("tags"))
+    members = fitted._members.get(fitted._all_members)
+    of_network, (by_lists, by_items) = members.scaled(rows)
+    own = members.columns
+    situation = int(blending.situation_of(rows, moods.kinds.of_item)[0])
+    expected = 1e-6 * moods.count("item") / moods.n_users
+    for number, kind in enumerate(own.targets):
+        items = np.flatnonzero(moods.kinds.of_item == kind)
+        weight = fitted.net_.weight[situation, number].numpy()
+        network = np.zeros(moods.n_items)
+        network[own.outputs[number]] = of_network[number][0]
+        tables = np.stack([network, by_lists.toarray()[0], by_items.toarray()[0]])
+        expected[items] += (weight @ tables)[items]
+    np.testing.assert_allclose(fitted.fold_in(rows)[0], expected, rtol=1e-5, atol=1e-9)
 
 
 def test_every_situation_is_the_set_of_kinds_of_a_list():
