@@ -8,10 +8,8 @@ from scipy.sparse import csr_array
 
 import recollect as rc
 from recollect.data.playlists import as_events
-from recollect.data.sources.melon import best, synthetic
 from recollect.data.sparse_rows import Rows
 from recollect.errors import RecollectWarning, SettingError
-from recollect.evaluation.playlists import answer, ask, score
 from recollect.models.playlist import blending, training
 from recollect.models.playlist.columns import columns_of
 from recollect.models.playlist.corruption import seen_cells
@@ -292,18 +290,3 @@ def test_unknown_songs_are_counted_and_an_unknown_kind_is_refused(fitted):
 def test_weights_of_kinds_are_checked(moods, weights, message):
     with pytest.raises(SettingError, match=message):
         rc.make("playlist", kind_weights=weights, **SMALL).fit(moods)
-
-
-@pytest.mark.slow
-def test_planted_lists_are_completed_nearly_as_well_as_by_their_distribution():
-    sizes = synthetic.Sizes(lists=2400, questions=400, songs=900, tags=120, themes=6)
-    truth = synthetic.truth_of(sizes, seed=0)
-    lists, _ = synthetic.draw(truth, sizes.lists, seed=0)
-    others, _ = synthetic.draw(truth, sizes.questions, seed=1)
-    asked = ask(others.drop("month"), seed=0)
-    shown = [asked.kinds[kind].shown for kind in asked.kind]
-    known = best.best_results(truth, asked.questions, shown, others["month"].to_list())
-    events = as_events(lists.drop("month"), name="planted")
-    model = rc.make("playlist", hidden=100).fit(events)
-    results = answer(model, asked.questions, kinds=("songs", "tags"))
-    assert score(results, asked.answers).score > 0.98 * score(known, asked.answers).score
