@@ -15,10 +15,10 @@ HEAVY = {"torch", "numpy", "polars", "scipy", "numba", "pyarrow"}
 
 def verbs() -> list[tuple[str, ...]]:
     root = typer.main.get_command(app)
-    of_data = root.commands["data"].commands
+    groups = ("data", "playlists")
     return [
-        *((name,) for name in root.commands if name != "data"),
-        *(("data", name) for name in of_data),
+        *((name,) for name in root.commands if name not in groups),
+        *((group, name) for group in groups for name in root.commands[group].commands),
     ]
 
 

@@ -4,13 +4,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from scipy.sparse import csr_array
 
 import recollect as rc
 from recollect.data.playlists import as_events
-from recollect.data.sources.melon import best, synthetic
 from recollect.data.sparse_rows import Rows
 from recollect.errors import RecollectWarning, SettingError
-from recollect.evaluation.playlists import answer, ask, score
 from recollect.models.playlist import blending, training
 from recollect.models.playlist.columns import columns_of
 from recollect.models.playlist.corruption import seen_cells
@@ -215,6 +214,36 @@ def test_the_chosen_weights_are_the_best_of_the_grid_for_many_lists():
     np.testing.assert_array_equal(blending.best_weight(figures, np.zeros(400, bool), 3), weight)
 
 
+def test_scores_are_divided_by_the_largest_of_what_a_list_lacks_kind_by_kind():
+    kind = np.array([0, 0, 0, 1, 1])
+    table = np.array([[8.0, 4, 2, 5, 1], [0, 0, 3, 6, 0]], np.float32)
+    seen, _ = Rows.group(np.array([0, 1, 1]), np.array([0, 3, 4]), n_rows=2, n_columns=5)
+    expected = np.array([[2, 1, 0.5, 1, 0.2], [0, 0, 1, 1, 0]])
+    found = blending.scaled_sparse(csr_array(table), seen, kind).toarray()
+    np.testing.assert_allclose(found, expected)
+    for number in range(2):
+        items = np.flatnonzero(kind == number)
+        own = blending.scaled(table[:, items], training.columns_among(seen, items))
+        np.testing.assert_allclose(own, expected[:, items])
+
+
+def test_a_score_is_the_weighted_sum_of_the_members(fitted, moods):
+    rows = moods.by_user.take(np.array([4])).only_columns(~moods.kinds.mask("tags"))
+    members = fitted._members.get(fitted._all_members)
+    of_network, (by_lists, by_items) = members.scaled(rows)
+    own = members.columns
+    situation = int(blending.situation_of(rows, moods.kinds.of_item)[0])
+    expected = 1e-6 * moods.count("item") / moods.n_users
+    for number, kind in enumerate(own.targets):
+        items = np.flatnonzero(moods.kinds.of_item == kind)
+        weight = fitted.net_.weight[situation, number].numpy()
+        network = np.zeros(moods.n_items)
+        network[own.outputs[number]] = of_network[number][0]
+        tables = np.stack([network, by_lists.toarray()[0], by_items.toarray()[0]])
+        expected[items] += (weight @ tables)[items]
+    np.testing.assert_allclose(fitted.fold_in(rows)[0], expected, rtol=1e-5, atol=1e-9)
+
+
 def test_every_situation_is_the_set_of_kinds_of_a_list():
     rows, _ = Rows.group(np.array([0, 1, 1, 3]), np.array([0, 0, 2, 1]), n_rows=4, n_columns=3)
     assert blending.situation_of(rows, np.array([0, 1, 2])).tolist() == [1, 5, 0, 2]
@@ -261,18 +290,3 @@ def test_unknown_songs_are_counted_and_an_unknown_kind_is_refused(fitted):
 def test_weights_of_kinds_are_checked(moods, weights, message):
     with pytest.raises(SettingError, match=message):
         rc.make("playlist", kind_weights=weights, **SMALL).fit(moods)
-
-
-@pytest.mark.slow
-def test_planted_lists_are_completed_nearly_as_well_as_by_their_distribution():
-    sizes = synthetic.Sizes(lists=2400, questions=400, songs=900, tags=120, themes=6)
-    truth = synthetic.truth_of(sizes, seed=0)
-    lists, _ = synthetic.draw(truth, sizes.lists, seed=0)
-    others, _ = synthetic.draw(truth, sizes.questions, seed=1)
-    asked = ask(others.drop("month"), seed=0)
-    shown = [asked.kinds[kind].shown for kind in asked.kind]
-    known = best.best_results(truth, asked.questions, shown, others["month"].to_list())
-    events = as_events(lists.drop("month"), name="planted")
-    model = rc.make("playlist", hidden=100).fit(events)
-    results = answer(model, asked.questions, kinds=("songs", "tags"))
-    assert score(results, asked.answers).score > 0.98 * score(known, asked.answers).score

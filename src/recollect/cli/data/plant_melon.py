@@ -34,11 +34,12 @@ def plant_melon(screen: Screen, folder: Path, *, share: float, seed: int) -> Ans
     others, theme = synthetic.draw(truth, sizes.questions, seed + 1)
     asked = ask(others.drop("month"), seed=seed)
     shown = [asked.kinds[kind].shown for kind in asked.kind]
+    months = others["month"].to_numpy()
     figures = {}
 
     for name, known in (("best score", None), ("bound, themes known", theme)):
         screen.say(f"computing the {name} …")
-        results = best.best_results(truth, asked.questions, shown, others["month"], themes=known)
+        results = best.best_results(truth, asked.questions, shown, months, themes=known)
         figures[name] = score(results, asked.answers).score
 
     folder.mkdir(parents=True)

@@ -100,7 +100,13 @@ def _table(path: Path, *columns: str) -> pl.DataFrame:
     Raises:
         DataError: if it lacks one, or has a line without one.
     """
-    lines = path.read_bytes().decode("latin-1").replace("\r\n", "\n").removesuffix("\n")
+    content = path.read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:  # the names of tags; those of artists are UTF-8
+        text = content.decode("latin-1")
+
+    lines = text.replace("\r\n", "\n").removesuffix("\n")
     header, *rows = (line.split("\t") for line in lines.split("\n"))
     missing = [name for name in columns if name not in header]
     if missing:

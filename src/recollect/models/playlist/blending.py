@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int
+from scipy.sparse import csr_array
 
 from recollect.data.sparse_rows import Rows
 
 GRID = 10  # a weight is a multiple of 1 / GRID
+LEAST = 1e-30  # what scores are divided by where all are 0
 SHARED = 100  # lists of the mean figure of all that are added to those of each situation
 MOST_KINDS = 4  # kinds that make a situation: the first ones
 
@@ -38,22 +40,55 @@ def situation_of(
 
 
 def scaled(
-    scores: Float32[np.ndarray, "lists some"], seen: Bool[np.ndarray, "lists some"]
+    scores: Float32[np.ndarray, "lists some"], seen: Rows
 ) -> Float32[np.ndarray, "lists some"]:
     """Scores of one kind, 0 and more, divided by the largest of what a list does not have.
 
-    Args:
-        scores: of each item of the kind.
-        seen: what each list has.
-    """
-    if not scores.shape[1]:
-        return scores
+    Where a list has all that has a score, by the largest of all.
 
-    largest = np.where(seen, 0, scores).max(axis=1, keepdims=True)
-    # Only seen items may have scores above 0; they stay in their order.
-    largest = np.where(largest > 0, largest, np.maximum(scores.max(axis=1, keepdims=True), 1e-30))
+    Args:
+        scores: of some items of the kind.
+        seen: which of these each list has.
+    """
+    unseen = scores.copy()
+    unseen[seen.row, seen.column] = 0
+    largest = unseen.max(axis=1, keepdims=True)
+    largest = np.where(largest > 0, largest, np.maximum(scores.max(axis=1, keepdims=True), LEAST))
 
     return scores / largest
+
+
+def scaled_sparse(
+    scores: csr_array, seen: Rows, kind_of_item: Int[np.ndarray, " n_items"]
+) -> csr_array:
+    """As `scaled`, of sparse scores of the items of all kinds.
+
+    Args:
+        scores: lists × items.
+        seen: the items of each list.
+        kind_of_item: the number of each item's kind.
+    """
+    n_kinds = int(kind_of_item.max()) + 1
+    factor = np.empty(len(scores.data), np.float32)
+    is_seen = np.zeros(seen.n_columns, bool)
+
+    for row in range(len(seen)):
+        own = slice(scores.indptr[row], scores.indptr[row + 1])
+        column = seen.column[seen.start[row] : seen.start[row + 1]]
+        is_seen[column] = True
+        kind = kind_of_item[scores.indices[own]]
+        value = scores.data[own]
+        largest = np.zeros(n_kinds, np.float32)
+        largest_of_all = np.full(n_kinds, LEAST, np.float32)
+        np.maximum.at(largest, kind, np.where(is_seen[scores.indices[own]], 0, value))
+        np.maximum.at(largest_of_all, kind, value)
+        factor[own] = np.where(largest > 0, largest, largest_of_all)[kind]
+        is_seen[column] = False
+
+    return csr_array(
+        ((scores.data / factor).astype(np.float32), scores.indices, scores.indptr),
+        shape=scores.shape,
+    )
 
 
 def every_weight(n_members: int) -> Float64[np.ndarray, "weights members"]:

@@ -22,13 +22,12 @@ from recollect.unseen import BLOCK_CELLS
 MOST_CANDIDATES = 200  # items of each member by which weights are chosen
 
 
-class OfKind(NamedTuple):
-    """What the members say of the items of one kind."""
+class Candidates(NamedTuple):
+    """Items of one kind that are ranked high for some lists."""
 
-    number: int  # of the kind among those that are predicted
-    items: Int64[np.ndarray, " some"]
-    seen: Bool[np.ndarray, "lists some"]  # what each list has
-    scores: list[Float32[np.ndarray, "lists some"]]  # of each of MEMBERS, scaled
+    scores: Float32[np.ndarray, "lists some members"]  # −∞ where there are fewer
+    good: Bool[np.ndarray, "lists some"]  # which were hidden
+    n_good: Int64[np.ndarray, " lists"]  # how many items of the kind were hidden
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +48,11 @@ class Members:
     neighbors: Neighbors
     kind_of_item: np.ndarray
 
-    def of(self, rows: Rows) -> Iterator[OfKind]:
-        """What each member says of some lists, kind by kind."""
+    def scaled(self, rows: Rows) -> tuple[list[np.ndarray], list[csr_array]]:
+        """What each member says of some lists, divided by the largest score of an item of the kind
+        that the list does not have: the network's scores of each kind's outputs, and the sparse
+        scores of the neighbors.
+        """
         settings = self.settings
         expanded = self.columns.expand(rows)
         by_lists = self.neighbors.by_lists(expanded, k=settings.neighbors, power=settings.power)
@@ -61,29 +63,21 @@ class Members:
             asymmetry=settings.asymmetry,
         )
         logits = training.logits(self.net, self.columns, rows)
+        of_network = []
+        first = 0
 
-        for number, kind in enumerate(self.columns.targets):
-            items = np.flatnonzero(self.kind_of_item == kind)
-            seen = _mask(training.columns_among(rows, items))
-            tables = [self._of_network(logits, number, items)]
-            tables += [_at(scores, items) for scores in (by_lists, by_items)]
-            yield OfKind(number, items, seen, [blending.scaled(own, seen) for own in tables])
+        for items in self.columns.outputs:
+            table = logits[:, first : first + len(items)]
+            seen = training.columns_among(rows, items)
+            of_network.append(blending.scaled(probabilities(table), seen) if len(items) else table)
+            first += len(items)
 
-    def _of_network(
-        self,
-        logits: Float32[np.ndarray, "lists outputs"],
-        number: int,
-        items: Int64[np.ndarray, " some"],
-    ) -> Float32[np.ndarray, "lists some"]:
-        """The network's probabilities of the items of a kind; 0 of those that it lacks."""
-        sizes = [len(own) for own in self.columns.outputs]
-        first = sum(sizes[:number])
-        out = np.zeros((len(logits), len(items)), np.float32)
-        if sizes[number]:
-            place = np.searchsorted(items, self.columns.outputs[number])
-            out[:, place] = probabilities(logits[:, first : first + sizes[number]])
+        sparse = [
+            blending.scaled_sparse(scores, rows, self.kind_of_item)
+            for scores in (by_lists, by_items)
+        ]
 
-        return out
+        return of_network, sparse
 
     def add_scores(self, rows: Rows, out: Float32[np.ndarray, "lists n_items"]) -> None:
         """Add the blend's scores of some lists, in place.
@@ -94,14 +88,20 @@ class Members:
         """
         situation = blending.situation_of(rows, self.kind_of_item)
         weight = self.net.weight.cpu().numpy()[situation]
+        of_network, sparse = self.scaled(rows)
 
-        for of_kind in self.of(rows):
-            own = weight[:, of_kind.number]
-            total = np.zeros(of_kind.seen.shape, np.float32)
-            for index, scores in enumerate(of_kind.scores):
-                total += own[:, index, None] * scores
+        for number, items in enumerate(self.columns.outputs):
+            out[:, items] += weight[:, number, 0, None] * of_network[number]
 
-            out[:, of_kind.items] += total
+        # Of kinds that are not predicted there is no weight.
+        place = np.full(int(self.kind_of_item.max()) + 1, len(self.columns.targets))
+        place[list(self.columns.targets)] = np.arange(len(self.columns.targets))
+        weight = np.concatenate([weight, np.zeros_like(weight[:, :1])], axis=1)
+
+        for member, scores in enumerate(sparse, start=1):
+            row = np.repeat(np.arange(len(rows)), np.diff(scores.indptr))
+            kind = place[self.kind_of_item[scores.indices]]
+            out[row, scores.indices] += weight[row, kind, member] * scores.data
 
     def choose_weights(self, judged: Judged) -> None:
         """Choose the weights of the blend, for each kind and each situation.
@@ -110,51 +110,62 @@ class Members:
             judged: lists of which a part is hidden.
         """
         situation = blending.situation_of(judged.seen, self.kind_of_item)
+        tables = self._candidates(judged)
 
-        for number, kind in enumerate(self.columns.targets):
-            items = np.flatnonzero(self.kind_of_item == kind)
-            hidden = training.columns_among(judged.hidden, items)
-            has_good = hidden.counts > 0
+        for number, (scores, good, n_good) in enumerate(tables):
+            has_good = n_good > 0
             if not has_good.any():
                 continue
 
-            scores, good = self._candidates(judged, hidden, number)
             figures = blending.figures_of_weights(
-                scores[has_good],
-                good[has_good],
-                hidden.counts[has_good],
-                n=self.settings.valid_n,
+                scores[has_good], good[has_good], n_good[has_good], n=self.settings.valid_n
             )
             for code in range(self.net.weight.shape[0]):
                 own = situation[has_good] == code
                 weight = blending.best_weight(figures, own, len(MEMBERS))
                 self.net.weight[code, number] = torch.from_numpy(weight)
 
-    def _candidates(
-        self, judged: Judged, hidden: Rows, number: int
-    ) -> tuple[Float32[np.ndarray, "lists some members"], Bool[np.ndarray, "lists some"]]:
-        """The members' scores of the items of a kind that one of them ranks high, −∞ where there
-        are fewer, and which of these were hidden.
+    def _candidates(self, judged: Judged) -> list[Candidates]:
+        """For each kind the scores of the items that one of the members ranks high.
 
         Args:
             judged: lists of which a part is hidden.
-            hidden: the items of the kind that are hidden, numbered within it.
-            number: of the kind among those that are predicted.
         """
-        n_listed = len(MEMBERS) * min(MOST_CANDIDATES, max(1, hidden.n_columns))
-        scores = np.full((len(hidden), n_listed, len(MEMBERS)), -np.inf, np.float32)
-        good = np.zeros(scores.shape[:2], bool)
+        kinds = [np.flatnonzero(self.kind_of_item == kind) for kind in self.columns.targets]
+        parts: list[list[Candidates]] = [[] for _ in kinds]
 
-        for part in blocks(len(hidden), judged.seen.n_columns):
-            of_kind = list(self.of(judged.seen.take(part)))[number]
-            listed = blending.candidates(of_kind.scores, of_kind.seen, MOST_CANDIDATES)
-            own = [np.take_along_axis(table, listed, axis=1) for table in of_kind.scores]
-            is_listed = listed >= 0
-            scores[part] = np.where(is_listed[..., None], np.stack(own, axis=2), -np.inf)
-            is_good = _mask(hidden.take(part))
-            good[part] = np.take_along_axis(is_good, listed, axis=1) & is_listed
+        for part in blocks(len(judged.seen), judged.seen.n_columns):
+            rows = judged.seen.take(part)
+            of_network, sparse = self.scaled(rows)
 
-        return scores, good
+            for number, items in enumerate(kinds):
+                network = np.zeros((len(rows), len(items)), np.float32)
+                place = np.searchsorted(items, self.columns.outputs[number])
+                network[:, place] = of_network[number]
+                own = [network, *(_at(scores, items) for scores in sparse)]
+                seen = _mask(training.columns_among(rows, items))
+                hidden = training.columns_among(judged.hidden.take(part), items)
+                parts[number].append(_candidates_of(own, seen, hidden))
+
+        return [Candidates(*map(np.concatenate, zip(*own, strict=True))) for own in parts]
+
+
+def _candidates_of(
+    scores: list[np.ndarray], seen: Bool[np.ndarray, "lists some"], hidden: Rows
+) -> Candidates:
+    """The items of a kind that one of the members ranks high.
+
+    Args:
+        scores: of each member.
+        seen: what each list has.
+        hidden: what is hidden of each list.
+    """
+    listed = blending.candidates(scores, seen, MOST_CANDIDATES)
+    is_listed = listed >= 0
+    own = np.stack([np.take_along_axis(table, listed, axis=1) for table in scores], axis=2)
+    good = np.take_along_axis(_mask(hidden), listed, axis=1) & is_listed
+
+    return Candidates(np.where(is_listed[..., None], own, -np.inf), good, hidden.counts)
 
 
 def blocks(n_rows: int, n_columns: int) -> Iterator[Int64[np.ndarray, " some"]]:

@@ -286,7 +286,12 @@ class Playlist(Model):
 
     def _all_members(self) -> Members:
         columns = self._columns.get(lambda: self._columns_of(self.given_))
-        return self._members_of(columns, self.given_.rows("user"))
+        return self._members_of(columns, self._lists())
+
+    def _lists(self) -> Rows:
+        """The lists that the model was fitted on."""
+        assert isinstance(self.given_, Ratings)
+        return self.given_.by_user
 
     @override
     def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> np.ndarray:
@@ -328,7 +333,7 @@ class Playlist(Model):
         columns = self._columns.get(lambda: self._columns_of(self.given_))
         net: Network = self.net_
         if side == "user":
-            entered = columns.network_rows(columns.expand(self.given_.by_user))
+            entered = columns.network_rows(columns.expand(self._lists()))
             codes: Tensor = net.encode(Block.of(entered, next(net.parameters()).device))
             return centered(self, side, codes.cpu().numpy())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ class Network(nn.Module):
     """
 
     weight: Tensor
+    place: Tensor
 
     def __init__(
         self,
@@ -46,8 +48,8 @@ class Network(nn.Module):
         self.n_outputs = len(outputs)
         if tied:
             # Every output is an input: both have the same cut-offs.
-            place = torch.as_tensor(columns.inputs).searchsorted(torch.as_tensor(outputs))
-            self.place = nn.Buffer(place)
+            place = np.searchsorted(columns.inputs, outputs)
+            self.place = nn.Buffer(torch.from_numpy(place))
             self.bias = nn.Parameter(torch.zeros(len(outputs)))
         else:
             self.output = glorot(ObservedOutput(hidden, len(outputs)))

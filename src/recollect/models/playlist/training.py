@@ -182,12 +182,15 @@ class Seeker:
         column = np.searchsorted(chosen, column)
         at = torch.as_tensor(first + chosen, device=hidden.device)
         out = net.decode(hidden, None if len(chosen) == net.n_outputs else at).float()
-        events = [torch.as_tensor(index, device=hidden.device).long() for index in (row, column)]
+        at_row = torch.as_tensor(row, device=hidden.device).long()
+        at_column = torch.as_tensor(column, device=hidden.device).long()
         weight = torch.as_tensor(factor, dtype=out.dtype, device=hidden.device)
         if self.settings.loss == "logistic":
-            return logistic_loss(out, *events, absent=self.settings.absent_weight * weight)
+            return logistic_loss(
+                out, at_row, at_column, absent=self.settings.absent_weight * weight
+            )
 
-        return multinomial_loss(out + weight.log(), *events, out.new_ones(len(row)))
+        return multinomial_loss(out + weight.log(), at_row, at_column, out.new_ones(len(row)))
 
 
 def sampled_columns(

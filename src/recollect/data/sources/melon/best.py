@@ -83,9 +83,9 @@ def best_results(
     truth: Truth,
     questions: pl.DataFrame,
     shown_kinds: Sequence[tuple[str, ...]],
-    months: Sequence[int],
+    months: Sequence[int] | np.ndarray,
     *,
-    themes: Sequence[int] | None = None,
+    themes: Sequence[int] | np.ndarray | None = None,
 ) -> pl.DataFrame:
     """The best answers: a table of lists with 100 songs and 10 tags each.
 
