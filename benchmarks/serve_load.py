@@ -1,6 +1,6 @@
 """How a service does under load: latency, swaps, kills, nonsense. All on the loopback, all bounded.
 
-    python benchmarks/serve_load.py load --rate 100 --seconds 30     requests at a fixed rate
+    python benchmarks/serve_load.py load --rate 100 --seconds 30    requests at a fixed rate
     python benchmarks/serve_load.py most                             the highest rate that it holds
     python benchmarks/serve_load.py swap                             versions change places meanwhile
     python benchmarks/serve_load.py kill --times 50                  kill -9, clients send again

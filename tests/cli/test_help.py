@@ -14,12 +14,12 @@ HEAVY = {"torch", "numpy", "polars", "scipy", "numba", "pyarrow"}
 
 
 def verbs() -> list[tuple[str, ...]]:
-    root = typer.main.get_command(app)
-    of_data = root.commands["data"].commands
-    return [
-        *((name,) for name in root.commands if name != "data"),
-        *(("data", name) for name in of_data),
-    ]
+    found: list[tuple[str, ...]] = []
+    for name, command in typer.main.get_command(app).commands.items():
+        under = getattr(command, "commands", None)
+        found += [(name,)] if under is None else [(name, verb) for verb in under]
+
+    return found
 
 
 def imported_by(*args: str) -> set[str]:
