@@ -201,9 +201,7 @@ def test_intervals_of_a_model_that_has_none_are_refused(client, films):
     assert "does not estimate how sure" in answer.json()["detail"]
 
 
-def test_a_service_on_postgresql_answers_alike(start, client, films, run_folder):
-
-
+def test_a_service_on_postgresql_answers_alike(client, films, run_folder, tmp_path):
     user = films.users.ids[0]
     url = f"/v1/users/{user}/recommendations"
     with postgres_server() as (address, _):
