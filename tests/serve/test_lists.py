@@ -1,5 +1,7 @@
 """Lists: what they are made from, filters, pages, reasons; each answer knows every rating."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -221,3 +223,16 @@ def test_a_service_on_postgresql_answers_alike(client, films, run_folder, tmp_pa
             page = listed(other.get(url, params={"cursor": cursor}))
             assert not set(page) & set(listed(second))
             assert other.get("/readyz").json()["status"] == "ready"
+
+
+def test_sixteen_threads_get_what_one_gets(client, films, model):
+    users = films.users.ids.to_list()[:32]
+    expected = {user: rc.top_n(model, user_ids=[user], n=10)["item_id"].to_list() for user in users}
+
+    def ask(user):
+        return user, listed(client.get(f"/v1/users/{user}/recommendations"))
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, users * 3))
+
+    assert all(items == expected[user] for user, items in answers)
