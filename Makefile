@@ -8,11 +8,14 @@ READY := .venv/ready
 # The package is compiled once, and not by every process that a test starts.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-all lint bench paper
+.PHONY: demo serve test test-all lint bench paper
 .DEFAULT_GOAL := demo
 
 demo: $(READY)                  # train, compare and recommend, in about a minute
 	$(BIN)/python examples/demo.py
+
+serve: $(READY)                 # a service with a page to click, in about two minutes
+	$(BIN)/python examples/serve.py
 
 # Tests of one model run in one process (loadgroup), so that it is fitted once.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup

@@ -1,10 +1,10 @@
-"""How a service does under load: latency, swaps, kills, nonsense. All on the loopback, all bounded.
+"""How a service does under load: latency, swaps, kills, nonsense. On the loopback, bounded.
 
-    python benchmarks/serve_load.py load --rate 100 --seconds 30     requests at a fixed rate
-    python benchmarks/serve_load.py most                             the highest rate that it holds
-    python benchmarks/serve_load.py swap                             versions change places meanwhile
-    python benchmarks/serve_load.py kill --times 50                  kill -9, clients send again
-    python benchmarks/serve_load.py fuzz --requests 10000            nonsense; none may be a 500
+    python benchmarks/serve_load.py load --rate 100 --seconds 30    requests at a fixed rate
+    python benchmarks/serve_load.py most                            the highest rate that it holds
+    python benchmarks/serve_load.py swap                            versions change places meanwhile
+    python benchmarks/serve_load.py kill --times 50                 kill -9, clients send again
+    python benchmarks/serve_load.py fuzz --requests 10000           nonsense; none may be a 500
 
 It starts the service itself, on a copy of the model's ratings (`--run`, a saved model; without one
 it fits a small one on `--data`). A request's latency runs from the moment at which it was due, so

@@ -6,6 +6,7 @@ from types import ModuleType
 import pytest
 
 import recollect as rc
+from recollect.errors import FetchError
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -54,3 +55,27 @@ def test_demo_without_network_says_that_its_data_are_made_up(
     assert "SYNTHETIC" in name
     assert settings == demo.SYNTHETIC
     assert "SYNTHETIC" in capsys.readouterr().out
+
+
+def test_the_service_of_the_example_is_fitted_once_and_then_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec = importlib.util.spec_from_file_location("serve", EXAMPLES / "serve.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    started = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RECOLLECT_DATA", str(tmp_path / "none"))
+    monkeypatch.setattr("recollect.data.download.download", _no_network)
+    monkeypatch.setattr(module.os, "execv", lambda program, words: started.append(words))
+    module.main("--port", "0")
+    model = rc.load_model(tmp_path / "runs" / "serve" / "model")
+    assert model.given_.text is not None
+    monkeypatch.setattr(module, "fit", None)
+    module.main("--port", "0")
+    assert started[0] == started[1]
+    assert started[0][1:5] == ["-m", "recollect", "serve", str(Path("runs/serve/model"))]
+
+
+def _no_network(*arguments: object, **more: object) -> None:
+    raise FetchError("There is no network.")

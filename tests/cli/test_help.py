@@ -14,12 +14,12 @@ HEAVY = {"torch", "numpy", "polars", "scipy", "numba", "pyarrow"}
 
 
 def verbs() -> list[tuple[str, ...]]:
-    root = typer.main.get_command(app)
-    groups = ("data", "playlists")
-    return [
-        *((name,) for name in root.commands if name not in groups),
-        *((group, name) for group in groups for name in root.commands[group].commands),
-    ]
+    names: list[tuple[str, ...]] = []
+    for name, command in typer.main.get_command(app).commands.items():
+        under = getattr(command, "commands", None)
+        names += [(name,)] if under is None else [(name, verb) for verb in under]
+
+    return names
 
 
 def imported_by(*args: str) -> set[str]:

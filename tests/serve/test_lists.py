@@ -1,9 +1,18 @@
 """Lists: what they are made from, filters, pages, reasons; each answer knows every rating."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
+from tests.serve.databases import postgres_server
 
 import recollect as rc
+from recollect.serve.api.app import make_app
+from recollect.serve.service import Service
+from recollect.serve.settings import RefitPolicy, ServeSettings
+from recollect.serve.starting import prepare
+from recollect.serve.store.store import open_store
 
 
 def listed(answer):
@@ -192,3 +201,38 @@ def test_intervals_of_a_model_that_has_none_are_refused(client, films):
     answer = client.post("/v1/predictions", params={"interval": 0.9}, json=pairs)
     assert answer.status_code == 422
     assert "does not estimate how sure" in answer.json()["detail"]
+
+
+def test_a_service_on_postgresql_answers_alike(client, films, run_folder, tmp_path):
+    user = films.users.ids[0]
+    url = f"/v1/users/{user}/recommendations"
+    with postgres_server() as (address, _):
+        with open_store(address) as store:
+            prepare(store, run_folder)
+        settings = ServeSettings(
+            db=address, versions=tmp_path, rate=0, refit=RefitPolicy(enabled=False)
+        )
+        with TestClient(make_app(Service(settings))) as other:
+            for one in (client, other):
+                best = listed(one.get(url))[0]
+                one.put(f"/v1/users/{user}/ratings/{best}", json={"value": 2})
+            first, second = client.get(url), other.get(url)
+            assert first.json()["basis"] == second.json()["basis"] == "fold_in"
+            assert listed(first) == listed(second)
+            cursor = second.json()["cursor"]
+            page = listed(other.get(url, params={"cursor": cursor}))
+            assert not set(page) & set(listed(second))
+            assert other.get("/readyz").json()["status"] == "ready"
+
+
+def test_sixteen_threads_get_what_one_gets(client, films, model):
+    users = films.users.ids.to_list()[:32]
+    expected = {user: rc.top_n(model, user_ids=[user], n=10)["item_id"].to_list() for user in users}
+
+    def ask(user):
+        return user, listed(client.get(f"/v1/users/{user}/recommendations"))
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(ask, users * 3))
+
+    assert all(items == expected[user] for user, items in answers)

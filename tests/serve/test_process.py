@@ -1,8 +1,10 @@
 """The service as it is run: processes that are killed, clients that send again, a graceful end."""
 
 import json
+import re
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from tests.serve.running import Running
@@ -130,3 +132,31 @@ def test_a_service_that_is_not_there_is_told_after_some_patience():
         client.models()
     with pytest.raises(rc.RecollectError, match="begins with http"):
         rc.connect("ftp://x")
+
+
+# The docs
+
+PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
+
+
+def test_the_examples_of_the_docs_run(through, films, monkeypatch, capsys):
+    known = films.items.ids.to_list()
+    code = "\n".join(re.findall(r"^```py\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL))
+    # The films of the page are films of the planted ratings here.
+    for name, item in (("1193", known[0]), ("661", known[1]), ("914", known[2])):
+        code = code.replace(f'"{name}"', f'"{item}"')
+
+    monkeypatch.setattr(rc, "connect", lambda url, key=None: through)
+    exec(compile(code, "docs/serving.md", "exec"), {"__name__": "example"})
+    assert "fold_in" in capsys.readouterr().out
+
+
+def test_every_endpoint_is_in_the_docs(client):
+    text = PAGE.read_text()
+    missing = [
+        f"{method.upper()} {path}"
+        for path, methods in client.get("/openapi.json").json()["paths"].items()
+        for method in methods
+        if path not in text or method.upper() not in text
+    ]
+    assert not missing

@@ -19,22 +19,14 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.requests = self._histogram("request_seconds", "Seconds of a request.", SECONDS)
+        self.requests = self._histogram(
+            "request_seconds", "Seconds of a request.", SECONDS, ("route", "status")
+        )
         self.events = self._counter("events", "Events by what became of them.", "outcome")
         self.lists = self._counter("lists", "Lists by what they were made from.", "basis")
         self.listed = self._counter("listed_items", "Places of lists.", "basis")
-        self.commit_seconds = Histogram(
-            "recollect_commit_seconds",
-            "Seconds of a commit of the store.",
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self.commit_size = Histogram(
-            "recollect_commit_requests",
-            "Requests in a commit.",
-            buckets=SIZES,
-            registry=self.registry,
-        )
+        self.commit_seconds = self._histogram("commit_seconds", "Seconds of a commit.", SECONDS)
+        self.commit_size = self._histogram("commit_requests", "Requests in a commit.", SIZES)
         self.queue = Gauge(
             "recollect_store_queue",
             "Requests that wait to be written.",
@@ -55,8 +47,9 @@ class Metrics:
     def _counter(self, name: str, text: str, label: str) -> Counter:
         return Counter(f"recollect_{name}", text, (label,), registry=self.registry)
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        labels = ("route", "status")
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], labels: tuple[str, ...] = ()
+    ) -> Histogram:
         return Histogram(f"recollect_{name}", text, labels, buckets=buckets, registry=self.registry)
 
     def _latest(self, name: str, text: str) -> Gauge:

@@ -78,20 +78,9 @@ def prepare(store: Store, run: Path | None, trusted: tuple[str, ...] = ()) -> St
 def _note(session: Session, model: Model, folder: Path, digest: str) -> Started:
     """Write a model to the store, and let it answer."""
     from recollect import registry
-    from recollect.data.ratings import Ratings
     from recollect.serve.learning.folders import curve_of
-    from recollect.serve.store.tables import import_ratings
 
-    given = model.given_
-    imported = None
-    if meta.kind_of(session) is None:
-        if not isinstance(given, Ratings):
-            raise SettingError(
-                "This model was fitted on ratings on disk; write them to the store first: "
-                "recollect store import FILE --db …."
-            )
-        imported = import_ratings(session, given)
-
+    imported = _import_of(session, model) if meta.kind_of(session) is None else None
     check_kind(session, model)
     version = versions.add(
         session,
@@ -102,13 +91,31 @@ def _note(session: Session, model: Model, folder: Path, digest: str) -> Started:
         upto_seq=imported.seq if imported else 0,
         figures={
             "seconds": round(model.seconds_, 2),
-            "n_ratings": len(given),
+            "n_ratings": len(model.given_),
             "curve": curve_of(model),
         },
     )
     versions.activate(session, version, "start")
 
     return Started(version, is_new=True, imported=imported)
+
+
+def _import_of(session: Session, model: Model) -> Imported:
+    """Write what a model has learned from to a new store.
+
+    Raises:
+        SettingError: if it lies on disk.
+    """
+    from recollect.data.ratings import Ratings
+    from recollect.serve.store.tables import import_ratings
+
+    if not isinstance(model.given_, Ratings):
+        raise SettingError(
+            "This model was fitted on ratings on disk; write them to the store first: "
+            "recollect store import FILE --db …."
+        )
+
+    return import_ratings(session, model.given_)
 
 
 def check_kind(session: Session, model: Model) -> None:

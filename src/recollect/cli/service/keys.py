@@ -9,7 +9,7 @@ import typer
 
 from recollect.cli.output.screen import Answer, Raw, Screen
 from recollect.cli.output.tables import table
-from recollect.cli.service.options import Db
+from recollect.cli.service.options import Db, must_exist
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A name to know the key by.")]
 
@@ -43,6 +43,7 @@ def list_(screen: Screen, db: Db) -> Answer:
     from recollect.serve.store import keys
     from recollect.serve.store.store import open_store
 
+    must_exist(db)
     with open_store(db) as store:
         known = keys.every(store.reader())
 
@@ -66,6 +67,7 @@ def revoke(screen: Screen, name: Name, db: Db) -> Answer:
     from recollect.serve.store import keys
     from recollect.serve.store.store import open_store
 
+    must_exist(db)
     with open_store(db) as store:
         store.write(lambda session: keys.revoke(session, name))
 

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+import recollect as rc
 from recollect.cli.options.trust import Trust
 from recollect.cli.output.screen import Answer, Screen
-from recollect.cli.service.options import Db
+from recollect.cli.service.options import Db, must_exist
 
 VERSIONS_SUFFIX = ".versions"
 
@@ -71,6 +72,12 @@ def serve(
         trusted=tuple(trust or ()),
         page=not no_page,
     )
+    if run is None:
+        must_exist(db)
+    elif not run.is_dir():
+        # In its own words, before a store is made.
+        rc.load_model(run)
+
     server.check_host(settings)
     with open_store(db) as store:
         started = prepare(store, run, settings.trusted)

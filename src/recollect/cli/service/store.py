@@ -10,7 +10,7 @@ import typer
 from recollect.cli.options.source import Columns, Source, ratings_from
 from recollect.cli.output.screen import Answer, Screen
 from recollect.cli.output.tables import rows_of, table
-from recollect.cli.service.options import Db
+from recollect.cli.service.options import Db, must_exist
 from recollect.errors import SettingError
 
 
@@ -65,6 +65,7 @@ def export(
     from recollect.serve.store.store import open_store
     from recollect.serve.store.tables import events_table, items_table, ratings_table
 
+    must_exist(db)
     with open_store(db) as store, store.database.snapshot() as session:
         tables = {
             "ratings": ratings_table(session, since=since),
@@ -91,6 +92,7 @@ def move(
     """Copy a whole store, and compare every row afterwards. Stop its service first."""
     from recollect.serve.store.moving import move as move_store
 
+    must_exist(source)
     moved = move_store(source, target, progress=lambda name: screen.say(f"{name} …"))
     total = sum(moved.counts.values())
 
@@ -104,6 +106,7 @@ def check(screen: Screen, db: Db) -> Answer:
     """Look whether a store is whole and agrees with itself."""
     from recollect.serve.store.moving import check as check_store
 
+    must_exist(db)
     faults = check_store(db)
 
     return Answer({"faults": faults}, faults or ["Nothing is wrong."], failed=bool(faults))
@@ -116,6 +119,7 @@ def report(screen: Screen, db: Db) -> Answer:
     from recollect.serve.report import hit_rates
     from recollect.serve.store.store import open_store
 
+    must_exist(db)
     with open_store(db) as store:
         figures: list[dict[str, Any]] = [vars(one) for one in hit_rates(store.reader())]
 

@@ -22,7 +22,8 @@ from recollect.serve.answers.wanted import Wanted
 from recollect.serve.store.records import Version
 
 Value = TypeVar("Value")
-SELECTIONS = 256  # kept, the last used
+SELECTIONS = 256  # kept at most, the last used
+MOST_FLAGS = 50_000_000  # of items that they have in all
 
 
 class Served:
@@ -45,6 +46,7 @@ class Served:
             np.zeros(0, np.int64),
         )
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._most_kept = min(SELECTIONS, max(8, MOST_FLAGS // max(1, len(self.known_items))))
 
     @cached_property
     def user_rows(self) -> dict[str, int]:
@@ -120,7 +122,7 @@ class Served:
 
         with self._lock:
             self._kept[key] = value
-            while len(self._kept) > SELECTIONS:
+            while len(self._kept) > self._most_kept:
                 self._kept.popitem(last=False)
 
         return value

@@ -49,27 +49,29 @@ GROUPS = (
 )
 
 
+@asynccontextmanager
+async def _while_open(app: FastAPI) -> AsyncIterator[None]:
+    """Around the time in which an application answers: its service is open, and learns."""
+    service = app.state.service
+    anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+    await anyio.to_thread.run_sync(service.open)
+    learner = Learner(service)
+    learner.start()
+
+    try:
+        yield
+    finally:
+        learner.stop()
+        await anyio.to_thread.run_sync(service.close)
+
+
 def make_app(service: Service) -> FastAPI:
     """The application around a service that is not open yet."""
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-        await anyio.to_thread.run_sync(service.open)
-        learner = Learner(service)
-        learner.start()
-
-        try:
-            yield
-        finally:
-            learner.stop()
-            await anyio.to_thread.run_sync(service.close)
-
     app = FastAPI(
         title="Recollect",
         version=version("recollect"),
         description=ABOUT,
-        lifespan=lifespan,
+        lifespan=_while_open,
         responses=PROBLEMS,
     )
     app.state.service = service

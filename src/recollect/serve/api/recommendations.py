@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query
+from jaxtyping import Int64
 from pydantic import Field
 from starlette.exceptions import HTTPException
 
@@ -221,22 +222,9 @@ def answer_list(service: Service, person: Person, wanted: Wanted, cursor: str | 
     choice = service.models.for_user(person.id)
     before = None if earlier is None else earlier.items
     made = make_list(choice.served, items, person, wanted, shown=before)
-    list_id = uuid.uuid4().hex
     listed = np.array([entry.item for entry in made.entries], np.int64)
     so_far = listed if before is None else np.concatenate([before, listed])
-    kept = ShownList(
-        id=list_id,
-        user_row=person.row,
-        version=choice.served.version.version,
-        experiment=choice.experiment,
-        arm=choice.arm,
-        query=wanted.as_json(),
-        n=len(listed),
-        items=so_far,
-        made=now(),
-    )
-    # Nobody waits for it: a list that is lost with the process cannot be continued, no more.
-    service.store.submit(lambda session: lists.add(session, kept))
+    list_id = _keep(service, choice, person, wanted, so_far, len(listed))
     service.metrics.lists.labels(made.basis).inc()
     for entry in made.entries:
         service.metrics.listed.labels(entry.basis).inc()
@@ -244,6 +232,41 @@ def answer_list(service: Service, person: Person, wanted: Wanted, cursor: str | 
     has_more = len(listed) == wanted.n and len(so_far) < MOST_ITEMS
 
     return _written(person, choice, items, made, list_id, cursor=list_id if has_more else None)
+
+
+def _keep(
+    service: Service,
+    choice: Choice,
+    person: Person,
+    wanted: Wanted,
+    so_far: Int64[np.ndarray, " items"],
+    n: int,
+) -> str:
+    """Keep a list for what may come of it; returns its id.
+
+    Args:
+        service: of this process.
+        choice: who made it.
+        person: whose it is.
+        wanted: what it is to be.
+        so_far: row numbers of the items of this page and those before.
+        n: how many of them this page has.
+    """
+    kept = ShownList(
+        id=uuid.uuid4().hex,
+        user_row=person.row,
+        version=choice.served.version.version,
+        experiment=choice.experiment,
+        arm=choice.arm,
+        query=wanted.as_json(),
+        n=n,
+        items=so_far,
+        made=now(),
+    )
+    # Nobody waits for it: a list that is lost with the process cannot be continued, no more.
+    service.store.submit(lambda session: lists.add(session, kept))
+
+    return kept.id
 
 
 def _earlier(service: Service, person: Person, cursor: str) -> ShownList:

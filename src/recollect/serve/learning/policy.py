@@ -47,9 +47,8 @@ def why_now(session: Session, policy: RefitPolicy) -> str | None:
             return None
 
     n_newer = log.n_events_since(session, found.upto_seq)
-    row = session.one("SELECT count(*) FROM ratings")
-    n_all = int(row[0]) if row else 0
-    if n_newer >= max(policy.least_events, policy.share * n_all):
+    # All are counted only if it can matter: that reads the whole table.
+    if n_newer >= policy.least_events and n_newer >= policy.share * log.n_ratings(session):
         return f"{n_newer:,} ratings are newer than the model"
 
     is_old = now() - found.made > policy.most_hours * HOUR

@@ -90,48 +90,67 @@ def fit_version(request: FitRequest) -> Fitted:
         TrainingError: if there are too few ratings, or the fit fails.
         DataError: if the ratings cannot be fitted.
     """
-    database = open_database(request.db)
-
-    try:
-        with database.snapshot() as session:
-            kind = meta.expect_kind(session)
-            table = ratings_table(session)
-            items = Catalogue().now(session)
-            catalogue = items.table
-            texts = {items.ids[row]: items.texts[row] for row in items.row_of.values()}
-    finally:
-        database.close()
-
+    data = _read(request.db)
     active = load_model(request.active.folder, trusted=request.trusted)
-    is_newest, upto_seq = newest_ratings(table, active, request.active.upto_seq)
-    given = _ratings(table.filter(~is_newest), kind, catalogue)
-    if _reads_texts(active):
-        known = {id_: text for id_, text in texts.items() if text}
-        given = with_texts(given, known)
+    is_newest, upto_seq = newest_ratings(data.ratings, active, request.active.upto_seq)
+    given = _ratings(data.ratings.filter(~is_newest), data.kind, data.catalogue)
+    if "text" in active.capabilities.needs:
+        given = with_texts(given, data.texts)
 
     started = time.monotonic()
     model = active.second_fit().fit(given, run=Run(seed=active.seed_, threads=1))
     seconds = time.monotonic() - started
-    newest = _ratings(table.filter(is_newest), kind, None) if is_newest.any() else None
+    newest = None
+    if is_newest.any():
+        newest = _ratings(data.ratings.filter(is_newest), data.kind, None)
+
     verdict = judge(model, active, newest, given)
     save(model, request.folder)
-    digest = digest_of(request.folder)
-    assert digest is not None
     figures = {
         "seconds": round(seconds, 2),
         "n_ratings": len(given),
         "gate": verdict.as_dict(),
         "curve": curve_of(model),
     }
+    digest = digest_of(request.folder)
+    assert digest is not None
 
-    return Fitted(
-        registry.name_of(model),
-        digest,
-        upto_seq,
-        verdict.passes,
-        figures,
-        verdict.why,
-    )
+    return Fitted(registry.name_of(model), digest, upto_seq, verdict.passes, figures, verdict.why)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the store has at one moment.
+
+    Args:
+        kind: what its ratings are.
+        ratings: with their places in the log.
+        catalogue: the fields of the items.
+        texts: of the items that have one.
+    """
+
+    kind: Kind
+    ratings: pl.DataFrame
+    catalogue: pl.DataFrame
+    texts: dict[str, str]
+
+
+def _read(db: str) -> Data:
+    """Everything that a fit is made from, of one moment."""
+    database = open_database(db)
+
+    try:
+        with database.snapshot() as session:
+            items = Catalogue().now(session)
+            texts = {items.ids[row]: items.texts[row] for row in items.row_of.values()}
+            return Data(
+                meta.expect_kind(session),
+                ratings_table(session),
+                items.table,
+                {id_: text for id_, text in texts.items() if text},
+            )
+    finally:
+        database.close()
 
 
 def newest_ratings(table: pl.DataFrame, active: Model, upto_seq: int) -> tuple[pl.Series, int]:
@@ -188,7 +207,3 @@ def _ratings(table: pl.DataFrame, kind: Kind, catalogue: pl.DataFrame | None) ->
     has_fact = catalogue.width > 2 or catalogue["title"].null_count() < len(catalogue)
 
     return with_items(ratings, catalogue) if has_fact else ratings
-
-
-def _reads_texts(model: Model) -> bool:
-    return "text" in model.capabilities.needs

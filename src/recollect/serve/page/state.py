@@ -25,7 +25,6 @@ def state(request: Request) -> Response:
     active = versions.active(session)
     every = versions.every(session)
     now_active = service.models.state.loaded[service.models.state.active]
-    row = session.one("SELECT count(*) FROM ratings")
     people = session.one("SELECT count(*) FROM users")
 
     return page(
@@ -37,7 +36,7 @@ def state(request: Request) -> Response:
         history=versions.history(session, 12),
         jobs=jobs.latest(session, 8),
         report=hit_rates(session),
-        n_ratings=row[0] if row else 0,
+        n_ratings=log.n_ratings(session),
         n_users=people[0] if people else 0,
         n_items=len(service.items().row_of),
         n_newer=log.n_events_since(session, now_active.upto_seq),

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from recollect.serve.store import meta
 from recollect.serve.store.database import Row, Session
 from recollect.serve.store.items import row_of_item
-from recollect.serve.store.records import RATING, RETRACT, Answer, Event, Kind, now
+from recollect.serve.store.records import (
+    FORGOTTEN,
+    RATING,
+    RETRACT,
+    Answer,
+    Event,
+    Kind,
+    now,
+)
 from recollect.serve.store.users import row_of_user
 
 
@@ -42,19 +50,11 @@ def _add(session: Session, event: Event, kind: Kind) -> Answer:
 
     user_row = row_of_user(session, event.user)
     item_row, is_new_item = row_of_item(session, event.item)
+    about = (event.kind, event.value, time, received, event.recommendation)
     [seq] = session.rows(
         "INSERT INTO events (id, user_row, item_row, kind, value, time, received, recommendation)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-        (
-            event.id,
-            user_row,
-            item_row,
-            event.kind,
-            event.value,
-            time,
-            received,
-            event.recommendation,
-        ),
+        (event.id, user_row, item_row, *about),
     )[0]
     rated = _rate(session, kind, event, user_row, item_row, time, seq)
     if rated:
@@ -68,7 +68,7 @@ def _add(session: Session, event: Event, kind: Kind) -> Answer:
 def _again(event: Event, earlier: Row) -> Answer:
     """What becomes of an event whose id is in the log: nothing, if it is the same event."""
     seq, user, item, kind, value = earlier
-    is_forgotten = user is None
+    is_forgotten = kind == FORGOTTEN
     same = (user, item, kind, value) == (event.user, event.item, event.kind, event.value)
     if same or is_forgotten:
         return Answer("duplicate", seq)
@@ -186,6 +186,12 @@ def last_seq(session: Session) -> int:
     """The place of the last event in the log; 0 of an empty one."""
     row = session.one("SELECT max(seq) FROM events")
     return int(row[0] or 0) if row else 0
+
+
+def n_ratings(session: Session) -> int:
+    """How many ratings there are now."""
+    row = session.one("SELECT count(*) FROM ratings")
+    return int(row[0]) if row else 0
 
 
 def n_events_since(session: Session, seq: int) -> int:

@@ -16,6 +16,8 @@ from recollect.serve.store.database import Session
 from recollect.serve.store.records import IMPORT, Item, Kind, now
 from recollect.serve.store.users import forgotten, hashed
 
+OWN_COLUMNS = {"fields", "available", "starts", "ends"}  # of an exported table of items
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -143,15 +145,29 @@ def _texts(ratings: Ratings) -> dict[str, str]:
 def items_of_table(table: pl.DataFrame, texts: dict[str, str] | None = None) -> Iterator[Item]:
     """The items in a table with item_id and, as far as known, title, text and other fields.
 
+    A table that `items_table` made gives the items that it was made from.
+
     Args:
         table: a row for each item.
         texts: of items whose row has none; None: there are none.
     """
+    is_ours = set(table.columns) >= OWN_COLUMNS
     others = [name for name in table.columns if name not in ("item_id", "title", "text")]
     for row in table.iter_rows(named=True):
-        fields = {name: plain(row[name]) for name in others if row[name] is not None}
         text = row.get("text") or (texts or {}).get(row["item_id"])
-        yield Item(id=row["item_id"], title=row.get("title"), text=text, fields=fields)
+        about = {"id": row["item_id"], "title": row.get("title"), "text": text}
+        if is_ours:
+            yield Item(
+                **about,
+                fields=json.loads(row["fields"]),
+                available=bool(row["available"]),
+                starts=row["starts"],
+                ends=row["ends"],
+            )
+            continue
+
+        fields = {name: plain(row[name]) for name in others if row[name] is not None}
+        yield Item(**about, fields=fields)
 
 
 def plain(value: Any) -> Any:
