@@ -52,7 +52,7 @@ from recollect.models.bayes_mf.categories import (
     categories_of,
 )
 from recollect.models.bayes_mf.fold_in import FoldIn
-from recollect.models.bayes_mf.moments import KINDS, Days, Elapsed, Moments, is_finer_than_days
+from recollect.models.bayes_mf.moments import KINDS, Days, Moments, moments_of
 from recollect.models.bayes_mf.noise import Gaussian, Noise
 from recollect.models.bayes_mf.ordinal_probit import OrdinalProbit
 from recollect.models.bayes_mf.sampler import GibbsSampler
@@ -133,16 +133,7 @@ class BayesMF(PairModel):
         return self._moments_of.get(self._find_moments)
 
     def _find_moments(self) -> Moments:
-        if not self.has_moments:
-            return Days(np.empty(0, np.int64))
-
-        time_as = self.time_as
-        if time_as is None:
-            time_as = "elapsed" if is_finer_than_days(self.given_) else "day"
-
-        assert isinstance(self.given_, Ratings)
-
-        return Elapsed(self.given_) if time_as == "elapsed" else Days.of(self.given_)
+        return moments_of(self.given_, self.time_as) if self.has_moments else Days.none()
 
     @override
     def _forget(self) -> None:
@@ -432,21 +423,8 @@ class BayesMF(PairModel):
 
         They are scaled so that the product of two rows is the mean over draws of their products.
         """
-        net: Samples = self.net_
-        n = int(net.n_drawn)
-        samples = net.user if side == "user" else net.item
-        without_offset = samples[:n, :, :-1]
-        factors: np.ndarray = without_offset.float().cpu().numpy()
         known = self.known_items() if side == "item" else self.given_.count("user") > 0
-        mean = factors[:, known].mean(axis=1, keepdims=True)
-        root = np.float32(n**0.5)
-        scaled = (factors - mean) / root
-
-        # draws × rows × factors becomes rows × (draws · factors).
-        rows_first = np.ascontiguousarray(scaled.transpose(1, 0, 2))
-        n_rows = factors.shape[1]
-
-        return rows_first.reshape(n_rows, -1)
+        return self.net_.side_by_side(side, known)
 
 
 # The settings of the paper, where the defaults are others.

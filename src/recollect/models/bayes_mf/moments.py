@@ -65,10 +65,15 @@ class Days(Moments):
     days: Int64[np.ndarray, " days"]
 
     @classmethod
+    def none(cls) -> Days:
+        """No day at all."""
+        return cls(np.empty(0, np.int64))
+
+    @classmethod
     def of(cls, ratings: AnyRatings) -> Days:
         """The days on which there are ratings; none without times."""
         if ratings.time is None:
-            return cls(np.empty(0, np.int64))
+            return cls.none()
 
         return cls(np.unique(ratings.time // SECONDS))
 
@@ -179,6 +184,20 @@ def step_of(seconds: Int[np.ndarray, " pairs"]) -> Int64[np.ndarray, " pairs"]:
     return np.minimum(steps, N_STEPS - 1).astype(np.int64)
 
 
-def is_finer_than_days(ratings: AnyRatings) -> bool:
-    """Whether times tell the order of a user's ratings within a day."""
-    return ratings.time is not None and bool((ratings.time % SECONDS != 0).any())
+def moments_of(ratings: AnyRatings, kind: str | None) -> Moments:
+    """The moments of ratings.
+
+    Args:
+        ratings: those that the model learns from.
+        kind: one of KINDS; None: elapsed time, if times are finer than days.
+    """
+    if kind is None:
+        is_finer = ratings.time is not None and (ratings.time % SECONDS != 0).any()
+        kind = "elapsed" if is_finer else "day"
+
+    if kind == "day":
+        return Days.of(ratings)
+
+    assert isinstance(ratings, Ratings)
+
+    return Elapsed(ratings)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int, Int64
+from jaxtyping import Bool, Float, Float32, Int, Int64
 from torch import Tensor, nn
 
+from recollect.data.ratings import Side
 from recollect.models.bayes_mf.categories import nearest_category
 
 
@@ -228,3 +229,28 @@ class Samples(nn.Module):
         one = torch.ones_like(first)
 
         return torch.diff(below, dim=1, prepend=zero, append=one)
+
+    def side_by_side(
+        self, side: Side, known: Bool[np.ndarray, " rows"]
+    ) -> Float32[np.ndarray, "rows draws_and_k"]:
+        """The factors of all draws side by side, less their mean over the known rows.
+
+        They are scaled so that the product of two rows is the mean over draws of their products.
+
+        Args:
+            side: whose factors.
+            known: the rows that have ratings.
+        """
+        n = int(self.n_drawn)
+        samples = self.user if side == "user" else self.item
+        without_offset = samples[:n, :, :-1]
+        factors: np.ndarray = without_offset.float().cpu().numpy()
+        mean = factors[:, known].mean(axis=1, keepdims=True)
+        root = np.float32(n**0.5)
+        scaled = (factors - mean) / root
+
+        # draws × rows × factors becomes rows × (draws · factors).
+        rows_first = np.ascontiguousarray(scaled.transpose(1, 0, 2))
+        n_rows = factors.shape[1]
+
+        return rows_first.reshape(n_rows, -1)
