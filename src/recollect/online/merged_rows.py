@@ -15,6 +15,7 @@ from recollect.data.sparse_rows import Rows
 
 FEW = 1000  # new cells that are put between copied pieces
 Grouped = tuple[Rows, Int64[np.ndarray, " cells"]]  # rows, and the number of each cell's rating
+Regrouped = tuple[Rows, Int64[np.ndarray, " cells_after"]]  # the same of more or fewer cells
 
 
 def of_size(rows: Rows, *, n_rows: int, n_columns: int) -> Rows:
@@ -57,7 +58,7 @@ def with_cells(
     value: Float32[np.ndarray, " new"],
     *,
     first: int,
-) -> Grouped:
+) -> Regrouped:
     """The rows with further cells, none of which they have.
 
     Args:
@@ -103,7 +104,7 @@ def _with_inserted(
     return np.concatenate([*pieces, array[before:]])
 
 
-def without_cells(grouped: Grouped, is_kept: Bool[np.ndarray, " cells"]) -> Grouped:
+def without_cells(grouped: Grouped, is_kept: Bool[np.ndarray, " cells"]) -> Regrouped:
     """The rows without the cells of some ratings.
 
     Args:

@@ -44,7 +44,7 @@ class Stream:
     batch: int
 
     @classmethod
-    def of(cls, ratings: Ratings, *, start: float, batch: int) -> Stream:
+    def of(cls, ratings: Ratings, *, start: int | float, batch: int) -> Stream:
         """The ratings in order of time; those of the same second as they stand.
 
         Raises:
@@ -84,12 +84,12 @@ def prequential(
     model: Model,
     ratings: Ratings,
     *,
-    start: float = 0.6,
+    start: int | float = 0.6,
     ways: Sequence[str] = WAYS,
     refit_every: str | int = "1d",
     batch: int = 100,
     n: int = 100,
-    valid: float = 0.05,
+    valid: int | float = 0.05,
     run: Run | None = None,
     progress: Callable[[int, str], None] | None = None,
 ) -> Prequential:
@@ -147,7 +147,7 @@ def prequential(
     )
 
 
-def _check(ways: Sequence[str], start: float) -> None:
+def _check(ways: Sequence[str], start: int | float) -> None:
     """Refuse ways and a share that cannot be.
 
     Args:
@@ -187,7 +187,7 @@ def seconds_of(duration: str | int) -> int:
     return seconds
 
 
-def _fitted(model: Model, ratings: Ratings, *, valid: float, run: Run) -> Model:
+def _fitted(model: Model, ratings: Ratings, *, valid: int | float, run: Run) -> Model:
     """A fresh model, fitted on these ratings.
 
     Args:

@@ -90,7 +90,7 @@ class FoldIn:
         """μ_U, and with bags |N(u)|^-½ Σ Y_j."""
         net = self.net
         rows = self.rows
-        mean = net.mean[self.s].cpu().numpy()
+        mean = net.mean[self.s].float().cpu().numpy()
         n_users = len(rows)
         prior_mean = np.broadcast_to(mean, (n_users, self.k)).copy()
         if net.bag_vectors.shape[1]:
