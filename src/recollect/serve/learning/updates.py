@@ -17,7 +17,9 @@ from recollect.serve.store import log
 from recollect.serve.store.database import Session
 from recollect.serve.store.tables import ratings_table
 
-LEAST = 100  # ratings that an update is worth
+# Ratings that an update is worth: it copies all that the model has learned from.
+LEAST = 100
+LEAST_SHARE = 0.001  # of these
 
 
 def updated(served: Served, session: Session, catalogue: Catalogue) -> Served | None:
@@ -51,13 +53,14 @@ def _can_be_updated(model: Model) -> bool:
 
 def _with_ratings(served: Served, session: Session) -> Served | None:
     """The version with the ratings that came since; None if they are few."""
-    if log.n_events_since(session, served.upto_seq) < LEAST:
+    given = served.model.given()
+    n_newer = log.n_events_since(session, served.upto_seq)
+    if n_newer < max(LEAST, LEAST_SHARE * len(given)):
         return None
 
     newer = ratings_table(session, since=served.upto_seq)
     upto = newer["seq"].max()
     model = copy.copy(served.model)
-    given = model.given()
     how: dict[str, Any] = {"implicit": True} if given.implicit else {"scale": given.scale}
     if newer["timestamp"].null_count():
         newer = newer.drop("timestamp")
