@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64
 from scipy.sparse import csc_array, csr_array
 
 from recollect.data.sparse_rows import Rows
@@ -38,21 +38,33 @@ def most_similar(
     similarity = np.empty((n_items, most), np.float32)
 
     with one_at_a_time() as n_threads:
-        # Counting costs the events of an item's users, choosing about as much as there are items.
-        cost = np.repeat(by_user.counts, by_user.counts)
-        per_item = np.bincount(by_user.column, weights=cost, minlength=n_items) + n_items
-        work = np.concatenate([[0], np.cumsum(per_item)])
         loops.most_similar(
             by_item.start,
             by_item.column,
             by_user.start,
             by_user.column,
-            equal_shares(work, SHARES_PER_THREAD * n_threads),
+            equal_shares(work_of_pairs(by_user), SHARES_PER_THREAD * n_threads),
             neighbor,
             similarity,
         )
 
     return neighbor, similarity
+
+
+def work_of_pairs(by_user: Rows) -> Float64[np.ndarray, " items_and_one"]:
+    """The work of comparing all items before each with every other, and of all.
+
+    What two items share costs the cells of an item's users, choosing the nearest about as much as
+    there are items.
+
+    Args:
+        by_user: the items of each user.
+    """
+    n_items = by_user.n_columns
+    cost = np.repeat(by_user.counts, by_user.counts)
+    per_item = np.bincount(by_user.column, weights=cost, minlength=n_items) + n_items
+
+    return np.concatenate([[0.0], np.cumsum(per_item)])
 
 
 def largest_pairs(

@@ -11,6 +11,7 @@ from jaxtyping import Float32, Int, Int32, Int64
 from recollect.data.sparse_rows import Rows
 from recollect.kernels.compiled import rating_neighbors as loops
 from recollect.kernels.compiled.threads import SHARES_PER_THREAD, equal_shares, one_at_a_time
+from recollect.kernels.item_pairs import work_of_pairs
 
 Pattern = tuple[Int64[np.ndarray, " people_and_one"], Int[np.ndarray, " wanted"]]
 
@@ -33,10 +34,6 @@ def correlate(
     similarity = np.empty((n_items, most), np.float32)
 
     with one_at_a_time() as n_threads:
-        # Sums cost the ratings of an item's users, sorting about as much as there are items.
-        cost = np.repeat(by_user.counts, by_user.counts)
-        per_item = np.bincount(by_user.column, weights=cost, minlength=n_items) + n_items
-        work = np.concatenate([[0], np.cumsum(per_item)])
         loops.correlate(
             by_item.start,
             by_item.column,
@@ -45,7 +42,7 @@ def correlate(
             by_user.column,
             by_user.value,
             float(shrinkage),
-            equal_shares(work, SHARES_PER_THREAD * n_threads),
+            equal_shares(work_of_pairs(by_user), SHARES_PER_THREAD * n_threads),
             neighbor,
             similarity,
         )

@@ -28,12 +28,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int, Int64
+from jaxtyping import Float32
 from torch import Tensor, nn
 from typing_extensions import override
 
 from recollect.data.ratings import AnyRatings, Ratings, Side
 from recollect.data.sparse_rows import Rows
+from recollect.families.users_as_rows import UsersAsRows
 from recollect.families.vectors import centered
 from recollect.kernels import Block
 from recollect.memory_estimate import Memory, Shape, of_pairs
@@ -52,7 +53,7 @@ from recollect.training import gradient
 from recollect.training.early_stopping import ValidationMetric
 from recollect.training.gradient_options import GradientOptions
 from recollect.training.history import History
-from recollect.unseen import BLOCK_CELLS, predict_new_users, share_of_users, usable_rows_of
+from recollect.unseen import BLOCK_CELLS, share_of_users
 
 LEAST_HELD_OUT = 10  # lists by which weights are chosen and the fit is stopped
 # Lists of a batch where none are stated: an epoch has about STEPS of them.
@@ -65,7 +66,7 @@ COPIES = 5  # parameters, gradients, two moments of Adam, the best weights
 
 
 @dataclass(kw_only=True, eq=False)
-class Playlist(Model):
+class Playlist(UsersAsRows):
     """An autoencoder and neighbors on lists of items of several kinds."""
 
     # Kinds of items that are predicted; None: all but words of titles
@@ -294,17 +295,6 @@ class Playlist(Model):
         return self.given_.by_user
 
     @override
-    def needs_fold_in(self, user: Int[np.ndarray, " users"]) -> np.ndarray:
-        # A new list is a row like any other.
-        return np.zeros(len(user), bool)
-
-    @override
-    def score_known(
-        self, user: Int[np.ndarray, " users"], given: AnyRatings
-    ) -> Float32[np.ndarray, "users n_items"]:
-        return self.fold_in(usable_rows_of(self, given, user))
-
-    @override
     def fold_in(self, rows: Rows) -> Float32[np.ndarray, "people n_items"]:
         """Scores of every item for lists of which some items are known, of any kinds."""
         out = np.empty((len(rows), rows.n_columns), np.float32)
@@ -315,16 +305,6 @@ class Playlist(Model):
             members.add_scores(rows.take(part), out[part[0] : part[-1] + 1])
 
         return out
-
-    @override
-    def predict_known(
-        self,
-        user: Int[np.ndarray, " pairs"],
-        item: Int[np.ndarray, " pairs"],
-        given: AnyRatings,
-        times: Int64[np.ndarray, " pairs"] | None,
-    ) -> Float32[np.ndarray, " pairs"]:
-        return predict_new_users(self, user, item, given)
 
     @override
     @torch.no_grad()
