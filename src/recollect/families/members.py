@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import nn
@@ -14,10 +15,13 @@ from recollect.data.ratings import AnyRatings, Ratings
 from recollect.errors import SettingError
 from recollect.model import Model
 from recollect.online.change import Change
+from recollect.online.networks import sharing
 from recollect.online.result import Updatable
 from recollect.online.updating import learned
 from recollect.run import Run
 from recollect.training.snapshot_folder import MEMBERS
+
+Blend = TypeVar("Blend", bound=nn.Module)  # the network of a blend
 
 
 def expect_members(members: object, example: str) -> None:
@@ -130,3 +134,18 @@ def updated_members(fitted: Sequence[Model], change: Change) -> list[Model]:
         change: of the ratings, in that unit.
     """
     return [learned(member, change) for member in fitted]
+
+
+def updated_blend(net: Blend, fitted: Sequence[Model], change: Change) -> tuple[Blend, list[Model]]:
+    """The network of a blend after a change, and its members; the weights stay.
+
+    Args:
+        net: whose `members` are the members' networks; it is not written into.
+        fitted: the members before the change.
+        change: of the ratings.
+    """
+    members = updated_members(fitted, change)
+    after: Any = sharing(net)
+    after.members = nn.ModuleList([member.net_ for member in members])
+
+    return after, members

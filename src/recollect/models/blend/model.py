@@ -40,7 +40,7 @@ from recollect.families.members import (
     fit_members,
     unfitted_networks,
     updatable_members,
-    updated_members,
+    updated_blend,
 )
 from recollect.memory_estimate import Memory, Shape, of_blend
 from recollect.model import Capabilities, Model
@@ -49,7 +49,6 @@ from recollect.models.blend.members import capabilities_of, recipe_of, text_of
 from recollect.models.blend.network import Network
 from recollect.models.blend.weights import LEVELS, Calibration, choose_weights
 from recollect.online.change import Change
-from recollect.online.networks import sharing
 from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
@@ -282,9 +281,7 @@ class Blend(Model):
 
     @override
     def learn_change(self, change: Change, before: Any) -> nn.Module:
-        members = updated_members(before.fitted_members(), change)
-        net = sharing(self.net_)
-        net.members = nn.ModuleList([member.net_ for member in members])
+        net, members = updated_blend(self.net_, before.fitted_members(), change)
         self._fitted = (self.given_, net.members, members)
 
         return net

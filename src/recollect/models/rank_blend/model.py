@@ -37,13 +37,12 @@ from recollect.families.members import (
     fit_members,
     unfitted_networks,
     updatable_members,
-    updated_members,
+    updated_blend,
 )
 from recollect.memory_estimate import Memory, Shape, of_blend
 from recollect.model import Capabilities, Model
 from recollect.models.rank_blend.weights import choose_weights, standard
 from recollect.online.change import Change
-from recollect.online.networks import sharing
 from recollect.online.result import Updatable
 from recollect.run import Run
 from recollect.settings import setting
@@ -235,9 +234,7 @@ class RankBlend(Model):
 
     @override
     def learn_change(self, change: Change, before: Any) -> nn.Module:
-        members = updated_members(before.fitted_members(), change)
-        net = sharing(self.net_)
-        net.members = nn.ModuleList([member.net_ for member in members])
+        net, members = updated_blend(self.net_, before.fitted_members(), change)
         self._fitted = (self.given_, net.members, members)
 
         return net
